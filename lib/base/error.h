@@ -1,0 +1,25 @@
+/* Errors are values: a kind for the program and a sentence for the user. */
+#pragma once
+
+/** What functions return instead of 0. */
+enum pa_err {
+    PA_OK = 0,
+    PA_ERR_MEMORY = -1,      /* an allocation failed */
+    PA_ERR_INVALID = -2,     /* what came in breaks its format or range */
+    PA_ERR_IO = -3,          /* file, socket or thread */
+    PA_ERR_DENIED = -4,      /* refused for good: credentials or permission */
+    PA_ERR_UNAVAILABLE = -5, /* may pass: try again later */
+    PA_ERR_CANCELLED = -6,   /* we stopped it ourselves */
+    PA_ERR_TOO_LARGE = -7,   /* over a stated bound */
+    PA_ERR_NOT_FOUND = -8
+};
+
+/** An error with its cause in words ("PORT_API_BASE_URL: 'x' has no scheme; write https://x").
+ * Zero-initialise. The sentence never contains a secret. */
+struct error {
+    int kind; /* enum pa_err */
+    char message[512];
+};
+
+/** Sets kind and sentence (cut to fit) and returns kind, for `return error_set(err, …)`. `err` may be NULL. */
+int error_set(struct error *err, int kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

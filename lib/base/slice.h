@@ -1,0 +1,65 @@
+/* Byte strings: a borrowed slice, and a buffer that owns and grows.
+ * Nothing from outside is assumed to end in NUL; sizes are size_t. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Borrowed bytes. `ptr` may be NULL when `len` is 0 (an absent value; see slice_is_null). */
+struct slice {
+    const char *ptr;
+    size_t len;
+};
+
+#define SLICE_LITERAL(text) ((struct slice){(text), sizeof(text) - 1})
+
+/** Wraps a NUL-terminated string (NULL gives the null slice). The string must outlive the slice. */
+struct slice slice_of(const char *text);
+bool slice_is_null(struct slice s);
+bool slice_equal(struct slice a, struct slice b);
+bool slice_equal_text(struct slice a, const char *text);
+/** Case-insensitive in ASCII only, as header names and boolean settings are compared. */
+bool slice_equal_ignore_case(struct slice a, const char *text);
+bool slice_starts_with(struct slice s, const char *prefix);
+/** Without ASCII blanks (space, tab, CR, LF) on both sides. */
+struct slice slice_trim(struct slice s);
+/** A malloc'ed NUL-terminated copy (the null slice gives ""); the caller frees. NULL: out of memory. */
+char *slice_to_text(struct slice s);
+/** FNV-1a over the bytes: for in-process hash tables only. */
+uint64_t slice_hash(struct slice s);
+
+/** Growable bytes. Zero-initialise ({0}) or buffer_init; release with buffer_clear. After a failed growth
+ * `failed` is set and every later append does nothing, so callers may check once, at the end. */
+struct buffer {
+    char *ptr;
+    size_t len;
+    size_t cap;
+    bool failed;
+};
+
+void buffer_init(struct buffer *b);
+/** Frees the bytes and leaves an empty, usable buffer. */
+void buffer_clear(struct buffer *b);
+/** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
+int buffer_reserve(struct buffer *b, size_t more);
+void buffer_append(struct buffer *b, const void *bytes, size_t len);
+void buffer_append_slice(struct buffer *b, struct slice s);
+void buffer_append_text(struct buffer *b, const char *text);
+void buffer_append_char(struct buffer *b, char c);
+void buffer_append_int(struct buffer *b, int64_t value);
+/** printf into the buffer: for our own formats, never with a format from outside. */
+void buffer_appendf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Appends a NUL without counting it in len, and returns ptr ("" when memory is out). */
+const char *buffer_text(struct buffer *b);
+struct slice buffer_slice(const struct buffer *b);
+/** Hands the bytes to the caller (who frees them), NUL-terminated; the buffer is empty afterwards. */
+char *buffer_take(struct buffer *b, size_t *len);
+/** Appends `text` as the inside of a JSON string (no quotes): escapes ", \ and controls; bytes that are not
+ * valid UTF-8 become U+FFFD. */
+void buffer_append_json_escaped(struct buffer *b, struct slice text);
+/** The same with quotes around it. */
+void buffer_append_json_string(struct buffer *b, struct slice text);
+
+/** Length of the valid UTF-8 sequence at p (1 to 4), or 0 when it is not valid UTF-8 (RFC 3629: no overlong
+ * forms, no surrogates, nothing above U+10FFFF). `n` is how many bytes may be read, at least 1. */
+size_t utf8_sequence(const char *p, size_t n);

@@ -1,0 +1,7 @@
+/* What was built: filled in by CMake (cmake/revision.cmake). */
+#pragma once
+
+/** Semantic version, as in CMakeLists.txt ("0.1.0"). */
+extern const char agent_version[];
+/** Git revision, with "-dirty" when the tree had changes; "unknown" outside a checkout. */
+extern const char agent_revision[];

@@ -1,0 +1,66 @@
+/* Deliveries: takes records (the sink of a source), parses and verifies them, keeps their order in lanes, sends at most max_in_flight webhooks at once,
+ * reports results, and gives each ticket back when its record is done. One state machine per event:
+ *
+ *     taken ─▶ queued ─▶ sending ─▶ reporting ─▶ done
+ *       │ skipped/refused                          ▲
+ *       └──────────────────────────────────────────┘   (withdrawn at any point: dropped)
+ */
+#pragma once
+#include "base/clock.h"
+#include "event/signature.h"
+#include "http/client.h"
+#include "port/report.h"
+#include "source/source.h"
+
+struct deliver;
+
+/** One finished event, for the demo's printout and tests; everything is borrowed during the call. */
+struct delivery_outcome {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    struct slice run_id;
+    const char *kind;       /* "delivered" (status < 400), "failed", "skipped" (not for an agent), "bad_record", "bad_signature" */
+    const char *method;     /* "" when nothing was sent */
+    const char *url;        /* redacted */
+    int status;
+    int64_t duration_ms;
+    const char *reason;     /* in words for what failed or was refused */
+    const char *reported;   /* "SUCCESS", "FAILURE" or "" (nothing to report) */
+};
+
+struct deliver_options {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    struct http_client *http;        /* the webhooks' client */
+    struct reports *reports;
+    struct signer *signer;
+    unsigned max_in_flight;
+    size_t max_bytes;                /* of records, responses and results held here */
+    size_t record_max_bytes;
+    bool detailed_logging;
+    void (*room)(void *ctx);         /* there is room again after has_room said no; called from the loop, never inside `take` */
+    void *room_ctx;
+    void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody watches */
+    void *observe_ctx;
+};
+
+/** Counters since the start. */
+struct deliver_counters {
+    uint64_t taken, skipped, bad_records, bad_signatures, delivered, failed, dropped, refused_results, redelivered_resends;
+    uint64_t sending, queued, reporting; /* now */
+    uint64_t bytes_held;                 /* now */
+};
+
+struct deliver *deliver_new(const struct deliver_options *options);
+/** Drops everything left; no callback runs after it. */
+void deliver_free(struct deliver *deliver);
+/** The sink to give to a source; valid as long as `deliver`. */
+struct source_sink deliver_sink(struct deliver *deliver);
+/** Starts no further delivery and drops what is queued; what is in flight goes on. */
+void deliver_stop_starting(struct deliver *deliver);
+/** True when nothing is queued, sending or waiting for a result to be accepted. */
+bool deliver_idle(const struct deliver *deliver);
+void deliver_counters(const struct deliver *deliver, struct deliver_counters *out);
+/** Writes the one-line summary at INFO. */
+void deliver_log_summary(const struct deliver *deliver);
