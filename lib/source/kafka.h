@@ -37,3 +37,7 @@ struct kafka_source_counters {
     uint64_t assigned, commits, undone, restored_skips;
 };
 void kafka_source_counters(const struct kafka_source *source, struct kafka_source_counters *out);
+
+/** Why the source cannot go on (a fatal error of the group, such as a fenced static member); called at most once, from the loop. Set before the
+ * first run of the loop. */
+void kafka_source_on_fatal(struct kafka_source *source, void (*fatal)(void *ctx, const char *reason), void *ctx);

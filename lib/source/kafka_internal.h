@@ -1,0 +1,122 @@
+/* Shared by the files of the Kafka source only.
+ *
+ *   kafka.c            life, events, taking records
+ *   kafka_conf.c       settings to librdkafka's configuration
+ *   kafka_partition.c  an assigned partition and its tickets
+ *   kafka_commit.c     asynchronous commits with notes
+ *   kafka_rebalance.c  assignment and revocation, step by step on the loop
+ */
+#pragma once
+#include "source/kafka.h"
+#include "source/offsets.h"
+#include "source/ticket.h"
+#include <librdkafka/rdkafka.h>
+
+struct partition {
+    struct partition *next;
+    struct kafka_source *source;
+    char *topic;
+    int32_t number;
+    enum event_kind kind;
+    struct offsets offsets;
+    rd_kafka_queue_t *queue;      /* its own, forwarded to the source's records queue */
+    size_t live;                  /* tickets out */
+    struct kafka_ticket *settled; /* tickets dropped, still linked in `offsets` as not done */
+    bool changed;                 /* something to commit */
+    bool committing;              /* in the commit that is under way */
+    bool revoked;                 /* takes no more; late completions still count until it is let go */
+    bool paused;                  /* its note is full: no fetching until there is room */
+    rd_kafka_message_t *parked;   /* taken from the queue when the note was full */
+    bool notes_off;               /* the broker refused the note: commit without */
+};
+
+struct kafka_ticket {
+    struct ticket ticket; /* first: the seam's view of it */
+    struct offset_entry entry;
+    struct partition *partition; /* NULL: detached by a rewind */
+    struct kafka_ticket *next;   /* in `settled` or the free list */
+};
+
+/** Where a rebalance stands:
+ *
+ *     IDLE ──assign──▶ LOOKING_UP ──committed offsets known──▶ IDLE
+ *       │
+ *       └──revoke──▶ DRAINING ──nothing live, or time──▶ COMMITTING ──answered, or time──▶ IDLE
+ */
+enum rebalance_state { REBALANCE_IDLE, REBALANCE_LOOKING_UP, REBALANCE_DRAINING, REBALANCE_COMMITTING };
+
+struct lookup; /* in kafka_rebalance.c */
+
+struct kafka_source {
+    struct kafka_source_options options;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *events;  /* the consumer queue: rebalances, errors, commit answers */
+    rd_kafka_queue_t *records; /* where the partitions' queues are forwarded to */
+    int wake_fd;               /* eventfd that both queues write to */
+    uv_poll_t wake;
+    uv_idle_t more;            /* runs while there may be records that can be taken */
+    uv_timer_t tick;           /* keeps max.poll.interval.ms satisfied, whatever happens */
+    uv_timer_t commit_timer;
+    uv_timer_t step_timer;     /* deadlines of rebalances and of closing */
+    unsigned open_handles;
+
+    struct partition *partitions;
+    struct partition *last_found;
+    struct kafka_ticket *free_tickets;
+    rd_kafka_message_t *parked; /* did not fit into the sink */
+    bool stopped_taking, waiting_for_room;
+
+    bool commit_under_way;
+    uint64_t commits, restored_skips;
+
+    enum rebalance_state rebalance;
+    rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
+    bool lost;                                 /* they are no longer ours: do not commit */
+    bool standby_said;
+    struct lookup *lookup;
+
+    bool closing, close_asked, destroying;
+    int64_t close_deadline_ms;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+    void (*fatal)(void *ctx, const char *reason);
+    void *fatal_ctx;
+    int64_t credentials_asked_ms;
+    struct kafka_error_said {
+        rd_kafka_resp_err_t code;
+        int64_t at_ms;
+        uint64_t suppressed;
+    } said[8];
+    char *username; /* owned copies of options' texts that are needed later */
+};
+
+/* kafka_conf.c */
+/** A configuration from the options; NULL with the cause. */
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_source_options *options, struct error *err);
+
+/* kafka_partition.c */
+struct partition *partition_new(struct kafka_source *source, const char *topic, int32_t number);
+void partition_free(struct partition *partition);
+struct partition *partition_find(struct kafka_source *source, const char *topic, int32_t number);
+/** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing changed. The message stays the caller's. */
+bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
+
+/* kafka_commit.c */
+/** Something changed: commits within 100 ms. */
+void commit_soon(struct kafka_source *source);
+/** Commits every changed partition (of `only`, when not NULL) now; false when there was nothing to commit. */
+bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list_t *only);
+/** The broker's answer to a commit. */
+void commit_answered(struct kafka_source *source, rd_kafka_event_t *event);
+void commit_timer_fired(uv_timer_t *timer);
+
+/* kafka_rebalance.c */
+void rebalance_event(struct kafka_source *source, rd_kafka_event_t *event);
+/** A ticket came back, or a commit was answered: may the revocation go on? */
+void rebalance_advance(struct kafka_source *source);
+/** On closing: a drain under way ends now, a lookup that waits is given up. */
+void rebalance_hurry(struct kafka_source *source);
+
+/* kafka.c */
+/** Logs an error of librdkafka's: each code at once, then at most once a minute with the number left out. */
+void kafka_error_say(struct kafka_source *source, rd_kafka_resp_err_t code, const char *reason);

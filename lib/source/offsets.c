@@ -1,0 +1,316 @@
+/* See offsets.h for the idea and the note's format. */
+#include "source/offsets.h"
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HEADER_MAX = 4 + 1 + 10 + 10,
+    RAW_MAX = OFFSETS_NOTE_MAX / 4 * 3,
+    DATA_MAX = RAW_MAX - HEADER_MAX,
+    VARINT_MAX = 10,
+    ENCODING_RUNS = 0,
+    ENCODING_BITMAP = 1
+};
+static const char MAGIC[4] = {'P', 'A', 'O', '1'};
+
+static size_t varint_size(int64_t value)
+{
+    size_t size = 1;
+    for (uint64_t rest = (uint64_t)value >> 7; rest; rest >>= 7)
+        size++;
+    return size;
+}
+
+static void varint_append(struct buffer *out, int64_t value)
+{
+    uint64_t rest = (uint64_t)value;
+    while (rest >= 0x80) {
+        buffer_append_char(out, (char)(0x80 | (rest & 0x7f)));
+        rest >>= 7;
+    }
+    buffer_append_char(out, (char)rest);
+}
+
+/** Reads a varint off the front of `in`; false when it is cut off or over 63 bits. */
+static bool varint_read(struct slice *in, int64_t *value)
+{
+    uint64_t result = 0;
+    for (unsigned shift = 0; shift < 63 && in->len > 0; shift += 7) {
+        unsigned char byte = (unsigned char)*in->ptr;
+        in->ptr++;
+        in->len--;
+        result |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = (int64_t)result;
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Bytes that `entry` takes in the runs encoding: the first one is the committed offset itself and takes none. */
+static size_t entry_bytes(const struct offset_entry *entry)
+{
+    return entry->previous ? varint_size(entry->offset - entry->previous->offset - 1) : 0;
+}
+
+void offsets_init(struct offsets *offsets, int64_t position)
+{
+    *offsets = (struct offsets){.position = position};
+}
+
+void offsets_clear(struct offsets *offsets)
+{
+    free(offsets->restored);
+    *offsets = (struct offsets){.position = -1};
+}
+
+void offsets_rewind(struct offsets *offsets, int64_t position)
+{
+    offsets_clear(offsets);
+    offsets->position = position;
+}
+
+static int64_t end_of(const struct offsets *offsets)
+{
+    return offsets->position > offsets->restored_end ? offsets->position : offsets->restored_end;
+}
+
+int64_t offsets_committable(const struct offsets *offsets)
+{
+    if (offsets->first)
+        return offsets->first->offset;
+    if (offsets->restored_index < offsets->restored_count)
+        return offsets->restored[offsets->restored_index];
+    return end_of(offsets);
+}
+
+bool offsets_has_room(const struct offsets *offsets)
+{
+    if (offsets->position < offsets->restored_end)
+        return true; /* what comes next is in the note already, or is skipped */
+    if (!offsets->first)
+        return true;
+    if (offsets->run_bytes + VARINT_MAX <= DATA_MAX)
+        return true;
+    return offsets->position + 1 - offsets->first->offset <= (int64_t)DATA_MAX * 8;
+}
+
+static void entry_link(struct offsets *offsets, struct offset_entry *entry)
+{
+    entry->previous = offsets->last;
+    entry->next = NULL;
+    if (offsets->last)
+        offsets->last->next = entry;
+    else
+        offsets->first = entry;
+    offsets->last = entry;
+    offsets->in_progress++;
+    offsets->run_bytes += entry_bytes(entry);
+}
+
+enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset)
+{
+    if (offset < offsets->position)
+        return OFFSETS_REWOUND;
+    offsets->position = offset + 1;
+    /* Offsets of the note that were passed over do not exist any more. */
+    while (offsets->restored_index < offsets->restored_count &&
+           offsets->restored[offsets->restored_index] < offset)
+        offsets->restored_index++;
+    if (offset < offsets->restored_end) {
+        bool undone = offsets->restored_index < offsets->restored_count &&
+                      offsets->restored[offsets->restored_index] == offset;
+        if (!undone)
+            return OFFSETS_DONE_BEFORE;
+        offsets->restored_index++;
+    }
+    entry->offset = offset;
+    entry_link(offsets, entry);
+    return OFFSETS_TAKEN;
+}
+
+void offsets_done(struct offsets *offsets, struct offset_entry *entry)
+{
+    struct offset_entry *after = entry->next;
+    offsets->run_bytes -= entry_bytes(entry) + (after ? entry_bytes(after) : 0);
+    if (entry->previous)
+        entry->previous->next = after;
+    else
+        offsets->first = after;
+    if (after)
+        after->previous = entry->previous;
+    else
+        offsets->last = entry->previous;
+    if (after)
+        offsets->run_bytes += entry_bytes(after);
+    offsets->in_progress--;
+}
+
+/** Calls back for every offset that is not done, ascending. */
+struct undone_walk {
+    const struct offsets *offsets;
+    const struct offset_entry *entry;
+    size_t index;
+};
+
+static bool undone_next(struct undone_walk *walk, int64_t *offset)
+{
+    if (walk->entry) {
+        *offset = walk->entry->offset;
+        walk->entry = walk->entry->next;
+        return true;
+    }
+    if (walk->index < walk->offsets->restored_count) {
+        *offset = walk->offsets->restored[walk->index++];
+        return true;
+    }
+    return false;
+}
+
+static struct undone_walk undone_walk(const struct offsets *offsets)
+{
+    return (struct undone_walk){offsets, offsets->first, offsets->restored_index};
+}
+
+static void append_runs(const struct offsets *offsets, struct buffer *raw)
+{
+    struct undone_walk walk = undone_walk(offsets);
+    int64_t previous = 0, offset = 0;
+    undone_next(&walk, &previous); /* the committed offset itself */
+    while (raw->len <= RAW_MAX && undone_next(&walk, &offset)) {
+        varint_append(raw, offset - previous - 1);
+        previous = offset;
+    }
+}
+
+static void append_bitmap(const struct offsets *offsets, int64_t first, int64_t span, struct buffer *raw)
+{
+    size_t bytes = (size_t)(span + 7) / 8;
+    if (buffer_reserve(raw, bytes) != 0)
+        return;
+    char *bits = raw->ptr + raw->len;
+    memset(bits, 0, bytes);
+    struct undone_walk walk = undone_walk(offsets);
+    for (int64_t offset; undone_next(&walk, &offset);) {
+        size_t bit = (size_t)(offset - first);
+        bits[bit / 8] = (char)(bits[bit / 8] | (1 << (bit % 8)));
+    }
+    raw->len += bytes;
+}
+
+static void header_append(struct buffer *raw, char encoding, int64_t first, int64_t span)
+{
+    raw->len = 0;
+    buffer_append(raw, MAGIC, sizeof MAGIC);
+    buffer_append_char(raw, encoding);
+    varint_append(raw, first);
+    varint_append(raw, span);
+}
+
+void offsets_note(const struct offsets *offsets, struct buffer *out)
+{
+    int64_t first = offsets_committable(offsets), span = end_of(offsets) - first;
+    size_t undone = offsets->in_progress + (offsets->restored_count - offsets->restored_index);
+    if (first < 0 || span <= 0 || (int64_t)undone == span)
+        return; /* nothing beyond the commit is done */
+
+    struct buffer raw = {0};
+    header_append(&raw, ENCODING_RUNS, first, span);
+    size_t header = raw.len;
+    append_runs(offsets, &raw);
+    size_t bitmap_bytes = span <= (int64_t)DATA_MAX * 8 ? (size_t)(span + 7) / 8 : SIZE_MAX;
+    if (bitmap_bytes < raw.len - header) {
+        header_append(&raw, ENCODING_BITMAP, first, span);
+        append_bitmap(offsets, first, span, &raw);
+    }
+    /* offsets_has_room keeps it within the bound; a note that is left out only costs repeats. */
+    if (!raw.failed && raw.len <= RAW_MAX && buffer_reserve(out, OFFSETS_NOTE_MAX + 1) == 0) {
+        int written = EVP_EncodeBlock((unsigned char *)out->ptr + out->len, (unsigned char *)raw.ptr, (int)raw.len);
+        out->len += (size_t)written;
+    }
+    buffer_clear(&raw);
+}
+
+/** Decodes base64 into `raw`; false when it is no base64 or over the bound. */
+static bool note_decode(struct slice note, struct buffer *raw)
+{
+    if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 || buffer_reserve(raw, note.len) != 0)
+        return false;
+    int length = EVP_DecodeBlock((unsigned char *)raw->ptr, (const unsigned char *)note.ptr, (int)note.len);
+    if (length < 0)
+        return false;
+    size_t padding = (note.ptr[note.len - 1] == '=') + (size_t)(note.ptr[note.len - 2] == '=');
+    raw->len = (size_t)length - padding;
+    return true;
+}
+
+static bool restored_add(struct offsets *offsets, int64_t offset, int64_t end)
+{
+    if (offset >= end)
+        return false;
+    offsets->restored[offsets->restored_count++] = offset;
+    return true;
+}
+
+static bool restore_runs(struct offsets *offsets, struct slice data, int64_t first, int64_t end)
+{
+    offsets->restored = malloc((data.len + 1) * sizeof *offsets->restored);
+    if (!offsets->restored)
+        return false;
+    int64_t offset = first;
+    if (!restored_add(offsets, offset, end))
+        return false;
+    while (data.len > 0) {
+        int64_t run;
+        if (!varint_read(&data, &run) || run >= end - offset || !restored_add(offsets, offset + run + 1, end))
+            return false;
+        offset += run + 1;
+    }
+    return true;
+}
+
+static bool restore_bitmap(struct offsets *offsets, struct slice data, int64_t first, int64_t end)
+{
+    int64_t span = end - first;
+    if (span > (int64_t)data.len * 8 || (size_t)(span + 7) / 8 != data.len)
+        return false;
+    offsets->restored = malloc((size_t)span * sizeof *offsets->restored);
+    if (!offsets->restored)
+        return false;
+    for (int64_t bit = 0; bit < span; bit++)
+        if ((data.ptr[bit / 8] >> (bit % 8)) & 1)
+            restored_add(offsets, first + bit, end);
+    return offsets->restored_count > 0 && offsets->restored[0] == first;
+}
+
+static bool note_read(struct offsets *offsets, struct slice raw)
+{
+    if (raw.len < sizeof MAGIC + 1 || memcmp(raw.ptr, MAGIC, sizeof MAGIC) != 0)
+        return false;
+    char encoding = raw.ptr[sizeof MAGIC];
+    raw.ptr += sizeof MAGIC + 1;
+    raw.len -= sizeof MAGIC + 1;
+    int64_t first, span;
+    if (!varint_read(&raw, &first) || !varint_read(&raw, &span))
+        return false;
+    if (first != offsets->position || span <= 0 || span > INT64_MAX - first)
+        return false;
+    offsets->restored_end = first + span;
+    if (encoding == ENCODING_RUNS)
+        return restore_runs(offsets, raw, first, offsets->restored_end);
+    return encoding == ENCODING_BITMAP && restore_bitmap(offsets, raw, first, offsets->restored_end);
+}
+
+bool offsets_restore(struct offsets *offsets, struct slice note)
+{
+    assert(!offsets->first && !offsets->restored);
+    struct buffer raw = {0};
+    bool ours = note_decode(note, &raw) && note_read(offsets, buffer_slice(&raw));
+    buffer_clear(&raw);
+    if (!ours)
+        offsets_rewind(offsets, offsets->position);
+    return ours;
+}
