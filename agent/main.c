@@ -1,0 +1,68 @@
+/* port-agent: the subcommand table, help and version. No logic of its own. */
+#include "base/version.h"
+#include "commands.h"
+#include "config/config.h"
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <librdkafka/rdkafka.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct command COMMANDS[] = {
+    {"run", command_run, "be the agent (the default when no command is given)"},
+    {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver"},
+};
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
+
+static int print_version(void)
+{
+    printf("port-agent %s (%s)\n", agent_version, agent_revision);
+    printf("librdkafka %s, libcurl %s, libuv %s, cJSON %s, %s\n", rd_kafka_version_str(),
+           curl_version_info(CURLVERSION_NOW)->version, uv_version_string(), cJSON_Version(),
+           OpenSSL_version(OPENSSL_VERSION));
+    return EXIT_CODE_OK;
+}
+
+static int print_help(void)
+{
+    puts("port-agent delivers Port's webhook invocations inside your network: it consumes them from Kafka, verifies\n"
+         "Port's signature, sends them to your endpoints and reports the results to Port.\n\n"
+         "Usage: port-agent [COMMAND] [OPTIONS]\n\nCommands:");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-6s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    puts("\nOptions:\n  --help, -h     this text\n  --version, -V  version, revision and library versions\n\n"
+         "Settings come from the environment, or from a .env file in the working directory:\n");
+    config_print_help(stdout);
+    puts("\nExit codes: 0 stopped as asked; 1 cannot go on (the last log line says why); 64 wrong usage;\n"
+         "78 wrong settings (one line each on standard error).");
+    return EXIT_CODE_OK;
+}
+
+static int usage_error(const char *argument)
+{
+    fprintf(stderr, "port-agent: unknown command or option '%s'; try 'port-agent --help'\n", argument);
+    return EXIT_CODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return command_run(0, NULL);
+    const char *first = argv[1];
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0)
+        return print_help();
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0 || strcmp(first, "version") == 0)
+        return print_version();
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(first, COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 2, argv + 2);
+    return usage_error(first);
+}
