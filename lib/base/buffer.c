@@ -1,0 +1,223 @@
+/* Bytes that grow, and what is written into them: numbers, JSON strings, UTF-8. */
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buffer_init(struct buffer *b)
+{
+    *b = (struct buffer){0};
+}
+
+void buffer_clear(struct buffer *b)
+{
+    free(b->ptr);
+    *b = (struct buffer){0};
+}
+
+int buffer_reserve(struct buffer *b, size_t more)
+{
+    if (b->failed)
+        return PA_ERR_MEMORY;
+    if (b->ptr && b->cap - b->len >= more)
+        return 0;
+    size_t cap = b->cap < 64 ? 64 : b->cap;
+    while (cap - b->len < more) {
+        if (cap > SIZE_MAX / 2) {
+            b->failed = true;
+            return PA_ERR_MEMORY;
+        }
+        cap *= 2;
+    }
+    /* A large first request is taken at its word: records are copied once, into what they need. */
+    if (b->len == 0 && more > 4096)
+        cap = more;
+    char *grown = realloc(b->ptr, cap);
+    if (!grown) {
+        b->failed = true;
+        return PA_ERR_MEMORY;
+    }
+    b->ptr = grown;
+    b->cap = cap;
+    return 0;
+}
+
+void buffer_append(struct buffer *b, const void *bytes, size_t len)
+{
+    if (len == 0 || buffer_reserve(b, len) != 0)
+        return;
+    memcpy(b->ptr + b->len, bytes, len);
+    b->len += len;
+}
+
+void buffer_append_slice(struct buffer *b, struct slice s)
+{
+    buffer_append(b, s.ptr, s.len);
+}
+
+void buffer_append_text(struct buffer *b, const char *text)
+{
+    buffer_append(b, text, strlen(text));
+}
+
+void buffer_append_char(struct buffer *b, char c)
+{
+    if (b->len < b->cap && !b->failed)
+        b->ptr[b->len++] = c;
+    else
+        buffer_append(b, &c, 1);
+}
+
+void buffer_append_int(struct buffer *b, int64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        buffer_append_char(b, '-');
+    buffer_append(b, digits + at, sizeof digits - at);
+}
+
+void buffer_appendf(struct buffer *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len >= 0 && buffer_reserve(b, (size_t)len + 1) == 0) {
+        vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
+        b->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+const char *buffer_text(struct buffer *b)
+{
+    if (buffer_reserve(b, 1) != 0)
+        return "";
+    b->ptr[b->len] = '\0';
+    return b->ptr;
+}
+
+struct slice buffer_slice(const struct buffer *b)
+{
+    return (struct slice){b->ptr ? b->ptr : "", b->len};
+}
+
+char *buffer_take(struct buffer *b, size_t *len)
+{
+    char *bytes = buffer_reserve(b, 1) == 0 ? b->ptr : NULL;
+    if (!bytes) {
+        buffer_clear(b);
+        if (len)
+            *len = 0;
+        return NULL;
+    }
+    bytes[b->len] = '\0';
+    if (len)
+        *len = b->len;
+    *b = (struct buffer){0};
+    return bytes;
+}
+
+size_t utf8_sequence(const char *p, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    unsigned char first = u[0], low = 0x80, high = 0xbf;
+    size_t len;
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        len = 2;
+    else if (first >= 0xe0 && first <= 0xef)
+        len = 3;
+    else if (first >= 0xf0 && first <= 0xf4)
+        len = 4;
+    else
+        return 0;
+    if (n < len)
+        return 0;
+    /* The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF (RFC 3629, section 4). */
+    if (first == 0xe0)
+        low = 0xa0;
+    else if (first == 0xed)
+        high = 0x9f;
+    else if (first == 0xf0)
+        low = 0x90;
+    else if (first == 0xf4)
+        high = 0x8f;
+    if (u[1] < low || u[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((u[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+static void append_control(struct buffer *b, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    switch (c) {
+    case '"':
+        buffer_append(b, "\\\"", 2);
+        return;
+    case '\\':
+        buffer_append(b, "\\\\", 2);
+        return;
+    case '\n':
+        buffer_append(b, "\\n", 2);
+        return;
+    case '\r':
+        buffer_append(b, "\\r", 2);
+        return;
+    case '\t':
+        buffer_append(b, "\\t", 2);
+        return;
+    default: {
+        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        buffer_append(b, escape, sizeof escape);
+    }
+    }
+}
+
+void buffer_append_json_escaped(struct buffer *b, struct slice text)
+{
+    size_t start = 0, i = 0;
+    while (i < text.len) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        size_t len = 1;
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        if (c >= 0x80) {
+            len = utf8_sequence(text.ptr + i, text.len - i);
+            if (len > 0) {
+                i += len;
+                continue;
+            }
+        }
+        buffer_append(b, text.ptr + start, i - start);
+        if (c >= 0x80)
+            buffer_append(b, "\xef\xbf\xbd", 3);
+        else
+            append_control(b, c);
+        i++;
+        start = i;
+    }
+    buffer_append(b, text.ptr + start, i - start);
+}
+
+void buffer_append_json_string(struct buffer *b, struct slice text)
+{
+    buffer_append_char(b, '"');
+    buffer_append_json_escaped(b, text);
+    buffer_append_char(b, '"');
+}

@@ -1,0 +1,279 @@
+/* Offsets: what may be committed, and the note that survives a restart. */
+#include "source/offsets.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct offset_entry entries[200000];
+
+static void take_range(struct offsets *offsets, int64_t from, int64_t to)
+{
+    for (int64_t offset = from; offset < to; offset++)
+        assert_int_equal(offsets_take(offsets, &entries[offset], offset), OFFSETS_TAKEN);
+}
+
+static void done(struct offsets *offsets, int64_t offset)
+{
+    offsets_done(offsets, &entries[offset]);
+}
+
+static void nothing_is_committable_before_anything_is_known(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, -1);
+    assert_int_equal(offsets_committable(&offsets), -1);
+    offsets_take(&offsets, &entries[7], 7);
+    assert_int_equal(offsets_committable(&offsets), 7);
+    done(&offsets, 7);
+    assert_int_equal(offsets_committable(&offsets), 8);
+    offsets_clear(&offsets);
+}
+
+static void commits_stop_at_the_first_gap(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 0);
+    take_range(&offsets, 0, 10);
+    done(&offsets, 1);
+    done(&offsets, 2);
+    assert_int_equal(offsets_committable(&offsets), 0);
+    done(&offsets, 0);
+    assert_int_equal(offsets_committable(&offsets), 3);
+    for (int64_t offset = 9; offset >= 3; offset--)
+        done(&offsets, offset);
+    assert_int_equal(offsets_committable(&offsets), 10);
+    offsets_clear(&offsets);
+}
+
+static void offsets_that_never_come_count_as_done(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 100);
+    offsets_take(&offsets, &entries[105], 105); /* 100 to 104 were compacted away */
+    assert_int_equal(offsets_committable(&offsets), 105);
+    offsets_take(&offsets, &entries[120], 120);
+    done(&offsets, 105);
+    assert_int_equal(offsets_committable(&offsets), 120);
+    offsets_clear(&offsets);
+}
+
+/** Writes a note, restores it elsewhere, and checks that exactly the records not done come again. */
+static void check_restored(const struct offsets *offsets, int64_t end)
+{
+    struct buffer note = {0};
+    offsets_note(offsets, &note);
+    assert_true(note.len <= OFFSETS_NOTE_MAX);
+    struct offsets restored;
+    offsets_init(&restored, offsets_committable(offsets));
+    bool had_note = note.len > 0;
+    assert_int_equal(offsets_restore(&restored, buffer_slice(&note)), had_note);
+    assert_int_equal(offsets_committable(&restored), offsets_committable(offsets));
+
+    static struct offset_entry again[200000];
+    const struct offset_entry *expected = offsets->first;
+    for (int64_t offset = offsets_committable(offsets); offset < end; offset++) {
+        enum offsets_take taken = offsets_take(&restored, &again[offset], offset);
+        bool undone = expected && expected->offset == offset;
+        assert_int_equal(taken, undone ? OFFSETS_TAKEN : OFFSETS_DONE_BEFORE);
+        if (undone)
+            expected = expected->next;
+    }
+    assert_null(expected);
+    offsets_clear(&restored);
+    buffer_clear(&note);
+}
+
+static void a_restart_takes_only_what_was_not_done(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 40; seed++) {
+        struct offsets offsets;
+        srand(seed);
+        int64_t start = rand() % 1000, count = 1 + rand() % 5000;
+        int keep_one_in = 2 + rand() % 50;
+        offsets_init(&offsets, start);
+        take_range(&offsets, start, start + count);
+        for (int64_t offset = start; offset < start + count; offset++)
+            if (rand() % keep_one_in != 0)
+                done(&offsets, offset);
+        check_restored(&offsets, start + count);
+        offsets_clear(&offsets);
+    }
+}
+
+static void a_restart_in_the_middle_of_a_restart_forgets_nothing(void **state)
+{
+    (void)state;
+    struct offsets offsets, second, third;
+    offsets_init(&offsets, 0);
+    take_range(&offsets, 0, 100);
+    for (int64_t offset = 1; offset < 100; offset++)
+        if (offset % 10 != 0)
+            done(&offsets, offset);
+    struct buffer note = {0}, note2 = {0};
+    offsets_note(&offsets, &note);
+    offsets_init(&second, 0);
+    assert_true(offsets_restore(&second, buffer_slice(&note)));
+    static struct offset_entry again[100];
+    assert_int_equal(offsets_take(&second, &again[0], 0), OFFSETS_TAKEN);
+    offsets_done(&second, &again[0]); /* and stops here: 10, 20 … 90 have not come again */
+    assert_int_equal(offsets_committable(&second), 10);
+    offsets_note(&second, &note2);
+    offsets_init(&third, 10);
+    assert_true(offsets_restore(&third, buffer_slice(&note2)));
+    for (int64_t offset = 10; offset < 100; offset++)
+        assert_int_equal(offsets_take(&third, &again[offset], offset),
+                         offset % 10 == 0 ? OFFSETS_TAKEN : OFFSETS_DONE_BEFORE);
+    offsets_clear(&offsets);
+    offsets_clear(&second);
+    offsets_clear(&third);
+    buffer_clear(&note);
+    buffer_clear(&note2);
+}
+
+static void a_note_always_fits_once_its_records_were_taken(void **state)
+{
+    (void)state;
+    /* Worst cases: one stuck record and all else done; every second, every third … record stuck. */
+    for (int64_t every = 2; every < 200; every += every < 10 ? 1 : 37) {
+        struct offsets offsets;
+        offsets_init(&offsets, 0);
+        int64_t offset = 0;
+        for (; offset < 150000 && offsets_has_room(&offsets); offset++) {
+            offsets_take(&offsets, &entries[offset], offset);
+            if (offset % every != 0)
+                done(&offsets, offset);
+        }
+        check_restored(&offsets, offset);
+        offsets_clear(&offsets);
+    }
+}
+
+static void no_room_while_the_note_would_not_fit_and_room_again_later(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 0);
+    int64_t offset = 0;
+    while (offset < 150000 && offsets_has_room(&offsets)) {
+        offsets_take(&offsets, &entries[offset], offset);
+        offset++;
+    }
+    assert_true(offset < 150000);
+    assert_false(offsets_has_room(&offsets));
+    for (int64_t i = 0; i < offset; i++)
+        done(&offsets, i);
+    assert_true(offsets_has_room(&offsets));
+    assert_int_equal(offsets_committable(&offsets), offset);
+    offsets_clear(&offsets);
+}
+
+static void nothing_to_note_when_nothing_is_done_out_of_order(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    struct buffer note = {0};
+    offsets_init(&offsets, 5);
+    offsets_note(&offsets, &note);
+    take_range(&offsets, 5, 50);
+    offsets_note(&offsets, &note);
+    assert_int_equal(note.len, 0);
+    offsets_clear(&offsets);
+}
+
+static void foreign_metadata_is_ignored(void **state)
+{
+    (void)state;
+    static const char *const notes[] = {"", "x", "hello", "e30=", "UEFPMQ==", "UEFPMQA=", "UEFPMQAA", "UEFPMQAAAA==",
+                                        "UEFPMQAFAA==", "UEFPMQD///////////8B", "UEFPMQIFAQ==", "UEFPMQEF//////8H", "===="};
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        struct offsets offsets;
+        offsets_init(&offsets, 5);
+        assert_false(offsets_restore(&offsets, slice_of(notes[i])));
+        assert_int_equal(offsets_committable(&offsets), 5);
+        assert_int_equal(offsets_take(&offsets, &entries[5], 5), OFFSETS_TAKEN);
+        offsets_clear(&offsets);
+    }
+}
+
+static void a_note_of_another_offset_is_ignored(void **state)
+{
+    (void)state;
+    struct offsets offsets, other;
+    struct buffer note = {0};
+    offsets_init(&offsets, 0);
+    take_range(&offsets, 0, 10);
+    done(&offsets, 5);
+    offsets_note(&offsets, &note);
+    offsets_init(&other, 3); /* somebody reset the group's offset and kept the metadata */
+    assert_false(offsets_restore(&other, buffer_slice(&note)));
+    assert_int_equal(offsets_take(&other, &entries[20], 5), OFFSETS_TAKEN);
+    offsets_clear(&offsets);
+    offsets_clear(&other);
+    buffer_clear(&note);
+}
+
+static void every_corruption_of_a_note_is_survived(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    struct buffer note = {0};
+    offsets_init(&offsets, 0);
+    take_range(&offsets, 0, 300);
+    for (int64_t offset = 0; offset < 300; offset += 3)
+        done(&offsets, offset + 1);
+    offsets_note(&offsets, &note);
+    for (size_t i = 0; i < note.len; i++) {
+        for (int c = 0; c < 256; c += 5) {
+            struct offsets other;
+            char *copy = malloc(note.len);
+            memcpy(copy, note.ptr, note.len);
+            copy[i] = (char)c;
+            offsets_init(&other, 0);
+            offsets_restore(&other, (struct slice){copy, note.len});
+            offsets_clear(&other);
+            free(copy);
+        }
+    }
+    offsets_clear(&offsets);
+    buffer_clear(&note);
+}
+
+static void a_lower_offset_is_a_rewind(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 100);
+    offsets_take(&offsets, &entries[100], 100);
+    assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_REWOUND);
+    offsets_rewind(&offsets, 0);
+    assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_TAKEN);
+    done(&offsets, 0);
+    assert_int_equal(offsets_committable(&offsets), 1);
+    offsets_clear(&offsets);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_committable_before_anything_is_known),
+        cmocka_unit_test(commits_stop_at_the_first_gap),
+        cmocka_unit_test(offsets_that_never_come_count_as_done),
+        cmocka_unit_test(a_restart_takes_only_what_was_not_done),
+        cmocka_unit_test(a_restart_in_the_middle_of_a_restart_forgets_nothing),
+        cmocka_unit_test(a_note_always_fits_once_its_records_were_taken),
+        cmocka_unit_test(no_room_while_the_note_would_not_fit_and_room_again_later),
+        cmocka_unit_test(nothing_to_note_when_nothing_is_done_out_of_order),
+        cmocka_unit_test(foreign_metadata_is_ignored),
+        cmocka_unit_test(a_note_of_another_offset_is_ignored),
+        cmocka_unit_test(every_corruption_of_a_note_is_survived),
+        cmocka_unit_test(a_lower_offset_is_a_rewind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
