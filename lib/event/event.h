@@ -34,14 +34,13 @@ struct event {
     struct slice action;          /* `.action` when it is a string */
     struct slice signature;       /* `.headers["X-Port-Signature"]` when it is a string */
     struct slice timestamp;       /* `.headers["X-Port-Timestamp"]` when it is a string */
-    bool has_signature_member;    /* present with any type (to tell missing from wrong) */
+    bool has_signature_member;    /* the member is there, with any type (to tell missing from wrong) */
+    bool has_timestamp_member;
     struct buffer texts;          /* storage of the unescaped texts above */
 };
 
 void event_init(struct event *event);
 void event_clear(struct event *event);
-/** Drops everything but the payload and the texts' slices stay valid; (no-op today, see event_clear). */
-
 /** Parses `record` into `event` (initialised; its old content is released). A JSON number member where a text is
  * expected leaves that text null. For kind EVENT_RUN with invocation type GITLAB the whole top-level `headers`
  * member is left out of the payload. The signature members are cut for both kinds.

@@ -58,13 +58,13 @@ static size_t entry_bytes(const struct offset_entry *entry)
 
 void offsets_init(struct offsets *offsets, int64_t position)
 {
-    *offsets = (struct offsets){.position = position};
+    *offsets = (struct offsets){.position = position, .restored_end = -1};
 }
 
 void offsets_clear(struct offsets *offsets)
 {
     free(offsets->restored);
-    *offsets = (struct offsets){.position = -1};
+    *offsets = (struct offsets){.position = -1, .restored_end = -1};
 }
 
 void offsets_rewind(struct offsets *offsets, int64_t position)

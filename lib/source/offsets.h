@@ -30,7 +30,7 @@ struct offsets {
     int64_t position;                  /* one past the last record taken; -1: none yet and no committed offset */
     int64_t *restored;                 /* offsets that a note says are not done, ascending */
     size_t restored_count, restored_index; /* the ones from restored_index on have not come again yet */
-    int64_t restored_end;              /* end of what the note speaks of; 0: no note */
+    int64_t restored_end;              /* end of what the note speaks of; -1: no note */
 };
 
 /** `position` is where the partition starts: the committed offset, or -1 when there is none. */

@@ -1,0 +1,100 @@
+/* From what the walk found to an event. */
+#include "event/event.h"
+#include "event/scan.h"
+#include <string.h>
+
+enum { RUN_ID_MAX = 128 };
+
+void event_init(struct event *event)
+{
+    *event = (struct event){0};
+}
+
+void event_clear(struct event *event)
+{
+    buffer_clear(&event->payload);
+    buffer_clear(&event->texts);
+    event_init(event);
+}
+
+static struct slice text_at(const struct event *event, struct scan_range range)
+{
+    if (!range.found)
+        return (struct slice){NULL, 0};
+    return (struct slice){event->texts.ptr ? event->texts.ptr + range.start : "", range.end - range.start};
+}
+
+/** Takes the member `from`–`to` out of an object's canonical bytes; `from` includes the comma before it, if there is one. */
+static void cut_member(struct buffer *payload, size_t from, size_t to)
+{
+    bool first = payload->ptr[from] != ',';
+    if (first && payload->ptr[to] == ',')
+        to++;
+    memmove(payload->ptr + from, payload->ptr + to, payload->len - to);
+    payload->len -= to - from;
+}
+
+static void fill(struct event *event, const struct scan *scan)
+{
+    event->invocation = (struct invocation_method){
+        .present = scan->invocation,
+        .agent = scan->invocation && scan->agent,
+        .synchronized = scan->invocation && scan->synchronized,
+        .type = text_at(event, scan->found[SCAN_TYPE]),
+        .method = text_at(event, scan->found[SCAN_METHOD]),
+        .url = text_at(event, scan->found[SCAN_URL]),
+    };
+    event->run_id = text_at(event, scan->found[SCAN_RUN_ID]);
+    event->action = text_at(event, scan->found[SCAN_ACTION]);
+    event->signature = text_at(event, scan->found[SCAN_SIGNATURE]);
+    event->timestamp = text_at(event, scan->found[SCAN_TIMESTAMP]);
+    event->has_signature_member = scan->signature_member;
+    event->has_timestamp_member = scan->timestamp_member;
+}
+
+int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err)
+{
+    event_clear(event);
+    event->kind = kind;
+    struct scan scan = {
+        .in = record,
+        .invocation_in_root = kind == EVENT_CHANGE_LOG ? "changelogDestination" : NULL,
+        .out = &event->payload,
+        .texts = &event->texts,
+    };
+    /* The canonical form is never longer than the record, so this is the only allocation for it. */
+    if (buffer_reserve(&event->payload, record.len + 1) != 0 || buffer_reserve(&event->texts, 256) != 0)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    int failed = scan_record(&scan, EVENT_MAX_DEPTH, err);
+    if (failed) {
+        event_clear(event);
+        return failed;
+    }
+    fill(event, &scan);
+    if (kind == EVENT_RUN && scan.headers_found && slice_equal_text(event->invocation.type, "GITLAB")) {
+        if (scan.headers_twice) {
+            event_clear(event);
+            return error_set(err, PA_ERR_INVALID, "the member \"headers\" comes twice");
+        }
+        cut_member(&event->payload, scan.headers_start, scan.headers_end);
+    }
+    return 0;
+}
+
+bool run_id_is_node_run(struct slice run_id)
+{
+    return slice_starts_with(run_id, "wfnr_");
+}
+
+bool run_id_is_usable(struct slice run_id)
+{
+    if (run_id.len == 0 || run_id.len > RUN_ID_MAX || run_id.ptr[0] == '.')
+        return false;
+    for (size_t i = 0; i < run_id.len; i++) {
+        char c = run_id.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && !memchr("_-.~", c, 4))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,517 @@
+/* One pass: validates JSON (RFC 8259), writes its canonical form, cuts the signature members, notes a few members.
+ * The canonical form of a string is ECMAScript's (JSON.stringify, ECMA-262 section 25.5.2.3 QuoteJSONString), so that what we sign is what both documented
+ * receivers hash. Recursion is bounded by max_depth. */
+#include "event/scan.h"
+#include <string.h>
+
+struct walk {
+    struct scan *scan;
+    unsigned max_depth;
+};
+
+/* Bytes a string may hold as they are: ASCII without controls, quote and backslash. */
+static const bool PLAIN[256] = {
+#define P8(n) [n] = true, [n + 1] = true, [n + 2] = true, [n + 3] = true, [n + 4] = true, [n + 5] = true, [n + 6] = true, [n + 7] = true
+    [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true, [0x27] = true,
+    P8(0x28), P8(0x30), P8(0x38), P8(0x40), P8(0x48), P8(0x50),
+    [0x58] = true, [0x59] = true, [0x5a] = true, [0x5b] = true, [0x5d] = true, [0x5e] = true, [0x5f] = true,
+    P8(0x60), P8(0x68), P8(0x70), P8(0x78)};
+#undef P8
+
+static bool fail(struct scan *s, const char *problem)
+{
+    if (!s->problem)
+        s->problem = problem;
+    return false;
+}
+
+static char peek(const struct scan *s)
+{
+    return s->at < s->in.len ? s->in.ptr[s->at] : '\0';
+}
+
+static void skip_blanks(struct scan *s)
+{
+    while (s->at < s->in.len) {
+        char c = s->in.ptr[s->at];
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
+            return;
+        s->at++;
+    }
+}
+
+/* Strings */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/** Four hexadecimal digits at `at`; -1 when they are not there. */
+static int read_hex4(const struct scan *s, size_t at)
+{
+    int value = 0;
+    if (s->in.len - at < 4)
+        return -1;
+    for (size_t i = 0; i < 4; i++) {
+        int digit = hex_value(s->in.ptr[at + i]);
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+static void append_utf8(struct buffer *out, unsigned code)
+{
+    char bytes[4];
+    size_t len;
+    if (code < 0x80) {
+        bytes[0] = (char)code;
+        len = 1;
+    } else if (code < 0x800) {
+        bytes[0] = (char)(0xc0 | (code >> 6));
+        bytes[1] = (char)(0x80 | (code & 0x3f));
+        len = 2;
+    } else if (code < 0x10000) {
+        bytes[0] = (char)(0xe0 | (code >> 12));
+        bytes[1] = (char)(0x80 | ((code >> 6) & 0x3f));
+        bytes[2] = (char)(0x80 | (code & 0x3f));
+        len = 3;
+    } else {
+        bytes[0] = (char)(0xf0 | (code >> 18));
+        bytes[1] = (char)(0x80 | ((code >> 12) & 0x3f));
+        bytes[2] = (char)(0x80 | ((code >> 6) & 0x3f));
+        bytes[3] = (char)(0x80 | (code & 0x3f));
+        len = 4;
+    }
+    buffer_append(out, bytes, len);
+}
+
+/** A character that came as \uXXXX, as JSON.stringify writes it. */
+static void append_character(struct buffer *out, unsigned code)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char shorts[] = "btn\0fr"; /* \b is 8, \t 9, \n 10, \f 12, \r 13 */
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    if (code == '"' || code == '\\') {
+        char escape[2] = {'\\', (char)code};
+        buffer_append(out, escape, 2);
+    } else if (code >= 8 && code <= 13 && code != 11) {
+        char escape[2] = {'\\', shorts[code - 8]};
+        buffer_append(out, escape, 2);
+    } else if (code < 0x20 || surrogate) {
+        char escape[6] = {'\\', 'u', hex[code >> 12], hex[(code >> 8) & 15], hex[(code >> 4) & 15], hex[code & 15]};
+        buffer_append(out, escape, 6);
+    } else {
+        append_utf8(out, code);
+    }
+}
+
+/** After "\u": the code point, with a pair of surrogates joined. */
+static bool unicode_escape(struct scan *s)
+{
+    int code = read_hex4(s, s->at);
+    if (code < 0)
+        return fail(s, "bad \\u escape");
+    s->at += 4;
+    bool leads = code >= 0xd800 && code <= 0xdbff;
+    if (leads && s->in.len - s->at >= 6 && s->in.ptr[s->at] == '\\' && s->in.ptr[s->at + 1] == 'u') {
+        int second = read_hex4(s, s->at + 2);
+        if (second >= 0xdc00 && second <= 0xdfff) {
+            s->at += 6;
+            append_utf8(s->out, 0x10000u + (((unsigned)code - 0xd800u) << 10) + ((unsigned)second - 0xdc00u));
+            return true;
+        }
+    }
+    append_character(s->out, (unsigned)code);
+    return true;
+}
+
+static bool escape(struct scan *s)
+{
+    s->at++; /* the backslash */
+    char c = peek(s);
+    s->at++;
+    switch (c) {
+    case '"':
+    case '\\':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        buffer_append_char(s->out, '\\');
+        buffer_append_char(s->out, c);
+        return true;
+    case '/':
+        buffer_append_char(s->out, '/');
+        return true;
+    case 'u':
+        return unicode_escape(s);
+    default:
+        s->at--;
+        return fail(s, s->at >= s->in.len ? "string that does not end" : "bad escape");
+    }
+}
+
+/** A string, canonical, into `out`, quotes included. */
+static bool scan_string(struct scan *s)
+{
+    s->at++;
+    buffer_append_char(s->out, '"');
+    for (;;) {
+        size_t start = s->at;
+        while (s->at < s->in.len && PLAIN[(unsigned char)s->in.ptr[s->at]])
+            s->at++;
+        buffer_append(s->out, s->in.ptr + start, s->at - start);
+        if (s->at >= s->in.len)
+            return fail(s, "string that does not end");
+        unsigned char c = (unsigned char)s->in.ptr[s->at];
+        if (c == '"')
+            break;
+        if (c == '\\') {
+            if (!escape(s))
+                return false;
+        } else if (c < 0x20) {
+            return fail(s, "control character in a string");
+        } else {
+            size_t len = utf8_sequence(s->in.ptr + s->at, s->in.len - s->at);
+            if (len == 0)
+                return fail(s, "invalid UTF-8");
+            buffer_append(s->out, s->in.ptr + s->at, len);
+            s->at += len;
+        }
+    }
+    s->at++;
+    buffer_append_char(s->out, '"');
+    return true;
+}
+
+/* Numbers and literals */
+
+static bool digits(struct scan *s)
+{
+    size_t start = s->at;
+    while (peek(s) >= '0' && peek(s) <= '9')
+        s->at++;
+    return s->at > start;
+}
+
+static bool scan_number(struct scan *s)
+{
+    size_t start = s->at;
+    if (peek(s) == '-')
+        s->at++;
+    if (peek(s) == '0')
+        s->at++;
+    else if (!digits(s))
+        return fail(s, "not a value");
+    if (peek(s) == '.') {
+        s->at++;
+        if (!digits(s))
+            return fail(s, "bad number");
+    }
+    if (peek(s) == 'e' || peek(s) == 'E') {
+        s->at++;
+        if (peek(s) == '+' || peek(s) == '-')
+            s->at++;
+        if (!digits(s))
+            return fail(s, "bad number");
+    }
+    buffer_append(s->out, s->in.ptr + start, s->at - start);
+    return true;
+}
+
+static bool scan_literal(struct scan *s, const char *word)
+{
+    size_t len = strlen(word);
+    if (s->in.len - s->at < len || memcmp(s->in.ptr + s->at, word, len) != 0)
+        return fail(s, "not a value");
+    buffer_append(s->out, word, len);
+    s->at += len;
+    return true;
+}
+
+/* Members that matter */
+
+static bool canonical_is(struct slice canonical, const char *text)
+{
+    return canonical.len == strlen(text) + 2 && memcmp(canonical.ptr + 1, text, canonical.len - 2) == 0;
+}
+
+/** What was known of a place is void when the same member comes again: the last one counts, as JSON.parse has it. */
+static void forget(struct scan *s, enum scan_place place)
+{
+    static const enum scan_text of_invocation[] = {SCAN_TYPE, SCAN_METHOD, SCAN_URL};
+    switch (place) {
+    case PLACE_PAYLOAD:
+    case PLACE_PAYLOAD_ACTION:
+        if (s->invocation_in_root)
+            return;
+        /* fall through */
+    case PLACE_INVOCATION:
+        for (size_t i = 0; i < sizeof of_invocation / sizeof *of_invocation; i++)
+            s->found[of_invocation[i]].found = false;
+        s->invocation = s->agent = s->synchronized = false;
+        return;
+    case PLACE_CONTEXT:
+        s->found[SCAN_RUN_ID].found = false;
+        return;
+    default:
+        return;
+    }
+}
+
+static enum scan_place place_of(const struct scan *s, enum scan_place parent, struct slice key)
+{
+    switch (parent) {
+    case PLACE_ROOT:
+        if (canonical_is(key, "headers"))
+            return PLACE_HEADERS;
+        if (canonical_is(key, "context"))
+            return PLACE_CONTEXT;
+        if (s->invocation_in_root)
+            return canonical_is(key, s->invocation_in_root) ? PLACE_INVOCATION : PLACE_NONE;
+        return canonical_is(key, "payload") ? PLACE_PAYLOAD : PLACE_NONE;
+    case PLACE_PAYLOAD:
+        return !s->invocation_in_root && canonical_is(key, "action") ? PLACE_PAYLOAD_ACTION : PLACE_NONE;
+    case PLACE_PAYLOAD_ACTION:
+        return canonical_is(key, "invocationMethod") ? PLACE_INVOCATION : PLACE_NONE;
+    default:
+        return PLACE_NONE;
+    }
+}
+
+/** Which text the member is, or SCAN_TEXTS. */
+static enum scan_text text_of(enum scan_place parent, struct slice key)
+{
+    if (parent == PLACE_ROOT && canonical_is(key, "action"))
+        return SCAN_ACTION;
+    if (parent == PLACE_CONTEXT && canonical_is(key, "runId"))
+        return SCAN_RUN_ID;
+    if (parent == PLACE_HEADERS && canonical_is(key, "X-Port-Signature"))
+        return SCAN_SIGNATURE;
+    if (parent == PLACE_HEADERS && canonical_is(key, "X-Port-Timestamp"))
+        return SCAN_TIMESTAMP;
+    if (parent != PLACE_INVOCATION)
+        return SCAN_TEXTS;
+    if (canonical_is(key, "type"))
+        return SCAN_TYPE;
+    if (canonical_is(key, "method"))
+        return SCAN_METHOD;
+    return canonical_is(key, "url") ? SCAN_URL : SCAN_TEXTS;
+}
+
+/** Appends what a canonical string means. Its escapes are valid: we wrote them. */
+static void append_meaning(struct buffer *texts, struct slice canonical)
+{
+    static const char letters[] = "btnfr", controls[] = "\b\t\n\f\r";
+    const char *end = canonical.ptr + canonical.len - 1;
+    for (const char *p = canonical.ptr + 1; p < end; p++) {
+        if (*p != '\\') {
+            buffer_append_char(texts, *p);
+            continue;
+        }
+        p++;
+        const char *letter = memchr(letters, *p, sizeof letters - 1);
+        if (*p == 'u') {
+            unsigned code = 0;
+            for (int i = 1; i <= 4; i++)
+                code = code * 16 + (unsigned)hex_value(p[i]);
+            append_utf8(texts, code >= 0xd800 && code <= 0xdfff ? 0xfffd : code);
+            p += 4;
+        } else {
+            buffer_append_char(texts, letter ? controls[letter - letters] : *p);
+        }
+    }
+}
+
+static void note_value(struct scan *s, enum scan_text text, struct slice value)
+{
+    if (text == SCAN_SIGNATURE)
+        s->signature_member = true;
+    if (text == SCAN_TIMESTAMP)
+        s->timestamp_member = true;
+    s->found[text].found = value.len > 0 && *value.ptr == '"';
+    if (!s->found[text].found)
+        return;
+    s->found[text].start = s->texts->len;
+    append_meaning(s->texts, value);
+    s->found[text].end = s->texts->len;
+}
+
+/* Structure */
+
+static bool scan_value(struct walk *walk, enum scan_place place);
+
+static void note_member(struct scan *s, enum scan_place parent, enum scan_text text, struct slice key,
+                        struct slice value)
+{
+    if (text != SCAN_TEXTS)
+        note_value(s, text, value);
+    if (parent != PLACE_INVOCATION)
+        return;
+    bool is_true = slice_equal_text(value, "true");
+    if (canonical_is(key, "agent"))
+        s->agent = is_true;
+    else if (canonical_is(key, "synchronized"))
+        s->synchronized = is_true;
+}
+
+static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
+{
+    struct scan *s = walk->scan;
+    size_t mark = s->out->len; /* before the comma: where a member that is cut ends up */
+    if (!*first)
+        buffer_append_char(s->out, ',');
+    size_t key_at = s->out->len;
+    if (peek(s) != '"')
+        return fail(s, "member name expected");
+    if (!scan_string(s))
+        return false;
+    skip_blanks(s);
+    if (peek(s) != ':')
+        return fail(s, "':' expected");
+    s->at++;
+    size_t key_end = s->out->len;
+    buffer_append_char(s->out, ':');
+    skip_blanks(s);
+    if (s->out->failed)
+        return false;
+    struct slice key = {s->out->ptr + key_at, key_end - key_at};
+    enum scan_place place = PLACE_NONE;
+    enum scan_text text = SCAN_TEXTS;
+    bool matters = parent != PLACE_NONE;
+    if (matters) {
+        place = place_of(s, parent, key);
+        text = text_of(parent, key);
+        forget(s, place);
+        if (place == PLACE_INVOCATION)
+            s->invocation = peek(s) == '{';
+    }
+    size_t value_at = s->out->len;
+    if (!scan_value(walk, place))
+        return false;
+    if (s->out->failed)
+        return false;
+    if (matters) {
+        key.ptr = s->out->ptr + key_at; /* the buffer may have moved */
+        note_member(s, parent, text, key, (struct slice){s->out->ptr + value_at, s->out->len - value_at});
+    }
+    if (text == SCAN_SIGNATURE || text == SCAN_TIMESTAMP) {
+        s->out->len = mark;
+        return true;
+    }
+    if (place == PLACE_HEADERS) {
+        s->headers_twice |= s->headers_found;
+        s->headers_found = true;
+        s->headers_start = mark;
+        s->headers_end = s->out->len;
+    }
+    *first = false;
+    return true;
+}
+
+static bool scan_object(struct walk *walk, enum scan_place place)
+{
+    struct scan *s = walk->scan;
+    bool first = true;
+    s->at++;
+    buffer_append_char(s->out, '{');
+    skip_blanks(s);
+    if (peek(s) == '}') {
+        s->at++;
+        buffer_append_char(s->out, '}');
+        return true;
+    }
+    for (;;) {
+        skip_blanks(s);
+        if (!scan_member(walk, place, &first))
+            return false;
+        skip_blanks(s);
+        char c = peek(s);
+        if (c != ',' && c != '}')
+            return fail(s, "',' or '}' expected");
+        s->at++;
+        if (c == '}')
+            break;
+    }
+    buffer_append_char(s->out, '}');
+    return true;
+}
+
+static bool scan_array(struct walk *walk)
+{
+    struct scan *s = walk->scan;
+    s->at++;
+    buffer_append_char(s->out, '[');
+    skip_blanks(s);
+    if (peek(s) == ']') {
+        s->at++;
+        buffer_append_char(s->out, ']');
+        return true;
+    }
+    for (;;) {
+        skip_blanks(s);
+        if (!scan_value(walk, PLACE_NONE))
+            return false;
+        skip_blanks(s);
+        char c = peek(s);
+        if (c != ',' && c != ']')
+            return fail(s, "',' or ']' expected");
+        s->at++;
+        buffer_append_char(s->out, c);
+        if (c == ']')
+            return true;
+    }
+}
+
+static bool scan_value(struct walk *walk, enum scan_place place)
+{
+    struct scan *s = walk->scan;
+    char c = peek(s);
+    if (c == '{' || c == '[') {
+        if (++s->depth > walk->max_depth)
+            return fail(s, "nesting too deep");
+        bool ok = c == '{' ? scan_object(walk, place) : scan_array(walk);
+        s->depth--;
+        return ok;
+    }
+    if (c == '"')
+        return scan_string(s);
+    if (c == 't')
+        return scan_literal(s, "true");
+    if (c == 'f')
+        return scan_literal(s, "false");
+    if (c == 'n')
+        return scan_literal(s, "null");
+    if (s->at >= s->in.len)
+        return fail(s, "unexpected end");
+    return scan_number(s);
+}
+
+int scan_record(struct scan *s, unsigned max_depth, struct error *err)
+{
+    struct walk walk = {s, max_depth};
+    skip_blanks(s);
+    if (s->at >= s->in.len)
+        return error_set(err, PA_ERR_INVALID, s->in.ptr ? "empty record" : "empty record (tombstone)");
+    bool object = peek(s) == '{';
+    if (scan_value(&walk, PLACE_ROOT)) {
+        skip_blanks(s);
+        if (s->at < s->in.len)
+            fail(s, "something after the end");
+    }
+    if (s->problem)
+        return error_set(err, PA_ERR_INVALID, "not JSON: %s at byte %zu", s->problem, s->at);
+    if (s->out->failed || s->texts->failed)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (!object)
+        return error_set(err, PA_ERR_INVALID, "not a JSON object");
+    return 0;
+}

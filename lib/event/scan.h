@@ -1,0 +1,55 @@
+/* The walk over a record's bytes. Private to the event room. */
+#pragma once
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/** The members somebody asked for. */
+enum scan_text {
+    SCAN_TYPE,
+    SCAN_METHOD,
+    SCAN_URL,
+    SCAN_RUN_ID,
+    SCAN_ACTION,
+    SCAN_SIGNATURE,
+    SCAN_TIMESTAMP,
+    SCAN_TEXTS
+};
+
+/** A place in the document whose members matter. */
+enum scan_place {
+    PLACE_NONE,
+    PLACE_ROOT,
+    PLACE_PAYLOAD,
+    PLACE_PAYLOAD_ACTION,
+    PLACE_INVOCATION,
+    PLACE_CONTEXT,
+    PLACE_HEADERS
+};
+
+struct scan_range {
+    bool found;
+    size_t start, end; /* in `texts` */
+};
+
+struct scan {
+    /* in */
+    struct slice in;
+    const char *invocation_in_root; /* "changelogDestination", or NULL: it is at payload.action.invocationMethod */
+    struct buffer *out;             /* canonical bytes */
+    struct buffer *texts;           /* unescaped texts */
+    /* out */
+    struct scan_range found[SCAN_TEXTS];
+    bool invocation, agent, synchronized, signature_member, timestamp_member;
+    /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole. */
+    bool headers_found, headers_twice;
+    size_t headers_start, headers_end;
+    /* inside */
+    size_t at;
+    unsigned depth;
+    const char *problem; /* what is wrong at `at`; NULL so far */
+};
+
+/** Walks the record. 0, or PA_ERR_INVALID with the reason, or PA_ERR_MEMORY. */
+int scan_record(struct scan *scan, unsigned max_depth, struct error *err);

@@ -1,0 +1,91 @@
+/* HMAC-SHA-256 with one reused EVP_MAC_CTX per key. */
+#include "event/signature.h"
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HMAC_BYTES = 32 };
+
+struct signer {
+    EVP_MAC *mac;
+    EVP_MAC_CTX *keyed;
+};
+
+static int set_key(struct signer *signer, struct slice secret)
+{
+    char digest[] = "SHA256";
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    const unsigned char *key = (const unsigned char *)(secret.ptr ? secret.ptr : "");
+    return EVP_MAC_init(signer->keyed, key, secret.len, parameters);
+}
+
+struct signer *signer_new(struct slice secret)
+{
+    struct signer *signer = calloc(1, sizeof *signer);
+    if (!signer)
+        return NULL;
+    signer->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    signer->keyed = signer->mac ? EVP_MAC_CTX_new(signer->mac) : NULL;
+    if (!signer->keyed || set_key(signer, secret) != 1) {
+        signer_free(signer);
+        return NULL;
+    }
+    return signer;
+}
+
+void signer_free(struct signer *signer)
+{
+    if (!signer)
+        return;
+    EVP_MAC_CTX_free(signer->keyed);
+    EVP_MAC_free(signer->mac);
+    free(signer);
+}
+
+static bool compute(struct signer *signer, struct slice timestamp, struct slice payload, unsigned char out[HMAC_BYTES])
+{
+    size_t len = 0;
+    return EVP_MAC_init(signer->keyed, NULL, 0, NULL) == 1 &&
+           EVP_MAC_update(signer->keyed, (const unsigned char *)timestamp.ptr, timestamp.len) == 1 &&
+           EVP_MAC_update(signer->keyed, (const unsigned char *)".", 1) == 1 &&
+           EVP_MAC_update(signer->keyed, (const unsigned char *)payload.ptr, payload.len) == 1 &&
+           EVP_MAC_final(signer->keyed, out, &len, HMAC_BYTES) == 1 && len == HMAC_BYTES;
+}
+
+int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload, char out[SIGNATURE_SIZE])
+{
+    unsigned char digest[HMAC_BYTES];
+    if (!compute(signer, timestamp, payload, digest))
+        return PA_ERR_MEMORY;
+    out[0] = 'v';
+    out[1] = '1';
+    out[2] = ',';
+    EVP_EncodeBlock((unsigned char *)out + 3, digest, sizeof digest);
+    return 0;
+}
+
+int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE])
+{
+    struct buffer text = {0};
+    buffer_append_int(&text, timestamp_s);
+    int err = text.failed ? PA_ERR_MEMORY : signer_sign_text(signer, buffer_slice(&text), payload, out);
+    buffer_clear(&text);
+    return err;
+}
+
+enum signature_verdict signer_verify(struct signer *signer, const struct event *event)
+{
+    if (!event->has_signature_member || !event->has_timestamp_member)
+        return SIGNATURE_MISSING;
+    char expected[SIGNATURE_SIZE];
+    if (slice_is_null(event->signature) || slice_is_null(event->timestamp))
+        return SIGNATURE_WRONG;
+    if (signer_sign_text(signer, event->timestamp, buffer_slice(&event->payload), expected) != 0)
+        return SIGNATURE_WRONG;
+    if (event->signature.len != SIGNATURE_SIZE - 1)
+        return SIGNATURE_WRONG;
+    return CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0 ? SIGNATURE_VALID : SIGNATURE_WRONG;
+}

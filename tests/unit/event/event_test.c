@@ -1,0 +1,282 @@
+/* Records to events: the vectors of the contract, and the edges of JSON. */
+#include "event/event.h"
+#include "event/signature.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+static struct slice text_member(const cJSON *object, const char *name)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+    return slice_of(cJSON_IsString(member) ? member->valuestring : NULL);
+}
+
+static void check_vector(const cJSON *vector)
+{
+    struct event event;
+    struct error err = {0};
+    event_init(&event);
+    struct slice record = text_member(vector, "record");
+    struct signer *signer = signer_new(text_member(vector, "secret"));
+    const char *name = cJSON_GetObjectItemCaseSensitive(vector, "name")->valuestring;
+    assert_non_null(signer);
+    if (event_parse(&event, EVENT_RUN, record, &err) != 0)
+        fail_msg("%s: %s", name, err.message);
+    bool valid = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(vector, "valid"));
+    enum signature_verdict verdict = signer_verify(signer, &event);
+    if ((verdict == SIGNATURE_VALID) != valid)
+        fail_msg("%s: verdict %d", name, verdict);
+    struct slice body = text_member(vector, "body");
+    if (body.ptr && !slice_equal(buffer_slice(&event.payload), body))
+        fail_msg("%s: body\n%.*s\nexpected\n%s", name, (int)event.payload.len, event.payload.ptr, body.ptr);
+    signer_free(signer);
+    event_clear(&event);
+}
+
+static void every_vector_gets_its_answer(void **state)
+{
+    (void)state;
+    const char *path = getenv("TEST_VECTORS");
+    FILE *file = fopen(path ? path : "tests/vectors/signature-vectors.jsonl", "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t size = 0;
+    int count = 0;
+    while (getline(&line, &size, file) > 0) {
+        cJSON *vector = cJSON_Parse(line);
+        assert_non_null(vector);
+        check_vector(vector);
+        cJSON_Delete(vector);
+        count++;
+    }
+    free(line);
+    fclose(file);
+    assert_true(count >= 20);
+}
+
+static int parse(enum event_kind kind, const char *record, size_t len, struct event *event, struct error *err)
+{
+    char *exact = malloc(len ? len : 1); /* exactly as long, so that an over-read is seen */
+    memcpy(exact, record, len);
+    event_init(event);
+    int result = event_parse(event, kind, (struct slice){exact, len}, err);
+    free(exact);
+    return result;
+}
+
+static void expect_payload(const char *record, const char *payload)
+{
+    struct event event;
+    struct error err = {0};
+    if (parse(EVENT_RUN, record, strlen(record), &event, &err) != 0)
+        fail_msg("%s: %s", record, err.message);
+    if (!slice_equal_text(buffer_slice(&event.payload), payload))
+        fail_msg("%s\ngave     %.*s\nexpected %s", record, (int)event.payload.len, event.payload.ptr, payload);
+    event_clear(&event);
+}
+
+static void expect_bad(const char *record, size_t len, const char *reason)
+{
+    struct event event;
+    struct error err = {0};
+    assert_int_equal(parse(EVENT_RUN, record, len, &event, &err), PA_ERR_INVALID);
+    if (!strstr(err.message, reason))
+        fail_msg("%s: '%s' does not say '%s'", record, err.message, reason);
+    event_clear(&event);
+}
+
+static void strings_are_written_as_stringify_writes_them(void **state)
+{
+    (void)state;
+    expect_payload("{\"a\":\"\\u0041\\u00e9\\u4E2D\\ud83d\\uDE80\"}", "{\"a\":\"A\xc3\xa9\xe4\xb8\xad\xf0\x9f\x9a\x80\"}");
+    expect_payload("{\"a\":\"\\u0000\\u001F\\u000a\\u000D\\u0009\\u0008\\u000c\\u000b\"}", "{\"a\":\"\\u0000\\u001f\\n\\r\\t\\b\\f\\u000b\"}");
+    expect_payload("{\"a\":\"\\/\\\"\\\\\\u0022\\u005c\\u002f\"}", "{\"a\":\"/\\\"\\\\\\\"\\\\/\"}");
+    expect_payload("{\"a\":\"\\uD800x\\uDFFF\"}", "{\"a\":\"\\ud800x\\udfff\"}");
+    expect_payload("{\"a\":\"\\uD800\\uD83D\\uDE80\"}", "{\"a\":\"\\ud800\xf0\x9f\x9a\x80\"}");
+    expect_payload("{\"a\":\"\\u007f\x7f\"}", "{\"a\":\"\x7f\x7f\"}");
+}
+
+static void numbers_stay_as_written_and_blanks_go(void **state)
+{
+    (void)state;
+    expect_payload(" { \"a\" : [ 1 , -0 , 1.50 , 1E5 , 2e-7 , 12345678901234567890 ] , \"b\" : { } , \"c\" : [ ] }\r\n\t",
+                   "{\"a\":[1,-0,1.50,1E5,2e-7,12345678901234567890],\"b\":{},\"c\":[]}");
+}
+
+static void the_signature_members_leave_no_trace(void **state)
+{
+    (void)state;
+    expect_payload("{\"headers\":{\"X-Port-Signature\":\"v\",\"X-Port-Timestamp\":\"1\"}}", "{\"headers\":{}}");
+    expect_payload("{\"headers\":{\"a\":1,\"X-Port-Signature\":\"v\",\"b\":2,\"X-Port-Timestamp\":\"1\",\"c\":3}}", "{\"headers\":{\"a\":1,\"b\":2,\"c\":3}}");
+    expect_payload("{\"headers\":{\"X-Port-Sign\\u0061ture\":[1,{\"x\":2}],\"b\":2}}", "{\"headers\":{\"b\":2}}");
+    expect_payload("{\"h\\u0065aders\":{\"X-Port-Timestamp\":1},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}", "{\"headers\":{},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}");
+    expect_payload("{\"headers\":[{\"X-Port-Timestamp\":1}]}", "{\"headers\":[{\"X-Port-Timestamp\":1}]}");
+}
+
+#define GITLAB "\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"GITLAB\"}}}"
+static void gitlab_loses_its_headers_wherever_they_stand(void **state)
+{
+    (void)state;
+    expect_payload("{\"headers\":{\"a\":1}," GITLAB "}", "{" GITLAB "}");
+    expect_payload("{" GITLAB ",\"headers\":{\"a\":1}}", "{" GITLAB "}");
+    expect_payload("{\"a\":1,\"headers\":{}," GITLAB "}", "{\"a\":1," GITLAB "}");
+    expect_payload("{" GITLAB "}", "{" GITLAB "}");
+    expect_bad("{\"headers\":{},\"headers\":{}," GITLAB "}", strlen("{\"headers\":{},\"headers\":{}," GITLAB "}"), "twice");
+}
+
+static void what_decides_is_found(void **state)
+{
+    (void)state;
+    static const char run[] =
+        "{\"action\":\"go\",\"context\":{\"runId\":\"r_\\u0031\"},\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,"
+        "\"synchronized\":true,\"type\":\"WEBHOOK\",\"method\":\"PUT\",\"url\":\"http:\\/\\/x\\/\\u00e9\"}}},\"changelogDestination\":{\"agent\":false}}";
+    struct event event;
+    struct error err = {0};
+    assert_int_equal(parse(EVENT_RUN, run, sizeof run - 1, &event, &err), 0);
+    assert_true(event.invocation.present && event.invocation.agent && event.invocation.synchronized);
+    assert_true(slice_equal_text(event.run_id, "r_1"));
+    assert_true(slice_equal_text(event.action, "go"));
+    assert_true(slice_equal_text(event.invocation.method, "PUT"));
+    assert_true(slice_equal_text(event.invocation.url, "http://x/\xc3\xa9"));
+    event_clear(&event);
+    assert_int_equal(parse(EVENT_CHANGE_LOG, run, sizeof run - 1, &event, &err), 0);
+    assert_true(event.invocation.present);
+    assert_false(event.invocation.agent);
+    assert_true(slice_is_null(event.invocation.url));
+    event_clear(&event);
+}
+
+static void the_last_of_two_members_counts(void **state)
+{
+    (void)state;
+    static const char record[] = "{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"url\":\"a\"}}},"
+                                 "\"payload\":{\"action\":{\"invocationMethod\":{\"url\":\"b\",\"url\":7}}},\"context\":{\"runId\":\"x\"},\"context\":null}";
+    struct event event;
+    struct error err = {0};
+    assert_int_equal(parse(EVENT_RUN, record, sizeof record - 1, &event, &err), 0);
+    assert_true(event.invocation.present);
+    assert_false(event.invocation.agent);
+    assert_true(slice_is_null(event.invocation.url));
+    assert_true(slice_is_null(event.run_id));
+    event_clear(&event);
+}
+
+static void bad_records_say_what_is_wrong(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", "empty"}, {"  \n", "empty"}, {"[]", "not a JSON object"}, {"\"x\"", "not a JSON object"}, {"7", "not a JSON object"},
+        {"null", "not a JSON object"}, {"{", "member name"}, {"{\"a\"}", "':'"}, {"{\"a\":1,}", "member name"}, {"{\"a\":1 \"b\":2}", "','"},
+        {"{\"a\":01}", "','"}, {"{\"a\":1.}", "bad number"}, {"{\"a\":.5}", "not a value"}, {"{\"a\":+1}", "not a value"}, {"{\"a\":1e}", "bad number"},
+        {"{\"a\":NaN}", "not a value"}, {"{\"a\":tru}", "not a value"}, {"{\"a\":\"\n\"}", "control"}, {"{\"a\":\"\\x\"}", "bad escape"},
+        {"{\"a\":\"\\u12g4\"}", "\\u escape"}, {"{\"a\":\"\\u12", "\\u escape"}, {"{\"a\":\"x", "does not end"}, {"{\"a\":\"\\", "does not end"}, {"{}x", "after the end"},
+        {"{\"a\":\"\xff\"}", "UTF-8"}, {"{\"a\":\"\xc0\xaf\"}", "UTF-8"}, {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"}, {"{\"a\":\"\xf4\x90\x80\x80\"}", "UTF-8"},
+        {"{\"a\":\"\xe2\x82\"}", "UTF-8"}, {"\xef\xbb\xbf{}", "not a value"}, {"{a:1}", "member name"}, {"{\"a\":[1,]}", "not a value"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        expect_bad(bad[i][0], strlen(bad[i][0]), bad[i][1]);
+    struct event event;
+    struct error err = {0};
+    event_init(&event);
+    assert_int_equal(event_parse(&event, EVENT_RUN, (struct slice){NULL, 0}, &err), PA_ERR_INVALID);
+    assert_non_null(strstr(err.message, "tombstone"));
+}
+
+static void nesting_is_bounded(void **state)
+{
+    (void)state;
+    for (size_t depth = EVENT_MAX_DEPTH; depth <= 100000; depth = depth == EVENT_MAX_DEPTH ? depth + 1 : depth * 10) {
+        struct buffer record = {0};
+        buffer_append_text(&record, "{\"a\":");
+        for (size_t i = 1; i < depth; i++)
+            buffer_append_char(&record, '[');
+        for (size_t i = 1; i < depth; i++)
+            buffer_append_char(&record, ']');
+        buffer_append_char(&record, '}');
+        struct event event;
+        struct error err = {0};
+        int result = parse(EVENT_RUN, record.ptr, record.len, &event, &err);
+        assert_int_equal(result, depth <= EVENT_MAX_DEPTH ? 0 : PA_ERR_INVALID);
+        event_clear(&event);
+        buffer_clear(&record);
+    }
+}
+
+static void every_truncation_and_corruption_is_survived(void **state)
+{
+    (void)state;
+    static const char record[] = "{\"headers\":{\"X-Port-Signature\":\"v1,\\u00e9\",\"k\":[1,-2.5e3,true,null]},\"payload\":{\"action\":"
+                                 "{\"invocationMethod\":{\"type\":\"GITLAB\",\"url\":\"\xf0\x9f\x9a\x80\\ud83d\\ude80\"}}}}";
+    struct event event;
+    struct error err = {0};
+    for (size_t len = 0; len < sizeof record - 1; len++) {
+        assert_int_equal(parse(EVENT_RUN, record, len, &event, &err), PA_ERR_INVALID);
+        event_clear(&event);
+    }
+    char copy[sizeof record];
+    for (size_t i = 0; i < sizeof record - 1; i++) {
+        for (int c = 0; c < 256; c++) {
+            memcpy(copy, record, sizeof record);
+            copy[i] = (char)c;
+            parse(EVENT_RUN, copy, sizeof record - 1, &event, &err);
+            event_clear(&event);
+        }
+    }
+}
+
+static void missing_is_told_from_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record;
+        enum signature_verdict verdict;
+    } cases[] = {{"{}", SIGNATURE_MISSING},
+                 {"{\"headers\":{\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_MISSING},
+                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\"}}", SIGNATURE_MISSING},
+                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":7}}", SIGNATURE_WRONG},
+                 {"{\"headers\":{\"X-Port-Timestamp\":1,\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG},
+                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG}};
+    struct signer *signer = signer_new(SLICE_LITERAL("k"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event event;
+        struct error err = {0};
+        assert_int_equal(parse(EVENT_RUN, cases[i].record, strlen(cases[i].record), &event, &err), 0);
+        assert_int_equal(signer_verify(signer, &event), cases[i].verdict);
+        event_clear(&event);
+    }
+    signer_free(signer);
+}
+
+static void run_ids_are_checked_before_they_reach_a_path(void **state)
+{
+    (void)state;
+    assert_true(run_id_is_usable(SLICE_LITERAL("r_HardNzG6kzc9vWOQ")));
+    assert_true(run_id_is_node_run(SLICE_LITERAL("wfnr_1")));
+    assert_false(run_id_is_node_run(SLICE_LITERAL("r_wfnr_1")));
+    static const char *const bad[] = {"", "..", "a/b", "a?b", "a b", "a%2f", "\n", "\xc3\xa9"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(run_id_is_usable(slice_of(bad[i])));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_vector_gets_its_answer),
+        cmocka_unit_test(strings_are_written_as_stringify_writes_them),
+        cmocka_unit_test(numbers_stay_as_written_and_blanks_go),
+        cmocka_unit_test(the_signature_members_leave_no_trace),
+        cmocka_unit_test(gitlab_loses_its_headers_wherever_they_stand),
+        cmocka_unit_test(what_decides_is_found),
+        cmocka_unit_test(the_last_of_two_members_counts),
+        cmocka_unit_test(bad_records_say_what_is_wrong),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(every_truncation_and_corruption_is_survived),
+        cmocka_unit_test(missing_is_told_from_wrong),
+        cmocka_unit_test(run_ids_are_checked_before_they_reach_a_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
