@@ -1,0 +1,154 @@
+/* One request: its easy handle's options and what libcurl calls back with. */
+#include "http/client_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct http_call *call = ctx;
+    size_t len = size * count, bound = client_max_response(call->client);
+    size_t keep = call->received < bound ? bound - call->received : 0;
+    if (keep > len)
+        keep = len;
+    call->received += keep;
+    if (!call->discard_body)
+        buffer_append(&call->response, bytes, keep);
+    call->cut = keep < len;
+    /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
+    return call->cut ? CURL_WRITEFUNC_ERROR : len;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct http_call *call = ctx;
+    (void)bytes;
+    call->header_bytes += size * count;
+    call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
+    return call->header_overflow ? 0 : size * count;
+}
+
+/** Called each time a request is about to be written to a connection. */
+static int on_send(void *ctx, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_call *call = ctx;
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    call->sends++;
+    call->resent |= call->sends > 1;
+    return CURL_PREREQFUNC_OK;
+}
+
+void easy_prepare(CURL *easy, const struct http_client_options *options, const char *user_agent)
+{
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
+}
+
+bool call_prepare(struct http_call *call)
+{
+    CURL *easy = call->easy;
+    call->sends = 0;
+    call->header_bytes = 0;
+    call->received = 0;
+    call->response.len = 0;
+    call->curl_error[0] = '\0';
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    bool get = strcmp(call->method, "GET") == 0;
+    if (call->has_body || (!get && strcmp(call->method, "DELETE") != 0)) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.ptr ? call->body.ptr : "");
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+    return curl_easy_setopt(easy, CURLOPT_URL, call->url) == CURLE_OK;
+}
+
+static bool append_header(struct http_call *call, struct slice name, struct slice value)
+{
+    struct buffer line = {0};
+    buffer_append_slice(&line, name);
+    /* "Name;" is libcurl's way to send a header without a value. */
+    buffer_append_text(&line, value.len > 0 ? ": " : ";");
+    buffer_append_slice(&line, value);
+    struct curl_slist *grown = curl_slist_append(call->headers, buffer_text(&line));
+    bool ok = grown && !line.failed;
+    if (grown)
+        call->headers = grown;
+    buffer_clear(&line);
+    return ok;
+}
+
+static bool copy_headers(struct http_call *call, const struct http_request *request)
+{
+    bool content_type = false, ok = true;
+    for (size_t i = 0; ok && i < request->header_count; i++) {
+        content_type |= slice_equal_ignore_case(request->headers[i].name, "Content-Type");
+        ok = append_header(call, request->headers[i].name, request->headers[i].value);
+    }
+    struct curl_slist *grown = curl_slist_append(call->headers, "Expect:");
+    if (grown)
+        call->headers = grown;
+    ok = ok && grown;
+    if (ok && !content_type) {
+        grown = curl_slist_append(call->headers, "Content-Type:");
+        if (grown)
+            call->headers = grown;
+        ok = grown != NULL;
+    }
+    return ok;
+}
+
+struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done, void *ctx)
+{
+    struct http_call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->client = client;
+    call->method = strdup(request->method);
+    call->url = strdup(request->url);
+    call->body = request->body;
+    call->has_body = !slice_is_null(request->body);
+    call->discard_body = request->discard_body;
+    call->done = done;
+    call->ctx = ctx;
+    if (!call->method || !call->url || !copy_headers(call, request)) {
+        call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+void call_free(struct http_call *call)
+{
+    curl_slist_free_all(call->headers);
+    buffer_clear(&call->response);
+    free(call->method);
+    free(call->url);
+    free(call);
+}

@@ -1,0 +1,464 @@
+/* The multi handle on the loop: its sockets are uv_poll_t, its timeout a uv_timer_t. Calls end here and nowhere else, never inside one of libcurl's
+ * callbacks, so that a `done` may start new calls. */
+#include "http/client_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250 };
+
+struct socket_watch {
+    uv_poll_t poll;
+    struct http_client *client;
+    curl_socket_t fd;
+};
+
+struct http_client {
+    struct http_client_options options;
+    char *user_agent;
+    CURLM *multi;
+    uv_timer_t timeout; /* libcurl's */
+    uv_timer_t sweep;   /* ours: silence and total time */
+    uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
+    unsigned open_handles;
+    struct http_call *first;
+    size_t active;
+    size_t deferred_calls;
+    CURL **idle;        /* pool of easy handles, last in first out */
+    size_t idle_count, idle_room;
+    bool closing;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static uv_once_t once = UV_ONCE_INIT;
+
+static void initialise_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+size_t client_max_response(const struct http_client *client)
+{
+    return client->options.max_response_bytes;
+}
+
+size_t http_client_active(const struct http_client *client)
+{
+    return client->active;
+}
+
+/* Easy handles */
+
+static CURL *easy_take(struct http_client *client)
+{
+    if (client->idle_count > 0)
+        return client->idle[--client->idle_count];
+    CURL *easy = curl_easy_init();
+    if (easy)
+        easy_prepare(easy, &client->options, client->user_agent);
+    return easy;
+}
+
+static void easy_give(struct http_client *client, CURL *easy)
+{
+    if (!easy)
+        return;
+    if (client->idle_count < client->idle_room) {
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+        client->idle[client->idle_count++] = easy;
+    } else {
+        curl_easy_cleanup(easy);
+    }
+}
+
+/* Ending calls */
+
+static void call_unlink(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    if (call->previous)
+        call->previous->next = call->next;
+    else
+        client->first = call->next;
+    if (call->next)
+        call->next->previous = call->previous;
+    client->active--;
+    if (client->active == 0)
+        uv_timer_stop(&client->sweep);
+}
+
+static struct slice header_value(CURL *easy, const char *name)
+{
+    struct curl_header *header = NULL;
+    if (easy && curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        return slice_of(header->value);
+    return (struct slice){NULL, 0};
+}
+
+static void fill_result(struct http_call *call, enum http_failure failure, CURLcode code, struct http_result *result)
+{
+    long status = 0, version = 0;
+    const char *type = NULL;
+    if (call->easy) {
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+    }
+    result->failure = failure;
+    if (failure != HTTP_OK)
+        failure_reason(call, failure, code, result->reason, sizeof result->reason);
+    result->status = (int)status;
+    result->body = (struct slice){call->response.ptr, call->response.len};
+    result->owned_body = &call->response;
+    result->body_cut = call->cut;
+    result->content_type = slice_of(type);
+    if (status == 429 || status == 503)
+        result->retry_after = header_value(call->easy, "Retry-After");
+    result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
+    result->resent = call->resent;
+    result->redirects = call->redirects;
+    result->http_version = version == CURL_HTTP_VERSION_1_0 ? 10
+                           : version == CURL_HTTP_VERSION_1_1 ? 11
+                           : version == CURL_HTTP_VERSION_2_0 ? 20
+                                                              : 0;
+}
+
+static void call_end(struct http_call *call, enum http_failure failure, CURLcode code)
+{
+    struct http_client *client = call->client;
+    struct http_result result = {0};
+    if (call->deferred)
+        client->deferred_calls--;
+    fill_result(call, failure, code, &result);
+    call_unlink(call);
+    call->done(call->ctx, &result);
+    easy_give(client, call->easy);
+    call_free(call);
+}
+
+/** A redirect that is followed starts the next hop; true: the call goes on. */
+static bool follow(struct http_call *call, enum http_failure *failure)
+{
+    struct http_client *client = call->client;
+    long status = 0;
+    char *location = NULL, *next = NULL;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (!client->options.follow_redirects || status < 300 || status > 399)
+        return false;
+    curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &location);
+    if (!location)
+        return false;
+    if (!redirect_allowed(call, (int)status, location, &next, call->reason, sizeof call->reason)) {
+        *failure = HTTP_REDIRECT;
+        return false;
+    }
+    free(call->url);
+    call->url = next;
+    call->redirects++;
+    call->cut = false;
+    call->active_ms = clock_monotonic_ms(client->options.clock);
+    if (call_prepare(call) && curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
+        return true;
+    *failure = HTTP_MEMORY;
+    return false;
+}
+
+static void transfer_over(struct http_call *call, CURLcode code)
+{
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
+    if (call->header_overflow)
+        failure = HTTP_PROTOCOL;
+    if (call->response.failed)
+        failure = HTTP_MEMORY;
+    if (failure == HTTP_OK && follow(call, &failure))
+        return;
+    call_end(call, failure, code);
+}
+
+static void collect(struct http_client *client)
+{
+    CURLMsg *message;
+    int left;
+    while (!client->closing && (message = curl_multi_info_read(client->multi, &left))) {
+        struct http_call *call = NULL;
+        CURLcode code = message->data.result;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        transfer_over(call, code);
+    }
+}
+
+/* libcurl's callbacks */
+
+static void socket_ready(uv_poll_t *poll, int status, int events)
+{
+    struct socket_watch *watch = poll->data;
+    struct http_client *client = watch->client;
+    int flags = 0, running;
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(client->multi, watch->fd, flags, &running);
+    collect(client);
+}
+
+static void watch_free(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+    struct http_client *client = ctx;
+    struct socket_watch *watch = socket_ctx;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) {
+            uv_poll_stop(&watch->poll);
+            uv_close((uv_handle_t *)&watch->poll, watch_free);
+            curl_multi_assign(client->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (!watch) {
+        watch = calloc(1, sizeof *watch);
+        if (!watch || uv_poll_init_socket(client->options.loop, &watch->poll, fd) != 0) {
+            free(watch);
+            return -1;
+        }
+        watch->client = client;
+        watch->fd = fd;
+        watch->poll.data = watch;
+        curl_multi_assign(client->multi, fd, watch);
+    }
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    uv_poll_start(&watch->poll, events, socket_ready);
+    return 0;
+}
+
+static void timed_out(uv_timer_t *timer)
+{
+    struct http_client *client = timer->data;
+    int running;
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(client);
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct http_client *client = ctx;
+    (void)multi;
+    if (timeout_ms < 0)
+        uv_timer_stop(&client->timeout);
+    else
+        uv_timer_start(&client->timeout, timed_out, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+static void end_deferred(uv_idle_t *idle);
+
+/** Ends the call from the loop, soon, with a verdict of ours. */
+static void defer(struct http_call *call, enum http_failure verdict)
+{
+    struct http_client *client = call->client;
+    if (call->deferred)
+        return;
+    call->deferred = true;
+    call->verdict = verdict;
+    client->deferred_calls++;
+    if (!client->closing)
+        uv_idle_start(&client->deferred, end_deferred);
+}
+
+/* Deadlines */
+
+static curl_off_t bytes_moved(CURL *easy)
+{
+    curl_off_t up = 0, down = 0;
+    long headers = 0, request = 0;
+    curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
+    curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &headers);
+    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request);
+    return up + down + headers + request;
+}
+
+static enum http_failure overdue(struct http_call *call, int64_t now)
+{
+    if (now >= call->deadline_ms)
+        return HTTP_TOTAL_TIMEOUT;
+    if (call->sends == 0) {
+        call->active_ms = now; /* connecting: libcurl's own deadline */
+        return HTTP_OK;
+    }
+    curl_off_t moved = bytes_moved(call->easy);
+    if (moved != call->progress) {
+        call->progress = moved;
+        call->active_ms = now;
+    }
+    return now - call->active_ms >= call->client->options.idle_timeout_ms ? HTTP_IDLE_TIMEOUT : HTTP_OK;
+}
+
+static void swept(uv_timer_t *timer)
+{
+    struct http_client *client = timer->data;
+    int64_t now = clock_monotonic_ms(client->options.clock);
+    struct http_call *next;
+    for (struct http_call *call = client->first; call; call = next) {
+        next = call->next;
+        if (call->deferred)
+            continue;
+        enum http_failure failure = overdue(call, now);
+        if (failure == HTTP_OK)
+            continue;
+        /* Ended through the deferred queue, since `done` may cancel or start others and we are in the list. */
+        curl_multi_remove_handle(client->multi, call->easy);
+        defer(call, failure);
+    }
+}
+
+/* Calls that end without libcurl's word */
+
+static void end_deferred(uv_idle_t *idle)
+{
+    struct http_client *client = idle->data;
+    uv_idle_stop(idle);
+    while (client->deferred_calls > 0) {
+        struct http_call *call = client->first;
+        while (call && !call->deferred)
+            call = call->next;
+        if (!call)
+            break;
+        call_end(call, call->verdict, CURLE_OK);
+    }
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    if (call->deferred)
+        return;
+    if (call->easy)
+        curl_multi_remove_handle(call->client->multi, call->easy);
+    defer(call, HTTP_CANCELLED);
+}
+
+struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done, void *ctx)
+{
+    struct http_call *call = call_new(client, request, done, ctx);
+    if (!call)
+        return NULL;
+    call->started_ms = call->active_ms = clock_monotonic_ms(client->options.clock);
+    call->deadline_ms = call->started_ms + client->options.total_timeout_ms;
+    call->next = client->first;
+    if (client->first)
+        client->first->previous = call;
+    client->first = call;
+    if (client->active++ == 0)
+        uv_timer_again(&client->sweep);
+    call->easy = easy_take(client);
+    if (!call->easy || !call_prepare(call) || curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
+        defer(call, HTTP_MEMORY);
+    return call;
+}
+
+/* Life */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct http_client *client = handle->data;
+    if (--client->open_handles > 0)
+        return;
+    void (*closed)(void *) = client->closed;
+    void *ctx = client->closed_ctx;
+    free(client->idle);
+    free(client->user_agent);
+    free(client);
+    if (closed)
+        closed(ctx);
+}
+
+static void close_handles(struct http_client *client)
+{
+    for (size_t i = 0; i < client->idle_count; i++)
+        curl_easy_cleanup(client->idle[i]);
+    client->idle_count = 0;
+    curl_multi_cleanup(client->multi);
+    uv_close((uv_handle_t *)&client->timeout, handle_closed);
+    uv_close((uv_handle_t *)&client->sweep, handle_closed);
+    uv_close((uv_handle_t *)&client->deferred, handle_closed);
+}
+
+static void end_all(uv_idle_t *idle)
+{
+    struct http_client *client = idle->data;
+    uv_idle_stop(idle);
+    while (client->first) {
+        struct http_call *call = client->first;
+        if (!call->deferred && call->easy)
+            curl_multi_remove_handle(client->multi, call->easy);
+        call_end(call, HTTP_CANCELLED, CURLE_OK);
+    }
+    close_handles(client);
+}
+
+void http_client_close(struct http_client *client, void (*closed)(void *ctx), void *ctx)
+{
+    client->closing = true;
+    client->closed = closed;
+    client->closed_ctx = ctx;
+    uv_idle_stop(&client->deferred);
+    uv_idle_start(&client->deferred, end_all);
+}
+
+static void open_handles(struct http_client *client)
+{
+    int64_t sweep_ms = client->options.idle_timeout_ms / 20;
+    if (sweep_ms < SWEEP_MIN_MS)
+        sweep_ms = SWEEP_MIN_MS;
+    if (sweep_ms > SWEEP_MAX_MS)
+        sweep_ms = SWEEP_MAX_MS;
+    uv_timer_init(client->options.loop, &client->timeout);
+    uv_timer_init(client->options.loop, &client->sweep);
+    uv_idle_init(client->options.loop, &client->deferred);
+    client->timeout.data = client->sweep.data = client->deferred.data = client;
+    client->open_handles = 3;
+    uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
+    uv_timer_stop(&client->sweep);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->options.max_connections);
+}
+
+struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
+{
+    uv_once(&once, initialise_curl);
+    struct http_client *client = calloc(1, sizeof *client);
+    if (client) {
+        client->options = *options;
+        client->user_agent = strdup(options->user_agent);
+        client->idle_room = options->max_connections;
+        client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
+        client->multi = curl_multi_init();
+    }
+    if (!client || !client->user_agent || !client->idle || !client->multi) {
+        if (client) {
+            curl_multi_cleanup(client->multi);
+            free(client->idle);
+            free(client->user_agent);
+        }
+        free(client);
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    open_handles(client);
+    return client;
+}

@@ -1,0 +1,65 @@
+/* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so this is done by hand. */
+#include "http/client_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct place {
+    char *scheme, *host, *port;
+};
+
+static void place_clear(struct place *place)
+{
+    curl_free(place->scheme);
+    curl_free(place->host);
+    curl_free(place->port);
+}
+
+static bool place_of(const char *url, struct place *place)
+{
+    CURLU *handle = curl_url();
+    *place = (struct place){0};
+    bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_HOST, &place->host, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+    curl_url_cleanup(handle);
+    return ok;
+}
+
+static const char *refusal(const struct http_call *call, int status, const struct place *from, const struct place *to)
+{
+    bool keeps_method = status == 307 || status == 308 || strcmp(call->method, "GET") == 0;
+    bool upgrade = strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
+    if (strcasecmp(from->host, to->host) != 0)
+        return "another host";
+    if (strcmp(from->scheme, "https") == 0 && strcmp(to->scheme, "http") == 0)
+        return "from https back to http";
+    if (!upgrade && strcmp(from->port, to->port) != 0)
+        return "another port";
+    if (!keeps_method)
+        return "only 307 and 308 keep the method and the body";
+    return call->redirects >= MAX_REDIRECTS ? "more than 5 redirects" : NULL;
+}
+
+bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next, char *reason,
+                      size_t size)
+{
+    struct place from, to = {0};
+    const char *why = "its target is not a URL";
+    bool known = place_of(call->url, &from);
+    if (place_of(location, &to) && known)
+        why = refusal(call, status, &from, &to);
+    if (why)
+        snprintf(reason, size, "redirect %d to %s://%s not followed: %s", status, to.scheme ? to.scheme : "?",
+                 to.host ? to.host : "?", why);
+    place_clear(&from);
+    place_clear(&to);
+    if (why)
+        return false;
+    *next = strdup(location);
+    if (!*next)
+        snprintf(reason, size, "out of memory");
+    return *next != NULL;
+}

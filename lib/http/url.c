@@ -1,0 +1,100 @@
+#include "http/url.h"
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { URL_MAX = 8192 };
+
+static char *part(CURLU *handle, CURLUPart what, unsigned flags)
+{
+    char *text = NULL;
+    return curl_url_get(handle, what, &text, flags) == CURLUE_OK ? text : NULL;
+}
+
+/** Names of the query's parameters with their values hidden. */
+static void append_query(struct buffer *out, const char *query)
+{
+    if (!query || !*query)
+        return;
+    char before = '?';
+    for (const char *at = query; *at;) {
+        size_t len = strcspn(at, "&");
+        size_t name = strcspn(at, "&=");
+        buffer_append_char(out, before);
+        buffer_append(out, at, name);
+        if (name < len)
+            buffer_append_text(out, "=***");
+        before = '&';
+        at += len;
+        if (*at == '&')
+            at++;
+    }
+}
+
+static int build(CURLU *handle, struct url_parts *parts)
+{
+    char *scheme = part(handle, CURLUPART_SCHEME, 0), *host = part(handle, CURLUPART_HOST, 0);
+    char *port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT), *given = part(handle, CURLUPART_PORT, 0);
+    char *path = part(handle, CURLUPART_PATH, 0), *query = part(handle, CURLUPART_QUERY, 0);
+    struct buffer destination = {0}, redacted = {0};
+    int err = PA_ERR_MEMORY;
+    if (scheme && host && port) {
+        for (char *c = host; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+        buffer_appendf(&destination, "%s://%s:%s", scheme, host, port);
+        buffer_appendf(&redacted, "%s://%s%s%s%s", scheme, host, given ? ":" : "", given ? given : "", path ? path : "/");
+        append_query(&redacted, query);
+        parts->destination = buffer_take(&destination, NULL);
+        parts->redacted = buffer_take(&redacted, NULL);
+        err = parts->destination && parts->redacted ? 0 : PA_ERR_MEMORY;
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_free(given);
+    curl_free(path);
+    curl_free(query);
+    return err;
+}
+
+int url_parse(struct slice url, struct url_parts *parts, struct error *err)
+{
+    *parts = (struct url_parts){0};
+    if (url.len == 0)
+        return error_set(err, PA_ERR_INVALID, "there is no URL");
+    if (url.len > URL_MAX)
+        return error_set(err, PA_ERR_INVALID, "the URL is longer than %d bytes", URL_MAX);
+    if (memchr(url.ptr, '\0', url.len))
+        return error_set(err, PA_ERR_INVALID, "the URL holds a NUL");
+    char *text = slice_to_text(url);
+    CURLU *handle = curl_url();
+    int result = 0;
+    if (!text || !handle) {
+        result = error_set(err, PA_ERR_MEMORY, "out of memory");
+    } else if (!slice_starts_with((struct slice){text, url.len}, "http") || !strstr(text, "://")) {
+        result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
+    } else {
+        CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+        char *scheme = code == CURLUE_OK ? part(handle, CURLUPART_SCHEME, 0) : NULL;
+        if (code != CURLUE_OK)
+            result = error_set(err, PA_ERR_INVALID, "not a URL: %s", curl_url_strerror(code));
+        else if (!scheme || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+            result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
+        else if ((result = build(handle, parts)) != 0)
+            error_set(err, result, "out of memory");
+        curl_free(scheme);
+    }
+    curl_url_cleanup(handle);
+    free(text);
+    if (result != 0)
+        url_parts_clear(parts);
+    return result;
+}
+
+void url_parts_clear(struct url_parts *parts)
+{
+    free(parts->destination);
+    free(parts->redacted);
+    *parts = (struct url_parts){0};
+}
