@@ -50,6 +50,8 @@ static void fill(struct event *event, const struct scan *scan)
     event->timestamp = text_at(event, scan->found[SCAN_TIMESTAMP]);
     event->has_signature_member = scan->signature_member;
     event->has_timestamp_member = scan->timestamp_member;
+    event->wrong_type = scan->wrong_type;
+    event->wrong_detail = scan->wrong_detail;
 }
 
 int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err)
@@ -97,4 +99,16 @@ bool run_id_is_usable(struct slice run_id)
             return false;
     }
     return true;
+}
+
+int json_canonical(struct slice in, struct buffer *out, struct error *err)
+{
+    struct buffer own = {0}, texts = {0};
+    struct scan scan = {.in = in, .out = &own, .texts = &texts, .any_value = true};
+    int failed = scan_record(&scan, EVENT_MAX_DEPTH, err);
+    if (!failed)
+        buffer_append_slice(out, buffer_slice(&own));
+    buffer_clear(&own);
+    buffer_clear(&texts);
+    return failed;
 }

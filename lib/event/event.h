@@ -36,6 +36,8 @@ struct event {
     struct slice timestamp;       /* `.headers["X-Port-Timestamp"]` when it is a string */
     bool has_signature_member;    /* the member is there, with any type (to tell missing from wrong) */
     bool has_timestamp_member;
+    const char *wrong_type;       /* a member on the way to the invocation method (or its `agent`) that has a type it cannot have; NULL: none */
+    const char *wrong_detail;     /* the same for what an agent's event needs: url, method, type, synchronized, runId */
     struct buffer texts;          /* storage of the unescaped texts above */
 };
 
@@ -52,3 +54,6 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
 bool run_id_is_node_run(struct slice run_id);
 /** True for ids that can be put into a Port API path as they are: 1 to 128 of [A-Za-z0-9_-.~]. */
 bool run_id_is_usable(struct slice run_id);
+
+/** Any JSON value in the canonical form described above, appended to `out`. PA_ERR_INVALID when `in` is not one JSON value (RFC 8259). */
+int json_canonical(struct slice in, struct buffer *out, struct error *err);

@@ -349,6 +349,33 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
 
 static bool scan_value(struct walk *walk, enum scan_place place);
 
+/** Types that a member cannot have. null is the same as absent. */
+static void check_types(struct scan *s, enum scan_place parent, enum scan_place place, enum scan_text text, struct slice key,
+                        struct slice value)
+{
+    static const char *const place_names[] = {[PLACE_PAYLOAD] = "payload is not an object",
+                                              [PLACE_PAYLOAD_ACTION] = "payload.action is not an object",
+                                              [PLACE_INVOCATION] = "the invocation method is not an object",
+                                              [PLACE_CONTEXT] = NULL};
+    static const char *const text_names[SCAN_TEXTS] = {[SCAN_TYPE] = "the invocation method's \"type\" is not a string",
+                                                       [SCAN_METHOD] = "the invocation method's \"method\" is not a string",
+                                                       [SCAN_URL] = "the invocation method's \"url\" is not a string",
+                                                       [SCAN_RUN_ID] = "context.runId is not a string"};
+    char first = *value.ptr;
+    if (first == 'n')
+        return;
+    if (place != PLACE_NONE && place < PLACE_CONTEXT && first != '{')
+        s->wrong_type = place_names[place];
+    if (text < SCAN_TEXTS && text_names[text] && first != '"')
+        s->wrong_detail = text_names[text];
+    if (parent == PLACE_INVOCATION && first != 't' && first != 'f') {
+        if (canonical_is(key, "agent"))
+            s->wrong_type = "the invocation method's \"agent\" is not a boolean";
+        else if (canonical_is(key, "synchronized"))
+            s->wrong_detail = "the invocation method's \"synchronized\" is not a boolean";
+    }
+}
+
 static void note_member(struct scan *s, enum scan_place parent, enum scan_text text, struct slice key,
                         struct slice value)
 {
@@ -401,7 +428,9 @@ static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
         return false;
     if (matters) {
         key.ptr = s->out->ptr + key_at; /* the buffer may have moved */
-        note_member(s, parent, text, key, (struct slice){s->out->ptr + value_at, s->out->len - value_at});
+        struct slice value = {s->out->ptr + value_at, s->out->len - value_at};
+        check_types(s, parent, place, text, key, value);
+        note_member(s, parent, text, key, value);
     }
     if (text == SCAN_SIGNATURE || text == SCAN_TIMESTAMP) {
         s->out->len = mark;
@@ -502,7 +531,7 @@ int scan_record(struct scan *s, unsigned max_depth, struct error *err)
     if (s->at >= s->in.len)
         return error_set(err, PA_ERR_INVALID, s->in.ptr ? "empty record" : "empty record (tombstone)");
     bool object = peek(s) == '{';
-    if (scan_value(&walk, PLACE_ROOT)) {
+    if (scan_value(&walk, s->any_value ? PLACE_NONE : PLACE_ROOT)) {
         skip_blanks(s);
         if (s->at < s->in.len)
             fail(s, "something after the end");
@@ -511,7 +540,7 @@ int scan_record(struct scan *s, unsigned max_depth, struct error *err)
         return error_set(err, PA_ERR_INVALID, "not JSON: %s at byte %zu", s->problem, s->at);
     if (s->out->failed || s->texts->failed)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (!object)
+    if (!object && !s->any_value)
         return error_set(err, PA_ERR_INVALID, "not a JSON object");
     return 0;
 }

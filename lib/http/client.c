@@ -349,6 +349,19 @@ void http_call_cancel(struct http_call *call)
     defer(call, HTTP_CANCELLED);
 }
 
+static void nobody(void *ctx, const struct http_result *result)
+{
+    (void)ctx;
+    (void)result;
+}
+
+void http_call_forget(struct http_call *call, http_done *instead, void *ctx)
+{
+    call->done = instead ? instead : nobody;
+    call->ctx = ctx;
+    http_call_cancel(call);
+}
+
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done, void *ctx)
 {
     struct http_call *call = call_new(client, request, done, ctx);

@@ -93,6 +93,9 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done, void *ctx);
 /** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has run. */
 void http_call_cancel(struct http_call *call);
+/** Ends the call like http_call_cancel, but nobody hears of it unless `instead` is given: for an owner that goes away before its calls. The request's
+ * body is not touched again. */
+void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
 

@@ -1,0 +1,236 @@
+/* A record to a delivery, or to a line that says why not. Nothing is done on the word of an event that nobody signed. */
+#include "deliver/internal.h"
+#include "base/log.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool deliver_has_room(void *ctx, size_t bytes)
+{
+    struct deliver *deliver = ctx;
+    size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
+    bool room = deliver->counters.bytes_held == 0 || held + bytes + DELIVERY_OVERHEAD <= deliver->options.max_bytes;
+    deliver->room_wanted |= !room;
+    return room;
+}
+
+/** What happened to an event that is not delivered. */
+static void tell(struct deliver *deliver, const struct record *record, const struct event *event, const char *kind,
+                 const char *reason)
+{
+    if (!deliver->options.observe)
+        return;
+    struct delivery_outcome outcome = {
+        .topic = record->topic,
+        .partition = record->partition,
+        .offset = record->offset,
+        .run_id = event->run_id,
+        .kind = kind,
+        .method = "",
+        .url = "",
+        .reason = reason,
+        .reported = "",
+    };
+    deliver->options.observe(deliver->options.observe_ctx, &outcome);
+}
+
+static void say(enum log_level level, const char *message, const struct record *record, struct slice run_id, const char *reason)
+{
+    if (!log_enabled(level))
+        return;
+    const struct log_field fields[] = {F_STR("messaging.destination.name", record->topic),
+                                       F_INT("messaging.destination.partition.id", record->partition),
+                                       F_INT("messaging.kafka.offset", record->offset), F_SLICE("port.run_id", run_id),
+                                       F_STR("reason", reason)};
+    log_write(level, message, fields, sizeof fields / sizeof *fields);
+}
+
+static bool parse(struct deliver *deliver, const struct record *record, struct event *event)
+{
+    struct error err = {0};
+    int failed = 0;
+    if (record->value.len > deliver->options.record_max_bytes)
+        failed = error_set(&err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
+    else
+        failed = event_parse(event, record->kind, record->value, &err);
+    if (!failed)
+        return true;
+    deliver->counters.bad_records++;
+    say(LOG_WARNING, "record skipped", record, (struct slice){NULL, 0}, err.message);
+    tell(deliver, record, event, "bad_record", err.message);
+    return false;
+}
+
+static bool for_us(struct deliver *deliver, const struct record *record, const struct event *event)
+{
+    const char *wrong = event->wrong_type ? event->wrong_type : event->invocation.agent ? event->wrong_detail : NULL;
+    if (wrong) {
+        deliver->counters.bad_records++;
+        say(LOG_WARNING, "record skipped", record, event->run_id, wrong);
+        tell(deliver, record, event, "bad_record", wrong);
+    } else if (!event->invocation.agent) {
+        deliver->counters.skipped++;
+        say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
+        tell(deliver, record, event, "skipped", "not for an agent");
+    }
+    return !wrong && event->invocation.agent;
+}
+
+static void node_run_refused(void *ctx, enum report_outcome outcome)
+{
+    (void)outcome;
+    source_ticket_done(ctx);
+}
+
+/** A workflow node run with a bad signature is reported failed; true: the ticket waits for that. */
+static bool report_refused(struct deliver *deliver, const struct event *event, struct ticket *ticket, const char *reason)
+{
+    if (!run_id_is_node_run(event->run_id) || !run_id_is_usable(event->run_id))
+        return false;
+    struct run_report *report = run_report_open(deliver->options.reports, event->run_id);
+    struct run_result result = {.status = SLICE_LITERAL("FAILURE"), .summary = slice_of(reason)};
+    if (!report)
+        return false;
+    run_report_finish(report, &result, node_run_refused, ticket);
+    return true;
+}
+
+static bool verified(struct deliver *deliver, const struct record *record, const struct event *event, struct ticket *ticket,
+                     bool *ticket_kept)
+{
+    if (record->kind == EVENT_CHANGE_LOG)
+        return true;
+    enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
+    if (verdict == SIGNATURE_VALID)
+        return true;
+    const char *message =
+        verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
+    deliver->counters.bad_signatures++;
+    say(LOG_WARNING, message, record, event->run_id, NULL);
+    tell(deliver, record, event, "bad_signature", verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
+    *ticket_kept = report_refused(deliver, event, ticket, message);
+    return false;
+}
+
+static const char *topic_intern(struct deliver *deliver, const char *topic)
+{
+    size_t count = sizeof deliver->topics / sizeof *deliver->topics;
+    for (size_t i = 0; i < count; i++) {
+        if (!deliver->topics[i])
+            deliver->topics[i] = strdup(topic);
+        if (deliver->topics[i] && strcmp(deliver->topics[i], topic) == 0)
+            return deliver->topics[i];
+    }
+    return "";
+}
+
+static bool set_method(struct delivery *delivery)
+{
+    static const char *const allowed[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+    struct slice method = delivery->event.invocation.method;
+    if (slice_is_null(method) || method.len == 0)
+        method = SLICE_LITERAL("POST");
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+        if (slice_equal_ignore_case(method, allowed[i])) {
+            memcpy(delivery->method, allowed[i], strlen(allowed[i]) + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/** The lane of a record: its key's; for change-log events without one, their destination's; none for runs without one. */
+static bool set_lane(struct delivery *delivery, const struct record *record, bool *first)
+{
+    struct buffer name = {0};
+    *first = true;
+    if (!slice_is_null(record->key)) {
+        buffer_append_text(&name, "k");
+        buffer_append_text(&name, record->topic);
+        buffer_append_char(&name, '\0');
+        buffer_append_slice(&name, record->key);
+    } else if (record->kind == EVENT_CHANGE_LOG) {
+        buffer_append_text(&name, "d");
+        buffer_append_text(&name, delivery->target->parts.destination);
+    } else {
+        return true;
+    }
+    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
+    buffer_clear(&name);
+    if (lane)
+        *first = lane_enter(lane, delivery);
+    return lane != NULL;
+}
+
+static struct delivery *delivery_new(struct deliver *deliver, const struct record *record, struct ticket *ticket)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (!delivery)
+        return NULL;
+    delivery->deliver = deliver;
+    delivery->ticket = ticket;
+    delivery->assignment = record->assignment;
+    delivery->topic = topic_intern(deliver, record->topic);
+    delivery->partition = record->partition;
+    delivery->offset = record->offset;
+    delivery->next = deliver->first;
+    if (deliver->first)
+        deliver->first->previous = delivery;
+    deliver->first = delivery;
+    return delivery;
+}
+
+/** Where it goes; the cause when it cannot go anywhere. */
+static int address(struct delivery *delivery, const struct record *record, bool *first, struct error *err)
+{
+    if (!set_method(delivery))
+        return error_set(err, PA_ERR_INVALID, "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
+    delivery->target = target_find(delivery->deliver, delivery->event.invocation.url, err);
+    if (!delivery->target)
+        return PA_ERR_INVALID;
+    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
+    if (delivery->destination)
+        delivery->destination->references++;
+    if (!delivery->destination || !set_lane(delivery, record, first))
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    return 0;
+}
+
+void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
+{
+    struct deliver *deliver = ctx;
+    struct event event;
+    bool ticket_kept = false, first;
+    event_init(&event);
+    deliver->counters.taken++;
+    if (deliver->stopped) {
+        source_ticket_drop(ticket);
+        return;
+    }
+    if (!parse(deliver, record, &event) || !for_us(deliver, record, &event) ||
+        !verified(deliver, record, &event, ticket, &ticket_kept)) {
+        event_clear(&event);
+        if (!ticket_kept)
+            source_ticket_done(ticket);
+        return;
+    }
+    struct delivery *delivery = delivery_new(deliver, record, ticket);
+    if (!delivery) {
+        event_clear(&event);
+        log_error("out of memory: the record is left for the next assignment", F_INT("messaging.kafka.offset", record->offset));
+        source_ticket_drop(ticket);
+        return;
+    }
+    delivery->event = event;
+    delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event.run_id);
+    delivery->synchronized = event.invocation.synchronized;
+    delivery->bytes = event.payload.cap + event.texts.cap + record->key.len + DELIVERY_OVERHEAD;
+    deliver->counters.bytes_held += delivery->bytes;
+    struct error err = {0};
+    if (address(delivery, record, &first, &err) != 0) {
+        delivery_fail_unsent(delivery, err.message);
+        return;
+    }
+    deliver->counters.queued++;
+    if (first)
+        delivery_queue(delivery);
+}

@@ -1,0 +1,445 @@
+/* One token, a queue of calls, a limit on how many are under way that shrinks while Port struggles. */
+#include "port/api.h"
+#include "base/log.h"
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_CONCURRENT = 32,
+    QUIET_MAX_MS = 300000,
+    DEFAULT_LIFETIME_S = 3600,
+    TOKEN_MARGIN_S = 60,
+    MEMORY_PAUSE_MS = 200
+};
+
+enum call_state { CALL_QUEUED, CALL_SENT };
+
+struct port_call {
+    struct port_call *previous, *next;
+    struct port_api *api;
+    enum call_state state;
+    char *method, *path;
+    struct buffer body;
+    bool has_body;
+    bool refreshed;       /* a 401 has had its second chance */
+    unsigned token_serial; /* the token it was sent with */
+    struct http_call *http;
+    port_done *done;
+    void *ctx;
+};
+
+struct port_api {
+    struct port_api_options options;
+    char *base_url, *client_id;
+    struct buffer client_secret;
+    struct buffer token;         /* "Bearer …" */
+    int64_t token_refresh_ms;    /* monotonic: from then on a fresh one is wanted */
+    unsigned token_serial;
+    struct http_call *token_call;
+    struct buffer token_body;
+    struct port_call *first, *last; /* queued and sent, in order of arrival */
+    struct port_call *unsent;       /* the first that may be queued: a hint for the pump */
+    unsigned sent;
+    double limit;
+    int64_t quiet_until_ms;
+    uv_timer_t *quiet;           /* on the heap: it outlives us while it closes */
+    uint64_t requests;
+};
+
+static void pump(struct port_api *api);
+
+/* Calls */
+
+static void call_free(struct port_call *call)
+{
+    buffer_clear(&call->body);
+    free(call->method);
+    free(call->path);
+    free(call);
+}
+
+static void call_unlink(struct port_call *call)
+{
+    struct port_api *api = call->api;
+    if (api->unsent == call)
+        api->unsent = call->next;
+    if (call->previous)
+        call->previous->next = call->next;
+    else
+        api->first = call->next;
+    if (call->next)
+        call->next->previous = call->previous;
+    else
+        api->last = call->previous;
+}
+
+static void call_end(struct port_call *call, const struct port_result *result)
+{
+    call_unlink(call);
+    call->done(call->ctx, result);
+    call_free(call);
+}
+
+static void quiet_over(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
+
+/** Sends nothing for so long; false: it was quiet for longer anyway. */
+static bool pause_calls(struct port_api *api, int64_t wait_ms)
+{
+    int64_t until = clock_monotonic_ms(api->options.clock) + wait_ms;
+    if (until <= api->quiet_until_ms)
+        return false;
+    api->quiet_until_ms = until;
+    uv_timer_start(api->quiet, quiet_over, (uint64_t)wait_ms, 0);
+    return true;
+}
+
+static void be_quiet(struct port_api *api, int64_t wait_ms)
+{
+    if (pause_calls(api, wait_ms))
+        log_warning("Port asks for quiet: calls wait", F_INT("wait_ms", wait_ms));
+}
+
+/** Retry-After (RFC 9110, section 10.2.3): seconds or an HTTP date. -1: none that can be read. */
+static int64_t retry_after_ms(const struct port_api *api, struct slice value)
+{
+    value = slice_trim(value);
+    if (value.len == 0 || value.len > 64)
+        return -1;
+    char text[65];
+    memcpy(text, value.ptr, value.len);
+    text[value.len] = '\0';
+    char *end;
+    long seconds = strtol(text, &end, 10);
+    int64_t wait_ms;
+    if (*end == '\0') {
+        wait_ms = seconds > QUIET_MAX_MS / 1000 ? QUIET_MAX_MS : (int64_t)seconds * 1000;
+    } else {
+        time_t date = curl_getdate(text, NULL);
+        if (date < 0)
+            return -1;
+        wait_ms = (int64_t)date * 1000 - clock_wall_ms(api->options.clock);
+    }
+    if (wait_ms < 0)
+        return 0;
+    return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
+}
+
+static enum port_answer answer_of(const struct http_result *http)
+{
+    if (http->failure != HTTP_OK && http->failure != HTTP_REDIRECT)
+        return PORT_UNAVAILABLE;
+    if (http->status >= 200 && http->status < 300)
+        return PORT_ACCEPTED;
+    if (http->status >= 500 || http->status == 408 || http->status == 429)
+        return PORT_UNAVAILABLE;
+    return PORT_REFUSED;
+}
+
+static void describe(const struct http_result *http, char *out, size_t size)
+{
+    if (http->failure != HTTP_OK)
+        snprintf(out, size, "%s", http->reason);
+    else
+        snprintf(out, size, "Port answered %d", http->status);
+}
+
+/* The token */
+
+static bool token_usable(const struct port_api *api)
+{
+    return api->token.len > 0 && clock_monotonic_ms(api->options.clock) < api->token_refresh_ms;
+}
+
+/** Every call that waits for the token hears that there is none. */
+static void fail_queued(struct port_api *api, const struct port_result *result)
+{
+    struct port_call *last = api->last;
+    for (struct port_call *call = api->first, *next; call; call = next) {
+        bool stop = call == last; /* calls that `done` adds wait for the next try */
+        next = call->next;
+        if (call->state == CALL_QUEUED)
+            call_end(call, result);
+        if (stop)
+            break;
+    }
+}
+
+static bool token_read(struct port_api *api, struct slice body)
+{
+    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
+    const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
+    const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
+    bool ok = cJSON_IsString(token) && token->valuestring[0] && !strpbrk(token->valuestring, "\r\n");
+    if (ok) {
+        double seconds = cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble : DEFAULT_LIFETIME_S;
+        if (seconds > 30.0 * 24 * 3600)
+            seconds = 30.0 * 24 * 3600;
+        double margin = seconds / 10 > TOKEN_MARGIN_S ? seconds / 10 : TOKEN_MARGIN_S;
+        double keep = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
+        api->token.len = 0;
+        buffer_append_text(&api->token, "Bearer ");
+        buffer_append_text(&api->token, token->valuestring);
+        api->token_refresh_ms = clock_monotonic_ms(api->options.clock) + (int64_t)(keep * 1000);
+        api->token_serial++;
+    }
+    cJSON_Delete(answer);
+    return ok;
+}
+
+static void token_answered(void *ctx, const struct http_result *http)
+{
+    struct port_api *api = ctx;
+    api->token_call = NULL;
+    if (answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
+        pump(api);
+        return;
+    }
+    char reason[300];
+    describe(http, reason, sizeof reason);
+    bool refused = http->failure == HTTP_OK && (http->status == 401 || http->status == 403);
+    struct port_result result = {
+        .answer = PORT_UNAVAILABLE,
+        .status = http->status,
+        .retry_after_ms = retry_after_ms(api, http->retry_after),
+        .authentication = refused,
+        .server_date_ms = -1,
+    };
+    char sentence[400];
+    snprintf(sentence, sizeof sentence, "no access token: %s%s", reason, refused ? " (client id or secret refused)" : "");
+    result.reason = sentence;
+    if (result.retry_after_ms > 0)
+        be_quiet(api, result.retry_after_ms);
+    fail_queued(api, &result);
+    pump(api);
+}
+
+static void fetch_token(struct port_api *api)
+{
+    if (api->token_call)
+        return;
+    struct buffer url = {0};
+    buffer_appendf(&url, "%s/v1/auth/access_token", api->base_url);
+    api->token_body.len = 0;
+    buffer_append_text(&api->token_body, "{\"clientId\":");
+    buffer_append_json_string(&api->token_body, slice_of(api->client_id));
+    buffer_append_text(&api->token_body, ",\"clientSecret\":");
+    buffer_append_json_string(&api->token_body, buffer_slice(&api->client_secret));
+    buffer_append_char(&api->token_body, '}');
+    struct http_header header = {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
+    struct http_request request = {
+        .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1, .body = buffer_slice(&api->token_body)};
+    api->requests++;
+    api->token_call = http_start(api->options.http, &request, token_answered, api);
+    if (!api->token_call)
+        pause_calls(api, MEMORY_PAUSE_MS);
+    buffer_clear(&url);
+}
+
+/* Sending */
+
+static void adapt(struct port_api *api, enum port_answer answer)
+{
+    if (answer == PORT_UNAVAILABLE)
+        api->limit = api->limit / 2 < 1 ? 1 : api->limit / 2;
+    else if (api->limit < api->options.max_concurrent)
+        api->limit += 1;
+}
+
+static bool try_with_fresh_token(struct port_call *call, const struct http_result *http)
+{
+    struct port_api *api = call->api;
+    if (http->failure != HTTP_OK || http->status != 401 || call->refreshed)
+        return false;
+    call->refreshed = true;
+    if (call->token_serial == api->token_serial)
+        api->token.len = 0;
+    call->state = CALL_QUEUED;
+    api->unsent = api->first;
+    return true;
+}
+
+static void call_answered(void *ctx, const struct http_result *http)
+{
+    struct port_call *call = ctx;
+    struct port_api *api = call->api;
+    call->http = NULL;
+    api->sent--;
+    if (!try_with_fresh_token(call, http)) {
+        char reason[300];
+        describe(http, reason, sizeof reason);
+        struct port_result result = {
+            .answer = answer_of(http),
+            .status = http->status,
+            .body = http->body,
+            .retry_after_ms = retry_after_ms(api, http->retry_after),
+            .reason = reason,
+            .server_date_ms = -1,
+        };
+        adapt(api, result.answer);
+        if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)
+            be_quiet(api, result.retry_after_ms);
+        call_end(call, &result);
+    }
+    pump(api);
+}
+
+static void send_call(struct port_call *call)
+{
+    struct port_api *api = call->api;
+    char url[2048];
+    snprintf(url, sizeof url, "%s%s", api->base_url, call->path);
+    struct http_header headers[] = {{SLICE_LITERAL("Authorization"), buffer_slice(&api->token)},
+                                    {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")}};
+    struct http_request request = {.method = call->method,
+                                   .url = url,
+                                   .headers = headers,
+                                   .header_count = call->has_body ? 2 : 1,
+                                   .body = call->has_body ? buffer_slice(&call->body) : (struct slice){NULL, 0}};
+    call->token_serial = api->token_serial;
+    call->http = http_start(api->options.http, &request, call_answered, call);
+    if (!call->http) {
+        pause_calls(api, MEMORY_PAUSE_MS); /* out of memory: it stays queued */
+        return;
+    }
+    call->state = CALL_SENT;
+    api->sent++;
+    api->requests++;
+}
+
+static void pump(struct port_api *api)
+{
+    if (clock_monotonic_ms(api->options.clock) < api->quiet_until_ms)
+        return;
+    while (api->unsent && api->sent < (unsigned)api->limit) {
+        struct port_call *call = api->unsent;
+        if (call->state == CALL_QUEUED) {
+            if (!token_usable(api)) {
+                fetch_token(api);
+                return;
+            }
+            send_call(call);
+            if (call->state == CALL_QUEUED)
+                return;
+        }
+        api->unsent = call->next;
+    }
+}
+
+struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body, port_done *done,
+                                void *ctx)
+{
+    struct port_call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->api = api;
+    call->method = strdup(method);
+    call->path = strdup(path);
+    call->has_body = !slice_is_null(body);
+    buffer_append_slice(&call->body, body);
+    call->done = done;
+    call->ctx = ctx;
+    if (!call->method || !call->path || call->body.failed) {
+        call_free(call);
+        return NULL;
+    }
+    call->previous = api->last;
+    if (api->last)
+        api->last->next = call;
+    else
+        api->first = call;
+    api->last = call;
+    if (!api->unsent)
+        api->unsent = call;
+    pump(api);
+    return call;
+}
+
+static void nothing(void *ctx, const struct port_result *result)
+{
+    (void)ctx;
+    (void)result;
+}
+
+void port_call_cancel(struct port_call *call)
+{
+    /* A request under way is left to finish unheard: cancelling it would cost the connection. */
+    call->done = nothing;
+    if (call->state == CALL_QUEUED) {
+        call_unlink(call);
+        call_free(call);
+    }
+}
+
+uint64_t port_api_requests(const struct port_api *api)
+{
+    return api->requests;
+}
+
+/* Life */
+
+static void timer_free(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void wipe(struct buffer *buffer)
+{
+    if (buffer->ptr)
+        explicit_bzero(buffer->ptr, buffer->cap);
+    buffer_clear(buffer);
+}
+
+void port_api_free(struct port_api *api)
+{
+    if (!api)
+        return;
+    while (api->first) {
+        struct port_call *call = api->first;
+        call_unlink(call);
+        if (call->state == CALL_SENT)
+            http_call_forget(call->http, NULL, NULL);
+        call_free(call);
+    }
+    if (api->token_call)
+        http_call_forget(api->token_call, NULL, NULL);
+    if (api->quiet) {
+        uv_timer_stop(api->quiet);
+        uv_close((uv_handle_t *)api->quiet, timer_free);
+    }
+    wipe(&api->client_secret);
+    wipe(&api->token);
+    wipe(&api->token_body);
+    free(api->base_url);
+    free(api->client_id);
+    free(api);
+}
+
+struct port_api *port_api_new(const struct port_api_options *options)
+{
+    struct port_api *api = calloc(1, sizeof *api);
+    if (!api)
+        return NULL;
+    api->options = *options;
+    if (api->options.max_concurrent == 0)
+        api->options.max_concurrent = DEFAULT_CONCURRENT;
+    api->limit = api->options.max_concurrent;
+    api->base_url = strdup(options->base_url);
+    api->client_id = strdup(options->client_id);
+    buffer_append_slice(&api->client_secret, options->client_secret);
+    api->quiet = calloc(1, sizeof *api->quiet);
+    if (api->quiet) {
+        uv_timer_init(options->loop, api->quiet);
+        api->quiet->data = api;
+    }
+    if (!api->base_url || !api->client_id || api->client_secret.failed || !api->quiet) {
+        port_api_free(api);
+        return NULL;
+    }
+    return api;
+}

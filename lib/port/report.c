@@ -1,0 +1,389 @@
+/* One ordered queue per run. A step is a call; a log step has one attempt, a result step as many as it takes.
+ *
+ *     OPEN ──finish──▶ FINISHED ──last result step answered──▶ (done called, freed)
+ *       steps are sent one after another in either state; WAITING is a result step between two attempts
+ */
+#include "port/report.h"
+#include "base/log.h"
+#include "event/event.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 30000, LOGS_MAX = 10000, SAY_AGAIN_MS = 10000 };
+
+struct step {
+    struct step *next;
+    bool result; /* else a log */
+    char *path;
+    struct buffer body;
+};
+
+struct run_report {
+    struct run_report *previous, *next;
+    struct reports *reports;
+    char run_id[132];
+    bool node_run;
+    struct step *first, *last;
+    struct port_call *call;
+    uv_timer_t *retry;      /* on the heap; NULL until a result has to wait */
+    unsigned attempt;
+    bool finished, has_result, outcome_refused;
+    bool deferred;          /* done is owed from the loop */
+    report_done *done;
+    void *ctx;
+};
+
+struct reports {
+    struct reports_options options;
+    struct run_report *first;
+    uv_idle_t *deferred;
+    size_t bytes, waiting, logs;
+    uint64_t logs_failed;
+    int64_t said_ms;
+};
+
+static void advance(struct run_report *report);
+
+/* Steps */
+
+static size_t step_bytes(const struct step *step)
+{
+    return sizeof *step + step->body.cap + 64;
+}
+
+static void step_free(struct reports *reports, struct step *step)
+{
+    reports->bytes -= step_bytes(step);
+    if (!step->result)
+        reports->logs--;
+    buffer_clear(&step->body);
+    free(step->path);
+    free(step);
+}
+
+static void step_add(struct run_report *report, bool result, const char *suffix, struct buffer *body)
+{
+    struct reports *reports = report->reports;
+    struct step *step = calloc(1, sizeof *step);
+    struct buffer path = {0};
+    buffer_appendf(&path, "/v1/%s/%s%s", report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
+    char *text = buffer_take(&path, NULL);
+    if (!step || !text || body->failed) {
+        log_error("out of memory: a report to Port is lost", F_STR("port.run_id", report->run_id));
+        free(step);
+        free(text);
+        buffer_clear(body);
+        return;
+    }
+    step->result = result;
+    step->path = text;
+    step->body = *body;
+    *body = (struct buffer){0};
+    reports->bytes += step_bytes(step);
+    if (!result)
+        reports->logs++;
+    if (report->last)
+        report->last->next = step;
+    else
+        report->first = step;
+    report->last = step;
+}
+
+static void step_drop(struct run_report *report)
+{
+    struct step *step = report->first;
+    report->first = step->next;
+    if (!report->first)
+        report->last = NULL;
+    step_free(report->reports, step);
+}
+
+/* Reports */
+
+static void timer_free(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void report_free(struct run_report *report)
+{
+    struct reports *reports = report->reports;
+    if (report->call)
+        port_call_cancel(report->call);
+    while (report->first)
+        step_drop(report);
+    if (report->retry) {
+        uv_timer_stop(report->retry);
+        uv_close((uv_handle_t *)report->retry, timer_free);
+    }
+    if (report->finished && report->has_result)
+        reports->waiting--;
+    if (report->previous)
+        report->previous->next = report->next;
+    else
+        reports->first = report->next;
+    if (report->next)
+        report->next->previous = report->previous;
+    free(report);
+}
+
+/** Tells the owner once; the report may go on sending logs without an owner. */
+static void tell(struct run_report *report)
+{
+    report_done *done = report->done;
+    report->done = NULL;
+    if (done)
+        done(report->ctx, report->outcome_refused ? REPORT_REFUSED : REPORT_ACCEPTED);
+}
+
+static void log_step_failed(struct run_report *report, const struct port_result *result)
+{
+    struct reports *reports = report->reports;
+    int64_t now = clock_monotonic_ms(reports->options.clock);
+    reports->logs_failed++;
+    if (reports->said_ms != 0 && now - reports->said_ms < SAY_AGAIN_MS)
+        return;
+    reports->said_ms = now;
+    log_warning("a run's progress log did not reach Port; logs are best effort", F_STR("port.run_id", report->run_id),
+                F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason),
+                F_INT("failed_so_far", reports->logs_failed));
+}
+
+static void retry_due(uv_timer_t *timer)
+{
+    struct run_report *report = timer->data;
+    advance(report);
+}
+
+static void retry_later(struct run_report *report, const struct port_result *result)
+{
+    struct reports *reports = report->reports;
+    int64_t wait_ms = clock_backoff_ms(reports->options.clock, reports->options.first_backoff_ms, 2.0,
+                                       reports->options.max_backoff_ms, report->attempt);
+    if (result && result->retry_after_ms > wait_ms)
+        wait_ms = result->retry_after_ms;
+    if (report->attempt++ == 0)
+        log_warning("a result waits for Port; it is tried until Port accepts it", F_STR("port.run_id", report->run_id),
+                    F_INT("http.response.status_code", result ? result->status : 0),
+                    F_STR("error.message", result ? result->reason : "out of memory"));
+    if (!report->retry) {
+        report->retry = calloc(1, sizeof *report->retry);
+        if (!report->retry)
+            abort(); /* a result must not be forgotten; a restart delivers again */
+        uv_timer_init(reports->options.loop, report->retry);
+        report->retry->data = report;
+    }
+    uv_timer_start(report->retry, retry_due, (uint64_t)wait_ms, 0);
+}
+
+static void step_answered(void *ctx, const struct port_result *result)
+{
+    struct run_report *report = ctx;
+    report->call = NULL;
+    bool is_result = report->first->result;
+    if (!is_result) {
+        if (result->answer != PORT_ACCEPTED)
+            log_step_failed(report, result);
+    } else if (result->answer == PORT_UNAVAILABLE) {
+        retry_later(report, result);
+        return;
+    } else if (result->answer == PORT_REFUSED) {
+        log_error("result refused by Port", F_STR("port.run_id", report->run_id),
+                  F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+        report->outcome_refused = true;
+    } else {
+        report->outcome_refused = false;
+        if (report->attempt > 0)
+            log_info("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
+                     F_INT("attempts", report->attempt + 1));
+    }
+    report->attempt = 0;
+    step_drop(report);
+    advance(report);
+}
+
+static void advance(struct run_report *report)
+{
+    if (report->call || report->deferred)
+        return;
+    struct step *step = report->first;
+    if (!step) {
+        if (report->finished) {
+            tell(report);
+            report_free(report);
+        }
+        return;
+    }
+    report->call =
+        port_api_call(report->reports->options.api, step->result ? "PATCH" : "POST", step->path, buffer_slice(&step->body),
+                      step_answered, report);
+    if (report->call)
+        return;
+    retry_later(report, NULL);
+}
+
+struct run_report *run_report_open(struct reports *reports, struct slice run_id)
+{
+    struct run_report *report = calloc(1, sizeof *report);
+    if (!report)
+        return NULL;
+    report->reports = reports;
+    snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
+    report->node_run = run_id_is_node_run(run_id);
+    report->next = reports->first;
+    if (reports->first)
+        reports->first->previous = report;
+    reports->first = report;
+    return report;
+}
+
+void run_report_log(struct run_report *report, struct slice text)
+{
+    struct reports *reports = report->reports;
+    if (!reports->options.run_logs || reports->logs >= LOGS_MAX)
+        return;
+    struct buffer body = {0};
+    buffer_append_text(&body, report->node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
+    buffer_append_json_string(&body, text);
+    buffer_append_text(&body, report->node_run ? "}]}" : "}");
+    step_add(report, false, "/logs", &body);
+    advance(report);
+}
+
+/* Results */
+
+static void add_field(struct buffer *body, const char *name, struct slice value)
+{
+    if (slice_is_null(value))
+        return;
+    buffer_append_char(body, body->len > 0 ? ',' : '{');
+    buffer_append_json_string(body, slice_of(name));
+    buffer_append_char(body, ':');
+    buffer_append_json_string(body, value);
+}
+
+static void add_action_result(struct run_report *report, const struct run_result *result)
+{
+    struct buffer body = {0};
+    if (!slice_is_null(result->response)) {
+        buffer_append_text(&body, "{\"response\":");
+        buffer_append_slice(&body, result->response);
+        buffer_append_char(&body, '}');
+        step_add(report, true, "/response", &body);
+        report->has_result = true;
+    }
+    buffer_init(&body);
+    add_field(&body, "status", result->status);
+    add_field(&body, "summary", result->summary);
+    add_field(&body, "link", result->link);
+    add_field(&body, "externalRunId", result->external_run_id);
+    if (body.len == 0)
+        return;
+    buffer_append_char(&body, '}');
+    step_add(report, true, "", &body);
+    report->has_result = true;
+}
+
+static void add_node_result(struct run_report *report, const struct run_result *result)
+{
+    struct buffer body = {0};
+    if (slice_is_null(result->status))
+        return;
+    bool success = slice_equal_text(result->status, "SUCCESS");
+    buffer_appendf(&body, "{\"status\":\"COMPLETED\",\"result\":\"%s\"", success ? "SUCCESS" : "FAILED");
+    if (success && !slice_is_null(result->response)) {
+        buffer_append_text(&body, ",\"output\":{\"response\":");
+        buffer_append_slice(&body, result->response);
+        buffer_append_char(&body, '}');
+    }
+    buffer_append_char(&body, '}');
+    step_add(report, true, "", &body);
+    report->has_result = true;
+}
+
+static void deferred_due(uv_idle_t *idle)
+{
+    struct reports *reports = idle->data;
+    uv_idle_stop(idle);
+    for (struct run_report *report = reports->first, *next; report; report = next) {
+        next = report->next;
+        if (!report->deferred)
+            continue;
+        report->deferred = false;
+        tell(report);
+        advance(report);
+        next = reports->first; /* `done` may have changed the list */
+        while (next && !next->deferred)
+            next = next->next;
+    }
+}
+
+void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done, void *ctx)
+{
+    report->done = done;
+    report->ctx = ctx;
+    if (report->node_run)
+        add_node_result(report, result);
+    else
+        add_action_result(report, result);
+    report->finished = true;
+    if (report->has_result) {
+        report->reports->waiting++;
+        if (report->first)
+            advance(report);
+        return;
+    }
+    report->deferred = true;
+    uv_idle_start(report->reports->deferred, deferred_due);
+}
+
+void run_report_cancel(struct run_report *report)
+{
+    report_free(report);
+}
+
+size_t reports_bytes(const struct reports *reports)
+{
+    return reports->bytes;
+}
+
+size_t reports_waiting(const struct reports *reports)
+{
+    return reports->waiting;
+}
+
+size_t reports_logs_pending(const struct reports *reports)
+{
+    return reports->logs;
+}
+
+struct reports *reports_new(const struct reports_options *options)
+{
+    struct reports *reports = calloc(1, sizeof *reports);
+    if (!reports)
+        return NULL;
+    reports->options = *options;
+    if (reports->options.first_backoff_ms == 0)
+        reports->options.first_backoff_ms = FIRST_BACKOFF_MS;
+    if (reports->options.max_backoff_ms == 0)
+        reports->options.max_backoff_ms = MAX_BACKOFF_MS;
+    reports->deferred = calloc(1, sizeof *reports->deferred);
+    if (!reports->deferred) {
+        free(reports);
+        return NULL;
+    }
+    uv_idle_init(options->loop, reports->deferred);
+    reports->deferred->data = reports;
+    return reports;
+}
+
+void reports_free(struct reports *reports)
+{
+    if (!reports)
+        return;
+    while (reports->first)
+        report_free(reports->first);
+    uv_close((uv_handle_t *)reports->deferred, timer_free);
+    free(reports);
+}
