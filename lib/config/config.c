@@ -1,0 +1,389 @@
+/* Reads every setting of the table from the environment, then .env; collects every problem before it gives up. */
+#include "config/config.h"
+#include "config/dotenv.h"
+#include "config/table.h"
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MAX = 1 << 20 };
+
+struct loading {
+    struct config *config;
+    const struct config_input *input;
+    struct dotenv dotenv;
+    struct buffer *problems;
+};
+
+/* Where values come from */
+
+static const char *lookup(const struct loading *loading, const char *name)
+{
+    size_t len = strlen(name);
+    for (char **entry = loading->input->environment; entry && *entry; entry++)
+        if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
+            return *entry + len + 1;
+    return dotenv_get(&loading->dotenv, name);
+}
+
+/** The file's bytes, at most 1 MiB; false with errno set. */
+static bool read_file(const char *path, struct buffer *out)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    char chunk[4096];
+    size_t got;
+    while (out->len < FILE_MAX && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buffer_append(out, chunk, got);
+    bool ok = !ferror(file);
+    fclose(file);
+    return ok;
+}
+
+static void strip_newline(struct buffer *value)
+{
+    if (value->len > 0 && value->ptr[value->len - 1] == '\n')
+        value->len--;
+    if (value->len > 0 && value->ptr[value->len - 1] == '\r')
+        value->len--;
+}
+
+/** The setting's text, from NAME or NAME_FILE; NULL when it is not set (an empty value counts as not set). The caller frees. */
+static char *text_of(struct loading *loading, const struct setting *setting)
+{
+    char file_name[128];
+    snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
+    const char *direct = lookup(loading, setting->name), *path = lookup(loading, file_name);
+    if (direct && !*direct)
+        direct = NULL;
+    if (!path || !*path)
+        return direct ? strdup(direct) : NULL;
+    if (direct) {
+        buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name, setting->name, file_name);
+        return strdup(direct);
+    }
+    struct buffer value = {0};
+    errno = 0;
+    if (!read_file(path, &value)) {
+        buffer_appendf(loading->problems, "%s: '%s' cannot be read: %s\n", file_name, path, strerror(errno));
+        buffer_clear(&value);
+        return NULL;
+    }
+    strip_newline(&value);
+    char *text = buffer_take(&value, NULL);
+    if (text && !*text) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* Kinds */
+
+static void *member(const struct loading *loading, const struct setting *setting)
+{
+    return (char *)loading->config + setting->offset;
+}
+
+static void problem(struct loading *loading, const struct setting *setting, const char *value, const char *accepted)
+{
+    buffer_appendf(loading->problems, "%s: '%.200s' is not accepted; write %s\n", setting->name, value, accepted);
+}
+
+static void set_boolean(struct loading *loading, const struct setting *setting, const char *value)
+{
+    static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no", "off"};
+    bool *target = member(loading, setting);
+    struct slice text = slice_trim(slice_of(value));
+    for (size_t i = 0; i < 4; i++) {
+        if (slice_equal_ignore_case(text, yes[i]) || slice_equal_ignore_case(text, no[i])) {
+            *target = slice_equal_ignore_case(text, yes[i]);
+            return;
+        }
+    }
+    problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off)");
+}
+
+static void range_problem(struct loading *loading, const struct setting *setting, const char *value, const char *unit)
+{
+    char accepted[160];
+    snprintf(accepted, sizeof accepted, "a %s from %.10g to %.12g", unit, setting->minimum, setting->maximum);
+    problem(loading, setting, value, accepted);
+}
+
+static bool parse_integer(const char *value, bool suffixes, double *out)
+{
+    char *end;
+    struct slice text = slice_trim(slice_of(value));
+    if (text.len == 0 || text.len > 20 || (*text.ptr != '-' && (*text.ptr < '0' || *text.ptr > '9')))
+        return false;
+    errno = 0;
+    long long number = strtoll(text.ptr, &end, 10);
+    struct slice rest = slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)});
+    double unit = 1;
+    if (suffixes && slice_equal_ignore_case(rest, "KiB"))
+        unit = 1024;
+    else if (suffixes && slice_equal_ignore_case(rest, "MiB"))
+        unit = 1024 * 1024;
+    else if (rest.len > 0)
+        return false;
+    *out = (double)number * unit;
+    return errno == 0 && end > text.ptr;
+}
+
+static void set_integer(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int64_t *target = member(loading, setting);
+    double number;
+    bool bytes = setting->kind == SETTING_BYTES;
+    if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
+        range_problem(loading, setting, value, bytes ? "number of bytes (KiB and MiB may follow)" : "whole number");
+    else
+        *target = (int64_t)number;
+}
+
+static void set_seconds(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int64_t *target = member(loading, setting);
+    struct slice text = slice_trim(slice_of(value));
+    char *end = NULL;
+    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") == text.len;
+    double seconds = plain ? strtod(text.ptr, &end) : NAN;
+    if (!plain || end != text.ptr + text.len || !(seconds >= setting->minimum && seconds <= setting->maximum))
+        range_problem(loading, setting, value, "number of seconds");
+    else
+        *target = (int64_t)(seconds * 1000 + 0.5);
+}
+
+static void choice_problem(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct buffer words = {0};
+    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
+        buffer_appendf(&words, "%s%s", words.len > 0 ? ", " : "", choice->word);
+    char accepted[256];
+    snprintf(accepted, sizeof accepted, "one of %s", buffer_text(&words));
+    problem(loading, setting, value, accepted);
+    buffer_clear(&words);
+}
+
+/** What the word means; NULL (and a problem) when it is none of the choices. */
+static const char *choice_of(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice text = slice_trim(slice_of(value));
+    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
+        if (slice_equal_ignore_case(text, choice->word))
+            return choice->meaning;
+    choice_problem(loading, setting, value);
+    return NULL;
+}
+
+static void set_text(struct loading *loading, const struct setting *setting, const char *value)
+{
+    char **target = member(loading, setting);
+    free(*target);
+    *target = strdup(value);
+}
+
+static void set_choice(struct loading *loading, const struct setting *setting, const char *value)
+{
+    const char *meaning = choice_of(loading, setting, value);
+    struct config *config = loading->config;
+    if (!meaning)
+        return;
+    if (member(loading, setting) == (void *)&config->streamer) {
+        config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
+        if (config->streamer == STREAMER_POLLING)
+            buffer_append_text(loading->problems,
+                               "STREAMER_NAME: 'POLLING' is not available in this version; write KAFKA or leave it out\n");
+    } else if (member(loading, setting) == (void *)&config->log_format) {
+        config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    } else {
+        set_text(loading, setting, meaning);
+    }
+}
+
+static void set_url(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice url = slice_trim(slice_of(value));
+    while (url.len > 0 && url.ptr[url.len - 1] == '/')
+        url.len--;
+    bool scheme = slice_starts_with(url, "https://") || slice_starts_with(url, "http://");
+    if (!scheme) {
+        buffer_appendf(loading->problems, "%s: '%.200s' has no scheme; write https://%.200s\n", setting->name, value, value);
+        return;
+    }
+    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) || memchr(url.ptr, '#', url.len)) {
+        problem(loading, setting, value, "a URL without blanks, query and fragment, at most 1024 characters");
+        return;
+    }
+    char **target = member(loading, setting);
+    free(*target);
+    *target = slice_to_text(url);
+}
+
+static void set_level(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int level = log_level_parse(slice_trim(slice_of(value)));
+    if (level < 0)
+        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL");
+    else
+        loading->config->log_level = (enum log_level)level;
+}
+
+static void set_value(struct loading *loading, const struct setting *setting, const char *value)
+{
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        set_text(loading, setting, value);
+        break;
+    case SETTING_SECRET: {
+        struct secret *secret = member(loading, setting);
+        secret->value = slice_of(strdup(value));
+        break;
+    }
+    case SETTING_BOOLEAN:
+        set_boolean(loading, setting, value);
+        break;
+    case SETTING_INTEGER:
+    case SETTING_BYTES:
+        set_integer(loading, setting, value);
+        break;
+    case SETTING_SECONDS:
+        set_seconds(loading, setting, value);
+        break;
+    case SETTING_URL:
+        set_url(loading, setting, value);
+        break;
+    case SETTING_CHOICE:
+        set_choice(loading, setting, value);
+        break;
+    case SETTING_LEVEL:
+        set_level(loading, setting, value);
+        break;
+    }
+}
+
+/* What settings mean together */
+
+static void replace(char **target, const char *text)
+{
+    free(*target);
+    *target = strdup(text);
+}
+
+static void settle_kafka(struct loading *loading, bool protocol_given)
+{
+    struct config *config = loading->config;
+    if (config->streamer == STREAMER_KAFKA && !*config->group_id)
+        buffer_append_text(loading->problems, "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
+    if (config->local_port && !*config->bootstrap_servers)
+        buffer_append_text(loading->problems, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
+                                              "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
+    if (!protocol_given) {
+        replace(&config->security_protocol, config->local_port ? "plaintext" : "sasl_ssl");
+        replace(&config->sasl_mechanism, config->local_port ? "" : "SCRAM-SHA-512");
+    } else if (!*config->security_protocol) {
+        replace(&config->security_protocol, "plaintext");
+    }
+    if (strncmp(config->security_protocol, "sasl", 4) != 0)
+        replace(&config->sasl_mechanism, "");
+}
+
+static void settle_topic(char **topic, const char *org_id, const char *suffix)
+{
+    struct buffer name = {0};
+    if (**topic)
+        return;
+    buffer_appendf(&name, "%s%s", org_id, suffix);
+    free(*topic);
+    *topic = buffer_take(&name, NULL);
+}
+
+static void settle_log(struct loading *loading, bool format_given)
+{
+    struct config *config = loading->config;
+    bool terminal = loading->input->stdout_is_terminal;
+    if (!format_given)
+        config->log_format = terminal ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    const char *no_color = lookup(loading, "NO_COLOR");
+    config->log_colour = terminal && config->log_format == LOG_FORMAT_TEXT && !(no_color && *no_color);
+}
+
+/* Loading */
+
+static bool is_owned_text(const struct setting *setting)
+{
+    bool choice = setting->kind == SETTING_CHOICE && setting->offset != offsetof(struct config, streamer) &&
+                  setting->offset != offsetof(struct config, log_format);
+    return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL;
+}
+
+static void load_settings(struct loading *loading)
+{
+    bool protocol_given = false, format_given = false;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        char *value = text_of(loading, setting);
+        if (is_owned_text(setting))
+            set_text(loading, setting, "");
+        if (value && (setting->offset == offsetof(struct config, security_protocol) ||
+                      setting->offset == offsetof(struct config, sasl_mechanism)))
+            protocol_given = true;
+        format_given |= value && setting->offset == offsetof(struct config, log_format);
+        if (value)
+            set_value(loading, setting, value);
+        else if (setting->fallback)
+            set_value(loading, setting, setting->fallback);
+        else if (setting->required)
+            buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name, setting->help);
+        if (value)
+            explicit_bzero(value, strlen(value));
+        free(value);
+    }
+    settle_kafka(loading, protocol_given);
+    settle_topic(&loading->config->runs_topic, loading->config->org_id, ".runs");
+    settle_topic(&loading->config->change_log_topic, loading->config->org_id, ".change.log");
+    if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)
+        buffer_append_text(loading->problems, "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
+    settle_log(loading, format_given);
+}
+
+static void load_dotenv(struct loading *loading)
+{
+    struct buffer text = {0};
+    const char *path = loading->input->dotenv_path;
+    errno = 0;
+    if (path && read_file(path, &text))
+        dotenv_parse(buffer_slice(&text), &loading->dotenv, loading->problems);
+    else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
+        buffer_appendf(loading->problems, ".env: '%s' cannot be read: %s\n", path, strerror(errno));
+    if (text.ptr)
+        explicit_bzero(text.ptr, text.cap);
+    buffer_clear(&text);
+}
+
+int config_load(struct config *config, const struct config_input *input, struct buffer *problems)
+{
+    struct loading loading = {.config = config, .input = input, .problems = problems};
+    *config = (struct config){0};
+    load_dotenv(&loading);
+    load_settings(&loading);
+    dotenv_clear(&loading.dotenv);
+    return problems->len > 0 ? PA_ERR_INVALID : 0;
+}
+
+void config_clear(struct config *config)
+{
+    for (size_t i = 0; i < config_setting_count; i++)
+        if (is_owned_text(&config_settings[i]))
+            free(*(char **)(void *)((char *)config + config_settings[i].offset));
+    if (config->client_secret.value.ptr) {
+        char *secret = (char *)(uintptr_t)config->client_secret.value.ptr;
+        explicit_bzero(secret, config->client_secret.value.len);
+        free(secret);
+    }
+    *config = (struct config){0};
+}

@@ -1,0 +1,34 @@
+/* The table of settings: what the loader reads, --help prints and docs/settings.md is made from. */
+#pragma once
+#include "config/config.h"
+
+enum setting_kind {
+    SETTING_TEXT,
+    SETTING_SECRET,
+    SETTING_BOOLEAN,
+    SETTING_INTEGER,
+    SETTING_BYTES,   /* an integer, or one with KiB or MiB */
+    SETTING_SECONDS, /* decimals allowed; kept in milliseconds */
+    SETTING_URL,
+    SETTING_CHOICE,  /* one of `choices`, any case; kept as the choice's meaning */
+    SETTING_LEVEL
+};
+
+/** One accepted word and what it is kept as. */
+struct setting_choice {
+    const char *word, *meaning;
+};
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    const char *fallback; /* default as text; NULL: none, unset is "" */
+    bool required;
+    double minimum, maximum;
+    const struct setting_choice *choices; /* ends with a NULL word */
+    size_t offset;        /* of its member in struct config */
+    const char *help;
+};
+
+extern const struct setting config_settings[];
+extern const size_t config_setting_count;
