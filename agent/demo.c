@@ -1,0 +1,359 @@
+/* `port-agent demo`: real signed records through the code that runs in production, with everything around it embedded. Prints each invocation as it goes
+ * through, checks that what happened is what should, and ends by itself. */
+#include "commands.h"
+#include "daemon.h"
+#include "demo_world.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEADLINE_MS = 60000, STEP_MS = 50, KEEP_MS = 1000 };
+static const char RUNS_TOPIC[] = "demo.runs", CHANGE_LOG_TOPIC[] = "demo.change.log";
+
+struct expectation {
+    const char *what;
+    struct demo_event event;
+    const char *kind;      /* as in struct delivery_outcome */
+    const char *status;    /* what Port must have been told; "" for nothing */
+    bool seen;
+    char line[256];
+};
+
+static const struct expectation SCRIPT[] = {
+    {"synchronous success", {"r_sync_ok", "POST", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
+    {"synchronous failure", {"r_sync_fail", "POST", "/fail", true, true, false, false}, "failed", "FAILURE", false, ""},
+    {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, "delivered", "", false, ""},
+    {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
+    {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
+    {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
+    {"GET", {"r_get", "GET", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
+    {"tampered record", {"r_tampered", "POST", "/ok", true, true, true, false}, "bad_signature", "", false, ""},
+    {"not for an agent", {"r_not_agent", "POST", "/ok", true, false, false, false}, "skipped", "", false, ""},
+    {"change-log event", {"change-log", "POST", "/ok", false, true, false, true}, "delivered", "", false, ""},
+};
+enum { SCRIPT_LENGTH = sizeof SCRIPT / sizeof *SCRIPT };
+
+struct demo {
+    uv_loop_t loop;
+    uv_timer_t step;
+    uv_signal_t interrupt;
+    struct demo_world world;
+    struct config config;
+    struct daemon *daemon;
+    struct log *log;
+    struct expectation script[SCRIPT_LENGTH];
+    bool keep_running, colour, assigned, produced, stopping, finished_script;
+    int64_t started_ms, produced_ms;
+    unsigned extra, delivered, failed, refused, skipped, problems;
+    int64_t latencies[4096];
+    size_t latency_count;
+};
+
+static const char *paint(const struct demo *demo, const char *code)
+{
+    return demo->colour ? code : "";
+}
+
+/* Printing */
+
+static const char *kind_colour(const char *kind)
+{
+    if (strcmp(kind, "delivered") == 0)
+        return "\033[32m";
+    return strcmp(kind, "skipped") == 0 ? "\033[2m" : "\033[33m";
+}
+
+static struct expectation *find(struct demo *demo, const struct delivery_outcome *outcome)
+{
+    struct slice id = slice_is_null(outcome->run_id) ? SLICE_LITERAL("change-log") : outcome->run_id;
+    for (size_t i = 0; i < SCRIPT_LENGTH; i++)
+        if (slice_equal_text(id, demo->script[i].event.run_id))
+            return &demo->script[i];
+    return NULL;
+}
+
+static void count(struct demo *demo, const struct delivery_outcome *outcome)
+{
+    demo->delivered += strcmp(outcome->kind, "delivered") == 0;
+    demo->failed += strcmp(outcome->kind, "failed") == 0;
+    demo->refused += strcmp(outcome->kind, "bad_signature") == 0;
+    demo->skipped += strcmp(outcome->kind, "skipped") == 0;
+    if (outcome->status && demo->latency_count < sizeof demo->latencies / sizeof *demo->latencies)
+        demo->latencies[demo->latency_count++] = outcome->duration_ms;
+}
+
+static void observed(void *ctx, const struct delivery_outcome *outcome)
+{
+    struct demo *demo = ctx;
+    struct expectation *expected = find(demo, outcome);
+    char place[64], request[64] = "-", status[8] = "-", latency[16] = "-";
+    struct slice id = slice_is_null(outcome->run_id) ? SLICE_LITERAL("change-log") : outcome->run_id;
+    const struct demo_seen *seen = demo_seen(&demo->world, id);
+    snprintf(place, sizeof place, "%s[%d]@%lld", outcome->topic, (int)outcome->partition, (long long)outcome->offset);
+    if (*outcome->method)
+        snprintf(request, sizeof request, "%-6s %s", outcome->method, outcome->url);
+    if (outcome->status) {
+        snprintf(status, sizeof status, "%d", outcome->status);
+        snprintf(latency, sizeof latency, "%lld ms", (long long)outcome->duration_ms);
+    }
+    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s%s%s%s%s\n", expected ? expected->what : "one more", place, request, status, latency,
+           *outcome->reported ? outcome->reported : "-", !seen->requests ? "-" : seen->signature_valid ? "valid" : "INVALID",
+           paint(demo, kind_colour(outcome->kind)), outcome->kind, paint(demo, "\033[0m"), *outcome->reason ? ": " : "", outcome->reason);
+    fflush(stdout);
+    count(demo, outcome);
+    if (!expected)
+        return;
+    expected->seen = true;
+    if (strcmp(expected->kind, outcome->kind) != 0) {
+        printf("  ^ expected %s\n", expected->kind);
+        demo->problems++;
+    }
+}
+
+static int compare_latency(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void print_summary(struct demo *demo)
+{
+    int64_t p50 = 0, most = 0;
+    if (demo->latency_count > 0) {
+        qsort(demo->latencies, demo->latency_count, sizeof *demo->latencies, compare_latency);
+        p50 = demo->latencies[demo->latency_count / 2];
+        most = demo->latencies[demo->latency_count - 1];
+    }
+    printf("\nSummary: %u delivered, %u failed, %u refused, %u skipped; webhook latency p50 %lld ms, max %lld ms;\n"
+           "%u requests to Port, of which %u for a token.\n",
+           demo->delivered, demo->failed, demo->refused, demo->skipped, (long long)p50, (long long)most,
+           demo->world.port_requests, demo->world.token_requests);
+    if (demo->problems)
+        printf("%sNot as it should be: %u problem(s), marked above.%s\n", paint(demo, "\033[31m"), demo->problems, paint(demo, "\033[0m"));
+    else
+        puts("Everything went as it should. Next: read README.md, set PORT_ORG_ID, PORT_CLIENT_ID, PORT_CLIENT_SECRET and\n"
+             "KAFKA_CONSUMER_GROUP_ID, and run `port-agent`; `port-agent --help` lists every setting.");
+}
+
+/* Going on */
+
+static void stop(struct demo *demo)
+{
+    if (demo->stopping)
+        return;
+    demo->stopping = true;
+    uv_timer_stop(&demo->step);
+    daemon_stop(demo->daemon);
+}
+
+/** Everything that should have happened has, Port's side included. */
+static bool complete(struct demo *demo)
+{
+    for (size_t i = 0; i < SCRIPT_LENGTH; i++) {
+        const struct expectation *expected = &demo->script[i];
+        const struct demo_seen *seen = demo_seen(&demo->world, slice_of(expected->event.run_id));
+        if (!expected->seen || strcmp(seen->status, expected->status) != 0)
+            return false;
+        bool sent = strcmp(expected->kind, "delivered") == 0 || strcmp(expected->kind, "failed") == 0;
+        if (sent && !expected->event.change_log && seen->logs < 2)
+            return false;
+    }
+    return true;
+}
+
+static void check_receiver(struct demo *demo)
+{
+    for (size_t i = 0; i < SCRIPT_LENGTH; i++) {
+        const struct expectation *expected = &demo->script[i];
+        const struct demo_seen *seen = demo_seen(&demo->world, slice_of(expected->event.run_id));
+        bool sent = strcmp(expected->kind, "delivered") == 0 || strcmp(expected->kind, "failed") == 0;
+        if (seen->requests == (sent ? 1u : 0u) && (!sent || seen->signature_valid))
+            continue;
+        printf("  %s: %u request(s) at the receiver, signature %s\n", expected->what, seen->requests, seen->signature_valid ? "valid" : "invalid");
+        demo->problems++;
+    }
+}
+
+static void late(struct demo *demo)
+{
+    for (size_t i = 0; i < SCRIPT_LENGTH; i++)
+        if (!demo->script[i].seen)
+            printf("  missing after %d s: %s\n", DEADLINE_MS / 1000, demo->script[i].what);
+    demo->problems++;
+    stop(demo);
+}
+
+static void produce_script(struct demo *demo)
+{
+    struct error err = {0};
+    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s\n", "WHAT", "TOPIC[PARTITION]@OFF", "REQUEST", "CODE", "TOOK", "TO PORT",
+           "SIGNATURE", "OUTCOME");
+    for (size_t i = 0; i < SCRIPT_LENGTH; i++) {
+        const struct demo_event *event = &demo->script[i].event;
+        if (demo_produce(&demo->world, event->change_log ? CHANGE_LOG_TOPIC : RUNS_TOPIC, event, &err) != 0) {
+            printf("  %s\n", err.message);
+            demo->problems++;
+        }
+    }
+    demo->produced = true;
+}
+
+static void produce_more(struct demo *demo, int64_t now)
+{
+    if (now - demo->produced_ms < KEEP_MS)
+        return;
+    char run_id[32];
+    struct error err = {0};
+    demo->produced_ms = now;
+    snprintf(run_id, sizeof run_id, "r_more_%u", ++demo->extra);
+    struct demo_event event = {run_id, "POST", demo->extra % 5 == 0 ? "/fail" : "/ok", true, true, false, false};
+    demo_produce(&demo->world, RUNS_TOPIC, &event, &err);
+}
+
+static void step(uv_timer_t *timer)
+{
+    struct demo *demo = timer->data;
+    int64_t now = clock_monotonic_ms(clock_system());
+    rd_kafka_poll(demo->world.producer, 0);
+    if (!demo->assigned && daemon_assigned(demo->daemon) >= 2) {
+        demo->assigned = true;
+        printf("joined after %.1f s\n\n", (double)(now - demo->started_ms) / 1000);
+    }
+    if (demo->assigned && !demo->produced)
+        produce_script(demo);
+    if (demo->produced && !demo->finished_script && complete(demo)) {
+        demo->finished_script = true;
+        check_receiver(demo);
+        if (!demo->keep_running)
+            stop(demo);
+        else
+            puts("\n--keep-running: one more invocation a second; Ctrl-C ends");
+    } else if (!demo->finished_script && now - demo->started_ms > DEADLINE_MS) {
+        late(demo);
+    }
+    if (demo->finished_script && demo->keep_running)
+        produce_more(demo, now);
+}
+
+static void interrupted(uv_signal_t *handle, int number)
+{
+    struct demo *demo = handle->data;
+    (void)number;
+    if (demo->stopping)
+        _exit(130);
+    puts("\nstopping: what is in flight is finished first");
+    stop(demo);
+}
+
+static void world_closed(void *ctx)
+{
+    (void)ctx;
+}
+
+static void daemon_stopped(void *ctx, int exit_code)
+{
+    struct demo *demo = ctx;
+    demo->problems += exit_code != 0;
+    uv_close((uv_handle_t *)&demo->step, NULL);
+    uv_close((uv_handle_t *)&demo->interrupt, NULL);
+    print_summary(demo);
+    demo_world_close(&demo->world, world_closed, NULL);
+}
+
+/* Starting */
+
+static int load_settings(struct demo *demo)
+{
+    static char secret[64];
+    char bootstrap[300], port[80];
+    snprintf(secret, sizeof secret, "PORT_CLIENT_SECRET=%s", DEMO_SECRET);
+    snprintf(bootstrap, sizeof bootstrap, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=%s", demo->world.bootstrap);
+    snprintf(port, sizeof port, "PORT_API_BASE_URL=http://127.0.0.1:%d", http_server_port(demo->world.port));
+    char org[] = "PORT_ORG_ID=demo", client[] = "PORT_CLIENT_ID=demo", local[] = "USING_LOCAL_PORT_INSTANCE=true",
+         group[] = "KAFKA_CONSUMER_GROUP_ID=demo", session[] = "KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000";
+    char *environment[] = {org, client, secret, port, local, bootstrap, group, session, NULL};
+    struct config_input input = {.environment = environment};
+    struct buffer problems = {0};
+    int err = config_load(&demo->config, &input, &problems);
+    if (err)
+        fprintf(stderr, "%s", buffer_text(&problems));
+    buffer_clear(&problems);
+    return err;
+}
+
+static int start(struct demo *demo, struct error *err)
+{
+    struct daemon_options options = {.loop = &demo->loop,
+                                     .clock = clock_system(),
+                                     .config = &demo->config,
+                                     .stopped = daemon_stopped,
+                                     .observe = observed,
+                                     .ctx = demo};
+    demo->started_ms = clock_monotonic_ms(clock_system());
+    demo->daemon = daemon_new(&options, err);
+    if (!demo->daemon)
+        return PA_ERR_IO;
+    uv_timer_init(&demo->loop, &demo->step);
+    uv_signal_init(&demo->loop, &demo->interrupt);
+    demo->step.data = demo->interrupt.data = demo;
+    uv_timer_start(&demo->step, step, STEP_MS, STEP_MS);
+    uv_signal_start(&demo->interrupt, interrupted, SIGINT);
+    return 0;
+}
+
+static int run(struct demo *demo)
+{
+    struct error err = {0};
+    memcpy(demo->script, SCRIPT, sizeof SCRIPT);
+    uv_loop_init(&demo->loop);
+    puts("port-agent demo: an embedded Kafka, a small Port API and a receiver run in this process, on loopback only.\n"
+         "Signed records are produced to Kafka and go through the code that runs in production.");
+    if (demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 || load_settings(demo) != 0) {
+        fprintf(stderr, "port-agent demo: %s\n", err.message);
+        return EXIT_CODE_FAILURE;
+    }
+    printf("Kafka %s, Port API 127.0.0.1:%d, receiver 127.0.0.1:%d; joining the consumer group (a few seconds) ... ",
+           demo->world.bootstrap, http_server_port(demo->world.port), http_server_port(demo->world.receiver));
+    fflush(stdout);
+    if (start(demo, &err) != 0) {
+        fprintf(stderr, "port-agent demo: %s\n", err.message);
+        return EXIT_CODE_FAILURE;
+    }
+    uv_run(&demo->loop, UV_RUN_DEFAULT);
+    daemon_free(demo->daemon);
+    config_clear(&demo->config);
+    uv_loop_close(&demo->loop);
+    return demo->problems ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+}
+
+int command_demo(int argc, char **argv)
+{
+    static struct demo demo;
+    bool logs = false;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--keep-running") == 0) {
+            demo.keep_running = true;
+        } else if (strcmp(argv[i], "--logs") == 0) {
+            logs = true;
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            puts("Usage: port-agent demo [--keep-running] [--logs]\n\n  --keep-running  go on with one invocation a second until Ctrl-C\n"
+                 "  --logs          the agent's own log lines on standard error");
+            return EXIT_CODE_OK;
+        } else {
+            fprintf(stderr, "port-agent demo: unknown option '%s'; try 'port-agent demo --help'\n", argv[i]);
+            return EXIT_CODE_USAGE;
+        }
+    }
+    const char *no_color = getenv("NO_COLOR");
+    demo.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+    signal(SIGPIPE, SIG_IGN);
+    struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
+    demo.log = logs ? log_new(&options) : NULL;
+    log_set_current(demo.log);
+    int exit_code = run(&demo);
+    log_set_current(NULL);
+    log_free(demo.log, 1000);
+    return exit_code;
+}

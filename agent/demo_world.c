@@ -1,0 +1,190 @@
+#include "demo_world.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char DEMO_SECRET[] = "demo-secret-that-is-not-one";
+
+struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id)
+{
+    for (size_t i = 0; i < DEMO_RUNS_MAX; i++) {
+        struct demo_seen *seen = &world->seen[i];
+        if (seen->run_id[0] == '\0')
+            snprintf(seen->run_id, sizeof seen->run_id, "%.*s", (int)run_id.len, run_id.ptr);
+        if (slice_equal_text(run_id, seen->run_id))
+            return seen;
+    }
+    world->seen[0] = (struct demo_seen){0}; /* --keep-running: the oldest place is used again */
+    snprintf(world->seen[0].run_id, sizeof world->seen[0].run_id, "%.*s", (int)run_id.len, run_id.ptr);
+    return &world->seen[0];
+}
+
+/* The receiver: checks the signature on its own, over the raw body */
+
+static void receive(void *ctx, struct http_exchange *exchange, const struct http_server_request *request)
+{
+    struct demo_world *world = ctx;
+    char expected[SIGNATURE_SIZE] = "";
+    signer_sign_text(world->signer, http_exchange_header(exchange, "X-Port-Timestamp"), request->body, expected);
+    cJSON *event = cJSON_ParseWithLength(request->body.ptr, request->body.len);
+    const cJSON *context = cJSON_GetObjectItemCaseSensitive(event, "context");
+    const cJSON *run_id = cJSON_GetObjectItemCaseSensitive(context, "runId");
+    struct demo_seen *seen = demo_seen(world, slice_of(cJSON_IsString(run_id) ? run_id->valuestring : "change-log"));
+    seen->requests++;
+    seen->signature_valid = slice_equal_text(http_exchange_header(exchange, "X-Port-Signature"), expected);
+    cJSON_Delete(event);
+    if (slice_equal_text(request->target, "/fail"))
+        http_server_answer(exchange, 502, "application/json", NULL, SLICE_LITERAL("{\"error\":\"the VM quota is used up\"}"), 15);
+    else
+        http_server_answer(exchange, 200, "application/json", NULL, SLICE_LITERAL("{\"vm\":\"vm-42\",\"state\":\"created\"}"),
+                           slice_equal_text(request->target, "/slow") ? 120 : 10);
+}
+
+/* The Port API */
+
+static void remember(struct demo_world *world, struct slice path, struct slice body)
+{
+    static const char prefix[] = "/v1/actions/runs/";
+    if (!slice_starts_with(path, prefix))
+        return;
+    struct slice id = {path.ptr + strlen(prefix), path.len - strlen(prefix)};
+    const char *slash = memchr(id.ptr, '/', id.len);
+    struct slice what = {NULL, 0};
+    if (slash) {
+        what = (struct slice){slash, id.len - (size_t)(slash - id.ptr)};
+        id.len = (size_t)(slash - id.ptr);
+    }
+    struct demo_seen *seen = demo_seen(world, id);
+    if (slice_equal_text(what, "/logs")) {
+        seen->logs++;
+    } else if (slice_equal_text(what, "/response")) {
+        seen->responses++;
+    } else {
+        cJSON *patch = cJSON_ParseWithLength(body.ptr, body.len);
+        const cJSON *status = cJSON_GetObjectItemCaseSensitive(patch, "status");
+        snprintf(seen->status, sizeof seen->status, "%s", cJSON_IsString(status) ? status->valuestring : "");
+        cJSON_Delete(patch);
+    }
+}
+
+static void serve_port(void *ctx, struct http_exchange *exchange, const struct http_server_request *request)
+{
+    struct demo_world *world = ctx;
+    world->port_requests++;
+    if (slice_equal_text(request->target, "/v1/auth/access_token")) {
+        world->token_requests++;
+        http_server_answer(exchange, 200, "application/json", NULL,
+                           SLICE_LITERAL("{\"ok\":true,\"accessToken\":\"demo-token\",\"expiresIn\":10800,\"tokenType\":\"Bearer\"}"), 0);
+        return;
+    }
+    remember(world, request->target, request->body);
+    http_server_answer(exchange, 200, "application/json", NULL, SLICE_LITERAL("{\"ok\":true}"), 0);
+}
+
+/* Kafka */
+
+static int open_kafka(struct demo_world *world, const char *runs_topic, const char *change_log_topic, struct error *err)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+    world->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    if (!world->producer) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, PA_ERR_IO, "embedded Kafka: %s", reason);
+    }
+    world->cluster = rd_kafka_mock_cluster_new(world->producer, 1);
+    if (!world->cluster)
+        return error_set(err, PA_ERR_IO, "embedded Kafka cannot listen on loopback");
+    snprintf(world->bootstrap, sizeof world->bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(world->cluster));
+    if (rd_kafka_mock_topic_create(world->cluster, runs_topic, 1, 1) ||
+        rd_kafka_mock_topic_create(world->cluster, change_log_topic, 1, 1))
+        return error_set(err, PA_ERR_IO, "embedded Kafka cannot create its topics");
+    if (rd_kafka_brokers_add(world->producer, world->bootstrap) < 1)
+        return error_set(err, PA_ERR_IO, "embedded Kafka cannot be reached");
+    return 0;
+}
+
+static void body_of(const struct demo_world *world, const struct demo_event *event, const char *headers, struct buffer *out)
+{
+    int port = http_server_port(world->receiver);
+    const char *agent = event->agent ? "true" : "false";
+    if (event->change_log) {
+        buffer_appendf(out,
+                       "{\"action\":\"UPDATE\",\"resourceType\":\"entity\",\"status\":\"SUCCESS\",\"context\":{\"entity\":\"vm-42\"},"
+                       "\"diff\":{\"before\":{\"cpu\":2},\"after\":{\"cpu\":4}},\"changelogDestination\":{\"type\":\"WEBHOOK\","
+                       "\"agent\":%s,\"url\":\"http://127.0.0.1:%d%s\"}}",
+                       agent, port, event->path);
+        return;
+    }
+    buffer_appendf(out,
+                   "{\"action\":\"create_vm\",\"resourceType\":\"run\",\"status\":\"TRIGGERED\",\"context\":{\"entity\":null,"
+                   "\"blueprint\":\"vm\",\"runId\":\"%s\"},\"payload\":{\"entity\":null,\"action\":{\"invocationMethod\":{\"type\":"
+                   "\"WEBHOOK\",\"agent\":%s,\"synchronized\":%s,\"method\":\"%s\",\"url\":\"http://127.0.0.1:%d%s\"},\"trigger\":"
+                   "\"CREATE\"},\"properties\":{\"region\":\"eu-west-1\",\"cpu\":4},\"censoredProperties\":[]},\"headers\":{%s}}",
+                   event->run_id, agent, event->synchronized ? "true" : "false", event->method, port, event->path, headers);
+}
+
+int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event, struct error *err)
+{
+    struct buffer signed_body = {0}, record = {0};
+    char signature[SIGNATURE_SIZE], headers[160];
+    long long now = (long long)time(NULL);
+    body_of(world, event, "", &signed_body);
+    signer_sign(world->signer, now, buffer_slice(&signed_body), signature);
+    snprintf(headers, sizeof headers, "\"X-Port-Timestamp\":\"%lld\",\"X-Port-Signature\":\"%s\"", now, signature);
+    body_of(world, event, headers, &record);
+    if (event->tampered) {
+        char *region = memmem(record.ptr, record.len, "eu-west-1", 9);
+        if (region)
+            memcpy(region, "us-east-1", 9);
+    }
+    rd_kafka_resp_err_t code =
+        rd_kafka_producev(world->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_VALUE(record.ptr, record.len),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+    buffer_clear(&signed_body);
+    buffer_clear(&record);
+    rd_kafka_poll(world->producer, 0);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error_set(err, PA_ERR_IO, "cannot produce: %s", rd_kafka_err2str(code));
+    return 0;
+}
+
+int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic, const char *change_log_topic, struct error *err)
+{
+    *world = (struct demo_world){.loop = loop};
+    world->signer = signer_new(slice_of(DEMO_SECRET));
+    world->port = http_server_new(loop, 0, serve_port, world, err);
+    world->receiver = world->port ? http_server_new(loop, 0, receive, world, err) : NULL;
+    if (!world->signer || !world->receiver)
+        return PA_ERR_IO;
+    return open_kafka(world, runs_topic, change_log_topic, err);
+}
+
+static void part_closed(void *ctx)
+{
+    struct demo_world *world = ctx;
+    if (--world->closing > 0)
+        return;
+    signer_free(world->signer);
+    if (world->cluster)
+        rd_kafka_mock_cluster_destroy(world->cluster);
+    if (world->producer)
+        rd_kafka_destroy(world->producer);
+    if (world->closed)
+        world->closed(world->closed_ctx);
+}
+
+void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void *ctx)
+{
+    world->closed = closed;
+    world->closed_ctx = ctx;
+    world->closing = 1u + (world->port != NULL) + (world->receiver != NULL);
+    if (world->port)
+        http_server_close(world->port, part_closed, world);
+    if (world->receiver)
+        http_server_close(world->receiver, part_closed, world);
+    part_closed(world);
+}

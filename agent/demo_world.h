@@ -1,0 +1,48 @@
+/* What surrounds the agent in the demo: an embedded Kafka, a small Port API and a receiver, on the same loop. */
+#pragma once
+#include "base/error.h"
+#include "event/signature.h"
+#include "http/server.h"
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <uv.h>
+
+enum { DEMO_RUNS_MAX = 32 };
+
+/** What Port and the receiver saw of one run. */
+struct demo_seen {
+    char run_id[32];
+    unsigned requests, logs, responses;
+    bool signature_valid;
+    char status[16];
+};
+
+struct demo_world {
+    uv_loop_t *loop;
+    struct signer *signer;
+    struct http_server *port, *receiver;
+    rd_kafka_t *producer;
+    rd_kafka_mock_cluster_t *cluster;
+    char bootstrap[256];
+    struct demo_seen seen[DEMO_RUNS_MAX];
+    unsigned port_requests, token_requests;
+    unsigned closing;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+extern const char DEMO_SECRET[];
+
+/** Starts everything and creates the two topics. 0, or PA_ERR_* with the cause. */
+int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic, const char *change_log_topic, struct error *err);
+void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void *ctx);
+
+struct demo_event {
+    const char *run_id;
+    const char *method;   /* invocationMethod.method */
+    const char *path;     /* at the receiver: /ok, /fail, /slow */
+    bool synchronized, agent, tampered, change_log;
+};
+/** Signs and produces one event. */
+int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event, struct error *err);
+struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id);
