@@ -1,0 +1,84 @@
+import itertools
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from broker import Broker  # noqa: E402
+from harness import ROOT, SECRET, Agent, Receiver, produce  # noqa: E402
+from port_api import PortApi  # noqa: E402
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka():
+    broker = Broker()
+    try:
+        yield broker.start()
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def port():
+    api = PortApi()
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def receiver():
+    one = Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py"))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def node_receiver():
+    one = Receiver("node", str(ROOT / "tests/receivers/receiver.js"))
+    yield one
+    one.close()
+
+
+class World:
+    """One organisation of its own: topics, group, environment, agents."""
+
+    def __init__(self, kafka, port, partitions):
+        self.kafka, self.port = kafka, port
+        self.org = f"org_{next(numbers)}"
+        self.runs, self.changes, self.group = f"{self.org}.runs", f"{self.org}.change.log", f"{self.org}-group"
+        kafka.create(self.runs, self.changes, partitions=partitions)
+        self.agents = []
+        self.environment = {
+            "PORT_ORG_ID": self.org, "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET, "PORT_API_BASE_URL": port.url + "/",
+            "USING_LOCAL_PORT_INSTANCE": "true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "KAFKA_CONSUMER_GROUP_ID": self.group, "KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "6000", "LOG_FORMAT": "json"}
+
+    def agent(self, **environment):
+        one = Agent({**self.environment, **environment})
+        self.agents.append(one)
+        return one
+
+    def produce(self, *records, topic=None, **options):
+        produce(self.kafka.bootstrap, topic or self.runs, records, **options)
+
+
+@pytest.fixture
+def make_world(kafka, port):
+    worlds = []
+
+    def make(partitions=1):
+        worlds.append(World(kafka, port, partitions))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        for agent in world.agents:
+            agent.kill()
+
+
+@pytest.fixture
+def world(make_world):
+    return make_world()

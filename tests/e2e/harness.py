@@ -1,0 +1,146 @@
+"""The agent as a process, receivers as processes, and signed events."""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+from confluent_kafka import Producer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("PORT_AGENT_BINARY", str(ROOT / "build/release/port-agent"))
+SECRET = "s3cret-of-the-organisation-0123456789"
+
+
+def sign(payload: str, timestamp="1768317616"):
+    return "v1," + base64.b64encode(hmac.new(SECRET.encode(), f"{timestamp}.{payload}".encode(), hashlib.sha256).digest()).decode()
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def run_event(run_id, url, synchronized=True, method="POST", agent=True, tampered=False, context=None, properties=None):
+    event = {"action": "create_vm", "resourceType": "run", "status": "TRIGGERED",
+             "context": {"blueprint": "vm", "runId": run_id, **(context or {})},
+             "payload": {"action": {"invocationMethod": {"type": "WEBHOOK", "agent": agent, "synchronized": synchronized,
+                                                         "method": method, "url": url}},
+                         "properties": properties or {"region": "eu-west-1", "title": "Zoë 東京 🚀"}}, "headers": {}}
+    signature = sign(compact(event))
+    event["headers"] = {"X-Port-Timestamp": "1768317616", "X-Port-Signature": signature}
+    if tampered:
+        event["payload"]["properties"]["region"] = "us-east-1"
+    return compact(event)
+
+
+def change_event(url, context=None, agent=True):
+    return compact({"action": "UPDATE", "resourceType": "entity", "status": "SUCCESS", "context": context or {},
+                    "diff": {"before": None, "after": {}}, "changelogDestination": {"type": "WEBHOOK", "agent": agent, "url": url}})
+
+
+class Lines:
+    """Reads a process's output into a list; wait() blocks until a predicate over it holds."""
+
+    def __init__(self, stream, parse):
+        self.items, self.changed, self.bad = [], threading.Condition(), []
+        self.parse = parse
+        self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self.thread.start()
+
+    def _read(self, stream):
+        for line in stream:
+            try:
+                item = self.parse(line)
+            except ValueError:
+                item = None
+                self.bad.append(line)
+            with self.changed:
+                if item is not None:
+                    self.items.append(item)
+                self.changed.notify_all()
+
+    def snapshot(self):
+        with self.changed:
+            return list(self.items)
+
+    def wait(self, predicate, timeout=30, what="a condition"):
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while not predicate(self.items):
+                left = deadline - time.monotonic()
+                assert left > 0, f"{what} did not come true; {len(self.items)} lines, last: {self.items[-5:]}"
+                self.changed.wait(left)
+            return list(self.items)
+
+
+class Receiver:
+    def __init__(self, *command):
+        self.process = subprocess.Popen([*command, SECRET], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.seen = Lines(self.process.stdout, json.loads)
+
+    def runs(self):
+        return [s["run"] for s in self.seen.snapshot()]
+
+    def wait_runs(self, run_ids, timeout=30):
+        wanted = set(run_ids)
+        return self.seen.wait(lambda items: wanted <= {i["run"] for i in items}, timeout, f"delivery of {len(wanted)} runs")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Agent:
+    def __init__(self, environment):
+        self.process = subprocess.Popen([BINARY], env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, cwd="/tmp")
+        self.log = Lines(self.process.stdout, json.loads)
+        self.errors = Lines(self.process.stderr, str)
+
+    def wait_log(self, message, timeout=30, **fields):
+        matches = lambda item: item["msg"].startswith(message) and all(item.get(k.replace("__", ".")) == v for k, v in fields.items())
+        return next(i for i in self.log.wait(lambda items: any(map(matches, items)), timeout, f"log line '{message}'") if matches(i))
+
+    def assigned(self):
+        self.wait_log("partitions assigned")
+        return self
+
+    def terminate(self, timeout=20):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def wait(self, timeout=20):
+        code = self.process.wait(timeout)
+        self.log.thread.join(5)
+        self.errors.thread.join(5)
+        assert self.log.bad == [], f"not JSON: {self.log.bad[:3]}"
+        return code
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def produce(bootstrap, topic, records, partition=None):
+    """records: values, or (key, value) pairs."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "message.max.bytes": 67108864})
+    failures = []
+    for record in records:
+        key, value = record if isinstance(record, tuple) else (None, record)
+        options = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                producer.produce(topic, value=value, key=key, on_delivery=lambda e, _: failures.append(e) if e else None, **options)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(60) == 0
+    assert not failures, failures[:3]

@@ -1,0 +1,93 @@
+"""A small Port API that remembers everything, per run, in order."""
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class PortApi:
+    def __init__(self):
+        self.lock = threading.Condition()
+        self.calls = []          # (method, path, body)
+        self.token_serial = 0
+        self.valid_tokens = set()
+        self.expires_in = 10800
+        self.fail_status = None  # every call but the token's answers this
+        self.token_status = None
+        self.credentials = None
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *_):
+                pass
+
+            def answer(self, status, value):
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def handle_any(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length) or "null") if length else None
+                self.answer(*api.serve(self.command, self.path, body, self.headers))
+
+            do_GET = do_POST = do_PATCH = handle_any
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def serve(self, method, path, body, headers):
+        with self.lock:
+            self.calls.append((method, path, body))
+            self.lock.notify_all()
+            if path == "/v1/auth/access_token":
+                if self.token_status:
+                    return self.token_status, {"ok": False}
+                self.token_serial += 1
+                token = f"token-{self.token_serial}-secret"
+                self.valid_tokens.add(token)
+                return 200, {"ok": True, "accessToken": token, "expiresIn": self.expires_in, "tokenType": "Bearer"}
+            if headers.get("Authorization", "").removeprefix("Bearer ") not in self.valid_tokens:
+                return 401, {"ok": False}
+            if self.fail_status:
+                return self.fail_status, {"ok": False}
+            if path == "/v1/kafka-credentials":
+                return 200, {"ok": True, "credentials": self.credentials}
+            return 200, {"ok": True}
+
+    def revoke_tokens(self):
+        with self.lock:
+            self.valid_tokens.clear()
+
+    def of_run(self, run_id):
+        """What was accepted or tried for a run: [(method, last part of the path, body)]."""
+        prefix = f"/v1/actions/runs/{run_id}"
+        with self.lock:
+            return [(m, p[len(prefix):], b) for m, p, b in self.calls if p == prefix or p.startswith(prefix + "/")]
+
+    def count(self, path):
+        with self.lock:
+            return sum(1 for _, p, _ in self.calls if p == path)
+
+    def wait(self, predicate, timeout=30):
+        deadline = time.monotonic() + timeout
+        with self.lock:
+            while not predicate():
+                left = deadline - time.monotonic()
+                assert left > 0, f"Port was not told in time; last calls: {self.calls[-5:]}"
+                self.lock.wait(left)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

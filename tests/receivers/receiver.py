@@ -1,0 +1,70 @@
+"""Receives webhooks and checks Port's signature by itself, over the raw body. Behaviour by path:
+/ok  /status/CODE  /delay/MS  /never  /redirect/CODE/TARGET  /endless
+One JSON line per webhook on standard output; the first line is the port."""
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import sys
+
+SECRET = sys.argv[1].encode()
+
+
+def signature_valid(headers, body):
+    message = headers.get("x-port-timestamp", "").encode() + b"." + body
+    expected = "v1," + base64.b64encode(hmac.new(SECRET, message, hashlib.sha256).digest()).decode()
+    return hmac.compare_digest(expected, headers.get("x-port-signature", ""))
+
+
+async def answer(path, writer):
+    parts = path.split("?")[0].strip("/").split("/")
+    status, extra, body = 200, "", b'{"received":true}'
+    if parts[0] == "status":
+        status = int(parts[1])
+        body = b'{"error":"as asked"}'
+    elif parts[0] == "delay":
+        await asyncio.sleep(int(parts[1]) / 1000)
+    elif parts[0] == "never":
+        await asyncio.sleep(3600)
+    elif parts[0] == "redirect":
+        status, extra = int(parts[1]), "Location: " + "/".join(parts[2:]).replace("|", "/") + "\r\n"
+    elif parts[0] == "endless":
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+    writer.write(f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{extra}\r\n".encode() + body)
+    await writer.drain()
+
+
+async def serve(reader, writer):
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            method, path, _ = head[0].split(" ", 2)
+            headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            try:
+                event = json.loads(body)
+            except ValueError:
+                event = {}
+            context = event.get("context") or {}
+            print(json.dumps({"run": context.get("runId"), "key": context.get("key"), "seq": context.get("seq"), "method": method,
+                              "path": path, "valid": signature_valid(headers, body), "idempotency": headers.get("idempotency-key"),
+                              "webhook_id": headers.get("webhook-id"), "type": headers.get("content-type"),
+                              "body": body.decode("utf-8", "replace") if len(body) < 4096 else None, "size": len(body)}), flush=True)
+            await answer(path, writer)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, limit=1 << 26)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+asyncio.run(main())
