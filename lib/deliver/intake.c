@@ -199,7 +199,7 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct deliver *deliver = ctx;
     struct event event;
-    bool ticket_kept = false, first;
+    bool ticket_kept = false, first = true;
     event_init(&event);
     deliver->counters.taken++;
     if (deliver->stopped) {

@@ -1,4 +1,6 @@
-/* One token, a queue of calls, a limit on how many are under way that shrinks while Port struggles. */
+/* Port's API: one token, a queue of calls, a limit on how many are under way that shrinks while Port
+ * struggles. Must never call back before the function that took the callback has returned, never send without
+ * a token, and never keep trying by itself: a call is one attempt, its owner decides about the next. */
 #include "port/api.h"
 #include "base/log.h"
 #include <cjson/cJSON.h>
@@ -12,7 +14,9 @@ enum {
     QUIET_MAX_MS = 300000,
     DEFAULT_LIFETIME_S = 3600,
     TOKEN_MARGIN_S = 60,
-    MEMORY_PAUSE_MS = 200
+    TOKEN_TRY_AGAIN_MS = 5000, /* after a failed early refresh, while the old token still serves */
+    MEMORY_PAUSE_MS = 200,
+    SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that go into the reason */
 };
 
 enum call_state { CALL_QUEUED, CALL_SENT };
@@ -21,31 +25,36 @@ struct port_call {
     struct port_call *previous, *next;
     struct port_api *api;
     enum call_state state;
-    char *method, *path;
-    struct buffer body;
-    bool has_body;
-    bool refreshed;       /* a 401 has had its second chance */
+    uint64_t number; /* in order of arrival */
+    const char *method, *path;
+    struct slice body;
+    bool refreshed;        /* a 401 has had its second chance */
     unsigned token_serial; /* the token it was sent with */
     struct http_call *http;
     port_done *done;
     void *ctx;
+    char texts[]; /* method, path and body, copied */
 };
 
 struct port_api {
     struct port_api_options options;
     char *base_url, *client_id;
     struct buffer client_secret;
-    struct buffer token;         /* "Bearer …" */
-    int64_t token_refresh_ms;    /* monotonic: from then on a fresh one is wanted */
+    struct buffer token;      /* "Bearer …" */
+    int64_t token_refresh_ms; /* monotonic: from then on a fresh one is wanted … */
+    int64_t token_expiry_ms;  /* … and from then on this one is of no use */
     unsigned token_serial;
     struct http_call *token_call;
-    struct buffer token_body;
+    struct buffer token_body, url; /* reused */
+    uint64_t numbers;
+    unsigned entered;               /* callbacks under way: a callback may free us */
+    bool freed;                     /* … and has done so */
     struct port_call *first, *last; /* queued and sent, in order of arrival */
     struct port_call *unsent;       /* the first that may be queued: a hint for the pump */
     unsigned sent;
     double limit;
     int64_t quiet_until_ms;
-    uv_timer_t *quiet;           /* on the heap: it outlives us while it closes */
+    uv_timer_t *quiet; /* on the heap: it outlives us while it closes */
     uint64_t requests;
 };
 
@@ -55,9 +64,6 @@ static void pump(struct port_api *api);
 
 static void call_free(struct port_call *call)
 {
-    buffer_clear(&call->body);
-    free(call->method);
-    free(call->path);
     free(call);
 }
 
@@ -76,6 +82,20 @@ static void call_unlink(struct port_call *call)
         api->last = call->previous;
 }
 
+static void enter(struct port_api *api)
+{
+    api->entered++;
+}
+
+/** False: the callback has freed us, and we are gone. */
+static bool leave(struct port_api *api)
+{
+    bool freed = --api->entered == 0 && api->freed;
+    if (freed)
+        free(api);
+    return !freed;
+}
+
 static void call_end(struct port_call *call, const struct port_result *result)
 {
     call_unlink(call);
@@ -85,7 +105,9 @@ static void call_end(struct port_call *call, const struct port_result *result)
 
 static void quiet_over(uv_timer_t *timer)
 {
-    pump(timer->data);
+    struct port_api *api = timer->data;
+    api->quiet_until_ms = 0; /* the timer decides: by the clock it may be a millisecond early */
+    pump(api);
 }
 
 /** Sends nothing for so long; false: it was quiet for longer anyway. */
@@ -95,6 +117,7 @@ static bool pause_calls(struct port_api *api, int64_t wait_ms)
     if (until <= api->quiet_until_ms)
         return false;
     api->quiet_until_ms = until;
+    uv_update_time(api->options.loop);
     uv_timer_start(api->quiet, quiet_over, (uint64_t)wait_ms, 0);
     return true;
 }
@@ -149,25 +172,61 @@ static void describe(const struct http_result *http, char *out, size_t size)
         snprintf(out, size, "Port answered %d", http->status);
 }
 
+/** The same, with what Port says about a refusal. */
+static void describe_answer(const struct http_result *http, char *out, size_t size)
+{
+    describe(http, out, size);
+    size_t len = http->body.len > SAID_BY_PORT_MAX ? SAID_BY_PORT_MAX : http->body.len;
+    size_t used = strlen(out);
+    if (answer_of(http) == PORT_REFUSED && http->failure == HTTP_OK && len > 0)
+        snprintf(out + used, size - used, ": %.*s", (int)len, http->body.ptr);
+}
+
 /* The token */
 
 static bool token_usable(const struct port_api *api)
 {
+    return api->token.len > 0 && clock_monotonic_ms(api->options.clock) < api->token_expiry_ms;
+}
+
+static bool token_is_fresh(const struct port_api *api)
+{
     return api->token.len > 0 && clock_monotonic_ms(api->options.clock) < api->token_refresh_ms;
 }
 
-/** Every call that waits for the token hears that there is none. */
+/** The first queued call that arrived before `number`. Those under way, max_concurrent at most, are passed
+ * over. */
+static struct port_call *first_queued(const struct port_api *api, uint64_t number)
+{
+    for (struct port_call *call = api->first; call && call->number < number; call = call->next)
+        if (call->state == CALL_QUEUED)
+            return call;
+    return NULL;
+}
+
+/** Every call that waits for the token hears that there is none; calls that a callback adds wait for the next
+ * try. */
 static void fail_queued(struct port_api *api, const struct port_result *result)
 {
-    struct port_call *last = api->last;
-    for (struct port_call *call = api->first, *next; call; call = next) {
-        bool stop = call == last; /* calls that `done` adds wait for the next try */
-        next = call->next;
-        if (call->state == CALL_QUEUED)
-            call_end(call, result);
-        if (stop)
-            break;
-    }
+    uint64_t end = api->numbers;
+    for (struct port_call *call; !api->freed && (call = first_queued(api, end)) != NULL;)
+        call_end(call, result);
+}
+
+/** What may stand in a header line. */
+static bool token_is_sendable(const char *token)
+{
+    for (const char *c = token; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return false;
+    return *token != '\0';
+}
+
+static void token_forget(struct port_api *api)
+{
+    if (api->token.ptr)
+        explicit_bzero(api->token.ptr, api->token.cap);
+    api->token.len = 0;
 }
 
 static bool token_read(struct port_api *api, struct slice body)
@@ -175,18 +234,25 @@ static bool token_read(struct port_api *api, struct slice body)
     cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
     const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
     const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
-    bool ok = cJSON_IsString(token) && token->valuestring[0] && !strpbrk(token->valuestring, "\r\n");
+    bool ok = cJSON_IsString(token) && token_is_sendable(token->valuestring);
     if (ok) {
-        double seconds = cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble : DEFAULT_LIFETIME_S;
+        double seconds = cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble
+                                                                               : DEFAULT_LIFETIME_S;
         if (seconds > 30.0 * 24 * 3600)
             seconds = 30.0 * 24 * 3600;
         double margin = seconds / 10 > TOKEN_MARGIN_S ? seconds / 10 : TOKEN_MARGIN_S;
         double keep = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
-        api->token.len = 0;
+        int64_t now = clock_monotonic_ms(api->options.clock);
+        token_forget(api);
         buffer_append_text(&api->token, "Bearer ");
         buffer_append_text(&api->token, token->valuestring);
-        api->token_refresh_ms = clock_monotonic_ms(api->options.clock) + (int64_t)(keep * 1000);
+        api->token_refresh_ms = now + (int64_t)(keep * 1000);
+        api->token_expiry_ms = now + (int64_t)(seconds * 1000);
         api->token_serial++;
+        if (api->token.failed) {
+            buffer_clear(&api->token);
+            ok = false;
+        }
     }
     cJSON_Delete(answer);
     return ok;
@@ -202,6 +268,8 @@ static void token_answered(void *ctx, const struct http_result *http)
     }
     char reason[300];
     describe(http, reason, sizeof reason);
+    if (answer_of(http) == PORT_ACCEPTED)
+        snprintf(reason, sizeof reason, "Port's answer has no accessToken that can be used");
     bool refused = http->failure == HTTP_OK && (http->status == 401 || http->status == 403);
     struct port_result result = {
         .answer = PORT_UNAVAILABLE,
@@ -211,12 +279,22 @@ static void token_answered(void *ctx, const struct http_result *http)
         .server_date_ms = -1,
     };
     char sentence[400];
-    snprintf(sentence, sizeof sentence, "no access token: %s%s", reason, refused ? " (client id or secret refused)" : "");
+    snprintf(sentence, sizeof sentence, "no access token: %s%s", reason,
+             refused ? " (client id or secret refused)" : "");
     result.reason = sentence;
     if (result.retry_after_ms > 0)
         be_quiet(api, result.retry_after_ms);
+    if (token_usable(api)) { /* an early refresh: the old token serves on */
+        api->token_refresh_ms = clock_monotonic_ms(api->options.clock) + TOKEN_TRY_AGAIN_MS;
+        log_warning("Port's access token could not be refreshed early; the old one is still good",
+                    F_INT("http.response.status_code", result.status), F_STR("error.message", result.reason));
+        pump(api);
+        return;
+    }
+    enter(api);
     fail_queued(api, &result);
-    pump(api);
+    if (leave(api))
+        pump(api);
 }
 
 static void fetch_token(struct port_api *api)
@@ -232,8 +310,11 @@ static void fetch_token(struct port_api *api)
     buffer_append_json_string(&api->token_body, buffer_slice(&api->client_secret));
     buffer_append_char(&api->token_body, '}');
     struct http_header header = {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
-    struct http_request request = {
-        .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1, .body = buffer_slice(&api->token_body)};
+    struct http_request request = {.method = "POST",
+                                   .url = buffer_text(&url),
+                                   .headers = &header,
+                                   .header_count = 1,
+                                   .body = buffer_slice(&api->token_body)};
     api->requests++;
     api->token_call = http_start(api->options.http, &request, token_answered, api);
     if (!api->token_call)
@@ -242,6 +323,13 @@ static void fetch_token(struct port_api *api)
 }
 
 /* Sending */
+
+/** For a call that nobody waits for any more. */
+static void nothing(void *ctx, const struct port_result *result)
+{
+    (void)ctx;
+    (void)result;
+}
 
 static void adapt(struct port_api *api, enum port_answer answer)
 {
@@ -254,11 +342,11 @@ static void adapt(struct port_api *api, enum port_answer answer)
 static bool try_with_fresh_token(struct port_call *call, const struct http_result *http)
 {
     struct port_api *api = call->api;
-    if (http->failure != HTTP_OK || http->status != 401 || call->refreshed)
+    if (http->failure != HTTP_OK || http->status != 401 || call->refreshed || call->done == nothing)
         return false;
     call->refreshed = true;
     if (call->token_serial == api->token_serial)
-        api->token.len = 0;
+        token_forget(api);
     call->state = CALL_QUEUED;
     api->unsent = api->first;
     return true;
@@ -272,7 +360,7 @@ static void call_answered(void *ctx, const struct http_result *http)
     api->sent--;
     if (!try_with_fresh_token(call, http)) {
         char reason[300];
-        describe(http, reason, sizeof reason);
+        describe_answer(http, reason, sizeof reason);
         struct port_result result = {
             .answer = answer_of(http),
             .status = http->status,
@@ -284,7 +372,10 @@ static void call_answered(void *ctx, const struct http_result *http)
         adapt(api, result.answer);
         if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)
             be_quiet(api, result.retry_after_ms);
+        enter(api);
         call_end(call, &result);
+        if (!leave(api))
+            return;
     }
     pump(api);
 }
@@ -292,19 +383,26 @@ static void call_answered(void *ctx, const struct http_result *http)
 static void send_call(struct port_call *call)
 {
     struct port_api *api = call->api;
-    char url[2048];
-    snprintf(url, sizeof url, "%s%s", api->base_url, call->path);
+    api->url.len = 0;
+    buffer_append_text(&api->url, api->base_url);
+    buffer_append_text(&api->url, call->path);
+    const char *url = buffer_text(&api->url);
+    if (api->url.failed) {
+        buffer_clear(&api->url);
+        pause_calls(api, MEMORY_PAUSE_MS); /* out of memory: it stays queued */
+        return;
+    }
     struct http_header headers[] = {{SLICE_LITERAL("Authorization"), buffer_slice(&api->token)},
                                     {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")}};
     struct http_request request = {.method = call->method,
                                    .url = url,
                                    .headers = headers,
-                                   .header_count = call->has_body ? 2 : 1,
-                                   .body = call->has_body ? buffer_slice(&call->body) : (struct slice){NULL, 0}};
+                                   .header_count = slice_is_null(call->body) ? 1 : 2,
+                                   .body = call->body};
     call->token_serial = api->token_serial;
     call->http = http_start(api->options.http, &request, call_answered, call);
     if (!call->http) {
-        pause_calls(api, MEMORY_PAUSE_MS); /* out of memory: it stays queued */
+        pause_calls(api, MEMORY_PAUSE_MS);
         return;
     }
     call->state = CALL_SENT;
@@ -314,15 +412,17 @@ static void send_call(struct port_call *call)
 
 static void pump(struct port_api *api)
 {
+    if (api->freed)
+        return;
     if (clock_monotonic_ms(api->options.clock) < api->quiet_until_ms)
         return;
     while (api->unsent && api->sent < (unsigned)api->limit) {
         struct port_call *call = api->unsent;
         if (call->state == CALL_QUEUED) {
-            if (!token_usable(api)) {
+            if (!token_is_fresh(api))
                 fetch_token(api);
+            if (!token_usable(api))
                 return;
-            }
             send_call(call);
             if (call->state == CALL_QUEUED)
                 return;
@@ -331,23 +431,23 @@ static void pump(struct port_api *api)
     }
 }
 
-struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body, port_done *done,
-                                void *ctx)
+struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
+                                port_done *done, void *ctx)
 {
-    struct port_call *call = calloc(1, sizeof *call);
+    size_t method_size = strlen(method) + 1, path_size = strlen(path) + 1;
+    struct port_call *call = malloc(sizeof *call + method_size + path_size + body.len + 1);
     if (!call)
         return NULL;
-    call->api = api;
-    call->method = strdup(method);
-    call->path = strdup(path);
-    call->has_body = !slice_is_null(body);
-    buffer_append_slice(&call->body, body);
-    call->done = done;
-    call->ctx = ctx;
-    if (!call->method || !call->path || call->body.failed) {
-        call_free(call);
-        return NULL;
-    }
+    *call = (struct port_call){
+        .api = api, .done = done, .ctx = ctx, .number = api->numbers++, .state = CALL_QUEUED};
+    char *to = call->texts;
+    call->method = memcpy(to, method, method_size);
+    call->path = memcpy(to + method_size, path, path_size);
+    to += method_size + path_size;
+    if (body.len > 0)
+        memcpy(to, body.ptr, body.len);
+    if (!slice_is_null(body))
+        call->body = (struct slice){to, body.len};
     call->previous = api->last;
     if (api->last)
         api->last->next = call;
@@ -358,12 +458,6 @@ struct port_call *port_api_call(struct port_api *api, const char *method, const 
         api->unsent = call;
     pump(api);
     return call;
-}
-
-static void nothing(void *ctx, const struct port_result *result)
-{
-    (void)ctx;
-    (void)result;
 }
 
 void port_call_cancel(struct port_call *call)
@@ -397,7 +491,7 @@ static void wipe(struct buffer *buffer)
 
 void port_api_free(struct port_api *api)
 {
-    if (!api)
+    if (!api || api->freed)
         return;
     while (api->first) {
         struct port_call *call = api->first;
@@ -415,9 +509,12 @@ void port_api_free(struct port_api *api)
     wipe(&api->client_secret);
     wipe(&api->token);
     wipe(&api->token_body);
+    buffer_clear(&api->url);
     free(api->base_url);
     free(api->client_id);
-    free(api);
+    api->freed = true;
+    if (api->entered == 0)
+        free(api);
 }
 
 struct port_api *port_api_new(const struct port_api_options *options)

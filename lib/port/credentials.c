@@ -43,7 +43,8 @@ int kafka_credentials_parse(struct slice body, struct kafka_credentials *credent
     if (!missing)
         return 0;
     kafka_credentials_clear(credentials);
-    return error_set(err, PA_ERR_INVALID, "Port's answer to /v1/kafka-credentials has no credentials.%s", missing);
+    return error_set(err, PA_ERR_INVALID, "Port's answer to /v1/kafka-credentials has no credentials.%s",
+                     missing);
 }
 
 void kafka_credentials_clear(struct kafka_credentials *credentials)

@@ -1,4 +1,5 @@
 /* One ordered queue per run. A step is a call; a log step has one attempt, a result step as many as it takes.
+ * Must never lose a result, hold one up for a log's sake, or let logs pile up without bound.
  *
  *     OPEN ──finish──▶ FINISHED ──last result step answered──▶ (done called, freed)
  *       steps are sent one after another in either state; WAITING is a result step between two attempts
@@ -10,13 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 30000, LOGS_MAX = 10000, SAY_AGAIN_MS = 10000 };
+enum {
+    FIRST_BACKOFF_MS = 500,
+    MAX_BACKOFF_MS = 30000,
+    LOGS_MAX = 10000,
+    SAY_AGAIN_MS = 10000,
+    CALL_OVERHEAD = 128
+};
 
 struct step {
     struct step *next;
     bool result; /* else a log */
-    char *path;
-    struct buffer body;
+    size_t path_size, body_size;
+    char texts[]; /* path with its NUL, then the body */
 };
 
 struct run_report {
@@ -26,10 +33,12 @@ struct run_report {
     bool node_run;
     struct step *first, *last;
     struct port_call *call;
-    uv_timer_t *retry;      /* on the heap; NULL until a result has to wait */
+    uv_timer_t *retry; /* on the heap; NULL until a result has to wait */
     unsigned attempt;
     bool finished, has_result, outcome_refused;
-    bool deferred;          /* done is owed from the loop */
+    bool deferred; /* done is owed from the loop: linked in the list of those */
+    struct run_report *deferred_previous, *deferred_next;
+    size_t call_bytes; /* held by the call under way */
     report_done *done;
     void *ctx;
 };
@@ -38,6 +47,7 @@ struct reports {
     struct reports_options options;
     struct run_report *first;
     uv_idle_t *deferred;
+    struct run_report *deferred_first;
     size_t bytes, waiting, logs;
     uint64_t logs_failed;
     int64_t said_ms;
@@ -49,7 +59,7 @@ static void advance(struct run_report *report);
 
 static size_t step_bytes(const struct step *step)
 {
-    return sizeof *step + step->body.cap + 64;
+    return sizeof *step + step->path_size + step->body_size;
 }
 
 static void step_free(struct reports *reports, struct step *step)
@@ -57,29 +67,26 @@ static void step_free(struct reports *reports, struct step *step)
     reports->bytes -= step_bytes(step);
     if (!step->result)
         reports->logs--;
-    buffer_clear(&step->body);
-    free(step->path);
     free(step);
 }
 
-static void step_add(struct run_report *report, bool result, const char *suffix, struct buffer *body)
+/** False: out of memory. Clears the body. */
+static bool step_add(struct run_report *report, bool result, const char *suffix, struct buffer *body)
 {
     struct reports *reports = report->reports;
-    struct step *step = calloc(1, sizeof *step);
-    struct buffer path = {0};
-    buffer_appendf(&path, "/v1/%s/%s%s", report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
-    char *text = buffer_take(&path, NULL);
-    if (!step || !text || body->failed) {
-        log_error("out of memory: a report to Port is lost", F_STR("port.run_id", report->run_id));
-        free(step);
-        free(text);
+    char path[192]; /* a run's id has 128 characters at most */
+    int length = snprintf(path, sizeof path, "/v1/%s/%s%s",
+                          report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
+    size_t path_size = (size_t)length + 1;
+    struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size + body->len);
+    if (!step) {
         buffer_clear(body);
-        return;
+        return false;
     }
-    step->result = result;
-    step->path = text;
-    step->body = *body;
-    *body = (struct buffer){0};
+    *step = (struct step){.result = result, .path_size = path_size, .body_size = body->len};
+    memcpy(step->texts, path, path_size);
+    memcpy(step->texts + path_size, body->ptr, body->len);
+    buffer_clear(body);
     reports->bytes += step_bytes(step);
     if (!result)
         reports->logs++;
@@ -88,6 +95,7 @@ static void step_add(struct run_report *report, bool result, const char *suffix,
     else
         report->first = step;
     report->last = step;
+    return true;
 }
 
 static void step_drop(struct run_report *report)
@@ -106,25 +114,55 @@ static void timer_free(uv_handle_t *handle)
     free(handle);
 }
 
+static void undefer(struct run_report *report)
+{
+    if (!report->deferred)
+        return;
+    report->deferred = false;
+    if (report->deferred_previous)
+        report->deferred_previous->deferred_next = report->deferred_next;
+    else
+        report->reports->deferred_first = report->deferred_next;
+    if (report->deferred_next)
+        report->deferred_next->deferred_previous = report->deferred_previous;
+}
+
+static void call_ended(struct run_report *report)
+{
+    report->call = NULL;
+    report->reports->bytes -= report->call_bytes;
+    report->call_bytes = 0;
+}
+
+static void result_ended(struct run_report *report)
+{
+    if (report->finished && report->has_result)
+        report->reports->waiting--;
+    report->has_result = false;
+}
+
 static void report_free(struct run_report *report)
 {
     struct reports *reports = report->reports;
-    if (report->call)
+    if (report->call) {
         port_call_cancel(report->call);
+        call_ended(report);
+    }
     while (report->first)
         step_drop(report);
     if (report->retry) {
         uv_timer_stop(report->retry);
         uv_close((uv_handle_t *)report->retry, timer_free);
     }
-    if (report->finished && report->has_result)
-        reports->waiting--;
+    undefer(report);
+    result_ended(report);
     if (report->previous)
         report->previous->next = report->next;
     else
         reports->first = report->next;
     if (report->next)
         report->next->previous = report->previous;
+    reports->bytes -= sizeof *report;
     free(report);
 }
 
@@ -133,21 +171,23 @@ static void tell(struct run_report *report)
 {
     report_done *done = report->done;
     report->done = NULL;
+    result_ended(report);
     if (done)
         done(report->ctx, report->outcome_refused ? REPORT_REFUSED : REPORT_ACCEPTED);
 }
 
-static void log_step_failed(struct run_report *report, const struct port_result *result)
+/** One line in ten seconds, however many logs are lost. */
+static void log_lost(struct run_report *report, int status, const char *reason)
 {
     struct reports *reports = report->reports;
     int64_t now = clock_monotonic_ms(reports->options.clock);
     reports->logs_failed++;
-    if (reports->said_ms != 0 && now - reports->said_ms < SAY_AGAIN_MS)
+    if (reports->logs_failed > 1 && now - reports->said_ms < SAY_AGAIN_MS)
         return;
     reports->said_ms = now;
-    log_warning("a run's progress log did not reach Port; logs are best effort", F_STR("port.run_id", report->run_id),
-                F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason),
-                F_INT("failed_so_far", reports->logs_failed));
+    log_warning("a run's progress log did not reach Port; logs are best effort",
+                F_STR("port.run_id", report->run_id), F_INT("http.response.status_code", status),
+                F_STR("error.message", reason), F_INT("failed_so_far", reports->logs_failed));
 }
 
 static void retry_due(uv_timer_t *timer)
@@ -164,7 +204,8 @@ static void retry_later(struct run_report *report, const struct port_result *res
     if (result && result->retry_after_ms > wait_ms)
         wait_ms = result->retry_after_ms;
     if (report->attempt++ == 0)
-        log_warning("a result waits for Port; it is tried until Port accepts it", F_STR("port.run_id", report->run_id),
+        log_warning("a result waits for Port; it is tried until Port accepts it",
+                    F_STR("port.run_id", report->run_id),
                     F_INT("http.response.status_code", result ? result->status : 0),
                     F_STR("error.message", result ? result->reason : "out of memory"));
     if (!report->retry) {
@@ -180,11 +221,11 @@ static void retry_later(struct run_report *report, const struct port_result *res
 static void step_answered(void *ctx, const struct port_result *result)
 {
     struct run_report *report = ctx;
-    report->call = NULL;
+    call_ended(report);
     bool is_result = report->first->result;
     if (!is_result) {
         if (result->answer != PORT_ACCEPTED)
-            log_step_failed(report, result);
+            log_lost(report, result->status, result->reason);
     } else if (result->answer == PORT_UNAVAILABLE) {
         retry_later(report, result);
         return;
@@ -203,24 +244,34 @@ static void step_answered(void *ctx, const struct port_result *result)
     advance(report);
 }
 
+static bool waits_for_retry(const struct run_report *report)
+{
+    return report->retry && uv_is_active((const uv_handle_t *)report->retry);
+}
+
 static void advance(struct run_report *report)
 {
-    if (report->call || report->deferred)
+    if (waits_for_retry(report) || report->call || report->deferred)
         return;
-    struct step *step = report->first;
-    if (!step) {
-        if (report->finished) {
-            tell(report);
-            report_free(report);
+    for (struct step *step; (step = report->first) != NULL; step_drop(report)) {
+        struct slice body = {step->texts + step->path_size, step->body_size};
+        report->call = port_api_call(report->reports->options.api, step->result ? "PATCH" : "POST",
+                                     step->texts, body, step_answered, report);
+        if (report->call) {
+            report->call_bytes = step_bytes(step) + CALL_OVERHEAD;
+            report->reports->bytes += report->call_bytes;
+            return;
         }
-        return;
+        if (step->result) {
+            retry_later(report, NULL);
+            return;
+        }
+        log_lost(report, 0, "out of memory");
     }
-    report->call =
-        port_api_call(report->reports->options.api, step->result ? "PATCH" : "POST", step->path, buffer_slice(&step->body),
-                      step_answered, report);
-    if (report->call)
+    if (!report->finished)
         return;
-    retry_later(report, NULL);
+    tell(report);
+    report_free(report);
 }
 
 struct run_report *run_report_open(struct reports *reports, struct slice run_id)
@@ -229,6 +280,7 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
     if (!report)
         return NULL;
     report->reports = reports;
+    reports->bytes += sizeof *report;
     snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
     report->node_run = run_id_is_node_run(run_id);
     report->next = reports->first;
@@ -241,17 +293,31 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
 void run_report_log(struct run_report *report, struct slice text)
 {
     struct reports *reports = report->reports;
-    if (!reports->options.run_logs || reports->logs >= LOGS_MAX)
+    if (!reports->options.run_logs)
         return;
+    if (reports->logs >= LOGS_MAX) {
+        log_lost(report, 0, "too many logs wait for Port");
+        return;
+    }
     struct buffer body = {0};
-    buffer_append_text(&body, report->node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
+    buffer_append_text(&body,
+                       report->node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
     buffer_append_json_string(&body, text);
     buffer_append_text(&body, report->node_run ? "}]}" : "}");
-    step_add(report, false, "/logs", &body);
-    advance(report);
+    if (step_add(report, false, "/logs", &body))
+        advance(report);
+    else
+        log_lost(report, 0, "out of memory");
 }
 
 /* Results */
+
+static void result_add(struct run_report *report, const char *suffix, struct buffer *body)
+{
+    if (!step_add(report, true, suffix, body))
+        abort(); /* a result must not be forgotten; a restart delivers again */
+    report->has_result = true;
+}
 
 static void add_field(struct buffer *body, const char *name, struct slice value)
 {
@@ -270,8 +336,7 @@ static void add_action_result(struct run_report *report, const struct run_result
         buffer_append_text(&body, "{\"response\":");
         buffer_append_slice(&body, result->response);
         buffer_append_char(&body, '}');
-        step_add(report, true, "/response", &body);
-        report->has_result = true;
+        result_add(report, "/response", &body);
     }
     buffer_init(&body);
     add_field(&body, "status", result->status);
@@ -281,8 +346,7 @@ static void add_action_result(struct run_report *report, const struct run_result
     if (body.len == 0)
         return;
     buffer_append_char(&body, '}');
-    step_add(report, true, "", &body);
-    report->has_result = true;
+    result_add(report, "", &body);
 }
 
 static void add_node_result(struct run_report *report, const struct run_result *result)
@@ -298,28 +362,22 @@ static void add_node_result(struct run_report *report, const struct run_result *
         buffer_append_char(&body, '}');
     }
     buffer_append_char(&body, '}');
-    step_add(report, true, "", &body);
-    report->has_result = true;
+    result_add(report, "", &body);
 }
 
 static void deferred_due(uv_idle_t *idle)
 {
     struct reports *reports = idle->data;
-    uv_idle_stop(idle);
-    for (struct run_report *report = reports->first, *next; report; report = next) {
-        next = report->next;
-        if (!report->deferred)
-            continue;
-        report->deferred = false;
+    for (struct run_report *report; (report = reports->deferred_first) != NULL;) {
+        undefer(report);
         tell(report);
         advance(report);
-        next = reports->first; /* `done` may have changed the list */
-        while (next && !next->deferred)
-            next = next->next;
     }
+    uv_idle_stop(idle);
 }
 
-void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done, void *ctx)
+void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
+                       void *ctx)
 {
     report->done = done;
     report->ctx = ctx;
@@ -330,11 +388,14 @@ void run_report_finish(struct run_report *report, const struct run_result *resul
     report->finished = true;
     if (report->has_result) {
         report->reports->waiting++;
-        if (report->first)
-            advance(report);
+        advance(report);
         return;
     }
     report->deferred = true;
+    report->deferred_next = report->reports->deferred_first;
+    if (report->deferred_next)
+        report->deferred_next->deferred_previous = report;
+    report->reports->deferred_first = report;
     uv_idle_start(report->reports->deferred, deferred_due);
 }
 

@@ -39,6 +39,11 @@ bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list
 {
     if (source->commit_under_way || source->destroying)
         return false;
+    if (source->rejoining && !only) {
+        /* The coordinator counts a new generation before we know it: a commit with the old one would cost us the whole assignment. */
+        uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
+        return false;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     for (struct partition *partition = source->partitions; partition; partition = partition->next) {
         if (only && !rd_kafka_topic_partition_list_find(only, partition->topic, partition->number))

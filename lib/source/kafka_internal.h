@@ -72,6 +72,7 @@ struct kafka_source {
     enum rebalance_state rebalance;
     rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
     bool lost;                                 /* they are no longer ours: do not commit */
+    bool rejoining;                            /* cooperative: between a revocation and the assignment that follows it */
     bool standby_said;
     struct lookup *lookup;
 

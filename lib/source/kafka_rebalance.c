@@ -221,6 +221,7 @@ static void unassign(struct kafka_source *source)
         answer_failed(source, NULL, rd_kafka_assign(source->rk, NULL));
     else
         answer_failed(source, rd_kafka_incremental_assign(source->rk, source->changing), 0);
+    source->rejoining = cooperative(source) && !source->closing;
     log_info("partitions revoked", F_INT("revoked", source->changing->cnt), F_BOOL("lost", source->lost));
     rebalance_end(source);
 }
@@ -302,6 +303,7 @@ static void revoked(struct kafka_source *source, const rd_kafka_topic_partition_
 void rebalance_event(struct kafka_source *source, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    source->rejoining = false;
     switch (rd_kafka_event_error(event)) {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
         assigned(source, list);

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Builds the image with docker, podman or buildah, whichever is there. Where no registry can be reached, the base image is made from Debian's own
+# packages with debootstrap.
+set -eu
+cd "$(dirname "$0")/.."
+tag=port-agent:dev
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tag) tag=$2; shift 2 ;;
+    *) echo "Usage: ./dev image [--tag NAME]" >&2; exit 64 ;;
+    esac
+done
+revision=$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+base=debian:trixie-slim
+
+say() { printf 'image: %s\n' "$*"; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+if docker info >/dev/null 2>&1; then
+    say "building $tag with docker"
+    exec docker build -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+fi
+
+if ! command -v buildah >/dev/null; then
+    say "installing buildah"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah crun >/dev/null
+fi
+export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+
+make_base() {
+    local mirror root script
+    command -v debootstrap >/dev/null || as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq debootstrap >/dev/null
+    mirror=$(grep -rhoE 'https?://[^ ]*debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ')
+    mirror=${mirror:-http://deb.debian.org/debian}
+    root=$(mktemp -d)
+    script=/usr/share/debootstrap/scripts/trixie
+    [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
+    say "no registry to be reached: making $base from $mirror (some minutes)"
+    # A keyring that is older than the release cannot check it: then it is fetched unchecked, and said.
+    if ! debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" "$script" >"$root.log" 2>&1; then
+        say "the keyring here does not know trixie: fetching without its check"
+        rm -rf "$root" && mkdir -p "$root"
+        debootstrap --no-check-gpg --variant=minbase --include=ca-certificates trixie "$root" "$mirror" "$script" >"$root.log" 2>&1 ||
+            { tail -n 20 "$root.log" >&2; exit 1; }
+    fi
+    # The packages are reached from inside the build as they are from here.
+    cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+    if ! gpg_ok "$root"; then
+        echo "deb [trusted=yes] $mirror trixie main" >"$root/etc/apt/sources.list"
+    fi
+    local container
+    container=$(buildah from scratch)
+    buildah add -q "$container" "$root" / >/dev/null
+    buildah commit -q "$container" "docker.io/library/$base" >/dev/null
+    buildah rm "$container" >/dev/null
+    rm -rf "$root" "$root.log"
+}
+
+gpg_ok() { chroot "$1" apt-get update -qq >/dev/null 2>&1; }
+
+if ! buildah inspect --type image "docker.io/library/$base" >/dev/null 2>&1 && ! timeout 60 buildah pull -q "docker.io/library/$base" >/dev/null 2>&1; then
+    make_base
+fi
+say "building $tag with buildah"
+buildah bud --isolation chroot --network host --pull-never -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+say "$tag is ready"

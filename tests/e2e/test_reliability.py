@@ -1,0 +1,265 @@
+"""Nothing is lost, order is kept, repeats are bounded: under kill -9, restarts, rebalances and outages. Each test asserts by run id."""
+import collections
+import random
+import sys
+import time
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from broker import SCRAM_PASSWORD, SCRAM_USER
+from harness import ROOT, Agent, Receiver, run_event
+
+IN_FLIGHT = 256
+
+
+@pytest.fixture
+def receivers():
+    many = [Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py")) for _ in range(4)]
+    yield many
+    for one in many:
+        one.close()
+
+
+def committed(world, partition=0):
+    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
+    try:
+        return consumer.committed([TopicPartition(world.runs, partition)], timeout=10)[0]
+    finally:
+        consumer.close()
+
+
+def records(receivers, count, keys=200, seed=7, synchronized=False, delays=(0, 1, 5, 20, 50, 200)):
+    """Keyed records to 50 destinations (paths on several receivers and loopback addresses) with latencies of 0 to 200 ms."""
+    chance, sequence, out = random.Random(seed), collections.Counter(), []
+    for number in range(count):
+        one = chance.choice(receivers)
+        host = f"127.0.0.{1 + number % 1}"
+        key = f"k{chance.randrange(keys)}" if number % 2 else None
+        context = {}
+        if key:
+            context = {"key": key, "seq": sequence[key]}
+            sequence[key] += 1
+        url = f"http://{host}:{one.port}/delay/{chance.choice(delays)}"
+        out.append((key, run_event(f"r_{number}", url, synchronized=synchronized, context=context)))
+    return out
+
+
+def deliveries(receivers):
+    return collections.Counter(item["run"] for one in receivers for item in one.seen.snapshot())
+
+
+def wait_all(receivers, count, timeout):
+    deadline = time.monotonic() + timeout
+    wanted = {f"r_{n}" for n in range(count)}
+    for one in receivers:
+        with one.seen.changed:
+            while not wanted <= set(deliveries(receivers)):
+                left = deadline - time.monotonic()
+                assert left > 0, f"{len(wanted - set(deliveries(receivers)))} records were not delivered"
+                one.seen.changed.wait(min(left, 0.5))
+
+
+def assert_order(receivers):
+    """First deliveries of a key come in order (a key's records may go to several receivers: checked per receiver)."""
+    for one in receivers:
+        last, known = {}, set()
+        for item in one.seen.snapshot():
+            if item["key"] is None or item["run"] in known:
+                continue
+            known.add(item["run"])
+            assert item["seq"] > last.get(item["key"], -1), item
+            last[item["key"]] = item["seq"]
+
+
+def test_twenty_thousand_records_and_ten_kills(make_world, port, receivers):
+    world = make_world(partitions=4)
+    count = 20000
+    world.produce(*records(receivers, count))
+    kills, completed_in_250_ms = 10, 2000
+    agent = world.agent(RUN_LOGS="off", LOG_LEVEL="WARNING")
+    for kill in range(kills):
+        goal = (kill + 1) * count // (kills + 2)
+        deadline = time.monotonic() + 60
+        with receivers[0].seen.changed:
+            while sum(len(r.seen.items) for r in receivers) < goal:
+                assert time.monotonic() < deadline, "no progress"
+                receivers[0].seen.changed.wait(0.2)
+        agent.kill()
+        agent = world.agent(RUN_LOGS="off", LOG_LEVEL="WARNING")
+    wait_all(receivers, count, 120)
+    seen = deliveries(receivers)
+    repeats = sum(seen.values()) - count
+    print(f"repeats: {repeats} after {kills} kills")
+    assert repeats <= kills * (IN_FLIGHT + completed_in_250_ms)
+    assert all(item["valid"] for one in receivers for item in one.seen.snapshot())
+    assert_order(receivers)
+    assert agent.terminate() == 0
+
+
+def test_sigterm_under_load_repeats_nothing(make_world, port, receivers):
+    world = make_world(partitions=2)
+    count = 3000
+    world.produce(*records(receivers, count))
+    first = world.agent().assigned()
+    receivers[0].seen.wait(lambda items: len(items) > 100)
+    assert first.terminate() == 0
+    assert sum(deliveries(receivers).values()) < count, "it should have been stopped in the middle"
+    world.agent()
+    wait_all(receivers, count, 60)
+    assert max(deliveries(receivers).values()) == 1
+    assert_order(receivers)
+
+
+def test_a_stuck_record_is_remembered_and_the_rest_is_not_repeated(world, port, receiver):
+    agent = world.agent(RUN_LOGS="off").assigned()
+    world.produce(run_event("r_stuck", receiver.url + "/never"), *[run_event(f"r_{n}", receiver.url + "/ok") for n in range(300)])
+    receiver.wait_runs([f"r_{n}" for n in range(300)])
+    port.wait(lambda: sum(len(port.of_run(f"r_{n}")) == 2 for n in range(300)) == 300)
+    deadline = time.monotonic() + 10
+    while not (committed(world).metadata and len(committed(world).metadata) > 8):
+        assert time.monotonic() < deadline
+    position = committed(world)
+    assert position.offset == 0 and len(position.metadata) <= 4096
+    agent.kill()
+    world.agent(RUN_LOGS="off")
+    receiver.seen.wait(lambda items: sum(i["run"] == "r_stuck" for i in items) == 2)
+    world.produce(run_event("r_end", receiver.url + "/ok"))
+    receiver.wait_runs(["r_end"])
+    assert all(n == 1 for run, n in deliveries([receiver]).items() if run != "r_stuck")
+
+
+def test_an_endpoint_that_never_answers_delays_nobody(world, port, receivers):
+    silent, lively = receivers[0], receivers[1]
+    world.agent(RUN_LOGS="off").assigned()
+    world.produce(*[run_event(f"r_silent_{n}", silent.url + "/never", synchronized=False) for n in range(400)],
+                  *[run_event(f"r_{n}", lively.url + "/ok", synchronized=False) for n in range(1000)])
+    lively.wait_runs([f"r_{n}" for n in range(1000)], timeout=20)
+
+
+def test_two_agents_one_killed(make_world, port, receivers):
+    world = make_world(partitions=4)
+    agents = [world.agent(), world.agent()]
+    for agent in agents:
+        agent.assigned()
+    count = 2000
+    world.produce(*records(receivers, count))
+    receivers[0].seen.wait(lambda items: len(items) > 50)
+    agents[0].kill()
+    wait_all(receivers, count, 60)
+    assert agents[1].terminate() == 0
+
+
+def test_cooperative_sticky_members_come_and_go(make_world, port, receivers):
+    world = make_world(partitions=4)
+    strategy = {"KAFKA_CONSUMER_ASSIGNMENT_STRATEGY": "cooperative-sticky"}
+    first = world.agent(**strategy).assigned()
+    count = 2000
+    world.produce(*records(receivers, count))
+    second = world.agent(**strategy).assigned()
+    receivers[0].seen.wait(lambda items: len(items) > 100)
+    assert first.terminate() == 0
+    wait_all(receivers, count, 60)
+    assert max(deliveries(receivers).values()) == 1
+    assert second.terminate() == 0
+
+
+def test_broker_killed_and_restarted_under_load(make_world, kafka, port, receivers):
+    world = make_world(partitions=2)
+    world.agent(LOG_LEVEL="WARNING")
+    count = 2000
+    world.produce(*records(receivers, count))
+    receivers[0].seen.wait(lambda items: len(items) > 100)
+    kafka.kill()
+    kafka.start()
+    world.produce(run_event("r_after", receivers[0].url + "/ok"))
+    wait_all(receivers, count, 90)
+    receivers[0].wait_runs(["r_after"], 60)
+
+
+def test_results_wait_for_port_and_survive_token_expiry(world, port, receiver):
+    port.expires_in = 2
+    agent = world.agent().assigned()
+    port.fail_status = 503
+    world.produce(*[run_event(f"r_{n}", receiver.url + "/ok") for n in range(50)])
+    receiver.wait_runs([f"r_{n}" for n in range(50)])
+    port.wait(lambda: any(p == "/response" for n in range(50) for _, p, _ in port.of_run(f"r_{n}")))
+    assert committed(world).offset <= 0, "a result that Port has not accepted must hold its record"
+    port.revoke_tokens()
+    port.fail_status = None
+    port.wait(lambda: all(any(p == "" for _, p, _ in port.of_run(f"r_{n}")) for n in range(50)), 60)
+    assert agent.terminate() == 0
+    assert committed(world).offset == 50
+    assert port.token_serial >= 2
+
+
+def test_scram_credentials_from_port_are_refreshed(world, kafka, port, receiver):
+    port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": "an old password"}
+    environment = {"USING_LOCAL_PORT_INSTANCE": "false", "SSL_CERT_FILE": str(kafka.ca)}
+    del world.environment["KAFKA_CONSUMER_BOOTSTRAP_SERVERS"]
+    agent = world.agent(LOG_LEVEL="DEBUG", **environment)
+    agent.wait_log("Kafka error")
+    port.credentials = {**port.credentials, "password": SCRAM_PASSWORD}
+    agent.wait_log("fresh Kafka credentials", timeout=40)
+    agent.wait_log("partitions assigned", timeout=40)
+    world.produce(run_event("r_ok", receiver.url + "/ok"))
+    receiver.wait_runs(["r_ok"])
+    assert agent.terminate() == 0
+    text = str(agent.log.snapshot()) + str(agent.errors.snapshot())
+    assert SCRAM_PASSWORD not in text and "an old password" not in text
+
+
+def test_refused_client_stops_with_a_word_and_an_outage_does_not(world, port):
+    port.token_status = 401
+    environment = {"USING_LOCAL_PORT_INSTANCE": "false"}
+    del world.environment["KAFKA_CONSUMER_BOOTSTRAP_SERVERS"]
+    refused = world.agent(**environment)
+    assert refused.wait(20) == 1
+    assert "PORT_CLIENT_SECRET" in refused.wait_log("Port refused our credentials")["msg"]
+    port.token_status = 503
+    patient = world.agent(**environment)
+    patient.wait_log("Kafka credentials could not be fetched")
+    assert patient.process.poll() is None
+    assert patient.terminate() == 0
+
+
+def test_latest_commits_its_start(world, port, receiver):
+    world.produce(run_event("r_before", receiver.url + "/ok"))
+    agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="latest").assigned()
+    deadline = time.monotonic() + 10
+    while committed(world).offset != 1:
+        assert time.monotonic() < deadline, committed(world)
+    agent.kill()
+    world.produce(run_event("r_meanwhile", receiver.url + "/ok"))
+    world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="latest")
+    receiver.wait_runs(["r_meanwhile"])
+    assert receiver.runs() == ["r_meanwhile"]
+
+
+def test_a_reader_that_stops_reading_stops_nothing(world, port, receiver):
+    import os
+    import signal
+    import subprocess
+    from harness import BINARY
+    process = subprocess.Popen([BINARY], env={"PATH": os.environ["PATH"], **world.environment, "LOG_LEVEL": "DEBUG"},
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # nobody reads
+    try:
+        world.produce(*[run_event(f"r_{n}", receiver.url + "/ok", properties={"pad": "x" * 2000}) for n in range(1500)])
+        receiver.wait_runs([f"r_{n}" for n in range(1500)], 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+
+
+def test_second_signal_exits_at_once_and_usr1_summarises(world, port, receiver):
+    import signal
+    agent = world.agent(DRAIN_TIMEOUT_SECONDS="60").assigned()
+    world.produce(run_event("r_never", receiver.url + "/never"))
+    receiver.wait_runs(["r_never"])
+    agent.process.send_signal(signal.SIGUSR1)
+    assert agent.wait_log("summary")["in_flight"] == 1
+    agent.process.send_signal(signal.SIGTERM)
+    agent.wait_log("stopping")
+    agent.process.send_signal(signal.SIGTERM)
+    assert agent.wait(5) != 0
