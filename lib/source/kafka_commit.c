@@ -39,7 +39,8 @@ bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list
 {
     if (source->commit_under_way || source->destroying)
         return false;
-    if (source->rejoining && !only) {
+    bool rejoining = source->rejoin_assignments > 0 && clock_monotonic_ms(source->options.clock) < source->rejoin_until_ms;
+    if (rejoining && !only) {
         /* The coordinator counts a new generation before we know it: a commit with the old one would cost us the whole assignment. */
         uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
         return false;

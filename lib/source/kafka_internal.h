@@ -72,7 +72,8 @@ struct kafka_source {
     enum rebalance_state rebalance;
     rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
     bool lost;                                 /* they are no longer ours: do not commit */
-    bool rejoining;                            /* cooperative: between a revocation and the assignment that follows it */
+    unsigned rejoin_assignments;               /* cooperative: assignments still to come after a revocation: its own, then that of the rejoin */
+    int64_t rejoin_until_ms;                   /* … or this long at most */
     bool standby_said;
     struct lookup *lookup;
 

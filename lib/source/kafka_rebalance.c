@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKUP_TIMEOUT_MS = 2000, LOOKUP_RETRY_MS = 1000, FINAL_COMMIT_MS = 1500 };
+enum { LOOKUP_TIMEOUT_MS = 2000, LOOKUP_RETRY_MS = 1000, FINAL_COMMIT_MS = 1500, REJOIN_MS = 10000 };
 
 /** rd_kafka_committed blocks, so it runs in the thread pool, on data of its own. */
 struct lookup {
@@ -221,7 +221,8 @@ static void unassign(struct kafka_source *source)
         answer_failed(source, NULL, rd_kafka_assign(source->rk, NULL));
     else
         answer_failed(source, rd_kafka_incremental_assign(source->rk, source->changing), 0);
-    source->rejoining = cooperative(source) && !source->closing;
+    source->rejoin_assignments = cooperative(source) && !source->closing ? 2 : 0;
+    source->rejoin_until_ms = clock_monotonic_ms(source->options.clock) + REJOIN_MS;
     log_info("partitions revoked", F_INT("revoked", source->changing->cnt), F_BOOL("lost", source->lost));
     rebalance_end(source);
 }
@@ -303,7 +304,8 @@ static void revoked(struct kafka_source *source, const rd_kafka_topic_partition_
 void rebalance_event(struct kafka_source *source, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    source->rejoining = false;
+    if (source->rejoin_assignments > 0)
+        source->rejoin_assignments--;
     switch (rd_kafka_event_error(event)) {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
         assigned(source, list);
