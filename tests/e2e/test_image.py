@@ -1,0 +1,87 @@
+"""The container image: what is in it, and the agent inside it against a real broker. Built with whatever ./dev image finds."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from harness import ROOT, Lines, run_event
+
+ENVIRONMENT = {**os.environ, "STORAGE_DRIVER": "vfs"}
+
+
+def buildah(*arguments):
+    return subprocess.run(["buildah", *arguments], check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def image():
+    subprocess.run([str(ROOT / "dev"), "image", "--tag", "port-agent:test"], check=True, cwd=ROOT)
+    container = buildah("from", "--pull-never", "localhost/port-agent:test")
+    yield container
+    buildah("rm", container)
+
+
+@pytest.fixture(scope="module")
+def root(image):
+    mount = pathlib.Path(buildah("mount", image))
+    yield mount
+    buildah("umount", image)
+
+
+def inside(container, *arguments, **environment):
+    settings = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
+    return ["buildah", "run", "--isolation", "chroot", *settings, container, "--", "/usr/local/bin/port-agent", *arguments]
+
+
+def test_holds_the_agent_its_libraries_and_authorities_only(root):
+    files = [p for p in root.rglob("*") if p.is_file() and not p.is_symlink()]
+    size = sum(p.stat().st_size for p in files)
+    print(f"unpacked: {size / 1e6:.1f} MB in {len(files)} files")
+    assert size <= 35_000_000
+    assert (root / "etc/ssl/certs/ca-certificates.crt").is_file()
+    assert not list(root.glob("**/bin/sh"))
+
+
+def test_configuration_is_of_a_hardened_service(image):
+    config = json.loads(buildah("inspect", "localhost/port-agent:test"))["OCIv1"]["config"]
+    assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
+    assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "port-agent"
+
+
+def test_says_what_is_missing_and_exits_78(image):
+    result = subprocess.run(inside(image), capture_output=True, text=True, env=ENVIRONMENT)
+    assert result.returncode == 78 and "PORT_CLIENT_SECRET" in result.stderr
+    assert "librdkafka 2." in subprocess.run(inside(image, "--version"), capture_output=True, text=True, env=ENVIRONMENT).stdout
+
+
+def agent_pid(parent):
+    """The agent's own process below buildah's."""
+    children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    for child in map(int, children):
+        if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "port-agent":
+            return child
+        found = agent_pid(child)
+        if found:
+            return found
+    return None
+
+
+def test_does_its_job_against_a_real_broker_and_stops_on_sigterm(image, world, port, receiver):
+    command = inside(image, **world.environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT)
+    try:
+        log = Lines(process.stdout, json.loads)
+        log.wait(lambda items: any(i["msg"] == "partitions assigned" for i in items))
+        pid = agent_pid(process.pid)
+        assert "Uid:\t1000" in pathlib.Path(f"/proc/{pid}/status").read_text()
+        world.produce(run_event("r_image", receiver.url + "/ok"))
+        port.wait(lambda: any(p == "" for _, p, _ in port.of_run("r_image")))
+        os.kill(pid, signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+    assert log.snapshot()[-1]["msg"] == "stopped"
