@@ -33,7 +33,7 @@ struct daemon {
     struct deliver *deliver;
     struct kafka_source *source;
     uv_timer_t timer; /* start: next try; drain: is it idle? */
-    unsigned attempt;          /* of fetching credentials at the start */
+    unsigned attempt; /* of fetching credentials at the start */
     bool fetching_credentials;
     int64_t drain_deadline_ms;
     unsigned closing_parts;
@@ -206,10 +206,9 @@ static void fetch_again(uv_timer_t *timer)
 static void start_later(struct daemon *daemon, const char *reason)
 {
     const struct clock *clock = daemon->options.clock;
-    int64_t wait_ms =
-        clock_backoff_ms(clock, START_BACKOFF_MS, 2.0, START_BACKOFF_CAP_MS, daemon->attempt++);
-    log_warning("Kafka credentials could not be fetched from Port; trying again", F_STR("error.message", reason),
-                F_INT("wait_ms", wait_ms));
+    int64_t wait_ms = clock_backoff_ms(clock, START_BACKOFF_MS, 2.0, START_BACKOFF_CAP_MS, daemon->attempt++);
+    log_warning("Kafka credentials could not be fetched from Port; trying again",
+                F_STR("error.message", reason), F_INT("wait_ms", wait_ms));
     uv_timer_start(&daemon->timer, fetch_again, (uint64_t)wait_ms, 0);
 }
 
@@ -229,7 +228,8 @@ static void credentials_answered(void *ctx, const struct port_result *result)
     struct daemon *daemon = ctx;
     daemon->fetching_credentials = false;
     bool starting = daemon->state == STARTING;
-    bool denied = result->authentication || (result->answer == PORT_REFUSED && (result->status == 401 || result->status == 403));
+    bool denied = result->authentication ||
+                  (result->answer == PORT_REFUSED && (result->status == 401 || result->status == 403));
     if (result->answer == PORT_ACCEPTED) {
         struct kafka_credentials credentials = {0};
         struct error err = {0};
@@ -239,13 +239,15 @@ static void credentials_answered(void *ctx, const struct port_result *result)
             start_later(daemon, err.message);
         kafka_credentials_clear(&credentials);
     } else if (starting && denied) {
-        log_critical("Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-                     F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+        log_critical(
+            "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
+            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
         fail(daemon);
     } else if (starting) {
         start_later(daemon, result->reason);
     } else {
-        log_warning("fresh Kafka credentials could not be fetched from Port", F_STR("error.message", result->reason));
+        log_warning("fresh Kafka credentials could not be fetched from Port",
+                    F_STR("error.message", result->reason));
     }
 }
 
@@ -253,8 +255,9 @@ static void fetch_credentials(struct daemon *daemon)
 {
     if (daemon->fetching_credentials)
         return;
-    daemon->fetching_credentials = port_api_call(daemon->port, "GET", "/v1/kafka-credentials", (struct slice){NULL, 0},
-                                                 credentials_answered, daemon) != NULL;
+    daemon->fetching_credentials =
+        port_api_call(daemon->port, "GET", "/v1/kafka-credentials", (struct slice){NULL, 0},
+                      credentials_answered, daemon) != NULL;
     if (!daemon->fetching_credentials && daemon->state == STARTING)
         start_later(daemon, "out of memory");
 }
@@ -273,7 +276,8 @@ static void announced(void *ctx, const struct port_result *result)
     (void)ctx;
     if (result->answer != PORT_ACCEPTED)
         log_warning("the streamer could not be announced to Port; deliveries are not affected",
-                    F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+                    F_INT("http.response.status_code", result->status),
+                    F_STR("error.message", result->reason));
 }
 
 static void announce(struct daemon *daemon)

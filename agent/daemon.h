@@ -1,5 +1,6 @@
-/* The agent's wiring: config -> signer, http clients, Port API, reports, deliver, source; start, drain on a signal, stop. Used by `run` and by
- * the demo, which is how the demo shows the code that runs in production. No logic of its own beyond starting and ending things in order. */
+/* The agent's wiring: config -> signer, http clients, Port API, reports, deliver, source; start, drain on a
+ * signal, stop. Used by `run` and by the demo, which is how the demo shows the code that runs in production.
+ * No logic of its own beyond starting and ending things in order. */
 #pragma once
 #include "base/clock.h"
 #include "config/config.h"
@@ -9,18 +10,20 @@
 struct daemon;
 
 struct daemon_options {
-    uv_loop_t *loop;              /* borrowed; run it until `stopped` has run and its handles are closed */
-    const struct clock *clock;    /* borrowed */
-    const struct config *config;  /* borrowed until stopped */
-    void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0, or 1 with the cause logged */
+    uv_loop_t *loop;             /* borrowed; run it until `stopped` has run and its handles are closed */
+    const struct clock *clock;   /* borrowed */
+    const struct config *config; /* borrowed until stopped */
+    void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
+                                                  or 1 with the cause logged */
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */
     void *ctx;
 };
 
-/** Starts: Port announcement and, unless local, Kafka credentials, then the consumer. NULL with the cause in err. */
+/** Starts: Port announcement and, unless local, Kafka credentials, then the consumer. NULL with the cause in
+ * err. */
 struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
-/** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group; `stopped` follows. Calling it twice is
- * the same as once. */
+/** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group;
+ * `stopped` follows. Calling it twice is the same as once. */
 void daemon_stop(struct daemon *daemon);
 /** Frees what `stopped` left (call after it ran). NULL is allowed. */
 void daemon_free(struct daemon *daemon);

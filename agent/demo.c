@@ -1,5 +1,6 @@
-/* `port-agent demo`: real signed records through the code that runs in production, with everything around it embedded. Prints each invocation as it goes
- * through, checks that what happened is what should, and ends by itself. */
+/* `port-agent demo`: real signed records through the code that runs in production, with everything around it
+ * embedded. Prints each invocation as it goes through, checks that what happened is what should, and ends by
+ * itself. */
 #include "commands.h"
 #include "daemon.h"
 #include "demo_world.h"
@@ -15,21 +16,36 @@ static const char RUNS_TOPIC[] = "demo.runs", CHANGE_LOG_TOPIC[] = "demo.change.
 struct expectation {
     const char *what;
     struct demo_event event;
-    const char *kind;      /* as in struct delivery_outcome */
-    const char *status;    /* what Port must have been told; "" for nothing */
+    const char *kind;   /* as in struct delivery_outcome */
+    const char *status; /* what Port must have been told; "" for nothing */
     bool seen;
     char line[256];
 };
 
 static const struct expectation SCRIPT[] = {
-    {"synchronous success", {"r_sync_ok", "POST", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"synchronous failure", {"r_sync_fail", "POST", "/fail", true, true, false, false}, "failed", "FAILURE", false, ""},
+    {"synchronous success",
+     {"r_sync_ok", "POST", "/ok", true, true, false, false},
+     "delivered",
+     "SUCCESS",
+     false,
+     ""},
+    {"synchronous failure",
+     {"r_sync_fail", "POST", "/fail", true, true, false, false},
+     "failed",
+     "FAILURE",
+     false,
+     ""},
     {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, "delivered", "", false, ""},
     {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
     {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
     {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
     {"GET", {"r_get", "GET", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"tampered record", {"r_tampered", "POST", "/ok", true, true, true, false}, "bad_signature", "", false, ""},
+    {"tampered record",
+     {"r_tampered", "POST", "/ok", true, true, true, false},
+     "bad_signature",
+     "",
+     false,
+     ""},
     {"not for an agent", {"r_not_agent", "POST", "/ok", true, false, false, false}, "skipped", "", false, ""},
     {"change-log event", {"change-log", "POST", "/ok", false, true, false, true}, "delivered", "", false, ""},
 };
@@ -91,16 +107,21 @@ static void observed(void *ctx, const struct delivery_outcome *outcome)
     char place[64], request[64] = "-", status[8] = "-", latency[16] = "-";
     struct slice id = slice_is_null(outcome->run_id) ? SLICE_LITERAL("change-log") : outcome->run_id;
     const struct demo_seen *seen = demo_seen(&demo->world, id);
-    snprintf(place, sizeof place, "%s[%d]@%lld", outcome->topic, (int)outcome->partition, (long long)outcome->offset);
+    snprintf(place, sizeof place, "%s[%d]@%lld", outcome->topic, (int)outcome->partition,
+             (long long)outcome->offset);
     if (*outcome->method)
         snprintf(request, sizeof request, "%-6s %s", outcome->method, outcome->url);
     if (outcome->status) {
         snprintf(status, sizeof status, "%d", outcome->status);
         snprintf(latency, sizeof latency, "%lld ms", (long long)outcome->duration_ms);
     }
-    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s%s%s%s%s\n", expected ? expected->what : "one more", place, request, status, latency,
-           *outcome->reported ? outcome->reported : "-", !seen->requests ? "-" : seen->signature_valid ? "valid" : "INVALID",
-           paint(demo, kind_colour(outcome->kind)), outcome->kind, paint(demo, "\033[0m"), *outcome->reason ? ": " : "", outcome->reason);
+    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s%s%s%s%s\n", expected ? expected->what : "one more",
+           place, request, status, latency, *outcome->reported ? outcome->reported : "-",
+           !seen->requests         ? "-"
+           : seen->signature_valid ? "valid"
+                                   : "INVALID",
+           paint(demo, kind_colour(outcome->kind)), outcome->kind, paint(demo, "\033[0m"),
+           *outcome->reason ? ": " : "", outcome->reason);
     fflush(stdout);
     count(demo, outcome);
     if (!expected)
@@ -126,14 +147,17 @@ static void print_summary(struct demo *demo)
         p50 = demo->latencies[demo->latency_count / 2];
         most = demo->latencies[demo->latency_count - 1];
     }
-    printf("\nSummary: %u delivered, %u failed, %u refused, %u skipped; webhook latency p50 %lld ms, max %lld ms;\n"
+    printf("\nSummary: %u delivered, %u failed, %u refused, %u skipped; webhook latency p50 %lld ms, max "
+           "%lld ms;\n"
            "%u requests to Port, of which %u for a token.\n",
            demo->delivered, demo->failed, demo->refused, demo->skipped, (long long)p50, (long long)most,
            demo->world.port_requests, demo->world.token_requests);
     if (demo->problems)
-        printf("%sNot as it should be: %u problem(s), marked above.%s\n", paint(demo, "\033[31m"), demo->problems, paint(demo, "\033[0m"));
+        printf("%sNot as it should be: %u problem(s), marked above.%s\n", paint(demo, "\033[31m"),
+               demo->problems, paint(demo, "\033[0m"));
     else
-        puts("Everything went as it should. Next: read README.md, set PORT_ORG_ID, PORT_CLIENT_ID, PORT_CLIENT_SECRET and\n"
+        puts("Everything went as it should. Next: read README.md, set PORT_ORG_ID, PORT_CLIENT_ID, "
+             "PORT_CLIENT_SECRET and\n"
              "KAFKA_CONSUMER_GROUP_ID, and run `port-agent`; `port-agent --help` lists every setting.");
 }
 
@@ -171,7 +195,8 @@ static void check_receiver(struct demo *demo)
         bool sent = strcmp(expected->kind, "delivered") == 0 || strcmp(expected->kind, "failed") == 0;
         if (seen->requests == (sent ? 1u : 0u) && (!sent || seen->signature_valid))
             continue;
-        printf("  %s: %u request(s) at the receiver, signature %s\n", expected->what, seen->requests, seen->signature_valid ? "valid" : "invalid");
+        printf("  %s: %u request(s) at the receiver, signature %s\n", expected->what, seen->requests,
+               seen->signature_valid ? "valid" : "invalid");
         demo->problems++;
     }
 }
@@ -188,8 +213,8 @@ static void late(struct demo *demo)
 static void produce_script(struct demo *demo)
 {
     struct error err = {0};
-    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s\n", "WHAT", "TOPIC[PARTITION]@OFF", "REQUEST", "CODE", "TOOK", "TO PORT",
-           "SIGNATURE", "OUTCOME");
+    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s\n", "WHAT", "TOPIC[PARTITION]@OFF", "REQUEST", "CODE",
+           "TOOK", "TO PORT", "SIGNATURE", "OUTCOME");
     for (size_t i = 0; i < SCRIPT_LENGTH; i++) {
         const struct demo_event *event = &demo->script[i].event;
         if (demo_produce(&demo->world, event->change_log ? CHANGE_LOG_TOPIC : RUNS_TOPIC, event, &err) != 0) {
@@ -208,7 +233,8 @@ static void produce_more(struct demo *demo, int64_t now)
     struct error err = {0};
     demo->produced_ms = now;
     snprintf(run_id, sizeof run_id, "r_more_%u", ++demo->extra);
-    struct demo_event event = {run_id, "POST", demo->extra % 5 == 0 ? "/fail" : "/ok", true, true, false, false};
+    struct demo_event event = {run_id, "POST", demo->extra % 5 == 0 ? "/fail" : "/ok", true, true,
+                               false,  false};
     demo_produce(&demo->world, RUNS_TOPIC, &event, &err);
 }
 
@@ -271,8 +297,9 @@ static int load_settings(struct demo *demo)
     snprintf(secret, sizeof secret, "PORT_CLIENT_SECRET=%s", DEMO_SECRET);
     snprintf(bootstrap, sizeof bootstrap, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=%s", demo->world.bootstrap);
     snprintf(port, sizeof port, "PORT_API_BASE_URL=http://127.0.0.1:%d", http_server_port(demo->world.port));
-    char org[] = "PORT_ORG_ID=demo", client[] = "PORT_CLIENT_ID=demo", local[] = "USING_LOCAL_PORT_INSTANCE=true",
-         group[] = "KAFKA_CONSUMER_GROUP_ID=demo", session[] = "KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000";
+    char org[] = "PORT_ORG_ID=demo", client[] = "PORT_CLIENT_ID=demo",
+         local[] = "USING_LOCAL_PORT_INSTANCE=true", group[] = "KAFKA_CONSUMER_GROUP_ID=demo",
+         session[] = "KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000";
     char *environment[] = {org, client, secret, port, local, bootstrap, group, session, NULL};
     struct config_input input = {.environment = environment};
     struct buffer problems = {0};
@@ -308,13 +335,16 @@ static int run(struct demo *demo)
     struct error err = {0};
     memcpy(demo->script, SCRIPT, sizeof SCRIPT);
     uv_loop_init(&demo->loop);
-    puts("port-agent demo: an embedded Kafka, a small Port API and a receiver run in this process, on loopback only.\n"
+    puts("port-agent demo: an embedded Kafka, a small Port API and a receiver run in this process, on "
+         "loopback only.\n"
          "Signed records are produced to Kafka and go through the code that runs in production.");
-    if (demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 || load_settings(demo) != 0) {
+    if (demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
+        load_settings(demo) != 0) {
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
     }
-    printf("Kafka %s, Port API 127.0.0.1:%d, receiver 127.0.0.1:%d; joining the consumer group (a few seconds) ... ",
+    printf("Kafka %s, Port API 127.0.0.1:%d, receiver 127.0.0.1:%d; joining the consumer group (a few "
+           "seconds) ... ",
            demo->world.bootstrap, http_server_port(demo->world.port), http_server_port(demo->world.receiver));
     fflush(stdout);
     if (start(demo, &err) != 0) {
@@ -338,7 +368,8 @@ int command_demo(int argc, char **argv)
         } else if (strcmp(argv[i], "--logs") == 0) {
             logs = true;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            puts("Usage: port-agent demo [--keep-running] [--logs]\n\n  --keep-running  go on with one invocation a second until Ctrl-C\n"
+            puts("Usage: port-agent demo [--keep-running] [--logs]\n\n  --keep-running  go on with one "
+                 "invocation a second until Ctrl-C\n"
                  "  --logs          the agent's own log lines on standard error");
             return EXIT_CODE_OK;
         } else {

@@ -27,18 +27,22 @@ static void receive(void *ctx, struct http_exchange *exchange, const struct http
 {
     struct demo_world *world = ctx;
     char expected[SIGNATURE_SIZE] = "";
-    signer_sign_text(world->signer, http_exchange_header(exchange, "X-Port-Timestamp"), request->body, expected);
+    signer_sign_text(world->signer, http_exchange_header(exchange, "X-Port-Timestamp"), request->body,
+                     expected);
     cJSON *event = cJSON_ParseWithLength(request->body.ptr, request->body.len);
     const cJSON *context = cJSON_GetObjectItemCaseSensitive(event, "context");
     const cJSON *run_id = cJSON_GetObjectItemCaseSensitive(context, "runId");
-    struct demo_seen *seen = demo_seen(world, slice_of(cJSON_IsString(run_id) ? run_id->valuestring : "change-log"));
+    struct demo_seen *seen =
+        demo_seen(world, slice_of(cJSON_IsString(run_id) ? run_id->valuestring : "change-log"));
     seen->requests++;
     seen->signature_valid = slice_equal_text(http_exchange_header(exchange, "X-Port-Signature"), expected);
     cJSON_Delete(event);
     if (slice_equal_text(request->target, "/fail"))
-        http_server_answer(exchange, 502, "application/json", NULL, SLICE_LITERAL("{\"error\":\"the VM quota is used up\"}"), 15);
+        http_server_answer(exchange, 502, "application/json", NULL,
+                           SLICE_LITERAL("{\"error\":\"the VM quota is used up\"}"), 15);
     else
-        http_server_answer(exchange, 200, "application/json", NULL, SLICE_LITERAL("{\"vm\":\"vm-42\",\"state\":\"created\"}"),
+        http_server_answer(exchange, 200, "application/json", NULL,
+                           SLICE_LITERAL("{\"vm\":\"vm-42\",\"state\":\"created\"}"),
                            slice_equal_text(request->target, "/slow") ? 120 : 10);
 }
 
@@ -75,8 +79,11 @@ static void serve_port(void *ctx, struct http_exchange *exchange, const struct h
     world->port_requests++;
     if (slice_equal_text(request->target, "/v1/auth/access_token")) {
         world->token_requests++;
-        http_server_answer(exchange, 200, "application/json", NULL,
-                           SLICE_LITERAL("{\"ok\":true,\"accessToken\":\"demo-token\",\"expiresIn\":10800,\"tokenType\":\"Bearer\"}"), 0);
+        http_server_answer(
+            exchange, 200, "application/json", NULL,
+            SLICE_LITERAL(
+                "{\"ok\":true,\"accessToken\":\"demo-token\",\"expiresIn\":10800,\"tokenType\":\"Bearer\"}"),
+            0);
         return;
     }
     remember(world, request->target, request->body);
@@ -85,7 +92,8 @@ static void serve_port(void *ctx, struct http_exchange *exchange, const struct h
 
 /* Kafka */
 
-static int open_kafka(struct demo_world *world, const char *runs_topic, const char *change_log_topic, struct error *err)
+static int open_kafka(struct demo_world *world, const char *runs_topic, const char *change_log_topic,
+                      struct error *err)
 {
     char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -98,7 +106,8 @@ static int open_kafka(struct demo_world *world, const char *runs_topic, const ch
     world->cluster = rd_kafka_mock_cluster_new(world->producer, 1);
     if (!world->cluster)
         return error_set(err, PA_ERR_IO, "embedded Kafka cannot listen on loopback");
-    snprintf(world->bootstrap, sizeof world->bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(world->cluster));
+    snprintf(world->bootstrap, sizeof world->bootstrap, "%s",
+             rd_kafka_mock_cluster_bootstraps(world->cluster));
     if (rd_kafka_mock_topic_create(world->cluster, runs_topic, 1, 1) ||
         rd_kafka_mock_topic_create(world->cluster, change_log_topic, 1, 1))
         return error_set(err, PA_ERR_IO, "embedded Kafka cannot create its topics");
@@ -107,34 +116,44 @@ static int open_kafka(struct demo_world *world, const char *runs_topic, const ch
     return 0;
 }
 
-static void body_of(const struct demo_world *world, const struct demo_event *event, const char *headers, struct buffer *out)
+static void body_of(const struct demo_world *world, const struct demo_event *event, const char *headers,
+                    struct buffer *out)
 {
     int port = http_server_port(world->receiver);
     const char *agent = event->agent ? "true" : "false";
     if (event->change_log) {
         buffer_appendf(out,
-                       "{\"action\":\"UPDATE\",\"resourceType\":\"entity\",\"status\":\"SUCCESS\",\"context\":{\"entity\":\"vm-42\"},"
-                       "\"diff\":{\"before\":{\"cpu\":2},\"after\":{\"cpu\":4}},\"changelogDestination\":{\"type\":\"WEBHOOK\","
+                       "{\"action\":\"UPDATE\",\"resourceType\":\"entity\",\"status\":\"SUCCESS\","
+                       "\"context\":{\"entity\":\"vm-42\"},"
+                       "\"diff\":{\"before\":{\"cpu\":2},\"after\":{\"cpu\":4}},\"changelogDestination\":{"
+                       "\"type\":\"WEBHOOK\","
                        "\"agent\":%s,\"url\":\"http://127.0.0.1:%d%s\"}}",
                        agent, port, event->path);
         return;
     }
     buffer_appendf(out,
-                   "{\"action\":\"create_vm\",\"resourceType\":\"run\",\"status\":\"TRIGGERED\",\"context\":{\"entity\":null,"
-                   "\"blueprint\":\"vm\",\"runId\":\"%s\"},\"payload\":{\"entity\":null,\"action\":{\"invocationMethod\":{\"type\":"
-                   "\"WEBHOOK\",\"agent\":%s,\"synchronized\":%s,\"method\":\"%s\",\"url\":\"http://127.0.0.1:%d%s\"},\"trigger\":"
-                   "\"CREATE\"},\"properties\":{\"region\":\"eu-west-1\",\"cpu\":4},\"censoredProperties\":[]},\"headers\":{%s}}",
-                   event->run_id, agent, event->synchronized ? "true" : "false", event->method, port, event->path, headers);
+                   "{\"action\":\"create_vm\",\"resourceType\":\"run\",\"status\":\"TRIGGERED\",\"context\":{"
+                   "\"entity\":null,"
+                   "\"blueprint\":\"vm\",\"runId\":\"%s\"},\"payload\":{\"entity\":null,\"action\":{"
+                   "\"invocationMethod\":{\"type\":"
+                   "\"WEBHOOK\",\"agent\":%s,\"synchronized\":%s,\"method\":\"%s\",\"url\":\"http://"
+                   "127.0.0.1:%d%s\"},\"trigger\":"
+                   "\"CREATE\"},\"properties\":{\"region\":\"eu-west-1\",\"cpu\":4},\"censoredProperties\":[]"
+                   "},\"headers\":{%s}}",
+                   event->run_id, agent, event->synchronized ? "true" : "false", event->method, port,
+                   event->path, headers);
 }
 
-int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event, struct error *err)
+int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event,
+                 struct error *err)
 {
     struct buffer signed_body = {0}, record = {0};
     char signature[SIGNATURE_SIZE], headers[160];
     long long now = (long long)time(NULL);
     body_of(world, event, "", &signed_body);
     signer_sign(world->signer, now, buffer_slice(&signed_body), signature);
-    snprintf(headers, sizeof headers, "\"X-Port-Timestamp\":\"%lld\",\"X-Port-Signature\":\"%s\"", now, signature);
+    snprintf(headers, sizeof headers, "\"X-Port-Timestamp\":\"%lld\",\"X-Port-Signature\":\"%s\"", now,
+             signature);
     body_of(world, event, headers, &record);
     if (event->tampered) {
         char *region = memmem(record.ptr, record.len, "eu-west-1", 9);
@@ -152,7 +171,8 @@ int demo_produce(struct demo_world *world, const char *topic, const struct demo_
     return 0;
 }
 
-int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic, const char *change_log_topic, struct error *err)
+int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
+                    const char *change_log_topic, struct error *err)
 {
     *world = (struct demo_world){.loop = loop};
     world->signer = signer_new(slice_of(DEMO_SECRET));

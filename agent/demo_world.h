@@ -1,4 +1,5 @@
-/* What surrounds the agent in the demo: an embedded Kafka, a small Port API and a receiver, on the same loop. */
+/* What surrounds the agent in the demo: an embedded Kafka, a small Port API and a receiver, on the same loop.
+ */
 #pragma once
 #include "base/error.h"
 #include "event/signature.h"
@@ -34,15 +35,17 @@ struct demo_world {
 extern const char DEMO_SECRET[];
 
 /** Starts everything and creates the two topics. 0, or PA_ERR_* with the cause. */
-int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic, const char *change_log_topic, struct error *err);
+int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
+                    const char *change_log_topic, struct error *err);
 void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void *ctx);
 
 struct demo_event {
     const char *run_id;
-    const char *method;   /* invocationMethod.method */
-    const char *path;     /* at the receiver: /ok, /fail, /slow */
+    const char *method; /* invocationMethod.method */
+    const char *path;   /* at the receiver: /ok, /fail, /slow */
     bool synchronized, agent, tampered, change_log;
 };
 /** Signs and produces one event. */
-int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event, struct error *err);
+int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event,
+                 struct error *err);
 struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id);

@@ -33,7 +33,8 @@ static int print_version(void)
 
 static int print_help(void)
 {
-    puts("port-agent delivers Port's webhook invocations inside your network: it consumes them from Kafka, verifies\n"
+    puts("port-agent delivers Port's webhook invocations inside your network: it consumes them from Kafka, "
+         "verifies\n"
          "Port's signature, sends them to your endpoints and reports the results to Port.\n\n"
          "Usage: port-agent [COMMAND] [OPTIONS]\n\nCommands:");
     for (size_t i = 0; i < COMMAND_COUNT; i++)

@@ -43,7 +43,8 @@ static void stop_asked(uv_signal_t *handle, int number)
         _exit(128 + number);
     }
     run->stopping = true;
-    log_info("stopping: finishing what is in flight; a second signal exits at once", F_STR("signal", strsignal(number)));
+    log_info("stopping: finishing what is in flight; a second signal exits at once",
+             F_STR("signal", strsignal(number)));
     daemon_stop(run->daemon);
 }
 
@@ -131,10 +132,12 @@ int command_run(int argc, char **argv)
 {
     if (argc > 0) {
         if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-            puts("Usage: port-agent run\n\nThe agent takes its settings from the environment; 'port-agent --help' lists them.");
+            puts("Usage: port-agent run\n\nThe agent takes its settings from the environment; 'port-agent "
+                 "--help' lists them.");
             return EXIT_CODE_OK;
         }
-        fprintf(stderr, "port-agent run: unexpected argument '%s'; settings come from the environment\n", argv[0]);
+        fprintf(stderr, "port-agent run: unexpected argument '%s'; settings come from the environment\n",
+                argv[0]);
         return EXIT_CODE_USAGE;
     }
     prepare_process();

@@ -144,7 +144,8 @@ size_t utf8_sequence(const char *p, size_t n)
         return 0;
     if (n < len)
         return 0;
-    /* The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF (RFC 3629, section 4). */
+    /* The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF (RFC 3629,
+     * section 4). */
     if (first == 0xe0)
         low = 0xa0;
     else if (first == 0xed)

@@ -55,14 +55,15 @@ void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
     struct tm t;
     gmtime_r(&seconds, &t);
     char text[64];
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (t.tm_year + 1900) % 10000, t.tm_mon + 1,
-             t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, millis);
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (t.tm_year + 1900) % 10000,
+             t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, millis);
     for (size_t i = 0; i < CLOCK_RFC3339_SIZE; i++)
         out[i] = text[i];
     out[CLOCK_RFC3339_SIZE - 1] = '\0';
 }
 
-int64_t clock_backoff_ms(const struct clock *clock, int64_t first_ms, double factor, int64_t cap_ms, unsigned attempt)
+int64_t clock_backoff_ms(const struct clock *clock, int64_t first_ms, double factor, int64_t cap_ms,
+                         unsigned attempt)
 {
     double bound = (double)first_ms;
     for (unsigned i = 0; i < attempt && bound < (double)cap_ms; i++)

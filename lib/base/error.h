@@ -21,5 +21,6 @@ struct error {
     char message[512];
 };
 
-/** Sets kind and sentence (cut to fit) and returns kind, for `return error_set(err, …)`. `err` may be NULL. */
+/** Sets kind and sentence (cut to fit) and returns kind, for `return error_set(err, …)`. `err` may be NULL.
+ */
 int error_set(struct error *err, int kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,5 +1,5 @@
-/* Lines are made on the caller's thread and appended to a bounded buffer; a writer thread swaps it for an empty one and writes. The mutex is held
- * for an append or a swap, never for a write. */
+/* Lines are made on the caller's thread and appended to a bounded buffer; a writer thread swaps it for an
+ * empty one and writes. The mutex is held for an append or a swap, never for a write. */
 #include "base/log.h"
 #include "base/clock.h"
 #include <errno.h>
@@ -20,11 +20,11 @@ struct log {
     pthread_mutex_t mutex;
     pthread_cond_t filled, emptied;
     pthread_t writer;
-    struct buffer pending;  /* guarded by mutex */
+    struct buffer pending;           /* guarded by mutex */
     bool waiting, writing, stopping; /* guarded by mutex */
-    uint64_t dropped, said; /* guarded by mutex: lines dropped, and of those how many were told */
-    struct buffer line;     /* the caller's, reused */
-    int64_t second;         /* whose text is in `stamp` */
+    uint64_t dropped, said;          /* guarded by mutex: lines dropped, and of those how many were told */
+    struct buffer line;              /* the caller's, reused */
+    int64_t second;                  /* whose text is in `stamp` */
     char stamp[CLOCK_RFC3339_SIZE];
 };
 
@@ -246,8 +246,8 @@ static bool left_out(const struct log_field *field)
     return field->kind == LOG_FIELD_SKIP || (field->kind == LOG_FIELD_TEXT && !field->value.text.ptr);
 }
 
-static void make_json(struct log *log, enum log_level level, const char *message, const struct log_field *fields,
-                      size_t count)
+static void make_json(struct log *log, enum log_level level, const char *message,
+                      const struct log_field *fields, size_t count)
 {
     struct buffer *line = &log->line;
     buffer_append_text(line, "{\"time\":\"");
@@ -277,8 +277,8 @@ static bool is_plain(struct slice text)
     return text.len > 0 && text.len <= TEXT_MAX;
 }
 
-static void make_text(struct log *log, enum log_level level, const char *message, const struct log_field *fields,
-                      size_t count)
+static void make_text(struct log *log, enum log_level level, const char *message,
+                      const struct log_field *fields, size_t count)
 {
     struct buffer *line = &log->line;
     bool colour = log->options.colour;
@@ -297,8 +297,8 @@ static void make_text(struct log *log, enum log_level level, const char *message
     buffer_append_char(line, '\n');
 }
 
-static void make_line(struct log *log, enum log_level level, const char *message, const struct log_field *fields,
-                      size_t count)
+static void make_line(struct log *log, enum log_level level, const char *message,
+                      const struct log_field *fields, size_t count)
 {
     log->line.len = 0;
     log->line.failed = false;

@@ -37,11 +37,11 @@ struct log_field {
 
 struct log;
 struct log_options {
-    int fd;                  /* where lines go; not closed by the log */
+    int fd; /* where lines go; not closed by the log */
     enum log_format format;
-    bool colour;             /* text format only */
-    enum log_level level;    /* lines below it are not made */
-    size_t buffer_bytes;     /* bound of lines not yet written; 0: 1 MiB */
+    bool colour;          /* text format only */
+    enum log_level level; /* lines below it are not made */
+    size_t buffer_bytes;  /* bound of lines not yet written; 0: 1 MiB */
 };
 
 /** Starts a log and its writer thread. NULL: out of memory or threads. */
@@ -58,12 +58,12 @@ uint64_t log_dropped(const struct log *log);
 /** Writes one line to the current log. Texts are escaped; a text over 16 KiB is cut and ends in "…". */
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
 
-#define LOG_LINE_(level_, message_, ...)                                                                               \
-    do {                                                                                                               \
-        if (log_enabled(level_)) {                                                                                     \
-            const struct log_field log_fields_[] = {__VA_ARGS__};                                                      \
-            log_write((level_), (message_), log_fields_, sizeof log_fields_ / sizeof *log_fields_);                    \
-        }                                                                                                              \
+#define LOG_LINE_(level_, message_, ...)                                                            \
+    do {                                                                                            \
+        if (log_enabled(level_)) {                                                                  \
+            const struct log_field log_fields_[] = {__VA_ARGS__};                                   \
+            log_write((level_), (message_), log_fields_, sizeof log_fields_ / sizeof *log_fields_); \
+        }                                                                                           \
     } while (0)
 /* Every call has at least one field; F_NONE where there is nothing to add. */
 #define log_debug(message_, ...) LOG_LINE_(LOG_DEBUG, message_, __VA_ARGS__)

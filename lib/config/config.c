@@ -1,4 +1,5 @@
-/* Reads every setting of the table from the environment, then .env; collects every problem before it gives up. */
+/* Reads every setting of the table from the environment, then .env; collects every problem before it gives
+ * up. */
 #include "config/config.h"
 #include "config/dotenv.h"
 #include "config/table.h"
@@ -51,7 +52,8 @@ static void strip_newline(struct buffer *value)
         value->len--;
 }
 
-/** The setting's text, from NAME or NAME_FILE; NULL when it is not set (an empty value counts as not set). The caller frees. */
+/** The setting's text, from NAME or NAME_FILE; NULL when it is not set (an empty value counts as not set).
+ * The caller frees. */
 static char *text_of(struct loading *loading, const struct setting *setting)
 {
     char file_name[128];
@@ -62,7 +64,8 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     if (!path || !*path)
         return direct ? strdup(direct) : NULL;
     if (direct) {
-        buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name, setting->name, file_name);
+        buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name,
+                       setting->name, file_name);
         return strdup(direct);
     }
     struct buffer value = {0};
@@ -88,9 +91,11 @@ static void *member(const struct loading *loading, const struct setting *setting
     return (char *)loading->config + setting->offset;
 }
 
-static void problem(struct loading *loading, const struct setting *setting, const char *value, const char *accepted)
+static void problem(struct loading *loading, const struct setting *setting, const char *value,
+                    const char *accepted)
 {
-    buffer_appendf(loading->problems, "%s: '%.200s' is not accepted; write %s\n", setting->name, value, accepted);
+    buffer_appendf(loading->problems, "%s: '%.200s' is not accepted; write %s\n", setting->name, value,
+                   accepted);
 }
 
 static void set_boolean(struct loading *loading, const struct setting *setting, const char *value)
@@ -107,7 +112,8 @@ static void set_boolean(struct loading *loading, const struct setting *setting, 
     problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off)");
 }
 
-static void range_problem(struct loading *loading, const struct setting *setting, const char *value, const char *unit)
+static void range_problem(struct loading *loading, const struct setting *setting, const char *value,
+                          const char *unit)
 {
     char accepted[160];
     snprintf(accepted, sizeof accepted, "a %s from %.10g to %.12g", unit, setting->minimum, setting->maximum);
@@ -140,7 +146,8 @@ static void set_integer(struct loading *loading, const struct setting *setting, 
     double number;
     bool bytes = setting->kind == SETTING_BYTES;
     if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
-        range_problem(loading, setting, value, bytes ? "number of bytes (KiB and MiB may follow)" : "whole number");
+        range_problem(loading, setting, value,
+                      bytes ? "number of bytes (KiB and MiB may follow)" : "whole number");
     else
         *target = (int64_t)number;
 }
@@ -196,8 +203,9 @@ static void set_choice(struct loading *loading, const struct setting *setting, c
     if (member(loading, setting) == (void *)&config->streamer) {
         config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
         if (config->streamer == STREAMER_POLLING)
-            buffer_append_text(loading->problems,
-                               "STREAMER_NAME: 'POLLING' is not available in this version; write KAFKA or leave it out\n");
+            buffer_append_text(
+                loading->problems,
+                "STREAMER_NAME: 'POLLING' is not available in this version; write KAFKA or leave it out\n");
     } else if (member(loading, setting) == (void *)&config->log_format) {
         config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     } else {
@@ -212,10 +220,12 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
         url.len--;
     bool scheme = slice_starts_with(url, "https://") || slice_starts_with(url, "http://");
     if (!scheme) {
-        buffer_appendf(loading->problems, "%s: '%.200s' has no scheme; write https://%.200s\n", setting->name, value, value);
+        buffer_appendf(loading->problems, "%s: '%.200s' has no scheme; write https://%.200s\n", setting->name,
+                       value, value);
         return;
     }
-    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) || memchr(url.ptr, '#', url.len)) {
+    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) ||
+        memchr(url.ptr, '#', url.len)) {
         problem(loading, setting, value, "a URL without blanks, query and fragment, at most 1024 characters");
         return;
     }
@@ -278,10 +288,14 @@ static void settle_kafka(struct loading *loading, bool protocol_given)
 {
     struct config *config = loading->config;
     if (config->streamer == STREAMER_KAFKA && !*config->group_id)
-        buffer_append_text(loading->problems, "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
+        buffer_append_text(
+            loading->problems,
+            "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
     if (config->local_port && !*config->bootstrap_servers)
-        buffer_append_text(loading->problems, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
-                                              "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
+        buffer_append_text(
+            loading->problems,
+            "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
+            "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
     if (!protocol_given) {
         replace(&config->security_protocol, config->local_port ? "plaintext" : "sasl_ssl");
         replace(&config->sasl_mechanism, config->local_port ? "" : "SCRAM-SHA-512");
@@ -338,7 +352,8 @@ static void load_settings(struct loading *loading)
         else if (setting->fallback)
             set_value(loading, setting, setting->fallback);
         else if (setting->required)
-            buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name, setting->help);
+            buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name,
+                           setting->help);
         if (value)
             explicit_bzero(value, strlen(value));
         free(value);
@@ -347,7 +362,8 @@ static void load_settings(struct loading *loading)
     settle_topic(&loading->config->runs_topic, loading->config->org_id, ".runs");
     settle_topic(&loading->config->change_log_topic, loading->config->org_id, ".change.log");
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)
-        buffer_append_text(loading->problems, "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
+        buffer_append_text(loading->problems,
+                           "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
     settle_log(loading, format_given);
 }
 

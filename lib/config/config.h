@@ -1,4 +1,5 @@
-/* Environment, .env and NAME_FILE to one validated struct. One table (config_table) feeds the loader, --help and docs/settings.md. */
+/* Environment, .env and NAME_FILE to one validated struct. One table (config_table) feeds the loader, --help
+ * and docs/settings.md. */
 #pragma once
 #include "base/error.h"
 #include "base/log.h"
@@ -12,48 +13,52 @@ enum streamer { STREAMER_KAFKA, STREAMER_POLLING };
 
 /** Every text is owned by the config (never NULL: "" when not set). Durations carry their unit. */
 struct config {
-    char *org_id;                    /* PORT_ORG_ID */
-    char *client_id;                 /* PORT_CLIENT_ID */
-    struct secret client_secret;     /* PORT_CLIENT_SECRET; value.ptr is owned, NUL-terminated */
-    char *api_base_url;              /* PORT_API_BASE_URL, without trailing slash */
-    enum streamer streamer;          /* STREAMER_NAME */
-    bool local_port;                 /* USING_LOCAL_PORT_INSTANCE */
-    char *bootstrap_servers;         /* KAFKA_CONSUMER_BOOTSTRAP_SERVERS */
-    char *security_protocol;         /* KAFKA_CONSUMER_SECURITY_PROTOCOL; lower case as librdkafka takes it: plaintext, ssl, sasl_plaintext, sasl_ssl */
-    char *sasl_mechanism;            /* KAFKA_CONSUMER_AUTHENTICATION_MECHANISM, upper case; "" for none */
-    char *group_id;                  /* KAFKA_CONSUMER_GROUP_ID */
-    char *assignment_strategy;       /* KAFKA_CONSUMER_ASSIGNMENT_STRATEGY: range,roundrobin | range | roundrobin | cooperative-sticky */
-    int64_t session_timeout_ms;      /* KAFKA_CONSUMER_SESSION_TIMEOUT_MS */
-    char *auto_offset_reset;         /* KAFKA_CONSUMER_AUTO_OFFSET_RESET, normalised to earliest or latest */
-    char *runs_topic;                /* KAFKA_RUNS_TOPIC */
-    char *change_log_topic;          /* KAFKA_CHANGE_LOG_TOPIC */
-    int64_t invoker_timeout_ms;      /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
-    int64_t total_timeout_ms;        /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
-    int64_t max_in_flight;           /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
-    int64_t max_response_bytes;      /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
-    bool verify_tls;                 /* WEBHOOK_VERIFY_SSL */
-    int64_t queue_max_bytes;         /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
-    int64_t record_max_bytes;        /* RECORD_MAX_BYTES, default 32 MiB */
-    int64_t drain_timeout_ms;        /* DRAIN_TIMEOUT_SECONDS, default 8 */
-    bool run_logs;                   /* RUN_LOGS, default on */
-    bool detailed_logging;           /* DETAILED_LOGGING, default true */
-    enum log_level log_level;        /* LOG_LEVEL */
-    enum log_format log_format;      /* LOG_FORMAT json|text; unset: text when stdout is a terminal */
-    bool log_colour;                 /* text on a terminal and NO_COLOR unset or empty */
+    char *org_id;                /* PORT_ORG_ID */
+    char *client_id;             /* PORT_CLIENT_ID */
+    struct secret client_secret; /* PORT_CLIENT_SECRET; value.ptr is owned, NUL-terminated */
+    char *api_base_url;          /* PORT_API_BASE_URL, without trailing slash */
+    enum streamer streamer;      /* STREAMER_NAME */
+    bool local_port;             /* USING_LOCAL_PORT_INSTANCE */
+    char *bootstrap_servers;     /* KAFKA_CONSUMER_BOOTSTRAP_SERVERS */
+    char *security_protocol;     /* KAFKA_CONSUMER_SECURITY_PROTOCOL; lower case as librdkafka takes it:
+                                    plaintext, ssl, sasl_plaintext, sasl_ssl */
+    char *sasl_mechanism;        /* KAFKA_CONSUMER_AUTHENTICATION_MECHANISM, upper case; "" for none */
+    char *group_id;              /* KAFKA_CONSUMER_GROUP_ID */
+    char *assignment_strategy;  /* KAFKA_CONSUMER_ASSIGNMENT_STRATEGY: range,roundrobin | range | roundrobin |
+                                   cooperative-sticky */
+    int64_t session_timeout_ms; /* KAFKA_CONSUMER_SESSION_TIMEOUT_MS */
+    char *auto_offset_reset;    /* KAFKA_CONSUMER_AUTO_OFFSET_RESET, normalised to earliest or latest */
+    char *runs_topic;           /* KAFKA_RUNS_TOPIC */
+    char *change_log_topic;     /* KAFKA_CHANGE_LOG_TOPIC */
+    int64_t invoker_timeout_ms; /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
+    int64_t total_timeout_ms;   /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
+    int64_t max_in_flight;      /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
+    int64_t max_response_bytes; /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
+    bool verify_tls;            /* WEBHOOK_VERIFY_SSL */
+    int64_t queue_max_bytes;    /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
+    int64_t record_max_bytes;   /* RECORD_MAX_BYTES, default 32 MiB */
+    int64_t drain_timeout_ms;   /* DRAIN_TIMEOUT_SECONDS, default 8 */
+    bool run_logs;              /* RUN_LOGS, default on */
+    bool detailed_logging;      /* DETAILED_LOGGING, default true */
+    enum log_level log_level;   /* LOG_LEVEL */
+    enum log_format log_format; /* LOG_FORMAT json|text; unset: text when stdout is a terminal */
+    bool log_colour;            /* text on a terminal and NO_COLOR unset or empty */
 };
 
 /** What the loader reads; tests pass their own. */
 struct config_input {
-    char **environment;     /* NAME=value strings, NULL at the end (environ) */
-    const char *dotenv_path;/* ".env"; NULL or a missing file: none */
+    char **environment;      /* NAME=value strings, NULL at the end (environ) */
+    const char *dotenv_path; /* ".env"; NULL or a missing file: none */
     bool stdout_is_terminal;
 };
 
-/** Loads and validates. On success 0. On failure PA_ERR_INVALID, and `problems` holds one line (ending in '\n') per problem, all of
- * them: "NAME: 'value' is not …; accepted: …" (never a secret's value). In both cases release with config_clear. */
+/** Loads and validates. On success 0. On failure PA_ERR_INVALID, and `problems` holds one line (ending in
+ * '\n') per problem, all of them: "NAME: 'value' is not …; accepted: …" (never a secret's value). In both
+ * cases release with config_clear. */
 int config_load(struct config *config, const struct config_input *input, struct buffer *problems);
 void config_clear(struct config *config);
 
-/** Writes the settings as they stand in the table: for --help (plain) and docs/settings.md (a Markdown table). */
+/** Writes the settings as they stand in the table: for --help (plain) and docs/settings.md (a Markdown
+ * table). */
 void config_print_help(FILE *out);
 void config_print_markdown(FILE *out);

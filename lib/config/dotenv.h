@@ -1,4 +1,5 @@
-/* .env files as python-dotenv reads them: NAME=value lines, `export`, single and double quotes (which may span lines), comments. No interpolation. */
+/* .env files as python-dotenv reads them: NAME=value lines, `export`, single and double quotes (which may
+ * span lines), comments. No interpolation. */
 #pragma once
 #include "base/slice.h"
 
@@ -11,7 +12,8 @@ struct dotenv {
     size_t count;
 };
 
-/** Parses `text`. Lines that cannot be read are left out, each with a line in `problems`. 0 or PA_ERR_MEMORY. */
+/** Parses `text`. Lines that cannot be read are left out, each with a line in `problems`. 0 or PA_ERR_MEMORY.
+ */
 int dotenv_parse(struct slice text, struct dotenv *out, struct buffer *problems);
 /** The last value of `name`, or NULL. */
 const char *dotenv_get(const struct dotenv *dotenv, const char *name);

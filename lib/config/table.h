@@ -10,7 +10,7 @@ enum setting_kind {
     SETTING_BYTES,   /* an integer, or one with KiB or MiB */
     SETTING_SECONDS, /* decimals allowed; kept in milliseconds */
     SETTING_URL,
-    SETTING_CHOICE,  /* one of `choices`, any case; kept as the choice's meaning */
+    SETTING_CHOICE, /* one of `choices`, any case; kept as the choice's meaning */
     SETTING_LEVEL
 };
 
@@ -26,7 +26,7 @@ struct setting {
     bool required;
     double minimum, maximum;
     const struct setting_choice *choices; /* ends with a NULL word */
-    size_t offset;        /* of its member in struct config */
+    size_t offset;                        /* of its member in struct config */
     const char *help;
 };
 

@@ -1,6 +1,7 @@
-/* The state machine of deliver.h: what moves a delivery from one state to the next, and what it leaves behind. */
-#include "deliver/internal.h"
+/* The state machine of deliver.h: what moves a delivery from one state to the next, and what it leaves
+ * behind. */
 #include "base/log.h"
+#include "deliver/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ static void room_again(uv_idle_t *wake)
         deliver->options.room(deliver->options.room_ctx);
 }
 
-/** Something was given up: the source hears of it once an eighth of the bound is free, not record by record. */
+/** Something was given up: the source hears of it once an eighth of the bound is free, not record by record.
+ */
 static void room_check(struct deliver *deliver)
 {
     size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
@@ -124,14 +126,18 @@ static void report(struct delivery *delivery, const struct outcome *outcome)
     room_check(deliver);
 }
 
-static void observe(const struct delivery *delivery, const struct http_result *result, const struct outcome *outcome)
+static void observe(const struct delivery *delivery, const struct http_result *result,
+                    const struct outcome *outcome)
 {
     struct deliver *deliver = delivery->deliver;
     if (!deliver->options.observe)
         return;
     struct buffer reason = {0};
     buffer_append_slice(&reason, buffer_slice(&outcome->cause));
-    const char *status = !delivery->is_run ? "" : !outcome->success ? "FAILURE" : delivery->synchronized ? "SUCCESS" : "";
+    const char *status = !delivery->is_run        ? ""
+                         : !outcome->success      ? "FAILURE"
+                         : delivery->synchronized ? "SUCCESS"
+                                                  : "";
     struct delivery_outcome seen = {
         .topic = delivery->topic,
         .partition = delivery->partition,
@@ -247,14 +253,17 @@ static void send_delivery(struct delivery *delivery)
     open_report(delivery);
     if (delivery->report) {
         struct buffer text = {0};
-        buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method, delivery->target->parts.redacted);
+        buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method,
+                       delivery->target->parts.redacted);
         run_report_log(delivery->report, buffer_slice(&text));
         buffer_clear(&text);
     }
     log_debug("request", F_STR("messaging.destination.name", delivery->topic),
               F_INT("messaging.destination.partition.id", delivery->partition),
-              F_INT("messaging.kafka.offset", delivery->offset), F_STR("http.request.method", delivery->method),
-              F_STR("url.full", delivery->target->parts.redacted), F_SLICE("body", buffer_slice(&delivery->event.payload)));
+              F_INT("messaging.kafka.offset", delivery->offset),
+              F_STR("http.request.method", delivery->method),
+              F_STR("url.full", delivery->target->parts.redacted),
+              F_SLICE("body", buffer_slice(&delivery->event.payload)));
     delivery->call = start_call(delivery);
     if (delivery->call)
         return;
@@ -311,8 +320,8 @@ static void withdraw_delivery(struct delivery *delivery)
     delivery_drop(delivery);
 }
 
-/** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first, the last of a lane before
- * the first: the list has the newest in front. */
+/** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
+ * the last of a lane before the first: the list has the newest in front. */
 static void withdraw_matching(struct deliver *deliver, const void *assignment, bool any, bool started)
 {
     struct delivery *next;
@@ -354,11 +363,13 @@ void deliver_counters(const struct deliver *deliver, struct deliver_counters *ou
 void deliver_log_summary(const struct deliver *deliver)
 {
     const struct deliver_counters *c = &deliver->counters;
-    log_info("summary", F_INT("taken", c->taken), F_INT("delivered", c->delivered), F_INT("failed", c->failed),
-             F_INT("skipped", c->skipped), F_INT("bad_records", c->bad_records), F_INT("bad_signatures", c->bad_signatures),
-             F_INT("dropped", c->dropped), F_INT("refused_results", c->refused_results), F_INT("resent", c->redelivered_resends),
-             F_INT("queued", c->queued), F_INT("in_flight", c->sending), F_INT("waiting_for_port", c->reporting),
-             F_INT("bytes_held", c->bytes_held), F_INT("report_bytes", reports_bytes(deliver->options.reports)));
+    log_info("summary", F_INT("taken", c->taken), F_INT("delivered", c->delivered),
+             F_INT("failed", c->failed), F_INT("skipped", c->skipped), F_INT("bad_records", c->bad_records),
+             F_INT("bad_signatures", c->bad_signatures), F_INT("dropped", c->dropped),
+             F_INT("refused_results", c->refused_results), F_INT("resent", c->redelivered_resends),
+             F_INT("queued", c->queued), F_INT("in_flight", c->sending),
+             F_INT("waiting_for_port", c->reporting), F_INT("bytes_held", c->bytes_held),
+             F_INT("report_bytes", reports_bytes(deliver->options.reports)));
 }
 
 /* Life */

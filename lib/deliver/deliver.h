@@ -1,5 +1,6 @@
-/* Deliveries: takes records (the sink of a source), parses and verifies them, keeps their order in lanes, sends at most max_in_flight webhooks at once,
- * reports results, and gives each ticket back when its record is done. One state machine per event:
+/* Deliveries: takes records (the sink of a source), parses and verifies them, keeps their order in lanes,
+ * sends at most max_in_flight webhooks at once, reports results, and gives each ticket back when its record
+ * is done. One state machine per event:
  *
  *     taken ─▶ queued ─▶ sending ─▶ reporting ─▶ done
  *       │ skipped/refused                          ▲
@@ -20,26 +21,28 @@ struct delivery_outcome {
     int32_t partition;
     int64_t offset;
     struct slice run_id;
-    const char *kind;       /* "delivered" (status < 400), "failed", "skipped" (not for an agent), "bad_record", "bad_signature" */
-    const char *method;     /* "" when nothing was sent */
-    const char *url;        /* redacted */
+    const char *kind;   /* "delivered" (status < 400), "failed", "skipped" (not for an agent), "bad_record",
+                           "bad_signature" */
+    const char *method; /* "" when nothing was sent */
+    const char *url;    /* redacted */
     int status;
     int64_t duration_ms;
-    const char *reason;     /* in words for what failed or was refused */
-    const char *reported;   /* "SUCCESS", "FAILURE" or "" (nothing to report) */
+    const char *reason;   /* in words for what failed or was refused */
+    const char *reported; /* "SUCCESS", "FAILURE" or "" (nothing to report) */
 };
 
 struct deliver_options {
     uv_loop_t *loop;
     const struct clock *clock;
-    struct http_client *http;        /* the webhooks' client */
+    struct http_client *http; /* the webhooks' client */
     struct reports *reports;
     struct signer *signer;
     unsigned max_in_flight;
-    size_t max_bytes;                /* of records, responses and results held here */
+    size_t max_bytes; /* of records, responses and results held here */
     size_t record_max_bytes;
     bool detailed_logging;
-    void (*room)(void *ctx);         /* there is room again after has_room said no; called from the loop, never inside `take` */
+    void (*room)(void *ctx); /* there is room again after has_room said no; called from the loop, never inside
+                                `take` */
     void *room_ctx;
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody watches */
     void *observe_ctx;
@@ -47,7 +50,8 @@ struct deliver_options {
 
 /** Counters since the start. */
 struct deliver_counters {
-    uint64_t taken, skipped, bad_records, bad_signatures, delivered, failed, dropped, refused_results, redelivered_resends;
+    uint64_t taken, skipped, bad_records, bad_signatures, delivered, failed, dropped, refused_results,
+        redelivered_resends;
     uint64_t sending, queued, reporting; /* now */
     uint64_t bytes_held;                 /* now */
 };

@@ -1,9 +1,11 @@
-/* Whose turn it is. Destinations with something ready take turns, one delivery each, so that a long queue for one never delays another.
+/* Whose turn it is. Destinations with something ready take turns, one delivery each, so that a long queue for
+ * one never delays another.
  *
- * How much of the window one may use: slow start as in TCP (RFC 5681, section 3.1), counted in deliveries. A destination begins with a sixteenth of the
- * window and gains one slot with every answer, so one that answers doubles its share every round trip and soon may use every slot, while one
- * that never answers can hold no more than that sixteenth. A timeout halves the share, so one that falls silent gives way
- * to the others. Why not a fixed share: it would waste most of the window when only a few destinations are in use. */
+ * How much of the window one may use: slow start as in TCP (RFC 5681, section 3.1), counted in deliveries. A
+ * destination begins with a sixteenth of the window and gains one slot with every answer, so one that answers
+ * doubles its share every round trip and soon may use every slot, while one that never answers can hold no
+ * more than that sixteenth. A timeout halves the share, so one that falls silent gives way to the others. Why
+ * not a fixed share: it would waste most of the window when only a few destinations are in use. */
 #include "deliver/internal.h"
 #include <search.h>
 #include <stdlib.h>
@@ -39,7 +41,8 @@ struct destination *destination_find(struct deliver *deliver, const char *name)
         return NULL;
     destination->name = strdup(name);
     destination->limit = first_limit(deliver);
-    struct destination **found = destination->name ? tsearch(destination, &deliver->destinations, compare) : NULL;
+    struct destination **found =
+        destination->name ? tsearch(destination, &deliver->destinations, compare) : NULL;
     if (!found || *found != destination)
         destination_free(destination);
     return found ? *found : NULL;

@@ -1,6 +1,7 @@
-/* A record to a delivery, or to a line that says why not. Nothing is done on the word of an event that nobody signed. */
-#include "deliver/internal.h"
+/* A record to a delivery, or to a line that says why not. Nothing is done on the word of an event that nobody
+ * signed. */
 #include "base/log.h"
+#include "deliver/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,14 +9,15 @@ bool deliver_has_room(void *ctx, size_t bytes)
 {
     struct deliver *deliver = ctx;
     size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
-    bool room = deliver->counters.bytes_held == 0 || held + bytes + DELIVERY_OVERHEAD <= deliver->options.max_bytes;
+    bool room =
+        deliver->counters.bytes_held == 0 || held + bytes + DELIVERY_OVERHEAD <= deliver->options.max_bytes;
     deliver->room_wanted |= !room;
     return room;
 }
 
 /** What happened to an event that is not delivered. */
-static void tell(struct deliver *deliver, const struct record *record, const struct event *event, const char *kind,
-                 const char *reason)
+static void tell(struct deliver *deliver, const struct record *record, const struct event *event,
+                 const char *kind, const char *reason)
 {
     if (!deliver->options.observe)
         return;
@@ -33,14 +35,15 @@ static void tell(struct deliver *deliver, const struct record *record, const str
     deliver->options.observe(deliver->options.observe_ctx, &outcome);
 }
 
-static void say(enum log_level level, const char *message, const struct record *record, struct slice run_id, const char *reason)
+static void say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
+                const char *reason)
 {
     if (!log_enabled(level))
         return;
     const struct log_field fields[] = {F_STR("messaging.destination.name", record->topic),
                                        F_INT("messaging.destination.partition.id", record->partition),
-                                       F_INT("messaging.kafka.offset", record->offset), F_SLICE("port.run_id", run_id),
-                                       F_STR("reason", reason)};
+                                       F_INT("messaging.kafka.offset", record->offset),
+                                       F_SLICE("port.run_id", run_id), F_STR("reason", reason)};
     log_write(level, message, fields, sizeof fields / sizeof *fields);
 }
 
@@ -49,7 +52,8 @@ static bool parse(struct deliver *deliver, const struct record *record, struct e
     struct error err = {0};
     int failed = 0;
     if (record->value.len > deliver->options.record_max_bytes)
-        failed = error_set(&err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
+        failed =
+            error_set(&err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
     else
         failed = event_parse(event, record->kind, record->value, &err);
     if (!failed)
@@ -62,7 +66,9 @@ static bool parse(struct deliver *deliver, const struct record *record, struct e
 
 static bool for_us(struct deliver *deliver, const struct record *record, const struct event *event)
 {
-    const char *wrong = event->wrong_type ? event->wrong_type : event->invocation.agent ? event->wrong_detail : NULL;
+    const char *wrong = event->wrong_type         ? event->wrong_type
+                        : event->invocation.agent ? event->wrong_detail
+                                                  : NULL;
     if (wrong) {
         deliver->counters.bad_records++;
         say(LOG_WARNING, "record skipped", record, event->run_id, wrong);
@@ -82,7 +88,8 @@ static void node_run_refused(void *ctx, enum report_outcome outcome)
 }
 
 /** A workflow node run with a bad signature is reported failed; true: the ticket waits for that. */
-static bool report_refused(struct deliver *deliver, const struct event *event, struct ticket *ticket, const char *reason)
+static bool report_refused(struct deliver *deliver, const struct event *event, struct ticket *ticket,
+                           const char *reason)
 {
     if (!run_id_is_node_run(event->run_id) || !run_id_is_usable(event->run_id))
         return false;
@@ -94,8 +101,8 @@ static bool report_refused(struct deliver *deliver, const struct event *event, s
     return true;
 }
 
-static bool verified(struct deliver *deliver, const struct record *record, const struct event *event, struct ticket *ticket,
-                     bool *ticket_kept)
+static bool verified(struct deliver *deliver, const struct record *record, const struct event *event,
+                     struct ticket *ticket, bool *ticket_kept)
 {
     if (record->kind == EVENT_CHANGE_LOG)
         return true;
@@ -106,7 +113,8 @@ static bool verified(struct deliver *deliver, const struct record *record, const
         verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
     deliver->counters.bad_signatures++;
     say(LOG_WARNING, message, record, event->run_id, NULL);
-    tell(deliver, record, event, "bad_signature", verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
+    tell(deliver, record, event, "bad_signature",
+         verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
     *ticket_kept = report_refused(deliver, event, ticket, message);
     return false;
 }
@@ -138,7 +146,8 @@ static bool set_method(struct delivery *delivery)
     return false;
 }
 
-/** The lane of a record: its key's; for change-log events without one, their destination's; none for runs without one. */
+/** The lane of a record: its key's; for change-log events without one, their destination's; none for runs
+ * without one. */
 static bool set_lane(struct delivery *delivery, const struct record *record, bool *first)
 {
     struct buffer name = {0};
@@ -161,7 +170,8 @@ static bool set_lane(struct delivery *delivery, const struct record *record, boo
     return lane != NULL;
 }
 
-static struct delivery *delivery_new(struct deliver *deliver, const struct record *record, struct ticket *ticket)
+static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
+                                     struct ticket *ticket)
 {
     struct delivery *delivery = calloc(1, sizeof *delivery);
     if (!delivery)
@@ -183,7 +193,8 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
 static int address(struct delivery *delivery, const struct record *record, bool *first, struct error *err)
 {
     if (!set_method(delivery))
-        return error_set(err, PA_ERR_INVALID, "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
+        return error_set(err, PA_ERR_INVALID,
+                         "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
     delivery->target = target_find(delivery->deliver, delivery->event.invocation.url, err);
     if (!delivery->target)
         return PA_ERR_INVALID;
@@ -216,7 +227,8 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
     struct delivery *delivery = delivery_new(deliver, record, ticket);
     if (!delivery) {
         event_clear(&event);
-        log_error("out of memory: the record is left for the next assignment", F_INT("messaging.kafka.offset", record->offset));
+        log_error("out of memory: the record is left for the next assignment",
+                  F_INT("messaging.kafka.offset", record->offset));
         source_ticket_drop(ticket);
         return;
     }

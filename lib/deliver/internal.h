@@ -32,7 +32,7 @@ struct target {
 struct lane {
     char *name;
     size_t name_len;
-    struct delivery *head;         /* queued at its destination, or sending */
+    struct delivery *head; /* queued at its destination, or sending */
     struct delivery_list waiting;
 };
 
@@ -41,24 +41,24 @@ struct destination {
     char *name;
     struct delivery_list ready;
     unsigned in_flight, limit;
-    size_t references;             /* deliveries that go there */
-    bool in_turn;                  /* linked into the round */
+    size_t references; /* deliveries that go there */
+    bool in_turn;      /* linked into the round */
     struct destination *next_turn;
 };
 
 struct delivery {
-    struct delivery *previous, *next;           /* all of them */
+    struct delivery *previous, *next;             /* all of them */
     struct delivery *queue_previous, *queue_next; /* in a lane's or a destination's list */
-    struct delivery_list *queue;                /* the list it is in; NULL: none */
+    struct delivery_list *queue;                  /* the list it is in; NULL: none */
     struct deliver *deliver;
     enum delivery_state state;
     struct ticket *ticket;
     const void *assignment;
-    const char *topic;                          /* interned */
+    const char *topic; /* interned */
     int32_t partition;
     int64_t offset;
     struct event event;
-    bool is_run;                                /* has a run to report to */
+    bool is_run; /* has a run to report to */
     bool synchronized;
     char method[METHOD_SIZE];
     struct target *target;
@@ -66,7 +66,7 @@ struct delivery {
     struct destination *destination;
     struct http_call *call;
     struct run_report *report;
-    size_t bytes;                               /* charged */
+    size_t bytes; /* charged */
     bool cancelled;
 };
 
@@ -80,7 +80,7 @@ struct deliver {
     struct deliver_counters counters;
     char *topics[8];
     bool stopped, room_wanted;
-    uv_idle_t *wake;                            /* on the heap; tells the source that there is room */
+    uv_idle_t *wake; /* on the heap; tells the source that there is room */
 };
 
 /* lane.c */
@@ -97,7 +97,8 @@ void destination_push(struct deliver *deliver, struct delivery *delivery);
 /** The next delivery to send, in turn; NULL: none may be sent. Counts it as in flight. */
 struct delivery *destination_next(struct deliver *deliver);
 /** A delivery of it has ended. */
-void destination_answered(struct deliver *deliver, struct destination *destination, enum http_failure failure);
+void destination_answered(struct deliver *deliver, struct destination *destination,
+                          enum http_failure failure);
 /** One delivery less goes there. */
 void destination_release(struct deliver *deliver, struct destination *destination);
 void destinations_free(struct deliver *deliver);
@@ -127,13 +128,16 @@ void delivery_free(struct delivery *delivery);
 /* outcome.c */
 struct outcome {
     bool success;
-    const char *error_type;      /* "" for a success */
-    struct buffer cause;         /* in words; empty for a success */
-    struct buffer response;      /* ready-made JSON for the run; empty: none */
+    const char *error_type; /* "" for a success */
+    struct buffer cause;    /* in words; empty for a success */
+    struct buffer response; /* ready-made JSON for the run; empty: none */
     struct buffer summary;
-    struct slice detail;         /* the endpoint's answer, cut; null: not wanted or none */
+    struct slice detail; /* the endpoint's answer, cut; null: not wanted or none */
 };
-void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed, struct outcome *out);
+void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
+                struct outcome *out);
 void outcome_clear(struct outcome *outcome);
-void outcome_log(const struct delivery *delivery, const struct http_result *result, const struct outcome *outcome);
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result, const struct outcome *outcome, struct buffer *text);
+void outcome_log(const struct delivery *delivery, const struct http_result *result,
+                 const struct outcome *outcome);
+void outcome_run_log(const struct delivery *delivery, const struct http_result *result,
+                     const struct outcome *outcome, struct buffer *text);

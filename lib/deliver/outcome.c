@@ -1,6 +1,7 @@
-/* What an answer means: in the log, to the run's people, and as the run's result (contract, section 4). Pure. */
-#include "deliver/internal.h"
+/* What an answer means: in the log, to the run's people, and as the run's result (contract, section 4). Pure.
+ */
 #include "base/log.h"
+#include "deliver/internal.h"
 #include <string.h>
 
 static struct slice cut_detail(struct slice body)
@@ -46,7 +47,8 @@ static void action_response(struct slice body, struct buffer *out)
         buffer_clear(out);
 }
 
-void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed, struct outcome *out)
+void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
+                struct outcome *out)
 {
     *out = (struct outcome){.error_type = ""};
     out->success = result->failure == HTTP_OK && result->status < 400;
@@ -59,7 +61,8 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
             buffer_append_text(&out->cause, result->reason);
         if (detailed)
             out->detail = cut_detail(result->body);
-        buffer_append_text(&out->summary, result->failure == HTTP_OK ? "Webhook failed: " : "Webhook got no valid answer: ");
+        buffer_append_text(&out->summary,
+                           result->failure == HTTP_OK ? "Webhook failed: " : "Webhook got no valid answer: ");
         buffer_append_slice(&out->summary, buffer_slice(&out->cause));
         if (out->detail.ptr) {
             buffer_append_text(&out->summary, ". Answer: ");
@@ -81,7 +84,8 @@ void outcome_clear(struct outcome *outcome)
     buffer_clear(&outcome->summary);
 }
 
-void outcome_log(const struct delivery *delivery, const struct http_result *result, const struct outcome *outcome)
+void outcome_log(const struct delivery *delivery, const struct http_result *result,
+                 const struct outcome *outcome)
 {
     enum log_level level = outcome->success ? LOG_INFO : LOG_WARNING;
     if (!log_enabled(level))
@@ -102,23 +106,27 @@ void outcome_log(const struct delivery *delivery, const struct http_result *resu
         result->redirects ? F_INT("redirects", result->redirects) : F_NONE,
         F_SLICE("answer", outcome->detail),
     };
-    log_write(level, outcome->success ? "webhook delivered" : "webhook failed", fields, sizeof fields / sizeof *fields);
+    log_write(level, outcome->success ? "webhook delivered" : "webhook failed", fields,
+              sizeof fields / sizeof *fields);
     if (result->body_cut)
         log_warning("response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
                     F_STR("messaging.destination.name", delivery->topic),
                     F_INT("messaging.destination.partition.id", delivery->partition),
-                    F_INT("messaging.kafka.offset", delivery->offset), F_STR("url.full", delivery->target->parts.redacted),
+                    F_INT("messaging.kafka.offset", delivery->offset),
+                    F_STR("url.full", delivery->target->parts.redacted),
                     F_INT("kept_bytes", result->body.len));
 }
 
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result, const struct outcome *outcome,
-                     struct buffer *text)
+void outcome_run_log(const struct delivery *delivery, const struct http_result *result,
+                     const struct outcome *outcome, struct buffer *text)
 {
     (void)delivery;
     if (result->failure == HTTP_OK)
-        buffer_appendf(text, "Webhook answered %d in %lld ms", result->status, (long long)result->duration_ms);
+        buffer_appendf(text, "Webhook answered %d in %lld ms", result->status,
+                       (long long)result->duration_ms);
     else
-        buffer_appendf(text, "Webhook failed after %lld ms: %s", (long long)result->duration_ms, result->reason);
+        buffer_appendf(text, "Webhook failed after %lld ms: %s", (long long)result->duration_ms,
+                       result->reason);
     if (outcome->detail.ptr) {
         buffer_append_text(text, ". Answer: ");
         buffer_append_slice(text, outcome->detail);

@@ -24,7 +24,8 @@ static struct slice text_at(const struct event *event, struct scan_range range)
     return (struct slice){event->texts.ptr ? event->texts.ptr + range.start : "", range.end - range.start};
 }
 
-/** Takes the member `from`–`to` out of an object's canonical bytes; `from` includes the comma before it, if there is one. */
+/** Takes the member `from`–`to` out of an object's canonical bytes; `from` includes the comma before it, if
+ * there is one. */
 static void cut_member(struct buffer *payload, size_t from, size_t to)
 {
     bool first = payload->ptr[from] != ',';

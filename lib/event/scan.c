@@ -1,6 +1,7 @@
-/* One pass: validates JSON (RFC 8259), writes its canonical form, cuts the signature members, notes a few members.
- * The canonical form of a string is ECMAScript's (JSON.stringify, ECMA-262 section 25.5.2.3 QuoteJSONString), so that what we sign is what both documented
- * receivers hash. Recursion is bounded by max_depth. */
+/* One pass: validates JSON (RFC 8259), writes its canonical form, cuts the signature members, notes a few
+ * members. The canonical form of a string is ECMAScript's (JSON.stringify, ECMA-262 section 25.5.2.3
+ * QuoteJSONString), so that what we sign is what both documented receivers hash. Recursion is bounded by
+ * max_depth. */
 #include "event/scan.h"
 #include <string.h>
 
@@ -11,11 +12,13 @@ struct walk {
 
 /* Bytes a string may hold as they are: ASCII without controls, quote and backslash. */
 static const bool PLAIN[256] = {
-#define P8(n) [n] = true, [n + 1] = true, [n + 2] = true, [n + 3] = true, [n + 4] = true, [n + 5] = true, [n + 6] = true, [n + 7] = true
-    [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true, [0x27] = true,
-    P8(0x28), P8(0x30), P8(0x38), P8(0x40), P8(0x48), P8(0x50),
-    [0x58] = true, [0x59] = true, [0x5a] = true, [0x5b] = true, [0x5d] = true, [0x5e] = true, [0x5f] = true,
-    P8(0x60), P8(0x68), P8(0x70), P8(0x78)};
+#define P8(n)                                                                                   \
+    [n] = true, [n + 1] = true, [n + 2] = true, [n + 3] = true, [n + 4] = true, [n + 5] = true, \
+    [n + 6] = true, [n + 7] = true
+    [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true,
+    [0x27] = true, P8(0x28),      P8(0x30),      P8(0x38),      P8(0x40),      P8(0x48),
+    P8(0x50),      [0x58] = true, [0x59] = true, [0x5a] = true, [0x5b] = true, [0x5d] = true,
+    [0x5e] = true, [0x5f] = true, P8(0x60),      P8(0x68),      P8(0x70),      P8(0x78)};
 #undef P8
 
 static bool fail(struct scan *s, const char *problem)
@@ -105,7 +108,8 @@ static void append_character(struct buffer *out, unsigned code)
         char escape[2] = {'\\', shorts[code - 8]};
         buffer_append(out, escape, 2);
     } else if (code < 0x20 || surrogate) {
-        char escape[6] = {'\\', 'u', hex[code >> 12], hex[(code >> 8) & 15], hex[(code >> 4) & 15], hex[code & 15]};
+        char escape[6] = {'\\',          'u', hex[code >> 12], hex[(code >> 8) & 15], hex[(code >> 4) & 15],
+                          hex[code & 15]};
         buffer_append(out, escape, 6);
     } else {
         append_utf8(out, code);
@@ -244,7 +248,8 @@ static bool canonical_is(struct slice canonical, const char *text)
     return canonical.len == strlen(text) + 2 && memcmp(canonical.ptr + 1, text, canonical.len - 2) == 0;
 }
 
-/** What was known of a place is void when the same member comes again: the last one counts, as JSON.parse has it. */
+/** What was known of a place is void when the same member comes again: the last one counts, as JSON.parse has
+ * it. */
 static void forget(struct scan *s, enum scan_place place)
 {
     static const enum scan_text of_invocation[] = {SCAN_TYPE, SCAN_METHOD, SCAN_URL};
@@ -350,17 +355,18 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
 static bool scan_value(struct walk *walk, enum scan_place place);
 
 /** Types that a member cannot have. null is the same as absent. */
-static void check_types(struct scan *s, enum scan_place parent, enum scan_place place, enum scan_text text, struct slice key,
-                        struct slice value)
+static void check_types(struct scan *s, enum scan_place parent, enum scan_place place, enum scan_text text,
+                        struct slice key, struct slice value)
 {
     static const char *const place_names[] = {[PLACE_PAYLOAD] = "payload is not an object",
                                               [PLACE_PAYLOAD_ACTION] = "payload.action is not an object",
                                               [PLACE_INVOCATION] = "the invocation method is not an object",
                                               [PLACE_CONTEXT] = NULL};
-    static const char *const text_names[SCAN_TEXTS] = {[SCAN_TYPE] = "the invocation method's \"type\" is not a string",
-                                                       [SCAN_METHOD] = "the invocation method's \"method\" is not a string",
-                                                       [SCAN_URL] = "the invocation method's \"url\" is not a string",
-                                                       [SCAN_RUN_ID] = "context.runId is not a string"};
+    static const char *const text_names[SCAN_TEXTS] = {
+        [SCAN_TYPE] = "the invocation method's \"type\" is not a string",
+        [SCAN_METHOD] = "the invocation method's \"method\" is not a string",
+        [SCAN_URL] = "the invocation method's \"url\" is not a string",
+        [SCAN_RUN_ID] = "context.runId is not a string"};
     char first = *value.ptr;
     if (first == 'n')
         return;

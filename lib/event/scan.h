@@ -36,15 +36,17 @@ struct scan_range {
 struct scan {
     /* in */
     struct slice in;
-    const char *invocation_in_root; /* "changelogDestination", or NULL: it is at payload.action.invocationMethod */
-    bool any_value;                 /* not a record: any value will do, and nothing of it matters */
-    struct buffer *out;             /* canonical bytes */
-    struct buffer *texts;           /* unescaped texts */
+    const char
+        *invocation_in_root; /* "changelogDestination", or NULL: it is at payload.action.invocationMethod */
+    bool any_value;          /* not a record: any value will do, and nothing of it matters */
+    struct buffer *out;      /* canonical bytes */
+    struct buffer *texts;    /* unescaped texts */
     /* out */
     struct scan_range found[SCAN_TEXTS];
     bool invocation, agent, synchronized, signature_member, timestamp_member;
     const char *wrong_type, *wrong_detail; /* as in struct event */
-    /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole. */
+    /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole.
+     */
     bool headers_found, headers_twice;
     size_t headers_start, headers_end;
     /* inside */

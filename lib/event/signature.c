@@ -17,7 +17,8 @@ struct signer {
 static int set_key(struct signer *signer, struct slice secret)
 {
     char digest[] = "SHA256";
-    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                               OSSL_PARAM_construct_end()};
     const unsigned char *key = (const unsigned char *)(secret.ptr ? secret.ptr : "");
     return EVP_MAC_init(signer->keyed, key, secret.len, parameters);
 }
@@ -45,7 +46,8 @@ void signer_free(struct signer *signer)
     free(signer);
 }
 
-static bool compute(struct signer *signer, struct slice timestamp, struct slice payload, unsigned char out[HMAC_BYTES])
+static bool compute(struct signer *signer, struct slice timestamp, struct slice payload,
+                    unsigned char out[HMAC_BYTES])
 {
     size_t len = 0;
     return EVP_MAC_init(signer->keyed, NULL, 0, NULL) == 1 &&
@@ -55,7 +57,8 @@ static bool compute(struct signer *signer, struct slice timestamp, struct slice 
            EVP_MAC_final(signer->keyed, out, &len, HMAC_BYTES) == 1 && len == HMAC_BYTES;
 }
 
-int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload, char out[SIGNATURE_SIZE])
+int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
+                     char out[SIGNATURE_SIZE])
 {
     unsigned char digest[HMAC_BYTES];
     if (!compute(signer, timestamp, payload, digest))
@@ -87,5 +90,6 @@ enum signature_verdict signer_verify(struct signer *signer, const struct event *
         return SIGNATURE_WRONG;
     if (event->signature.len != SIGNATURE_SIZE - 1)
         return SIGNATURE_WRONG;
-    return CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0 ? SIGNATURE_VALID : SIGNATURE_WRONG;
+    return CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0 ? SIGNATURE_VALID
+                                                                                  : SIGNATURE_WRONG;
 }

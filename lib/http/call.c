@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
@@ -124,7 +123,8 @@ static bool copy_headers(struct http_call *call, const struct http_request *requ
     return ok;
 }
 
-struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done, void *ctx)
+struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
+                           void *ctx)
 {
     struct http_call *call = calloc(1, sizeof *call);
     if (!call)

@@ -1,5 +1,5 @@
-/* The multi handle on the loop: its sockets are uv_poll_t, its timeout a uv_timer_t. Calls end here and nowhere else, never inside one of libcurl's
- * callbacks, so that a `done` may start new calls. */
+/* The multi handle on the loop: its sockets are uv_poll_t, its timeout a uv_timer_t. Calls end here and
+ * nowhere else, never inside one of libcurl's callbacks, so that a `done` may start new calls. */
 #include "http/client_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct http_client {
     struct http_call *first;
     size_t active;
     size_t deferred_calls;
-    CURL **idle;        /* pool of easy handles, last in first out */
+    CURL **idle; /* pool of easy handles, last in first out */
     size_t idle_count, idle_room;
     bool closing;
     void (*closed)(void *ctx);
@@ -97,7 +97,8 @@ static struct slice header_value(CURL *easy, const char *name)
     return (struct slice){NULL, 0};
 }
 
-static void fill_result(struct http_call *call, enum http_failure failure, CURLcode code, struct http_result *result)
+static void fill_result(struct http_call *call, enum http_failure failure, CURLcode code,
+                        struct http_result *result)
 {
     long status = 0, version = 0;
     const char *type = NULL;
@@ -119,7 +120,7 @@ static void fill_result(struct http_call *call, enum http_failure failure, CURLc
     result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
     result->resent = call->resent;
     result->redirects = call->redirects;
-    result->http_version = version == CURL_HTTP_VERSION_1_0 ? 10
+    result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
                            : version == CURL_HTTP_VERSION_1_1 ? 11
                            : version == CURL_HTTP_VERSION_2_0 ? 20
                                                               : 0;
@@ -318,7 +319,8 @@ static void swept(uv_timer_t *timer)
         enum http_failure failure = overdue(call, now);
         if (failure == HTTP_OK)
             continue;
-        /* Ended through the deferred queue, since `done` may cancel or start others and we are in the list. */
+        /* Ended through the deferred queue, since `done` may cancel or start others and we are in the list.
+         */
         curl_multi_remove_handle(client->multi, call->easy);
         defer(call, failure);
     }
@@ -362,7 +364,8 @@ void http_call_forget(struct http_call *call, http_done *instead, void *ctx)
     http_call_cancel(call);
 }
 
-struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done, void *ctx)
+struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
+                             void *ctx)
 {
     struct http_call *call = call_new(client, request, done, ctx);
     if (!call)

@@ -1,5 +1,5 @@
-/* One HTTP client: a libcurl multi handle driven by a libuv loop, with a pool of easy handles. Deadlines, caps,
- * redirect rules. Knows nothing of Port, Kafka or retries. */
+/* One HTTP client: a libcurl multi handle driven by a libuv loop, with a pool of easy handles. Deadlines,
+ * caps, redirect rules. Knows nothing of Port, Kafka or retries. */
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,89 +12,93 @@ struct http_client;
 struct http_call;
 
 struct http_client_options {
-    uv_loop_t *loop;              /* borrowed; must outlive the client and be run until http_client_close's callback */
-    const struct clock *clock;    /* borrowed */
-    const char *user_agent;       /* copied */
-    int64_t connect_timeout_ms;   /* DNS, TCP and TLS together */
-    int64_t idle_timeout_ms;      /* longest silence (no byte in or out) once connected */
-    int64_t total_timeout_ms;     /* over all, redirects included */
-    size_t max_response_bytes;    /* decoded body bytes kept; what is beyond is not read */
-    size_t max_connections;       /* size of the connection cache (idle ones kept for reuse) */
+    uv_loop_t *loop; /* borrowed; must outlive the client and be run until http_client_close's callback */
+    const struct clock *clock;  /* borrowed */
+    const char *user_agent;     /* copied */
+    int64_t connect_timeout_ms; /* DNS, TCP and TLS together */
+    int64_t idle_timeout_ms;    /* longest silence (no byte in or out) once connected */
+    int64_t total_timeout_ms;   /* over all, redirects included */
+    size_t max_response_bytes;  /* decoded body bytes kept; what is beyond is not read */
+    size_t max_connections;     /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
-    bool follow_redirects;        /* rule below; false: a 3xx is the response */
+    bool follow_redirects; /* rule below; false: a 3xx is the response */
 };
 
-/** A header to send. Both are copied when the call starts. The caller has checked that neither has CR, LF or NUL. */
+/** A header to send. Both are copied when the call starts. The caller has checked that neither has CR, LF or
+ * NUL. */
 struct http_header {
     struct slice name;
     struct slice value;
 };
 
 struct http_request {
-    const char *method;           /* token, upper case as sent; copied */
-    const char *url;              /* http or https; copied */
+    const char *method; /* token, upper case as sent; copied */
+    const char *url;    /* http or https; copied */
     const struct http_header *headers;
     size_t header_count;
-    struct slice body;            /* borrowed until the callback; null: no body (and no Content-Type of its own) */
-    bool discard_body;            /* response body bytes are counted, none kept */
+    struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
+    bool discard_body; /* response body bytes are counted, none kept */
 };
 
 /** Why there is no response. The names (http_failure_name) are the log's `error.type`. */
 enum http_failure {
-    HTTP_OK,                      /* there is a response */
-    HTTP_BAD_URL,                 /* "bad_url": not a URL, or not http(s) */
-    HTTP_DNS,                     /* "dns" */
-    HTTP_CONNECT,                 /* "connect": refused, unreachable */
-    HTTP_CONNECT_TIMEOUT,         /* "connect_timeout" */
-    HTTP_TLS,                     /* "tls": handshake cut off or failed */
-    HTTP_TLS_CERTIFICATE,         /* "tls_certificate": the peer's certificate failed its check */
-    HTTP_PROXY,                   /* "proxy" */
-    HTTP_SEND,                    /* "send": connection lost while sending */
-    HTTP_RESET,                   /* "reset": connection lost before the whole response */
-    HTTP_IDLE_TIMEOUT,            /* "timeout": silence longer than idle_timeout_ms */
-    HTTP_TOTAL_TIMEOUT,           /* "total_timeout" */
-    HTTP_PROTOCOL,                /* "protocol": not HTTP, bad encoding, over-long headers … */
-    HTTP_REDIRECT,                /* "redirect": a redirect that is not followed; status is set */
-    HTTP_CANCELLED,               /* "cancelled": http_call_cancel or http_client_close */
-    HTTP_MEMORY                   /* "memory" */
+    HTTP_OK,              /* there is a response */
+    HTTP_BAD_URL,         /* "bad_url": not a URL, or not http(s) */
+    HTTP_DNS,             /* "dns" */
+    HTTP_CONNECT,         /* "connect": refused, unreachable */
+    HTTP_CONNECT_TIMEOUT, /* "connect_timeout" */
+    HTTP_TLS,             /* "tls": handshake cut off or failed */
+    HTTP_TLS_CERTIFICATE, /* "tls_certificate": the peer's certificate failed its check */
+    HTTP_PROXY,           /* "proxy" */
+    HTTP_SEND,            /* "send": connection lost while sending */
+    HTTP_RESET,           /* "reset": connection lost before the whole response */
+    HTTP_IDLE_TIMEOUT,    /* "timeout": silence longer than idle_timeout_ms */
+    HTTP_TOTAL_TIMEOUT,   /* "total_timeout" */
+    HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
+    HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
+    HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
+    HTTP_MEMORY           /* "memory" */
 };
 
 /** Handed to the callback; everything in it is borrowed until the callback returns. */
 struct http_result {
     enum http_failure failure;
-    char reason[256];             /* failure in words ("connection refused by svc.internal port 443"); "" if none */
-    int status;                   /* status code; 0 if none came */
-    struct slice body;            /* decoded; at most max_response_bytes */
-    bool body_cut;                /* there was more */
-    struct slice content_type;    /* null: none */
-    struct slice retry_after;     /* raw header value; null: none */
-    int64_t duration_ms;          /* from http_start to now */
-    bool resent;                  /* libcurl sent the request again because a reused connection died unanswered */
-    unsigned redirects;           /* followed */
-    int http_version;             /* 10, 11, 20; 0: none */
-    struct buffer *owned_body;    /* the buffer behind `body`: the callback may take it (buffer_take) to keep it */
+    char reason[256];  /* failure in words ("connection refused by svc.internal port 443"); "" if none */
+    int status;        /* status code; 0 if none came */
+    struct slice body; /* decoded; at most max_response_bytes */
+    bool body_cut;     /* there was more */
+    struct slice content_type; /* null: none */
+    struct slice retry_after;  /* raw header value; null: none */
+    int64_t duration_ms;       /* from http_start to now */
+    bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
+    unsigned redirects; /* followed */
+    int http_version;   /* 10, 11, 20; 0: none */
+    struct buffer
+        *owned_body; /* the buffer behind `body`: the callback may take it (buffer_take) to keep it */
 };
 
 typedef void http_done(void *ctx, const struct http_result *result);
 
 /** NULL on failure, with the cause in err. */
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err);
-/** Cancels all calls (their callbacks run with HTTP_CANCELLED), closes the loop handles and frees the client; `closed`
- * (may be NULL) runs from the loop when all is gone. */
+/** Cancels all calls (their callbacks run with HTTP_CANCELLED), closes the loop handles and frees the client;
+ * `closed` (may be NULL) runs from the loop when all is gone. */
 void http_client_close(struct http_client *client, void (*closed)(void *ctx), void *ctx);
 
-/** Starts a request. `done` is called exactly once, from the loop, never before http_start has returned. NULL: out of memory
- * (done is not called). Any other failure comes through done.
+/** Starts a request. `done` is called exactly once, from the loop, never before http_start has returned.
+ * NULL: out of memory (done is not called). Any other failure comes through done.
  *
- * Redirects (follow_redirects): at most 5, within the same host name and port (http to https on the schemes' default
- * ports or on any port of the same host is allowed, https to http never); 307 and 308 with the same method, headers and
- * body; 301, 302 and 303 only for GET, which they leave unchanged. Any other 3xx that has a Location: HTTP_REDIRECT
- * with the reason. A 3xx without Location (304) is a plain response. */
-struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done, void *ctx);
-/** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has run. */
+ * Redirects (follow_redirects): at most 5, within the same host name and port (http to https on the schemes'
+ * default ports or on any port of the same host is allowed, https to http never); 307 and 308 with the same
+ * method, headers and body; 301, 302 and 303 only for GET, which they leave unchanged. Any other 3xx that has
+ * a Location: HTTP_REDIRECT with the reason. A 3xx without Location (304) is a plain response. */
+struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
+                             void *ctx);
+/** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has
+ * run. */
 void http_call_cancel(struct http_call *call);
-/** Ends the call like http_call_cancel, but nobody hears of it unless `instead` is given: for an owner that goes away before its calls. The request's
- * body is not touched again. */
+/** Ends the call like http_call_cancel, but nobody hears of it unless `instead` is given: for an owner that
+ * goes away before its calls. The request's body is not touched again. */
 void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);

@@ -1,5 +1,5 @@
-/* Shared by the files of the HTTP client only: client.c (loop and life), call.c (one request), failure.c (libcurl's codes in words), redirect.c (which are
- * followed). */
+/* Shared by the files of the HTTP client only: client.c (loop and life), call.c (one request), failure.c
+ * (libcurl's codes in words), redirect.c (which are followed). */
 #pragma once
 #include "http/client.h"
 #include <curl/curl.h>
@@ -9,32 +9,33 @@ enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 256 * 1024 };
 struct http_call {
     struct http_call *previous, *next; /* in the client's list of active calls */
     struct http_client *client;
-    CURL *easy;                        /* NULL: never got that far */
+    CURL *easy; /* NULL: never got that far */
     struct curl_slist *headers;
     char *method;
-    char *url;                         /* of the present hop */
+    char *url; /* of the present hop */
     struct slice body;
     bool has_body, discard_body;
     http_done *done;
     void *ctx;
 
     struct buffer response;
-    size_t received;                   /* decoded bytes that came, kept or not */
+    size_t received; /* decoded bytes that came, kept or not */
     size_t header_bytes;
     bool cut, header_overflow;
     unsigned redirects;
-    unsigned sends;                    /* of the present hop: more than one is libcurl sending again */
+    unsigned sends; /* of the present hop: more than one is libcurl sending again */
     bool resent;
     int64_t started_ms, deadline_ms, active_ms;
-    curl_off_t progress;               /* bytes in and out at the last sweep */
-    enum http_failure verdict;         /* decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts */
+    curl_off_t progress;       /* bytes in and out at the last sweep */
+    enum http_failure verdict; /* decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts */
     char reason[256];
     char curl_error[CURL_ERROR_SIZE];
-    bool deferred;                     /* ends from the deferred queue */
+    bool deferred; /* ends from the deferred queue */
 };
 
 /* call.c */
-struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done, void *ctx);
+struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
+                           void *ctx);
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
 void call_free(struct http_call *call);
@@ -46,9 +47,10 @@ enum http_failure failure_of(struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
 
 /* redirect.c */
-/** Looks at a 3xx that carries a Location. True: `*next` (malloc'ed) is to be fetched; false: `reason` says why not. */
-bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next, char *reason,
-                      size_t size);
+/** Looks at a 3xx that carries a Location. True: `*next` (malloc'ed) is to be fetched; false: `reason` says
+ * why not. */
+bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
+                      char *reason, size_t size);
 
 /* client.c */
 size_t client_max_response(const struct http_client *client);

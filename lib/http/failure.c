@@ -106,7 +106,8 @@ static const char *sentence(enum http_failure failure)
 /** libcurl's own words help where a peer's TLS or HTTP is at fault; elsewhere they repeat ours. */
 static bool detail_helps(enum http_failure failure)
 {
-    return failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE || failure == HTTP_PROTOCOL || failure == HTTP_PROXY;
+    return failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE || failure == HTTP_PROTOCOL ||
+           failure == HTTP_PROXY;
 }
 
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size)
@@ -123,6 +124,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     }
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
     bool more = detail_helps(failure);
-    snprintf(out, size, "%s: %s%s%.120s", parts.destination, sentence(failure), more ? ": " : "", more ? detail : "");
+    snprintf(out, size, "%s: %s%s%.120s", parts.destination, sentence(failure), more ? ": " : "",
+             more ? detail : "");
     url_parts_clear(&parts);
 }

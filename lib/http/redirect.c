@@ -1,4 +1,5 @@
-/* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so this is done by hand. */
+/* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so this is done by
+ * hand. */
 #include "http/client_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static bool place_of(const char *url, struct place *place)
     return ok;
 }
 
-static const char *refusal(const struct http_call *call, int status, const struct place *from, const struct place *to)
+static const char *refusal(const struct http_call *call, int status, const struct place *from,
+                           const struct place *to)
 {
     bool keeps_method = status == 307 || status == 308 || strcmp(call->method, "GET") == 0;
     bool upgrade = strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
@@ -43,8 +45,8 @@ static const char *refusal(const struct http_call *call, int status, const struc
     return call->redirects >= MAX_REDIRECTS ? "more than 5 redirects" : NULL;
 }
 
-bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next, char *reason,
-                      size_t size)
+bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
+                      char *reason, size_t size)
 {
     struct place from, to = {0};
     const char *why = "its target is not a URL";

@@ -1,4 +1,5 @@
-/* A small HTTP/1.1 server on loopback: requests with Content-Length (what libcurl sends), keep-alive, bounded sizes. For the demo and tests. */
+/* A small HTTP/1.1 server on loopback: requests with Content-Length (what libcurl sends), keep-alive, bounded
+ * sizes. For the demo and tests. */
 #include "http/server.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +105,8 @@ static struct slice header(struct slice head, const char *name)
 struct slice http_exchange_header(const struct http_exchange *exchange, const char *name)
 {
     const struct connection *connection = exchange->connection;
-    return connection ? header((struct slice){connection->in.ptr, connection->head_len}, name) : (struct slice){NULL, 0};
+    return connection ? header((struct slice){connection->in.ptr, connection->head_len}, name)
+                      : (struct slice){NULL, 0};
 }
 
 /** Length of the head with its blank line, or 0 while it is not whole. */
@@ -140,8 +142,8 @@ static void serve(struct connection *connection)
     struct slice head = {connection->in.ptr, connection->head_len};
     const char *space = memchr(head.ptr, ' ', head.len);
     const char *second = space ? memchr(space + 1, ' ', (size_t)(head.ptr + head.len - space - 1)) : NULL;
-    struct http_server_request request = {.exchange = exchange,
-                                          .body = {connection->in.ptr + connection->head_len, connection->body_len}};
+    struct http_server_request request = {
+        .exchange = exchange, .body = {connection->in.ptr + connection->head_len, connection->body_len}};
     if (second) {
         request.method = (struct slice){head.ptr, (size_t)(space - head.ptr)};
         request.target = (struct slice){space + 1, (size_t)(second - space - 1)};
@@ -246,10 +248,11 @@ static void answer_now(uv_timer_t *timer)
         parse(connection);
 }
 
-void http_server_answer(struct http_exchange *exchange, int status, const char *content_type, const char *extra_headers,
-                        struct slice body, int64_t delay_ms)
+void http_server_answer(struct http_exchange *exchange, int status, const char *content_type,
+                        const char *extra_headers, struct slice body, int64_t delay_ms)
 {
-    buffer_appendf(&exchange->answer, "HTTP/1.1 %d Status\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n", status,
+    buffer_appendf(&exchange->answer,
+                   "HTTP/1.1 %d Status\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n", status,
                    content_type, body.len, extra_headers ? extra_headers : "");
     buffer_append_slice(&exchange->answer, body);
     uv_timer_start(&exchange->timer, answer_now, (uint64_t)delay_ms, 0);
@@ -265,7 +268,8 @@ void http_server_abort(struct http_exchange *exchange)
     uv_close((uv_handle_t *)&exchange->timer, exchange_closed);
 }
 
-struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler, void *ctx, struct error *err)
+struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler, void *ctx,
+                                    struct error *err)
 {
     struct http_server *server = calloc(1, sizeof *server);
     struct sockaddr_in address;

@@ -17,17 +17,20 @@ struct http_server_request {
 };
 
 /** Called once a request is complete. Answer with http_server_answer, now or later. */
-typedef void http_server_handler(void *ctx, struct http_exchange *exchange, const struct http_server_request *request);
+typedef void http_server_handler(void *ctx, struct http_exchange *exchange,
+                                 const struct http_server_request *request);
 
 /** Listens on 127.0.0.1, port `port` (0: a free one). NULL with the cause in err. */
-struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler, void *ctx, struct error *err);
+struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler, void *ctx,
+                                    struct error *err);
 int http_server_port(const struct http_server *server);
 /** Value of a request header (name without case), or the null slice. Valid until the handler returns. */
 struct slice http_exchange_header(const struct http_exchange *exchange, const char *name);
-/** Answers after `delay_ms` (0: at once). `content_type` and `body` are copied; extra_headers is NULL or "Name: value\r\n…". If the
- * client has gone meanwhile nothing happens. The exchange is invalid afterwards. */
-void http_server_answer(struct http_exchange *exchange, int status, const char *content_type, const char *extra_headers,
-                        struct slice body, int64_t delay_ms);
+/** Answers after `delay_ms` (0: at once). `content_type` and `body` are copied; extra_headers is NULL or
+ * "Name: value\r\n…". If the client has gone meanwhile nothing happens. The exchange is invalid afterwards.
+ */
+void http_server_answer(struct http_exchange *exchange, int status, const char *content_type,
+                        const char *extra_headers, struct slice body, int64_t delay_ms);
 /** Closes the connection without an answer. */
 void http_server_abort(struct http_exchange *exchange);
 /** Closes all connections; `closed` (may be NULL) runs from the loop when all is gone. */

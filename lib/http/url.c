@@ -43,7 +43,8 @@ static int build(CURLU *handle, struct url_parts *parts)
         for (char *c = host; *c; c++)
             *c = (char)tolower((unsigned char)*c);
         buffer_appendf(&destination, "%s://%s:%s", scheme, host, port);
-        buffer_appendf(&redacted, "%s://%s%s%s%s", scheme, host, given ? ":" : "", given ? given : "", path ? path : "/");
+        buffer_appendf(&redacted, "%s://%s%s%s%s", scheme, host, given ? ":" : "", given ? given : "",
+                       path ? path : "/");
         append_query(&redacted, query);
         parts->destination = buffer_take(&destination, NULL);
         parts->redacted = buffer_take(&redacted, NULL);

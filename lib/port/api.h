@@ -1,4 +1,5 @@
-/* Port's HTTP API: one cached token and the calls the agent makes. Runs on the loop through an http_client of its own. */
+/* Port's HTTP API: one cached token and the calls the agent makes. Runs on the loop through an http_client of
+ * its own. */
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
@@ -9,13 +10,13 @@
 struct port_api;
 
 struct port_api_options {
-    uv_loop_t *loop;               /* borrowed */
-    const struct clock *clock;     /* borrowed */
-    struct http_client *http;      /* borrowed: the client for Port (30 s deadline), not the webhooks' */
-    const char *base_url;          /* without trailing slash; copied */
-    const char *client_id;         /* copied */
-    struct slice client_secret;    /* copied, wiped on free */
-    unsigned max_concurrent;       /* calls at once; 0: 32 */
+    uv_loop_t *loop;            /* borrowed */
+    const struct clock *clock;  /* borrowed */
+    struct http_client *http;   /* borrowed: the client for Port (30 s deadline), not the webhooks' */
+    const char *base_url;       /* without trailing slash; copied */
+    const char *client_id;      /* copied */
+    struct slice client_secret; /* copied, wiped on free */
+    unsigned max_concurrent;    /* calls at once; 0: 32 */
 };
 
 struct port_api *port_api_new(const struct port_api_options *options);
@@ -24,34 +25,40 @@ void port_api_free(struct port_api *api);
 
 /** What one call came to. */
 enum port_answer {
-    PORT_ACCEPTED,      /* 2xx */
-    PORT_REFUSED,       /* 4xx that will not change by trying again (everything but 401 before a fresh token, 408, 429) */
-    PORT_UNAVAILABLE    /* no response, 5xx, 408, 429: try later; retry_after_ms tells when, -1 if Port did not say */
+    PORT_ACCEPTED, /* 2xx */
+    PORT_REFUSED,  /* 4xx that will not change by trying again (everything but 401 before a fresh token, 408,
+                      429) */
+    PORT_UNAVAILABLE /* no response, 5xx, 408, 429: try later; retry_after_ms tells when, -1 if Port did not
+                        say */
 };
 struct port_result {
     enum port_answer answer;
-    int status;                 /* 0: none */
-    struct slice body;          /* borrowed until the callback returns */
+    int status;        /* 0: none */
+    struct slice body; /* borrowed until the callback returns */
     int64_t retry_after_ms;
-    const char *reason;         /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
-    bool authentication;        /* it failed at the token: 401/403 for these credentials */
-    int64_t server_date_ms;     /* reserved: -1 */
+    const char
+        *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
+    bool authentication;    /* it failed at the token: 401/403 for these credentials */
+    int64_t server_date_ms; /* reserved: -1 */
 };
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;
 
-/** One attempt at a call, with the token fetched or refreshed as needed (a 401 refreshes it once and tries again). Attempts wait while
- * max_concurrent are under way, and while Port asked for quiet (429 with Retry-After). `body` is copied; null: none. `done` runs once,
- * from the loop, after this function has returned. NULL: out of memory. */
-struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body, port_done *done, void *ctx);
+/** One attempt at a call, with the token fetched or refreshed as needed (a 401 refreshes it once and tries
+ * again). Attempts wait while max_concurrent are under way, and while Port asked for quiet (429 with
+ * Retry-After). `body` is copied; null: none. `done` runs once, from the loop, after this function has
+ * returned. NULL: out of memory. */
+struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
+                                port_done *done, void *ctx);
 /** Forgets the call: `done` will not run. */
 void port_call_cancel(struct port_call *call);
 /** HTTP requests made so far, token requests included: for the summary and tests. */
 uint64_t port_api_requests(const struct port_api *api);
 
-/** Brokers and SASL credentials from GET /v1/kafka-credentials. Texts are owned; clear after use (wipes the password). */
+/** Brokers and SASL credentials from GET /v1/kafka-credentials. Texts are owned; clear after use (wipes the
+ * password). */
 struct kafka_credentials {
-    char *brokers;   /* comma-separated */
+    char *brokers; /* comma-separated */
     char *username;
     char *password;
 };

@@ -1,18 +1,19 @@
-/* What a run's people see in Port: progress logs and the result, in order within a run, side by side across runs.
- * Logs are best effort (one attempt); a result is retried with backoff until Port accepts it or refuses it for good. */
+/* What a run's people see in Port: progress logs and the result, in order within a run, side by side across
+ * runs. Logs are best effort (one attempt); a result is retried with backoff until Port accepts it or refuses
+ * it for good. */
 #pragma once
 #include "port/api.h"
 
-struct reports;     /* all runs */
-struct run_report;  /* one run's ordered queue */
+struct reports;    /* all runs */
+struct run_report; /* one run's ordered queue */
 
 struct reports_options {
-    struct port_api *api;        /* borrowed */
-    uv_loop_t *loop;             /* borrowed */
-    const struct clock *clock;   /* borrowed */
-    bool run_logs;               /* false: report_log does nothing */
-    int64_t first_backoff_ms;    /* 0: 500 */
-    int64_t max_backoff_ms;      /* 0: 30000 */
+    struct port_api *api;      /* borrowed */
+    uv_loop_t *loop;           /* borrowed */
+    const struct clock *clock; /* borrowed */
+    bool run_logs;             /* false: report_log does nothing */
+    int64_t first_backoff_ms;  /* 0: 500 */
+    int64_t max_backoff_ms;    /* 0: 30000 */
 };
 struct reports *reports_new(const struct reports_options *options);
 /** Drops what is queued; no callback runs after it. */
@@ -25,19 +26,22 @@ void run_report_log(struct run_report *report, struct slice text);
 
 /** The result of a run, as contract section 4 reports it. Null slices are left out. */
 struct run_result {
-    struct slice response;       /* action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response */
-    struct slice status;         /* "SUCCESS", "FAILURE"; null: none */
+    struct slice
+        response; /* action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response */
+    struct slice status; /* "SUCCESS", "FAILURE"; null: none */
     struct slice summary;
     struct slice link;
     struct slice external_run_id;
 };
 enum report_outcome { REPORT_ACCEPTED, REPORT_REFUSED };
 typedef void report_done(void *ctx, enum report_outcome outcome);
-/** Queues the result behind what is queued, and closes the report: `done` runs exactly once, when Port has accepted or refused everything
- * that is a result (at once, from the loop, when the result is empty: then logs still queued are sent without anybody waiting for them).
- * The report must not be used by the caller afterwards, except with run_report_cancel. For a workflow node run `status` FAILURE gives {"status":"COMPLETED","result":"FAILED"} and
- * SUCCESS gives result SUCCESS with `response` as output. */
-void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done, void *ctx);
+/** Queues the result behind what is queued, and closes the report: `done` runs exactly once, when Port has
+ * accepted or refused everything that is a result (at once, from the loop, when the result is empty: then
+ * logs still queued are sent without anybody waiting for them). The report must not be used by the caller
+ * afterwards, except with run_report_cancel. For a workflow node run `status` FAILURE gives
+ * {"status":"COMPLETED","result":"FAILED"} and SUCCESS gives result SUCCESS with `response` as output. */
+void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
+                       void *ctx);
 /** Forgets the run: nothing more is sent, done will not run. Valid until done has run. */
 void run_report_cancel(struct run_report *report);
 

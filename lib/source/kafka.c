@@ -1,5 +1,5 @@
-/* The Kafka source's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd, and the loop takes what is there
- * without blocking. Knows nothing of what becomes of a record. */
+/* The Kafka source's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd, and
+ * the loop takes what is there without blocking. Knows nothing of what becomes of a record. */
 #include "source/kafka_internal.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TAKE_BATCH = 64, TICK_MS = 500, CLOSE_MS = 2000, SAY_AGAIN_MS = 60000, CREDENTIALS_AGAIN_MS = 5000 };
+enum {
+    TAKE_BATCH = 64,
+    TICK_MS = 500,
+    CLOSE_MS = 2000,
+    SAY_AGAIN_MS = 60000,
+    CREDENTIALS_AGAIN_MS = 2000,
+    CREDENTIALS_CAP_MS = 60000
+};
 
 /* Errors and logs */
 
@@ -46,6 +53,19 @@ static void fatal(struct kafka_source *source)
     }
 }
 
+/** librdkafka tells of a refusal once, not at every reconnection, so asking again is on a clock of our own.
+ */
+static void ask_for_credentials(struct kafka_source *source)
+{
+    int64_t now = clock_monotonic_ms(source->options.clock);
+    if (!source->options.credentials_refused || now < source->credentials_asked_ms)
+        return;
+    source->credentials_asked_ms = now + source->credentials_wait_ms;
+    if (source->credentials_wait_ms < CREDENTIALS_CAP_MS)
+        source->credentials_wait_ms *= 2;
+    source->options.credentials_refused(source->options.ctx);
+}
+
 static void error_event(struct kafka_source *source, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -54,12 +74,13 @@ static void error_event(struct kafka_source *source, rd_kafka_event_t *event)
         return;
     }
     kafka_error_say(source, code, rd_kafka_event_error_string(event));
-    int64_t now = clock_monotonic_ms(source->options.clock);
-    bool refused = code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
-    if (refused && source->options.credentials_refused && now >= source->credentials_asked_ms) {
-        source->credentials_asked_ms = now + CREDENTIALS_AGAIN_MS;
-        source->options.credentials_refused(source->options.ctx);
-    }
+    bool refused =
+        code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+    if (!refused || source->credentials_failing)
+        return;
+    source->credentials_failing = true;
+    source->credentials_wait_ms = CREDENTIALS_AGAIN_MS;
+    ask_for_credentials(source);
 }
 
 static void log_event(rd_kafka_event_t *event)
@@ -80,6 +101,7 @@ static void serve_events(struct kafka_source *source)
     while (!source->destroying && (event = rd_kafka_queue_poll(source->events, 0))) {
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE:
+            source->credentials_failing = false;
             rebalance_event(source, event);
             break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
@@ -101,7 +123,8 @@ static void serve_events(struct kafka_source *source)
 
 /* Taking records */
 
-/** A partition whose note is full takes no more: what is fetched of it is given up and fetched again later. */
+/** A partition whose note is full takes no more: what is fetched of it is given up and fetched again later.
+ */
 static void partition_pause(struct partition *partition, bool pause)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -125,7 +148,8 @@ static bool sink_has_room(struct kafka_source *source, const rd_kafka_message_t 
 /** Takes one message if it can be taken now; false: keep it (in `*parked`) and stop. */
 static bool take_message(struct kafka_source *source, rd_kafka_message_t *message)
 {
-    struct partition *partition = partition_find(source, rd_kafka_topic_name(message->rkt), message->partition);
+    struct partition *partition =
+        partition_find(source, rd_kafka_topic_name(message->rkt), message->partition);
     if (message->err) {
         kafka_error_say(source, message->err, rd_kafka_message_errstr(message));
     } else if (partition && !partition->revoked) {
@@ -140,6 +164,8 @@ static bool take_message(struct kafka_source *source, rd_kafka_message_t *messag
             source->parked = message;
             source->waiting_for_room = true;
             return false;
+        } else {
+            source->credentials_failing = false;
         }
     }
     rd_kafka_message_destroy(message);
@@ -229,6 +255,8 @@ static void ticked(uv_timer_t *tick)
 {
     struct kafka_source *source = tick->data;
     serve_events(source);
+    if (source->credentials_failing && !source->closing)
+        ask_for_credentials(source);
     schedule_taking(source);
     if (source->closing)
         try_close(source);
@@ -288,7 +316,8 @@ static int subscribe(struct kafka_source *source, struct error *err)
     return 0;
 }
 
-static int open_consumer(struct kafka_source *source, const struct kafka_source_options *options, struct error *err)
+static int open_consumer(struct kafka_source *source, const struct kafka_source_options *options,
+                         struct error *err)
 {
     char reason[256];
     rd_kafka_conf_t *conf = kafka_conf_new(options, err);
@@ -357,7 +386,8 @@ struct kafka_source *kafka_source_new(const struct kafka_source_options *options
     return NULL;
 }
 
-void kafka_source_on_fatal(struct kafka_source *source, void (*tell)(void *ctx, const char *reason), void *ctx)
+void kafka_source_on_fatal(struct kafka_source *source, void (*tell)(void *ctx, const char *reason),
+                           void *ctx)
 {
     source->fatal = tell;
     source->fatal_ctx = ctx;
@@ -378,7 +408,8 @@ int kafka_source_set_credentials(struct kafka_source *source, const char *userna
     return PA_ERR_INVALID;
 }
 
-/* Closing: leave the group (its revocation commits), then destroy the client in the thread pool, since that joins its threads. */
+/* Closing: leave the group (its revocation commits), then destroy the client in the thread pool, since that
+ * joins its threads. */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -443,8 +474,9 @@ static void try_close(struct kafka_source *source)
     bool late = clock_monotonic_ms(source->options.clock) >= source->close_deadline_ms;
     if (rd_kafka_consumer_closed(source->rk) || (late && source->close_asked)) {
         if (!rd_kafka_consumer_closed(source->rk))
-            log_warning("the group did not confirm our leaving in time; the broker notices by the session timeout",
-                        F_STR("messaging.consumer.group.name", source->options.group_id));
+            log_warning(
+                "the group did not confirm our leaving in time; the broker notices by the session timeout",
+                F_STR("messaging.consumer.group.name", source->options.group_id));
         destroy(source);
     }
 }
@@ -469,7 +501,8 @@ void kafka_source_close(struct kafka_source *source, void (*closed)(void *ctx), 
 
 void kafka_source_counters(const struct kafka_source *source, struct kafka_source_counters *out)
 {
-    *out = (struct kafka_source_counters){.commits = source->commits, .restored_skips = source->restored_skips};
+    *out =
+        (struct kafka_source_counters){.commits = source->commits, .restored_skips = source->restored_skips};
     for (const struct partition *partition = source->partitions; partition; partition = partition->next) {
         out->assigned++;
         out->undone += partition->live;

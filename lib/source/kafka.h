@@ -1,4 +1,5 @@
-/* Kafka source: a consumer in a group, its partitions' offsets, commits with metadata, rebalances, back pressure. */
+/* Kafka source: a consumer in a group, its partitions' offsets, commits with metadata, rebalances, back
+ * pressure. */
 #pragma once
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,29 +16,34 @@ struct kafka_source_options {
     struct secret password;
     const char *group_id, *assignment_strategy, *auto_offset_reset;
     int64_t session_timeout_ms, drain_timeout_ms;
-    size_t prefetch_bytes;         /* bound of librdkafka's own queue */
+    size_t prefetch_bytes; /* bound of librdkafka's own queue */
     size_t record_max_bytes;
     const char *runs_topic, *change_log_topic;
-    /** The brokers refused the credentials: fetch fresh ones, then kafka_source_set_credentials. At most one call per backoff. May be NULL. */
+    /** The brokers refused the credentials: fetch fresh ones, then kafka_source_set_credentials. At most one
+     * call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);
     void *ctx;
 };
 
-/** Connects in the background and subscribes. NULL with the cause in err (bad settings; an unreachable broker is no error). */
+/** Connects in the background and subscribes. NULL with the cause in err (bad settings; an unreachable broker
+ * is no error). */
 struct kafka_source *kafka_source_new(const struct kafka_source_options *options, struct error *err);
 /** There is room in the sink again. */
 void kafka_source_resume(struct kafka_source *source);
 int kafka_source_set_credentials(struct kafka_source *source, const char *username, struct secret password);
 /** Takes no more records from now on; assignments stay and commits go on. */
 void kafka_source_stop_taking(struct kafka_source *source);
-/** Commits what is done, leaves the group, closes (bounded by about two seconds), then `closed` runs from the loop and the source is freed. */
+/** Commits what is done, leaves the group, closes (bounded by about two seconds), then `closed` runs from the
+ * loop and the source is freed. */
 void kafka_source_close(struct kafka_source *source, void (*closed)(void *ctx), void *ctx);
-/** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and tests. */
+/** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and
+ * tests. */
 struct kafka_source_counters {
     uint64_t assigned, commits, undone, restored_skips;
 };
 void kafka_source_counters(const struct kafka_source *source, struct kafka_source_counters *out);
 
-/** Why the source cannot go on (a fatal error of the group, such as a fenced static member); called at most once, from the loop. Set before the
- * first run of the loop. */
-void kafka_source_on_fatal(struct kafka_source *source, void (*fatal)(void *ctx, const char *reason), void *ctx);
+/** Why the source cannot go on (a fatal error of the group, such as a fenced static member); called at most
+ * once, from the loop. Set before the first run of the loop. */
+void kafka_source_on_fatal(struct kafka_source *source, void (*fatal)(void *ctx, const char *reason),
+                           void *ctx);

@@ -1,12 +1,13 @@
-/* Commits: per partition the end of the contiguous run of done records, with a note of what is done beyond it. Asynchronous; one at a time, so
- * that an older commit can never overtake a newer one. */
+/* Commits: per partition the end of the contiguous run of done records, with a note of what is done beyond
+ * it. Asynchronous; one at a time, so that an older commit can never overtake a newer one. */
 #include "source/kafka_internal.h"
 
 enum { COMMIT_DELAY_MS = 100, COMMIT_RETRY_MS = 1000 };
 
 void commit_soon(struct kafka_source *source)
 {
-    if (!source->commit_under_way && !source->destroying && !uv_is_active((uv_handle_t *)&source->commit_timer))
+    if (!source->commit_under_way && !source->destroying &&
+        !uv_is_active((uv_handle_t *)&source->commit_timer))
         uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
 }
 
@@ -39,9 +40,11 @@ bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list
 {
     if (source->commit_under_way || source->destroying)
         return false;
-    bool rejoining = source->rejoin_assignments > 0 && clock_monotonic_ms(source->options.clock) < source->rejoin_until_ms;
+    bool rejoining =
+        source->rejoin_assignments > 0 && clock_monotonic_ms(source->options.clock) < source->rejoin_until_ms;
     if (rejoining && !only) {
-        /* The coordinator counts a new generation before we know it: a commit with the old one would cost us the whole assignment. */
+        /* The coordinator counts a new generation before we know it: a commit with the old one would cost us
+         * the whole assignment. */
         uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
         return false;
     }
@@ -85,7 +88,8 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
     partition->changed = true;
     if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && !partition->notes_off) {
         partition->notes_off = true;
-        log_warning("broker refuses commit metadata: committing without it, so a restart repeats what was done out of order; "
+        log_warning("broker refuses commit metadata: committing without it, so a restart repeats what was "
+                    "done out of order; "
                     "raise the broker's offset.metadata.max.bytes to 4096",
                     F_STR("messaging.destination.name", partition->topic),
                     F_INT("messaging.destination.partition.id", partition->number));
@@ -113,7 +117,8 @@ void commit_answered(struct kafka_source *source, rd_kafka_event_t *event)
     for (struct partition *partition = source->partitions; partition; partition = partition->next)
         changed |= partition->changed && !(partition->revoked && source->lost);
     if (changed && !source->destroying)
-        uv_timer_start(&source->commit_timer, commit_timer_fired, failed ? COMMIT_RETRY_MS : COMMIT_DELAY_MS, 0);
+        uv_timer_start(&source->commit_timer, commit_timer_fired, failed ? COMMIT_RETRY_MS : COMMIT_DELAY_MS,
+                       0);
     if (source->rebalance == REBALANCE_COMMITTING)
         rebalance_advance(source);
 }

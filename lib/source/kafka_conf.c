@@ -41,14 +41,17 @@ static int64_t at_least(int64_t value, int64_t bound)
 
 static int set_group(rd_kafka_conf_t *conf, const struct kafka_source_options *options, struct error *err)
 {
-    int64_t heartbeat_ms = at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
+    int64_t heartbeat_ms =
+        at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
     if (set_text(conf, "bootstrap.servers", options->bootstrap_servers, err) ||
-        set_text(conf, "client.id", "port-agent", err) || set_text(conf, "group.id", options->group_id, err) ||
+        set_text(conf, "client.id", "port-agent", err) ||
+        set_text(conf, "group.id", options->group_id, err) ||
         set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
         set_text(conf, "auto.offset.reset", options->auto_offset_reset, err) ||
         set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
         set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err) ||
-        set_number(conf, "max.poll.interval.ms", at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS), err))
+        set_number(conf, "max.poll.interval.ms", at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS),
+                   err))
         return err->kind;
     /* Offsets are ours alone: done is not what was polled. */
     if (set_text(conf, "enable.auto.commit", "false", err) ||
@@ -61,8 +64,10 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_source_options
 {
     int64_t prefetch = (int64_t)options->prefetch_bytes;
     int64_t fetch = prefetch / 2 > FETCH_PARTITION_BYTES ? prefetch / 2 : FETCH_PARTITION_BYTES;
-    /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is bounded all the same. */
-    int64_t receive = at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
+    /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is bounded all the same.
+     */
+    int64_t receive =
+        at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
     if (receive > RECEIVE_BYTES_LIMIT)
         receive = RECEIVE_BYTES_LIMIT;
     if (set_number(conf, "queued.max.messages.kbytes", at_least(prefetch / 1024, 1), err) ||
@@ -75,7 +80,8 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_source_options
     return 0;
 }
 
-static int set_connection(rd_kafka_conf_t *conf, const struct kafka_source_options *options, struct error *err)
+static int set_connection(rd_kafka_conf_t *conf, const struct kafka_source_options *options,
+                          struct error *err)
 {
     static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
     if (set_text(conf, "security.protocol", options->security_protocol, err))
@@ -98,8 +104,8 @@ static int set_connection(rd_kafka_conf_t *conf, const struct kafka_source_optio
         set_number(conf, "reconnect.backoff.max.ms", 5000, err) ||
         set_text(conf, "socket.keepalive.enable", "true", err) || set_text(conf, "log.queue", "true", err))
         return err->kind;
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT |
-                                       RD_KAFKA_EVENT_LOG);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
+                                       RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_LOG);
     return 0;
 }
 
@@ -107,7 +113,8 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_source_options *options, stru
 {
     struct error own = {0};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (set_group(conf, options, &own) || set_fetching(conf, options, &own) || set_connection(conf, options, &own)) {
+    if (set_group(conf, options, &own) || set_fetching(conf, options, &own) ||
+        set_connection(conf, options, &own)) {
         if (err)
             *err = own;
         rd_kafka_conf_destroy(conf);

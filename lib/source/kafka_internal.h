@@ -54,10 +54,10 @@ struct kafka_source {
     rd_kafka_queue_t *records; /* where the partitions' queues are forwarded to */
     int wake_fd;               /* eventfd that both queues write to */
     uv_poll_t wake;
-    uv_idle_t more;            /* runs while there may be records that can be taken */
-    uv_timer_t tick;           /* keeps max.poll.interval.ms satisfied, whatever happens */
+    uv_idle_t more;  /* runs while there may be records that can be taken */
+    uv_timer_t tick; /* keeps max.poll.interval.ms satisfied, whatever happens */
     uv_timer_t commit_timer;
-    uv_timer_t step_timer;     /* deadlines of rebalances and of closing */
+    uv_timer_t step_timer; /* deadlines of rebalances and of closing */
     unsigned open_handles;
 
     struct partition *partitions;
@@ -72,8 +72,9 @@ struct kafka_source {
     enum rebalance_state rebalance;
     rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
     bool lost;                                 /* they are no longer ours: do not commit */
-    unsigned rejoin_assignments;               /* cooperative: assignments still to come after a revocation: its own, then that of the rejoin */
-    int64_t rejoin_until_ms;                   /* … or this long at most */
+    unsigned rejoin_assignments; /* cooperative: assignments still to come after a revocation: its own, then
+                                    that of the rejoin */
+    int64_t rejoin_until_ms;     /* … or this long at most */
     bool standby_said;
     struct lookup *lookup;
 
@@ -83,7 +84,9 @@ struct kafka_source {
     void *closed_ctx;
     void (*fatal)(void *ctx, const char *reason);
     void *fatal_ctx;
-    int64_t credentials_asked_ms;
+    bool credentials_failing;     /* refused, and nothing has worked since */
+    int64_t credentials_asked_ms; /* when to ask for fresh ones again */
+    int64_t credentials_wait_ms;
     struct kafka_error_said {
         rd_kafka_resp_err_t code;
         int64_t at_ms;
@@ -100,7 +103,8 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_source_options *options, stru
 struct partition *partition_new(struct kafka_source *source, const char *topic, int32_t number);
 void partition_free(struct partition *partition);
 struct partition *partition_find(struct kafka_source *source, const char *topic, int32_t number);
-/** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing changed. The message stays the caller's. */
+/** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing
+ * changed. The message stays the caller's. */
 bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
 
 /* kafka_commit.c */

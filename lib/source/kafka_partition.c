@@ -93,7 +93,8 @@ static void ticket_settle(struct ticket *base, bool done)
         source->free_tickets = ticket;
         commit_soon(source);
     } else {
-        /* Its entry stays linked: the offset is not done, so nothing beyond it may be committed as done before it. */
+        /* Its entry stays linked: the offset is not done, so nothing beyond it may be committed as done
+         * before it. */
         ticket->next = partition->settled;
         partition->settled = ticket;
     }

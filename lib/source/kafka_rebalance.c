@@ -1,5 +1,5 @@
-/* Assignment and revocation, step by step on the loop. librdkafka sends no further rebalance until the one before was answered with
- * assign or unassign, so there is one state for all (kafka_internal.h draws it). */
+/* Assignment and revocation, step by step on the loop. librdkafka sends no further rebalance until the one
+ * before was answered with assign or unassign, so there is one state for all (kafka_internal.h draws it). */
 #include "source/kafka_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +55,8 @@ static void lookup_work(uv_work_t *work)
         if (element->err)
             lookup->code = element->err;
         else if (lookup->latest && element->offset < 0) {
-            lookup->code = rd_kafka_query_watermark_offsets(lookup->rk, element->topic, element->partition, &low, &high,
-                                                            LOOKUP_TIMEOUT_MS);
+            lookup->code = rd_kafka_query_watermark_offsets(lookup->rk, element->topic, element->partition,
+                                                            &low, &high, LOOKUP_TIMEOUT_MS);
             element->offset = high;
             element->opaque = lookup; /* marks a start position that is nowhere committed */
         }
@@ -92,8 +92,9 @@ static void assignment_said(struct kafka_source *source)
     for (struct partition *partition = source->partitions; partition; partition = partition->next)
         assigned++;
     if (assigned == 0)
-        log_info("no partitions assigned: standing by, ready to take over when another member of the group leaves",
-                 F_STR("messaging.consumer.group.name", source->options.group_id));
+        log_info(
+            "no partitions assigned: standing by, ready to take over when another member of the group leaves",
+            F_STR("messaging.consumer.group.name", source->options.group_id));
     else
         log_info("partitions assigned", F_INT("assigned", assigned),
                  F_STR("messaging.consumer.group.name", source->options.group_id));
@@ -238,7 +239,8 @@ static void step_timer_fired(uv_timer_t *timer)
         }
         rebalance_advance(source);
     } else if (source->rebalance == REBALANCE_COMMITTING) {
-        log_warning("last commit before giving partitions up was not answered in time: some records will be delivered again",
+        log_warning("last commit before giving partitions up was not answered in time: some records will be "
+                    "delivered again",
                     F_INT("revoked", source->changing->cnt));
         unassign(source);
     }
@@ -285,7 +287,8 @@ static void revoked(struct kafka_source *source, const rd_kafka_topic_partition_
     source->changing = rd_kafka_topic_partition_list_copy(list);
     source->lost = rd_kafka_assignment_lost(source->rk) != 0;
     if (source->lost)
-        log_warning("assignment lost: another member may hold these partitions already, so nothing is committed for them",
+        log_warning("assignment lost: another member may hold these partitions already, so nothing is "
+                    "committed for them",
                     F_INT("lost", list->cnt));
     /* Not REBALANCE_DRAINING before every partition was asked: tickets come back during `withdraw`. */
     for (int i = 0; i < list->cnt; i++) {

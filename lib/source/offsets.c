@@ -50,7 +50,8 @@ static bool varint_read(struct slice *in, int64_t *value)
     return false;
 }
 
-/** Bytes that `entry` takes in the runs encoding: the first one is the committed offset itself and takes none. */
+/** Bytes that `entry` takes in the runs encoding: the first one is the committed offset itself and takes
+ * none. */
 static size_t entry_bytes(const struct offset_entry *entry)
 {
     return entry->previous ? varint_size(entry->offset - entry->previous->offset - 1) : 0;
@@ -228,7 +229,8 @@ void offsets_note(const struct offsets *offsets, struct buffer *out)
     }
     /* offsets_has_room keeps it within the bound; a note that is left out only costs repeats. */
     if (!raw.failed && raw.len <= RAW_MAX && buffer_reserve(out, OFFSETS_NOTE_MAX + 1) == 0) {
-        int written = EVP_EncodeBlock((unsigned char *)out->ptr + out->len, (unsigned char *)raw.ptr, (int)raw.len);
+        int written =
+            EVP_EncodeBlock((unsigned char *)out->ptr + out->len, (unsigned char *)raw.ptr, (int)raw.len);
         out->len += (size_t)written;
     }
     buffer_clear(&raw);
@@ -237,7 +239,8 @@ void offsets_note(const struct offsets *offsets, struct buffer *out)
 /** Decodes base64 into `raw`; false when it is no base64 or over the bound. */
 static bool note_decode(struct slice note, struct buffer *raw)
 {
-    if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 || buffer_reserve(raw, note.len) != 0)
+    if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 ||
+        buffer_reserve(raw, note.len) != 0)
         return false;
     int length = EVP_DecodeBlock((unsigned char *)raw->ptr, (const unsigned char *)note.ptr, (int)note.len);
     if (length < 0)

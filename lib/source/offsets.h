@@ -1,15 +1,18 @@
-/* One partition's offsets: which records are taken and not done, what may be committed, and the note that goes into the commit's metadata so
- * that records done beyond the committed offset are not delivered again after a restart. Pure: no Kafka, no loop.
+/* One partition's offsets: which records are taken and not done, what may be committed, and the note that
+ * goes into the commit's metadata so that records done beyond the committed offset are not delivered again
+ * after a restart. Pure: no Kafka, no loop.
  *
- * What is remembered is what is NOT done (a linked list in offset order, one entry per record in progress): everything below the
- * end that is not in it is done, gaps left by compaction and transaction markers included. That is small whatever the distance, and
- * it only shrinks when records are done, so a note that fits when a record is taken fits for ever.
+ * What is remembered is what is NOT done (a linked list in offset order, one entry per record in progress):
+ * everything below the end that is not in it is done, gaps left by compaction and transaction markers
+ * included. That is small whatever the distance, and it only shrinks when records are done, so a note that
+ * fits when a record is taken fits for ever.
  *
  * The note (our own format): base64 of
  *     "PAO1"  encoding (1 byte: 0 runs, 1 bitmap)  varint first  varint span  data
- * where `first` is the committed offset (itself not done) and `first + span` the end of what was taken. Data, runs: for every further record not done,
- * a varint with the length of the run of done offsets before it. Data, bitmap: bit i (lowest first) set: first + i is not done. Varints are
- * LEB128. The shorter one is written. Kafka's brokers accept 4096 bytes (offset.metadata.max.bytes). */
+ * where `first` is the committed offset (itself not done) and `first + span` the end of what was taken. Data,
+ * runs: for every further record not done, a varint with the length of the run of done offsets before it.
+ * Data, bitmap: bit i (lowest first) set: first + i is not done. Varints are LEB128. The shorter one is
+ * written. Kafka's brokers accept 4096 bytes (offset.metadata.max.bytes). */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -27,17 +30,18 @@ struct offsets {
     struct offset_entry *first, *last; /* taken and not done, ascending */
     size_t in_progress;                /* entries in that list */
     size_t run_bytes;                  /* data bytes of the runs encoding of that list */
-    int64_t position;                  /* one past the last record taken; -1: none yet and no committed offset */
-    int64_t *restored;                 /* offsets that a note says are not done, ascending */
+    int64_t position;  /* one past the last record taken; -1: none yet and no committed offset */
+    int64_t *restored; /* offsets that a note says are not done, ascending */
     size_t restored_count, restored_index; /* the ones from restored_index on have not come again yet */
-    int64_t restored_end;              /* end of what the note speaks of; -1: no note */
+    int64_t restored_end;                  /* end of what the note speaks of; -1: no note */
 };
 
 /** `position` is where the partition starts: the committed offset, or -1 when there is none. */
 void offsets_init(struct offsets *offsets, int64_t position);
 /** Frees the note's memory. Entries belong to their owners and are merely forgotten. */
 void offsets_clear(struct offsets *offsets);
-/** Reads a commit's metadata. True when it is one of ours and speaks of `position`; anything else is ignored (false). */
+/** Reads a commit's metadata. True when it is one of ours and speaks of `position`; anything else is ignored
+ * (false). */
 bool offsets_restore(struct offsets *offsets, struct slice note);
 
 /** May another record be taken, whatever its offset, with the note still fitting? */
@@ -45,15 +49,18 @@ bool offsets_has_room(const struct offsets *offsets);
 enum offsets_take {
     OFFSETS_TAKEN,       /* in progress now; `entry` is linked */
     OFFSETS_DONE_BEFORE, /* the note says it is done: skip it; `entry` is not linked */
-    OFFSETS_REWOUND      /* lower than what was taken before (the log was reset): call offsets_rewind first; nothing changed */
+    OFFSETS_REWOUND      /* lower than what was taken before (the log was reset): call offsets_rewind first;
+                            nothing changed */
 };
 enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset);
 /** The record is done: unlinks its entry. */
 void offsets_done(struct offsets *offsets, struct offset_entry *entry);
-/** Forgets everything and starts again at `position`; the owners of entries must not pass them to offsets_done any more. */
+/** Forgets everything and starts again at `position`; the owners of entries must not pass them to
+ * offsets_done any more. */
 void offsets_rewind(struct offsets *offsets, int64_t position);
 
 /** The offset to commit: the end of the contiguous run of done records; -1: nothing is known yet. */
 int64_t offsets_committable(const struct offsets *offsets);
-/** Appends the note for a commit of offsets_committable(): empty when nothing beyond it is done; at most OFFSETS_NOTE_MAX bytes. */
+/** Appends the note for a commit of offsets_committable(): empty when nothing beyond it is done; at most
+ * OFFSETS_NOTE_MAX bytes. */
 void offsets_note(const struct offsets *offsets, struct buffer *out);

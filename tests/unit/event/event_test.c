@@ -76,7 +76,8 @@ static void expect_payload(const char *record, const char *payload)
     if (parse(EVENT_RUN, record, strlen(record), &event, &err) != 0)
         fail_msg("%s: %s", record, err.message);
     if (!slice_equal_text(buffer_slice(&event.payload), payload))
-        fail_msg("%s\ngave     %.*s\nexpected %s", record, (int)event.payload.len, event.payload.ptr, payload);
+        fail_msg("%s\ngave     %.*s\nexpected %s", record, (int)event.payload.len, event.payload.ptr,
+                 payload);
     event_clear(&event);
 }
 
@@ -93,8 +94,10 @@ static void expect_bad(const char *record, size_t len, const char *reason)
 static void strings_are_written_as_stringify_writes_them(void **state)
 {
     (void)state;
-    expect_payload("{\"a\":\"\\u0041\\u00e9\\u4E2D\\ud83d\\uDE80\"}", "{\"a\":\"A\xc3\xa9\xe4\xb8\xad\xf0\x9f\x9a\x80\"}");
-    expect_payload("{\"a\":\"\\u0000\\u001F\\u000a\\u000D\\u0009\\u0008\\u000c\\u000b\"}", "{\"a\":\"\\u0000\\u001f\\n\\r\\t\\b\\f\\u000b\"}");
+    expect_payload("{\"a\":\"\\u0041\\u00e9\\u4E2D\\ud83d\\uDE80\"}",
+                   "{\"a\":\"A\xc3\xa9\xe4\xb8\xad\xf0\x9f\x9a\x80\"}");
+    expect_payload("{\"a\":\"\\u0000\\u001F\\u000a\\u000D\\u0009\\u0008\\u000c\\u000b\"}",
+                   "{\"a\":\"\\u0000\\u001f\\n\\r\\t\\b\\f\\u000b\"}");
     expect_payload("{\"a\":\"\\/\\\"\\\\\\u0022\\u005c\\u002f\"}", "{\"a\":\"/\\\"\\\\\\\"\\\\/\"}");
     expect_payload("{\"a\":\"\\uD800x\\uDFFF\"}", "{\"a\":\"\\ud800x\\udfff\"}");
     expect_payload("{\"a\":\"\\uD800\\uD83D\\uDE80\"}", "{\"a\":\"\\ud800\xf0\x9f\x9a\x80\"}");
@@ -104,17 +107,24 @@ static void strings_are_written_as_stringify_writes_them(void **state)
 static void numbers_stay_as_written_and_blanks_go(void **state)
 {
     (void)state;
-    expect_payload(" { \"a\" : [ 1 , -0 , 1.50 , 1E5 , 2e-7 , 12345678901234567890 ] , \"b\" : { } , \"c\" : [ ] }\r\n\t",
+    expect_payload(" { \"a\" : [ 1 , -0 , 1.50 , 1E5 , 2e-7 , 12345678901234567890 ] , \"b\" : { } , \"c\" : "
+                   "[ ] }\r\n\t",
                    "{\"a\":[1,-0,1.50,1E5,2e-7,12345678901234567890],\"b\":{},\"c\":[]}");
 }
 
 static void the_signature_members_leave_no_trace(void **state)
 {
     (void)state;
-    expect_payload("{\"headers\":{\"X-Port-Signature\":\"v\",\"X-Port-Timestamp\":\"1\"}}", "{\"headers\":{}}");
-    expect_payload("{\"headers\":{\"a\":1,\"X-Port-Signature\":\"v\",\"b\":2,\"X-Port-Timestamp\":\"1\",\"c\":3}}", "{\"headers\":{\"a\":1,\"b\":2,\"c\":3}}");
-    expect_payload("{\"headers\":{\"X-Port-Sign\\u0061ture\":[1,{\"x\":2}],\"b\":2}}", "{\"headers\":{\"b\":2}}");
-    expect_payload("{\"h\\u0065aders\":{\"X-Port-Timestamp\":1},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}", "{\"headers\":{},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}");
+    expect_payload("{\"headers\":{\"X-Port-Signature\":\"v\",\"X-Port-Timestamp\":\"1\"}}",
+                   "{\"headers\":{}}");
+    expect_payload(
+        "{\"headers\":{\"a\":1,\"X-Port-Signature\":\"v\",\"b\":2,\"X-Port-Timestamp\":\"1\",\"c\":3}}",
+        "{\"headers\":{\"a\":1,\"b\":2,\"c\":3}}");
+    expect_payload("{\"headers\":{\"X-Port-Sign\\u0061ture\":[1,{\"x\":2}],\"b\":2}}",
+                   "{\"headers\":{\"b\":2}}");
+    expect_payload(
+        "{\"h\\u0065aders\":{\"X-Port-Timestamp\":1},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}",
+        "{\"headers\":{},\"z\":{\"headers\":{\"X-Port-Timestamp\":1}}}");
     expect_payload("{\"headers\":[{\"X-Port-Timestamp\":1}]}", "{\"headers\":[{\"X-Port-Timestamp\":1}]}");
 }
 
@@ -126,15 +136,17 @@ static void gitlab_loses_its_headers_wherever_they_stand(void **state)
     expect_payload("{" GITLAB ",\"headers\":{\"a\":1}}", "{" GITLAB "}");
     expect_payload("{\"a\":1,\"headers\":{}," GITLAB "}", "{\"a\":1," GITLAB "}");
     expect_payload("{" GITLAB "}", "{" GITLAB "}");
-    expect_bad("{\"headers\":{},\"headers\":{}," GITLAB "}", strlen("{\"headers\":{},\"headers\":{}," GITLAB "}"), "twice");
+    expect_bad("{\"headers\":{},\"headers\":{}," GITLAB "}",
+               strlen("{\"headers\":{},\"headers\":{}," GITLAB "}"), "twice");
 }
 
 static void what_decides_is_found(void **state)
 {
     (void)state;
-    static const char run[] =
-        "{\"action\":\"go\",\"context\":{\"runId\":\"r_\\u0031\"},\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,"
-        "\"synchronized\":true,\"type\":\"WEBHOOK\",\"method\":\"PUT\",\"url\":\"http:\\/\\/x\\/\\u00e9\"}}},\"changelogDestination\":{\"agent\":false}}";
+    static const char run[] = "{\"action\":\"go\",\"context\":{\"runId\":\"r_\\u0031\"},\"payload\":{"
+                              "\"action\":{\"invocationMethod\":{\"agent\":true,"
+                              "\"synchronized\":true,\"type\":\"WEBHOOK\",\"method\":\"PUT\",\"url\":\"http:"
+                              "\\/\\/x\\/\\u00e9\"}}},\"changelogDestination\":{\"agent\":false}}";
     struct event event;
     struct error err = {0};
     assert_int_equal(parse(EVENT_RUN, run, sizeof run - 1, &event, &err), 0);
@@ -154,8 +166,10 @@ static void what_decides_is_found(void **state)
 static void the_last_of_two_members_counts(void **state)
 {
     (void)state;
-    static const char record[] = "{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"url\":\"a\"}}},"
-                                 "\"payload\":{\"action\":{\"invocationMethod\":{\"url\":\"b\",\"url\":7}}},\"context\":{\"runId\":\"x\"},\"context\":null}";
+    static const char record[] =
+        "{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"url\":\"a\"}}},"
+        "\"payload\":{\"action\":{\"invocationMethod\":{\"url\":\"b\",\"url\":7}}},\"context\":{\"runId\":"
+        "\"x\"},\"context\":null}";
     struct event event;
     struct error err = {0};
     assert_int_equal(parse(EVENT_RUN, record, sizeof record - 1, &event, &err), 0);
@@ -169,14 +183,38 @@ static void the_last_of_two_members_counts(void **state)
 static void bad_records_say_what_is_wrong(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {
-        {"", "empty"}, {"  \n", "empty"}, {"[]", "not a JSON object"}, {"\"x\"", "not a JSON object"}, {"7", "not a JSON object"},
-        {"null", "not a JSON object"}, {"{", "member name"}, {"{\"a\"}", "':'"}, {"{\"a\":1,}", "member name"}, {"{\"a\":1 \"b\":2}", "','"},
-        {"{\"a\":01}", "','"}, {"{\"a\":1.}", "bad number"}, {"{\"a\":.5}", "not a value"}, {"{\"a\":+1}", "not a value"}, {"{\"a\":1e}", "bad number"},
-        {"{\"a\":NaN}", "not a value"}, {"{\"a\":tru}", "not a value"}, {"{\"a\":\"\n\"}", "control"}, {"{\"a\":\"\\x\"}", "bad escape"},
-        {"{\"a\":\"\\u12g4\"}", "\\u escape"}, {"{\"a\":\"\\u12", "\\u escape"}, {"{\"a\":\"x", "does not end"}, {"{\"a\":\"\\", "does not end"}, {"{}x", "after the end"},
-        {"{\"a\":\"\xff\"}", "UTF-8"}, {"{\"a\":\"\xc0\xaf\"}", "UTF-8"}, {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"}, {"{\"a\":\"\xf4\x90\x80\x80\"}", "UTF-8"},
-        {"{\"a\":\"\xe2\x82\"}", "UTF-8"}, {"\xef\xbb\xbf{}", "not a value"}, {"{a:1}", "member name"}, {"{\"a\":[1,]}", "not a value"}};
+    static const char *const bad[][2] = {{"", "empty"},
+                                         {"  \n", "empty"},
+                                         {"[]", "not a JSON object"},
+                                         {"\"x\"", "not a JSON object"},
+                                         {"7", "not a JSON object"},
+                                         {"null", "not a JSON object"},
+                                         {"{", "member name"},
+                                         {"{\"a\"}", "':'"},
+                                         {"{\"a\":1,}", "member name"},
+                                         {"{\"a\":1 \"b\":2}", "','"},
+                                         {"{\"a\":01}", "','"},
+                                         {"{\"a\":1.}", "bad number"},
+                                         {"{\"a\":.5}", "not a value"},
+                                         {"{\"a\":+1}", "not a value"},
+                                         {"{\"a\":1e}", "bad number"},
+                                         {"{\"a\":NaN}", "not a value"},
+                                         {"{\"a\":tru}", "not a value"},
+                                         {"{\"a\":\"\n\"}", "control"},
+                                         {"{\"a\":\"\\x\"}", "bad escape"},
+                                         {"{\"a\":\"\\u12g4\"}", "\\u escape"},
+                                         {"{\"a\":\"\\u12", "\\u escape"},
+                                         {"{\"a\":\"x", "does not end"},
+                                         {"{\"a\":\"\\", "does not end"},
+                                         {"{}x", "after the end"},
+                                         {"{\"a\":\"\xff\"}", "UTF-8"},
+                                         {"{\"a\":\"\xc0\xaf\"}", "UTF-8"},
+                                         {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"},
+                                         {"{\"a\":\"\xf4\x90\x80\x80\"}", "UTF-8"},
+                                         {"{\"a\":\"\xe2\x82\"}", "UTF-8"},
+                                         {"\xef\xbb\xbf{}", "not a value"},
+                                         {"{a:1}", "member name"},
+                                         {"{\"a\":[1,]}", "not a value"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         expect_bad(bad[i][0], strlen(bad[i][0]), bad[i][1]);
     struct event event;
@@ -189,7 +227,8 @@ static void bad_records_say_what_is_wrong(void **state)
 static void nesting_is_bounded(void **state)
 {
     (void)state;
-    for (size_t depth = EVENT_MAX_DEPTH; depth <= 100000; depth = depth == EVENT_MAX_DEPTH ? depth + 1 : depth * 10) {
+    for (size_t depth = EVENT_MAX_DEPTH; depth <= 100000;
+         depth = depth == EVENT_MAX_DEPTH ? depth + 1 : depth * 10) {
         struct buffer record = {0};
         buffer_append_text(&record, "{\"a\":");
         for (size_t i = 1; i < depth; i++)
@@ -209,8 +248,10 @@ static void nesting_is_bounded(void **state)
 static void every_truncation_and_corruption_is_survived(void **state)
 {
     (void)state;
-    static const char record[] = "{\"headers\":{\"X-Port-Signature\":\"v1,\\u00e9\",\"k\":[1,-2.5e3,true,null]},\"payload\":{\"action\":"
-                                 "{\"invocationMethod\":{\"type\":\"GITLAB\",\"url\":\"\xf0\x9f\x9a\x80\\ud83d\\ude80\"}}}}";
+    static const char record[] =
+        "{\"headers\":{\"X-Port-Signature\":\"v1,\\u00e9\",\"k\":[1,-2.5e3,true,null]},\"payload\":{"
+        "\"action\":"
+        "{\"invocationMethod\":{\"type\":\"GITLAB\",\"url\":\"\xf0\x9f\x9a\x80\\ud83d\\ude80\"}}}}";
     struct event event;
     struct error err = {0};
     for (size_t len = 0; len < sizeof record - 1; len++) {
@@ -234,12 +275,13 @@ static void missing_is_told_from_wrong(void **state)
     static const struct {
         const char *record;
         enum signature_verdict verdict;
-    } cases[] = {{"{}", SIGNATURE_MISSING},
-                 {"{\"headers\":{\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_MISSING},
-                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\"}}", SIGNATURE_MISSING},
-                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":7}}", SIGNATURE_WRONG},
-                 {"{\"headers\":{\"X-Port-Timestamp\":1,\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG},
-                 {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG}};
+    } cases[] = {
+        {"{}", SIGNATURE_MISSING},
+        {"{\"headers\":{\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_MISSING},
+        {"{\"headers\":{\"X-Port-Timestamp\":\"1\"}}", SIGNATURE_MISSING},
+        {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":7}}", SIGNATURE_WRONG},
+        {"{\"headers\":{\"X-Port-Timestamp\":1,\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG},
+        {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG}};
     struct signer *signer = signer_new(SLICE_LITERAL("k"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct event event;

@@ -190,8 +190,19 @@ static void nothing_to_note_when_nothing_is_done_out_of_order(void **state)
 static void foreign_metadata_is_ignored(void **state)
 {
     (void)state;
-    static const char *const notes[] = {"", "x", "hello", "e30=", "UEFPMQ==", "UEFPMQA=", "UEFPMQAA", "UEFPMQAAAA==",
-                                        "UEFPMQAFAA==", "UEFPMQD///////////8B", "UEFPMQIFAQ==", "UEFPMQEF//////8H", "===="};
+    static const char *const notes[] = {"",
+                                        "x",
+                                        "hello",
+                                        "e30=",
+                                        "UEFPMQ==",
+                                        "UEFPMQA=",
+                                        "UEFPMQAA",
+                                        "UEFPMQAAAA==",
+                                        "UEFPMQAFAA==",
+                                        "UEFPMQD///////////8B",
+                                        "UEFPMQIFAQ==",
+                                        "UEFPMQEF//////8H",
+                                        "===="};
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         struct offsets offsets;
         offsets_init(&offsets, 5);
