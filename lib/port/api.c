@@ -3,6 +3,7 @@
  * a token, and never keep trying by itself: a call is one attempt, its owner decides about the next. */
 #include "port/api.h"
 #include "base/log.h"
+#include <assert.h>
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <stdio.h>
@@ -70,6 +71,7 @@ static void call_free(struct port_call *call)
 static void call_unlink(struct port_call *call)
 {
     struct port_api *api = call->api;
+    assert((call->previous == NULL) == (api->first == call));
     if (api->unsent == call)
         api->unsent = call->next;
     if (call->previous)
@@ -194,10 +196,11 @@ static bool token_is_fresh(const struct port_api *api)
     return api->token.len > 0 && clock_monotonic_ms(api->options.clock) < api->token_refresh_ms;
 }
 
-/** The first queued call that arrived before `number`. Those under way, max_concurrent at most, are passed
+/** The first queued call that arrived before `number`; those under way, max_concurrent at most, are passed
  * over. */
 static struct port_call *first_queued(const struct port_api *api, uint64_t number)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow call_unlink */
     for (struct port_call *call = api->first; call && call->number < number; call = call->next)
         if (call->state == CALL_QUEUED)
             return call;
@@ -493,9 +496,9 @@ void port_api_free(struct port_api *api)
 {
     if (!api || api->freed)
         return;
-    while (api->first) {
-        struct port_call *call = api->first;
-        call_unlink(call);
+    struct port_call *call;
+    while ((call = api->first) != NULL) {
+        api->first = call->next;
         if (call->state == CALL_SENT)
             http_call_forget(call->http, NULL, NULL);
         call_free(call);

@@ -443,7 +443,9 @@ void reports_free(struct reports *reports)
 {
     if (!reports)
         return;
-    while (reports->first)
+    while (
+        reports
+            ->first) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
         report_free(reports->first);
     uv_close((uv_handle_t *)reports->deferred, timer_free);
     free(reports);
