@@ -443,10 +443,10 @@ void reports_free(struct reports *reports)
 {
     if (!reports)
         return;
-    while (
-        reports
-            ->first) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
+    while (reports->first) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
         report_free(reports->first);
+    }
     uv_close((uv_handle_t *)reports->deferred, timer_free);
     free(reports);
 }
