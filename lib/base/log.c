@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -204,7 +205,8 @@ static struct slice cut_text(struct slice text, bool *cut)
     *cut = text.len > TEXT_MAX;
     if (*cut) {
         text.len = TEXT_MAX;
-        while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+        /* At most three back: more continuation bytes than that are no character. */
+        while (text.len > TEXT_MAX - 3 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
             text.len--;
     }
     return text;
@@ -234,7 +236,10 @@ static void append_value(struct buffer *line, const struct log_field *field)
         buffer_append_text(line, field->value.integer ? "true" : "false");
         break;
     case LOG_FIELD_DOUBLE:
-        buffer_appendf(line, "%.6g", field->value.number);
+        if (isfinite(field->value.number))
+            buffer_appendf(line, "%.6g", field->value.number);
+        else
+            buffer_append_text(line, "null"); /* JSON has no NaN */
         break;
     case LOG_FIELD_SKIP:
         break;

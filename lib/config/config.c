@@ -284,7 +284,7 @@ static void replace(char **target, const char *text)
     *target = strdup(text);
 }
 
-static void settle_kafka(struct loading *loading, bool protocol_given)
+static void settle_kafka(struct loading *loading)
 {
     struct config *config = loading->config;
     if (config->streamer == STREAMER_KAFKA && !*config->group_id)
@@ -296,12 +296,12 @@ static void settle_kafka(struct loading *loading, bool protocol_given)
             loading->problems,
             "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
             "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
-    if (!protocol_given) {
-        replace(&config->security_protocol, config->local_port ? "plaintext" : "sasl_ssl");
-        replace(&config->sasl_mechanism, config->local_port ? "" : "SCRAM-SHA-512");
-    } else if (!*config->security_protocol) {
-        replace(&config->security_protocol, "plaintext");
-    }
+    bool from_port = !config->local_port;
+    if (!*config->security_protocol)
+        replace(&config->security_protocol, from_port ? "sasl_ssl" : "plaintext");
+    /* Port's brokers speak SCRAM; librdkafka's own default for SASL, Kerberos, would help nobody. */
+    if (!*config->sasl_mechanism)
+        replace(&config->sasl_mechanism, "SCRAM-SHA-512");
     if (strncmp(config->security_protocol, "sasl", 4) != 0)
         replace(&config->sasl_mechanism, "");
 }
@@ -337,15 +337,12 @@ static bool is_owned_text(const struct setting *setting)
 
 static void load_settings(struct loading *loading)
 {
-    bool protocol_given = false, format_given = false;
+    bool format_given = false;
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct setting *setting = &config_settings[i];
         char *value = text_of(loading, setting);
         if (is_owned_text(setting))
             set_text(loading, setting, "");
-        if (value && (setting->offset == offsetof(struct config, security_protocol) ||
-                      setting->offset == offsetof(struct config, sasl_mechanism)))
-            protocol_given = true;
         format_given |= value && setting->offset == offsetof(struct config, log_format);
         if (value)
             set_value(loading, setting, value);
@@ -358,7 +355,7 @@ static void load_settings(struct loading *loading)
             explicit_bzero(value, strlen(value));
         free(value);
     }
-    settle_kafka(loading, protocol_given);
+    settle_kafka(loading);
     settle_topic(&loading->config->runs_topic, loading->config->org_id, ".runs");
     settle_topic(&loading->config->change_log_topic, loading->config->org_id, ".change.log");
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)

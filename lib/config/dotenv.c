@@ -41,7 +41,7 @@ static void append_escape(struct buffer *value, char quote, char c)
 {
     static const char letters[] = "abfnrtv", meanings[] = "\a\b\f\n\r\t\v";
     const char *letter = strchr(letters, c);
-    if (c == '\\' || c == quote || (c == '"' && quote == '"')) {
+    if (c == '\\' || c == quote || (c == '\'' && quote == '"')) {
         buffer_append_char(value, c);
     } else if (quote == '"' && c && letter) {
         buffer_append_char(value, meanings[letter - letters]);

@@ -1,0 +1,256 @@
+/* The HTTP client against real loopback servers, on a loop of its own. */
+#include "http/client.h"
+#include "http/server.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct world {
+    uv_loop_t loop;
+    uv_timer_t
+        tick; /* a call may end before the loop polls: without a tick UV_RUN_ONCE would wait for ever */
+    struct http_server *server;
+    struct http_client *client;
+    struct http_exchange *held[64];
+    size_t held_count, requests, done, concurrent_now;
+    char last_method[16], last_body[64], last_target[128];
+    struct http_result result; /* of the last call; slices are copied below */
+    char body[256];
+    size_t body_len;
+};
+
+static void serve(void *ctx, struct http_exchange *exchange, const struct http_server_request *request)
+{
+    struct world *world = ctx;
+    char path[128];
+    world->requests++;
+    snprintf(path, sizeof path, "%.*s", (int)request->target.len, request->target.ptr);
+    snprintf(world->last_target, sizeof world->last_target, "%s", path);
+    snprintf(world->last_method, sizeof world->last_method, "%.*s", (int)request->method.len,
+             request->method.ptr);
+    snprintf(world->last_body, sizeof world->last_body, "%.*s", (int)request->body.len, request->body.ptr);
+    if (strncmp(path, "/hold", 5) == 0)
+        world->held[world->held_count++] = exchange;
+    else if (strncmp(path, "/abort", 6) == 0)
+        http_server_abort(exchange);
+    else if (strncmp(path, "/redirect/", 10) == 0) {
+        char header[200];
+        snprintf(header, sizeof header, "Location: %s\r\n", path + 13);
+        http_server_answer(exchange, atoi(path + 10), "text/plain", header, SLICE_LITERAL("moved"), 0);
+    } else if (strncmp(path, "/big", 4) == 0) {
+        static char big[4096];
+        memset(big, 'x', sizeof big);
+        http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){big, sizeof big}, 0);
+    } else
+        http_server_answer(exchange, 201, "text/plain", NULL, SLICE_LITERAL("hello"), 5);
+}
+
+static void finished(void *ctx, const struct http_result *result)
+{
+    struct world *world = ctx;
+    world->result = *result;
+    world->body_len = result->body.len < sizeof world->body ? result->body.len : sizeof world->body;
+    if (world->body_len > 0)
+        memcpy(world->body, result->body.ptr, world->body_len);
+    world->done++;
+}
+
+static void ticked(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void open_world(struct world *world, int64_t idle_ms, int64_t total_ms)
+{
+    struct error err = {0};
+    memset(world, 0, sizeof *world);
+    uv_loop_init(&world->loop);
+    uv_timer_init(&world->loop, &world->tick);
+    uv_timer_start(&world->tick, ticked, 5, 5);
+    world->server = http_server_new(&world->loop, 0, serve, world, &err);
+    struct http_client_options options = {.loop = &world->loop,
+                                          .clock = clock_system(),
+                                          .user_agent = "test",
+                                          .connect_timeout_ms = 2000,
+                                          .idle_timeout_ms = idle_ms,
+                                          .total_timeout_ms = total_ms,
+                                          .max_response_bytes = 1000,
+                                          .max_connections = 64,
+                                          .verify_tls = true,
+                                          .follow_redirects = true};
+    world->client = http_client_new(&options, &err);
+    assert_non_null(world->server);
+    assert_non_null(world->client);
+}
+
+static void close_world(struct world *world)
+{
+    for (size_t i = 0; i < world->held_count; i++)
+        http_server_abort(world->held[i]);
+    uv_close((uv_handle_t *)&world->tick, NULL);
+    http_client_close(world->client, NULL, NULL);
+    http_server_close(world->server, NULL, NULL);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+}
+
+static struct http_call *start(struct world *world, const char *method, const char *path, struct slice body)
+{
+    char url[256];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", http_server_port(world->server), path);
+    struct http_request request = {.method = method, .url = path[0] == '/' ? url : path, .body = body};
+    return http_start(world->client, &request, finished, world);
+}
+
+static void run_until(struct world *world, size_t done)
+{
+    while (world->done < done)
+        uv_run(&world->loop, UV_RUN_ONCE);
+}
+
+static const struct slice NO_BODY = {NULL, 0};
+
+static void every_method_with_and_without_a_body(void **state)
+{
+    (void)state;
+    struct world world;
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+    open_world(&world, 5000, 10000);
+    for (size_t i = 0; i < 10; i++) {
+        struct slice body = i % 2 ? SLICE_LITERAL("{\"a\":1}") : NO_BODY;
+        assert_non_null(start(&world, methods[i / 2], "/ok", body));
+        assert_int_equal(world.done, i); /* never before http_start has returned */
+        run_until(&world, i + 1);
+        assert_string_equal(world.last_method, methods[i / 2]);
+        assert_string_equal(world.last_body, i % 2 ? "{\"a\":1}" : "");
+        assert_int_equal(world.result.failure, HTTP_OK);
+        assert_int_equal(world.result.status, 201);
+        assert_memory_equal(world.body, "hello", 5);
+    }
+    close_world(&world);
+}
+
+static void failures_have_their_names(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 200, 10000);
+    start(&world, "POST", "/abort", NO_BODY);
+    run_until(&world, 1);
+    assert_string_equal(http_failure_name(world.result.failure), "reset");
+    start(&world, "POST", "http://127.0.0.1:1/x?token=hidden", NO_BODY);
+    run_until(&world, 2);
+    assert_string_equal(http_failure_name(world.result.failure), "connect");
+    assert_null(strstr(world.result.reason, "hidden"));
+    start(&world, "POST", "nothing-like-a-url://", NO_BODY);
+    run_until(&world, 3);
+    assert_string_equal(http_failure_name(world.result.failure), "bad_url");
+    start(&world, "POST", "/hold", NO_BODY);
+    run_until(&world, 4);
+    assert_string_equal(http_failure_name(world.result.failure), "timeout");
+    close_world(&world);
+}
+
+static void the_total_deadline_holds_even_while_connected(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 60000, 150);
+    start(&world, "POST", "/hold", NO_BODY);
+    run_until(&world, 1);
+    assert_string_equal(http_failure_name(world.result.failure), "total_timeout");
+    close_world(&world);
+}
+
+static void a_long_response_is_cut_and_still_a_response(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 5000, 10000);
+    start(&world, "GET", "/big", NO_BODY);
+    run_until(&world, 1);
+    assert_int_equal(world.result.failure, HTTP_OK);
+    assert_int_equal(world.result.status, 200);
+    assert_true(world.result.body_cut);
+    assert_int_equal(world.result.body.len, 1000);
+    close_world(&world);
+}
+
+static void redirects_follow_the_rule(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 5000, 10000);
+    start(&world, "PUT", "/redirect/307/ok", SLICE_LITERAL("body"));
+    run_until(&world, 1);
+    assert_int_equal(world.result.status, 201);
+    assert_int_equal(world.result.redirects, 1);
+    assert_string_equal(world.last_method, "PUT");
+    assert_string_equal(world.last_body, "body");
+    static const char *const refused[][2] = {
+        {"/redirect/302/ok", "only 307"},
+        {"/redirect/307http://localhost:1/", "another host"},
+        {"/redirect/307http://127.0.0.1:1/", "another port"},
+        {"/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/ok", "more than 5"}};
+    for (size_t i = 0; i < 4; i++) {
+        start(&world, "POST", refused[i][0], NO_BODY);
+        run_until(&world, i + 2);
+        assert_int_equal(world.result.failure, HTTP_REDIRECT);
+        if (!strstr(world.result.reason, refused[i][1]))
+            fail_msg("'%s' does not say '%s'", world.result.reason, refused[i][1]);
+    }
+    start(&world, "GET", "/redirect/302/ok", NO_BODY);
+    run_until(&world, 6);
+    assert_int_equal(world.result.status, 201);
+    close_world(&world);
+}
+
+static void cancelling_and_closing_end_every_call_once(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 60000, 60000);
+    struct http_call *call = start(&world, "POST", "/hold", NO_BODY);
+    for (int i = 0; i < 8; i++)
+        start(&world, "POST", "/hold", NO_BODY);
+    while (world.held_count < 9)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    http_call_cancel(call);
+    assert_int_equal(world.done, 0);
+    run_until(&world, 1);
+    assert_int_equal(world.result.failure, HTTP_CANCELLED);
+    close_world(&world);
+    assert_int_equal(world.done, 9);
+}
+
+static void many_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 10000, 20000);
+    for (int i = 0; i < 300; i++)
+        start(&world, "POST", "/ok", SLICE_LITERAL("x"));
+    assert_int_equal(http_client_active(world.client), 300);
+    run_until(&world, 300);
+    assert_int_equal(world.requests, 300);
+    assert_int_equal(http_client_active(world.client), 0);
+    close_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_with_and_without_a_body),
+        cmocka_unit_test(failures_have_their_names),
+        cmocka_unit_test(the_total_deadline_holds_even_while_connected),
+        cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
+        cmocka_unit_test(redirects_follow_the_rule),
+        cmocka_unit_test(cancelling_and_closing_end_every_call_once),
+        cmocka_unit_test(many_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

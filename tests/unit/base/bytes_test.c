@@ -1,0 +1,117 @@
+/* Slices, buffers, UTF-8, errors and stamps at their edges. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void only_valid_utf8_has_a_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n, expected;
+    } cases[] = {{"a", 1, 1},
+                 {"\x7f", 1, 1},
+                 {"\x80", 1, 0},
+                 {"\xc0\x80", 2, 0},
+                 {"\xc2\x80", 2, 2},
+                 {"\xc2", 1, 0},
+                 {"\xe0\x9f\xbf", 3, 0},
+                 {"\xe0\xa0\x80", 3, 3},
+                 {"\xed\x9f\xbf", 3, 3},
+                 {"\xed\xa0\x80", 3, 0},
+                 {"\xef\xbf\xbf", 3, 3},
+                 {"\xf0\x8f\xbf\xbf", 4, 0},
+                 {"\xf0\x90\x80\x80", 4, 4},
+                 {"\xf4\x8f\xbf\xbf", 4, 4},
+                 {"\xf4\x90\x80\x80", 4, 0},
+                 {"\xf0\x90\x80", 3, 0},
+                 {"\xff", 1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (utf8_sequence(cases[i].bytes, cases[i].n) != cases[i].expected)
+            fail_msg("case %zu: %zu, expected %zu", i, utf8_sequence(cases[i].bytes, cases[i].n),
+                     cases[i].expected);
+}
+
+static void integers_are_written_to_their_limits(void **state)
+{
+    (void)state;
+    struct buffer b = {0};
+    buffer_append_int(&b, INT64_MIN);
+    buffer_append_char(&b, ' ');
+    buffer_append_int(&b, 0);
+    buffer_append_char(&b, ' ');
+    buffer_append_int(&b, INT64_MAX);
+    assert_string_equal(buffer_text(&b), "-9223372036854775808 0 9223372036854775807");
+    buffer_clear(&b);
+}
+
+static void slices_compare_and_trim(void **state)
+{
+    (void)state;
+    assert_true(slice_is_null(slice_of(NULL)));
+    assert_false(slice_is_null(slice_of("")));
+    assert_true(slice_equal_text(slice_trim(slice_of(" \t a b\r\n")), "a b"));
+    assert_int_equal(slice_trim(slice_of(" \r\n")).len, 0);
+    assert_true(slice_equal_ignore_case(slice_of("TrUe"), "true"));
+    assert_false(slice_equal_ignore_case(slice_of("tru"), "true"));
+    assert_false(slice_starts_with(slice_of("htt"), "http"));
+}
+
+static void stamps_are_rfc3339_in_utc(void **state)
+{
+    (void)state;
+    char out[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(1768317616641, out);
+    assert_string_equal(out, "2026-01-13T15:20:16.641Z");
+    clock_rfc3339(0, out);
+    assert_string_equal(out, "1970-01-01T00:00:00.000Z");
+}
+
+static void an_error_is_cut_to_fit(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_int_equal(error_set(&err, PA_ERR_IO, "%0600d", 1), PA_ERR_IO);
+    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+    assert_int_equal(error_set(NULL, PA_ERR_DENIED, "x"), PA_ERR_DENIED);
+}
+
+static void a_number_that_is_none_is_null_and_long_garbage_is_cut(void **state)
+{
+    (void)state;
+    static char garbage[20000], got[65000];
+    int ends[2];
+    memset(garbage, 0x80, sizeof garbage);
+    assert_int_equal(pipe(ends), 0);
+    struct log_options options = {.fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO};
+    struct log *log = log_new(&options);
+    log_set_current(log);
+    log_info("m", F_DOUBLE("d", NAN), F_SLICE("g", ((struct slice){garbage, sizeof garbage})));
+    log_free(log, 1000);
+    close(ends[1]);
+    ssize_t len = read(ends[0], got, sizeof got - 1);
+    close(ends[0]);
+    assert_true(len > 16000);
+    assert_non_null(strstr(got, "\"d\":null,\"g\":\"\xef\xbf\xbd"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_valid_utf8_has_a_length),
+        cmocka_unit_test(integers_are_written_to_their_limits),
+        cmocka_unit_test(slices_compare_and_trim),
+        cmocka_unit_test(stamps_are_rfc3339_in_utc),
+        cmocka_unit_test(an_error_is_cut_to_fit),
+        cmocka_unit_test(a_number_that_is_none_is_null_and_long_garbage_is_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

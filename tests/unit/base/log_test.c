@@ -1,0 +1,100 @@
+/* Logs: well-formed, not to be forged, and never in their caller's way. */
+#include "base/log.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+static char *read_all(int fd)
+{
+    struct buffer text = {0};
+    char chunk[4096];
+    ssize_t got;
+    while ((got = read(fd, chunk, sizeof chunk)) > 0)
+        buffer_append(&text, chunk, (size_t)got);
+    return buffer_take(&text, NULL);
+}
+
+static void a_line_cannot_be_forged(void **state)
+{
+    (void)state;
+    for (int format = LOG_FORMAT_JSON; format <= LOG_FORMAT_TEXT; format++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        struct log_options options = {.fd = ends[1], .format = (enum log_format)format, .level = LOG_INFO};
+        struct log *log = log_new(&options);
+        log_set_current(log);
+        log_info("message", F_STR("a", "x\n{\"level\":\"INFO\"}\x1b[31m\xff"), F_INT("n", INT64_MIN),
+                 F_BOOL("b", true), F_NONE);
+        log_debug("not written", F_NONE);
+        log_free(log, 1000);
+        close(ends[1]);
+        char *text = read_all(ends[0]);
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+        assert_null(strchr(text, '\x1b'));
+        assert_null(strchr(text, '\xff'));
+        if (format == LOG_FORMAT_JSON) {
+            cJSON *line = cJSON_Parse(text);
+            assert_non_null(line);
+            assert_string_equal(cJSON_GetObjectItem(line, "level")->valuestring, "INFO");
+            assert_string_equal(cJSON_GetObjectItem(line, "msg")->valuestring, "message");
+            cJSON_Delete(line);
+        }
+        free(text);
+        close(ends[0]);
+    }
+}
+
+static void a_reader_that_does_not_read_stops_nobody_and_drops_are_told(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct log_options options = {
+        .fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO, .buffer_bytes = 20000};
+    struct log *log = log_new(&options);
+    log_set_current(log);
+    for (int i = 0; i < 20000; i++)
+        log_info("nobody reads this", F_INT("number", i));
+    assert_true(log_dropped(log) > 0);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    bool told = false;
+    for (int i = 0; i < 2000 && !told; i++) {
+        char chunk[65536];
+        ssize_t got = read(ends[0], chunk, sizeof chunk);
+        told = got > 0 && memmem(chunk, (size_t)got, "log lines dropped", 17);
+        log_info("one more", F_NONE);
+        usleep(1000);
+    }
+    assert_true(told);
+    close(ends[0]);
+    log_free(log, 100);
+    close(ends[1]);
+}
+
+static void json_strings_hold_anything(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    buffer_append_json_string(&out, (struct slice){"\"\\\n\x01\xc3\xa9\xc3", 7});
+    assert_string_equal(buffer_text(&out), "\"\\\"\\\\\\n\\u0001\xc3\xa9\xef\xbf\xbd\"");
+    buffer_clear(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_cannot_be_forged),
+        cmocka_unit_test(a_reader_that_does_not_read_stops_nobody_and_drops_are_told),
+        cmocka_unit_test(json_strings_hold_anything),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+/* Settings: where they come from, and every problem told at once. */
+#include "config/config.h"
+#include "config/dotenv.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char *MINIMUM[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id", "PORT_CLIENT_SECRET=hush",
+                          "KAFKA_CONSUMER_GROUP_ID=g"};
+
+/** Loads the minimum and up to four more; the caller clears. */
+static int load(struct config *config, char *a, char *b, char *c, char *d, struct buffer *problems)
+{
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], MINIMUM[3], a, b, c, d, NULL};
+    struct config_input input = {.environment = environment};
+    return config_load(config, &input, problems);
+}
+
+static void defaults_are_the_contracts(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, NULL, NULL, NULL, NULL, &problems), 0);
+    assert_string_equal(config.api_base_url, "https://api.getport.io");
+    assert_string_equal(config.runs_topic, "org.runs");
+    assert_string_equal(config.change_log_topic, "org.change.log");
+    assert_string_equal(config.security_protocol, "sasl_ssl");
+    assert_string_equal(config.sasl_mechanism, "SCRAM-SHA-512");
+    assert_string_equal(config.auto_offset_reset, "earliest");
+    assert_int_equal(config.session_timeout_ms, 45000);
+    assert_int_equal(config.invoker_timeout_ms, 30000);
+    assert_int_equal(config.total_timeout_ms, 300000);
+    assert_int_equal(config.max_in_flight, 256);
+    assert_int_equal(config.queue_max_bytes, 16 << 20);
+    assert_int_equal(config.record_max_bytes, 32 << 20);
+    assert_int_equal(config.drain_timeout_ms, 8000);
+    assert_true(config.verify_tls && config.detailed_logging && config.run_logs);
+    assert_int_equal(config.log_level, LOG_INFO);
+    assert_int_equal(config.log_format, LOG_FORMAT_JSON);
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+static void values_are_read_in_all_their_forms(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, "PORT_API_BASE_URL=http://x/", "KAFKA_CONSUMER_AUTO_OFFSET_RESET=Largest",
+                          "WEBHOOK_VERIFY_SSL=OFF", "WEBHOOK_INVOKER_TIMEOUT=0.25", &problems),
+                     0);
+    assert_string_equal(config.api_base_url, "http://x");
+    assert_string_equal(config.auto_offset_reset, "latest");
+    assert_false(config.verify_tls);
+    assert_int_equal(config.invoker_timeout_ms, 250);
+    config_clear(&config);
+    assert_int_equal(load(&config, "QUEUE_MAX_BYTES=2MiB", "LOG_LEVEL=warning",
+                          "KAFKA_CONSUMER_SECURITY_PROTOCOL=SASL_SSL",
+                          "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM=plain", &problems),
+                     0);
+    assert_int_equal(config.queue_max_bytes, 2 << 20);
+    assert_int_equal(config.log_level, LOG_WARNING);
+    assert_string_equal(config.sasl_mechanism, "PLAIN");
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+static void wrong_values_are_told_with_what_is_accepted(void **state)
+{
+    (void)state;
+    static char *const wrong[][2] = {
+        {"WEBHOOK_MAX_IN_FLIGHT=0", "from 1 to 10000"},
+        {"WEBHOOK_MAX_IN_FLIGHT=12x", "whole number"},
+        {"WEBHOOK_MAX_IN_FLIGHT=99999999999999999999", "whole number"},
+        {"WEBHOOK_INVOKER_TIMEOUT=nan", "seconds"},
+        {"WEBHOOK_INVOKER_TIMEOUT=-1", "seconds"},
+        {"WEBHOOK_VERIFY_SSL=maybe", "true or false"},
+        {"LOG_LEVEL=loud", "DEBUG"},
+        {"PORT_API_BASE_URL=api.getport.io", "has no scheme; write https://api.getport.io"},
+        {"KAFKA_CONSUMER_AUTO_OFFSET_RESET=middle", "earliest"},
+        {"STREAMER_NAME=POLLING", "not available"},
+        {"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"},
+        {"PORT_CLIENT_SECRET_FILE=/nowhere", "both"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(load(&config, wrong[i][0], NULL, NULL, NULL, &problems), PA_ERR_INVALID);
+        if (!strstr(buffer_text(&problems), wrong[i][1]))
+            fail_msg("%s: '%s' does not say '%s'", wrong[i][0], problems.ptr, wrong[i][1]);
+        assert_null(strstr(problems.ptr, "hush"));
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+}
+
+static void a_setting_may_be_a_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/setting-XXXXXX", variable[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "from-file\n", 10) == 10);
+    snprintf(variable, sizeof variable, "PORT_CLIENT_SECRET_FILE=%s", path);
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], variable, NULL};
+    struct config_input input = {.environment = environment};
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_true(slice_equal_text(config.client_secret.value, "from-file"));
+    config_clear(&config);
+    buffer_clear(&problems);
+    close(fd);
+    unlink(path);
+}
+
+static void dotenv_reads_as_python_dotenv_does(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "# comment\nA=1\nexport B = two words # comment\nC='single # \\n'\nD=\"line\\nbreak \\\"q\\\"\"\n"
+        "E=\"spans\nlines\"\nF=a#b\nG=\nA=last\n\nBAD LINE\nH=\"open\n";
+    struct dotenv dotenv;
+    struct buffer problems = {0};
+    assert_int_equal(dotenv_parse(slice_of(text), &dotenv, &problems), 0);
+    assert_string_equal(dotenv_get(&dotenv, "A"), "last");
+    assert_string_equal(dotenv_get(&dotenv, "B"), "two words");
+    assert_string_equal(dotenv_get(&dotenv, "C"), "single # \\n");
+    assert_string_equal(dotenv_get(&dotenv, "D"), "line\nbreak \"q\"");
+    assert_string_equal(dotenv_get(&dotenv, "E"), "spans\nlines");
+    assert_string_equal(dotenv_get(&dotenv, "F"), "a#b");
+    assert_string_equal(dotenv_get(&dotenv, "G"), "");
+    assert_null(dotenv_get(&dotenv, "H"));
+    assert_non_null(strstr(buffer_text(&problems), "line 12"));
+    dotenv_clear(&dotenv);
+    buffer_clear(&problems);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_contracts),
+        cmocka_unit_test(values_are_read_in_all_their_forms),
+        cmocka_unit_test(wrong_values_are_told_with_what_is_accepted),
+        cmocka_unit_test(a_setting_may_be_a_file),
+        cmocka_unit_test(dotenv_reads_as_python_dotenv_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
