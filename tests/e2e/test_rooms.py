@@ -1,0 +1,30 @@
+"""The arrows between the rooms of lib/: a room includes only what docs/architecture.md allows."""
+import re
+
+from harness import ROOT
+
+ALLOWED = {
+    "base": set(),
+    "config": {"base"},
+    "event": {"base"},
+    "http": {"base"},
+    "port": {"base", "event", "http"},
+    "source": {"base", "event"},
+    "deliver": {"base", "event", "http", "port", "source"},
+}
+
+
+def test_every_include_follows_an_arrow():
+    wrong = []
+    for path in sorted((ROOT / "lib").rglob("*.[ch]")):
+        room = path.parent.name
+        for target in re.findall(r'#include "([a-z]+)/', path.read_text()):
+            if target != room and target not in ALLOWED[room]:
+                wrong.append(f"{path.relative_to(ROOT)} includes {target}/")
+    assert wrong == []
+
+
+def test_files_stay_readable():
+    long = [f"{path.relative_to(ROOT)}" for folder in ("lib", "agent") for path in (ROOT / folder).rglob("*.[ch]")
+            if len(path.read_text().splitlines()) > 600]
+    assert long == []
