@@ -60,7 +60,8 @@ def test_says_what_is_missing_and_exits_78(image):
 
 def agent_pid(parent):
     """The agent's own process below buildah's."""
-    children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    # Any of buildah's threads may have started it, and a thread's list has its own children only.
+    children = [pid for task in pathlib.Path(f"/proc/{parent}/task").iterdir() for pid in (task / "children").read_text().split()]
     for child in map(int, children):
         if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == "port-agent":
             return child
