@@ -67,7 +67,6 @@ struct delivery {
     struct http_call *call;
     struct run_report *report;
     size_t bytes; /* charged */
-    bool cancelled;
 };
 
 struct deliver {

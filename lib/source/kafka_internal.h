@@ -75,7 +75,6 @@ struct kafka_source {
     unsigned rejoin_assignments; /* cooperative: assignments still to come after a revocation: its own, then
                                     that of the rejoin */
     int64_t rejoin_until_ms;     /* … or this long at most */
-    bool standby_said;
     struct lookup *lookup;
 
     bool closing, close_asked, destroying;
@@ -92,7 +91,6 @@ struct kafka_source {
         int64_t at_ms;
         uint64_t suppressed;
     } said[8];
-    char *username; /* owned copies of options' texts that are needed later */
 };
 
 /* kafka_conf.c */
