@@ -116,7 +116,8 @@ static void report(struct delivery *delivery, const struct outcome *outcome)
     struct deliver *deliver = delivery->deliver;
     struct run_result result = result_of(delivery, outcome);
     if (!delivery->report) {
-        delivery_done(delivery);
+        /* A run without a report: its queue could not be opened for want of memory. */
+        delivery->is_run ? delivery_drop(delivery) : delivery_done(delivery);
         return;
     }
     delivery->state = DELIVERY_REPORTING;
@@ -204,6 +205,15 @@ void delivery_fail_unsent(struct delivery *delivery, const char *reason)
     open_report(delivery);
     if (delivery->report)
         run_report_log(delivery->report, buffer_slice(&outcome.summary));
+    report(delivery, &outcome);
+    outcome_clear(&outcome);
+}
+
+void delivery_refuse(struct delivery *delivery, const char *reason)
+{
+    struct outcome outcome = {.error_type = "bad_signature"};
+    buffer_append_text(&outcome.summary, reason);
+    open_report(delivery);
     report(delivery, &outcome);
     outcome_clear(&outcome);
 }

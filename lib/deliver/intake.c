@@ -47,7 +47,8 @@ static void say(enum log_level level, const char *message, const struct record *
     log_write(level, message, fields, sizeof fields / sizeof *fields);
 }
 
-static bool parse(struct deliver *deliver, const struct record *record, struct event *event)
+/** 0; PA_ERR_MEMORY; any other error has been said and counted. */
+static int parse(struct deliver *deliver, const struct record *record, struct event *event)
 {
     struct error err = {0};
     int failed = 0;
@@ -56,12 +57,12 @@ static bool parse(struct deliver *deliver, const struct record *record, struct e
             error_set(&err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
     else
         failed = event_parse(event, record->kind, record->value, &err);
-    if (!failed)
-        return true;
+    if (!failed || failed == PA_ERR_MEMORY)
+        return failed;
     deliver->counters.bad_records++;
     say(LOG_WARNING, "record skipped", record, (struct slice){NULL, 0}, err.message);
     tell(deliver, record, event, "bad_record", err.message);
-    return false;
+    return failed;
 }
 
 static bool for_us(struct deliver *deliver, const struct record *record, const struct event *event)
@@ -81,44 +82,6 @@ static bool for_us(struct deliver *deliver, const struct record *record, const s
     return !wrong && event->invocation.agent;
 }
 
-static void node_run_refused(void *ctx, enum report_outcome outcome)
-{
-    (void)outcome;
-    source_ticket_done(ctx);
-}
-
-/** A workflow node run with a bad signature is reported failed; true: the ticket waits for that. */
-static bool report_refused(struct deliver *deliver, const struct event *event, struct ticket *ticket,
-                           const char *reason)
-{
-    if (!run_id_is_node_run(event->run_id) || !run_id_is_usable(event->run_id))
-        return false;
-    struct run_report *report = run_report_open(deliver->options.reports, event->run_id);
-    struct run_result result = {.status = SLICE_LITERAL("FAILURE"), .summary = slice_of(reason)};
-    if (!report)
-        return false;
-    run_report_finish(report, &result, node_run_refused, ticket);
-    return true;
-}
-
-static bool verified(struct deliver *deliver, const struct record *record, const struct event *event,
-                     struct ticket *ticket, bool *ticket_kept)
-{
-    if (record->kind == EVENT_CHANGE_LOG)
-        return true;
-    enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
-    if (verdict == SIGNATURE_VALID)
-        return true;
-    const char *message =
-        verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
-    deliver->counters.bad_signatures++;
-    say(LOG_WARNING, message, record, event->run_id, NULL);
-    tell(deliver, record, event, "bad_signature",
-         verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
-    *ticket_kept = report_refused(deliver, event, ticket, message);
-    return false;
-}
-
 static const char *topic_intern(struct deliver *deliver, const char *topic)
 {
     size_t count = sizeof deliver->topics / sizeof *deliver->topics;
@@ -128,7 +91,7 @@ static const char *topic_intern(struct deliver *deliver, const char *topic)
         if (deliver->topics[i] && strcmp(deliver->topics[i], topic) == 0)
             return deliver->topics[i];
     }
-    return "";
+    return NULL;
 }
 
 static bool set_method(struct delivery *delivery)
@@ -170,18 +133,55 @@ static bool set_lane(struct delivery *delivery, const struct record *record, boo
     return lane != NULL;
 }
 
-static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
-                                     struct ticket *ticket)
+/** Verifies; NULL: deliver it. Otherwise why not, in words. */
+static const char *refusal(struct deliver *deliver, const struct record *record, const struct event *event)
 {
-    struct delivery *delivery = calloc(1, sizeof *delivery);
-    if (!delivery)
+    if (record->kind == EVENT_CHANGE_LOG)
         return NULL;
+    enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
+    if (verdict == SIGNATURE_VALID)
+        return NULL;
+    const char *message =
+        verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
+    deliver->counters.bad_signatures++;
+    say(LOG_WARNING, message, record, event->run_id, NULL);
+    tell(deliver, record, event, "bad_signature",
+         verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
+    return message;
+}
+
+/** There is no memory for it: it stays in its partition, undone. */
+static void leave(const struct record *record, struct ticket *ticket)
+{
+    log_error("out of memory: the record is left for the next assignment",
+              F_STR("messaging.destination.name", record->topic),
+              F_INT("messaging.destination.partition.id", record->partition),
+              F_INT("messaging.kafka.offset", record->offset));
+    source_ticket_drop(ticket);
+}
+
+/** Takes the event over. NULL: out of memory, the ticket is dropped and the event cleared. */
+static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
+                                     struct event *event, struct ticket *ticket)
+{
+    const char *topic = topic_intern(deliver, record->topic);
+    struct delivery *delivery = topic ? calloc(1, sizeof *delivery) : NULL;
+    if (!delivery) {
+        event_clear(event);
+        leave(record, ticket);
+        return NULL;
+    }
     delivery->deliver = deliver;
     delivery->ticket = ticket;
     delivery->assignment = record->assignment;
-    delivery->topic = topic_intern(deliver, record->topic);
+    delivery->topic = topic;
     delivery->partition = record->partition;
     delivery->offset = record->offset;
+    delivery->event = *event;
+    delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event->run_id);
+    delivery->synchronized = event->invocation.synchronized;
+    delivery->bytes = event->payload.cap + event->texts.cap + record->key.len + DELIVERY_OVERHEAD;
+    deliver->counters.bytes_held += delivery->bytes;
     delivery->next = deliver->first;
     if (deliver->first)
         deliver->first->previous = delivery;
@@ -189,7 +189,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     return delivery;
 }
 
-/** Where it goes; the cause when it cannot go anywhere. */
+/** Where it goes. PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
 static int address(struct delivery *delivery, const struct record *record, bool *first, struct error *err)
 {
     if (!set_method(delivery))
@@ -197,52 +197,62 @@ static int address(struct delivery *delivery, const struct record *record, bool 
                          "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
     delivery->target = target_find(delivery->deliver, delivery->event.invocation.url, err);
     if (!delivery->target)
-        return PA_ERR_INVALID;
+        return err->kind;
     delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
-    if (delivery->destination)
-        delivery->destination->references++;
-    if (!delivery->destination || !set_lane(delivery, record, first))
-        return error_set(err, PA_ERR_MEMORY, "out of memory");
-    return 0;
+    if (!delivery->destination)
+        return PA_ERR_MEMORY;
+    delivery->destination->references++;
+    return set_lane(delivery, record, first) ? 0 : PA_ERR_MEMORY;
+}
+
+/** A verified event: into its lane, or failed because it cannot be sent. */
+static void admit(struct delivery *delivery, const struct record *record)
+{
+    struct error err = {0};
+    bool first = true;
+    int failed = address(delivery, record, &first, &err);
+    if (failed == PA_ERR_MEMORY) {
+        struct ticket *ticket = delivery->ticket;
+        delivery_free(delivery);
+        leave(record, ticket);
+    } else if (failed) {
+        delivery_fail_unsent(delivery, err.message);
+    } else {
+        delivery->deliver->counters.queued++;
+        if (first)
+            delivery_queue(delivery);
+    }
 }
 
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct deliver *deliver = ctx;
     struct event event;
-    bool ticket_kept = false, first = true;
     event_init(&event);
     deliver->counters.taken++;
     if (deliver->stopped) {
         source_ticket_drop(ticket);
         return;
     }
-    if (!parse(deliver, record, &event) || !for_us(deliver, record, &event) ||
-        !verified(deliver, record, &event, ticket, &ticket_kept)) {
+    int failed = parse(deliver, record, &event);
+    if (failed == PA_ERR_MEMORY) {
+        leave(record, ticket);
+        return;
+    }
+    bool wanted = !failed && for_us(deliver, record, &event);
+    const char *refused = wanted ? refusal(deliver, record, &event) : NULL;
+    /* A refused workflow node run is reported failed; nothing else is done for an event nobody signed. */
+    bool reported = run_id_is_node_run(event.run_id) && run_id_is_usable(event.run_id);
+    if (!wanted || (refused && !reported)) {
         event_clear(&event);
-        if (!ticket_kept)
-            source_ticket_done(ticket);
+        source_ticket_done(ticket);
         return;
     }
-    struct delivery *delivery = delivery_new(deliver, record, ticket);
-    if (!delivery) {
-        event_clear(&event);
-        log_error("out of memory: the record is left for the next assignment",
-                  F_INT("messaging.kafka.offset", record->offset));
-        source_ticket_drop(ticket);
+    struct delivery *delivery = delivery_new(deliver, record, &event, ticket);
+    if (!delivery)
         return;
-    }
-    delivery->event = event;
-    delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event.run_id);
-    delivery->synchronized = event.invocation.synchronized;
-    delivery->bytes = event.payload.cap + event.texts.cap + record->key.len + DELIVERY_OVERHEAD;
-    deliver->counters.bytes_held += delivery->bytes;
-    struct error err = {0};
-    if (address(delivery, record, &first, &err) != 0) {
-        delivery_fail_unsent(delivery, err.message);
-        return;
-    }
-    deliver->counters.queued++;
-    if (first)
-        delivery_queue(delivery);
+    if (refused)
+        delivery_refuse(delivery, refused);
+    else
+        admit(delivery, record);
 }

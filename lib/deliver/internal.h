@@ -122,6 +122,8 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
 void delivery_queue(struct delivery *delivery);
 /** Ends a delivery that sent nothing, with a result for its run, if it has one. */
 void delivery_fail_unsent(struct delivery *delivery, const char *reason);
+/** Ends a delivery whose event is not trusted: its run is reported failed, and nothing else is done. */
+void delivery_refuse(struct delivery *delivery, const char *reason);
 void delivery_free(struct delivery *delivery);
 
 /* outcome.c */

@@ -27,7 +27,11 @@ struct target *target_find(struct deliver *deliver, struct slice url, struct err
             return NULL;
         }
         target->hash = hash;
-        if (url_parse(url, &target->parts, err) != 0 || !(target->url = slice_to_text(url))) {
+        int failed = url_parse(url, &target->parts, err);
+        target->url = failed ? NULL : slice_to_text(url);
+        if (!target->url) {
+            if (!failed)
+                error_set(err, PA_ERR_MEMORY, "out of memory");
             target_free(target);
             return NULL;
         }

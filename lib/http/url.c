@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { URL_MAX = 8192 };
 
@@ -73,7 +74,7 @@ int url_parse(struct slice url, struct url_parts *parts, struct error *err)
     int result = 0;
     if (!text || !handle) {
         result = error_set(err, PA_ERR_MEMORY, "out of memory");
-    } else if (!slice_starts_with((struct slice){text, url.len}, "http") || !strstr(text, "://")) {
+    } else if (strncasecmp(text, "http", 4) != 0 || !strstr(text, "://")) {
         result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
     } else {
         CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
