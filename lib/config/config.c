@@ -194,6 +194,14 @@ static void set_text(struct loading *loading, const struct setting *setting, con
     *target = strdup(value);
 }
 
+static void set_secret(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct secret *secret = member(loading, setting);
+    secret->value = (struct slice){strdup(value), strlen(value)};
+    if (!secret->value.ptr)
+        secret->value.len = 0;
+}
+
 static void set_choice(struct loading *loading, const struct setting *setting, const char *value)
 {
     const char *meaning = choice_of(loading, setting, value);
@@ -249,11 +257,9 @@ static void set_value(struct loading *loading, const struct setting *setting, co
     case SETTING_TEXT:
         set_text(loading, setting, value);
         break;
-    case SETTING_SECRET: {
-        struct secret *secret = member(loading, setting);
-        secret->value = slice_of(strdup(value));
+    case SETTING_SECRET:
+        set_secret(loading, setting, value);
         break;
-    }
     case SETTING_BOOLEAN:
         set_boolean(loading, setting, value);
         break;

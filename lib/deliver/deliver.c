@@ -284,7 +284,8 @@ static void send_delivery(struct delivery *delivery)
 static void pump(struct deliver *deliver)
 {
     struct delivery *delivery;
-    while (!deliver->stopped && deliver->counters.sending < deliver->options.max_in_flight &&
+    while (!deliver->stopped && !deliver->withdrawing &&
+           deliver->counters.sending < deliver->options.max_in_flight &&
            (delivery = destination_next(deliver)))
         send_delivery(delivery);
 }
@@ -335,12 +336,14 @@ static void withdraw_delivery(struct delivery *delivery)
 static void withdraw_matching(struct deliver *deliver, const void *assignment, bool any, bool started)
 {
     struct delivery *next;
+    deliver->withdrawing = true;
     for (struct delivery *delivery = deliver->first; delivery; delivery = next) {
-        next = delivery->next;
+        next = delivery->next; // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
         bool matches = any || delivery->assignment == assignment;
         if (matches && (started || delivery->state == DELIVERY_QUEUED))
             withdraw_delivery(delivery);
     }
+    deliver->withdrawing = false;
 }
 
 static void deliver_withdraw(void *ctx, const void *assignment, bool cancel_started)

@@ -79,7 +79,8 @@ struct deliver {
     struct deliver_counters counters;
     char *topics[8];
     bool stopped, room_wanted;
-    uv_idle_t *wake; /* on the heap; tells the source that there is room */
+    bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
+    uv_idle_t *wake;  /* on the heap; tells the source that there is room */
 };
 
 /* lane.c */

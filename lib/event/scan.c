@@ -12,9 +12,9 @@ struct walk {
 
 /* Bytes a string may hold as they are: ASCII without controls, quote and backslash. */
 static const bool PLAIN[256] = {
-#define P8(n)                                                                                   \
-    [n] = true, [n + 1] = true, [n + 2] = true, [n + 3] = true, [n + 4] = true, [n + 5] = true, \
-    [n + 6] = true, [n + 7] = true
+#define P8(n)                                                                                               \
+    [(n)] = true, [(n) + 1] = true, [(n) + 2] = true, [(n) + 3] = true, [(n) + 4] = true, [(n) + 5] = true, \
+    [(n) + 6] = true, [(n) + 7] = true
     [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true,
     [0x27] = true, P8(0x28),      P8(0x30),      P8(0x38),      P8(0x40),      P8(0x48),
     P8(0x50),      [0x58] = true, [0x59] = true, [0x5a] = true, [0x5b] = true, [0x5d] = true,

@@ -283,10 +283,13 @@ static bool restore_bitmap(struct offsets *offsets, struct slice data, int64_t f
     offsets->restored = malloc((size_t)span * sizeof *offsets->restored);
     if (!offsets->restored)
         return false;
+    /* A map begins with a record that is done: the first bit is set. */
+    if (span < 1 || !(data.ptr[0] & 1))
+        return false;
     for (int64_t bit = 0; bit < span; bit++)
         if ((data.ptr[bit / 8] >> (bit % 8)) & 1)
             restored_add(offsets, first + bit, end);
-    return offsets->restored_count > 0 && offsets->restored[0] == first;
+    return true;
 }
 
 static bool note_read(struct offsets *offsets, struct slice raw)
