@@ -121,7 +121,9 @@ static int load_config(struct config *config)
     struct buffer problems = {0};
     int err = config_load(config, &input, &problems);
     if (err != 0) {
-        fwrite(problems.ptr, 1, problems.len, stderr);
+        fwrite(buffer_text(&problems), 1, problems.len, stderr);
+        if (err == PA_ERR_MEMORY)
+            fputs("port-agent: out of memory\n", stderr);
         config_clear(config);
     }
     buffer_clear(&problems);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -17,6 +18,14 @@ struct loading {
     struct dotenv dotenv;
     struct buffer *problems;
 };
+
+/** A copy; without memory for it the whole load fails. */
+static char *copy(struct loading *loading, const char *text)
+{
+    char *copied = strdup(text);
+    loading->problems->failed |= !copied;
+    return copied;
+}
 
 /* Where values come from */
 
@@ -29,7 +38,7 @@ static const char *lookup(const struct loading *loading, const char *name)
     return dotenv_get(&loading->dotenv, name);
 }
 
-/** The file's bytes, at most 1 MiB; false with errno set. */
+/** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */
 static bool read_file(const char *path, struct buffer *out)
 {
     FILE *file = fopen(path, "re");
@@ -37,10 +46,15 @@ static bool read_file(const char *path, struct buffer *out)
         return false;
     char chunk[4096];
     size_t got;
-    while (out->len < FILE_MAX && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
+    while (out->len <= FILE_MAX && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
         buffer_append(out, chunk, got);
     bool ok = !ferror(file);
     fclose(file);
+    if (ok && (out->len > FILE_MAX || out->failed)) {
+        errno = out->failed ? ENOMEM : EFBIG;
+        ok = false;
+    }
+    explicit_bzero(chunk, sizeof chunk);
     return ok;
 }
 
@@ -62,11 +76,11 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     if (direct && !*direct)
         direct = NULL;
     if (!path || !*path)
-        return direct ? strdup(direct) : NULL;
+        return direct ? copy(loading, direct) : NULL;
     if (direct) {
         buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name,
                        setting->name, file_name);
-        return strdup(direct);
+        return copy(loading, direct);
     }
     struct buffer value = {0};
     errno = 0;
@@ -191,13 +205,13 @@ static void set_text(struct loading *loading, const struct setting *setting, con
 {
     char **target = member(loading, setting);
     free(*target);
-    *target = strdup(value);
+    *target = copy(loading, value);
 }
 
 static void set_secret(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct secret *secret = member(loading, setting);
-    secret->value = (struct slice){strdup(value), strlen(value)};
+    secret->value = (struct slice){copy(loading, value), strlen(value)};
     if (!secret->value.ptr)
         secret->value.len = 0;
 }
@@ -226,7 +240,7 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     struct slice url = slice_trim(slice_of(value));
     while (url.len > 0 && url.ptr[url.len - 1] == '/')
         url.len--;
-    bool scheme = slice_starts_with(url, "https://") || slice_starts_with(url, "http://");
+    bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
     if (!scheme) {
         buffer_appendf(loading->problems, "%s: '%.200s' has no scheme; write https://%.200s\n", setting->name,
                        value, value);
@@ -284,10 +298,10 @@ static void set_value(struct loading *loading, const struct setting *setting, co
 
 /* What settings mean together */
 
-static void replace(char **target, const char *text)
+static void replace(struct loading *loading, char **target, const char *text)
 {
     free(*target);
-    *target = strdup(text);
+    *target = copy(loading, text);
 }
 
 static void settle_kafka(struct loading *loading)
@@ -304,22 +318,23 @@ static void settle_kafka(struct loading *loading)
             "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
     bool from_port = !config->local_port;
     if (!*config->security_protocol)
-        replace(&config->security_protocol, from_port ? "sasl_ssl" : "plaintext");
+        replace(loading, &config->security_protocol, from_port ? "sasl_ssl" : "plaintext");
     /* Port's brokers speak SCRAM; librdkafka's own default for SASL, Kerberos, would help nobody. */
     if (!*config->sasl_mechanism)
-        replace(&config->sasl_mechanism, "SCRAM-SHA-512");
+        replace(loading, &config->sasl_mechanism, "SCRAM-SHA-512");
     if (strncmp(config->security_protocol, "sasl", 4) != 0)
-        replace(&config->sasl_mechanism, "");
+        replace(loading, &config->sasl_mechanism, "");
 }
 
-static void settle_topic(char **topic, const char *org_id, const char *suffix)
+static void settle_topic(struct loading *loading, char **topic, const char *suffix)
 {
     struct buffer name = {0};
     if (**topic)
         return;
-    buffer_appendf(&name, "%s%s", org_id, suffix);
+    buffer_appendf(&name, "%s%s", loading->config->org_id, suffix);
     free(*topic);
     *topic = buffer_take(&name, NULL);
+    loading->problems->failed |= !*topic;
 }
 
 static void settle_log(struct loading *loading, bool format_given)
@@ -361,9 +376,13 @@ static void load_settings(struct loading *loading)
             explicit_bzero(value, strlen(value));
         free(value);
     }
+    if (loading->problems->failed)
+        return;
     settle_kafka(loading);
-    settle_topic(&loading->config->runs_topic, loading->config->org_id, ".runs");
-    settle_topic(&loading->config->change_log_topic, loading->config->org_id, ".change.log");
+    settle_topic(loading, &loading->config->runs_topic, ".runs");
+    settle_topic(loading, &loading->config->change_log_topic, ".change.log");
+    if (loading->problems->failed)
+        return;
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)
         buffer_append_text(loading->problems,
                            "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
@@ -376,7 +395,7 @@ static void load_dotenv(struct loading *loading)
     const char *path = loading->input->dotenv_path;
     errno = 0;
     if (path && read_file(path, &text))
-        dotenv_parse(buffer_slice(&text), &loading->dotenv, loading->problems);
+        dotenv_parse(buffer_slice(&text), loading->input->environment, &loading->dotenv, loading->problems);
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
         buffer_appendf(loading->problems, ".env: '%s' cannot be read: %s\n", path, strerror(errno));
     if (text.ptr)
@@ -391,6 +410,8 @@ int config_load(struct config *config, const struct config_input *input, struct 
     load_dotenv(&loading);
     load_settings(&loading);
     dotenv_clear(&loading.dotenv);
+    if (problems->failed)
+        return PA_ERR_MEMORY;
     return problems->len > 0 ? PA_ERR_INVALID : 0;
 }
 

@@ -53,8 +53,8 @@ struct config_input {
 };
 
 /** Loads and validates. On success 0. On failure PA_ERR_INVALID, and `problems` holds one line (ending in
- * '\n') per problem, all of them: "NAME: 'value' is not …; accepted: …" (never a secret's value). In both
- * cases release with config_clear. */
+ * '\n') per problem, all of them: "NAME: 'value' is not …; accepted: …" (never a secret's value);
+ * PA_ERR_MEMORY. In all cases release with config_clear. */
 int config_load(struct config *config, const struct config_input *input, struct buffer *problems);
 void config_clear(struct config *config);
 

@@ -1,5 +1,6 @@
 /* .env files as python-dotenv reads them: NAME=value lines, `export`, single and double quotes (which may
- * span lines), comments. No interpolation. */
+ * span lines), comments; ${NAME} and ${NAME:-default} stand for earlier lines or the
+ * environment. */
 #pragma once
 #include "base/slice.h"
 
@@ -12,9 +13,10 @@ struct dotenv {
     size_t count;
 };
 
-/** Parses `text`. Lines that cannot be read are left out, each with a line in `problems`. 0 or PA_ERR_MEMORY.
+/** Parses `text`. `environment` (NAME=value strings, NULL at the end; may be NULL) is what ${NAME} may mean.
+ * Lines that cannot be read are left out, each with a line in `problems`. 0 or PA_ERR_MEMORY.
  */
-int dotenv_parse(struct slice text, struct dotenv *out, struct buffer *problems);
+int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out, struct buffer *problems);
 /** The last value of `name`, or NULL. */
 const char *dotenv_get(const struct dotenv *dotenv, const char *name);
 void dotenv_clear(struct dotenv *dotenv);

@@ -122,10 +122,12 @@ static void dotenv_reads_as_python_dotenv_does(void **state)
     (void)state;
     static const char text[] =
         "# comment\nA=1\nexport B = two words # comment\nC='single # \\n'\nD=\"line\\nbreak \\\"q\\\"\"\n"
-        "E=\"spans\nlines\"\nF=a#b\nG=\nA=last\n\nBAD LINE\nH=\"open\n";
+        "E=\"spans\nlines\"\nF=a#b\nG=\nA=last\n\nBAD LINE\nH=\"open\nI=after\r\nJ= # nothing\nK=#kept\n"
+        "L='${A}-${NONE:-else}${OUTSIDE}'\n";
+    char *environment[] = {"OUTSIDE=!", "A=hidden", NULL};
     struct dotenv dotenv;
     struct buffer problems = {0};
-    assert_int_equal(dotenv_parse(slice_of(text), &dotenv, &problems), 0);
+    assert_int_equal(dotenv_parse(slice_of(text), environment, &dotenv, &problems), 0);
     assert_string_equal(dotenv_get(&dotenv, "A"), "last");
     assert_string_equal(dotenv_get(&dotenv, "B"), "two words");
     assert_string_equal(dotenv_get(&dotenv, "C"), "single # \\n");
@@ -134,7 +136,12 @@ static void dotenv_reads_as_python_dotenv_does(void **state)
     assert_string_equal(dotenv_get(&dotenv, "F"), "a#b");
     assert_string_equal(dotenv_get(&dotenv, "G"), "");
     assert_null(dotenv_get(&dotenv, "H"));
+    assert_string_equal(dotenv_get(&dotenv, "I"), "after");
+    assert_string_equal(dotenv_get(&dotenv, "J"), "");
+    assert_string_equal(dotenv_get(&dotenv, "K"), "#kept");
+    assert_string_equal(dotenv_get(&dotenv, "L"), "last-else!");
     assert_non_null(strstr(buffer_text(&problems), "line 12"));
+    assert_non_null(strstr(buffer_text(&problems), "line 13"));
     dotenv_clear(&dotenv);
     buffer_clear(&problems);
 }
