@@ -8,6 +8,7 @@ ALLOWED = {
     "config": {"base"},
     "event": {"base"},
     "http": {"base"},
+    "map": {"base", "event"},
     "port": {"base", "event", "http"},
     "source": {"base", "event"},
     "deliver": {"base", "event", "http", "port", "source"},

@@ -1,0 +1,141 @@
+#include "map/expression.h"
+#include <jq.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct expression {
+    char *text;
+    jq_state *program;
+};
+
+struct expressions {
+    void *tree; /* tsearch(3), by text */
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct expression *left = a, *right = b;
+    return strcmp(left->text, right->text);
+}
+
+static void expression_free(void *node)
+{
+    struct expression *expression = node;
+    if (expression->program)
+        jq_teardown(&expression->program);
+    free(expression->text);
+    free(expression);
+}
+
+struct expressions *expressions_new(void)
+{
+    return calloc(1, sizeof(struct expressions));
+}
+
+void expressions_free(struct expressions *expressions)
+{
+    if (!expressions)
+        return;
+    tdestroy(expressions->tree, expression_free);
+    free(expressions);
+}
+
+/** Appends a message on one line, without "jq: error: " and libjq's own count of errors. */
+static void append_message(struct buffer *problem, const char *message)
+{
+    static const char lead[] = "jq: error: ";
+    struct slice rest = slice_of(message);
+    if (slice_starts_with(rest, "jq: ") && strstr(message, " compile error"))
+        return;
+    if (slice_starts_with(rest, lead))
+        rest = (struct slice){rest.ptr + strlen(lead), rest.len - strlen(lead)};
+    if (problem->len > 0)
+        buffer_append_text(problem, "; ");
+    rest = slice_trim(rest);
+    for (size_t i = 0; i < rest.len; i++)
+        buffer_append_char(problem, rest.ptr[i] == '\n' ? ' ' : rest.ptr[i]);
+}
+
+static void compile_error(void *ctx, jv message)
+{
+    append_message(ctx, jv_get_kind(message) == JV_KIND_STRING ? jv_string_value(message) : "unknown error");
+    jv_free(message);
+}
+
+static jq_state *compile(const char *text, struct buffer *problem)
+{
+    struct buffer messages = {0};
+    jq_state *program = jq_init();
+    if (!program) {
+        buffer_append_text(problem, "out of memory");
+        return NULL;
+    }
+    jq_set_error_cb(program, compile_error, &messages);
+    /* No modules from the file system: an expression sees the event and the environment. */
+    jq_set_attr(program, jv_string("JQ_LIBRARY_PATH"), jv_array());
+    jq_set_attr(program, jv_string("JQ_ORIGIN"), jv_string("."));
+    jq_set_attr(program, jv_string("PROGRAM_ORIGIN"), jv_string("."));
+    if (!jq_compile(program, text)) {
+        if (messages.len == 0)
+            buffer_append_text(&messages, "does not compile");
+        buffer_append_slice(problem, buffer_slice(&messages));
+        jq_teardown(&program);
+    }
+    if (program) /* run-time errors are values; nothing is printed */
+        jq_set_error_cb(program, NULL, NULL);
+    buffer_clear(&messages);
+    return program;
+}
+
+struct expression *expression_compile(struct expressions *expressions, struct slice text,
+                                      struct buffer *problem)
+{
+    struct expression *expression = calloc(1, sizeof *expression);
+    if (expression)
+        expression->text = slice_to_text(text);
+    if (!expression || !expression->text) {
+        buffer_append_text(problem, "out of memory");
+        free(expression);
+        return NULL;
+    }
+    struct expression **found = tfind(expression, &expressions->tree, compare);
+    if (found) {
+        expression_free(expression);
+        return *found;
+    }
+    expression->program = compile(expression->text, problem);
+    if (!expression->program || !tsearch(expression, &expressions->tree, compare)) {
+        expression_free(expression);
+        return NULL;
+    }
+    return expression;
+}
+
+struct slice expression_text(const struct expression *expression)
+{
+    return slice_of(expression->text);
+}
+
+static void append_error(struct buffer *problem, jv message)
+{
+    if (jv_get_kind(message) != JV_KIND_STRING)
+        message = jv_dump_string(message, 0);
+    append_message(problem, jv_string_value(message));
+    jv_free(message);
+}
+
+jv expression_first(struct expression *expression, jv input, struct buffer *problem)
+{
+    jq_start(expression->program, input, 0);
+    jv result = jq_next(expression->program);
+    if (jv_is_valid(result))
+        return result;
+    if (jv_invalid_has_msg(jv_copy(result))) {
+        append_error(problem, jv_invalid_get_msg(result));
+    } else {
+        jv_free(result);
+        buffer_append_text(problem, "no output");
+    }
+    return jv_null();
+}

@@ -1,0 +1,25 @@
+/* Shared by the files of this room that read and apply mappings. */
+#pragma once
+#include "map/decrypt.h"
+#include "map/mapping.h"
+#include "map/template.h"
+
+enum mapping_field { FIELD_URL, FIELD_METHOD, FIELD_HEADERS, FIELD_QUERY, FIELD_BODY, FIELDS };
+enum report_field { REPORT_STATUS, REPORT_LINK, REPORT_SUMMARY, REPORT_EXTERNAL_ID, REPORT_FIELDS };
+
+extern const char *const mapping_field_names[FIELDS];
+extern const char *const report_field_names[REPORT_FIELDS];
+
+struct mapping {
+    struct template *enabled; /* NULL: always */
+    struct template *fields[FIELDS], *report[REPORT_FIELDS];
+    bool reports;
+    size_t path_count;
+    jv *paths; /* fieldsToDecryptPaths: arrays of components, as texts */
+};
+
+struct mappings {
+    struct expressions *expressions;
+    struct mapping *list;
+    size_t count;
+};

@@ -1,0 +1,71 @@
+/* The control-the-payload file (contract, section 3): JSON to compiled mappings, an event to the request it
+ * makes, an answer to what is reported. Pure: no loop, no I/O; libjq does the evaluating, so one call may
+ * take any time and memory. mapper.h runs it in a process of its own. */
+#pragma once
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mappings;
+
+/** The mappings that apply where there is no file: GitLab pipelines, then the defaults. */
+extern const char mappings_builtin[];
+
+/** Reads `text` and compiles every expression once. 0; PA_ERR_INVALID with one line per problem in `problems`
+ * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. What is odd but works (a
+ * field nobody knows) goes to `warnings`, a line each. */
+int mappings_load(struct slice text, struct mappings **out, struct buffer *problems, struct buffer *warnings);
+void mappings_free(struct mappings *mappings);
+size_t mappings_count(const struct mappings *mappings);
+
+/** Hears of every expression's result, for `port-agent map`; all is borrowed. `where`: "mapping 1, url".
+ * `problem` is empty, or why the result counts as null. */
+struct mapping_trace {
+    void (*evaluated)(void *ctx, const char *where, struct slice expression, struct slice result_json,
+                      struct slice problem);
+    void *ctx;
+};
+
+/* Results are lists of tagged fields, so that they cross a pipe as they are. */
+enum mapped_tag {
+    MAPPED_NONE = 'x',        /* no mapping wants the event */
+    MAPPED_FAILED = 'f',      /* it cannot become a request: why, in words */
+    MAPPED_WARNING = 'w',     /* an expression or a decryption failed: which, and why */
+    MAPPED_INDEX = 'i',       /* which mapping, from 1, in decimal */
+    MAPPED_REPORTS = 'r',     /* it has a report: ask mappings_report once there is an answer */
+    MAPPED_SECRET = 's',      /* a decrypted value: must be masked wherever it might be shown */
+    MAPPED_URL = 'u',         /* absent: the invocation method's */
+    MAPPED_METHOD = 'm',      /* absent: the invocation method's */
+    MAPPED_HEADER_NAME = 'n', /* followed by its value */
+    MAPPED_HEADER_VALUE = 'v',
+    MAPPED_QUERY = 'q', /* percent-encoded a=b&c=d */
+    MAPPED_BODY = 'b',  /* absent, without MAPPED_NO_BODY: the event's own bytes */
+    MAPPED_NO_BODY = 'B',
+    MAPPED_HEADERS_JSON = 'h', /* for the report's context: the headers and the query as objects */
+    MAPPED_QUERY_JSON = 'Q',
+    /* of mappings_report; each absent: the default stays */
+    REPORTED_STATUS = 'S',
+    REPORTED_SUMMARY = 'M',
+    REPORTED_LINK_JSON = 'L', /* a text or a list, as JSON */
+    REPORTED_EXTERNAL_ID = 'E'
+};
+
+/** One field; borrowed from the list. */
+struct mapped_field {
+    enum mapped_tag tag;
+    struct slice value;
+};
+void mapped_append(struct buffer *fields, enum mapped_tag tag, struct slice value);
+/** Takes the next field off `fields`. False at the end, and for what is no list of fields. */
+bool mapped_next(struct slice *fields, struct mapped_field *out);
+
+/** The request for `event` (its canonical bytes), as fields. `secret` is the client secret, the key of
+ * encrypted properties. Always ends with one of MAPPED_NONE, MAPPED_FAILED, or a request. `trace` may be
+ * NULL. */
+void mappings_request(const struct mappings *mappings, struct slice event, struct slice secret,
+                      const struct mapping_trace *trace, struct buffer *fields);
+/** What the `index`-th mapping (from 1) reports for `context`: {"body","request","response"} as in the
+ * contract, section 4. Fields as above; MAPPED_FAILED when the context cannot be read. */
+void mappings_report(const struct mappings *mappings, size_t index, struct slice context, struct slice secret,
+                     const struct mapping_trace *trace, struct buffer *fields);

@@ -1,0 +1,299 @@
+/* The file to compiled mappings: every problem told, in one line that names the mapping and the field. */
+#include "event/event.h"
+#include "map/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *const mapping_field_names[FIELDS] = {"url", "method", "headers", "query", "body"};
+const char *const report_field_names[REPORT_FIELDS] = {"status", "link", "summary", "externalRunId"};
+
+struct reading {
+    struct mappings *mappings;
+    struct mapping *mapping; /* the one being read */
+    size_t number;           /* from 1 */
+    struct buffer *problems, *warnings;
+};
+
+static jv member(jv object, const char *name)
+{
+    return jv_object_get(jv_copy(object), jv_string(name));
+}
+
+/** False: the member is absent or null, and freed. */
+static bool is_given(jv value)
+{
+    jv_kind kind = jv_get_kind(value);
+    if (kind != JV_KIND_INVALID && kind != JV_KIND_NULL)
+        return true;
+    jv_free(value);
+    return false;
+}
+
+static void where(const struct reading *reading, const char *prefix, const char *name, char out[96])
+{
+    snprintf(out, 96, "mapping %zu, %s%s", reading->number, prefix, name);
+}
+
+static void wrong_type(struct reading *reading, const char *place, jv value, const char *accepted)
+{
+    buffer_appendf(reading->problems, "%s: is %s; write %s\n", place, jv_kind_name(jv_get_kind(value)),
+                   accepted);
+    jv_free(value);
+}
+
+/** Reads an expression or, where `structured`, JSON of them. */
+static struct template *read_template(struct reading *reading, const char *place, jv value, bool structured,
+                                      const char *accepted)
+{
+    jv_kind kind = jv_get_kind(value);
+    if (kind == JV_KIND_STRING || (structured && kind == JV_KIND_OBJECT))
+        return template_compile(reading->mappings->expressions, value, place, reading->problems);
+    wrong_type(reading, place, value, accepted);
+    return NULL;
+}
+
+static void read_enabled(struct reading *reading, jv object)
+{
+    char place[96];
+    jv value = member(object, "enabled");
+    where(reading, "", "enabled", place);
+    if (!is_given(value) || jv_get_kind(value) == JV_KIND_TRUE)
+        return;
+    if (jv_get_kind(value) == JV_KIND_FALSE)
+        reading->mapping->enabled =
+            template_compile(reading->mappings->expressions, value, place, reading->problems);
+    else
+        reading->mapping->enabled =
+            read_template(reading, place, value, false, "true, false or a jq expression in quotes");
+}
+
+static void read_body(struct reading *reading, jv value)
+{
+    char place[96];
+    where(reading, "", "body", place);
+    /* Anything may be a body: texts are expressions, the rest stands for itself. */
+    reading->mapping->fields[FIELD_BODY] =
+        template_compile(reading->mappings->expressions, value, place, reading->problems);
+}
+
+static void read_fields(struct reading *reading, jv object)
+{
+    for (size_t i = 0; i < FIELDS; i++) {
+        char place[96];
+        jv value = member(object, mapping_field_names[i]);
+        if (!is_given(value))
+            continue;
+        bool structured = i == FIELD_HEADERS || i == FIELD_QUERY;
+        where(reading, "", mapping_field_names[i], place);
+        if (i == FIELD_BODY)
+            read_body(reading, value);
+        else
+            reading->mapping->fields[i] = read_template(
+                reading, place, value, structured,
+                structured ? "a jq expression in quotes or an object of them" : "a jq expression in quotes");
+    }
+}
+
+static void warn_of_unknown(struct reading *reading, jv object, const char *prefix, const char *const *known,
+                            size_t count)
+{
+    for (int at = jv_object_iter(object); jv_object_iter_valid(object, at);
+         at = jv_object_iter_next(object, at)) {
+        jv key = jv_object_iter_key(object, at);
+        bool found = false;
+        for (size_t i = 0; i < count; i++)
+            found |= strcmp(known[i], jv_string_value(key)) == 0;
+        if (!found)
+            buffer_appendf(reading->warnings, "mapping %zu, %s%s: no such field; it is ignored\n",
+                           reading->number, prefix, jv_string_value(key));
+        jv_free(key);
+    }
+}
+
+static void read_report(struct reading *reading, jv object)
+{
+    char place[96];
+    jv report = member(object, "report");
+    if (!is_given(report))
+        return;
+    where(reading, "", "report", place);
+    if (jv_get_kind(report) != JV_KIND_OBJECT) {
+        wrong_type(reading, place, report, "an object of jq expressions");
+        return;
+    }
+    for (size_t i = 0; i < REPORT_FIELDS; i++) {
+        jv value = member(report, report_field_names[i]);
+        if (!is_given(value))
+            continue;
+        where(reading, "report.", report_field_names[i], place);
+        reading->mapping->report[i] =
+            read_template(reading, place, value, false, "a jq expression in quotes");
+        reading->mapping->reports = true;
+    }
+    warn_of_unknown(reading, report, "report.", report_field_names, REPORT_FIELDS);
+    jv_free(report);
+}
+
+/** "a.0.b", perhaps with a leading dot, to ["a","0","b"]. */
+static jv path_components(jv text)
+{
+    const char *start = jv_string_value(text);
+    jv components = jv_string_split(jv_string(*start == '.' ? start + 1 : start), jv_string("."));
+    jv_free(text);
+    return components;
+}
+
+static void read_paths(struct reading *reading, jv object)
+{
+    char place[96];
+    jv paths = member(object, "fieldsToDecryptPaths");
+    if (!is_given(paths))
+        return;
+    where(reading, "", "fieldsToDecryptPaths", place);
+    if (jv_get_kind(paths) != JV_KIND_ARRAY) {
+        wrong_type(reading, place, paths, "a list of dot paths");
+        return;
+    }
+    size_t count = (size_t)jv_array_length(jv_copy(paths));
+    reading->mapping->paths = calloc(count + 1, sizeof(jv));
+    for (size_t i = 0; reading->mapping->paths && i < count; i++) {
+        jv path = jv_array_get(jv_copy(paths), (int)i);
+        if (jv_get_kind(path) == JV_KIND_STRING)
+            reading->mapping->paths[reading->mapping->path_count++] = path_components(path);
+        else
+            wrong_type(reading, place, path, "a list of dot paths, each in quotes");
+    }
+    jv_free(paths);
+}
+
+static void read_mapping(struct reading *reading, jv object)
+{
+    static const char *const known[] = {"enabled", "url",  "method", "headers",
+                                        "query",   "body", "report", "fieldsToDecryptPaths"};
+    if (jv_get_kind(object) != JV_KIND_OBJECT) {
+        buffer_appendf(reading->problems, "mapping %zu: is %s; write an object\n", reading->number,
+                       jv_kind_name(jv_get_kind(object)));
+        jv_free(object);
+        return;
+    }
+    read_enabled(reading, object);
+    read_fields(reading, object);
+    read_report(reading, object);
+    read_paths(reading, object);
+    warn_of_unknown(reading, object, "", known, sizeof known / sizeof *known);
+    jv_free(object);
+}
+
+static void read_list(struct reading *reading, jv list)
+{
+    struct mappings *mappings = reading->mappings;
+    size_t count = (size_t)jv_array_length(jv_copy(list));
+    mappings->list = calloc(count + 1, sizeof(struct mapping));
+    for (size_t i = 0; mappings->list && i < count; i++) {
+        reading->mapping = &mappings->list[i];
+        reading->number = ++mappings->count;
+        read_mapping(reading, jv_array_get(jv_copy(list), (int)i));
+    }
+    if (count == 0)
+        buffer_append_text(reading->warnings, "there is no mapping in the list: every event is skipped\n");
+    jv_free(list);
+}
+
+/** "line 3, column 7" of a byte position. */
+static void locate(struct slice text, size_t at, struct buffer *out)
+{
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < at && i < text.len; i++) {
+        column = text.ptr[i] == '\n' ? 1 : column + 1;
+        line += text.ptr[i] == '\n';
+    }
+    buffer_appendf(out, "line %zu, column %zu", line, column);
+}
+
+/** The file as a value; an invalid one with the problem said. */
+static jv parse(struct slice text, struct buffer *problems)
+{
+    struct buffer canonical = {0};
+    struct error err = {0};
+    if (slice_starts_with(text, "\xef\xbb\xbf"))
+        text = (struct slice){text.ptr + 3, text.len - 3};
+    if (json_canonical(text, &canonical, &err) != 0) {
+        const char *at = strstr(err.message, "at byte ");
+        buffer_append_text(problems, "is not JSON: ");
+        buffer_append_text(problems, err.message);
+        if (at) {
+            buffer_append_text(problems, " (");
+            locate(text, strtoul(at + strlen("at byte "), NULL, 10), problems);
+            buffer_append_char(problems, ')');
+        }
+        buffer_append_char(problems, '\n');
+        buffer_clear(&canonical);
+        return jv_invalid();
+    }
+    jv value = jv_parse_sized(canonical.ptr, (int)canonical.len);
+    buffer_clear(&canonical);
+    if (jv_get_kind(value) == JV_KIND_ARRAY)
+        return value;
+    if (jv_is_valid(value))
+        buffer_appendf(problems, "is %s; write a list of mappings: [ { … } ]\n",
+                       jv_kind_name(jv_get_kind(value)));
+    else
+        buffer_append_text(problems, "cannot be read by jq: it is nested too deeply\n");
+    jv_free(value);
+    return jv_invalid();
+}
+
+int mappings_load(struct slice text, struct mappings **out, struct buffer *problems, struct buffer *warnings)
+{
+    struct reading reading = {.problems = problems, .warnings = warnings};
+    size_t before = problems->len;
+    *out = NULL;
+    jv list = parse(text, problems);
+    if (!jv_is_valid(list)) {
+        jv_free(list);
+        return PA_ERR_INVALID;
+    }
+    reading.mappings = calloc(1, sizeof *reading.mappings);
+    if (reading.mappings)
+        reading.mappings->expressions = expressions_new();
+    if (!reading.mappings || !reading.mappings->expressions) {
+        free(reading.mappings);
+        jv_free(list);
+        return PA_ERR_MEMORY;
+    }
+    read_list(&reading, list);
+    if (problems->len == before && !problems->failed && reading.mappings->list) {
+        *out = reading.mappings;
+        return 0;
+    }
+    mappings_free(reading.mappings);
+    return problems->len > before ? PA_ERR_INVALID : PA_ERR_MEMORY;
+}
+
+static void mapping_clear(struct mapping *mapping)
+{
+    template_free(mapping->enabled);
+    for (size_t i = 0; i < FIELDS; i++)
+        template_free(mapping->fields[i]);
+    for (size_t i = 0; i < REPORT_FIELDS; i++)
+        template_free(mapping->report[i]);
+    for (size_t i = 0; i < mapping->path_count; i++)
+        jv_free(mapping->paths[i]);
+    free(mapping->paths);
+}
+
+void mappings_free(struct mappings *mappings)
+{
+    if (!mappings)
+        return;
+    for (size_t i = 0; i < mappings->count; i++)
+        mapping_clear(&mappings->list[i]);
+    free(mappings->list);
+    expressions_free(mappings->expressions);
+    free(mappings);
+}
+
+size_t mappings_count(const struct mappings *mappings)
+{
+    return mappings->count;
+}

@@ -1,0 +1,329 @@
+/* Mapping files: what they say, what is wrong with them, and the requests and reports they make. */
+#include "map/mapping.h"
+#include <openssl/evp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECRET "0123456789abcdef0123456789abcdef-and-more"
+
+static struct mappings *load(const char *text)
+{
+    struct mappings *mappings = NULL;
+    struct buffer problems = {0}, warnings = {0};
+    if (mappings_load(slice_of(text), &mappings, &problems, &warnings) != 0)
+        fail_msg("%s", buffer_text(&problems));
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+    return mappings;
+}
+
+/** The fields as "tag value" lines, for comparing. */
+static void write_fields(struct slice fields, struct buffer *out)
+{
+    struct mapped_field field;
+    while (mapped_next(&fields, &field))
+        buffer_appendf(out, "%c %.*s\n", field.tag, (int)field.value.len,
+                       field.value.ptr ? field.value.ptr : "");
+}
+
+static void assert_fields(struct buffer *fields, const char *expected)
+{
+    struct buffer text = {0};
+    write_fields(buffer_slice(fields), &text);
+    assert_string_equal(buffer_text(&text), expected);
+    buffer_clear(&text);
+    buffer_clear(fields);
+}
+
+static void assert_request(const char *file, const char *event, const char *expected)
+{
+    struct mappings *mappings = load(file);
+    struct buffer fields = {0};
+    mappings_request(mappings, slice_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, expected);
+    mappings_free(mappings);
+}
+
+static void assert_problem(const char *file, const char *expected)
+{
+    struct mappings *mappings = NULL;
+    struct buffer problems = {0}, warnings = {0};
+    assert_int_not_equal(mappings_load(slice_of(file), &mappings, &problems, &warnings), 0);
+    assert_null(mappings);
+    if (!strstr(buffer_text(&problems), expected))
+        fail_msg("'%s' does not say '%s'", problems.ptr, expected);
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+}
+
+static void the_first_enabled_mapping_is_used(void **state)
+{
+    (void)state;
+    static const char file[] =
+        "[{\"enabled\":false},{\"enabled\":\".a == 1\",\"url\":\"\\\"http://one\\\"\"},"
+        "{\"enabled\":\".a\",\"url\":\"\\\"http://no\\\"\"},{\"url\":\"\\\"http://rest\\\"\"}]";
+    assert_request(file, "{\"a\":1}", "i 2\nu http://one\n");
+    assert_request(file, "{\"a\":2}", "i 4\nu http://rest\n");
+    assert_request("[{\"enabled\":false}]", "{}", "x \n");
+    assert_request("[]", "{}", "x \n");
+}
+
+static void a_mapping_without_fields_leaves_the_request_as_it_is(void **state)
+{
+    (void)state;
+    assert_request("[{}]", "{\"a\":12345678901234567890}", "i 1\n");
+    assert_request("[{\"body\":\" . \"}]", "{\"a\":1.0}", "i 1\n");
+    assert_request("[{\"url\":null,\"body\":null}]", "{}", "i 1\n");
+}
+
+static void every_field_is_evaluated(void **state)
+{
+    (void)state;
+    assert_request(
+        "[{\"url\":\".u\",\"method\":\".m\",\"headers\":{\"X-N\":\"5\",\"X-B\":\"true\",\"X-Null\":\"null\","
+        "\"X-T\":\".t\"},\"query\":\"{l: [1,\\\"a b\\\"], n: null, s: \\\"ä&\\\"}\","
+        "\"body\":{\"deep\":{\"list\":[\".t\",1,null,true]},\"miss\":\".none\"}}]",
+        "{\"u\":\"http://x\",\"m\":\"PUT\",\"t\":\"é\"}",
+        "i 1\nu http://x\nm PUT\nn X-N\nv 5\nn X-B\nv true\nn X-T\nv é\nq l=1&l=a%20b&s=%C3%A4%26\n"
+        "b {\"deep\":{\"list\":[\"é\",1,null,true]},\"miss\":null}\n");
+    assert_request("[{\"body\":\"null\",\"headers\":\"null\",\"query\":{}}]", "{}", "i 1\nB \n");
+    assert_request("[{\"body\":\".t\"}]", "{\"t\":\"a\\u007f\"}", "i 1\nb \"a\x7f\"\n");
+    assert_request("[{\"body\":\"1, 2\"}]", "{}", "i 1\nb 1\n");
+}
+
+static void an_error_or_no_output_is_null_and_a_warning(void **state)
+{
+    (void)state;
+    assert_request("[{\"body\":{\"a\":\"empty\",\"b\":\"error(\\\"oh\\\")\",\"c\":\".x\"}}]", "{\"x\":1}",
+                   "i 1\nw mapping 1, body.a: jq: no output\nw mapping 1, body.b: jq: oh\n"
+                   "b {\"a\":null,\"b\":null,\"c\":1}\n");
+    assert_request("[{\"enabled\":\"error(\\\"no\\\")\"},{}]", "{}", "w mapping 1, enabled: jq: no\ni 2\n");
+}
+
+static void what_cannot_become_a_request_fails(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"url\":\".none\"", "the url is null; it must be a text"},
+        {"\"url\":\"5\"", "the url is number; it must be a text"},
+        {"\"method\":\"null\"", "the method is null; it must be a text"},
+        {"\"method\":\"\\\"NOT A METHOD\\\"\"", "the method is not an HTTP method"},
+        {"\"method\":\"\\\"\\\"\"", "the method is not an HTTP method"},
+        {"\"headers\":\"[]\"", "the headers are not an object"},
+        {"\"headers\":{\"a\":\"[1]\"}",
+         "a header is a list or an object; it must be a text, number or boolean"},
+        {"\"headers\":{\"a\":\"\\\"x\\\\r\\\\ny: z\\\"\"}",
+         "a header's value holds a line break or another control character"},
+        {"\"headers\":{\"a\":\"\\\"\\\\u0000\\\"\"}",
+         "a header's value holds a line break or another control character"},
+        {"\"headers\":{\"a b\":\"1\"}", "a header's name has a character that names cannot have"},
+        {"\"headers\":{\"hOST\":\"\\\"x\\\"\"}",
+         "Host, Content-Length, Transfer-Encoding and Connection are not a mapping's to set"},
+        {"\"query\":\"7\"", "the query is not an object"},
+        {"\"query\":{\"a\":\"{}\"}",
+         "a query parameter is an object or a list in a list; it must be a text, number or boolean"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[256];
+        struct buffer fields = {0}, text = {0};
+        snprintf(file, sizeof file, "[{%s}]", cases[i][0]);
+        struct mappings *mappings = load(file);
+        mappings_request(mappings, SLICE_LITERAL("{}"), SLICE_LITERAL(SECRET), NULL, &fields);
+        write_fields(buffer_slice(&fields), &text);
+        char expected[256];
+        snprintf(expected, sizeof expected, "f mapping 1: %s\n", cases[i][1]);
+        if (!strstr(buffer_text(&text), expected))
+            fail_msg("%s: '%s' does not hold '%s'", cases[i][0], text.ptr, expected);
+        buffer_clear(&fields);
+        buffer_clear(&text);
+        mappings_free(mappings);
+    }
+    struct mappings *mappings = load("[{}]");
+    struct buffer fields = {0};
+    mappings_request(mappings, SLICE_LITERAL("{"), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "f jq cannot read the event: it is too large or nested too deeply\n");
+    mappings_free(mappings);
+}
+
+static void problems_name_mapping_field_and_place(void **state)
+{
+    (void)state;
+    assert_problem("{}", "is object; write a list of mappings");
+    assert_problem("[{\"url\": \n x}]", "(line 2, column 2)");
+    assert_problem("", "is not JSON");
+    assert_problem("[5]", "mapping 1: is number; write an object\n");
+    assert_problem("[{},{\"url\":5}]", "mapping 2, url: is number; write a jq expression in quotes\n");
+    assert_problem("[{\"enabled\":1}]",
+                   "mapping 1, enabled: is number; write true, false or a jq expression");
+    assert_problem("[{\"headers\":[]}]", "mapping 1, headers: is array");
+    assert_problem("[{\"report\":\".x\"}]",
+                   "mapping 1, report: is string; write an object of jq expressions");
+    assert_problem("[{\"report\":{\"status\":5}}]", "mapping 1, report.status: is number");
+    assert_problem("[{\"fieldsToDecryptPaths\":\"a\"}]", "mapping 1, fieldsToDecryptPaths: is string");
+    assert_problem("[{\"fieldsToDecryptPaths\":[1]}]", "mapping 1, fieldsToDecryptPaths: is number");
+    assert_problem("[{\"body\":{\"a\":[\".x |\"]}}]", "mapping 1, body.a[0]: jq: syntax error");
+    assert_problem("[{\"url\":\"nothere\"}]", "nothere/0 is not defined at <top-level>, line 1");
+    assert_problem("[{\"url\":\"import \\\"a\\\" as a; .\"}]", "mapping 1, url: jq: ");
+}
+
+static void all_problems_are_told_and_unknown_fields_warn(void **state)
+{
+    (void)state;
+    struct mappings *mappings = NULL;
+    struct buffer problems = {0}, warnings = {0};
+    static const char bad[] = "[{\"url\":\"|\",\"method\":\"(\"},{\"query\":5}]";
+    assert_int_not_equal(mappings_load(slice_of(bad), &mappings, &problems, &warnings), 0);
+    size_t lines = 0;
+    for (size_t i = 0; i < problems.len; i++)
+        lines += problems.ptr[i] == '\n';
+    assert_int_equal(lines, 3);
+    buffer_clear(&problems);
+    assert_int_equal(mappings_load(SLICE_LITERAL("[{\"ulr\":\".\",\"report\":{\"lnk\":\".\"}}]"), &mappings,
+                                   &problems, &warnings),
+                     0);
+    assert_string_equal(buffer_text(&warnings), "mapping 1, report.lnk: no such field; it is ignored\n"
+                                                "mapping 1, ulr: no such field; it is ignored\n");
+    mappings_free(mappings);
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+}
+
+/** What Port sends for an encrypted property. */
+static void seal(const char *plain, char out[256])
+{
+    unsigned char sealed[128] = {0};
+    int len = 0, rest = 0;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    memset(sealed, 7, 16);
+    EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, NULL, NULL);
+    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 16, NULL);
+    EVP_EncryptInit_ex(ctx, NULL, NULL, (const unsigned char *)SECRET, sealed);
+    EVP_EncryptUpdate(ctx, sealed + 16, &len, (const unsigned char *)plain, (int)strlen(plain));
+    EVP_EncryptFinal_ex(ctx, sealed + 16 + len, &rest);
+    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, sealed + 16 + len);
+    EVP_EncodeBlock((unsigned char *)out, sealed, 32 + len);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void encrypted_properties_are_decrypted_first(void **state)
+{
+    (void)state;
+    char sealed[256], event[1024], expected[1024];
+    seal("pässword", sealed);
+    snprintf(event, sizeof event, "{\"p\":{\"key\":\"%s\",\"list\":[{\"b\":\"%s\"}]}}", sealed, sealed);
+    assert_request("[{\"fieldsToDecryptPaths\":[\"p.key\",\".p.list.0.b\",\"p.none\",\"x.y\"],"
+                   "\"headers\":{\"X-Key\":\".p.key\"}}]",
+                   event,
+                   "i 1\ns pässword\ns pässword\nn X-Key\nv pässword\n"
+                   "b {\"p\":{\"key\":\"pässword\",\"list\":[{\"b\":\"pässword\"}]}}\n");
+    sealed[30] = sealed[30] == 'A' ? 'B' : 'A';
+    snprintf(event, sizeof event, "{\"a\":\"%s\",\"b\":\"!\",\"c\":\"aaaa\",\"d\":5}", sealed);
+    snprintf(expected, sizeof expected,
+             "i 1\nw mapping 1, fieldsToDecryptPaths [\"a\"]: not decrypted: it was not encrypted with this "
+             "client "
+             "secret, or was altered\n"
+             "w mapping 1, fieldsToDecryptPaths [\"b\"]: not decrypted: it is not base64\n"
+             "w mapping 1, fieldsToDecryptPaths [\"c\"]: not decrypted: too short to be encrypted (3 bytes)\n"
+             "w mapping 1, fieldsToDecryptPaths [\"d\"]: not decrypted: it is not a text\n");
+    assert_request("[{\"fieldsToDecryptPaths\":[\"a\",\"b\",\"c\",\"d\"]}]", event, expected);
+}
+
+static void messages_of_jq_do_not_quote_decrypted_values(void **state)
+{
+    (void)state;
+    char sealed[256], event[512];
+    seal("hunter2", sealed);
+    snprintf(event, sizeof event, "{\"a\":\"%s\"}", sealed);
+    assert_request(
+        "[{\"fieldsToDecryptPaths\":[\"a\"],\"body\":\".a | tonumber\"}]", event,
+        "i 1\ns hunter2\nw mapping 1, body: jq: failed (jq's message is withheld: the event has decrypted "
+        "values)\nB \n");
+}
+
+static void the_builtin_triggers_gitlab_pipelines(void **state)
+{
+    (void)state;
+    unsetenv("GITLAB_URL");
+    setenv("group_sub_project", "tok", 1);
+    static const char event[] = "{\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"GITLAB\","
+                                "\"groupName\":\"group/sub\",\"projectName\":"
+                                "\"project\",\"defaultRef\":\"dev\",\"omitPayload\":true}},\"properties\":{"
+                                "\"n\":5,\"t\":\"x\",\"o\":{\"a\":1}}}}";
+    assert_request(
+        mappings_builtin, event,
+        "i 1\nr \nu https://gitlab.com/api/v4/projects/group%2Fsub%2Fproject/trigger/pipeline\n"
+        "b "
+        "{\"ref\":\"dev\",\"token\":\"tok\",\"variables\":{\"n\":\"5\",\"t\":\"x\",\"o\":\"{\\\"a\\\":1}\"},"
+        "\"port_payload\":{}}\n");
+    setenv("GITLAB_URL", "https://git.x", 1);
+    static const char bare[] =
+        "{\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"GITLAB\",\"groupName\":\"g\","
+        "\"projectName\":\"p\",\"omitUserInputs\":true,\"omitPayload\":true}},\"properties\":{"
+        "\"ref\":\"r1\"}}}";
+    assert_request(mappings_builtin, bare,
+                   "i 1\nr \nu https://git.x/api/v4/projects/g%2Fp/trigger/pipeline\n"
+                   "b {\"ref\":\"r1\",\"token\":null,\"variables\":{},\"port_payload\":{}}\n");
+    assert_request(mappings_builtin, "{\"changelogDestination\":{}}", "i 2\n");
+}
+
+static void reports_override_what_they_name(void **state)
+{
+    (void)state;
+    struct mappings *mappings =
+        load("[{},{\"report\":{\"status\":\"if .response.statusCode == 200 then \\\"SUCCESS\\\" else "
+             "\\\"FAILURE\\\" "
+             "end\",\"link\":\"[.request.url, "
+             ".response.json.link]\",\"summary\":\".response.text\",\"externalRunId\":"
+             "\".body.id\"}}]");
+    struct buffer fields = {0};
+    mappings_report(
+        mappings, 2,
+        SLICE_LITERAL(
+            "{\"body\":{\"id\":77},\"request\":{\"url\":\"http://r\"},\"response\":{\"statusCode\":200,"
+            "\"headers\":{},\"text\":\"hi\",\"json\":{\"link\":\"http://l\"}}}"),
+        SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "S SUCCESS\nL [\"http://r\",\"http://l\"]\nM hi\nE 77\n");
+    mappings_report(mappings, 2, SLICE_LITERAL("{\"body\":{},\"request\":{},\"response\":{}}"),
+                    SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "S FAILURE\nL [null,null]\n");
+    mappings_report(mappings, 3, SLICE_LITERAL("{}"), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "f mapping 3: there is no such mapping\n");
+    mappings_free(mappings);
+}
+
+static void cut_fields_end_the_list(void **state)
+{
+    (void)state;
+    struct buffer fields = {0};
+    struct mapped_field field;
+    mapped_append(&fields, MAPPED_URL, SLICE_LITERAL("http://x"));
+    for (size_t len = 0; len < fields.len; len++) {
+        struct slice cut = {fields.ptr, len};
+        assert_false(mapped_next(&cut, &field));
+    }
+    buffer_clear(&fields);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_enabled_mapping_is_used),
+        cmocka_unit_test(a_mapping_without_fields_leaves_the_request_as_it_is),
+        cmocka_unit_test(every_field_is_evaluated),
+        cmocka_unit_test(an_error_or_no_output_is_null_and_a_warning),
+        cmocka_unit_test(what_cannot_become_a_request_fails),
+        cmocka_unit_test(problems_name_mapping_field_and_place),
+        cmocka_unit_test(all_problems_are_told_and_unknown_fields_warn),
+        cmocka_unit_test(encrypted_properties_are_decrypted_first),
+        cmocka_unit_test(messages_of_jq_do_not_quote_decrypted_values),
+        cmocka_unit_test(the_builtin_triggers_gitlab_pipelines),
+        cmocka_unit_test(reports_override_what_they_name),
+        cmocka_unit_test(cut_fields_end_the_list),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
