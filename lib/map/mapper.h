@@ -1,0 +1,34 @@
+/* The mappings, from the loop's side: events go to the mappings' process in order, fields come back in order.
+ * Nothing here waits. */
+#pragma once
+#include "map/mapping.h"
+#include "map/process.h"
+#include <uv.h>
+
+struct mapper;
+struct map_call;
+
+/** `fields` (mapping.h) are borrowed until it returns; null: there are none, and `failure` says why. */
+typedef void map_done(void *ctx, struct slice fields, const char *failure);
+
+struct mapper_options {
+    uv_loop_t *loop;
+    struct map_process process; /* taken over, with its end */
+    void (*lost)(void *ctx); /* the process died for good: nothing will be answered any more. From the loop */
+    void *ctx;
+};
+
+/** NULL: out of memory, or the socket cannot be watched (the process is ended then). */
+struct mapper *mapper_new(const struct mapper_options *options);
+/** Ends the process; calls without an answer are dropped (done never runs). `closed` (may be NULL) runs from
+ * the loop. */
+void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx);
+
+/** Asks for an event's request. `event` is borrowed until done has run or the call is forgotten. NULL: out of
+ * memory. done runs once, from the loop, in the order of the calls. */
+struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done, void *ctx);
+/** The same for the report of mapping `index` (from 1); `context` as in mappings_report. */
+struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice context, map_done *done,
+                               void *ctx);
+/** Nobody waits for it any more: done will not run. Valid until done has run. */
+void map_call_forget(struct map_call *call);

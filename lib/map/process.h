@@ -1,0 +1,37 @@
+/* The process that evaluates mappings. libjq has no bound of time or memory of its own and ends its process
+ * when memory is out, so it runs in one that may be ended: a single-threaded child compiles the file once and
+ * forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies alone, and the
+ * next one is a fork away (about a millisecond). What it costs: one idle process, whose pages are the agent's
+ * own until written to. */
+#pragma once
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdint.h>
+#include <sys/types.h>
+
+struct map_process_options {
+    struct slice file; /* the mapping file's text; null: the built-in mappings, compiled when first needed */
+    struct slice secret; /* the client secret: the key of encrypted properties */
+    int64_t cpu_ms;      /* processor time that one evaluation may take; 0: no bound */
+    size_t memory_bytes; /* private memory an evaluator may use; 0: no bound */
+};
+
+struct map_process {
+    pid_t pid;
+    int fd; /* a stream socket that speaks the frames below */
+};
+
+/** A frame's head, in both directions; `len` bytes follow. */
+struct map_frame {
+    uint32_t len;
+    uint32_t what; /* to the process: 0, an event; n, a context of the n-th mapping's report.
+                      From it: 0, fields (mapping.h); 1, a reason in words why there are none */
+};
+
+/** Forks the process: call it before any thread exists. 0; PA_ERR_INVALID with a line per problem of the
+ * file; PA_ERR_IO, PA_ERR_MEMORY with one. Warnings as mappings_load gives them. End it with map_process_end.
+ */
+int map_process_start(const struct map_process_options *options, struct map_process *out,
+                      struct buffer *problems, struct buffer *warnings);
+/** Kills the process, waits for it and closes the socket (unless fd is -1: somebody else owns it by now). */
+void map_process_end(struct map_process *process);

@@ -1,0 +1,233 @@
+/* The mappings' process: answers in order, bounds of time and memory that end one evaluation and no other. */
+#include "map/mapper.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct world {
+    uv_loop_t loop;
+    uv_timer_t deadline;
+    struct mapper *mapper;
+    size_t answers;
+    char text[64][160];
+    bool lost, closed;
+};
+
+static void lost(void *ctx)
+{
+    ((struct world *)ctx)->lost = true;
+}
+
+static void late(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("no answer in 30 s");
+}
+
+static struct world *world_new(const char *file, int64_t cpu_ms, size_t memory)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct map_process_options options = {
+        .file = slice_of(file), .secret = SLICE_LITERAL("secret"), .cpu_ms = cpu_ms, .memory_bytes = memory};
+    struct buffer problems = {0}, warnings = {0};
+    struct mapper_options mapper = {.loop = &world->loop, .lost = lost, .ctx = world};
+    if (map_process_start(&options, &mapper.process, &problems, &warnings) != 0)
+        fail_msg("%s", buffer_text(&problems));
+    uv_loop_init(&world->loop);
+    uv_timer_init(&world->loop, &world->deadline);
+    uv_timer_start(&world->deadline, late, 30000, 0);
+    world->mapper = mapper_new(&mapper);
+    assert_non_null(world->mapper);
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+    return world;
+}
+
+static void closed(void *ctx)
+{
+    ((struct world *)ctx)->closed = true;
+}
+
+static void world_free(struct world *world)
+{
+    if (world->mapper)
+        mapper_close(world->mapper, closed, world);
+    uv_close((uv_handle_t *)&world->deadline, NULL);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+    assert_true(world->closed);
+    free(world);
+}
+
+static void answered(void *ctx, struct slice fields, const char *failure)
+{
+    struct world *world = ctx;
+    struct mapped_field field;
+    char *text = world->text[world->answers++ % 64];
+    size_t len = 0;
+    if (failure)
+        len = (size_t)snprintf(text, 160, "failed: %s", failure);
+    while (mapped_next(&fields, &field) && len < 150)
+        len += (size_t)snprintf(text + len, 160 - len, "%c=%.*s ", field.tag, (int)field.value.len,
+                                field.value.ptr ? field.value.ptr : "");
+}
+
+static void wait_answers(struct world *world, size_t count)
+{
+    while (world->answers < count)
+        uv_run(&world->loop, UV_RUN_ONCE);
+}
+
+static void answers_come_in_order(void **state)
+{
+    (void)state;
+    static char events[1000][32];
+    struct world *world = world_new("[{\"body\":\".n\"}]", 2000, 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(events[i], sizeof events[i], "{\"n\":%d}", i);
+        assert_non_null(mapper_request(world->mapper, slice_of(events[i]), answered, world));
+    }
+    wait_answers(world, 1000);
+    assert_string_equal(world->text[999 % 64], "i=1 b=999 ");
+    assert_string_equal(world->text[990 % 64], "i=1 b=990 ");
+    world_free(world);
+}
+
+static void a_program_that_does_not_end_fails_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\"if .loop then last(repeat(1)) else .n end\"}]", 100, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    wait_answers(world, 3);
+    assert_string_equal(world->text[0], "i=1 b=1 ");
+    assert_string_equal(world->text[1],
+                        "failed: the mapping took more than 100 ms of processor time (MAPPING_TIMEOUT)");
+    assert_string_equal(world->text[2], "i=1 b=3 ");
+    assert_false(world->lost);
+    world_free(world);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow memory counts as data */
+static void a_program_that_eats_memory_fails_alone(void **state)
+{
+    (void)state;
+    struct world *world =
+        world_new("[{\"body\":\"if .eat then [range(1e9)] else .n end\"}]", 10000, 32 << 20);
+    static char large[48 << 20];
+    memset(large, ' ', sizeof large);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"eat\":true}"), answered, world);
+    mapper_request(world->mapper, (struct slice){large, sizeof large}, answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    wait_answers(world, 3);
+    assert_non_null(strstr(world->text[0], "failed: the mapping needed more memory than MAPPING_MAX_MEMORY"));
+    assert_string_equal(world->text[1], "failed: the event is too large for MAPPING_MAX_MEMORY");
+    assert_string_equal(world->text[2], "i=1 b=3 ");
+    world_free(world);
+}
+#endif
+
+static void a_forgotten_call_is_not_answered(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\".n\"}]", 2000, 0);
+    struct map_call *first = mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    struct map_call *second = mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    map_call_forget(second);
+    uv_run(&world->loop, UV_RUN_NOWAIT); /* sends */
+    if (world->answers == 0)
+        map_call_forget(first);
+    wait_answers(world, world->answers + 1);
+    assert_string_equal(world->text[world->answers - 1], "i=1 b=3 ");
+    world_free(world);
+}
+
+static void the_builtin_is_compiled_when_needed(void **state)
+{
+    (void)state;
+    struct world *world = world_new(NULL, 2000, 0);
+    mapper_request(
+        world->mapper,
+        SLICE_LITERAL(
+            "{\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"GITLAB\",\"groupName\":\"g\","
+            "\"projectName\":\"p\",\"omitPayload\":true}}}}"),
+        answered, world);
+    wait_answers(world, 1);
+    assert_non_null(strstr(world->text[0], "u=https://gitlab.com/api/v4/projects/g%2Fp/trigger/pipeline"));
+    world_free(world);
+}
+
+static void secrets_are_not_in_the_environment(void **state)
+{
+    (void)state;
+    setenv("PORT_CLIENT_SECRET", "hush", 1);
+    setenv("PORT_CLIENT_SECRET_FILE", "/hush", 1);
+    setenv("SEEN", "yes", 1);
+    struct world *world = world_new("[{\"body\":\"[env.PORT_CLIENT_SECRET, $ENV.PORT_CLIENT_SECRET, "
+                                    "env.PORT_CLIENT_SECRET_FILE, env.SEEN, $ENV.SEEN]\"}]",
+                                    2000, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{}"), answered, world);
+    wait_answers(world, 1);
+    assert_string_equal(world->text[0], "i=1 b=[null,null,null,\"yes\",\"yes\"] ");
+    world_free(world);
+}
+
+static void a_wrong_file_is_told(void **state)
+{
+    (void)state;
+    struct map_process process;
+    struct map_process_options options = {.file = SLICE_LITERAL("[{\"url\":\"(\"},{\"method\":7}]")};
+    struct buffer problems = {0}, warnings = {0};
+    assert_int_equal(map_process_start(&options, &process, &problems, &warnings), PA_ERR_INVALID);
+    assert_non_null(strstr(buffer_text(&problems), "mapping 1, url: jq: syntax error"));
+    assert_non_null(strstr(problems.ptr, "mapping 2, method: is number"));
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+}
+
+static void the_death_of_the_process_is_told(void **state)
+{
+    (void)state;
+    struct world *world = calloc(1, sizeof *world);
+    struct map_process_options options = {.file = SLICE_LITERAL("[{}]")};
+    struct buffer problems = {0}, warnings = {0};
+    struct mapper_options mapper = {.loop = &world->loop, .lost = lost, .ctx = world};
+    assert_int_equal(map_process_start(&options, &mapper.process, &problems, &warnings), 0);
+    pid_t pid = mapper.process.pid;
+    uv_loop_init(&world->loop);
+    uv_timer_init(&world->loop, &world->deadline);
+    uv_timer_start(&world->deadline, late, 30000, 0);
+    world->mapper = mapper_new(&mapper);
+    kill(-pid, SIGKILL);
+    while (!world->lost)
+        uv_run(&world->loop, UV_RUN_ONCE);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{}"), answered, world));
+    uv_run(&world->loop, UV_RUN_NOWAIT);
+    assert_int_equal(world->answers, 0);
+    world_free(world);
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_come_in_order),
+        cmocka_unit_test(a_program_that_does_not_end_fails_alone),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(a_program_that_eats_memory_fails_alone),
+#endif
+        cmocka_unit_test(a_forgotten_call_is_not_answered),
+        cmocka_unit_test(the_builtin_is_compiled_when_needed),
+        cmocka_unit_test(secrets_are_not_in_the_environment),
+        cmocka_unit_test(a_wrong_file_is_told),
+        cmocka_unit_test(the_death_of_the_process_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
