@@ -1,0 +1,418 @@
+"""What is in deploy/: the Helm chart with the existing chart's values, the plain manifests and the systemd unit.
+
+Helm is built from its Go module once; manifests are checked against Kubernetes' own schemas, strictly."""
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from harness import BINARY, ROOT
+
+HELM_VERSION = "v3.12.3"  # the newest whose module builds with Debian 12's Go 1.19
+KUBERNETES = ("1.25", "1.37")  # the oldest and the newest whose schemas the pinned kubernetes-validate has
+TOOLS = ROOT / ".cache/go"
+CHART = ROOT / "deploy/helm/port-agent"
+UNIT = ROOT / "deploy/systemd/port-agent.service"
+EXISTING = ROOT / "tests/e2e/kubernetes/existing-values.yaml"
+
+# Every value that the chart in use (0.8.15) has.
+EXISTING_NAMES = """
+image.repository image.pullPolicy image.tag replicaCount imagePullSecrets nameOverride fullnameOverride controlThePayloadConfig
+secret.annotations secret.name secret.useExistingSecret podServiceAccount.name
+env.normal.GITLAB_URL env.normal.STREAMER_NAME env.normal.PORT_ORG_ID env.normal.PORT_API_BASE_URL env.normal.KAFKA_CONSUMER_GROUP_ID
+env.normal.KAFKA_CONSUMER_SECURITY_PROTOCOL env.normal.KAFKA_CONSUMER_AUTHENTICATION_MECHANISM
+env.normal.KAFKA_CONSUMER_AUTO_OFFSET_RESET env.normal.DETAILED_LOGGING env.normal.WEBHOOK_VERIFY_SSL
+env.secret.PORT_CLIENT_ID env.secret.PORT_CLIENT_SECRET extraLabels podAnnotations podSecurityContext containerSecurityContext
+extraVolumes extraVolumeMounts rolloutStrategy resources nodeSelector tolerations affinity selfSignedCertificate.enabled
+selfSignedCertificate.certificate selfSignedCertificate.secret.name selfSignedCertificate.secret.key
+selfSignedCertificate.secret.useExistingSecret""".split()
+
+# What somebody who sets nothing gets from it.
+EXISTING_DEFAULTS = {
+    "GITLAB_URL": "https://gitlab.com/", "STREAMER_NAME": "KAFKA", "PORT_ORG_ID": "", "PORT_API_BASE_URL": "https://api.getport.io",
+    "KAFKA_CONSUMER_GROUP_ID": "", "KAFKA_CONSUMER_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM": "SCRAM-SHA-512", "KAFKA_CONSUMER_AUTO_OFFSET_RESET": "largest",
+    "DETAILED_LOGGING": "true", "WEBHOOK_VERIFY_SSL": "true"}
+
+
+def built_helm():
+    """Helm at .cache/go/bin, built there when missing; what the build leaves behind is 1 GB and goes."""
+    helm = TOOLS / f"bin/helm-{HELM_VERSION}"
+    if helm.exists():
+        return helm
+    assert shutil.which("go"), "Helm is built with Go: install golang-go"
+    work = TOOLS / "build"
+    environment = {**os.environ, "GOPATH": str(work / "path"), "GOCACHE": str(work / "cache"), "GOBIN": str(work / "bin"), "CGO_ENABLED": "0",
+                   "GOFLAGS": "-mod=mod -modcacherw", "GOTOOLCHAIN": "local"}
+    try:
+        subprocess.run(["go", "install", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{HELM_VERSION}"], check=True, env=environment, cwd=TOOLS.parent)
+        helm.parent.mkdir(parents=True, exist_ok=True)
+        (work / "bin/helm").rename(helm)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return helm
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory):
+    program, home = built_helm(), tmp_path_factory.mktemp("helm")
+    # Nothing of the user's own Helm: no plugins, no repositories, no cluster.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(home / "none")}
+
+    def run(*arguments, values=None):
+        given = [] if values is None else ["--values", "-"]
+        return subprocess.run([program, *map(str, arguments), *given], input=yaml.safe_dump(values), capture_output=True, text=True, env=environment)
+
+    return run
+
+
+def checked(text):
+    """The objects of a YAML stream by kind, each valid for Kubernetes and in itself."""
+    objects = [one for one in yaml.safe_load_all(text) if one]
+    for one in objects:
+        for version in KUBERNETES:
+            kubernetes_validate.validate(one, version, strict=True)
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]
+            container, = pod["spec"]["containers"]
+            assert one["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+            names = [entry["name"] for entry in container.get("env", [])]
+            assert len(names) == len(set(names))
+            volumes = [volume["name"] for volume in pod["spec"].get("volumes", [])]
+            assert sorted(volumes) == sorted({mount["name"] for mount in container.get("volumeMounts", [])})
+    return {one["kind"] + ("/certificate" if one["metadata"]["name"].endswith("-cert") else ""): one for one in objects}
+
+
+@pytest.fixture(scope="session")
+def render(helm):
+    def run(values=None, *arguments, release="release"):
+        result = helm("template", release, CHART, *arguments, values=values or {})
+        assert result.returncode == 0, result.stderr
+        return checked(result.stdout)
+
+    return run
+
+
+def pod_of(objects):
+    return objects["Deployment"]["spec"]["template"]["spec"]
+
+
+def container_of(objects):
+    return pod_of(objects)["containers"][0]
+
+
+def env_of(objects):
+    """The container's environment as it will be; secrets looked up."""
+    data = objects.get("Secret", {}).get("data", {})
+
+    def value(entry):
+        return entry["value"] if "value" in entry else base64.b64decode(data[entry["valueFrom"]["secretKeyRef"]["key"]]).decode()
+
+    return {entry["name"]: value(entry) for entry in container_of(objects)["env"]}
+
+
+def mounts_of(objects):
+    return {mount["mountPath"]: mount for mount in container_of(objects)["volumeMounts"]}
+
+
+def volume_at(objects, path):
+    name = mounts_of(objects)[path]["name"]
+    return next(volume for volume in pod_of(objects)["volumes"] if volume["name"] == name)
+
+
+def existing(**changes):
+    return {**yaml.safe_load(EXISTING.read_text()), **changes}
+
+
+# The chart by itself
+
+
+def test_chart_is_of_this_version_and_lints(helm):
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = re.search(r"project\(port-agent VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    assert chart["name"] == "port-agent" and chart["appVersion"] == version
+    result = helm("lint", "--strict", CHART)
+    assert result.returncode == 0, result.stdout
+
+
+def test_defaults_make_a_hardened_pod(render):
+    objects = render()
+    assert set(objects) == {"Deployment", "Secret"}
+    spec, pod, container = objects["Deployment"]["spec"], pod_of(objects), container_of(objects)
+    assert spec["replicas"] == 1 and spec["strategy"] == {"type": "Recreate"}
+    assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["terminationGracePeriodSeconds"] == 15
+    assert container["image"] == "port-agent:0.1.0"
+    assert container["resources"]["requests"]["memory"] == "64Mi"
+
+
+def test_defaults_are_those_of_the_existing_chart(render):
+    objects = render()
+    assert env_of(objects) == {**EXISTING_DEFAULTS, "PORT_CLIENT_ID": "", "PORT_CLIENT_SECRET": ""}
+    assert objects["Deployment"]["metadata"]["name"] == "release-port-agent"
+    assert render(release="my-port-agent")["Deployment"]["metadata"]["name"] == "my-port-agent"
+    # Neither can be changed by an upgrade.
+    assert objects["Deployment"]["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": "port-agent", "app.kubernetes.io/instance": "release"}
+    assert objects["Secret"]["type"] == "opaque"
+
+
+def test_documented_commands_work(render):
+    objects = render(None, "--set", "env.normal.PORT_ORG_ID=org", "--set", "env.normal.PORT_API_BASE_URL=https://api.getport.io", "--set", "env.normal.STREAMER_NAME=KAFKA",
+                     "--set", "env.normal.KAFKA_CONSUMER_GROUP_ID=org.group", "--set", "env.secret.PORT_CLIENT_ID=id", "--set", "env.secret.PORT_CLIENT_SECRET=secret",
+                     "--set", "selfSignedCertificate.enabled=true", "--set-file", f"selfSignedCertificate.certificate={EXISTING}",
+                     "--set-file", f"controlThePayloadConfig={EXISTING}")
+    assert env_of(objects) == {**EXISTING_DEFAULTS, "PORT_ORG_ID": "org", "KAFKA_CONSUMER_GROUP_ID": "org.group", "PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "secret"}
+    assert objects["ConfigMap"]["data"]["controlThePayloadConfig"] == EXISTING.read_text()
+    assert base64.b64decode(objects["Secret/certificate"]["data"]["crt"]).decode() == EXISTING.read_text()
+    assert env_of(render(None, "--set", "env.normal.STREAMER_NAME=POLLING"))["STREAMER_NAME"] == "POLLING"
+
+
+# The existing chart's values
+
+
+def test_values_file_names_every_value_of_the_existing_chart():
+    ours, theirs = yaml.safe_load((CHART / "values.yaml").read_text()), existing()
+    for name in EXISTING_NAMES:
+        for values in (ours, theirs):
+            for part in name.split("."):
+                assert part in values, name
+                values = values[part]
+
+
+def test_existing_values_have_their_effect(render):
+    values = existing()
+    objects = render(values)
+    assert set(objects) == {"Deployment", "Secret", "Secret/certificate", "ConfigMap"}
+    deployment, pod, container = objects["Deployment"], pod_of(objects), container_of(objects)
+    metadata = deployment["spec"]["template"]["metadata"]
+    assert deployment["metadata"]["name"] == "port-agent-eu"
+    assert deployment["metadata"]["labels"]["app.kubernetes.io/name"] == "agent"
+    assert deployment["metadata"]["labels"]["team"] == metadata["labels"]["team"] == "platform"
+    assert metadata["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert deployment["spec"]["replicas"] == 2 and deployment["spec"]["strategy"] == {"type": "RollingUpdate"}
+    assert container["image"] == "registry.internal/port-agent:0.1.0" and container["imagePullPolicy"] == "Always"
+    assert container["resources"] == values["resources"]
+    assert pod["serviceAccountName"] == "agent-account" and "automountServiceAccountToken" not in pod
+    for same in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity"):
+        assert pod[same] == values[same]
+    assert values["podSecurityContext"].items() <= pod["securityContext"].items()
+    assert values["containerSecurityContext"].items() <= container["securityContext"].items()
+    assert objects["Secret"]["metadata"]["name"] == "port-credentials"
+    assert objects["Secret"]["metadata"]["annotations"] == values["secret"]["annotations"]
+    assert env_of(objects) == {**values["env"]["secret"], **values["env"]["normal"], "WEBHOOK_INVOKER_TIMEOUT": "45"}
+    assert set(mounts_of(objects)) == {"/app/control_the_payload_config.json", "/usr/local/share/ca-certificates/cert.crt", "/usr/local/share/ca-certificates/second.crt"}
+    assert volume_at(objects, "/usr/local/share/ca-certificates/second.crt")["secret"]["secretName"] == "port-agent-eu-authorities"
+
+
+def test_existing_secret_becomes_the_environment(render):
+    objects = render(existing(secret={"useExistingSecret": True, "name": "mine"}))
+    assert "Secret" not in objects
+    assert container_of(objects)["envFrom"] == [{"secretRef": {"name": "mine"}}]
+    assert not any("valueFrom" in entry for entry in container_of(objects)["env"])
+    # Those who keep everything in it take the empty defaults away.
+    objects = render({"secret": {"useExistingSecret": True}, "env": {"normal": None, "secret": None}})
+    assert "env" not in container_of(objects)
+    assert container_of(objects)["envFrom"] == [{"secretRef": {"name": "release-port-agent"}}]
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_mapping_file_is_where_the_agent_looks(render, as_list):
+    text = existing()["controlThePayloadConfig"]
+    objects = render({"controlThePayloadConfig": json.loads(text) if as_list else text})
+    path = "/app/control_the_payload_config.json"
+    assert volume_at(objects, path)["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
+    content = objects["ConfigMap"]["data"][mounts_of(objects)[path]["subPath"]]
+    assert json.loads(content) == json.loads(text)
+    assert as_list or content == text
+
+
+@pytest.mark.parametrize("own_secret", [False, True])
+def test_certificate_is_where_the_agent_looks(render, own_secret):
+    values = existing()["selfSignedCertificate"]
+    values["secret"]["useExistingSecret"] = own_secret
+    objects = render({"selfSignedCertificate": values})
+    path = "/usr/local/share/ca-certificates/cert.crt"
+    source, = volume_at(objects, path)["projected"]["sources"]
+    item, = source["secret"]["items"]
+    assert mounts_of(objects)[path]["subPath"] == item["path"] and mounts_of(objects)[path]["readOnly"]
+    if own_secret:
+        assert (source["secret"]["name"], item["key"]) == ("authorities", "ca.pem") and "Secret/certificate" not in objects
+    else:
+        assert source["secret"]["name"] == objects["Secret/certificate"]["metadata"]["name"]
+        assert base64.b64decode(objects["Secret/certificate"]["data"][item["key"]]).decode() == values["certificate"]
+
+
+def test_agent_accepts_what_the_chart_sets(render, tmp_path):
+    """Only what is left out is complained about, so every other setting is known and right."""
+    def complaints(values):
+        result = subprocess.run([BINARY], env=env_of(render(values)), cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        assert result.returncode == 78
+        return [line.split(":")[0] for line in result.stderr.splitlines()]
+
+    assert complaints({}) == ["PORT_ORG_ID", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET", "KAFKA_CONSUMER_GROUP_ID"]
+    values = existing()
+    values["env"]["secret"]["PORT_CLIENT_SECRET"] = ""
+    values["env"]["normal"].update(QUEUE_MAX_BYTES=16777216, DRAIN_TIMEOUT_SECONDS=38.5, RUN_LOGS=False)
+    assert complaints(values) == ["PORT_CLIENT_SECRET"]
+
+
+# What this chart adds
+
+
+def test_secrets_as_files_are_in_no_environment(render):
+    values = existing()
+    values["secret"]["mountAsFiles"] = True
+    objects = render(values)
+    env = env_of(objects)
+    assert "PORT_CLIENT_SECRET" not in env and "PORT_CLIENT_ID" not in env and env["group_project"] == "gitlab-trigger-token"
+    for name in ("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
+        folder, file = env[name + "_FILE"].rsplit("/", 1)
+        source = volume_at(objects, folder)["secret"]
+        assert source["secretName"] == "port-credentials" and source["defaultMode"] == 0o440 and file == name
+        assert {"key": name, "path": file} in source["items"]
+    objects = render({"secret": {"mountAsFiles": True, "useExistingSecret": True, "name": "mine", "fileKeys": ["PORT_CLIENT_SECRET"]}})
+    assert "envFrom" not in container_of(objects) and "PORT_CLIENT_ID_FILE" not in env_of(objects)
+    assert volume_at(objects, "/run/secrets/port-agent")["secret"]["secretName"] == "mine"
+
+
+@pytest.mark.parametrize("drain, seconds", [("38", 45), (38.2, 46), (None, 15), ("", 15), ("0", 7)])
+def test_pod_gets_the_time_it_needs_to_drain(render, drain, seconds):
+    values = {"env": {"normal": {"DRAIN_TIMEOUT_SECONDS": drain}}}
+    assert pod_of(render(values))["terminationGracePeriodSeconds"] == seconds
+    assert pod_of(render({**values, "terminationGracePeriodSeconds": 90}))["terminationGracePeriodSeconds"] == 90
+
+
+def test_numbers_arrive_as_they_were_written(render):
+    env = env_of(render({"env": {"normal": {"QUEUE_MAX_BYTES": 16777216, "WEBHOOK_TOTAL_TIMEOUT": 0.5, "RUN_LOGS": False}}}))
+    assert (env["QUEUE_MAX_BYTES"], env["WEBHOOK_TOTAL_TIMEOUT"], env["RUN_LOGS"]) == ("16777216", "0.5", "false")
+
+
+def test_hardening_yields_to_what_was_asked_for_and_to_openshift(render):
+    def context(values, *arguments):
+        return pod_of(render(values, *arguments))["securityContext"]
+
+    for part in ("podSecurityContext", "containerSecurityContext"):
+        assert "runAsNonRoot" not in context({part: {"runAsUser": 0}})
+    openshift = ("--api-versions", "security.openshift.io/v1")
+    assert context({}, *openshift) == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert context({"podSecurityContext": {"runAsUser": 1000660000}}, *openshift)["runAsUser"] == 1000660000
+
+
+def test_service_account_token_is_there_for_those_who_need_it(render):
+    def token(values):
+        return pod_of(render(values)).get("automountServiceAccountToken")
+
+    assert token({"podAnnotations": {"vault.hashicorp.com/agent-inject": "true"}}) is None
+    assert token({"podServiceAccount": {"name": "mine", "automountToken": False}}) is False
+    assert token({"podServiceAccount": {"automountToken": True}}) is True
+
+
+def test_change_of_configuration_starts_the_agent_anew(render):
+    def annotations(values):
+        return render(values)["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations({}) == annotations({})
+    assert annotations({"controlThePayloadConfig": "[]"})["checksum/config"] != annotations({})["checksum/config"]
+    assert annotations({"env": {"secret": {"PORT_CLIENT_SECRET": "new"}}})["checksum/secret"] != annotations({})["checksum/secret"]
+
+
+def test_optional_objects(render):
+    extra = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "gitlab", "key": "token"}}}
+    objects = render({"podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True}, "extraEnv": [extra], "image": {"digest": "sha256:" + "0" * 64}})
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert objects["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
+    assert extra in container_of(objects)["env"] and container_of(objects)["image"].endswith(":0.1.0@sha256:" + "0" * 64)
+    rule = {"ports": [{"port": 443}]}
+    assert render({"networkPolicy": {"enabled": True, "egress": [rule]}})["NetworkPolicy"]["spec"]["egress"] == [rule]
+
+
+@pytest.mark.parametrize("values, name", [
+    ({"replicaCount": "two"}, "replicaCount"),
+    ({"env": {"normal": ["PORT_ORG_ID=org"]}}, "normal"),
+    ({"env": {"normal": {"PORT_ORG_ID": {"value": "org"}}}}, "PORT_ORG_ID"),
+    ({"secret": {"useExistingSecret": "yes"}}, "useExistingSecret"),
+    ({"tolerations": {"key": "dedicated"}}, "tolerations"),
+    ({"rolloutStrategy": "Rolling"}, "rolloutStrategy"),
+    ({"controlThePayloadConfig": {"enabled": True}}, "controlThePayloadConfig"),
+    ({"selfSignedCertificate": {"enabled": "true"}}, "enabled"),
+    ({"networkPolicy": {"enable": True}}, "networkPolicy"),
+])
+def test_wrong_type_is_refused_by_name(helm, values, name):
+    result = helm("template", "release", CHART, values=values)
+    assert result.returncode != 0 and name in result.stderr and "schema" in result.stderr
+
+
+# The plain manifests
+
+
+def plain(name):
+    return (ROOT / "deploy/kubernetes" / name).read_text()
+
+
+def test_plain_manifests_are_the_charts_pod(render):
+    objects = checked("\n---\n".join(map(plain, ("secret.example.yaml", "configmap.yaml", "deployment.yaml"))))
+    assert set(objects) == {"Secret", "ConfigMap", "Deployment"}
+    charts = render({"secret": {"mountAsFiles": True}})
+    ours, theirs = pod_of(objects), pod_of(charts)
+    for same in ("securityContext", "terminationGracePeriodSeconds", "automountServiceAccountToken"):
+        assert ours[same] == theirs[same]
+    for same in ("image", "securityContext", "resources", "volumeMounts"):
+        assert container_of(objects)[same] == container_of(charts)[same]
+    assert objects["Deployment"]["spec"]["strategy"] == charts["Deployment"]["spec"]["strategy"]
+    # Both come from objects that are there.
+    assert container_of(objects)["envFrom"] == [{"configMapRef": {"name": objects["ConfigMap"]["metadata"]["name"]}}]
+    assert volume_at(objects, "/run/secrets/port-agent")["secret"]["secretName"] == objects["Secret"]["metadata"]["name"]
+    for name, path in env_of(objects).items():
+        assert path.removeprefix("/run/secrets/port-agent/") in objects["Secret"]["stringData"] and name.endswith("_FILE")
+    assert not any(key in objects["ConfigMap"]["data"] for key in objects["Secret"]["stringData"])
+
+
+def test_commented_parts_of_the_plain_deployment_are_right_too():
+    objects = checked(re.sub(r"(?m)^( *)# (?=[ -])", r"\1", plain("deployment.yaml")))
+    assert {"/app/control_the_payload_config.json", "/usr/local/share/ca-certificates"} < set(mounts_of(objects))
+
+
+# The systemd unit
+
+
+def unit_settings():
+    """Each name's values; a unit may name one several times."""
+    settings = {}
+    for line in UNIT.read_text().splitlines():
+        if line and line[0] not in "#[":
+            name, value = line.split("=", 1)
+            settings.setdefault(name, []).append(value)
+    return settings
+
+
+def test_unit_is_hardened_and_hands_the_secret_over_as_a_credential():
+    settings = unit_settings()
+    expected = {"DynamicUser": "yes", "ProtectSystem": "strict", "NoNewPrivileges": "yes", "MemoryMax": "256M", "CapabilityBoundingSet": ""}
+    assert {name: settings[name] for name in expected} == {name: [value] for name, value in expected.items()}
+    credential = settings["LoadCredential"][0].split(":")[0]
+    assert f"PORT_CLIENT_SECRET_FILE=%d/{credential}" in settings["Environment"]
+    assert settings["EnvironmentFile"]
+    drain = re.search(r"`DRAIN_TIMEOUT_SECONDS` \| (\d+) \|", (ROOT / "README.md").read_text())[1]
+    assert int(settings["TimeoutStopSec"][0]) == int(drain) + 7
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_unit_passes_systemds_own_checks(tmp_path):
+    # The program has to exist, and it may be anywhere.
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/local/bin/port-agent", "/bin/true"))
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    assert (result.returncode, [line for line in result.stderr.splitlines() if UNIT.name in line]) == (0, [])
+    # The exposure in tenths, of 100: a service that says nothing of the kind has 96.
+    result = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
