@@ -2,11 +2,12 @@
 #include "http/client_internal.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
-    size_t len = size * count, bound = client_max_response(call->client);
+    size_t len = size * count, bound = client_options(call->client)->max_response_bytes;
     size_t keep = call->received < bound ? bound - call->received : 0;
     if (keep > len)
         keep = len;
@@ -21,10 +22,14 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
-    (void)bytes;
-    call->header_bytes += size * count;
+    size_t len = size * count;
+    call->header_bytes += len;
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
-    return call->header_overflow ? 0 : size * count;
+    if (call->keep_headers && len > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        call->response_headers.len = 0; /* a status line: what came before was another response's */
+    else if (call->keep_headers && len > 2)
+        buffer_append(&call->response_headers, bytes, len);
+    return call->header_overflow ? 0 : len;
 }
 
 /** Called each time a request is about to be written to a connection. */
@@ -40,19 +45,22 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     return CURL_PREREQFUNC_OK;
 }
 
-void easy_prepare(CURL *easy, const struct http_client_options *options, const char *user_agent)
+void easy_prepare(CURL *easy, const struct http_client_options *options)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
+    if (options->ca_bundle && *options->ca_bundle)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, options->no_proxy ? options->no_proxy : "");
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
@@ -62,6 +70,14 @@ void easy_prepare(CURL *easy, const struct http_client_options *options, const c
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
 }
 
+/** The proxy of the present hop; "" where there is none, so that libcurl does not ask the environment. */
+static const char *proxy_of(const struct http_call *call)
+{
+    const struct http_client_options *options = client_options(call->client);
+    const char *proxy = strncasecmp(call->url, "https:", 6) == 0 ? options->https_proxy : options->http_proxy;
+    return proxy ? proxy : "";
+}
+
 bool call_prepare(struct http_call *call)
 {
     CURL *easy = call->easy;
@@ -69,6 +85,7 @@ bool call_prepare(struct http_call *call)
     call->header_bytes = 0;
     call->received = 0;
     call->response.len = 0;
+    call->response_headers.len = 0;
     call->curl_error[0] = '\0';
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -76,8 +93,12 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-    bool get = strcmp(call->method, "GET") == 0;
-    if (call->has_body || (!get && strcmp(call->method, "DELETE") != 0)) {
+    bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
+    curl_easy_setopt(easy, CURLOPT_PROXY, proxy_of(call));
+    curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
+    if (head) {
+        /* no body in either direction */
+    } else if (call->has_body || (!get && strcmp(call->method, "DELETE") != 0)) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.ptr ? call->body.ptr : "");
@@ -135,6 +156,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->body = request->body;
     call->has_body = !slice_is_null(request->body);
     call->discard_body = request->discard_body;
+    call->keep_headers = request->keep_headers;
     call->done = done;
     call->ctx = ctx;
     if (!call->method || !call->url || !copy_headers(call, request)) {
@@ -148,6 +170,7 @@ void call_free(struct http_call *call)
 {
     curl_slist_free_all(call->headers);
     buffer_clear(&call->response);
+    buffer_clear(&call->response_headers);
     free(call->method);
     free(call->url);
     free(call);

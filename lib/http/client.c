@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250 };
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 5 };
 
 struct socket_watch {
     uv_poll_t poll;
@@ -14,8 +14,8 @@ struct socket_watch {
 };
 
 struct http_client {
-    struct http_client_options options;
-    char *user_agent;
+    struct http_client_options options; /* its texts are our copies: */
+    char *texts[TEXT_OPTIONS];
     CURLM *multi;
     uv_timer_t timeout; /* libcurl's */
     uv_timer_t sweep;   /* ours: silence and total time */
@@ -38,9 +38,9 @@ static void initialise_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-size_t client_max_response(const struct http_client *client)
+const struct http_client_options *client_options(const struct http_client *client)
 {
-    return client->options.max_response_bytes;
+    return &client->options;
 }
 
 size_t http_client_active(const struct http_client *client)
@@ -56,7 +56,7 @@ static CURL *easy_take(struct http_client *client)
         return client->idle[--client->idle_count];
     CURL *easy = curl_easy_init();
     if (easy)
-        easy_prepare(easy, &client->options, client->user_agent);
+        easy_prepare(easy, &client->options);
     return easy;
 }
 
@@ -113,6 +113,9 @@ static void fill_result(struct http_call *call, enum http_failure failure, CURLc
     result->status = (int)status;
     result->body = (struct slice){call->response.ptr, call->response.len};
     result->owned_body = &call->response;
+    if (call->keep_headers)
+        result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",
+                                         call->response_headers.len};
     result->body_cut = call->cut;
     result->content_type = slice_of(type);
     if (status == 429 || status == 503)
@@ -386,6 +389,14 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 
 /* Life */
 
+static void client_free(struct http_client *client)
+{
+    for (size_t i = 0; i < TEXT_OPTIONS; i++)
+        free(client->texts[i]);
+    free(client->idle);
+    free(client);
+}
+
 static void handle_closed(uv_handle_t *handle)
 {
     struct http_client *client = handle->data;
@@ -393,9 +404,7 @@ static void handle_closed(uv_handle_t *handle)
         return;
     void (*closed)(void *) = client->closed;
     void *ctx = client->closed_ctx;
-    free(client->idle);
-    free(client->user_agent);
-    free(client);
+    client_free(client);
     if (closed)
         closed(ctx);
 }
@@ -454,24 +463,36 @@ static void open_handles(struct http_client *client)
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->options.max_connections);
 }
 
+static bool copy_options(struct http_client *client, const struct http_client_options *options)
+{
+    client->options = *options;
+    const char **texts[TEXT_OPTIONS] = {&client->options.user_agent, &client->options.ca_bundle,
+                                        &client->options.http_proxy, &client->options.https_proxy,
+                                        &client->options.no_proxy};
+    for (size_t i = 0; i < TEXT_OPTIONS; i++) {
+        client->texts[i] = strdup(*texts[i] ? *texts[i] : "");
+        if (!client->texts[i])
+            return false;
+        *texts[i] = client->texts[i];
+    }
+    return true;
+}
+
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
 {
     uv_once(&once, initialise_curl);
     struct http_client *client = calloc(1, sizeof *client);
+    bool copied = client && copy_options(client, options);
     if (client) {
-        client->options = *options;
-        client->user_agent = strdup(options->user_agent);
         client->idle_room = options->max_connections;
         client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
         client->multi = curl_multi_init();
     }
-    if (!client || !client->user_agent || !client->idle || !client->multi) {
+    if (!copied || !client->idle || !client->multi) {
         if (client) {
             curl_multi_cleanup(client->multi);
-            free(client->idle);
-            free(client->user_agent);
+            client_free(client);
         }
-        free(client);
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }

@@ -21,7 +21,12 @@ struct http_client_options {
     size_t max_response_bytes;  /* decoded body bytes kept; what is beyond is not read */
     size_t max_connections;     /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
-    bool follow_redirects; /* rule below; false: a 3xx is the response */
+    bool follow_redirects;  /* rule below; false: a 3xx is the response */
+    const char *ca_bundle;  /* PEM file of the authorities to trust; copied. NULL or "": libcurl's own default */
+    const char *http_proxy; /* for http URLs, and the next for https ones; copied. NULL or "": none (the
+                               environment is not looked at) */
+    const char *https_proxy;
+    const char *no_proxy; /* hosts, domains and networks reached without it (CURLOPT_NOPROXY); copied */
 };
 
 /** A header to send. Both are copied when the call starts. The caller has checked that neither has CR, LF or
@@ -38,6 +43,7 @@ struct http_request {
     size_t header_count;
     struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
     bool discard_body; /* response body bytes are counted, none kept */
+    bool keep_headers; /* the result has the response's headers */
 };
 
 /** Why there is no response. The names (http_failure_name) are the log's `error.type`. */
@@ -69,6 +75,7 @@ struct http_result {
     bool body_cut;     /* there was more */
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */
+    struct slice headers;      /* "Name: value" lines, each ended by CR LF; null: not kept */
     int64_t duration_ms;       /* from http_start to now */
     bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
     unsigned redirects; /* followed */

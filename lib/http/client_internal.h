@@ -14,11 +14,11 @@ struct http_call {
     char *method;
     char *url; /* of the present hop */
     struct slice body;
-    bool has_body, discard_body;
+    bool has_body, discard_body, keep_headers;
     http_done *done;
     void *ctx;
 
-    struct buffer response;
+    struct buffer response, response_headers;
     size_t received; /* decoded bytes that came, kept or not */
     size_t header_bytes;
     bool cut, header_overflow;
@@ -40,7 +40,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 bool call_prepare(struct http_call *call);
 void call_free(struct http_call *call);
 /** Options that never change, for a fresh easy handle. */
-void easy_prepare(CURL *easy, const struct http_client_options *options, const char *user_agent);
+void easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* failure.c */
 enum http_failure failure_of(struct http_call *call, CURLcode code);
@@ -53,4 +53,4 @@ bool redirect_allowed(const struct http_call *call, int status, const char *loca
                       char *reason, size_t size);
 
 /* client.c */
-size_t client_max_response(const struct http_client *client);
+const struct http_client_options *client_options(const struct http_client *client);
