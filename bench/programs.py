@@ -1,0 +1,147 @@
+"""The processes of a benchmark. The floor and the agent are measured from outside, in the same way."""
+import calendar
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+from harness import SECRET
+
+PATIENCE_S = 120
+numbers = itertools.count(1)
+
+
+class Sink:
+    def __init__(self, binary):
+        self.process = subprocess.Popen([binary], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def _get(self, path):
+        self.connection.request("GET", path)
+        return json.loads(self.connection.getresponse().read())
+
+    def stats(self):
+        return self._get("/stats")
+
+    def reset(self, delay_ms=0):
+        self._get(f"/reset?delay_ms={delay_ms}")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def log_time_ns(text):
+    """2026-01-13T15:20:16.641Z"""
+    seconds = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    return seconds * 10**9 + int(text[20:23]) * 10**6
+
+
+class Program:
+    """A process with its life: `used` is what the kernel says it used when it has ended."""
+
+    def __init__(self, sink, command, environment):
+        self.sink = sink
+        self.output = tempfile.TemporaryFile("w+")
+        self.start_ns = time.time_ns()
+        self.process = subprocess.Popen(command, env=environment, cwd="/tmp", stdin=subprocess.DEVNULL, stdout=self.output)
+        self.peak_rss_kb = 0
+
+    def wait_until(self, true, what):
+        deadline = time.monotonic() + PATIENCE_S
+        while not true():
+            assert self.process.poll() is None, f"{self.process.args[0]} ended by itself: {self.text()[-2000:]}"
+            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
+            time.sleep(0.05)
+
+    def wait_webhooks(self, count):
+        self.wait_until(lambda: self.sink.stats()["webhooks"] >= count, f"{count} webhooks")
+
+    def wait_quiet(self):
+        """No request of any kind came for a while."""
+        seen = [None] * 6
+        def quiet():
+            stats = self.sink.stats()
+            seen.append(stats["webhooks"] + stats["port_calls"])
+            return len(set(seen[-6:])) == 1
+        self.wait_until(quiet, "quiet")
+
+    def text(self):
+        self.output.seek(0)
+        return self.output.read()
+
+    def read_rss(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                self.peak_rss_kb = int(line.split()[1])
+
+    def end(self):
+        """Waits for the process; its CPU time is that of its whole life."""
+        _, status, used = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        assert self.process.returncode == 0, f"{self.process.args[0]} exited with {self.process.returncode}: {self.text()[-2000:]}"
+        self.cpu_us = (used.ru_utime + used.ru_stime) * 1e6
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def result(self, assigned_ns):
+        """What a run came to. `cpu_us` still has the idle life in it."""
+        stats = self.sink.stats()
+        webhooks, first_ns, last_ns = stats["webhooks"], stats["first_ns"], stats["last_ns"]
+        return {"webhooks": webhooks, "requests": webhooks + stats["port_calls"], "cpu_us": self.cpu_us,
+                "rss_mb": self.peak_rss_kb / 1024, "connections": stats["connections"],
+                "rate": (webhooks - 1) / max((last_ns - first_ns) / 1e9, 1e-9),
+                "assigned_to_first_ms": (first_ns - assigned_ns) / 1e6,
+                "start_to_first_ms": (first_ns - self.start_ns) / 1e6,
+                "p50_us": stats["latency_us"]["p50"], "p99_us": stats["latency_us"]["p99"]}
+
+
+class Floor(Program):
+    name = "floor"
+
+    def __init__(self, world, topic, in_flight, records):
+        command = [world.floor_binary, world.broker.bootstrap, topic, f"floor-{os.getpid()}-{next(numbers)}", SECRET,
+                   str(in_flight), str(records)]
+        super().__init__(world.sink, command, {"PATH": os.environ["PATH"]})
+
+    def finish(self):
+        self.end()
+        told = json.loads(self.text())
+        self.peak_rss_kb = told["peak_rss_kb"]
+        return self.result(told["assigned_ns"])
+
+
+class Agent(Program):
+    name = "agent"
+
+    def __init__(self, world, topic, in_flight, level="INFO"):
+        environment = {
+            "PATH": os.environ["PATH"], "PORT_ORG_ID": "org_bench", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET,
+            "PORT_API_BASE_URL": world.sink.url, "USING_LOCAL_PORT_INSTANCE": "true",
+            "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": world.broker.bootstrap,
+            "KAFKA_CONSUMER_GROUP_ID": f"agent-{os.getpid()}-{next(numbers)}", "KAFKA_RUNS_TOPIC": topic,
+            "KAFKA_CHANGE_LOG_TOPIC": "bench.changes", "WEBHOOK_MAX_IN_FLIGHT": str(in_flight), "LOG_LEVEL": level,
+            "LOG_FORMAT": "json"}
+        super().__init__(world.sink, [world.agent_binary], environment)
+
+    def assigned_ns(self):
+        for line in self.text().splitlines():
+            if '"partitions assigned"' in line:
+                return log_time_ns(json.loads(line)["time"])
+        return 0
+
+    def finish(self):
+        self.read_rss()
+        self.process.send_signal(signal.SIGTERM)
+        self.end()
+        return self.result(self.assigned_ns())

@@ -1,0 +1,364 @@
+/* The other end of a benchmark: a webhook endpoint and Port's API in one process. One thread, epoll, HTTP/1.1
+ * kept alive, every answer 200, at once or after a fixed delay. It must cost little and never be what is
+ * measured, so it understands only what libcurl sends: requests with Content-Length, one at a time.
+ *
+ *   /v1/auth/access_token   a token; /v1/…: {"ok":true}; neither is ever delayed
+ *   /stats                  what came since the last reset, as JSON
+ *   /reset?delay_ms=N       forgets what came; webhooks are answered after N ms from now on
+ *   anything else           a webhook; "sent_ns":N in its body is when it was sent (CLOCK_REALTIME)
+ *
+ * Usage: sink [--delay-ms N]. Prints its port first, and its statistics on SIGUSR1 and SIGTERM. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { REQUEST_MAX = 64 * 1024, BACKLOG = 1024, EVENTS = 256, SAMPLES_MAX = 1 << 20 };
+
+struct connection {
+    int fd;
+    size_t len;
+    bool waiting; /* its answer is due later */
+    int64_t due_ns;
+    struct connection *previous, *next; /* those that wait, the first due in front */
+    char bytes[REQUEST_MAX + 1];
+};
+
+struct request {
+    struct connection *from;
+    char *path, *body;
+    size_t body_len;
+};
+
+static struct {
+    int epoll, listener, signals;
+    int64_t delay_ns;
+    struct connection *first, *last; /* waiting */
+    uint64_t webhooks, port_calls, tokens, connections;
+    int64_t first_ns, last_ns; /* of webhooks, CLOCK_REALTIME */
+    uint32_t *samples_us;
+    size_t samples;
+} sink;
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static int64_t now_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Statistics */
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static uint32_t percentile(unsigned hundredths)
+{
+    return sink.samples == 0 ? 0 : sink.samples_us[(sink.samples - 1) * hundredths / 100];
+}
+
+static int print_stats(char *out, size_t size)
+{
+    qsort(sink.samples_us, sink.samples, sizeof *sink.samples_us, compare);
+    return snprintf(out, size,
+                    "{\"webhooks\":%llu,\"port_calls\":%llu,\"tokens\":%llu,\"connections\":%llu,"
+                    "\"first_ns\":%lld,\"last_ns\":%lld,\"now_ns\":%lld,"
+                    "\"latency_us\":{\"count\":%zu,\"p50\":%u,\"p99\":%u,\"max\":%u}}",
+                    (unsigned long long)sink.webhooks, (unsigned long long)sink.port_calls,
+                    (unsigned long long)sink.tokens, (unsigned long long)sink.connections,
+                    (long long)sink.first_ns, (long long)sink.last_ns, (long long)now_ns(CLOCK_REALTIME),
+                    sink.samples, percentile(50), percentile(99), percentile(100));
+}
+
+static void count_webhook(const struct request *request)
+{
+    static const char member[] = "\"sent_ns\":";
+    int64_t now = now_ns(CLOCK_REALTIME);
+    sink.webhooks++;
+    if (sink.first_ns == 0)
+        sink.first_ns = now;
+    sink.last_ns = now;
+    const char *found = memmem(request->body, request->body_len, member, sizeof member - 1);
+    int64_t sent_ns = found ? strtoll(found + sizeof member - 1, NULL, 10) : 0;
+    if (sent_ns > 0 && sink.samples < SAMPLES_MAX)
+        sink.samples_us[sink.samples++] = (uint32_t)((now - sent_ns) / 1000);
+}
+
+/* Answers */
+
+static void stop_waiting(struct connection *connection)
+{
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        sink.first = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    else
+        sink.last = connection->previous;
+    connection->waiting = false;
+}
+
+static void connection_close(struct connection *connection)
+{
+    if (connection->waiting)
+        stop_waiting(connection);
+    close(connection->fd);
+    free(connection);
+}
+
+/** An answer is far smaller than a socket's buffer, and there is one at a time: it always fits. */
+static void answer(const struct connection *connection, const char *body)
+{
+    char text[1024];
+    int len = snprintf(text, sizeof text,
+                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                       strlen(body), body);
+    /* A peer that is gone is seen when its connection is read. */
+    ssize_t sent = send(connection->fd, text, (size_t)len, MSG_NOSIGNAL);
+    if (sent >= 0 && sent != len)
+        die("short answer");
+}
+
+static void answer_webhook(const struct connection *connection)
+{
+    answer(connection, "{\"ok\":true}");
+}
+
+static void answer_later(struct connection *connection)
+{
+    connection->waiting = true;
+    connection->due_ns = now_ns(CLOCK_MONOTONIC) + sink.delay_ns;
+    connection->next = NULL;
+    connection->previous = sink.last;
+    if (sink.last)
+        sink.last->next = connection;
+    else
+        sink.first = connection;
+    sink.last = connection;
+}
+
+/** Answers what is due, and says how long nothing else will be; NULL: for ever. */
+static struct timespec *answer_due(struct timespec *left)
+{
+    int64_t now = sink.first ? now_ns(CLOCK_MONOTONIC) : 0;
+    while (sink.first && sink.first->due_ns <= now) {
+        struct connection *connection = sink.first;
+        stop_waiting(connection);
+        answer_webhook(connection);
+    }
+    if (!sink.first)
+        return NULL;
+    int64_t wait = sink.first->due_ns - now;
+    *left = (struct timespec){.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
+    return left;
+}
+
+/* Requests */
+
+static void reset(const char *path)
+{
+    const char *delay = strstr(path, "delay_ms=");
+    while (sink.first) {
+        struct connection *connection = sink.first;
+        stop_waiting(connection);
+        answer_webhook(connection);
+    }
+    sink.delay_ns = delay ? strtoll(delay + strlen("delay_ms="), NULL, 10) * 1000000 : 0;
+    sink.webhooks = sink.port_calls = sink.tokens = sink.connections = 0;
+    sink.first_ns = sink.last_ns = 0;
+    sink.samples = 0;
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void serve(const struct request *request)
+{
+    char text[512];
+    if (starts_with(request->path, "/v1/auth/access_token")) {
+        sink.tokens++;
+        answer(request->from, "{\"ok\":true,\"accessToken\":\"t\",\"expiresIn\":10800}");
+    } else if (starts_with(request->path, "/v1/")) {
+        sink.port_calls++;
+        answer(request->from, "{\"ok\":true}");
+    } else if (starts_with(request->path, "/stats")) {
+        print_stats(text, sizeof text);
+        answer(request->from, text);
+    } else if (starts_with(request->path, "/reset")) {
+        reset(request->path);
+        answer(request->from, "{\"ok\":true}");
+    } else {
+        count_webhook(request);
+        if (sink.delay_ns > 0)
+            answer_later(request->from);
+        else
+            answer_webhook(request->from);
+    }
+}
+
+/** The value of Content-Length in a head that ends in NUL; 0 without one. */
+static size_t content_length(const char *head)
+{
+    static const char name[] = "\r\nContent-Length:";
+    const char *found = strcasestr(head, name);
+    return found ? strtoul(found + sizeof name - 1, NULL, 10) : 0;
+}
+
+/** Serves a whole request from the front of what was read. False: there is none yet, or none that can be. */
+static bool take_request(struct connection *connection, bool *bad)
+{
+    connection->bytes[connection->len] = '\0';
+    char *end = strstr(connection->bytes, "\r\n\r\n");
+    if (!end) {
+        *bad = connection->len == REQUEST_MAX;
+        return false;
+    }
+    *end = '\0';
+    size_t head_len = (size_t)(end - connection->bytes) + 4;
+    size_t body_len = content_length(connection->bytes), size = head_len + body_len;
+    *bad = size > REQUEST_MAX;
+    if (size > connection->len) {
+        *end = '\r';
+        return false;
+    }
+    char *space = strchr(connection->bytes, ' ');
+    char *path = space ? space + 1 : connection->bytes;
+    struct request request = {connection, path, end + 4, body_len};
+    serve(&request);
+    memmove(connection->bytes, connection->bytes + size, connection->len - size);
+    connection->len -= size;
+    return connection->len > 0;
+}
+
+static void readable(struct connection *connection)
+{
+    bool bad = false;
+    ssize_t got = recv(connection->fd, connection->bytes + connection->len, REQUEST_MAX - connection->len, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0) {
+        connection->len += (size_t)got;
+        while (take_request(connection, &bad))
+            ;
+    }
+    if (got <= 0 || bad)
+        connection_close(connection);
+}
+
+static void watch(int fd, void *what)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+    if (epoll_ctl(sink.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        die("epoll_ctl");
+}
+
+static void accept_all(void)
+{
+    int fd, one = 1;
+    while ((fd = accept4(sink.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        struct connection *connection = malloc(sizeof *connection);
+        if (!connection)
+            die("malloc");
+        /* All but the bytes, which are written before they are read. */
+        connection->fd = fd;
+        connection->len = 0;
+        connection->waiting = false;
+        connection->previous = connection->next = NULL;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        sink.connections++;
+        watch(fd, connection);
+    }
+}
+
+/* Life */
+
+static bool signalled(void)
+{
+    struct signalfd_siginfo info;
+    char text[512];
+    if (read(sink.signals, &info, sizeof info) != sizeof info)
+        return true;
+    print_stats(text, sizeof text);
+    puts(text);
+    fflush(stdout);
+    return info.ssi_signo == SIGUSR1;
+}
+
+static void open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    sink.signals = signalfd(-1, &set, SFD_CLOEXEC);
+    watch(sink.signals, &sink.signals);
+}
+
+static void open_listener(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    sink.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (sink.listener < 0 || bind(sink.listener, (struct sockaddr *)&address, size) != 0 ||
+        listen(sink.listener, BACKLOG) != 0 ||
+        getsockname(sink.listener, (struct sockaddr *)&address, &size) != 0)
+        die("listen");
+    watch(sink.listener, &sink.listener);
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--delay-ms") == 0) {
+        sink.delay_ns = strtoll(argv[2], NULL, 10) * 1000000;
+    } else if (argc != 1) {
+        fputs("Usage: sink [--delay-ms N]\n", stderr);
+        return 2;
+    }
+    sink.samples_us = malloc(SAMPLES_MAX * sizeof *sink.samples_us);
+    sink.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!sink.samples_us || sink.epoll < 0)
+        die("start");
+    open_signals();
+    open_listener();
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        struct timespec left;
+        int count = epoll_pwait2(sink.epoll, events, EVENTS, answer_due(&left), NULL);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == &sink.listener)
+                accept_all();
+            else if (events[i].data.ptr != &sink.signals)
+                readable(events[i].data.ptr);
+            else if (!signalled())
+                return 0;
+        }
+    }
+}
