@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "config/dotenv.h"
 #include "config/table.h"
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
@@ -36,6 +37,22 @@ static const char *lookup(const struct loading *loading, const char *name)
         if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
             return *entry + len + 1;
     return dotenv_get(&loading->dotenv, name);
+}
+
+/** The value of NAME, or of name where that counts; NULL when it is not set or empty. */
+static const char *lookup_setting(const struct loading *loading, const struct setting *setting)
+{
+    char lower[64];
+    const char *value = NULL;
+    if (setting->either_case) {
+        size_t len = strlen(setting->name);
+        for (size_t i = 0; i <= len && i < sizeof lower; i++)
+            lower[i] = (char)tolower((unsigned char)setting->name[i]);
+        value = lookup(loading, lower);
+    }
+    if (!value || !*value)
+        value = lookup(loading, setting->name);
+    return value && *value ? value : NULL;
 }
 
 /** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */
@@ -72,9 +89,7 @@ static char *text_of(struct loading *loading, const struct setting *setting)
 {
     char file_name[128];
     snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
-    const char *direct = lookup(loading, setting->name), *path = lookup(loading, file_name);
-    if (direct && !*direct)
-        direct = NULL;
+    const char *direct = lookup_setting(loading, setting), *path = lookup(loading, file_name);
     if (!path || !*path)
         return direct ? copy(loading, direct) : NULL;
     if (direct) {
@@ -166,17 +181,34 @@ static void set_integer(struct loading *loading, const struct setting *setting, 
         *target = (int64_t)number;
 }
 
+/** A decimal number within the setting's range; NAN and a problem for anything else. */
+static double number_of(struct loading *loading, const struct setting *setting, const char *value,
+                        const char *unit)
+{
+    struct slice text = slice_trim(slice_of(value));
+    char *end = NULL;
+    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") >= text.len;
+    double number = plain ? strtod(text.ptr, &end) : NAN;
+    if (plain && end == text.ptr + text.len && number >= setting->minimum && number <= setting->maximum)
+        return number;
+    range_problem(loading, setting, value, unit);
+    return NAN;
+}
+
 static void set_seconds(struct loading *loading, const struct setting *setting, const char *value)
 {
     int64_t *target = member(loading, setting);
-    struct slice text = slice_trim(slice_of(value));
-    char *end = NULL;
-    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") == text.len;
-    double seconds = plain ? strtod(text.ptr, &end) : NAN;
-    if (!plain || end != text.ptr + text.len || !(seconds >= setting->minimum && seconds <= setting->maximum))
-        range_problem(loading, setting, value, "number of seconds");
-    else
+    double seconds = number_of(loading, setting, value, "number of seconds");
+    if (!isnan(seconds))
         *target = (int64_t)(seconds * 1000 + 0.5);
+}
+
+static void set_number(struct loading *loading, const struct setting *setting, const char *value)
+{
+    double *target = member(loading, setting);
+    double number = number_of(loading, setting, value, "number");
+    if (!isnan(number))
+        *target = number;
 }
 
 static void choice_problem(struct loading *loading, const struct setting *setting, const char *value)
@@ -224,10 +256,6 @@ static void set_choice(struct loading *loading, const struct setting *setting, c
         return;
     if (member(loading, setting) == (void *)&config->streamer) {
         config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
-        if (config->streamer == STREAMER_POLLING)
-            buffer_append_text(
-                loading->problems,
-                "STREAMER_NAME: 'POLLING' is not available in this version; write KAFKA or leave it out\n");
     } else if (member(loading, setting) == (void *)&config->log_format) {
         config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     } else {
@@ -254,6 +282,28 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     char **target = member(loading, setting);
     free(*target);
     *target = slice_to_text(url);
+}
+
+/** A proxy's URL may hold a password, so a wrong one is told without its value. */
+static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+    struct slice text = slice_trim(slice_of(value));
+    bool known = !strstr(value, "://");
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        known |= strncasecmp(text.ptr, schemes[i], strlen(schemes[i])) == 0;
+    bool plain = text.len > 0 && text.len <= 1024;
+    for (size_t i = 0; i < text.len && plain; i++)
+        plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
+    if (!known || !plain) {
+        buffer_appendf(loading->problems, "%s: is not a proxy's address; write http://host:port (also https, "
+                       "socks4, socks4a, socks5, socks5h)\n", setting->name);
+        return;
+    }
+    char **target = member(loading, setting);
+    free(*target);
+    *target = slice_to_text(text);
+    loading->problems->failed |= !*target;
 }
 
 static void set_level(struct loading *loading, const struct setting *setting, const char *value)
@@ -283,6 +333,12 @@ static void set_value(struct loading *loading, const struct setting *setting, co
         break;
     case SETTING_SECONDS:
         set_seconds(loading, setting, value);
+        break;
+    case SETTING_NUMBER:
+        set_number(loading, setting, value);
+        break;
+    case SETTING_PROXY:
+        set_proxy(loading, setting, value);
         break;
     case SETTING_URL:
         set_url(loading, setting, value);
@@ -337,6 +393,15 @@ static void settle_topic(struct loading *loading, char **topic, const char *suff
     loading->problems->failed |= !*topic;
 }
 
+static void settle_proxies(struct loading *loading)
+{
+    struct config *config = loading->config;
+    if (!*config->http_proxy)
+        replace(loading, &config->http_proxy, config->all_proxy);
+    if (!*config->https_proxy)
+        replace(loading, &config->https_proxy, config->all_proxy);
+}
+
 static void settle_log(struct loading *loading, bool format_given)
 {
     struct config *config = loading->config;
@@ -353,7 +418,8 @@ static bool is_owned_text(const struct setting *setting)
 {
     bool choice = setting->kind == SETTING_CHOICE && setting->offset != offsetof(struct config, streamer) &&
                   setting->offset != offsetof(struct config, log_format);
-    return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL;
+    return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL ||
+           setting->kind == SETTING_PROXY;
 }
 
 static void load_settings(struct loading *loading)
@@ -379,6 +445,7 @@ static void load_settings(struct loading *loading)
     if (loading->problems->failed)
         return;
     settle_kafka(loading);
+    settle_proxies(loading);
     settle_topic(loading, &loading->config->runs_topic, ".runs");
     settle_topic(loading, &loading->config->change_log_topic, ".change.log");
     if (loading->problems->failed)
@@ -403,12 +470,32 @@ static void load_dotenv(struct loading *loading)
     buffer_clear(&text);
 }
 
+/** The settings of .env that the environment does not have, for mappings. */
+static void keep_dotenv(struct loading *loading)
+{
+    const struct dotenv *dotenv = &loading->dotenv;
+    char **kept = calloc(dotenv->count + 1, sizeof *kept);
+    size_t count = 0;
+    loading->config->dotenv_environment = kept;
+    loading->problems->failed |= !kept;
+    for (size_t i = 0; kept && i < dotenv->count; i++) {
+        struct buffer line = {0};
+        const char *name = dotenv->entries[i].name;
+        buffer_appendf(&line, "%s=%s", name, dotenv_get(dotenv, name));
+        if (lookup(loading, name) == dotenv_get(dotenv, name))
+            kept[count++] = buffer_take(&line, NULL);
+        loading->problems->failed |= count > 0 && !kept[count - 1];
+        buffer_clear(&line);
+    }
+}
+
 int config_load(struct config *config, const struct config_input *input, struct buffer *problems)
 {
     struct loading loading = {.config = config, .input = input, .problems = problems};
     *config = (struct config){0};
     load_dotenv(&loading);
     load_settings(&loading);
+    keep_dotenv(&loading);
     dotenv_clear(&loading.dotenv);
     if (problems->failed)
         return PA_ERR_MEMORY;
@@ -420,6 +507,11 @@ void config_clear(struct config *config)
     for (size_t i = 0; i < config_setting_count; i++)
         if (is_owned_text(&config_settings[i]))
             free(*(char **)(void *)((char *)config + config_settings[i].offset));
+    for (char **entry = config->dotenv_environment; entry && *entry; entry++) {
+        explicit_bzero(*entry, strlen(*entry));
+        free(*entry);
+    }
+    free(config->dotenv_environment);
     if (config->client_secret.value.ptr) {
         char *secret = (char *)(uintptr_t)config->client_secret.value.ptr;
         explicit_bzero(secret, config->client_secret.value.len);

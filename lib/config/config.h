@@ -11,6 +11,19 @@
 
 enum streamer { STREAMER_KAFKA, STREAMER_POLLING };
 
+/** Where mappings are read from unless CONTROL_THE_PAYLOAD_CONFIG_PATH says otherwise. */
+#define CONFIG_MAPPING_PATH "./control_the_payload_config.json"
+
+struct polling_config {
+    int64_t interval_ms; /* POLLING_INTERVAL_SECONDS, default 10; the next ones are POLLING_… as well */
+    int64_t batch_size;  /* RUNS_BATCH_SIZE, default 100 */
+    int64_t initial_backoff_ms; /* INITIAL_BACKOFF_SECONDS, default 1 */
+    double backoff_factor;      /* BACKOFF_FACTOR, default 2 */
+    double backoff_jitter;      /* BACKOFF_JITTER_FACTOR, default 0.1 of the wait, added at random */
+    int64_t max_backoff_ms;     /* MAX_BACKOFF_SECONDS, default 300 */
+    int64_t max_failure_ms;     /* MAX_FAILURE_DURATION_SECONDS, default 3600 */
+};
+
 /** Every text is owned by the config (never NULL: "" when not set). Durations carry their unit. */
 struct config {
     char *org_id;                /* PORT_ORG_ID */
@@ -30,6 +43,11 @@ struct config {
     char *auto_offset_reset;    /* KAFKA_CONSUMER_AUTO_OFFSET_RESET, normalised to earliest or latest */
     char *runs_topic;           /* KAFKA_RUNS_TOPIC */
     char *change_log_topic;     /* KAFKA_CHANGE_LOG_TOPIC */
+    struct polling_config polling;
+    char *mapping_path;         /* CONTROL_THE_PAYLOAD_CONFIG_PATH */
+    int64_t mapping_timeout_ms; /* MAPPING_TIMEOUT (seconds of processor time), default 2 */
+    int64_t mapping_max_memory; /* MAPPING_MAX_MEMORY, default 64 MiB */
+    char *mapping_miss;         /* MAPPING_MISS: report | skip */
     int64_t invoker_timeout_ms; /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
     int64_t total_timeout_ms;   /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
     int64_t max_in_flight;      /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
@@ -40,9 +58,17 @@ struct config {
     int64_t drain_timeout_ms;   /* DRAIN_TIMEOUT_SECONDS, default 8 */
     bool run_logs;              /* RUN_LOGS, default on */
     bool detailed_logging;      /* DETAILED_LOGGING, default true */
+    char *http_proxy;           /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */
+    char *https_proxy;          /* third's value where they are not set themselves. May contain a password */
+    char *all_proxy;
+    char *no_proxy;             /* NO_PROXY */
+    char *ssl_cert_file;        /* SSL_CERT_FILE */
+    char *requests_ca_bundle;   /* REQUESTS_CA_BUNDLE */
     enum log_level log_level;   /* LOG_LEVEL */
     enum log_format log_format; /* LOG_FORMAT json|text; unset: text when stdout is a terminal */
     bool log_colour;            /* text on a terminal and NO_COLOR unset or empty */
+    char **dotenv_environment;  /* NAME=value of .env where the environment has no NAME, NULL at the end: what
+                                   mappings see through `env` beside the environment */
 };
 
 /** What the loader reads; tests pass their own. */

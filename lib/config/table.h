@@ -9,6 +9,8 @@ enum setting_kind {
     SETTING_INTEGER,
     SETTING_BYTES,   /* an integer, or one with KiB or MiB */
     SETTING_SECONDS, /* decimals allowed; kept in milliseconds */
+    SETTING_NUMBER,  /* decimals allowed */
+    SETTING_PROXY,   /* a URL that may lack its scheme, and may hold a password */
     SETTING_URL,
     SETTING_CHOICE, /* one of `choices`, any case; kept as the choice's meaning */
     SETTING_LEVEL
@@ -24,6 +26,7 @@ struct setting {
     enum setting_kind kind;
     const char *fallback; /* default as text; NULL: none, unset is "" */
     bool required;
+    bool either_case; /* the name in lower case is read too, and wins */
     double minimum, maximum;
     const struct setting_choice *choices; /* ends with a NULL word */
     size_t offset;                        /* of its member in struct config */

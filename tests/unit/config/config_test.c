@@ -83,7 +83,9 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"LOG_LEVEL=loud", "DEBUG"},
         {"PORT_API_BASE_URL=api.getport.io", "has no scheme; write https://api.getport.io"},
         {"KAFKA_CONSUMER_AUTO_OFFSET_RESET=middle", "earliest"},
-        {"STREAMER_NAME=POLLING", "not available"},
+        {"POLLING_BACKOFF_FACTOR=0.5", "a number from 1 to 100"},
+        {"MAPPING_MISS=ignore", "report, skip"},
+        {"https_proxy=ftp://hush@proxy", "HTTPS_PROXY: is not a proxy"},
         {"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"},
         {"PORT_CLIENT_SECRET_FILE=/nowhere", "both"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -146,6 +148,62 @@ static void dotenv_reads_as_python_dotenv_does(void **state)
     buffer_clear(&problems);
 }
 
+static void proxies_are_read_in_either_case(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, "HTTP_PROXY=http://upper:1", "http_proxy=http://lower:2", "ALL_PROXY=all:3",
+                          "no_proxy=.internal", &problems),
+                     0);
+    assert_string_equal(config.http_proxy, "http://lower:2");
+    assert_string_equal(config.https_proxy, "all:3");
+    assert_string_equal(config.no_proxy, ".internal");
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+static void polling_has_the_contracts_defaults(void **state)
+{
+    (void)state;
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], "STREAMER_NAME=POLLING", NULL};
+    struct config_input input = {.environment = environment};
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_int_equal(config.streamer, STREAMER_POLLING);
+    assert_int_equal(config.polling.interval_ms, 10000);
+    assert_int_equal(config.polling.batch_size, 100);
+    assert_int_equal(config.polling.initial_backoff_ms, 1000);
+    assert_true(config.polling.backoff_factor == 2.0 && config.polling.backoff_jitter == 0.1);
+    assert_int_equal(config.polling.max_backoff_ms, 300000);
+    assert_int_equal(config.polling.max_failure_ms, 3600000);
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+static void mappings_see_what_only_dotenv_has(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/dotenv-XXXXXX", text[] = "TOKEN=first\nPORT_ORG_ID=other\nTOKEN=second\nNOVALUE\n";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == sizeof text - 1);
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], MINIMUM[3], NULL};
+    struct config_input input = {.environment = environment, .dotenv_path = path};
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_string_equal(config.org_id, "org");
+    assert_non_null(config.dotenv_environment[0]);
+    assert_string_equal(config.dotenv_environment[0], "TOKEN=second");
+    for (char **entry = config.dotenv_environment; *entry; entry++)
+        assert_string_equal(*entry, "TOKEN=second");
+    config_clear(&config);
+    buffer_clear(&problems);
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +212,9 @@ int main(void)
         cmocka_unit_test(wrong_values_are_told_with_what_is_accepted),
         cmocka_unit_test(a_setting_may_be_a_file),
         cmocka_unit_test(dotenv_reads_as_python_dotenv_does),
+        cmocka_unit_test(proxies_are_read_in_either_case),
+        cmocka_unit_test(polling_has_the_contracts_defaults),
+        cmocka_unit_test(mappings_see_what_only_dotenv_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
