@@ -3,9 +3,9 @@
  * a token, and never keep trying by itself: a call is one attempt, its owner decides about the next. */
 #include "port/api.h"
 #include "base/log.h"
+#include "http/retry_after.h"
 #include <assert.h>
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,28 +130,10 @@ static void be_quiet(struct port_api *api, int64_t wait_ms)
         log_warning("Port asks for quiet: calls wait", F_INT("wait_ms", wait_ms));
 }
 
-/** Retry-After (RFC 9110, section 10.2.3): seconds or an HTTP date. -1: none that can be read. */
-static int64_t retry_after_ms(const struct port_api *api, struct slice value)
+/** How long Port asks to be left alone, within our own bound; -1: it does not say. */
+static int64_t quiet_asked_ms(const struct port_api *api, const struct http_result *http)
 {
-    value = slice_trim(value);
-    if (value.len == 0 || value.len > 64)
-        return -1;
-    char text[65];
-    memcpy(text, value.ptr, value.len);
-    text[value.len] = '\0';
-    char *end;
-    long seconds = strtol(text, &end, 10);
-    int64_t wait_ms;
-    if (*end == '\0') {
-        wait_ms = seconds > QUIET_MAX_MS / 1000 ? QUIET_MAX_MS : (int64_t)seconds * 1000;
-    } else {
-        time_t date = curl_getdate(text, NULL);
-        if (date < 0)
-            return -1;
-        wait_ms = (int64_t)date * 1000 - clock_wall_ms(api->options.clock);
-    }
-    if (wait_ms < 0)
-        return 0;
+    int64_t wait_ms = retry_after_ms(http->retry_after, clock_wall_ms(api->options.clock));
     return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
 }
 
@@ -277,7 +259,7 @@ static void token_answered(void *ctx, const struct http_result *http)
     struct port_result result = {
         .answer = PORT_UNAVAILABLE,
         .status = http->status,
-        .retry_after_ms = retry_after_ms(api, http->retry_after),
+        .retry_after_ms = quiet_asked_ms(api, http),
         .authentication = refused,
         .server_date_ms = -1,
     };
@@ -368,7 +350,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .answer = answer_of(http),
             .status = http->status,
             .body = http->body,
-            .retry_after_ms = retry_after_ms(api, http->retry_after),
+            .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
             .server_date_ms = -1,
         };
