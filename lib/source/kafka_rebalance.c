@@ -228,15 +228,26 @@ static void unassign(struct kafka_source *source)
     rebalance_end(source);
 }
 
+/** Asks for the tickets of every partition that is going. Not REBALANCE_DRAINING meanwhile: tickets come back
+ * during `withdraw`, and the last one would end the rebalance, and its list, in the middle of this walk. */
+static void withdraw_changing(struct kafka_source *source, bool cancel_started)
+{
+    source->rebalance = REBALANCE_IDLE;
+    for (int i = 0; i < source->changing->cnt; i++) {
+        struct partition *partition = changing_partition(source, i);
+        if (!partition)
+            continue;
+        partition->revoked = true;
+        source->options.sink.withdraw(source->options.sink.ctx, partition, cancel_started);
+    }
+    source->rebalance = REBALANCE_DRAINING;
+}
+
 static void step_timer_fired(uv_timer_t *timer)
 {
     struct kafka_source *source = timer->data;
     if (source->rebalance == REBALANCE_DRAINING) {
-        for (int i = 0; i < source->changing->cnt; i++) {
-            struct partition *partition = changing_partition(source, i);
-            if (partition && partition->live > 0)
-                source->options.sink.withdraw(source->options.sink.ctx, partition, true);
-        }
+        withdraw_changing(source, true);
         rebalance_advance(source);
     } else if (source->rebalance == REBALANCE_COMMITTING) {
         log_warning("last commit before giving partitions up was not answered in time: some records will be "
@@ -290,15 +301,7 @@ static void revoked(struct kafka_source *source, const rd_kafka_topic_partition_
         log_warning("assignment lost: another member may hold these partitions already, so nothing is "
                     "committed for them",
                     F_INT("lost", list->cnt));
-    /* Not REBALANCE_DRAINING before every partition was asked: tickets come back during `withdraw`. */
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = changing_partition(source, i);
-        if (!partition)
-            continue;
-        partition->revoked = true;
-        source->options.sink.withdraw(source->options.sink.ctx, partition, false);
-    }
-    source->rebalance = REBALANCE_DRAINING;
+    withdraw_changing(source, false);
     int64_t wait_ms = source->closing ? 0 : source->options.drain_timeout_ms;
     uv_timer_start(&source->step_timer, step_timer_fired, (uint64_t)wait_ms, 0);
     rebalance_advance(source);
