@@ -1,0 +1,52 @@
+/* From the fields that evaluating a mapping gave (mapping.h) to what is sent: the one reading of them that
+ * the agent and `port-agent map` share. Pure. */
+#pragma once
+#include "map/mapping.h"
+
+struct mapped_header {
+    struct slice name, value;
+};
+
+/** A request as its mapping wants it. Every slice points into the fields it was read from. */
+struct mapped_request {
+    size_t mapping;           /* which mapping, from 1; 0: none wants the event */
+    bool reports;             /* it has a report: ask for it once there is an answer */
+    struct slice failure;     /* why it cannot become a request, in words; null: it can */
+    struct slice url, method; /* null: the invocation method's */
+    struct slice query;       /* percent-encoded a=b&c=d; null: none */
+    struct mapped_header *headers;
+    size_t header_count;
+    bool no_body;
+    struct slice body;                     /* null, without no_body: the event's own bytes */
+    struct slice headers_json, query_json; /* null: none; only where there is a report */
+    size_t secret_count;                   /* decrypted values among the fields: see mapped_mask */
+};
+
+/** What mappings_report came to. */
+struct mapped_report {
+    struct slice failure, status, summary, link_json, external_run_id; /* null: absent */
+};
+
+/** Reads the fields of mappings_request. 0; PA_ERR_INVALID when they are none; PA_ERR_MEMORY. Clear `out`
+ * with mapped_request_clear in every case. */
+int mapped_request_read(struct slice fields, struct mapped_request *out);
+void mapped_request_clear(struct mapped_request *request);
+/** Reads the fields of mappings_report. */
+void mapped_report_read(struct slice fields, struct mapped_report *out);
+
+/** Calls `warned` with every warning among the fields of either kind. */
+void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
+
+/** Appends `url` with the query joined to it (before a fragment, behind a query it already has). */
+void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
+/** Appends the method in capitals: as HTTP clients send it, and as signatures of requests expect it. */
+void mapped_method(struct slice method, struct buffer *out);
+/** Does the mapping give this header? Names are compared without case. */
+bool mapped_has_header(const struct mapped_request *request, const char *name);
+/** True for the headers that are the agent's own whatever a mapping says: X-Port-Signature, X-Port-Timestamp,
+ * X-Port-Attempt. */
+bool mapped_header_is_reserved(struct slice name);
+
+/** Appends `text` with every decrypted value of `fields` replaced by ***: as it is, as it stands in a JSON
+ * string, and percent-encoded. Before anything is shown that might hold one. */
+void mapped_mask(struct slice fields, struct slice text, struct buffer *out);

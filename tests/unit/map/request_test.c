@@ -1,0 +1,82 @@
+/* What a mapping's fields come to. */
+#include "map/request.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void text_is(struct buffer *text, const char *expected)
+{
+    assert_string_equal(buffer_text(text), expected);
+    buffer_clear(text);
+}
+
+static void url_with(const char *url, const char *query, const char *expected)
+{
+    struct mapped_request request = {.query = slice_of(query)};
+    struct buffer out = {0};
+    mapped_url(&request, slice_of(url), &out);
+    text_is(&out, expected);
+}
+
+static void the_query_joins_what_the_url_has(void **state)
+{
+    (void)state;
+    url_with("http://a/b", NULL, "http://a/b");
+    url_with("http://a/b", "c=1", "http://a/b?c=1");
+    url_with("http://a/b?x=1", "c=1&c=2", "http://a/b?x=1&c=1&c=2");
+    url_with("http://a/b?", "c=1", "http://a/b?c=1");
+    url_with("http://a/b#part", "c=1", "http://a/b?c=1#part");
+}
+
+static void fields_are_read_into_one_request(void **state)
+{
+    (void)state;
+    struct buffer fields = {0};
+    struct mapped_request request;
+    mapped_append(&fields, MAPPED_INDEX, SLICE_LITERAL("12"));
+    mapped_append(&fields, MAPPED_REPORTS, SLICE_LITERAL(""));
+    mapped_append(&fields, MAPPED_METHOD, SLICE_LITERAL("put"));
+    mapped_append(&fields, MAPPED_HEADER_NAME, SLICE_LITERAL("content-type"));
+    mapped_append(&fields, MAPPED_HEADER_VALUE, SLICE_LITERAL("text/plain"));
+    mapped_append(&fields, MAPPED_BODY, SLICE_LITERAL("[1]"));
+    assert_int_equal(mapped_request_read(buffer_slice(&fields), &request), 0);
+    assert_int_equal(request.mapping, 12);
+    assert_true(request.reports);
+    assert_true(slice_is_null(request.url) && slice_is_null(request.failure) && !request.no_body);
+    assert_true(mapped_has_header(&request, "Content-Type"));
+    assert_false(mapped_has_header(&request, "Accept"));
+    assert_true(slice_equal_text(request.headers[0].value, "text/plain"));
+    assert_true(slice_equal_text(request.body, "[1]"));
+    struct buffer method = {0};
+    mapped_method(request.method, &method);
+    text_is(&method, "PUT");
+    mapped_request_clear(&request);
+    assert_int_equal(mapped_request_read((struct slice){fields.ptr, fields.len - 1}, &request),
+                     PA_ERR_INVALID);
+    mapped_request_clear(&request);
+    buffer_clear(&fields);
+}
+
+static void decrypted_values_are_masked_in_every_writing(void **state)
+{
+    (void)state;
+    struct buffer fields = {0}, out = {0};
+    mapped_append(&fields, MAPPED_SECRET, SLICE_LITERAL("p\"w d"));
+    mapped_append(&fields, MAPPED_SECRET, SLICE_LITERAL(""));
+    mapped_mask(buffer_slice(&fields), SLICE_LITERAL("a p\"w d b p\\\"w d c p%22w%20d p\"w"), &out);
+    text_is(&out, "a *** b *** c *** p\"w");
+    buffer_clear(&fields);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_query_joins_what_the_url_has),
+        cmocka_unit_test(fields_are_read_into_one_request),
+        cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
