@@ -287,7 +287,8 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
 /** A proxy's URL may hold a password, so a wrong one is told without its value. */
 static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
 {
-    static const char *const schemes[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+    static const char *const schemes[] = {"http://",    "https://",  "socks4://",
+                                          "socks4a://", "socks5://", "socks5h://"};
     struct slice text = slice_trim(slice_of(value));
     bool known = !strstr(value, "://");
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
@@ -296,8 +297,10 @@ static void set_proxy(struct loading *loading, const struct setting *setting, co
     for (size_t i = 0; i < text.len && plain; i++)
         plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
     if (!known || !plain) {
-        buffer_appendf(loading->problems, "%s: is not a proxy's address; write http://host:port (also https, "
-                       "socks4, socks4a, socks5, socks5h)\n", setting->name);
+        buffer_appendf(loading->problems,
+                       "%s: is not a proxy's address; write http://host:port (also https, "
+                       "socks4, socks4a, socks5, socks5h)\n",
+                       setting->name);
         return;
     }
     char **target = member(loading, setting);
@@ -480,12 +483,13 @@ static void keep_dotenv(struct loading *loading)
     loading->problems->failed |= !kept;
     for (size_t i = 0; kept && i < dotenv->count; i++) {
         struct buffer line = {0};
-        const char *name = dotenv->entries[i].name;
-        buffer_appendf(&line, "%s=%s", name, dotenv_get(dotenv, name));
-        if (lookup(loading, name) == dotenv_get(dotenv, name))
-            kept[count++] = buffer_take(&line, NULL);
-        loading->problems->failed |= count > 0 && !kept[count - 1];
-        buffer_clear(&line);
+        const char *name = dotenv->entries[i].name, *value = dotenv_get(dotenv, name);
+        if (!value || lookup(loading, name) != value)
+            continue;
+        buffer_appendf(&line, "%s=%s", name, value);
+        kept[count] = buffer_take(&line, NULL);
+        loading->problems->failed |= !kept[count];
+        count += kept[count] != NULL;
     }
 }
 

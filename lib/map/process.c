@@ -192,6 +192,12 @@ static _Noreturn void attend(struct evaluator *evaluator)
     }
 }
 
+static void add_environment(char *const *entries)
+{
+    for (; entries && *entries; entries++)
+        putenv(*entries);
+}
+
 /** What jq's `env` must not show; stdio is not ours to use. */
 static void shed(void)
 {
@@ -247,6 +253,7 @@ static struct mappings *compile_when_needed(int fd)
 static _Noreturn void be_process(int fd, const struct map_process_options *options)
 {
     struct evaluator evaluator = {.fd = fd, .options = options};
+    add_environment(options->environment);
     shed();
     evaluator.place =
         mmap(NULL, sizeof *evaluator.place, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -12,6 +12,8 @@
 struct map_process_options {
     struct slice file; /* the mapping file's text; null: the built-in mappings, compiled when first needed */
     struct slice secret; /* the client secret: the key of encrypted properties */
+    char *const
+        *environment;    /* more of what expressions see through env: NAME=value, NULL at the end; or NULL */
     int64_t cpu_ms;      /* processor time that one evaluation may take; 0: no bound */
     size_t memory_bytes; /* private memory an evaluator may use; 0: no bound */
 };
