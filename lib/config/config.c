@@ -318,6 +318,17 @@ static void set_level(struct loading *loading, const struct setting *setting, co
         loading->config->log_level = (enum log_level)level;
 }
 
+static void set_retry_on(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice wrong = {NULL, 0};
+    if (retry_on_parse(slice_of(value), member(loading, setting), &wrong))
+        return;
+    buffer_appendf(loading->problems,
+                   "%s: '%.*s' is not accepted; write status codes from 300 to 599, 4xx, 5xx, "
+                   "timeout or reset with commas between them, or none alone\n",
+                   setting->name, (int)wrong.len, wrong.ptr);
+}
+
 static void set_value(struct loading *loading, const struct setting *setting, const char *value)
 {
     switch (setting->kind) {
@@ -345,6 +356,9 @@ static void set_value(struct loading *loading, const struct setting *setting, co
         break;
     case SETTING_URL:
         set_url(loading, setting, value);
+        break;
+    case SETTING_RETRY_ON:
+        set_retry_on(loading, setting, value);
         break;
     case SETTING_CHOICE:
         set_choice(loading, setting, value);

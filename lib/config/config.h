@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "config/retry_on.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,22 +45,31 @@ struct config {
     char *runs_topic;           /* KAFKA_RUNS_TOPIC */
     char *change_log_topic;     /* KAFKA_CHANGE_LOG_TOPIC */
     struct polling_config polling;
-    char *mapping_path;         /* CONTROL_THE_PAYLOAD_CONFIG_PATH */
-    int64_t mapping_timeout_ms; /* MAPPING_TIMEOUT (seconds of processor time), default 2 */
-    int64_t mapping_max_memory; /* MAPPING_MAX_MEMORY, default 64 MiB */
-    char *mapping_miss;         /* MAPPING_MISS: report | skip */
-    int64_t invoker_timeout_ms; /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
-    int64_t total_timeout_ms;   /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
-    int64_t max_in_flight;      /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
-    int64_t max_response_bytes; /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
-    bool verify_tls;            /* WEBHOOK_VERIFY_SSL */
-    int64_t queue_max_bytes;    /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
-    int64_t record_max_bytes;   /* RECORD_MAX_BYTES, default 32 MiB */
-    int64_t drain_timeout_ms;   /* DRAIN_TIMEOUT_SECONDS, default 8 */
-    bool run_logs;              /* RUN_LOGS, default on */
-    bool detailed_logging;      /* DETAILED_LOGGING, default true */
-    char *http_proxy;           /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */
-    char *https_proxy;          /* third's value where they are not set themselves. May contain a password */
+    char *mapping_path;                    /* CONTROL_THE_PAYLOAD_CONFIG_PATH */
+    int64_t mapping_timeout_ms;            /* MAPPING_TIMEOUT (seconds of processor time), default 2 */
+    int64_t mapping_max_memory;            /* MAPPING_MAX_MEMORY, default 64 MiB */
+    char *mapping_miss;                    /* MAPPING_MISS: report | skip */
+    int64_t invoker_timeout_ms;            /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
+    int64_t total_timeout_ms;              /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
+    int64_t max_in_flight;                 /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
+    int64_t max_in_flight_per_destination; /* WEBHOOK_MAX_IN_FLIGHT_PER_DESTINATION; 0: no bound of its own */
+    struct retry_on retry_on;              /* WEBHOOK_RETRY_ON */
+    int64_t retry_max_attempts;            /* WEBHOOK_RETRY_MAX_ATTEMPTS, the first included; default 5 */
+    int64_t retry_max_elapsed_ms;          /* WEBHOOK_RETRY_MAX_ELAPSED, default 120 s */
+    int64_t retry_initial_backoff_ms;      /* WEBHOOK_RETRY_INITIAL_BACKOFF, default 0.5 s */
+    int64_t retry_max_backoff_ms;          /* WEBHOOK_RETRY_MAX_BACKOFF, default 30 s */
+    int64_t breaker_failures;              /* WEBHOOK_BREAKER_FAILURES, default 10; 0: no breaker */
+    int64_t dedup_window;                  /* DEDUP_WINDOW, records; default 10000; 0: off */
+    int64_t event_max_age_ms;              /* EVENT_MAX_AGE_SECONDS; 0: off */
+    int64_t max_response_bytes;            /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
+    bool verify_tls;                       /* WEBHOOK_VERIFY_SSL */
+    int64_t queue_max_bytes;               /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
+    int64_t record_max_bytes;              /* RECORD_MAX_BYTES, default 32 MiB */
+    int64_t drain_timeout_ms;              /* DRAIN_TIMEOUT_SECONDS, default 8 */
+    bool run_logs;                         /* RUN_LOGS, default on */
+    bool detailed_logging;                 /* DETAILED_LOGGING, default true */
+    char *http_proxy;  /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */
+    char *https_proxy; /* third's value where they are not set themselves. May contain a password */
     char *all_proxy;
     char *no_proxy;             /* NO_PROXY */
     char *ssl_cert_file;        /* SSL_CERT_FILE */

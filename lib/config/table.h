@@ -13,7 +13,8 @@ enum setting_kind {
     SETTING_PROXY,   /* a URL that may lack its scheme, and may hold a password */
     SETTING_URL,
     SETTING_CHOICE, /* one of `choices`, any case; kept as the choice's meaning */
-    SETTING_LEVEL
+    SETTING_LEVEL,
+    SETTING_RETRY_ON
 };
 
 /** One accepted word and what it is kept as. */

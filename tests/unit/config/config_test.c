@@ -85,6 +85,8 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"KAFKA_CONSUMER_AUTO_OFFSET_RESET=middle", "earliest"},
         {"POLLING_BACKOFF_FACTOR=0.5", "a number from 1 to 100"},
         {"MAPPING_MISS=ignore", "report, skip"},
+        {"WEBHOOK_RETRY_ON=502,6xx", "WEBHOOK_RETRY_ON: '6xx' is not accepted"},
+        {"WEBHOOK_RETRY_ON=none,502", "none alone"},
         {"https_proxy=ftp://hush@proxy", "HTTPS_PROXY: is not a proxy"},
         {"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"},
         {"PORT_CLIENT_SECRET_FILE=/nowhere", "both"}};
@@ -153,8 +155,8 @@ static void proxies_are_read_in_either_case(void **state)
     (void)state;
     struct config config;
     struct buffer problems = {0};
-    assert_int_equal(load(&config, "HTTP_PROXY=http://upper:1", "http_proxy=http://lower:2", "ALL_PROXY=all:3",
-                          "no_proxy=.internal", &problems),
+    assert_int_equal(load(&config, "HTTP_PROXY=http://upper:1", "http_proxy=http://lower:2",
+                          "ALL_PROXY=all:3", "no_proxy=.internal", &problems),
                      0);
     assert_string_equal(config.http_proxy, "http://lower:2");
     assert_string_equal(config.https_proxy, "all:3");

@@ -1,0 +1,20 @@
+/* Which failed attempts at a webhook are tried again: what an endpoint provably did not process, and what
+ * WEBHOOK_RETRY_ON adds to that. */
+#pragma once
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RETRY_STATUS_MIN = 300, RETRY_STATUS_MAX = 599 };
+
+struct retry_on {
+    bool nothing; /* not even what the endpoint did not process */
+    bool timeout; /* silence, or the total time over, after the request was sent */
+    bool reset;   /* the connection was lost before the whole answer */
+    uint64_t statuses[(RETRY_STATUS_MAX - RETRY_STATUS_MIN) / 64 + 1]; /* a bit a status */
+};
+
+/** Reads "502,504,timeout", "4xx 5xx reset", "none" or nothing at all; words are separated by commas or
+ * blanks. False, with the word at fault in `wrong` (within `text`), for anything else. */
+bool retry_on_parse(struct slice text, struct retry_on *out, struct slice *wrong);
+bool retry_on_status(const struct retry_on *on, int status);

@@ -1,0 +1,58 @@
+/* WEBHOOK_RETRY_ON. */
+#include "config/retry_on.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void words_widen_what_is_tried_again(void **state)
+{
+    (void)state;
+    struct retry_on on;
+    struct slice wrong;
+    assert_true(retry_on_parse(SLICE_LITERAL(" 409, 5XX timeout\t"), &on, &wrong));
+    assert_true(retry_on_status(&on, 409) && retry_on_status(&on, 500) && retry_on_status(&on, 599));
+    assert_false(retry_on_status(&on, 408) || retry_on_status(&on, 499) || retry_on_status(&on, 600));
+    assert_false(retry_on_status(&on, 0) || retry_on_status(&on, 299));
+    assert_true(on.timeout && !on.reset && !on.nothing);
+    assert_true(retry_on_parse(SLICE_LITERAL(""), &on, &wrong));
+    assert_false(on.nothing || on.timeout || retry_on_status(&on, 503));
+    assert_true(retry_on_parse(SLICE_LITERAL("None"), &on, &wrong));
+    assert_true(on.nothing);
+}
+
+static void a_wrong_word_is_named(void **state)
+{
+    (void)state;
+    static const char *const wrong_words[] = {"6xx", "50",  "5000",   "200",
+                                              "2xx", "5x5", "always", "5xx;reset"};
+    for (size_t i = 0; i < sizeof wrong_words / sizeof *wrong_words; i++) {
+        struct retry_on on;
+        struct slice wrong;
+        struct buffer text = {0};
+        buffer_appendf(&text, "503,%s,reset", wrong_words[i]);
+        assert_false(retry_on_parse(buffer_slice(&text), &on, &wrong));
+        assert_true(slice_equal_text(wrong, wrong_words[i]));
+        buffer_clear(&text);
+    }
+}
+
+static void none_stands_alone(void **state)
+{
+    (void)state;
+    struct retry_on on;
+    struct slice wrong;
+    assert_false(retry_on_parse(SLICE_LITERAL("none,5xx"), &on, &wrong));
+    assert_false(retry_on_parse(SLICE_LITERAL("5xx,none"), &on, &wrong));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_widen_what_is_tried_again),
+        cmocka_unit_test(a_wrong_word_is_named),
+        cmocka_unit_test(none_stands_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
