@@ -1,12 +1,11 @@
 /* See daemon.h. Start, top to bottom; stop, bottom to top:
  *
- *     STARTING ──credentials──▶ RUNNING ──daemon_stop──▶ DRAINING ──idle, or time──▶ CLOSING ──▶ STOPPED
- *         └───────────── refused for good, or daemon_stop ──────────────────────────────┘
+ *     RUNNING ──daemon_stop, or the source cannot go on──▶ DRAINING ──idle, or time──▶ CLOSING ──▶ STOPPED
  */
 #include "daemon.h"
 #include "base/version.h"
 #include "port/api.h"
-#include "source/kafka.h"
+#include "source/kafka/kafka.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,10 @@ enum {
     PORT_CONNECT_MS = 10000,
     PORT_CONNECTIONS = 32,
     PORT_RESPONSE_BYTES = 256 * 1024,
-    START_BACKOFF_MS = 500,
-    START_BACKOFF_CAP_MS = 30000,
     DRAIN_POLL_MS = 10
 };
 
-enum daemon_state { STARTING, RUNNING, DRAINING, CLOSING, STOPPED };
+enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
 
 struct daemon {
     struct daemon_options options;
@@ -31,16 +28,12 @@ struct daemon {
     struct port_api *port;
     struct reports *reports;
     struct deliver *deliver;
-    struct kafka_source *source;
-    uv_timer_t timer; /* start: next try; drain: is it idle? */
-    unsigned attempt; /* of fetching credentials at the start */
-    bool fetching_credentials;
+    struct source *source;
+    uv_timer_t timer; /* drain: is it idle? */
     int64_t drain_deadline_ms;
     unsigned closing_parts;
     int exit_code;
 };
-
-static void close_source(struct daemon *daemon);
 
 /* Stopping */
 
@@ -90,16 +83,14 @@ static void close_source(struct daemon *daemon)
 {
     daemon->state = CLOSING;
     uv_timer_stop(&daemon->timer);
-    if (daemon->source)
-        kafka_source_close(daemon->source, source_closed, daemon);
-    else
-        close_parts(daemon);
+    source_close(daemon->source, source_closed, daemon);
 }
 
 static void drain_poll(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    bool idle = deliver_idle(daemon->deliver) && reports_logs_pending(daemon->reports) == 0;
+    bool idle = source_idle(daemon->source) && deliver_idle(daemon->deliver) &&
+                reports_logs_pending(daemon->reports) == 0;
     bool late = clock_monotonic_ms(daemon->options.clock) >= daemon->drain_deadline_ms;
     if (!idle && !late)
         return;
@@ -115,158 +106,55 @@ static void drain_poll(uv_timer_t *timer)
 
 void daemon_stop(struct daemon *daemon)
 {
-    if (daemon->state == STARTING) {
-        close_source(daemon);
-        return;
-    }
     if (daemon->state != RUNNING)
         return;
     daemon->state = DRAINING;
     daemon->drain_deadline_ms =
         clock_monotonic_ms(daemon->options.clock) + daemon->options.config->drain_timeout_ms;
-    kafka_source_stop_taking(daemon->source);
+    source_stop_taking(daemon->source);
     deliver_stop_starting(daemon->deliver);
     uv_timer_start(&daemon->timer, drain_poll, 0, DRAIN_POLL_MS);
 }
 
-static void fail(struct daemon *daemon)
+/* Where events come from */
+
+static const struct {
+    const char *name;
+    source_new *open;
+} streamers[] = {
+    [STREAMER_KAFKA] = {"KAFKA", kafka_source_new},
+    [STREAMER_POLLING] = {"POLLING", NULL},
+};
+
+static void source_fatal(void *ctx)
 {
+    struct daemon *daemon = ctx;
     daemon->exit_code = 1;
-    if (daemon->state == STARTING)
-        close_source(daemon);
-    else
-        daemon_stop(daemon);
+    daemon_stop(daemon);
 }
-
-static void source_fatal(void *ctx, const char *reason)
-{
-    (void)reason; /* the source has logged it */
-    fail(ctx);
-}
-
-/* Starting the source */
 
 static void room_again(void *ctx)
 {
     struct daemon *daemon = ctx;
     if (daemon->source)
-        kafka_source_resume(daemon->source);
+        source_resume(daemon->source);
 }
 
-static void credentials_refused(void *ctx);
-
-static void start_source(struct daemon *daemon, const struct kafka_credentials *credentials)
+static int make_source(struct daemon *daemon, struct error *err)
 {
-    const struct config *config = daemon->options.config;
-    size_t half = (size_t)config->queue_max_bytes / 2; /* the other half is deliver's */
-    struct kafka_source_options options = {
+    struct source_options options = {
         .loop = daemon->options.loop,
         .clock = daemon->options.clock,
+        .config = daemon->options.config,
+        .port = daemon->port,
         .sink = deliver_sink(daemon->deliver),
-        .bootstrap_servers = credentials ? credentials->brokers : config->bootstrap_servers,
-        .security_protocol = config->security_protocol,
-        .sasl_mechanism = config->sasl_mechanism,
-        .username = credentials ? credentials->username : "",
-        .password = {slice_of(credentials ? credentials->password : "")},
-        .group_id = config->group_id,
-        .assignment_strategy = config->assignment_strategy,
-        .auto_offset_reset = config->auto_offset_reset,
-        .session_timeout_ms = config->session_timeout_ms,
-        .drain_timeout_ms = config->drain_timeout_ms,
-        .prefetch_bytes = half,
-        .record_max_bytes = (size_t)config->record_max_bytes,
-        .runs_topic = config->runs_topic,
-        .change_log_topic = config->change_log_topic,
-        .credentials_refused = credentials ? credentials_refused : NULL,
+        .fatal = source_fatal,
         .ctx = daemon,
     };
-    struct error err = {0};
-    daemon->source = kafka_source_new(&options, &err);
-    if (!daemon->source) {
-        log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
-        fail(daemon);
-        return;
-    }
-    kafka_source_on_fatal(daemon->source, source_fatal, daemon);
-    daemon->state = RUNNING;
-    log_info("consuming", F_STR("messaging.consumer.group.name", config->group_id),
-             F_STR("runs_topic", config->runs_topic), F_STR("change_log_topic", config->change_log_topic),
-             F_STR("bootstrap_servers", options.bootstrap_servers));
-}
-
-/* Credentials from Port */
-
-static void fetch_credentials(struct daemon *daemon);
-
-static void fetch_again(uv_timer_t *timer)
-{
-    fetch_credentials(timer->data);
-}
-
-static void start_later(struct daemon *daemon, const char *reason)
-{
-    const struct clock *clock = daemon->options.clock;
-    int64_t wait_ms = clock_backoff_ms(clock, START_BACKOFF_MS, 2.0, START_BACKOFF_CAP_MS, daemon->attempt++);
-    log_warning("Kafka credentials could not be fetched from Port; trying again",
-                F_STR("error.message", reason), F_INT("wait_ms", wait_ms));
-    uv_timer_start(&daemon->timer, fetch_again, (uint64_t)wait_ms, 0);
-}
-
-static void use_credentials(struct daemon *daemon, const struct kafka_credentials *credentials)
-{
-    if (daemon->state == STARTING) {
-        start_source(daemon, credentials);
-    } else if (daemon->source) {
-        log_info("fresh Kafka credentials fetched from Port", F_NONE);
-        kafka_source_set_credentials(daemon->source, credentials->username,
-                                     (struct secret){slice_of(credentials->password)});
-    }
-}
-
-static void credentials_answered(void *ctx, const struct port_result *result)
-{
-    struct daemon *daemon = ctx;
-    daemon->fetching_credentials = false;
-    bool starting = daemon->state == STARTING;
-    bool denied = result->authentication ||
-                  (result->answer == PORT_REFUSED && (result->status == 401 || result->status == 403));
-    if (result->answer == PORT_ACCEPTED) {
-        struct kafka_credentials credentials = {0};
-        struct error err = {0};
-        if (kafka_credentials_parse(result->body, &credentials, &err) == 0)
-            use_credentials(daemon, &credentials);
-        else if (starting)
-            start_later(daemon, err.message);
-        kafka_credentials_clear(&credentials);
-    } else if (starting && denied) {
-        log_critical(
-            "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
-        fail(daemon);
-    } else if (starting) {
-        start_later(daemon, result->reason);
-    } else {
-        log_warning("fresh Kafka credentials could not be fetched from Port",
-                    F_STR("error.message", result->reason));
-    }
-}
-
-static void fetch_credentials(struct daemon *daemon)
-{
-    if (daemon->fetching_credentials)
-        return;
-    daemon->fetching_credentials =
-        port_api_call(daemon->port, "GET", "/v1/kafka-credentials", (struct slice){NULL, 0},
-                      credentials_answered, daemon) != NULL;
-    if (!daemon->fetching_credentials && daemon->state == STARTING)
-        start_later(daemon, "out of memory");
-}
-
-static void credentials_refused(void *ctx)
-{
-    struct daemon *daemon = ctx;
-    if (daemon->state == RUNNING)
-        fetch_credentials(daemon);
+    if (!streamers[daemon->options.config->streamer].open)
+        return error_set(err, PA_ERR_INVALID, "STREAMER_NAME: POLLING is not available");
+    daemon->source = streamers[daemon->options.config->streamer].open(&options, err);
+    return daemon->source ? 0 : err->kind;
 }
 
 /* Announcing the streamer */
@@ -282,8 +170,11 @@ static void announced(void *ctx, const struct port_result *result)
 
 static void announce(struct daemon *daemon)
 {
-    port_api_call(daemon->port, "PATCH", "/v1/organization",
-                  SLICE_LITERAL("{\"settings\":{\"portAgentStreamerName\":\"KAFKA\"}}"), announced, daemon);
+    char body[96];
+    int len = snprintf(body, sizeof body, "{\"settings\":{\"portAgentStreamerName\":\"%s\"}}",
+                       streamers[daemon->options.config->streamer].name);
+    port_api_call(daemon->port, "PATCH", "/v1/organization", (struct slice){body, (size_t)len}, announced,
+                  daemon);
 }
 
 /* Making the parts */
@@ -382,6 +273,29 @@ static int make_parts(struct daemon *daemon, struct error *err)
     return 0;
 }
 
+/** What make_parts and make_source left when one of them failed. */
+static void unmake_parts(struct daemon *daemon)
+{
+    deliver_free(daemon->deliver);
+    reports_free(daemon->reports);
+    port_api_free(daemon->port);
+    signer_free(daemon->signer);
+    if (daemon->webhooks)
+        http_client_close(daemon->webhooks, NULL, NULL);
+    if (daemon->port_http)
+        http_client_close(daemon->port_http, NULL, NULL);
+}
+
+static void say_start(const struct daemon *daemon)
+{
+    const struct config *config = daemon->options.config;
+    log_info("starting", F_STR("version", agent_version), F_STR("revision", agent_revision),
+             F_STR("port_api", config->api_base_url), F_STR("streamer", streamers[config->streamer].name),
+             F_INT("max_in_flight", config->max_in_flight));
+    if (!config->verify_tls)
+        log_warning("WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked", F_NONE);
+}
+
 struct daemon *daemon_new(const struct daemon_options *options, struct error *err)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
@@ -390,30 +304,16 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
         return NULL;
     }
     daemon->options = *options;
-    if (make_parts(daemon, err) != 0) {
-        deliver_free(daemon->deliver);
-        reports_free(daemon->reports);
-        port_api_free(daemon->port);
-        signer_free(daemon->signer);
-        if (daemon->webhooks)
-            http_client_close(daemon->webhooks, NULL, NULL);
-        if (daemon->port_http)
-            http_client_close(daemon->port_http, NULL, NULL);
+    daemon->state = RUNNING;
+    say_start(daemon);
+    if (make_parts(daemon, err) != 0 || make_source(daemon, err) != 0) {
+        unmake_parts(daemon);
         free(daemon);
         return NULL;
     }
     uv_timer_init(options->loop, &daemon->timer);
     daemon->timer.data = daemon;
-    log_info("starting", F_STR("version", agent_version), F_STR("revision", agent_revision),
-             F_STR("port_api", options->config->api_base_url),
-             F_INT("max_in_flight", options->config->max_in_flight));
-    if (!options->config->verify_tls)
-        log_warning("WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked", F_NONE);
     announce(daemon);
-    if (options->config->local_port)
-        start_source(daemon, NULL);
-    else
-        fetch_credentials(daemon);
     return daemon;
 }
 
@@ -424,8 +324,9 @@ void daemon_free(struct daemon *daemon)
 
 void daemon_log_summary(const struct daemon *daemon)
 {
-    if (daemon->deliver)
-        deliver_log_summary(daemon->deliver);
+    struct log_field fields[SOURCE_FIELDS_MAX];
+    if (daemon->deliver && daemon->source)
+        deliver_log_summary(daemon->deliver, fields, source_summary(daemon->source, fields));
 }
 
 void daemon_counters(const struct daemon *daemon, struct deliver_counters *out)
@@ -435,10 +336,7 @@ void daemon_counters(const struct daemon *daemon, struct deliver_counters *out)
         deliver_counters(daemon->deliver, out);
 }
 
-uint64_t daemon_assigned(const struct daemon *daemon)
+unsigned daemon_assigned(const struct daemon *daemon)
 {
-    struct kafka_source_counters counters = {0};
-    if (daemon->source)
-        kafka_source_counters(daemon->source, &counters);
-    return counters.assigned;
+    return daemon->source ? source_assigned(daemon->source) : 0;
 }

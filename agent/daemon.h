@@ -19,8 +19,7 @@ struct daemon_options {
     void *ctx;
 };
 
-/** Starts: Port announcement and, unless local, Kafka credentials, then the consumer. NULL with the cause in
- * err. */
+/** Starts: the announcement to Port, and the source that the settings name. NULL with the cause in err. */
 struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
 /** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group;
  * `stopped` follows. Calling it twice is the same as once. */
@@ -29,5 +28,5 @@ void daemon_stop(struct daemon *daemon);
 void daemon_free(struct daemon *daemon);
 void daemon_log_summary(const struct daemon *daemon);
 void daemon_counters(const struct daemon *daemon, struct deliver_counters *out);
-/** Partitions assigned now. */
-uint64_t daemon_assigned(const struct daemon *daemon);
+/** source_assigned of its source. */
+unsigned daemon_assigned(const struct daemon *daemon);

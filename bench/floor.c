@@ -6,7 +6,7 @@
  * Usage: floor BROKERS TOPIC GROUP SECRET IN_FLIGHT RECORDS
  * Ends after so many answers (0: once it has its assignment) and prints one line of JSON. */
 #include "event/signature.h"
-#include "source/kafka_internal.h"
+#include "source/kafka/internal.h"
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -157,7 +157,7 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t code,
 
 static void open_consumer(const char *brokers, const char *topic, const char *group)
 {
-    struct kafka_source_options options = {
+    struct kafka_consumer_options options = {
         .bootstrap_servers = brokers,
         .security_protocol = "plaintext",
         .sasl_mechanism = "",

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SUMMARY_FIELDS_MAX = 32 };
+
 static void pump(struct deliver *deliver);
 
 /* Room */
@@ -197,10 +199,9 @@ void delivery_fail_unsent(struct delivery *delivery, const char *reason)
     buffer_append_text(&outcome.cause, reason);
     buffer_appendf(&outcome.summary, "No webhook was sent: %s", reason);
     deliver->counters.failed++;
-    log_warning("webhook failed", F_STR("messaging.destination.name", delivery->topic),
-                F_INT("messaging.destination.partition.id", delivery->partition),
-                F_INT("messaging.kafka.offset", delivery->offset), F_STR("error.type", outcome.error_type),
-                F_STR("error.message", reason), F_SLICE("port.run_id", delivery->event.run_id));
+    log_warning("webhook failed", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+                F_OFFSET(delivery), F_STR("error.type", outcome.error_type), F_STR("error.message", reason),
+                F_SLICE("port.run_id", delivery->event.run_id));
     observe(delivery, &result, &outcome);
     open_report(delivery);
     if (delivery->report)
@@ -228,22 +229,17 @@ static struct http_call *start_call(struct delivery *delivery)
     struct deliver *deliver = delivery->deliver;
     struct slice body = buffer_slice(&delivery->event.payload);
     int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
-    char signature[SIGNATURE_SIZE], text[320], stamp[24];
+    char signature[SIGNATURE_SIZE], stamp[24];
     if (signer_sign(deliver->options.signer, now_s, body, signature) != 0)
         return NULL;
-    struct buffer key = {.ptr = text, .cap = sizeof text}, seconds = {.ptr = stamp, .cap = sizeof stamp};
-    buffer_append_text(&key, delivery->topic); /* at most 249 characters: Kafka's bound */
-    buffer_append_char(&key, '-');
-    buffer_append_int(&key, delivery->partition);
-    buffer_append_char(&key, '-');
-    buffer_append_int(&key, delivery->offset);
+    struct buffer seconds = {.ptr = stamp, .cap = sizeof stamp};
     buffer_append_int(&seconds, now_s);
     const struct http_header headers[] = {
         {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")},
         {SLICE_LITERAL("X-Port-Timestamp"), buffer_slice(&seconds)},
         {SLICE_LITERAL("X-Port-Signature"), slice_of(signature)},
-        {SLICE_LITERAL("Idempotency-Key"), buffer_slice(&key)},
-        {SLICE_LITERAL("webhook-id"), buffer_slice(&key)},
+        {SLICE_LITERAL("Idempotency-Key"), slice_of(delivery->id)},
+        {SLICE_LITERAL("webhook-id"), slice_of(delivery->id)},
     };
     struct http_request request = {.method = delivery->method,
                                    .url = delivery->target->url,
@@ -268,10 +264,8 @@ static void send_delivery(struct delivery *delivery)
         run_report_log(delivery->report, buffer_slice(&text));
         buffer_clear(&text);
     }
-    log_debug("request", F_STR("messaging.destination.name", delivery->topic),
-              F_INT("messaging.destination.partition.id", delivery->partition),
-              F_INT("messaging.kafka.offset", delivery->offset),
-              F_STR("http.request.method", delivery->method),
+    log_debug("request", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+              F_OFFSET(delivery), F_STR("http.request.method", delivery->method),
               F_STR("url.full", delivery->target->parts.redacted),
               F_SLICE("body", buffer_slice(&delivery->event.payload)));
     delivery->call = start_call(delivery);
@@ -284,8 +278,7 @@ static void send_delivery(struct delivery *delivery)
 static void pump(struct deliver *deliver)
 {
     struct delivery *delivery;
-    while (!deliver->stopped && !deliver->withdrawing &&
-           deliver->counters.sending < deliver->options.max_in_flight &&
+    while (!deliver->withdrawing && deliver->counters.sending < deliver->options.max_in_flight &&
            (delivery = destination_next(deliver)))
         send_delivery(delivery);
 }
@@ -331,16 +324,24 @@ static void withdraw_delivery(struct delivery *delivery)
     delivery_drop(delivery);
 }
 
+struct withdrawal {
+    const void *assignment; /* of this one alone; NULL: of all */
+    bool started;           /* what has started as well */
+    bool unrepeatable;      /* what nobody gets again as well */
+};
+
 /** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
  * the last of a lane before the first: the list has the newest in front. */
-static void withdraw_matching(struct deliver *deliver, const void *assignment, bool any, bool started)
+static void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
 {
     struct delivery *next;
     deliver->withdrawing = true;
     for (struct delivery *delivery = deliver->first; delivery; delivery = next) {
         next = delivery->next; // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
-        bool matches = any || delivery->assignment == assignment;
-        if (matches && (started || delivery->state == DELIVERY_QUEUED))
+        bool matches = !what->assignment || delivery->assignment == what->assignment;
+        bool kept = (!what->started && delivery->state != DELIVERY_QUEUED) ||
+                    (!what->unrepeatable && delivery->unrepeatable);
+        if (matches && !kept)
             withdraw_delivery(delivery);
     }
     deliver->withdrawing = false;
@@ -349,16 +350,19 @@ static void withdraw_matching(struct deliver *deliver, const void *assignment, b
 static void deliver_withdraw(void *ctx, const void *assignment, bool cancel_started)
 {
     struct deliver *deliver = ctx;
-    withdraw_matching(deliver, assignment, false, false);
+    struct withdrawal what = {.assignment = assignment, .unrepeatable = true};
+    withdraw_matching(deliver, &what);
+    what.started = cancel_started;
     if (cancel_started)
-        withdraw_matching(deliver, assignment, false, true);
+        withdraw_matching(deliver, &what);
     pump(deliver);
 }
 
 void deliver_stop_starting(struct deliver *deliver)
 {
     deliver->stopped = true;
-    withdraw_matching(deliver, NULL, true, false);
+    withdraw_matching(deliver, &(struct withdrawal){0});
+    pump(deliver);
 }
 
 bool deliver_idle(const struct deliver *deliver)
@@ -373,16 +377,32 @@ void deliver_counters(const struct deliver *deliver, struct deliver_counters *ou
     *out = deliver->counters;
 }
 
-void deliver_log_summary(const struct deliver *deliver)
+void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count)
 {
     const struct deliver_counters *c = &deliver->counters;
-    log_info("summary", F_INT("taken", c->taken), F_INT("delivered", c->delivered),
-             F_INT("failed", c->failed), F_INT("skipped", c->skipped), F_INT("bad_records", c->bad_records),
-             F_INT("bad_signatures", c->bad_signatures), F_INT("dropped", c->dropped),
-             F_INT("refused_results", c->refused_results), F_INT("resent", c->redelivered_resends),
-             F_INT("queued", c->queued), F_INT("in_flight", c->sending),
-             F_INT("waiting_for_port", c->reporting), F_INT("bytes_held", c->bytes_held),
-             F_INT("report_bytes", reports_bytes(deliver->options.reports)));
+    if (!log_enabled(LOG_INFO))
+        return;
+    struct log_field fields[SUMMARY_FIELDS_MAX] = {
+        F_INT("taken", c->taken),
+        F_INT("delivered", c->delivered),
+        F_INT("failed", c->failed),
+        F_INT("skipped", c->skipped),
+        F_INT("bad_records", c->bad_records),
+        F_INT("bad_signatures", c->bad_signatures),
+        F_INT("dropped", c->dropped),
+        F_INT("refused_results", c->refused_results),
+        F_INT("resent", c->redelivered_resends),
+        F_INT("queued", c->queued),
+        F_INT("in_flight", c->sending),
+        F_INT("waiting_for_port", c->reporting),
+        F_INT("bytes_held", c->bytes_held),
+        F_INT("report_bytes", reports_bytes(deliver->options.reports))};
+    size_t own = 0;
+    while (own < SUMMARY_FIELDS_MAX && fields[own].name)
+        own++;
+    for (size_t i = 0; i < count && own < SUMMARY_FIELDS_MAX; i++)
+        fields[own++] = more[i];
+    log_write(LOG_INFO, "summary", fields, own);
 }
 
 /* Life */
@@ -418,8 +438,8 @@ void deliver_free(struct deliver *deliver)
     if (!deliver)
         return;
     deliver->stopped = true;
-    withdraw_matching(deliver, NULL, true, false);
-    withdraw_matching(deliver, NULL, true, true);
+    withdraw_matching(deliver, &(struct withdrawal){.unrepeatable = true});
+    withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
     lanes_free(deliver);
     destinations_free(deliver);
     targets_free(deliver);

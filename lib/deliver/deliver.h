@@ -61,10 +61,11 @@ struct deliver *deliver_new(const struct deliver_options *options);
 void deliver_free(struct deliver *deliver);
 /** The sink to give to a source; valid as long as `deliver`. */
 struct source_sink deliver_sink(struct deliver *deliver);
-/** Starts no further delivery and drops what is queued; what is in flight goes on. */
+/** Starts no further delivery and drops what is queued; what is in flight goes on, and what is unrepeatable
+ * is taken and started all the same. */
 void deliver_stop_starting(struct deliver *deliver);
 /** True when nothing is queued, sending or waiting for a result to be accepted. */
 bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct deliver_counters *out);
-/** Writes the one-line summary at INFO. */
-void deliver_log_summary(const struct deliver *deliver);
+/** Writes the one-line summary at INFO, with `count` more fields at its end (those of the source). */
+void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count);

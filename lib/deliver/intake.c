@@ -41,45 +41,35 @@ static void say(enum log_level level, const char *message, const struct record *
     if (!log_enabled(level))
         return;
     const struct log_field fields[] = {F_STR("messaging.destination.name", record->topic),
-                                       F_INT("messaging.destination.partition.id", record->partition),
-                                       F_INT("messaging.kafka.offset", record->offset),
-                                       F_SLICE("port.run_id", run_id), F_STR("reason", reason)};
+                                       F_PARTITION(record), F_OFFSET(record), F_SLICE("port.run_id", run_id),
+                                       F_STR("reason", reason)};
     log_write(level, message, fields, sizeof fields / sizeof *fields);
 }
 
-/** 0; PA_ERR_MEMORY; any other error has been said and counted. */
-static int parse(struct deliver *deliver, const struct record *record, struct event *event)
+/** Reads the event. 0; PA_ERR_MEMORY; any other with what is wrong with it: nobody can deliver it. */
+static int read_event(struct deliver *deliver, const struct record *record, struct event *event,
+                      struct error *err)
 {
-    struct error err = {0};
-    int failed = 0;
+    if (record->broken)
+        return error_set(err, PA_ERR_INVALID, "%s", record->broken);
     if (record->value.len > deliver->options.record_max_bytes)
-        failed =
-            error_set(&err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
-    else
-        failed = event_parse(event, record->kind, record->value, &err);
-    if (!failed || failed == PA_ERR_MEMORY)
+        return error_set(err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
+    int failed = event_parse(event, record->kind, record->value, err);
+    if (failed)
         return failed;
-    deliver->counters.bad_records++;
-    say(LOG_WARNING, "record skipped", record, (struct slice){NULL, 0}, err.message);
-    tell(deliver, record, event, "bad_record", err.message);
-    return failed;
+    bool ours = record->trusted || event->invocation.agent;
+    const char *wrong = event->wrong_type ? event->wrong_type : ours ? event->wrong_detail : NULL;
+    return wrong ? error_set(err, PA_ERR_INVALID, "%s", wrong) : 0;
 }
 
-static bool for_us(struct deliver *deliver, const struct record *record, const struct event *event)
+static void skip(struct deliver *deliver, const struct record *record, struct event *event,
+                 struct ticket *ticket)
 {
-    const char *wrong = event->wrong_type         ? event->wrong_type
-                        : event->invocation.agent ? event->wrong_detail
-                                                  : NULL;
-    if (wrong) {
-        deliver->counters.bad_records++;
-        say(LOG_WARNING, "record skipped", record, event->run_id, wrong);
-        tell(deliver, record, event, "bad_record", wrong);
-    } else if (!event->invocation.agent) {
-        deliver->counters.skipped++;
-        say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
-        tell(deliver, record, event, "skipped", "not for an agent");
-    }
-    return !wrong && event->invocation.agent;
+    deliver->counters.skipped++;
+    say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
+    tell(deliver, record, event, "skipped", "not for an agent");
+    event_clear(event);
+    source_ticket_done(ticket);
 }
 
 static const char *topic_intern(struct deliver *deliver, const char *topic)
@@ -117,7 +107,7 @@ static bool set_lane(struct delivery *delivery, const struct record *record, boo
     *first = true;
     if (!slice_is_null(record->key)) {
         buffer_append_text(&name, "k");
-        buffer_append_text(&name, record->topic);
+        buffer_append_text(&name, record->topic ? record->topic : "");
         buffer_append_char(&name, '\0');
         buffer_append_slice(&name, record->key);
     } else if (record->kind == EVENT_CHANGE_LOG) {
@@ -136,7 +126,7 @@ static bool set_lane(struct delivery *delivery, const struct record *record, boo
 /** Verifies; NULL: deliver it. Otherwise why not, in words. */
 static const char *refusal(struct deliver *deliver, const struct record *record, const struct event *event)
 {
-    if (record->kind == EVENT_CHANGE_LOG)
+    if (record->trusted || record->kind == EVENT_CHANGE_LOG)
         return NULL;
     enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
     if (verdict == SIGNATURE_VALID)
@@ -154,9 +144,7 @@ static const char *refusal(struct deliver *deliver, const struct record *record,
 static void leave(const struct record *record, struct ticket *ticket)
 {
     log_error("out of memory: the record is left for the next assignment",
-              F_STR("messaging.destination.name", record->topic),
-              F_INT("messaging.destination.partition.id", record->partition),
-              F_INT("messaging.kafka.offset", record->offset));
+              F_STR("messaging.destination.name", record->topic), F_PARTITION(record), F_OFFSET(record));
     source_ticket_drop(ticket);
 }
 
@@ -164,8 +152,9 @@ static void leave(const struct record *record, struct ticket *ticket)
 static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
                                      struct event *event, struct ticket *ticket)
 {
-    const char *topic = topic_intern(deliver, record->topic);
-    struct delivery *delivery = topic ? calloc(1, sizeof *delivery) : NULL;
+    const char *topic = record->topic ? topic_intern(deliver, record->topic) : NULL;
+    bool lost = record->topic && !topic;
+    struct delivery *delivery = lost ? NULL : calloc(1, sizeof *delivery + record->id.len + 1);
     if (!delivery) {
         event_clear(event);
         leave(record, ticket);
@@ -174,9 +163,11 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->deliver = deliver;
     delivery->ticket = ticket;
     delivery->assignment = record->assignment;
+    memcpy(delivery->id, record->id.ptr, record->id.len);
     delivery->topic = topic;
     delivery->partition = record->partition;
     delivery->offset = record->offset;
+    delivery->unrepeatable = record->unrepeatable;
     delivery->event = *event;
     delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event->run_id);
     delivery->synchronized = event->invocation.synchronized;
@@ -224,35 +215,66 @@ static void admit(struct delivery *delivery, const struct record *record)
     }
 }
 
-void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
+/** An event that nobody can deliver: its run is reported failed where the source vouches for whose it is. */
+static void refuse_record(struct deliver *deliver, const struct record *record, struct event *event,
+                          struct ticket *ticket, const char *reason)
 {
-    struct deliver *deliver = ctx;
-    struct event event;
-    event_init(&event);
-    deliver->counters.taken++;
-    if (deliver->stopped) {
-        source_ticket_drop(ticket);
-        return;
-    }
-    int failed = parse(deliver, record, &event);
-    if (failed == PA_ERR_MEMORY) {
-        leave(record, ticket);
-        return;
-    }
-    bool wanted = !failed && for_us(deliver, record, &event);
-    const char *refused = wanted ? refusal(deliver, record, &event) : NULL;
-    /* A refused workflow node run is reported failed; nothing else is done for an event nobody signed. */
-    bool reported = run_id_is_node_run(event.run_id) && run_id_is_usable(event.run_id);
-    if (!wanted || (refused && !reported)) {
-        event_clear(&event);
+    deliver->counters.bad_records++;
+    if (slice_is_null(record->run_id)) {
+        say(LOG_WARNING, "record skipped", record, event->run_id, reason);
+        tell(deliver, record, event, "bad_record", reason);
+        event_clear(event);
         source_ticket_done(ticket);
         return;
     }
-    struct delivery *delivery = delivery_new(deliver, record, &event, ticket);
+    event_clear(event);
+    buffer_append_slice(&event->texts, record->run_id);
+    event->run_id = buffer_slice(&event->texts);
+    struct delivery *delivery = event->texts.failed ? NULL : delivery_new(deliver, record, event, ticket);
+    if (delivery)
+        delivery_fail_unsent(delivery, reason);
+    else if (event->texts.failed)
+        leave(record, ticket);
+}
+
+/** A readable event for this agent. */
+static void receive(struct deliver *deliver, const struct record *record, struct event *event,
+                    struct ticket *ticket)
+{
+    const char *refused = refusal(deliver, record, event);
+    /* A refused workflow node run is reported failed; nothing else is done for an event nobody signed. */
+    if (refused && !(run_id_is_node_run(event->run_id) && run_id_is_usable(event->run_id))) {
+        event_clear(event);
+        source_ticket_done(ticket);
+        return;
+    }
+    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
     if (!delivery)
         return;
     if (refused)
         delivery_refuse(delivery, refused);
     else
         admit(delivery, record);
+}
+
+void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
+{
+    struct deliver *deliver = ctx;
+    struct event event;
+    struct error err = {0};
+    event_init(&event);
+    deliver->counters.taken++;
+    if (deliver->stopped && !record->unrepeatable) {
+        source_ticket_drop(ticket);
+        return;
+    }
+    int failed = read_event(deliver, record, &event, &err);
+    if (failed == PA_ERR_MEMORY)
+        leave(record, ticket);
+    else if (failed)
+        refuse_record(deliver, record, &event, ticket, err.message);
+    else if (!record->trusted && !event.invocation.agent)
+        skip(deliver, record, &event, ticket);
+    else
+        receive(deliver, record, &event, ticket);
 }

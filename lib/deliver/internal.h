@@ -54,9 +54,10 @@ struct delivery {
     enum delivery_state state;
     struct ticket *ticket;
     const void *assignment;
-    const char *topic; /* interned */
+    const char *topic; /* interned; NULL: none, and the next two are -1 */
     int32_t partition;
     int64_t offset;
+    bool unrepeatable; /* as in struct record */
     struct event event;
     bool is_run; /* has a run to report to */
     bool synchronized;
@@ -67,7 +68,13 @@ struct delivery {
     struct http_call *call;
     struct run_report *report;
     size_t bytes; /* charged */
+    char id[];    /* the record's, with a NUL */
 };
+
+/** Where a record is in its topic, for log lines; left out where it is in none. */
+#define F_PARTITION(place_) \
+    ((place_)->topic ? F_INT("messaging.destination.partition.id", (place_)->partition) : F_NONE)
+#define F_OFFSET(place_) ((place_)->topic ? F_INT("messaging.kafka.offset", (place_)->offset) : F_NONE)
 
 struct deliver {
     struct deliver_options options;
@@ -78,7 +85,8 @@ struct deliver {
     struct destination *idle_destinations[64];  /* recently idle, kept for their limits */
     struct deliver_counters counters;
     char *topics[8];
-    bool stopped, room_wanted;
+    bool stopped; /* takes and starts only what is unrepeatable */
+    bool room_wanted;
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
     uv_idle_t *wake;  /* on the heap; tells the source that there is room */
 };

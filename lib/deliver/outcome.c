@@ -92,8 +92,8 @@ void outcome_log(const struct delivery *delivery, const struct http_result *resu
         return;
     const struct log_field fields[] = {
         F_STR("messaging.destination.name", delivery->topic),
-        F_INT("messaging.destination.partition.id", delivery->partition),
-        F_INT("messaging.kafka.offset", delivery->offset),
+        F_PARTITION(delivery),
+        F_OFFSET(delivery),
         F_STR("http.request.method", delivery->method),
         F_STR("url.full", delivery->target->parts.redacted),
         result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
@@ -110,10 +110,8 @@ void outcome_log(const struct delivery *delivery, const struct http_result *resu
               sizeof fields / sizeof *fields);
     if (result->body_cut)
         log_warning("response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
-                    F_STR("messaging.destination.name", delivery->topic),
-                    F_INT("messaging.destination.partition.id", delivery->partition),
-                    F_INT("messaging.kafka.offset", delivery->offset),
-                    F_STR("url.full", delivery->target->parts.redacted),
+                    F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+                    F_OFFSET(delivery), F_STR("url.full", delivery->target->parts.redacted),
                     F_INT("kept_bytes", result->body.len));
 }
 

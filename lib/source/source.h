@@ -1,11 +1,16 @@
 /* The seam between where records come from and what is done with them. A source hands over records and
- * learns, per record, when it is done; it knows nothing of HTTP. Everything runs on the loop's thread. */
+ * learns, per record, when it is done; it knows nothing of what becomes of them. Everything runs on the
+ * loop's thread. A source is a folder of this room (kafka/, polling/) and a constructor that fits source_new.
+ */
 #pragma once
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/slice.h"
 #include "event/event.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <uv.h>
 
 /** One record's place in its source. Owned by the source; given back exactly once with source_ticket_done or
  * source_ticket_drop. */
@@ -13,20 +18,31 @@ struct ticket;
 
 /** A record as it is handed over; everything is borrowed until `take` returns. */
 struct record {
-    enum event_kind kind; /* decided by the topic alone */
-    const char *topic;
+    enum event_kind kind; /* decided by where it comes from alone, never by its content */
+    bool trusted; /* Port itself handed it over and says that it is for this agent: it carries no signature,
+                     and no `agent` member to look at */
+    bool unrepeatable; /* nobody gets it again when its ticket is dropped: a drain finishes it, whether it has
+                          started or not */
+    struct slice id;   /* the same whenever the record comes again: its webhook's Idempotency-Key. Printable
+                          ASCII. Kafka: topic-partition-offset; polled: the run's id */
+    struct slice run_id; /* whose run it is, where the source knows without the event: that run is reported
+                            failed when the event cannot be read. Null: the event says */
+    const char
+        *broken;       /* why it cannot be an event, in words, when the source has found out; NULL: nothing */
+    const char *topic; /* NULL: none, and then partition and offset are -1 */
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_ms;   /* the record's own; -1: none */
+    int64_t timestamp_ms;   /* the record's own, milliseconds since the epoch; -1: none */
     struct slice key;       /* null: no key */
     struct slice value;     /* null: tombstone */
-    const void *assignment; /* identity of the partition's assignment: what `withdraw` names */
+    const void *assignment; /* identity of what can be taken away from us: what `withdraw` names */
 };
 
 /** What a source calls. */
 struct source_sink {
     void *ctx;
-    /** May a record of about `bytes` (value length) be handed over now? */
+    /** May a record of about `bytes` (value length) be handed over now? After false, source_resume is called
+     * once there is room again. */
     bool (*has_room)(void *ctx, size_t bytes);
     /** Takes a record. The ticket is given back when the record is done (delivered and its result accepted,
      * failed for good, or skipped), now or later. */
@@ -39,5 +55,46 @@ struct source_sink {
 
 /** The record is done: its offset may be committed. */
 void source_ticket_done(struct ticket *ticket);
-/** The record is not done and will not be: it is left to whoever owns the partition next. */
+/** The record is not done and will not be: it is left to whoever gets it next. */
 void source_ticket_drop(struct ticket *ticket);
+
+/* A source, whichever it is */
+
+struct source;
+struct config;
+struct port_api;
+
+/** What every source is made from. */
+struct source_options {
+    uv_loop_t *loop; /* borrowed until closed, as everything here */
+    const struct clock *clock;
+    const struct config *config; /* validated for this streamer */
+    struct port_api *port;
+    struct source_sink sink;
+    /** The source cannot go on and has logged why: stop. Called at most once, from the loop, never during the
+     * constructor. The source must still be closed. */
+    void (*fatal)(void *ctx);
+    void *ctx;
+};
+
+/** Starts a source: whatever it has to fetch or connect to first happens in the background. NULL with the
+ * cause in err (settings; nothing that may pass by itself is an error). */
+typedef struct source *source_new(const struct source_options *options, struct error *err);
+
+/** There is room in the sink again. */
+void source_resume(struct source *source);
+/** Takes nothing new from now on; what is owed for what was taken (commits, acknowledgements under way) goes
+ * on. */
+void source_stop_taking(struct source *source);
+/** Nothing is on its way into the sink: true soon after source_stop_taking. */
+bool source_idle(const struct source *source);
+/** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about two seconds,
+ * withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
+void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
+
+enum { SOURCE_FIELDS_MAX = 8 };
+/** What the summary line says about the source: fields, and how many. Kept small. */
+size_t source_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX]);
+/** Shares of the work that are this agent's now: partitions assigned, or 1 for a source that has only one and
+ * reaches it; 0: none (a standby, or not connected yet). */
+unsigned source_assigned(const struct source *source);

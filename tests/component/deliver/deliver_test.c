@@ -3,7 +3,7 @@
 #include "../port/fake_port.h"
 #include "deliver/deliver.h"
 #include "port/report.h"
-#include "source/ticket.h"
+#include "source/class.h"
 
 enum { RECORDS = 64 };
 
@@ -164,7 +164,10 @@ static size_t give(struct world *world, struct event_text text)
     write_event(world, &text, &value);
     struct given *given = &world->given[place];
     *given = (struct given){.ticket = {settle}, .world = world};
+    char id[32];
+    snprintf(id, sizeof id, "org.runs-0-%zu", place);
     struct record record = {.kind = EVENT_RUN,
+                            .id = slice_of(id),
                             .topic = "org.runs",
                             .offset = world->offset++,
                             .timestamp_ms = -1,

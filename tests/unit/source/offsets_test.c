@@ -1,5 +1,5 @@
 /* Offsets: what may be committed, and the note that survives a restart. */
-#include "source/offsets.h"
+#include "source/kafka/offsets.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,25 +1,25 @@
-/* Shared by the files of the Kafka source only.
+/* Shared by the files of the Kafka consumer only.
  *
- *   kafka.c            life, events, taking records
- *   kafka_conf.c       settings to librdkafka's configuration
- *   kafka_partition.c  an assigned partition and its tickets
- *   kafka_commit.c     asynchronous commits with notes
- *   kafka_rebalance.c  assignment and revocation, step by step on the loop
+ *   consumer.c   life, events, taking records
+ *   conf.c       settings to librdkafka's configuration
+ *   partition.c  an assigned partition and its tickets
+ *   commit.c     asynchronous commits with notes
+ *   rebalance.c  assignment and revocation, step by step on the loop
  */
 #pragma once
-#include "source/kafka.h"
-#include "source/offsets.h"
-#include "source/ticket.h"
+#include "source/class.h"
+#include "source/kafka/consumer.h"
+#include "source/kafka/offsets.h"
 #include <librdkafka/rdkafka.h>
 
 struct partition {
     struct partition *next;
-    struct kafka_source *source;
+    struct kafka_consumer *consumer;
     char *topic;
     int32_t number;
     enum event_kind kind;
     struct offsets offsets;
-    rd_kafka_queue_t *queue;      /* its own, forwarded to the source's records queue */
+    rd_kafka_queue_t *queue;      /* its own, forwarded to the consumer's records queue */
     size_t live;                  /* tickets out */
     struct kafka_ticket *settled; /* tickets dropped, still linked in `offsets` as not done */
     bool changed;                 /* something to commit */
@@ -45,10 +45,10 @@ struct kafka_ticket {
  */
 enum rebalance_state { REBALANCE_IDLE, REBALANCE_LOOKING_UP, REBALANCE_DRAINING, REBALANCE_COMMITTING };
 
-struct lookup; /* in kafka_rebalance.c */
+struct lookup; /* in rebalance.c */
 
-struct kafka_source {
-    struct kafka_source_options options;
+struct kafka_consumer {
+    struct kafka_consumer_options options;
     rd_kafka_t *rk;
     rd_kafka_queue_t *events;  /* the consumer queue: rebalances, errors, commit answers */
     rd_kafka_queue_t *records; /* where the partitions' queues are forwarded to */
@@ -81,8 +81,7 @@ struct kafka_source {
     int64_t close_deadline_ms;
     void (*closed)(void *ctx);
     void *closed_ctx;
-    void (*fatal)(void *ctx, const char *reason);
-    void *fatal_ctx;
+    bool fatal_said;
     bool credentials_failing;     /* refused, and nothing has worked since */
     int64_t credentials_asked_ms; /* when to ask for fresh ones again */
     int64_t credentials_wait_ms;
@@ -93,34 +92,34 @@ struct kafka_source {
     } said[8];
 };
 
-/* kafka_conf.c */
+/* conf.c */
 /** A configuration from the options; NULL with the cause. */
-rd_kafka_conf_t *kafka_conf_new(const struct kafka_source_options *options, struct error *err);
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, struct error *err);
 
-/* kafka_partition.c */
-struct partition *partition_new(struct kafka_source *source, const char *topic, int32_t number);
+/* partition.c */
+struct partition *partition_new(struct kafka_consumer *consumer, const char *topic, int32_t number);
 void partition_free(struct partition *partition);
-struct partition *partition_find(struct kafka_source *source, const char *topic, int32_t number);
+struct partition *partition_find(struct kafka_consumer *consumer, const char *topic, int32_t number);
 /** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing
  * changed. The message stays the caller's. */
 bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
 
-/* kafka_commit.c */
+/* commit.c */
 /** Something changed: commits within 100 ms. */
-void commit_soon(struct kafka_source *source);
+void commit_soon(struct kafka_consumer *consumer);
 /** Commits every changed partition (of `only`, when not NULL) now; false when there was nothing to commit. */
-bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list_t *only);
+bool commit_now(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only);
 /** The broker's answer to a commit. */
-void commit_answered(struct kafka_source *source, rd_kafka_event_t *event);
+void commit_answered(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void commit_timer_fired(uv_timer_t *timer);
 
-/* kafka_rebalance.c */
-void rebalance_event(struct kafka_source *source, rd_kafka_event_t *event);
+/* rebalance.c */
+void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 /** A ticket came back, or a commit was answered: may the revocation go on? */
-void rebalance_advance(struct kafka_source *source);
+void rebalance_advance(struct kafka_consumer *consumer);
 /** On closing: a drain under way ends now, a lookup that waits is given up. */
-void rebalance_hurry(struct kafka_source *source);
+void rebalance_hurry(struct kafka_consumer *consumer);
 
-/* kafka.c */
+/* consumer.c */
 /** Logs an error of librdkafka's: each code at once, then at most once a minute with the number left out. */
-void kafka_error_say(struct kafka_source *source, rd_kafka_resp_err_t code, const char *reason);
+void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);

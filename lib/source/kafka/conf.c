@@ -1,5 +1,5 @@
 /* Settings to librdkafka's configuration: each property with the reason for its value. */
-#include "source/kafka_internal.h"
+#include "source/kafka/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static int64_t at_least(int64_t value, int64_t bound)
     return value < bound ? bound : value;
 }
 
-static int set_group(rd_kafka_conf_t *conf, const struct kafka_source_options *options, struct error *err)
+static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options, struct error *err)
 {
     int64_t heartbeat_ms =
         at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
@@ -60,7 +60,8 @@ static int set_group(rd_kafka_conf_t *conf, const struct kafka_source_options *o
     return 0;
 }
 
-static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_source_options *options, struct error *err)
+static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options,
+                        struct error *err)
 {
     int64_t prefetch = (int64_t)options->prefetch_bytes;
     int64_t fetch = prefetch / 2 > FETCH_PARTITION_BYTES ? prefetch / 2 : FETCH_PARTITION_BYTES;
@@ -80,7 +81,7 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_source_options
     return 0;
 }
 
-static int set_connection(rd_kafka_conf_t *conf, const struct kafka_source_options *options,
+static int set_connection(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options,
                           struct error *err)
 {
     static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -109,7 +110,7 @@ static int set_connection(rd_kafka_conf_t *conf, const struct kafka_source_optio
     return 0;
 }
 
-rd_kafka_conf_t *kafka_conf_new(const struct kafka_source_options *options, struct error *err)
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, struct error *err)
 {
     struct error own = {0};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

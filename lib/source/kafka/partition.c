@@ -1,29 +1,29 @@
 /* An assigned partition: its records become tickets, its tickets become offsets that may be committed. */
-#include "source/kafka_internal.h"
+#include "source/kafka/internal.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct partition *partition_new(struct kafka_source *source, const char *topic, int32_t number)
+struct partition *partition_new(struct kafka_consumer *consumer, const char *topic, int32_t number)
 {
     struct partition *partition = calloc(1, sizeof *partition);
     if (!partition)
         return NULL;
-    partition->source = source;
+    partition->consumer = consumer;
     partition->number = number;
     partition->topic = slice_to_text(slice_of(topic));
     if (!partition->topic) {
         free(partition);
         return NULL;
     }
-    partition->kind = strcmp(topic, source->options.change_log_topic) == 0 ? EVENT_CHANGE_LOG : EVENT_RUN;
+    partition->kind = strcmp(topic, consumer->options.change_log_topic) == 0 ? EVENT_CHANGE_LOG : EVENT_RUN;
     offsets_init(&partition->offsets, -1);
     /* Forwarded before it is assigned, so that no record can reach the consumer queue. */
-    partition->queue = rd_kafka_queue_get_partition(source->rk, topic, number);
+    partition->queue = rd_kafka_queue_get_partition(consumer->rk, topic, number);
     if (partition->queue)
-        rd_kafka_queue_forward(partition->queue, source->records);
-    partition->next = source->partitions;
-    source->partitions = partition;
+        rd_kafka_queue_forward(partition->queue, consumer->records);
+    partition->next = consumer->partitions;
+    consumer->partitions = partition;
     return partition;
 }
 
@@ -38,15 +38,15 @@ static void tickets_free(struct kafka_ticket *ticket)
 
 void partition_free(struct partition *partition)
 {
-    struct kafka_source *source = partition->source;
-    for (struct partition **at = &source->partitions; *at; at = &(*at)->next) {
+    struct kafka_consumer *consumer = partition->consumer;
+    for (struct partition **at = &consumer->partitions; *at; at = &(*at)->next) {
         if (*at == partition) {
             *at = partition->next;
             break;
         }
     }
-    if (source->last_found == partition)
-        source->last_found = NULL;
+    if (consumer->last_found == partition)
+        consumer->last_found = NULL;
     if (partition->parked)
         rd_kafka_message_destroy(partition->parked);
     if (partition->queue)
@@ -57,14 +57,14 @@ void partition_free(struct partition *partition)
     free(partition);
 }
 
-struct partition *partition_find(struct kafka_source *source, const char *topic, int32_t number)
+struct partition *partition_find(struct kafka_consumer *consumer, const char *topic, int32_t number)
 {
-    struct partition *last = source->last_found;
+    struct partition *last = consumer->last_found;
     if (last && last->number == number && strcmp(last->topic, topic) == 0)
         return last;
-    for (struct partition *partition = source->partitions; partition; partition = partition->next) {
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
         if (partition->number == number && strcmp(partition->topic, topic) == 0) {
-            source->last_found = partition;
+            consumer->last_found = partition;
             return partition;
         }
     }
@@ -84,32 +84,32 @@ static void ticket_settle(struct ticket *base, bool done)
         free(ticket); /* the log was rewound meanwhile: its offset means nothing any more */
         return;
     }
-    struct kafka_source *source = partition->source;
+    struct kafka_consumer *consumer = partition->consumer;
     partition->live--;
     if (done) {
         offsets_done(&partition->offsets, &ticket->entry);
         partition->changed = true;
-        ticket->next = source->free_tickets;
-        source->free_tickets = ticket;
-        commit_soon(source);
+        ticket->next = consumer->free_tickets;
+        consumer->free_tickets = ticket;
+        commit_soon(consumer);
     } else {
         /* Its entry stays linked: the offset is not done, so nothing beyond it may be committed as done
          * before it. */
         ticket->next = partition->settled;
         partition->settled = ticket;
     }
-    if (source->rebalance == REBALANCE_DRAINING)
-        rebalance_advance(source);
+    if (consumer->rebalance == REBALANCE_DRAINING)
+        rebalance_advance(consumer);
     else if (partition->paused && offsets_has_room(&partition->offsets))
-        kafka_source_resume(source);
+        kafka_consumer_resume(consumer);
 }
 
 static struct kafka_ticket *ticket_new(struct partition *partition)
 {
-    struct kafka_source *source = partition->source;
-    struct kafka_ticket *ticket = source->free_tickets;
+    struct kafka_consumer *consumer = partition->consumer;
+    struct kafka_ticket *ticket = consumer->free_tickets;
     if (ticket)
-        source->free_tickets = ticket->next;
+        consumer->free_tickets = ticket->next;
     else
         ticket = malloc(sizeof *ticket);
     if (ticket)
@@ -144,7 +144,7 @@ static int64_t message_timestamp(const rd_kafka_message_t *message)
 
 bool partition_take(struct partition *partition, const rd_kafka_message_t *message)
 {
-    struct kafka_source *source = partition->source;
+    struct kafka_consumer *consumer = partition->consumer;
     struct kafka_ticket *ticket = ticket_new(partition);
     if (!ticket)
         return false; /* the caller keeps the message: passing over it would count it as done */
@@ -154,16 +154,24 @@ bool partition_take(struct partition *partition, const rd_kafka_message_t *messa
         taken = offsets_take(&partition->offsets, &ticket->entry, message->offset);
     }
     if (taken == OFFSETS_DONE_BEFORE) {
-        source->restored_skips++;
-        ticket->next = source->free_tickets;
-        source->free_tickets = ticket;
+        consumer->restored_skips++;
+        ticket->next = consumer->free_tickets;
+        consumer->free_tickets = ticket;
         partition->changed = true;
-        commit_soon(source);
+        commit_soon(consumer);
         return true;
     }
     partition->live++;
+    char text[320];
+    struct buffer id = {.ptr = text, .cap = sizeof text};
+    buffer_append_text(&id, partition->topic); /* at most 249 characters: Kafka's bound */
+    buffer_append_char(&id, '-');
+    buffer_append_int(&id, partition->number);
+    buffer_append_char(&id, '-');
+    buffer_append_int(&id, message->offset);
     struct record record = {
         .kind = partition->kind,
+        .id = buffer_slice(&id),
         .topic = partition->topic,
         .partition = partition->number,
         .offset = message->offset,
@@ -172,6 +180,6 @@ bool partition_take(struct partition *partition, const rd_kafka_message_t *messa
         .value = {message->payload, message->len},
         .assignment = partition,
     };
-    source->options.sink.take(source->options.sink.ctx, &record, &ticket->ticket);
+    consumer->options.sink.take(consumer->options.sink.ctx, &record, &ticket->ticket);
     return true;
 }

@@ -1,14 +1,14 @@
 /* Commits: per partition the end of the contiguous run of done records, with a note of what is done beyond
  * it. Asynchronous; one at a time, so that an older commit can never overtake a newer one. */
-#include "source/kafka_internal.h"
+#include "source/kafka/internal.h"
 
 enum { COMMIT_DELAY_MS = 100, COMMIT_RETRY_MS = 1000 };
 
-void commit_soon(struct kafka_source *source)
+void commit_soon(struct kafka_consumer *consumer)
 {
-    if (!source->commit_under_way && !source->destroying &&
-        !uv_is_active((uv_handle_t *)&source->commit_timer))
-        uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
+    if (!consumer->commit_under_way && !consumer->destroying &&
+        !uv_is_active((uv_handle_t *)&consumer->commit_timer))
+        uv_timer_start(&consumer->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
 }
 
 void commit_timer_fired(uv_timer_t *timer)
@@ -36,23 +36,23 @@ static bool partition_add(struct partition *partition, rd_kafka_topic_partition_
     return true;
 }
 
-bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list_t *only)
+bool commit_now(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only)
 {
-    if (source->commit_under_way || source->destroying)
+    if (consumer->commit_under_way || consumer->destroying)
         return false;
-    bool rejoining =
-        source->rejoin_assignments > 0 && clock_monotonic_ms(source->options.clock) < source->rejoin_until_ms;
+    bool rejoining = consumer->rejoin_assignments > 0 &&
+                     clock_monotonic_ms(consumer->options.clock) < consumer->rejoin_until_ms;
     if (rejoining && !only) {
         /* The coordinator counts a new generation before we know it: a commit with the old one would cost us
          * the whole assignment. */
-        uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
+        uv_timer_start(&consumer->commit_timer, commit_timer_fired, COMMIT_DELAY_MS, 0);
         return false;
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    for (struct partition *partition = source->partitions; partition; partition = partition->next) {
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
         if (only && !rd_kafka_topic_partition_list_find(only, partition->topic, partition->number))
             continue;
-        if (partition->revoked && source->lost)
+        if (partition->revoked && consumer->lost)
             continue; /* no longer ours */
         if (partition_add(partition, list)) {
             partition->changed = false;
@@ -61,15 +61,16 @@ bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list
     }
     bool any = list->cnt > 0;
     if (any) {
-        rd_kafka_resp_err_t code = rd_kafka_commit_queue(source->rk, list, source->events, NULL, source);
-        source->commit_under_way = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_resp_err_t code =
+            rd_kafka_commit_queue(consumer->rk, list, consumer->events, NULL, consumer);
+        consumer->commit_under_way = code == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            kafka_error_say(source, code, "commit could not be sent");
-            for (struct partition *partition = source->partitions; partition; partition = partition->next) {
+            kafka_error_say(consumer, code, "commit could not be sent");
+            for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
                 partition->changed |= partition->committing;
                 partition->committing = false;
             }
-            uv_timer_start(&source->commit_timer, commit_timer_fired, COMMIT_RETRY_MS, 0);
+            uv_timer_start(&consumer->commit_timer, commit_timer_fired, COMMIT_RETRY_MS, 0);
             any = false;
         }
     }
@@ -79,10 +80,10 @@ bool commit_now(struct kafka_source *source, const rd_kafka_topic_partition_list
 
 static void partition_answered(struct partition *partition, rd_kafka_resp_err_t code)
 {
-    struct kafka_source *source = partition->source;
+    struct kafka_consumer *consumer = partition->consumer;
     partition->committing = false;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        source->commits++;
+        consumer->commits++;
         return;
     }
     partition->changed = true;
@@ -96,15 +97,15 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
     }
 }
 
-void commit_answered(struct kafka_source *source, rd_kafka_event_t *event)
+void commit_answered(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     bool failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (failed && code != RD_KAFKA_RESP_ERR__NO_OFFSET)
-        kafka_error_say(source, code, "commit failed; it is tried again");
-    source->commit_under_way = false;
-    for (struct partition *partition = source->partitions; partition; partition = partition->next) {
+        kafka_error_say(consumer, code, "commit failed; it is tried again");
+    consumer->commit_under_way = false;
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
         if (!partition->committing)
             continue;
         rd_kafka_topic_partition_t *element =
@@ -114,11 +115,11 @@ void commit_answered(struct kafka_source *source, rd_kafka_event_t *event)
         failed |= own != RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     bool changed = false;
-    for (struct partition *partition = source->partitions; partition; partition = partition->next)
-        changed |= partition->changed && !(partition->revoked && source->lost);
-    if (changed && !source->destroying)
-        uv_timer_start(&source->commit_timer, commit_timer_fired, failed ? COMMIT_RETRY_MS : COMMIT_DELAY_MS,
-                       0);
-    if (source->rebalance == REBALANCE_COMMITTING)
-        rebalance_advance(source);
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next)
+        changed |= partition->changed && !(partition->revoked && consumer->lost);
+    if (changed && !consumer->destroying)
+        uv_timer_start(&consumer->commit_timer, commit_timer_fired,
+                       failed ? COMMIT_RETRY_MS : COMMIT_DELAY_MS, 0);
+    if (consumer->rebalance == REBALANCE_COMMITTING)
+        rebalance_advance(consumer);
 }

@@ -1,5 +1,5 @@
 /* See offsets.h for the idea and the note's format. */
-#include "source/offsets.h"
+#include "source/kafka/offsets.h"
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>

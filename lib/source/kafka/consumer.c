@@ -1,0 +1,503 @@
+/* The Kafka consumer's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd,
+ * and the loop takes what is there without blocking. Knows nothing of what becomes of a record. */
+#include "source/kafka/internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    TAKE_BATCH = 64,
+    TICK_MS = 500,
+    CLOSE_MS = 2000,
+    SAY_AGAIN_MS = 60000,
+    CREDENTIALS_AGAIN_MS = 2000,
+    CREDENTIALS_CAP_MS = 60000
+};
+
+/* Errors and logs */
+
+void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    int64_t now = clock_monotonic_ms(consumer->options.clock);
+    struct kafka_error_said *slot = &consumer->said[0];
+    for (size_t i = 0; i < sizeof consumer->said / sizeof *consumer->said; i++) {
+        if (consumer->said[i].code == code) {
+            slot = &consumer->said[i];
+            break;
+        }
+        if (consumer->said[i].at_ms < slot->at_ms)
+            slot = &consumer->said[i];
+    }
+    if (slot->code == code && now - slot->at_ms < SAY_AGAIN_MS) {
+        slot->suppressed++;
+        return;
+    }
+    uint64_t suppressed = slot->code == code ? slot->suppressed : 0;
+    *slot = (struct kafka_error_said){.code = code, .at_ms = now};
+    log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
+                suppressed ? F_INT("suppressed", suppressed) : F_NONE);
+}
+
+static void fatal(struct kafka_consumer *consumer)
+{
+    char reason[256];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(consumer->rk, reason, sizeof reason);
+    log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
+                 F_STR("error.message", reason));
+    if (!consumer->fatal_said)
+        consumer->options.fatal(consumer->options.ctx);
+    consumer->fatal_said = true;
+}
+
+/** librdkafka tells of a refusal once, not at every reconnection, so asking again is on a clock of our own.
+ */
+static void ask_for_credentials(struct kafka_consumer *consumer)
+{
+    int64_t now = clock_monotonic_ms(consumer->options.clock);
+    if (!consumer->options.credentials_refused || now < consumer->credentials_asked_ms)
+        return;
+    consumer->credentials_asked_ms = now + consumer->credentials_wait_ms;
+    if (consumer->credentials_wait_ms < CREDENTIALS_CAP_MS)
+        consumer->credentials_wait_ms *= 2;
+    consumer->options.credentials_refused(consumer->options.ctx);
+}
+
+static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (rd_kafka_event_error_is_fatal(event)) {
+        fatal(consumer);
+        return;
+    }
+    kafka_error_say(consumer, code, rd_kafka_event_error_string(event));
+    bool refused =
+        code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+    if (!refused || consumer->credentials_failing)
+        return;
+    consumer->credentials_failing = true;
+    consumer->credentials_wait_ms = CREDENTIALS_AGAIN_MS;
+    ask_for_credentials(consumer);
+}
+
+static void log_event(rd_kafka_event_t *event)
+{
+    const char *facility, *text;
+    int level;
+    if (rd_kafka_event_log(event, &facility, &text, &level) != 0)
+        return;
+    if (level <= 2)
+        log_error("librdkafka", F_STR("facility", facility), F_STR("error.message", text));
+    else
+        log_debug("librdkafka", F_STR("facility", facility), F_STR("error.message", text));
+}
+
+static void serve_events(struct kafka_consumer *consumer)
+{
+    rd_kafka_event_t *event;
+    while (!consumer->destroying && (event = rd_kafka_queue_poll(consumer->events, 0))) {
+        switch (rd_kafka_event_type(event)) {
+        case RD_KAFKA_EVENT_REBALANCE:
+            consumer->credentials_failing = false;
+            rebalance_event(consumer, event);
+            break;
+        case RD_KAFKA_EVENT_OFFSET_COMMIT:
+            if (rd_kafka_event_opaque(event) == consumer)
+                commit_answered(consumer, event);
+            break;
+        case RD_KAFKA_EVENT_ERROR:
+            error_event(consumer, event);
+            break;
+        case RD_KAFKA_EVENT_LOG:
+            log_event(event);
+            break;
+        default:
+            break;
+        }
+        rd_kafka_event_destroy(event);
+    }
+}
+
+/* Taking records */
+
+/** A partition whose note is full takes no more: what is fetched of it is given up and fetched again later.
+ */
+static void partition_pause(struct partition *partition, bool pause)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
+    if (pause)
+        rd_kafka_pause_partitions(partition->consumer->rk, list);
+    else
+        rd_kafka_resume_partitions(partition->consumer->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    partition->paused = pause;
+    log_debug(pause ? "partition paused: too much is done out of order" : "partition resumed",
+              F_STR("messaging.destination.name", partition->topic),
+              F_INT("messaging.destination.partition.id", partition->number));
+}
+
+static bool sink_has_room(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
+{
+    return consumer->options.sink.has_room(consumer->options.sink.ctx, message->len + message->key_len);
+}
+
+/** Takes one message if it can be taken now; false: keep it (in `*parked`) and stop. */
+static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *message)
+{
+    struct partition *partition =
+        partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
+    if (message->err) {
+        kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
+    } else if (partition && !partition->revoked) {
+        if (partition->paused || !offsets_has_room(&partition->offsets)) {
+            if (!partition->parked) {
+                partition->parked = message;
+                partition_pause(partition, true);
+                return true;
+            }
+            /* An older fetch of a paused partition: it comes again after the resumption. */
+        } else if (!sink_has_room(consumer, message) || !partition_take(partition, message)) {
+            consumer->parked = message;
+            consumer->waiting_for_room = true;
+            return false;
+        } else {
+            consumer->credentials_failing = false;
+        }
+    }
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
+/** Partitions whose note has room again go on, with the message that was waiting first. */
+static bool take_parked(struct kafka_consumer *consumer)
+{
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
+        if (!partition->paused || partition->revoked || !offsets_has_room(&partition->offsets))
+            continue;
+        if (partition->parked) {
+            if (!sink_has_room(consumer, partition->parked) ||
+                !partition_take(partition, partition->parked)) {
+                consumer->waiting_for_room = true;
+                return false;
+            }
+            rd_kafka_message_destroy(partition->parked);
+            partition->parked = NULL;
+        }
+        partition_pause(partition, false);
+    }
+    return true;
+}
+
+static void more_fired(uv_idle_t *more);
+
+static void take_records(struct kafka_consumer *consumer)
+{
+    uv_idle_stop(&consumer->more);
+    if (consumer->stopped_taking || consumer->destroying)
+        return;
+    consumer->waiting_for_room = false;
+    if (!take_parked(consumer))
+        return;
+    for (int i = 0; i < TAKE_BATCH; i++) {
+        rd_kafka_message_t *message = consumer->parked;
+        consumer->parked = NULL;
+        if (!message)
+            message = rd_kafka_consume_queue(consumer->records, 0);
+        if (!message || !take_message(consumer, message))
+            return;
+    }
+    uv_idle_start(&consumer->more, more_fired);
+}
+
+static void more_fired(uv_idle_t *more)
+{
+    take_records(more->data);
+}
+
+static void schedule_taking(struct kafka_consumer *consumer)
+{
+    if (!consumer->stopped_taking && !consumer->destroying)
+        uv_idle_start(&consumer->more, more_fired);
+}
+
+void kafka_consumer_resume(struct kafka_consumer *consumer)
+{
+    schedule_taking(consumer);
+}
+
+void kafka_consumer_stop_taking(struct kafka_consumer *consumer)
+{
+    consumer->stopped_taking = true;
+    uv_idle_stop(&consumer->more);
+}
+
+static void try_close(struct kafka_consumer *consumer);
+
+static void woken(uv_poll_t *poll, int status, int events)
+{
+    struct kafka_consumer *consumer = poll->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    while (read(consumer->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    serve_events(consumer);
+    if (!consumer->waiting_for_room)
+        schedule_taking(consumer);
+    if (consumer->closing)
+        try_close(consumer);
+}
+
+static void ticked(uv_timer_t *tick)
+{
+    struct kafka_consumer *consumer = tick->data;
+    serve_events(consumer);
+    if (consumer->credentials_failing && !consumer->closing)
+        ask_for_credentials(consumer);
+    schedule_taking(consumer);
+    if (consumer->closing)
+        try_close(consumer);
+}
+
+/* Life */
+
+static char *copy_text(const char *text)
+{
+    return slice_to_text(slice_of(text ? text : ""));
+}
+
+static bool copy_options(struct kafka_consumer *consumer, const struct kafka_consumer_options *options)
+{
+    consumer->options = *options;
+    struct kafka_consumer_options *own = &consumer->options;
+    own->bootstrap_servers = own->security_protocol = own->sasl_mechanism = own->username = "";
+    own->password = (struct secret){{NULL, 0}};
+    own->group_id = copy_text(options->group_id);
+    own->auto_offset_reset = copy_text(options->auto_offset_reset);
+    own->runs_topic = copy_text(options->runs_topic);
+    own->change_log_topic = copy_text(options->change_log_topic);
+    own->assignment_strategy = "";
+    return own->group_id && own->auto_offset_reset && own->runs_topic && own->change_log_topic;
+}
+
+static void free_text(const char *text)
+{
+    free((void *)(uintptr_t)text);
+}
+
+static void consumer_free(struct kafka_consumer *consumer)
+{
+    while (consumer->free_tickets) {
+        struct kafka_ticket *next = consumer->free_tickets->next;
+        free(consumer->free_tickets);
+        consumer->free_tickets = next;
+    }
+    free_text(consumer->options.group_id);
+    free_text(consumer->options.auto_offset_reset);
+    free_text(consumer->options.runs_topic);
+    free_text(consumer->options.change_log_topic);
+    if (consumer->wake_fd >= 0)
+        close(consumer->wake_fd);
+    free(consumer);
+}
+
+static int subscribe(struct kafka_consumer *consumer, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(topics, consumer->options.runs_topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_add(topics, consumer->options.change_log_topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error_set(err, PA_ERR_INVALID, "cannot subscribe: %s", rd_kafka_err2str(code));
+    return 0;
+}
+
+static int open_consumer(struct kafka_consumer *consumer, const struct kafka_consumer_options *options,
+                         struct error *err)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = kafka_conf_new(options, err);
+    if (!conf)
+        return PA_ERR_INVALID;
+    consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+    if (!consumer->rk) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, PA_ERR_INVALID, "Kafka consumer: %s", reason);
+    }
+    rd_kafka_poll_set_consumer(consumer->rk);
+    consumer->events = rd_kafka_queue_get_consumer(consumer->rk);
+    consumer->records = rd_kafka_queue_new(consumer->rk);
+    rd_kafka_set_log_queue(consumer->rk, consumer->events);
+    const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(consumer->events, consumer->wake_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(consumer->records, consumer->wake_fd, &one, sizeof one);
+    return subscribe(consumer, err);
+}
+
+static void open_handles(struct kafka_consumer *consumer)
+{
+    uv_loop_t *loop = consumer->options.loop;
+    uv_poll_init(loop, &consumer->wake, consumer->wake_fd);
+    uv_idle_init(loop, &consumer->more);
+    uv_timer_init(loop, &consumer->tick);
+    uv_timer_init(loop, &consumer->commit_timer);
+    uv_timer_init(loop, &consumer->step_timer);
+    consumer->wake.data = consumer->more.data = consumer->tick.data = consumer->commit_timer.data =
+        consumer->step_timer.data = consumer;
+    consumer->open_handles = 5;
+    uv_poll_start(&consumer->wake, UV_READABLE, woken);
+    uv_timer_start(&consumer->tick, ticked, 0, TICK_MS);
+}
+
+static void close_consumer(struct kafka_consumer *consumer)
+{
+    if (consumer->events) {
+        rd_kafka_queue_io_event_enable(consumer->events, -1, NULL, 0);
+        rd_kafka_queue_destroy(consumer->events);
+    }
+    if (consumer->records) {
+        rd_kafka_queue_io_event_enable(consumer->records, -1, NULL, 0);
+        rd_kafka_queue_destroy(consumer->records);
+    }
+    if (consumer->rk)
+        rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options, struct error *err)
+{
+    struct kafka_consumer *consumer = calloc(1, sizeof *consumer);
+    if (!consumer) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    consumer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (consumer->wake_fd < 0 || !copy_options(consumer, options))
+        error_set(err, PA_ERR_MEMORY, "out of memory or file descriptors");
+    else if (open_consumer(consumer, options, err) == 0) {
+        open_handles(consumer);
+        return consumer;
+    }
+    close_consumer(consumer);
+    consumer_free(consumer);
+    return NULL;
+}
+
+int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
+                                   struct secret password)
+{
+    char *text = slice_to_text(password.value);
+    if (!text)
+        return PA_ERR_MEMORY;
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(consumer->rk, username, text);
+    explicit_bzero(text, strlen(text));
+    free(text);
+    if (!error)
+        return 0;
+    kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return PA_ERR_INVALID;
+}
+
+/* Closing: leave the group (its revocation commits), then destroy the client in the thread pool, since that
+ * joins its threads. */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct kafka_consumer *consumer = handle->data;
+    if (--consumer->open_handles > 0)
+        return;
+    void (*closed)(void *) = consumer->closed;
+    void *ctx = consumer->closed_ctx;
+    consumer_free(consumer);
+    if (closed)
+        closed(ctx);
+}
+
+static void destroy_done(uv_work_t *work, int status)
+{
+    struct kafka_consumer *consumer = work->data;
+    (void)status;
+    free(work);
+    consumer->events = consumer->records = NULL;
+    consumer->rk = NULL;
+    uv_close((uv_handle_t *)&consumer->wake, handle_closed);
+    uv_close((uv_handle_t *)&consumer->more, handle_closed);
+    uv_close((uv_handle_t *)&consumer->tick, handle_closed);
+    uv_close((uv_handle_t *)&consumer->commit_timer, handle_closed);
+    uv_close((uv_handle_t *)&consumer->step_timer, handle_closed);
+}
+
+static void destroy_work(uv_work_t *work)
+{
+    close_consumer(work->data);
+}
+
+static void destroy(struct kafka_consumer *consumer)
+{
+    consumer->destroying = true;
+    uv_poll_stop(&consumer->wake);
+    uv_idle_stop(&consumer->more);
+    uv_timer_stop(&consumer->tick);
+    uv_timer_stop(&consumer->commit_timer);
+    uv_timer_stop(&consumer->step_timer);
+    if (consumer->parked)
+        rd_kafka_message_destroy(consumer->parked);
+    consumer->parked = NULL;
+    while (consumer->partitions) {
+        consumer->options.sink.withdraw(consumer->options.sink.ctx, consumer->partitions, true);
+        partition_free(consumer->partitions);
+    }
+    if (consumer->changing)
+        rd_kafka_topic_partition_list_destroy(consumer->changing);
+    consumer->changing = NULL;
+    uv_work_t *work = calloc(1, sizeof *work);
+    if (!work)
+        abort();
+    work->data = consumer;
+    uv_queue_work(consumer->options.loop, work, destroy_work, destroy_done);
+}
+
+static void try_close(struct kafka_consumer *consumer)
+{
+    if (consumer->destroying || consumer->lookup)
+        return; /* a lookup in the thread pool still uses the client; it ends within its own timeout */
+    bool late = clock_monotonic_ms(consumer->options.clock) >= consumer->close_deadline_ms;
+    if (rd_kafka_consumer_closed(consumer->rk) || (late && consumer->close_asked)) {
+        if (!rd_kafka_consumer_closed(consumer->rk))
+            log_warning(
+                "the group did not confirm our leaving in time; the broker notices by the session timeout",
+                F_STR("messaging.consumer.group.name", consumer->options.group_id));
+        destroy(consumer);
+    }
+}
+
+void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx)
+{
+    consumer->closing = true;
+    consumer->closed = closed;
+    consumer->closed_ctx = ctx;
+    consumer->close_deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS;
+    kafka_consumer_stop_taking(consumer);
+    uv_timer_start(&consumer->tick, ticked, 50, 50);
+    rebalance_hurry(consumer);
+    consumer->close_asked = true;
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->events);
+    if (error) {
+        kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        consumer->close_deadline_ms = 0;
+    }
+}
+
+void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out)
+{
+    *out = (struct kafka_consumer_counters){.commits = consumer->commits,
+                                            .restored_skips = consumer->restored_skips};
+    for (const struct partition *partition = consumer->partitions; partition; partition = partition->next) {
+        out->assigned++;
+        out->undone += partition->live;
+    }
+}

@@ -1,0 +1,48 @@
+/* Kafka consumer: a consumer in a group, its partitions' offsets, commits with metadata, rebalances, back
+ * pressure. */
+#pragma once
+#include "base/clock.h"
+#include "base/log.h"
+#include "source/source.h"
+#include <uv.h>
+
+struct kafka_consumer;
+
+struct kafka_consumer_options {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    struct source_sink sink;
+    const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username; /* copied; "" for none */
+    struct secret password;
+    const char *group_id, *assignment_strategy, *auto_offset_reset;
+    int64_t session_timeout_ms, drain_timeout_ms;
+    size_t prefetch_bytes; /* bound of librdkafka's own queue */
+    size_t record_max_bytes;
+    const char *runs_topic, *change_log_topic;
+    /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
+     * one call per backoff. May be NULL. */
+    void (*credentials_refused)(void *ctx);
+    /** The consumer cannot go on (a fatal error of the group, such as a fenced static member) and has logged
+     * why; called at most once, from the loop. */
+    void (*fatal)(void *ctx);
+    void *ctx;
+};
+
+/** Connects in the background and subscribes. NULL with the cause in err (bad settings; an unreachable broker
+ * is no error). */
+struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options, struct error *err);
+/** There is room in the sink again. */
+void kafka_consumer_resume(struct kafka_consumer *consumer);
+int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
+                                   struct secret password);
+/** Takes no more records from now on; assignments stay and commits go on. */
+void kafka_consumer_stop_taking(struct kafka_consumer *consumer);
+/** Commits what is done, leaves the group, closes (bounded by about two seconds), then `closed` runs from the
+ * loop and the consumer is freed. */
+void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx);
+/** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and
+ * tests. */
+struct kafka_consumer_counters {
+    uint64_t assigned, commits, undone, restored_skips;
+};
+void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out);

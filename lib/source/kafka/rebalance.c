@@ -1,0 +1,340 @@
+/* Assignment and revocation, step by step on the loop. librdkafka sends no further rebalance until the one
+ * before was answered with assign or unassign, so there is one state for all (internal.h draws it). */
+#include "source/kafka/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOKUP_TIMEOUT_MS = 2000, LOOKUP_RETRY_MS = 1000, FINAL_COMMIT_MS = 1500, REJOIN_MS = 10000 };
+
+/** rd_kafka_committed blocks, so it runs in the thread pool, on data of its own. */
+struct lookup {
+    uv_work_t work;
+    uv_timer_t retry;
+    struct kafka_consumer *consumer; /* which waits for the lookup before it goes */
+    rd_kafka_t *rk;
+    rd_kafka_topic_partition_list_t *list;
+    bool latest;
+    bool running;
+    rd_kafka_resp_err_t code;
+};
+
+static bool cooperative(const struct kafka_consumer *consumer)
+{
+    const char *protocol = rd_kafka_rebalance_protocol(consumer->rk);
+    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
+}
+
+static void answer_failed(struct kafka_consumer *consumer, rd_kafka_error_t *error, rd_kafka_resp_err_t code)
+{
+    if (error) {
+        kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_error_say(consumer, code, "rebalance could not be answered");
+    }
+}
+
+static void rebalance_end(struct kafka_consumer *consumer)
+{
+    if (consumer->changing)
+        rd_kafka_topic_partition_list_destroy(consumer->changing);
+    consumer->changing = NULL;
+    consumer->rebalance = REBALANCE_IDLE;
+    consumer->lost = false;
+}
+
+/* Assignment */
+
+static void lookup_work(uv_work_t *work)
+{
+    struct lookup *lookup = work->data;
+    lookup->code = rd_kafka_committed(lookup->rk, lookup->list, LOOKUP_TIMEOUT_MS);
+    for (int i = 0; lookup->code == RD_KAFKA_RESP_ERR_NO_ERROR && i < lookup->list->cnt; i++) {
+        rd_kafka_topic_partition_t *element = &lookup->list->elems[i];
+        int64_t low, high;
+        if (element->err)
+            lookup->code = element->err;
+        else if (lookup->latest && element->offset < 0) {
+            lookup->code = rd_kafka_query_watermark_offsets(lookup->rk, element->topic, element->partition,
+                                                            &low, &high, LOOKUP_TIMEOUT_MS);
+            element->offset = high;
+            element->opaque = lookup; /* marks a start position that is nowhere committed */
+        }
+    }
+}
+
+static void partition_begin(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *element)
+{
+    struct partition *partition = partition_find(consumer, element->topic, element->partition);
+    if (!partition || element->offset < 0) {
+        element->offset = RD_KAFKA_OFFSET_BEGINNING;
+        return;
+    }
+    offsets_init(&partition->offsets, element->offset);
+    if (element->opaque) {
+        partition->changed = true; /* `latest`: from now on a restart loses nothing */
+    } else if (element->metadata_size > 0) {
+        struct slice note = {element->metadata, element->metadata_size};
+        bool ours = offsets_restore(&partition->offsets, note);
+        log_debug("committed offset found", F_STR("messaging.destination.name", element->topic),
+                  F_INT("messaging.destination.partition.id", element->partition),
+                  F_INT("messaging.kafka.offset", element->offset), F_BOOL("note_restored", ours));
+    }
+    element->opaque = NULL;
+    free(element->metadata);
+    element->metadata = NULL;
+    element->metadata_size = 0;
+}
+
+static void assignment_said(struct kafka_consumer *consumer)
+{
+    uint64_t assigned = 0;
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next)
+        assigned++;
+    if (assigned == 0)
+        log_info(
+            "no partitions assigned: standing by, ready to take over when another member of the group leaves",
+            F_STR("messaging.consumer.group.name", consumer->options.group_id));
+    else
+        log_info("partitions assigned", F_INT("assigned", assigned),
+                 F_STR("messaging.consumer.group.name", consumer->options.group_id));
+    for (int i = 0; consumer->changing && i < consumer->changing->cnt; i++)
+        log_debug("partition assigned",
+                  F_STR("messaging.destination.name", consumer->changing->elems[i].topic),
+                  F_INT("messaging.destination.partition.id", consumer->changing->elems[i].partition),
+                  F_INT("messaging.kafka.offset", consumer->changing->elems[i].offset));
+}
+
+static void assign(struct kafka_consumer *consumer)
+{
+    for (int i = 0; i < consumer->changing->cnt; i++)
+        partition_begin(consumer, &consumer->changing->elems[i]);
+    if (cooperative(consumer))
+        answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
+    else
+        answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, consumer->changing));
+    assignment_said(consumer);
+    rebalance_end(consumer);
+    commit_now(consumer, NULL);
+}
+
+static void lookup_free(uv_handle_t *handle)
+{
+    struct lookup *lookup = handle->data;
+    rd_kafka_topic_partition_list_destroy(lookup->list);
+    free(lookup);
+}
+
+static void lookup_end(struct lookup *lookup)
+{
+    lookup->consumer->lookup = NULL;
+    uv_close((uv_handle_t *)&lookup->retry, lookup_free);
+}
+
+static void lookup_done(uv_work_t *work, int status);
+
+static void lookup_start(uv_timer_t *timer)
+{
+    struct lookup *lookup = timer->data;
+    lookup->running = true;
+    if (uv_queue_work(timer->loop, &lookup->work, lookup_work, lookup_done) != 0) {
+        lookup->running = false;
+        uv_timer_start(timer, lookup_start, LOOKUP_RETRY_MS, 0);
+    }
+}
+
+static void unassign(struct kafka_consumer *consumer);
+
+static void lookup_done(uv_work_t *work, int status)
+{
+    struct lookup *lookup = work->data;
+    struct kafka_consumer *consumer = lookup->consumer;
+    lookup->running = false;
+    (void)status;
+    if (consumer->closing) {
+        lookup_end(lookup);
+        unassign(consumer);
+        return;
+    }
+    if (lookup->code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_error_say(consumer, lookup->code, "committed offsets could not be read; trying again");
+        uv_timer_start(&lookup->retry, lookup_start, LOOKUP_RETRY_MS, 0);
+        return;
+    }
+    rd_kafka_topic_partition_list_destroy(consumer->changing);
+    consumer->changing = lookup->list;
+    lookup->list = rd_kafka_topic_partition_list_new(0);
+    lookup_end(lookup);
+    assign(consumer);
+}
+
+static bool lookup_new(struct kafka_consumer *consumer)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup)
+        return false;
+    lookup->consumer = consumer;
+    lookup->rk = consumer->rk;
+    lookup->list = rd_kafka_topic_partition_list_copy(consumer->changing);
+    lookup->latest = strcmp(consumer->options.auto_offset_reset, "latest") == 0;
+    lookup->work.data = lookup;
+    uv_timer_init(consumer->options.loop, &lookup->retry);
+    lookup->retry.data = lookup;
+    consumer->lookup = lookup;
+    lookup_start(&lookup->retry);
+    return true;
+}
+
+static void assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    consumer->changing = rd_kafka_topic_partition_list_copy(list);
+    for (int i = 0; i < list->cnt; i++) {
+        if (!partition_find(consumer, list->elems[i].topic, list->elems[i].partition) &&
+            !partition_new(consumer, list->elems[i].topic, list->elems[i].partition))
+            abort(); /* without its partition a record would pass unseen; a restart loses nothing */
+    }
+    consumer->rebalance = REBALANCE_LOOKING_UP;
+    if (list->cnt == 0) {
+        assign(consumer);
+        return;
+    }
+    if (!lookup_new(consumer))
+        abort();
+}
+
+/* Revocation */
+
+static struct partition *changing_partition(struct kafka_consumer *consumer, int i)
+{
+    return partition_find(consumer, consumer->changing->elems[i].topic,
+                          consumer->changing->elems[i].partition);
+}
+
+static void unassign(struct kafka_consumer *consumer)
+{
+    uv_timer_stop(&consumer->step_timer);
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        if (partition)
+            partition_free(partition);
+    }
+    if (cooperative(consumer) && consumer->changing->cnt > 0 && consumer->rebalance != REBALANCE_LOOKING_UP)
+        answer_failed(consumer, rd_kafka_incremental_unassign(consumer->rk, consumer->changing), 0);
+    else if (!cooperative(consumer))
+        answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
+    else
+        answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
+    consumer->rejoin_assignments = cooperative(consumer) && !consumer->closing ? 2 : 0;
+    consumer->rejoin_until_ms = clock_monotonic_ms(consumer->options.clock) + REJOIN_MS;
+    log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt), F_BOOL("lost", consumer->lost));
+    rebalance_end(consumer);
+}
+
+/** Asks for the tickets of every partition that is going. Not REBALANCE_DRAINING meanwhile: tickets come back
+ * during `withdraw`, and the last one would end the rebalance, and its list, in the middle of this walk. */
+static void withdraw_changing(struct kafka_consumer *consumer, bool cancel_started)
+{
+    consumer->rebalance = REBALANCE_IDLE;
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        if (!partition)
+            continue;
+        partition->revoked = true;
+        consumer->options.sink.withdraw(consumer->options.sink.ctx, partition, cancel_started);
+    }
+    consumer->rebalance = REBALANCE_DRAINING;
+}
+
+static void step_timer_fired(uv_timer_t *timer)
+{
+    struct kafka_consumer *consumer = timer->data;
+    if (consumer->rebalance == REBALANCE_DRAINING) {
+        withdraw_changing(consumer, true);
+        rebalance_advance(consumer);
+    } else if (consumer->rebalance == REBALANCE_COMMITTING) {
+        log_warning("last commit before giving partitions up was not answered in time: some records will be "
+                    "delivered again",
+                    F_INT("revoked", consumer->changing->cnt));
+        unassign(consumer);
+    }
+}
+
+static size_t changing_live(struct kafka_consumer *consumer)
+{
+    size_t live = 0;
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        live += partition ? partition->live : 0;
+    }
+    return live;
+}
+
+static bool changing_dirty(struct kafka_consumer *consumer)
+{
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        if (partition && (partition->changed || partition->committing))
+            return true;
+    }
+    return false;
+}
+
+void rebalance_advance(struct kafka_consumer *consumer)
+{
+    if (consumer->rebalance == REBALANCE_DRAINING && changing_live(consumer) == 0) {
+        if (rd_kafka_assignment_lost(consumer->rk))
+            consumer->lost = true;
+        consumer->rebalance = REBALANCE_COMMITTING;
+        uv_timer_start(&consumer->step_timer, step_timer_fired, FINAL_COMMIT_MS, 0);
+    }
+    if (consumer->rebalance != REBALANCE_COMMITTING)
+        return;
+    if (consumer->commit_under_way)
+        return; /* its answer comes back here */
+    if (consumer->lost || !changing_dirty(consumer) || !commit_now(consumer, consumer->changing))
+        unassign(consumer);
+}
+
+static void revoked(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    consumer->changing = rd_kafka_topic_partition_list_copy(list);
+    consumer->lost = rd_kafka_assignment_lost(consumer->rk) != 0;
+    if (consumer->lost)
+        log_warning("assignment lost: another member may hold these partitions already, so nothing is "
+                    "committed for them",
+                    F_INT("lost", list->cnt));
+    withdraw_changing(consumer, false);
+    int64_t wait_ms = consumer->closing ? 0 : consumer->options.drain_timeout_ms;
+    uv_timer_start(&consumer->step_timer, step_timer_fired, (uint64_t)wait_ms, 0);
+    rebalance_advance(consumer);
+}
+
+void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    if (consumer->rejoin_assignments > 0)
+        consumer->rejoin_assignments--;
+    switch (rd_kafka_event_error(event)) {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+        assigned(consumer, list);
+        break;
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+        revoked(consumer, list);
+        break;
+    default:
+        kafka_error_say(consumer, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        rd_kafka_assign(consumer->rk, NULL);
+        break;
+    }
+}
+
+void rebalance_hurry(struct kafka_consumer *consumer)
+{
+    struct lookup *lookup = consumer->lookup;
+    if (consumer->rebalance == REBALANCE_DRAINING)
+        uv_timer_start(&consumer->step_timer, step_timer_fired, 0, 0);
+    if (!lookup || lookup->running)
+        return; /* lookup_done sees `closing` */
+    lookup_end(lookup);
+    unassign(consumer);
+}

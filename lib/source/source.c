@@ -1,0 +1,43 @@
+/* From the seam to whichever source it is. */
+#include "source/source.h"
+#include "source/class.h"
+
+void source_ticket_done(struct ticket *ticket)
+{
+    ticket->settle(ticket, true);
+}
+
+void source_ticket_drop(struct ticket *ticket)
+{
+    ticket->settle(ticket, false);
+}
+
+void source_resume(struct source *source)
+{
+    source->class->resume(source);
+}
+
+void source_stop_taking(struct source *source)
+{
+    source->class->stop_taking(source);
+}
+
+bool source_idle(const struct source *source)
+{
+    return source->class->idle(source);
+}
+
+void source_close(struct source *source, void (*closed)(void *ctx), void *ctx)
+{
+    source->class->close(source, closed, ctx);
+}
+
+size_t source_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+{
+    return source->class->summary(source, fields);
+}
+
+unsigned source_assigned(const struct source *source)
+{
+    return source->class->assigned(source);
+}
