@@ -74,18 +74,16 @@ int url_parse(struct slice url, struct url_parts *parts, struct error *err)
     int result = 0;
     if (!text || !handle) {
         result = error_set(err, PA_ERR_MEMORY, "out of memory");
-    } else if (strncasecmp(text, "http", 4) != 0 || !strstr(text, "://")) {
+    } else if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0) {
         result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
     } else {
-        CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
-        char *scheme = code == CURLUE_OK ? part(handle, CURLUPART_SCHEME, 0) : NULL;
-        if (code != CURLUE_OK)
+        CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, 0);
+        if (code == CURLUE_OUT_OF_MEMORY)
+            result = error_set(err, PA_ERR_MEMORY, "out of memory");
+        else if (code != CURLUE_OK)
             result = error_set(err, PA_ERR_INVALID, "not a URL: %s", curl_url_strerror(code));
-        else if (!scheme || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
-            result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
         else if ((result = build(handle, parts)) != 0)
             error_set(err, result, "out of memory");
-        curl_free(scheme);
     }
     curl_url_cleanup(handle);
     free(text);

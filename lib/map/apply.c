@@ -455,7 +455,9 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
     }
     applying.mapping = &mappings->list[index - 1];
     jv value = parse(&applying, context);
-    if (jv_is_valid(value)) {
+    if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_OBJECT)
+        fail(&applying, "the report's context is not an object");
+    if (jv_get_kind(value) == JV_KIND_OBJECT) {
         jv body = decrypt_all(&applying, jv_object_get(jv_copy(value), jv_string("body")));
         value = jv_object_set(value, jv_string("body"), body);
         for (size_t i = 0; i < REPORT_FIELDS; i++)

@@ -293,6 +293,8 @@ static void reports_override_what_they_name(void **state)
     assert_fields(&fields, "S FAILURE\nL [null,null]\n");
     mappings_report(mappings, 3, SLICE_LITERAL("{}"), SLICE_LITERAL(SECRET), NULL, &fields);
     assert_fields(&fields, "f mapping 3: there is no such mapping\n");
+    mappings_report(mappings, 2, SLICE_LITERAL("5"), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "f mapping 2: the report's context is not an object\n");
     mappings_free(mappings);
 }
 

@@ -1,0 +1,64 @@
+/* URLs as events and mappings give them: what is taken, where it goes, and what of it may be logged. */
+#include "http/url.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void a_url_has_a_destination_and_a_form_for_logs(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"http://svc.internal/vm", "http://svc.internal:80", "http://svc.internal/vm"},
+        {"HTTPS://SVC.Internal", "https://svc.internal:443", "https://svc.internal/"},
+        {"https://user:passw0rd@svc:8443/a?token=secret&b#frag", "https://svc:8443",
+         "https://svc:8443/a?token=***&b"},
+        {"http://[::1]:8080/?", "http://[::1]:8080", "http://[::1]:8080/"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct url_parts parts;
+        struct error err = {0};
+        if (url_parse(slice_of(cases[i][0]), &parts, &err) != 0)
+            fail_msg("%s: %s", cases[i][0], err.message);
+        assert_string_equal(parts.destination, cases[i][1]);
+        assert_string_equal(parts.redacted, cases[i][2]);
+        url_parts_clear(&parts);
+    }
+}
+
+static void only_http_and_https_are_taken(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "there is no URL"},
+        {"ftp://x/", "the URL is not http:// or https://"},
+        {"svc.internal/vm", "the URL is not http:// or https://"},
+        {"httpx://x", "the URL is not http:// or https://"},
+        {"http:/x", "the URL is not http:// or https://"},
+        /* libcurl reads this one as host "S" with a path: one slash will do for it */
+        {"HTTP:/S://user:password@host/", "the URL is not http:// or https://"},
+        {"http://", "not a URL: "},
+        {"http://a b/", "not a URL: "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct url_parts parts;
+        struct error err = {0};
+        assert_int_equal(url_parse(slice_of(cases[i][0]), &parts, &err), PA_ERR_INVALID);
+        if (strncmp(err.message, cases[i][1], strlen(cases[i][1])) != 0)
+            fail_msg("%s: '%s', expected '%s'", cases[i][0], err.message, cases[i][1]);
+        assert_null(parts.destination);
+        assert_null(parts.redacted);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_url_has_a_destination_and_a_form_for_logs),
+        cmocka_unit_test(only_http_and_https_are_taken),
+    };
+    return cmocka_run_group_tests_name("url", tests, NULL, NULL);
+}
