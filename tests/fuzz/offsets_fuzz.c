@@ -2,10 +2,10 @@
  * restored at; a program of takes and dones, whose note must restore to what it was made from; or the inside
  * of a note, with a true header around it. */
 #include "fuzz.h"
-#include "source/offsets.h"
+#include "source/kafka/offsets.h"
 #include <openssl/evp.h>
 
-enum { ENTRIES = 4096, GAP_MAX = 200 };
+enum { ENTRIES = 4096, GAP_MAX = 30, STEPS_MAX = 64 };
 
 /** Walks a restored partition: what is not done comes ascending, and nothing else is taken. */
 static void check_restored(struct offsets *offsets, int64_t position)
@@ -105,7 +105,7 @@ static void run_program(struct slice program)
     int64_t start = (int64_t)fuzz_byte(&program) << 24, next = start;
     size_t count = 0;
     offsets_init(&offsets, start);
-    while (program.len > 0) {
+    for (size_t steps = 0; program.len > 0 && steps < STEPS_MAX; steps++) {
         unsigned step = fuzz_byte(&program), operand = fuzz_byte(&program);
         if (step & 1) { /* take some, one `step / 2`-th of a gap apart */
             for (unsigned i = 0; i < operand && count < ENTRIES && offsets_has_room(&offsets); i++, count++) {
