@@ -2,7 +2,6 @@
 #include "http/client_internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
@@ -58,9 +57,15 @@ void easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
-    if (options->ca_bundle && *options->ca_bundle)
+    if (options->ca_bundle && *options->ca_bundle) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, options->no_proxy ? options->no_proxy : "");
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, options->ca_bundle);
+        /* With a folder beside the file (Debian's default) libcurl would not share one store among
+         * connections, but read all authorities for each. */
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+    }
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* client_proxy decides; the environment is not asked */
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
@@ -68,14 +73,6 @@ void easy_prepare(CURL *easy, const struct http_client_options *options)
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
-}
-
-/** The proxy of the present hop; "" where there is none, so that libcurl does not ask the environment. */
-static const char *proxy_of(const struct http_call *call)
-{
-    const struct http_client_options *options = client_options(call->client);
-    const char *proxy = strncasecmp(call->url, "https:", 6) == 0 ? options->https_proxy : options->http_proxy;
-    return proxy ? proxy : "";
 }
 
 bool call_prepare(struct http_call *call)
@@ -94,7 +91,9 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
-    curl_easy_setopt(easy, CURLOPT_PROXY, proxy_of(call));
+    /* "" keeps libcurl from asking the environment. */
+    call->proxy = client_proxy(call->client, call->url);
+    curl_easy_setopt(easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "");
     curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
     if (head) {
         /* no body in either direction */

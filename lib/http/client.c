@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 5 };
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3 };
 
 struct socket_watch {
     uv_poll_t poll;
@@ -16,6 +17,7 @@ struct socket_watch {
 struct http_client {
     struct http_client_options options; /* its texts are our copies: */
     char *texts[TEXT_OPTIONS];
+    struct proxy http_proxy, https_proxy;
     CURLM *multi;
     uv_timer_t timeout; /* libcurl's */
     uv_timer_t sweep;   /* ours: silence and total time */
@@ -41,6 +43,19 @@ static void initialise_curl(void)
 const struct http_client_options *client_options(const struct http_client *client)
 {
     return &client->options;
+}
+
+const struct proxy *client_proxy(const struct http_client *client, const char *url)
+{
+    const struct proxy *proxy =
+        strncasecmp(url, "https:", 6) == 0 ? &client->https_proxy : &client->http_proxy;
+    if (!proxy->url || !*client->options.no_proxy)
+        return proxy->url ? proxy : NULL;
+    struct place place;
+    bool bypassed = place_of(url, &place) &&
+                    proxy_bypassed(client->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10));
+    place_clear(&place);
+    return bypassed ? NULL : proxy;
 }
 
 size_t http_client_active(const struct http_client *client)
@@ -175,6 +190,8 @@ static void transfer_over(struct http_call *call, CURLcode code)
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (call->header_overflow)
         failure = HTTP_PROTOCOL;
+    if (failure == HTTP_OK && refused_by_proxy(call))
+        failure = HTTP_PROXY;
     if (call->response.failed)
         failure = HTTP_MEMORY;
     if (failure == HTTP_OK && follow(call, &failure))
@@ -391,6 +408,8 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 
 static void client_free(struct http_client *client)
 {
+    proxy_clear(&client->http_proxy);
+    proxy_clear(&client->https_proxy);
     for (size_t i = 0; i < TEXT_OPTIONS; i++)
         free(client->texts[i]);
     free(client->idle);
@@ -467,8 +486,8 @@ static bool copy_options(struct http_client *client, const struct http_client_op
 {
     client->options = *options;
     const char **texts[TEXT_OPTIONS] = {&client->options.user_agent, &client->options.ca_bundle,
-                                        &client->options.http_proxy, &client->options.https_proxy,
                                         &client->options.no_proxy};
+    client->options.http_proxy = client->options.https_proxy = NULL; /* their parsed form counts */
     for (size_t i = 0; i < TEXT_OPTIONS; i++) {
         client->texts[i] = strdup(*texts[i] ? *texts[i] : "");
         if (!client->texts[i])
@@ -478,22 +497,34 @@ static bool copy_options(struct http_client *client, const struct http_client_op
     return true;
 }
 
+static int parse_proxies(struct http_client *client, const struct http_client_options *options,
+                         struct error *err)
+{
+    struct error problem = {0};
+    int result = proxy_parse(options->http_proxy, &client->http_proxy, &problem);
+    if (result != 0)
+        return error_set(err, result, "the proxy for http URLs: %s", problem.message);
+    result = proxy_parse(options->https_proxy, &client->https_proxy, &problem);
+    return result == 0 ? 0 : error_set(err, result, "the proxy for https URLs: %s", problem.message);
+}
+
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
 {
     uv_once(&once, initialise_curl);
     struct http_client *client = calloc(1, sizeof *client);
-    bool copied = client && copy_options(client, options);
-    if (client) {
-        client->idle_room = options->max_connections;
-        client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
-        client->multi = curl_multi_init();
-    }
-    if (!copied || !client->idle || !client->multi) {
-        if (client) {
-            curl_multi_cleanup(client->multi);
-            client_free(client);
-        }
+    if (!client) {
         error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    bool copied = copy_options(client, options);
+    client->idle_room = options->max_connections;
+    client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
+    client->multi = curl_multi_init();
+    int result = copied && client->idle && client->multi ? parse_proxies(client, options, err)
+                                                         : error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (result != 0) {
+        curl_multi_cleanup(client->multi);
+        client_free(client);
         return NULL;
     }
     open_handles(client);

@@ -22,11 +22,12 @@ struct http_client_options {
     size_t max_connections;     /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
     bool follow_redirects;  /* rule below; false: a 3xx is the response */
-    const char *ca_bundle;  /* PEM file of the authorities to trust; copied. NULL or "": libcurl's own default */
-    const char *http_proxy; /* for http URLs, and the next for https ones; copied. NULL or "": none (the
-                               environment is not looked at) */
+    const char *ca_bundle;  /* PEM file of the authorities to trust (http/authorities.h), for servers and for
+                               https proxies; copied. NULL or "": libcurl's own default */
+    const char *http_proxy; /* for http URLs, and the next for https ones, as proxy_parse takes them; copied.
+                               NULL or "": none (the environment is not looked at) */
     const char *https_proxy;
-    const char *no_proxy; /* hosts, domains and networks reached without it (CURLOPT_NOPROXY); copied */
+    const char *no_proxy; /* hosts, domains and networks reached without it (proxy_bypassed); copied */
 };
 
 /** A header to send. Both are copied when the call starts. The caller has checked that neither has CR, LF or
@@ -55,15 +56,15 @@ enum http_failure {
     HTTP_CONNECT_TIMEOUT, /* "connect_timeout" */
     HTTP_TLS,             /* "tls": handshake cut off or failed */
     HTTP_TLS_CERTIFICATE, /* "tls_certificate": the peer's certificate failed its check */
-    HTTP_PROXY,           /* "proxy" */
-    HTTP_SEND,            /* "send": connection lost while sending */
-    HTTP_RESET,           /* "reset": connection lost before the whole response */
-    HTTP_IDLE_TIMEOUT,    /* "timeout": silence longer than idle_timeout_ms */
-    HTTP_TOTAL_TIMEOUT,   /* "total_timeout" */
-    HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
-    HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
-    HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
-    HTTP_MEMORY           /* "memory" */
+    HTTP_PROXY,        /* "proxy": not reached, or it refused (status 407 is set where it wants a password) */
+    HTTP_SEND,         /* "send": connection lost while sending */
+    HTTP_RESET,        /* "reset": connection lost before the whole response */
+    HTTP_IDLE_TIMEOUT, /* "timeout": silence longer than idle_timeout_ms */
+    HTTP_TOTAL_TIMEOUT, /* "total_timeout" */
+    HTTP_PROTOCOL,      /* "protocol": not HTTP, bad encoding, over-long headers … */
+    HTTP_REDIRECT,      /* "redirect": a redirect that is not followed; status is set */
+    HTTP_CANCELLED,     /* "cancelled": http_call_cancel or http_client_close */
+    HTTP_MEMORY         /* "memory" */
 };
 
 /** Handed to the callback; everything in it is borrowed until the callback returns. */
@@ -86,7 +87,7 @@ struct http_result {
 
 typedef void http_done(void *ctx, const struct http_result *result);
 
-/** NULL on failure, with the cause in err. */
+/** NULL on failure, with the cause in err; PA_ERR_INVALID: a proxy's address is none. */
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err);
 /** Cancels all calls (their callbacks run with HTTP_CANCELLED), closes the loop handles and frees the client;
  * `closed` (may be NULL) runs from the loop when all is gone. */

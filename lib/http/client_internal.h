@@ -2,6 +2,7 @@
  * (libcurl's codes in words), redirect.c (which are followed). */
 #pragma once
 #include "http/client.h"
+#include "http/proxy.h"
 #include <curl/curl.h>
 
 enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 256 * 1024 };
@@ -23,7 +24,8 @@ struct http_call {
     size_t header_bytes;
     bool cut, header_overflow;
     unsigned redirects;
-    unsigned sends; /* of the present hop: more than one is libcurl sending again */
+    const struct proxy *proxy; /* of the present hop; NULL: none */
+    unsigned sends;            /* of the present hop: more than one is libcurl sending again */
     bool resent;
     int64_t started_ms, deadline_ms, active_ms;
     curl_off_t progress;       /* bytes in and out at the last sweep */
@@ -44,9 +46,17 @@ void easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* failure.c */
 enum http_failure failure_of(struct http_call *call, CURLcode code);
+/** A response that came from the proxy, which wants a user and a password. */
+bool refused_by_proxy(const struct http_call *call);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
 
 /* redirect.c */
+struct place {
+    char *scheme, *host, *port; /* host in lower case is not promised; the port is always there */
+};
+/** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
+bool place_of(const char *url, struct place *place);
+void place_clear(struct place *place);
 /** Looks at a 3xx that carries a Location. True: `*next` (malloc'ed) is to be fetched; false: `reason` says
  * why not. */
 bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
@@ -54,3 +64,5 @@ bool redirect_allowed(const struct http_call *call, int status, const char *loca
 
 /* client.c */
 const struct http_client_options *client_options(const struct http_client *client);
+/** The proxy that a call to this place goes through; NULL: none. */
+const struct proxy *client_proxy(const struct http_client *client, const char *url);

@@ -26,13 +26,47 @@ const char *http_failure_name(enum http_failure failure)
     return names[failure];
 }
 
+/** What fails before the tunnel stands, and before a request is sent, is between us and the proxy. */
+static bool proxy_at_fault(const struct http_call *call, CURLcode code)
+{
+    long connect_status = 0, certificate = 0;
+    if (!call->proxy || call->sends > 0)
+        return false;
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    curl_easy_getinfo(call->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &certificate);
+    if (connect_status > 0)
+        return connect_status >= 300;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return true;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return certificate != 0;
+    default:
+        return false;
+    }
+}
+
+bool refused_by_proxy(const struct http_call *call)
+{
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return call->proxy && status == 407;
+}
+
 enum http_failure failure_of(struct http_call *call, CURLcode code)
 {
+    if (proxy_at_fault(call, code))
+        return HTTP_PROXY;
     switch (code) {
     case CURLE_OK:
         return HTTP_OK;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* also what libcurl calls an answer that is no HTTP/1 at all */
+        return call->sends > 0 ? HTTP_PROTOCOL : HTTP_BAD_URL;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return HTTP_BAD_URL;
     case CURLE_COULDNT_RESOLVE_HOST:
         return HTTP_DNS;
@@ -82,8 +116,6 @@ static const char *sentence(enum http_failure failure)
         return "TLS handshake failed";
     case HTTP_TLS_CERTIFICATE:
         return "the server's certificate failed its check";
-    case HTTP_PROXY:
-        return "the proxy failed";
     case HTTP_SEND:
         return "connection lost while sending";
     case HTTP_RESET:
@@ -106,8 +138,18 @@ static const char *sentence(enum http_failure failure)
 /** libcurl's own words help where a peer's TLS or HTTP is at fault; elsewhere they repeat ours. */
 static bool detail_helps(enum http_failure failure)
 {
-    return failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE || failure == HTTP_PROTOCOL ||
-           failure == HTTP_PROXY;
+    return failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE || failure == HTTP_PROTOCOL;
+}
+
+static void proxy_reason(const struct http_call *call, const char *destination, const char *detail, char *out,
+                         size_t size)
+{
+    long connect_status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    if (connect_status == 407 || refused_by_proxy(call))
+        detail = "it wants a user and a password that it knows (status 407)";
+    snprintf(out, size, "%s: the proxy %s failed: %.120s", destination, call->proxy ? call->proxy->shown : "",
+             detail);
 }
 
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size)
@@ -124,7 +166,11 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     }
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
     bool more = detail_helps(failure);
-    snprintf(out, size, "%s: %s%s%.120s", parts.destination, sentence(failure), more ? ": " : "",
-             more ? detail : "");
+    if (failure == HTTP_PROXY)
+        proxy_reason(call, parts.destination, detail, out, size);
+    else
+        snprintf(out, size, "%s: %s%s%.120s%s%s", parts.destination, sentence(failure), more ? ": " : "",
+                 more ? detail : "", call->proxy ? ", through the proxy " : "",
+                 call->proxy ? call->proxy->shown : "");
     url_parts_clear(&parts);
 }

@@ -6,18 +6,14 @@
 #include <string.h>
 #include <strings.h>
 
-struct place {
-    char *scheme, *host, *port;
-};
-
-static void place_clear(struct place *place)
+void place_clear(struct place *place)
 {
     curl_free(place->scheme);
     curl_free(place->host);
     curl_free(place->port);
 }
 
-static bool place_of(const char *url, struct place *place)
+bool place_of(const char *url, struct place *place)
 {
     CURLU *handle = curl_url();
     *place = (struct place){0};
