@@ -148,6 +148,7 @@ static int make_source(struct daemon *daemon, struct error *err)
         .config = daemon->options.config,
         .port = daemon->port,
         .sink = deliver_sink(daemon->deliver),
+        .ca_bundle = daemon->options.ca_bundle,
         .fatal = source_fatal,
         .ctx = daemon,
     };
@@ -193,12 +194,17 @@ static struct http_client *webhook_client(struct daemon *daemon, const char *use
         .max_connections = (size_t)config->max_in_flight,
         .verify_tls = config->verify_tls,
         .follow_redirects = true,
+        .ca_bundle = daemon->options.ca_bundle,
+        .http_proxy = config->http_proxy,
+        .https_proxy = config->https_proxy,
+        .no_proxy = config->no_proxy,
     };
     return http_client_new(&options, err);
 }
 
 static struct http_client *port_client(struct daemon *daemon, const char *user_agent, struct error *err)
 {
+    const struct config *config = daemon->options.config;
     struct http_client_options options = {
         .loop = daemon->options.loop,
         .clock = daemon->options.clock,
@@ -210,6 +216,10 @@ static struct http_client *port_client(struct daemon *daemon, const char *user_a
         .max_connections = PORT_CONNECTIONS,
         .verify_tls = true,
         .follow_redirects = true,
+        .ca_bundle = daemon->options.ca_bundle,
+        .http_proxy = config->http_proxy,
+        .https_proxy = config->https_proxy,
+        .no_proxy = config->no_proxy,
     };
     return http_client_new(&options, err);
 }

@@ -13,6 +13,7 @@ struct daemon_options {
     uv_loop_t *loop;             /* borrowed; run it until `stopped` has run and its handles are closed */
     const struct clock *clock;   /* borrowed */
     const struct config *config; /* borrowed until stopped */
+    const char *ca_bundle; /* authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults */
     void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
                                                   or 1 with the cause logged */
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */

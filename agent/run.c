@@ -1,6 +1,7 @@
 /* `port-agent run`: the daemon. Environment to config, config to daemon, signals to a drain. */
 #include "commands.h"
 #include "daemon.h"
+#include "http/authorities.h"
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,24 +95,62 @@ static void prepare_process(void)
     }
 }
 
-static int run_daemon(struct run *run, const struct config *config)
+/** Settings that turn out wrong only now are told where all others are. */
+static int cannot_start(const struct error *err)
 {
-    struct daemon_options options = {
-        .loop = &run->loop, .clock = clock_system(), .config = config, .stopped = stopped, .ctx = run};
+    if (err->kind == PA_ERR_INVALID) {
+        fprintf(stderr, "%s\n", err->message);
+        return EXIT_CODE_CONFIG;
+    }
+    log_critical("the agent cannot start", F_STR("error.message", err->message));
+    return EXIT_CODE_FAILURE;
+}
+
+static int run_daemon(struct run *run, const struct config *config, const char *ca_bundle)
+{
+    struct daemon_options options = {.loop = &run->loop,
+                                     .clock = clock_system(),
+                                     .config = config,
+                                     .ca_bundle = ca_bundle,
+                                     .stopped = stopped,
+                                     .ctx = run};
     struct error err = {0};
     uv_loop_init(&run->loop);
     run->daemon = daemon_new(&options, &err);
     if (!run->daemon) {
-        log_critical("the agent cannot start", F_STR("error.message", err.message));
         uv_run(&run->loop, UV_RUN_DEFAULT);
         uv_loop_close(&run->loop);
-        return EXIT_CODE_FAILURE;
+        return cannot_start(&err);
     }
     watch_signals(run);
     uv_run(&run->loop, UV_RUN_DEFAULT);
     daemon_free(run->daemon);
     uv_loop_close(&run->loop);
     return run->exit_code;
+}
+
+static void authority_left_out(void *ctx, const char *sentence)
+{
+    (void)ctx;
+    log_warning("certificate authorities are incomplete", F_STR("error.message", sentence));
+}
+
+static int run_trusting(struct run *run, const struct config *config)
+{
+    struct authorities_options options = {.ssl_cert_file = config->ssl_cert_file,
+                                          .requests_ca_bundle = config->requests_ca_bundle,
+                                          .directory = AUTHORITIES_DIRECTORY,
+                                          .warn = authority_left_out};
+    struct error err = {0};
+    struct authorities *authorities = authorities_new(&options, &err);
+    if (!authorities)
+        return cannot_start(&err);
+    if (authorities_added(authorities) > 0)
+        log_info("certificate authorities added to the system's",
+                 F_INT("count", authorities_added(authorities)));
+    int exit_code = run_daemon(run, config, authorities_bundle(authorities));
+    authorities_free(authorities);
+    return exit_code;
 }
 
 static int load_config(struct config *config)
@@ -157,7 +196,7 @@ int command_run(int argc, char **argv)
         return EXIT_CODE_FAILURE;
     }
     log_set_current(run.log);
-    int exit_code = run_daemon(&run, &config);
+    int exit_code = run_trusting(&run, &config);
     log_set_current(NULL);
     log_free(run.log, LOG_FLUSH_MS);
     config_clear(&config);

@@ -70,6 +70,7 @@ struct source_options {
     const struct clock *clock;
     const struct config *config; /* validated for this streamer */
     struct port_api *port;
+    const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": the libraries' own default */
     struct source_sink sink;
     /** The source cannot go on and has logged why: stop. Called at most once, from the loop, never during the
      * constructor. The source must still be closed. */

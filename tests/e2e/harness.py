@@ -79,10 +79,10 @@ class Lines:
 
 
 class Receiver:
-    def __init__(self, *command):
-        self.process = subprocess.Popen([*command, SECRET], stdout=subprocess.PIPE, text=True)
+    def __init__(self, *command, tls=()):
+        self.process = subprocess.Popen([*command, SECRET, *tls], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.seen = Lines(self.process.stdout, json.loads)
 
     def runs(self):
@@ -98,8 +98,8 @@ class Receiver:
 
 
 class Agent:
-    def __init__(self, environment):
-        self.process = subprocess.Popen([BINARY], env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.PIPE,
+    def __init__(self, environment, within=()):
+        self.process = subprocess.Popen([*within, BINARY], env={"PATH": os.environ["PATH"], **environment}, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, cwd="/tmp")
         self.log = Lines(self.process.stdout, json.loads)
         self.errors = Lines(self.process.stderr, str)

@@ -1,12 +1,13 @@
 """A small Port API that remembers everything, per run, in order."""
 import json
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class PortApi:
-    def __init__(self):
+    def __init__(self, tls=None):
         self.lock = threading.Condition()
         self.calls = []          # (method, path, body)
         self.token_serial = 0
@@ -43,8 +44,14 @@ class PortApi:
             request_queue_size = 256
             daemon_threads = True
 
+            def handle_error(self, request, client_address):
+                if not isinstance(sys.exc_info()[1], OSError):  # agents are killed, and handshakes refused, on purpose
+                    super().handle_error(request, client_address)
+
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def serve(self, method, path, body, headers):

@@ -1,4 +1,5 @@
-"""Receives webhooks and checks Port's signature by itself, over the raw body. Behaviour by path:
+"""Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
+Behaviour by path:
 /ok  /status/CODE  /delay/MS  /never  /redirect/CODE/TARGET  /endless
 One JSON line per webhook on standard output; the first line is the port."""
 import asyncio
@@ -6,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import sys
 
 SECRET = sys.argv[1].encode()
@@ -62,7 +64,11 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, limit=1 << 26)
+    tls = None
+    if len(sys.argv) > 2:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(sys.argv[2], sys.argv[3])
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, limit=1 << 26, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

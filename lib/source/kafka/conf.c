@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     FETCH_PARTITION_BYTES = 1 << 20,
@@ -84,7 +83,6 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
 static int set_connection(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options,
                           struct error *err)
 {
-    static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
     if (set_text(conf, "security.protocol", options->security_protocol, err))
         return err->kind;
     if (*options->sasl_mechanism && set_text(conf, "sasl.mechanisms", options->sasl_mechanism, err))
@@ -93,11 +91,8 @@ static int set_connection(rd_kafka_conf_t *conf, const struct kafka_consumer_opt
         (set_text(conf, "sasl.username", options->username, err) ||
          set_text(conf, "sasl.password", options->password.value.ptr, err)))
         return err->kind;
-    const char *bundle = getenv("SSL_CERT_FILE");
-    if (!bundle || !*bundle)
-        bundle = system_bundle;
-    if (strstr(options->security_protocol, "ssl") && access(bundle, R_OK) == 0 &&
-        set_text(conf, "ssl.ca.location", bundle, err))
+    if (strstr(options->security_protocol, "ssl") && options->ca_bundle && *options->ca_bundle &&
+        set_text(conf, "ssl.ca.location", options->ca_bundle, err))
         return err->kind;
     /* A topic that is created later, or a broker that comes back, is found within seconds. */
     if (set_text(conf, "allow.auto.create.topics", "false", err) ||

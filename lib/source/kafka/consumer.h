@@ -14,6 +14,7 @@ struct kafka_consumer_options {
     struct source_sink sink;
     const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username; /* copied; "" for none */
     struct secret password;
+    const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": librdkafka's own default */
     const char *group_id, *assignment_strategy, *auto_offset_reset;
     int64_t session_timeout_ms, drain_timeout_ms;
     size_t prefetch_bytes; /* bound of librdkafka's own queue */

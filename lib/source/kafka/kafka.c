@@ -53,6 +53,7 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
         .sasl_mechanism = config->sasl_mechanism,
         .username = credentials ? credentials->username : "",
         .password = {slice_of(credentials ? credentials->password : "")},
+        .ca_bundle = kafka->options.ca_bundle,
         .group_id = config->group_id,
         .assignment_strategy = config->assignment_strategy,
         .auto_offset_reset = config->auto_offset_reset,

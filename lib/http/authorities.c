@@ -1,0 +1,377 @@
+/* See authorities.h. Added certificates are read with OpenSSL and written anew, so that a key, a stray text
+ * or a missing last newline in an operator's file breaks nothing; the system's bundle is copied as it is. The
+ * whole goes into a memfd: it has a path (/proc/self/fd/N) also where no file system can be written, and
+ * libcurl keeps one store in memory for all connections only where the authorities are one file. */
+#include "http/authorities.h"
+#include "base/slice.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX_BYTES = 16 << 20, DIRECTORY_DEPTH = 4 };
+
+struct authorities {
+    int fd; /* of the memfd; -1: none */
+    size_t added;
+    char *bundle;
+};
+
+struct gathering {
+    const struct authorities_options *options;
+    const char *system_bundle; /* NULL: none */
+    STACK_OF(X509) * certificates;
+};
+
+static const char *const SYSTEM_BUNDLES[] = {
+    "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Alpine, Arch, and the container image */
+    "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL */
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* newer of the two */
+    "/etc/ssl/ca-bundle.pem",                            /* SUSE */
+    "/etc/ssl/cert.pem"};                                /* BSD's place, Alpine too */
+
+static const char *find_system_bundle(const struct authorities_options *options)
+{
+    if (options->system_bundle)
+        return access(options->system_bundle, R_OK) == 0 ? options->system_bundle : NULL;
+    for (size_t i = 0; i < sizeof SYSTEM_BUNDLES / sizeof *SYSTEM_BUNDLES; i++)
+        if (access(SYSTEM_BUNDLES[i], R_OK) == 0)
+            return SYSTEM_BUNDLES[i];
+    return NULL;
+}
+
+/* One file */
+
+static int unreadable(const char *path, struct error *err)
+{
+    return error_set(err, PA_ERR_INVALID, "'%.200s' cannot be read: %s", path, strerror(errno));
+}
+
+static int read_all(int fd, const char *path, struct buffer *out, struct error *err)
+{
+    ssize_t got = 1;
+    while (got > 0 && out->len <= FILE_MAX_BYTES) {
+        if (buffer_reserve(out, 65536) != 0)
+            return error_set(err, PA_ERR_MEMORY, "out of memory");
+        got = read(fd, out->ptr + out->len, out->cap - out->len);
+        if (got < 0)
+            return unreadable(path, err);
+        out->len += (size_t)got;
+    }
+    if (out->len > FILE_MAX_BYTES)
+        return error_set(err, PA_ERR_INVALID, "'%.200s' is larger than 16 MiB", path);
+    return 0;
+}
+
+static int read_file(const char *path, struct buffer *out, struct error *err)
+{
+    struct stat status;
+    /* Not to hang on a pipe that somebody left there. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        int result = unreadable(path, err);
+        if (fd >= 0)
+            close(fd);
+        return result;
+    }
+    int result = S_ISREG(status.st_mode) ? read_all(fd, path, out, err)
+                                         : error_set(err, PA_ERR_INVALID, "'%.200s' is not a file", path);
+    close(fd);
+    return result;
+}
+
+/** Without it OpenSSL would ask the terminal about an encrypted block. */
+static int no_passphrase(char *buffer, int size, int writing, void *ctx)
+{
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)ctx;
+    return -1;
+}
+
+/** Ends at the last block, or at one that cannot be read. */
+static int read_certificates(struct gathering *gathering, BIO *pem, size_t *count)
+{
+    X509 *certificate;
+    ERR_clear_error();
+    while ((certificate = PEM_read_bio_X509_AUX(pem, NULL, no_passphrase, NULL))) {
+        ++*count;
+        if (!X509_add_cert(gathering->certificates, certificate,
+                           X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP)) {
+            X509_free(certificate);
+            return PA_ERR_MEMORY;
+        }
+        X509_free(certificate);
+    }
+    unsigned long code = ERR_peek_last_error();
+    bool over = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return over ? 0 : PA_ERR_INVALID;
+}
+
+static int no_certificate(const char *path, struct slice bytes, struct error *err)
+{
+    const unsigned char *at = (const unsigned char *)bytes.ptr;
+    X509 *binary = bytes.len > 0 ? d2i_X509(NULL, &at, (long)bytes.len) : NULL;
+    ERR_clear_error();
+    if (!binary)
+        return error_set(err, PA_ERR_INVALID, "'%.200s' holds no certificate in PEM form", path);
+    X509_free(binary);
+    return error_set(err, PA_ERR_INVALID,
+                     "'%.120s' is a certificate in DER form; make it PEM: openssl x509 -inform der -in "
+                     "%.120s -out cert.crt",
+                     path, path);
+}
+
+static int add_file(struct gathering *gathering, const char *path, struct error *err)
+{
+    struct buffer bytes = {0};
+    size_t count = 0;
+    int result = read_file(path, &bytes, err);
+    if (result != 0) {
+        buffer_clear(&bytes);
+        return result;
+    }
+    struct slice text = buffer_slice(&bytes);
+    if (slice_starts_with(text, "\xef\xbb\xbf")) { /* a byte order mark hides the first block */
+        text.ptr += 3;
+        text.len -= 3;
+    }
+    BIO *pem = BIO_new_mem_buf(text.ptr, (int)text.len);
+    result = pem ? read_certificates(gathering, pem, &count) : PA_ERR_MEMORY;
+    BIO_free(pem);
+    if (result == PA_ERR_MEMORY)
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+    else if (result != 0)
+        error_set(err, result, "'%.200s': certificate %zu is damaged", path, count + 1);
+    else if (count == 0)
+        result = no_certificate(path, text, err);
+    buffer_clear(&bytes);
+    return result;
+}
+
+/* Folders */
+
+static void warn(const struct gathering *gathering, const char *sentence)
+{
+    if (gathering->options->warn)
+        gathering->options->warn(gathering->options->ctx, sentence);
+}
+
+static bool ends_in_crt(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 && strcmp(name + len - 4, ".crt") == 0;
+}
+
+static int add_directory(struct gathering *gathering, const char *path, bool only_crt, int depth,
+                         struct error *err);
+
+/** A folder's entry: what is wrong with it is a warning, so that one bad file takes no other with it. */
+static int add_entry(struct gathering *gathering, const char *path, bool only_crt, int depth,
+                     struct error *err)
+{
+    struct stat status;
+    struct error problem = {0};
+    char sentence[sizeof problem.message + 64];
+    int result = 0;
+    bool known = stat(path, &status) == 0;
+    if (known && S_ISDIR(status.st_mode))
+        return only_crt && depth > 0 ? add_directory(gathering, path, only_crt, depth - 1, err) : 0;
+    if (only_crt && !ends_in_crt(path))
+        return 0;
+    result = add_file(gathering, path, &problem);
+    if (result == PA_ERR_MEMORY)
+        return error_set(err, result, "out of memory");
+    if (result != 0) {
+        snprintf(sentence, sizeof sentence, "%s; no authority is taken from it", problem.message);
+        warn(gathering, sentence);
+    }
+    return 0;
+}
+
+/** Names that begin with a dot are left out: Kubernetes keeps the versions of a mount in such folders. */
+static int add_directory(struct gathering *gathering, const char *path, bool only_crt, int depth,
+                         struct error *err)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, NULL, alphasort), result = 0;
+    if (count < 0)
+        return unreadable(path, err);
+    for (int i = 0; i < count; i++) {
+        struct buffer entry = {0};
+        if (result == 0 && entries[i]->d_name[0] != '.') {
+            buffer_appendf(&entry, "%s/%s", path, entries[i]->d_name);
+            buffer_text(&entry);
+            result = entry.failed ? error_set(err, PA_ERR_MEMORY, "out of memory")
+                                  : add_entry(gathering, entry.ptr, only_crt, depth, err);
+        }
+        buffer_clear(&entry);
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}
+
+/* Where they come from */
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+static int add_setting(struct gathering *gathering, const char *name, const char *path, struct error *err)
+{
+    struct stat status;
+    struct error problem = {0};
+    if (!path || !*path || (gathering->system_bundle && same_file(path, gathering->system_bundle)))
+        return 0;
+    int before = sk_X509_num(gathering->certificates), result;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        result = add_directory(gathering, path, false, 0, &problem);
+        if (result == 0 && sk_X509_num(gathering->certificates) == before)
+            result = error_set(&problem, PA_ERR_INVALID,
+                               "no file in '%.200s' holds a certificate in PEM form", path);
+    } else {
+        result = add_file(gathering, path, &problem);
+    }
+    return result == 0 ? 0 : error_set(err, result, "%s: %s", name, problem.message);
+}
+
+static int add_mounted(struct gathering *gathering, struct error *err)
+{
+    const char *path = gathering->options->directory;
+    struct error problem = {0};
+    if (!path || access(path, F_OK) != 0)
+        return 0;
+    int result = add_directory(gathering, path, true, DIRECTORY_DEPTH, &problem);
+    if (result == PA_ERR_MEMORY)
+        return error_set(err, result, "out of memory");
+    if (result != 0)
+        warn(gathering, problem.message);
+    return 0;
+}
+
+/* The bundle */
+
+static int append_certificates(const struct gathering *gathering, struct buffer *out)
+{
+    BIO *pem = BIO_new(BIO_s_mem());
+    bool ok = pem != NULL;
+    for (int i = 0; ok && i < sk_X509_num(gathering->certificates); i++)
+        ok = PEM_write_bio_X509(pem, sk_X509_value(gathering->certificates, i)) == 1;
+    char *bytes = NULL;
+    long len = ok ? BIO_get_mem_data(pem, &bytes) : 0;
+    buffer_append_char(out, '\n');
+    buffer_append(out, bytes, (size_t)len);
+    BIO_free(pem);
+    return ok && !out->failed ? 0 : PA_ERR_MEMORY;
+}
+
+static int write_all(int fd, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t written = write(fd, bytes.ptr, bytes.len);
+        if (written < 0)
+            return PA_ERR_IO;
+        bytes.ptr += written;
+        bytes.len -= (size_t)written;
+    }
+    return 0;
+}
+
+static int publish(struct authorities *authorities, struct slice bytes, struct error *err)
+{
+    char path[64];
+    authorities->fd = memfd_create("authorities", MFD_CLOEXEC);
+    if (authorities->fd < 0 || write_all(authorities->fd, bytes) != 0)
+        return error_set(err, PA_ERR_IO, "the certificate authorities cannot be kept in memory: %s",
+                         strerror(errno));
+    snprintf(path, sizeof path, "/proc/self/fd/%d", authorities->fd);
+    authorities->bundle = strdup(path);
+    if (!authorities->bundle)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (access(path, R_OK) != 0)
+        return error_set(err, PA_ERR_IO,
+                         "%s cannot be read: %s; additional certificate authorities need /proc to be mounted",
+                         path, strerror(errno));
+    return 0;
+}
+
+static int make_bundle(struct authorities *authorities, const struct gathering *gathering, struct error *err)
+{
+    struct buffer bytes = {0};
+    int result = 0;
+    authorities->added = (size_t)sk_X509_num(gathering->certificates);
+    if (authorities->added == 0) {
+        authorities->bundle = strdup(gathering->system_bundle ? gathering->system_bundle : "");
+        return authorities->bundle ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+    }
+    if (gathering->system_bundle)
+        result = read_file(gathering->system_bundle, &bytes, err);
+    else
+        warn(gathering,
+             "no bundle of the system's certificate authorities was found: only the added ones are trusted");
+    if (result == 0 && append_certificates(gathering, &bytes) != 0)
+        result = error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (result == 0)
+        result = publish(authorities, buffer_slice(&bytes), err);
+    buffer_clear(&bytes);
+    return result;
+}
+
+struct authorities *authorities_new(const struct authorities_options *options, struct error *err)
+{
+    struct authorities *authorities = calloc(1, sizeof *authorities);
+    struct gathering gathering = {
+        .options = options, .system_bundle = find_system_bundle(options), .certificates = sk_X509_new_null()};
+    int result = 0;
+    if (!authorities || !gathering.certificates)
+        result = error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (authorities)
+        authorities->fd = -1;
+    if (result == 0)
+        result = add_setting(&gathering, "SSL_CERT_FILE", options->ssl_cert_file, err);
+    if (result == 0)
+        result = add_setting(&gathering, "REQUESTS_CA_BUNDLE", options->requests_ca_bundle, err);
+    if (result == 0)
+        result = add_mounted(&gathering, err);
+    if (result == 0)
+        result = make_bundle(authorities, &gathering, err);
+    sk_X509_pop_free(gathering.certificates, X509_free);
+    if (result == 0)
+        return authorities;
+    authorities_free(authorities);
+    return NULL;
+}
+
+const char *authorities_bundle(const struct authorities *authorities)
+{
+    return authorities->bundle;
+}
+
+size_t authorities_added(const struct authorities *authorities)
+{
+    return authorities->added;
+}
+
+void authorities_free(struct authorities *authorities)
+{
+    if (!authorities)
+        return;
+    if (authorities->fd >= 0)
+        close(authorities->fd);
+    free(authorities->bundle);
+    free(authorities);
+}

@@ -1,0 +1,32 @@
+/* The certificate authorities that are trusted: the system's, and whatever the operator adds to them, as one
+ * PEM file that libcurl and librdkafka both read. Nothing is written to a file system. */
+#pragma once
+#include "base/error.h"
+#include <stddef.h>
+
+/** Where *.crt files are mounted or, on Debian, installed. */
+#define AUTHORITIES_DIRECTORY "/usr/local/share/ca-certificates"
+
+struct authorities;
+
+struct authorities_options {
+    const char *ssl_cert_file;      /* SSL_CERT_FILE: PEM file or directory of them. NULL or "": not set */
+    const char *requests_ca_bundle; /* REQUESTS_CA_BUNDLE: the same */
+    const char *directory;     /* *.crt files in it and below it are added; it need not exist. NULL: none */
+    const char *system_bundle; /* NULL: the first of the distributions' usual places that can be read */
+    void (*warn)(void *ctx, const char *sentence); /* about what is left out; called before the return only */
+    void *ctx;
+};
+
+/** Gathers them. A setting whose file cannot be read or holds no certificate is PA_ERR_INVALID with a
+ * sentence that names the setting; a bad file in `directory` is a warning that names the file. Other
+ * failures: PA_ERR_MEMORY, PA_ERR_IO. NULL with the cause in err. */
+struct authorities *authorities_new(const struct authorities_options *options, struct error *err);
+/** Path of the PEM file (the system's own where nothing is added to it); "" where the system has none and
+ * nothing is added: the libraries' own defaults then count. Valid, and readable by this process alone, until
+ * authorities_free. */
+const char *authorities_bundle(const struct authorities *authorities);
+/** Certificates added to the system's. */
+size_t authorities_added(const struct authorities *authorities);
+/** NULL is allowed. */
+void authorities_free(struct authorities *authorities);

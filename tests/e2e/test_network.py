@@ -1,0 +1,280 @@
+"""Proxies and certificate authorities: a real proxy, real TLS servers, a real broker."""
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from broker import SCRAM_PASSWORD, SCRAM_USER
+from certificates import Authority, server_context
+from harness import ROOT, Agent, Receiver, run_event
+from port_api import PortApi
+from proxy import Proxy
+
+MOUNTED = pathlib.Path("/usr/local/share/ca-certificates")
+
+
+@pytest.fixture(scope="module")
+def authority():
+    one = Authority()
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def open_receiver():
+    opened = []
+
+    def start(certificate):
+        opened.append(Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py"), tls=certificate))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def tls_receiver(authority, open_receiver):
+    return open_receiver(authority.issue("good"))
+
+
+@pytest.fixture
+def open_proxy():
+    opened = []
+
+    def start(**options):
+        opened.append(Proxy(**options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def outcome(port, run):
+    final = lambda: [body for method, path, body in port.of_run(run) if (method, path) == ("PATCH", "")]
+    port.wait(lambda: final())
+    return final()[0]
+
+
+def all_text(agent):
+    return json.dumps(agent.log.snapshot()) + json.dumps(agent.errors.snapshot())
+
+
+# Proxies
+
+
+def test_http_webhooks_and_the_port_api_go_through_the_proxy(world, port, receiver, open_proxy):
+    proxy = open_proxy(user="user", password="pa55word")
+    agent = world.agent(HTTP_PROXY=proxy.url()).assigned()
+    world.produce(run_event("r_proxied", receiver.url + "/ok", method="PUT"))
+    assert outcome(port, "r_proxied") == {"status": "SUCCESS"}
+    assert proxy.targets("PUT") == [receiver.url + "/ok"]
+    assert all(path.startswith(port.url) for path in proxy.targets("PATCH"))
+    assert len(proxy.targets()) == 1 + len(port.calls), "every call went through the proxy"
+    assert receiver.seen.snapshot()[0]["valid"]
+    assert agent.terminate() == 0
+    assert "pa55word" not in all_text(agent)
+
+
+def test_https_goes_through_a_tunnel_that_sees_nothing_of_it(world, port, authority, tls_receiver, open_proxy):
+    proxy = open_proxy(user="user", password="pa55word")
+    world.agent(https_proxy=proxy.url(), SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(*[run_event(f"r_{i}", tls_receiver.url + "/ok") for i in range(5)])
+    for i in range(5):
+        assert outcome(port, f"r_{i}") == {"status": "SUCCESS"}
+    assert set(proxy.targets()) == {f"127.0.0.1:{tls_receiver.port}"}
+    assert all("port-signature" not in head.lower() and "/ok" not in head for _, _, head in proxy.requests)
+    assert all(seen["valid"] for seen in tls_receiver.seen.snapshot())
+
+
+def test_https_port_api_through_a_tunnel(make_world, authority, receiver, open_proxy):
+    api, proxy = PortApi(tls=server_context(*authority.issue("port"))), open_proxy()
+    try:
+        world = make_world()
+        world.agent(PORT_API_BASE_URL=api.url, ALL_PROXY=proxy.url(), NO_PROXY=f"127.0.0.1:{receiver.port}",
+                    SSL_CERT_FILE=str(authority.file)).assigned()
+        world.produce(run_event("r_api", receiver.url + "/ok"))
+        assert outcome(api, "r_api") == {"status": "SUCCESS"}
+        assert set(proxy.targets()) == {f"127.0.0.1:{api.server.server_port}"}
+    finally:
+        api.close()
+
+
+@pytest.mark.parametrize("tls_proxy", [False, True], ids=["http", "https"])
+def test_both_schemes_through_one_proxy(world, port, authority, receiver, tls_receiver, open_proxy, tls_proxy):
+    proxy = open_proxy(tls=server_context(*authority.issue("proxy")) if tls_proxy else None)
+    world.agent(all_proxy=proxy.url("https" if tls_proxy else "http"), SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(run_event("r_http", receiver.url + "/ok"), run_event("r_https", tls_receiver.url + "/ok"))
+    assert outcome(port, "r_http") == outcome(port, "r_https") == {"status": "SUCCESS"}
+    assert proxy.targets("POST").count(receiver.url + "/ok") == 1
+    assert proxy.targets("CONNECT") == [f"127.0.0.1:{tls_receiver.port}"]
+
+
+def test_socks_5(world, port, authority, tls_receiver, open_proxy):
+    proxy = open_proxy(user="user", password="pa55word")
+    world.agent(ALL_PROXY=proxy.url("socks5h"), SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(run_event("r_socks", f"https://localhost:{tls_receiver.port}/ok"))
+    assert outcome(port, "r_socks") == {"status": "SUCCESS"}
+    assert f"localhost:{tls_receiver.port}" in proxy.targets("SOCKS")
+
+
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "10.0.0.0/8,127.0.0.0/8", "*", "other.internal 127.0.0.1"])
+def test_no_proxy_goes_straight(world, port, receiver, open_proxy, no_proxy):
+    proxy = open_proxy()
+    world.agent(HTTP_PROXY=proxy.url(), NO_PROXY=no_proxy).assigned()
+    world.produce(run_event("r_straight", receiver.url + "/ok"))
+    assert outcome(port, "r_straight") == {"status": "SUCCESS"}
+    assert proxy.requests == []
+
+
+def test_the_lower_case_name_wins_and_a_domain_may_carry_a_port(world, port, receiver, open_proxy):
+    first, second = open_proxy(), open_proxy()
+    world.agent(HTTP_PROXY=first.url(), http_proxy=second.url(), no_proxy=f".localhost:{port.server.server_port},127.0.0.1").assigned()
+    world.produce(run_event("r_lower", f"http://hooks.localhost:{receiver.port}/ok"))
+    second_target = f"http://hooks.localhost:{receiver.port}/ok"
+    port.wait(lambda: second.targets())
+    assert first.targets() == [] and second.targets()[0] == second_target
+
+
+def failing_proxies(open_proxy):
+    closed = open_proxy()
+    closed.close()
+    return {"refused": (closed.url(), "onnect"), "forbidden": (open_proxy(refuse_with=403).url(), "403"),
+            "password": (open_proxy(user="user", password="other").url(with_credentials=False).replace("//", "//user:pa55word@"), "password")}
+
+
+@pytest.mark.parametrize("kind", ["refused", "forbidden", "password"])
+def test_a_failing_proxy_is_named_as_the_cause(world, port, tls_receiver, open_proxy, kind):
+    url, words = failing_proxies(open_proxy)[kind]
+    agent = world.agent(HTTPS_PROXY=url, WEBHOOK_RETRY_ON="none").assigned()
+    world.produce(run_event("r_proxy", tls_receiver.url + "/ok", synchronized=False))
+    told = outcome(port, "r_proxy")
+    assert told["status"] == "FAILURE" and "the proxy http://127.0.0.1:" in told["summary"] and words in told["summary"], told
+    assert agent.wait_log("webhook failed")["error.type"] == "proxy"
+    assert "pa55word" not in all_text(agent) and "pa55word" not in json.dumps(port.calls)
+
+
+def test_a_proxy_that_wants_a_password_fails_a_plain_request_too(world, port, receiver, open_proxy):
+    proxy = open_proxy(user="user", password="pa55word")
+    agent = world.agent(HTTP_PROXY=proxy.url(with_credentials=False), NO_PROXY=f"127.0.0.1:{port.server.server_port}").assigned()
+    world.produce(run_event("r_407", receiver.url + "/ok"))
+    told = outcome(port, "r_407")
+    assert told["status"] == "FAILURE" and "wants a user and a password" in told["summary"], told
+    assert agent.wait_log("webhook failed")["error.type"] == "proxy" and receiver.runs() == []
+
+
+def test_a_proxy_that_is_no_address_stops_the_start(world):
+    agent = world.agent(HTTPS_PROXY="http://user:pa55word@proxy.internal:99999")
+    assert agent.wait() == 78
+    told = "".join(agent.errors.snapshot())
+    assert "https" in told.lower() and "proxy" in told.lower() and "pa55word" not in told
+
+
+# Certificates of endpoints
+
+
+def test_certificates_that_fail_their_check(world, port, authority, open_receiver):
+    bad = {"expired": authority.issue("expired", days=-1), "host": authority.issue("wronghost", "DNS:other.internal"),
+           "self": authority.self_signed()}
+    receivers = {kind: open_receiver(certificate) for kind, certificate in bad.items()}
+    agent = world.agent(SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(*[run_event(f"r_{kind}", one.url + "/ok") for kind, one in receivers.items()])
+    words = {"expired": "expired", "host": "127.0.0.1", "self": "self"}
+    for kind, one in receivers.items():
+        told = outcome(port, f"r_{kind}")
+        assert told["status"] == "FAILURE" and "certificate" in told["summary"] and words[kind] in told["summary"], told
+        assert agent.wait_log("webhook failed", port__run_id=f"r_{kind}")["error.type"] == "tls_certificate"
+        assert one.runs() == []
+
+
+def test_verification_can_be_turned_off_for_webhooks_alone(make_world, authority, open_receiver):
+    receiver = open_receiver(authority.self_signed())
+    api = PortApi(tls=server_context(*authority.issue("port")))
+    try:
+        world = make_world()
+        agent = world.agent(PORT_API_BASE_URL=api.url, WEBHOOK_VERIFY_SSL="false").assigned()
+        assert agent.wait_log("WEBHOOK_VERIFY_SSL is false")["level"] == "WARNING"
+        world.produce(run_event("r_any", receiver.url + "/ok"))
+        receiver.wait_runs(["r_any"])
+        assert "certificate" in agent.wait_log("the streamer could not be announced")["error.message"]
+        assert api.calls == []
+    finally:
+        api.close()
+
+
+# Authorities
+
+
+@contextlib.contextmanager
+def mounted(name, text):
+    path = MOUNTED / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    try:
+        yield path
+    finally:
+        path.unlink()
+
+
+def test_authorities_come_from_both_settings_and_the_mounted_folder(world, port, open_receiver, tmp_path):
+    issuers = [Authority(f"authority {i}") for i in range(3)]
+    try:
+        receivers = [open_receiver(one.issue("good")) for one in issuers]
+        folder = tmp_path / "bundle"
+        folder.mkdir()
+        (folder / "one.pem").write_text(issuers[1].pem)
+        with mounted(f"test-{uuid.uuid4().hex}.crt", issuers[2].pem), mounted(f"test-{uuid.uuid4().hex}.crt", "nonsense") as bad:
+            agent = world.agent(SSL_CERT_FILE=str(issuers[0].file), REQUESTS_CA_BUNDLE=str(folder)).assigned()
+        world.produce(*[run_event(f"r_{i}", one.url + "/ok") for i, one in enumerate(receivers)])
+        for i in range(3):
+            assert outcome(port, f"r_{i}") == {"status": "SUCCESS"}
+        assert bad.name in agent.wait_log("certificate authorities are incomplete")["error.message"]
+    finally:
+        for one in issuers:
+            one.remove()
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_an_authority_that_cannot_be_read_stops_the_start(world, tmp_path, name):
+    empty, garbage = tmp_path / "empty", tmp_path / "garbage.pem"
+    empty.mkdir()
+    garbage.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    for path in (tmp_path / "missing.pem", empty, garbage):
+        agent = world.agent(**{name: str(path)})
+        assert agent.wait() == 78
+        told = "".join(agent.errors.snapshot())
+        assert told.startswith(f"{name}: ") and str(path) in told, told
+
+
+# Runs the agent as nobody where not one path can be written.
+READ_ONLY = ["unshare", "--mount", "sh", "-c", "mount --make-rprivate / && for at in $(awk '{print $5}' /proc/self/mountinfo); do "
+             "mount -o remount,bind,ro \"$at\" 2>/dev/null; done; exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"", "sh"]
+
+
+def test_a_read_only_root_and_kafka_over_tls(world, port, kafka, authority, tls_receiver):
+    """The broker's authority comes from the mounted folder, the receiver's from the setting; nothing can be written anywhere."""
+    assert subprocess.run([*READ_ONLY, "sh", "-c", "for d in / /tmp /dev/shm /var/tmp /run; do touch $d/x 2>/dev/null && exit 1; done; exit 0"]).returncode == 0
+    port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
+    readable = pathlib.Path(authority.directory)
+    readable.chmod(0o755)
+    with mounted(f"test-{uuid.uuid4().hex}.crt", kafka.ca.read_text()):
+        agent = Agent({**world.environment, "USING_LOCAL_PORT_INSTANCE": "false", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": "",
+                       "SSL_CERT_FILE": str(authority.file)}, within=READ_ONLY)
+        world.agents.append(agent)
+        agent.assigned()
+    assert "Uid:\t65534" in pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+    world.produce(run_event("r_tls", tls_receiver.url + "/ok"))
+    assert outcome(port, "r_tls") == {"status": "SUCCESS"}
+    assert agent.terminate() == 0
+
+
+def test_a_broker_whose_authority_is_unknown_is_not_trusted(world, port, kafka):
+    port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
+    agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", KAFKA_CONSUMER_BOOTSTRAP_SERVERS="")
+    told = agent.wait_log("Kafka error", error__type="_SSL")
+    assert "certificate" in told["error.message"]
