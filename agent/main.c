@@ -19,6 +19,8 @@ struct command {
 static const struct command COMMANDS[] = {
     {"run", command_run, "be the agent (the default when no command is given)"},
     {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver"},
+    {"map", command_map, "show what a mapping file makes of an event: mapping, request, report"},
+    {"sign", command_sign, "sign a body as the agent does, and print the two headers"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
@@ -38,7 +40,7 @@ static int print_help(void)
          "Port's signature, sends them to your endpoints and reports the results to Port.\n\n"
          "Usage: port-agent [COMMAND] [OPTIONS]\n\nCommands:");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-6s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+        printf("  %-12s %s\n", COMMANDS[i].name, COMMANDS[i].help);
     puts("\nOptions:\n  --help, -h     this text\n  --version, -V  version, revision and library versions\n\n"
          "Settings come from the environment, or from a .env file in the working directory:\n");
     config_print_help(stdout);

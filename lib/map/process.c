@@ -89,7 +89,7 @@ static bool discard(int fd, size_t len)
     return true;
 }
 
-static void set_cpu_alarm(int64_t cpu_ms)
+void map_process_limit_time(int64_t cpu_ms)
 {
     struct itimerval alarm = {.it_value = {.tv_sec = cpu_ms / 1000, .tv_usec = cpu_ms % 1000 * 1000}};
     setitimer(ITIMER_PROF, &alarm, NULL);
@@ -99,13 +99,13 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
 {
     static const char no_memory[] = "the event is too large for MAPPING_MAX_MEMORY";
     *evaluator->place = EVALUATING;
-    set_cpu_alarm(evaluator->options->cpu_ms);
+    map_process_limit_time(evaluator->options->cpu_ms);
     fields->len = 0;
     if (what == 0)
         mappings_request(evaluator->mappings, input, evaluator->options->secret, NULL, fields);
     else
         mappings_report(evaluator->mappings, what, input, evaluator->options->secret, NULL, fields);
-    set_cpu_alarm(0);
+    map_process_limit_time(0);
     *evaluator->place = ANSWERING;
     bool failed = fields->failed;
     fields->failed = false;
@@ -139,8 +139,12 @@ static void evaluate(struct evaluator *evaluator)
     buffer_clear(&fields);
 }
 
-static void set_limits(const struct map_process_options *options)
+void map_process_confine(const struct map_process_options *options)
 {
+    /* It must die of what fails in it, whatever handlers it inherited. */
+    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], SIG_DFL);
     struct rlimit none = {0, 0}, memory = {options->memory_bytes, options->memory_bytes};
     setrlimit(RLIMIT_CORE, &none);
     if (options->memory_bytes > 0)
@@ -149,7 +153,7 @@ static void set_limits(const struct map_process_options *options)
 
 /* Its parent */
 
-static void describe_death(const struct map_process_options *options, int status, char out[128])
+void map_process_describe_death(const struct map_process_options *options, int status, char out[128])
 {
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (number == SIGPROF)
@@ -175,7 +179,7 @@ static _Noreturn void attend(struct evaluator *evaluator)
         if (child < 0)
             _exit(1);
         if (child == 0) {
-            set_limits(evaluator->options);
+            map_process_confine(evaluator->options);
             evaluate(evaluator);
             _exit(0);
         }
@@ -186,7 +190,7 @@ static _Noreturn void attend(struct evaluator *evaluator)
         if (*evaluator->place != EVALUATING)
             _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
         char reason[128];
-        describe_death(evaluator->options, status, reason);
+        map_process_describe_death(evaluator->options, status, reason);
         if (!write_frame(evaluator->fd, 1, slice_of(reason)))
             _exit(0);
     }
@@ -198,13 +202,18 @@ static void add_environment(char *const *entries)
         putenv(*entries);
 }
 
-/** What jq's `env` must not show; stdio is not ours to use. */
-static void shed(void)
+void map_process_hide_secrets(void)
 {
     static const char *const secrets[] = {"PORT_CLIENT_SECRET", "PORT_CLIENT_SECRET_FILE",
                                           "KAFKA_CONSUMER_PASSWORD", "KAFKA_CONSUMER_PASSWORD_FILE"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         unsetenv(secrets[i]);
+}
+
+/** What jq's `env` must not show; stdio is not ours to use. */
+static void shed(void)
+{
+    map_process_hide_secrets();
     int nothing = open("/dev/null", O_RDWR);
     for (int fd = 0; fd <= 2 && nothing >= 0; fd++)
         dup2(nothing, fd);
@@ -215,10 +224,6 @@ static void shed(void)
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    /* An evaluator that fails must die of it, whatever handlers it inherited. */
-    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        signal(fatal[i], SIG_DFL);
 }
 
 /** Compiles and tells the agent how that went; NULL: it went wrong. */

@@ -37,3 +37,15 @@ int map_process_start(const struct map_process_options *options, struct map_proc
                       struct buffer *problems, struct buffer *warnings);
 /** Kills the process, waits for it and closes the socket (unless fd is -1: somebody else owns it by now). */
 void map_process_end(struct map_process *process);
+
+/* What such a process is made of, for `port-agent map`, which evaluates in children of its own. */
+
+/** Takes what jq's `env` must not show (the client secret, the Kafka password and their NAME_FILE) out of
+ * this process's environment. */
+void map_process_hide_secrets(void);
+/** Confines this process to the options' memory, for good; failing ends it without a core file. */
+void map_process_confine(const struct map_process_options *options);
+/** From now on this process may use this much processor time, then SIGPROF ends it; 0: no bound. */
+void map_process_limit_time(int64_t cpu_ms);
+/** Why a confined process ended with this status (of waitpid), in words. */
+void map_process_describe_death(const struct map_process_options *options, int status, char out[128]);

@@ -1,0 +1,345 @@
+/* `port-agent map`: what a mapping file makes of events. Each event is evaluated in a child that may be
+ * ended, within the bounds that the agent's own evaluators have. */
+#include "commands.h"
+#include "input.h"
+#include "map/process.h"
+#include "map_report.h"
+#include "map_show.h"
+#include "options.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAPPING_FILE_MAX = 16 << 20, EVALUATING_SIZE = 128, UNWRITABLE = 2 };
+
+struct map_command {
+    struct option_list events;
+    const char *lines, *mapping, *response, *output, *kind;
+    bool json;
+    struct config config;
+    struct mappings *mappings;
+    char source[300]; /* where the mappings come from, for eyes */
+    struct explained_response answer;
+    struct map_process_options bounds;
+    struct explain_options options;
+    bool negative; /* some event makes no request */
+    size_t shown;
+};
+
+/* Settings and mappings */
+
+static int load_settings(struct map_command *command)
+{
+    static const char *const names[] = {"PORT_CLIENT_SECRET", "CONTROL_THE_PAYLOAD_CONFIG_PATH",
+                                        "MAPPING_TIMEOUT", "MAPPING_MAX_MEMORY", "RECORD_MAX_BYTES"};
+    struct buffer problems = {0};
+    int failed = input_settings(&command->config, names, sizeof names / sizeof *names, &problems);
+    if (failed)
+        fputs(failed == PA_ERR_MEMORY ? "port-agent map: out of memory\n" : buffer_text(&problems), stderr);
+    buffer_clear(&problems);
+    if (failed)
+        return failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
+    for (char **entry = command->config.dotenv_environment; entry && *entry; entry++)
+        putenv(*entry);
+    map_process_hide_secrets();
+    command->bounds = (struct map_process_options){
+        .cpu_ms = command->config.mapping_timeout_ms,
+        .memory_bytes = (size_t)command->config.mapping_max_memory,
+    };
+    command->options.secret = command->config.client_secret.value;
+    return EXIT_CODE_OK;
+}
+
+/** The file's text; the built-in mappings where there is no file at the configured path. */
+static int read_mappings(struct map_command *command, struct buffer *text)
+{
+    struct error err = {0};
+    const char *path = command->mapping ? command->mapping : command->config.mapping_path;
+    snprintf(command->source, sizeof command->source, "%s", path);
+    if (!command->mapping && access(path, F_OK) != 0 && errno == ENOENT) {
+        snprintf(command->source, sizeof command->source, "built-in mappings (there is no %s)", path);
+        buffer_append_text(text, mappings_builtin);
+        return EXIT_CODE_OK;
+    }
+    if (input_read(path, MAPPING_FILE_MAX, text, &err) == 0)
+        return EXIT_CODE_OK;
+    fprintf(stderr, "port-agent map: the mapping file %s\n", err.message);
+    return EXIT_CODE_CONFIG;
+}
+
+static void tell_lines(const char *lead, struct buffer *lines)
+{
+    for (const char *at = buffer_text(lines); *at; at += strcspn(at, "\n") + 1)
+        fprintf(stderr, "%s: %.*s\n", lead, (int)strcspn(at, "\n"), at);
+}
+
+static int load_mappings(struct map_command *command)
+{
+    struct buffer text = {0}, problems = {0}, warnings = {0};
+    int outcome = read_mappings(command, &text);
+    if (outcome == EXIT_CODE_OK) {
+        int failed = mappings_load(buffer_slice(&text), &command->mappings, &problems, &warnings);
+        tell_lines(command->source, &problems);
+        tell_lines(command->source, &warnings);
+        if (failed == PA_ERR_MEMORY)
+            fputs("port-agent map: out of memory\n", stderr);
+        outcome = !failed ? EXIT_CODE_OK : failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
+    }
+    buffer_clear(&text);
+    buffer_clear(&problems);
+    buffer_clear(&warnings);
+    command->options.mappings = command->mappings;
+    return outcome;
+}
+
+static int load_response(struct map_command *command)
+{
+    struct buffer text = {0};
+    struct error err = {0};
+    int failed = 0;
+    if (command->response) {
+        failed = input_read(command->response, MAP_RESPONSE_MAX, &text, &err);
+        if (!failed)
+            failed = map_response_read(buffer_slice(&text), &command->answer, &err);
+        command->options.response = &command->answer;
+    }
+    if (failed)
+        fprintf(stderr, "port-agent map: --response: %s\n", err.message);
+    buffer_clear(&text);
+    return failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+}
+
+/* One event */
+
+static bool write_out(struct buffer *text)
+{
+    return fwrite(buffer_text(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+}
+
+static void show(const struct map_command *command, const char *name, const struct explanation *explanation,
+                 struct buffer *text)
+{
+    if (command->json) {
+        map_show_json(explanation, text);
+        return;
+    }
+    buffer_appendf(text, "%s── %s, mapped by %s\n", command->shown > 0 ? "\n" : "", name, command->source);
+    map_show_text(explanation, command->options.response != NULL, text);
+}
+
+/** In the child. */
+static _Noreturn void explain(const struct map_command *command, const char *name, struct slice record)
+{
+    struct explanation explanation;
+    struct buffer text = {0};
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nothing >= 0)
+        dup2(nothing, STDERR_FILENO); /* libjq's last words are the parent's to say */
+    map_process_confine(&command->bounds);
+    map_process_limit_time(command->bounds.cpu_ms);
+    explanation_make(&command->options, record, &explanation);
+    map_process_limit_time(0);
+    show(command, name, &explanation, &text);
+    if (explanation.out_of_memory || text.failed)
+        abort(); /* as libjq does */
+    if (!write_out(&text))
+        _exit(UNWRITABLE);
+    _exit(explanation.failure.len > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK);
+}
+
+/** What is shown of an event whose evaluation was ended. */
+static void tell_death(struct map_command *command, const char *name, int status)
+{
+    char reason[128];
+    struct buffer text = {0};
+    struct explanation explanation = {.ended = true};
+    event_init(&explanation.event);
+    map_process_describe_death(&command->bounds, status, reason);
+    buffer_append_text(&explanation.failure, reason);
+    if (*command->options.evaluating)
+        buffer_appendf(&explanation.failure, "; the last expression that came to an end was that of %s",
+                       command->options.evaluating);
+    show(command, name, &explanation, &text);
+    write_out(&text);
+    buffer_clear(&text);
+    explanation_clear(&explanation);
+}
+
+/** False: no process can be made, or the output cannot be written. */
+static bool explain_event(struct map_command *command, const char *name, struct slice record)
+{
+    int status = 0;
+    *command->options.evaluating = '\0';
+    pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "port-agent map: no process for the event: %s\n", strerror(errno));
+        return false;
+    }
+    if (child == 0)
+        explain(command, name, record);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status))
+        tell_death(command, name, status);
+    command->shown++;
+    command->negative |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != UNWRITABLE)
+        return true;
+    fputs("port-agent map: standard output cannot be written\n", stderr);
+    return false;
+}
+
+/* All events */
+
+static bool explain_file(struct map_command *command, const char *path)
+{
+    struct buffer text = {0};
+    struct error err = {0};
+    bool going = input_read(path, (size_t)command->config.record_max_bytes, &text, &err) == 0;
+    if (!going)
+        fprintf(stderr, "port-agent map: --event: %s\n", err.message);
+    else
+        going = explain_event(command, strcmp(path, "-") == 0 ? "standard input" : path, buffer_slice(&text));
+    buffer_clear(&text);
+    return going;
+}
+
+static bool explain_lines(struct map_command *command)
+{
+    bool going = true, standard = strcmp(command->lines, "-") == 0;
+    char *line = NULL, name[300];
+    size_t capacity = 0, number = 0;
+    ssize_t len;
+    FILE *file = standard ? stdin : fopen(command->lines, "re");
+    if (!file) {
+        fprintf(stderr, "port-agent map: --events: '%s' cannot be read: %s\n", command->lines,
+                strerror(errno));
+        return false;
+    }
+    while (going && (len = getline(&line, &capacity, file)) > 0) {
+        struct slice record = slice_trim((struct slice){line, (size_t)len});
+        snprintf(name, sizeof name, "%s, line %zu", standard ? "standard input" : command->lines, ++number);
+        if (record.len > 0)
+            going = explain_event(command, name, record);
+    }
+    free(line);
+    if (!standard)
+        fclose(file);
+    return going;
+}
+
+static int explain_all(struct map_command *command)
+{
+    bool going = true;
+    command->options.evaluating =
+        mmap(NULL, EVALUATING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    command->options.evaluating_size = EVALUATING_SIZE;
+    if (command->options.evaluating == MAP_FAILED) {
+        fputs("port-agent map: out of memory\n", stderr);
+        return EXIT_CODE_FAILURE;
+    }
+    for (size_t i = 0; i < command->events.count && going; i++)
+        going = explain_file(command, command->events.items[i]);
+    if (command->lines && going)
+        going = explain_lines(command);
+    munmap(command->options.evaluating, EVALUATING_SIZE);
+    return going && !command->negative ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
+}
+
+static int map_events(struct map_command *command)
+{
+    int outcome = load_settings(command);
+    if (outcome == EXIT_CODE_OK)
+        outcome = load_mappings(command);
+    if (outcome == EXIT_CODE_OK)
+        outcome = load_response(command);
+    if (outcome == EXIT_CODE_OK)
+        outcome = explain_all(command);
+    mappings_free(command->mappings);
+    map_response_clear(&command->answer);
+    config_clear(&command->config);
+    return outcome;
+}
+
+/* The command line */
+
+static bool read_kind(const char *text, enum explain_kind *kind)
+{
+    *kind = !text ? EXPLAIN_BY_CONTENT : strcmp(text, "change-log") == 0 ? EXPLAIN_CHANGE_LOG : EXPLAIN_RUN;
+    return !text || *kind == EXPLAIN_CHANGE_LOG || strcmp(text, "run") == 0;
+}
+
+static int parse_and_map(struct map_command *command, int argc, char **argv)
+{
+    const struct command_option options[] = {
+        {.name = "event",
+         .value = "FILE",
+         .list = &command->events,
+         .help = "an event as it stands in the topic, signature headers or not; - is standard input;\n"
+                 "                             may be given several times"},
+        {.name = "events", .value = "FILE", .text = &command->lines, .help = "the same, one event a line"},
+        {.name = "mapping",
+         .value = "FILE",
+         .text = &command->mapping,
+         .help = "the mapping file; else CONTROL_THE_PAYLOAD_CONFIG_PATH, else the built-in mappings"},
+        {.name = "response",
+         .value = "FILE",
+         .text = &command->response,
+         .help =
+             "also show the report for this answer: {\"statusCode\": 201, \"headers\": {…}, \"json\": …}\n"
+             "                             (or \"text\": \"…\"), or just a body, which is then an answer "
+             "200"},
+        {.name = "kind",
+         .value = "run|change-log",
+         .text = &command->kind,
+         .help = "the topic it is from; else a changelogDestination makes it a change-log event"},
+        {.name = "output",
+         .value = "text|json",
+         .text = &command->output,
+         .help = "json: one object a line for each event"},
+    };
+    const struct command_usage usage = {
+        .command = "map",
+        .summary = "--event FILE [--mapping FILE] [--response FILE] [--output text|json]",
+        .intro =
+            "Shows what the mapping file makes of an event: which mapping applies and why, what each jq\n"
+            "expression gives, the request that is sent and, for an answer, the report to Port. Nothing is\n"
+            "sent, and no setting is needed; PORT_CLIENT_SECRET, where it is set, decrypts\n"
+            "fieldsToDecryptPaths. Decrypted values, headers like Authorization and values from variables\n"
+            "that are named like secrets are shown as ***. MAPPING_TIMEOUT and MAPPING_MAX_MEMORY bound\n"
+            "each event as they do in the agent.",
+        .exit_codes = "Exit codes: 0 every event makes a request; 1 one does not (no mapping applies, or "
+                      "what it gives is\n"
+                      "no request), or a file cannot be read; 64 wrong usage; 78 the mapping file or a "
+                      "setting is wrong.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    int outcome = options_parse(&usage, argc, argv);
+    if (outcome != OPTIONS_GO_ON)
+        return outcome;
+    if (!options_output(command->output, &command->json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", command->output);
+    if (!read_kind(command->kind, &command->options.kind))
+        return options_wrong(&usage, "--kind: '%s' is neither run nor change-log", command->kind);
+    if (command->events.count == 0 && !command->lines)
+        return options_wrong(&usage, "--event is missing: which event?");
+    return map_events(command);
+}
+
+int command_map(int argc, char **argv)
+{
+    struct map_command command = {.events = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
+    int outcome = EXIT_CODE_FAILURE;
+    if (command.events.items)
+        outcome = parse_and_map(&command, argc, argv);
+    else
+        fputs("port-agent map: out of memory\n", stderr);
+    free((void *)command.events.items);
+    return outcome;
+}

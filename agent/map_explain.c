@@ -1,0 +1,268 @@
+#include "map_explain.h"
+#include "http/url.h"
+#include "map_report.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { SECRET_MIN = 6 };
+
+extern char **environ;
+
+struct explaining {
+    const struct explain_options *options;
+    struct explanation *out;
+};
+
+/* Expressions */
+
+static void evaluated(void *ctx, const char *where, struct slice expression, struct slice result,
+                      struct slice problem)
+{
+    const struct explaining *explaining = ctx;
+    struct explanation *out = explaining->out;
+    struct explained_expression *grown =
+        realloc(out->expressions, (out->expression_count + 1) * sizeof *out->expressions);
+    if (!grown) {
+        out->out_of_memory = true;
+        return;
+    }
+    out->expressions = grown;
+    struct explained_expression *one = &grown[out->expression_count++];
+    *one = (struct explained_expression){.where = strdup(where)};
+    buffer_append_slice(&one->expression, expression);
+    buffer_append_slice(&one->result, result);
+    buffer_append_slice(&one->problem, problem);
+    out->out_of_memory |= !one->where || one->expression.failed || one->result.failed || one->problem.failed;
+    if (explaining->options->evaluating)
+        snprintf(explaining->options->evaluating, explaining->options->evaluating_size, "%s", where);
+}
+
+/* Secrets */
+
+bool explanation_name_is_secret(struct slice name)
+{
+    static const char *const parts[] = {"authorization", "cookie",  "token",      "secret",    "password",
+                                        "passwd",        "api-key", "api_key",    "apikey",    "private",
+                                        "credential",    "x-auth",  "access-key", "access_key"};
+    char lower[128];
+    size_t len = name.len < sizeof lower - 1 ? name.len : sizeof lower - 1;
+    for (size_t i = 0; i < len; i++)
+        lower[i] = (char)tolower((unsigned char)name.ptr[i]);
+    lower[len] = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strstr(lower, parts[i]))
+            return true;
+    return false;
+}
+
+/** A value that looks like nothing in particular would mask half of what is shown. */
+static void add_secret(struct explanation *out, struct slice value)
+{
+    if (value.len >= SECRET_MIN)
+        mapped_append(&out->secrets, MAPPED_SECRET, value);
+}
+
+static void add_environment_secrets(struct explanation *out)
+{
+    for (char **entry = environ; *entry; entry++) {
+        const char *value = strchr(*entry, '=');
+        if (value && explanation_name_is_secret((struct slice){*entry, (size_t)(value - *entry)}))
+            add_secret(out, slice_of(value + 1));
+    }
+}
+
+/** A text that an expression took out of the environment, for a member that is named like a secret. */
+static void add_expression_secrets(struct explanation *out)
+{
+    for (size_t i = 0; i < out->expression_count; i++) {
+        const struct explained_expression *one = &out->expressions[i];
+        struct slice text = buffer_slice(&one->expression), result = buffer_slice(&one->result);
+        const char *last = one->where ? strrchr(one->where, '.') : NULL;
+        if (last && explanation_name_is_secret(slice_of(last + 1)) && memmem(text.ptr, text.len, "env", 3) &&
+            result.len > 2 && *result.ptr == '"')
+            add_secret(out, (struct slice){result.ptr + 1, result.len - 2});
+    }
+}
+
+struct slice explanation_userinfo(struct slice url)
+{
+    const char *scheme = memmem(url.ptr, url.len, "://", 3);
+    const char *start = scheme ? scheme + 3 : NULL;
+    size_t rest = start ? url.len - (size_t)(start - url.ptr) : 0, authority = 0;
+    while (authority < rest && !memchr("/?#", start[authority], 3))
+        authority++;
+    const char *at = authority > 0 ? memrchr(start, '@', authority) : NULL;
+    return at ? (struct slice){start, (size_t)(at - start)} : (struct slice){NULL, 0};
+}
+
+static void collect_secrets(const struct explain_options *options, struct explanation *out)
+{
+    struct slice fields = buffer_slice(&out->fields);
+    struct mapped_field field;
+    while (mapped_next(&fields, &field))
+        if (field.tag == MAPPED_SECRET)
+            mapped_append(&out->secrets, MAPPED_SECRET, field.value);
+    for (size_t i = 0; i < out->mapped.header_count; i++)
+        if (explanation_name_is_secret(out->mapped.headers[i].name))
+            add_secret(out, out->mapped.headers[i].value);
+    add_secret(out, options->secret);
+    add_secret(out, explanation_userinfo(buffer_slice(&out->url)));
+    add_environment_secrets(out);
+    add_expression_secrets(out);
+}
+
+void explanation_mask(const struct explanation *explanation, struct slice text, struct buffer *out)
+{
+    mapped_mask(buffer_slice(&explanation->secrets), text, out);
+}
+
+/* The request */
+
+static void add_header(struct explanation *out, struct slice name, struct slice value, bool placeholder)
+{
+    struct explained_header *grown = realloc(out->headers, (out->header_count + 1) * sizeof *out->headers);
+    if (!grown) {
+        out->out_of_memory = true;
+        return;
+    }
+    out->headers = grown;
+    struct explained_header *header = &grown[out->header_count++];
+    *header = (struct explained_header){.placeholder = placeholder};
+    buffer_append_slice(&header->name, name);
+    buffer_append_slice(&header->value, value);
+}
+
+static void make_headers(struct explanation *out)
+{
+    static const char *const own[][2] = {{"X-Port-Timestamp", "<seconds since the epoch>"},
+                                         {"X-Port-Signature", "v1,<signature of timestamp.body>"},
+                                         {"Idempotency-Key", "<topic>-<partition>-<offset>"},
+                                         {"webhook-id", "<topic>-<partition>-<offset>"}};
+    if (out->has_body && !mapped_has_header(&out->mapped, "Content-Type"))
+        add_header(out, SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json"), true);
+    for (size_t i = 0; i < out->mapped.header_count; i++)
+        if (!mapped_header_is_reserved(out->mapped.headers[i].name))
+            add_header(out, out->mapped.headers[i].name, out->mapped.headers[i].value, false);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        add_header(out, slice_of(own[i][0]), slice_of(own[i][1]), true);
+}
+
+static void make_request(struct explanation *out)
+{
+    const struct mapped_request *mapped = &out->mapped;
+    struct slice method = slice_is_null(mapped->method) ? out->event.invocation.method : mapped->method;
+    struct slice url = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
+    struct url_parts parts;
+    struct error err = {0};
+    mapped_method(method.len > 0 ? method : SLICE_LITERAL("POST"), &out->method);
+    mapped_url(mapped, url, &out->url);
+    out->has_body = !mapped->no_body;
+    out->body = slice_is_null(mapped->body) ? buffer_slice(&out->event.payload) : mapped->body;
+    if (url_parse(buffer_slice(&out->url), &parts, &err) != 0)
+        buffer_append_text(&out->failure, err.message);
+    url_parts_clear(&parts);
+    make_headers(out);
+}
+
+/* The event */
+
+static int parse(const struct explain_options *options, struct slice record, struct explanation *out,
+                 struct error *err)
+{
+    int failed = event_parse(&out->event, options->kind == EXPLAIN_CHANGE_LOG ? EVENT_CHANGE_LOG : EVENT_RUN,
+                             record, err);
+    if (failed || options->kind != EXPLAIN_BY_CONTENT || out->event.invocation.present)
+        return failed;
+    failed = event_parse(&out->event, EVENT_CHANGE_LOG, record, err);
+    return failed || out->event.invocation.present ? failed
+                                                   : event_parse(&out->event, EVENT_RUN, record, err);
+}
+
+static void note(struct explanation *out, const char *text)
+{
+    buffer_append_text(&out->notes, text);
+    buffer_append_char(&out->notes, '\n');
+}
+
+/** What the running agent does with such an event before it looks at mappings. */
+static void make_notes(const struct explain_options *options, struct explanation *out)
+{
+    const struct event *event = &out->event;
+    if (event->kind == EVENT_CHANGE_LOG)
+        note(out, "this is a change-log event (changelogDestination): it carries no signature and no run");
+    if (event->wrong_type || event->wrong_detail) {
+        note(out, event->wrong_type ? event->wrong_type : event->wrong_detail);
+        note(out, "the agent skips such an event");
+    } else if (!event->invocation.agent) {
+        note(out, "the agent skips this event: its invocation method's \"agent\" is not true");
+    }
+    if (slice_is_null(options->secret))
+        note(out, "PORT_CLIENT_SECRET is not set: signatures are not checked, and fieldsToDecryptPaths stay "
+                  "encrypted");
+}
+
+static void evaluate(const struct explain_options *options, struct explanation *out)
+{
+    struct explaining explaining = {options, out};
+    struct mapping_trace trace = {evaluated, &explaining};
+    mappings_request(options->mappings, buffer_slice(&out->event.payload), options->secret, &trace,
+                     &out->fields);
+    out->out_of_memory |= out->fields.failed;
+    if (mapped_request_read(buffer_slice(&out->fields), &out->mapped) != 0)
+        out->out_of_memory = true;
+    out->mapping_count = mappings_count(options->mappings);
+    if (out->mapped.mapping == 0 && slice_is_null(out->mapped.failure))
+        buffer_append_text(&out->failure,
+                           "no mapping wants the event: the agent skips it, and reports a workflow "
+                           "node run failed (unless MAPPING_MISS is skip)");
+    else if (!slice_is_null(out->mapped.failure))
+        buffer_append_slice(&out->failure, out->mapped.failure);
+    else
+        make_request(out);
+    if (out->failure.len == 0 && options->response)
+        map_report_make(options, &trace, out);
+}
+
+void explanation_make(const struct explain_options *options, struct slice record, struct explanation *out)
+{
+    struct error err = {0};
+    *out = (struct explanation){0};
+    event_init(&out->event);
+    if (parse(options, record, out, &err) != 0) {
+        buffer_append_text(&out->failure, "the event cannot be read: ");
+        buffer_append_text(&out->failure, err.message);
+        return;
+    }
+    make_notes(options, out);
+    evaluate(options, out);
+    collect_secrets(options, out);
+}
+
+void explanation_clear(struct explanation *explanation)
+{
+    for (size_t i = 0; i < explanation->expression_count; i++) {
+        free(explanation->expressions[i].where);
+        buffer_clear(&explanation->expressions[i].expression);
+        buffer_clear(&explanation->expressions[i].result);
+        buffer_clear(&explanation->expressions[i].problem);
+    }
+    for (size_t i = 0; i < explanation->header_count; i++) {
+        buffer_clear(&explanation->headers[i].name);
+        buffer_clear(&explanation->headers[i].value);
+    }
+    struct explained_report *report = &explanation->report;
+    struct buffer *buffers[] = {&explanation->fields, &explanation->secrets,    &explanation->failure,
+                                &explanation->method, &explanation->url,        &explanation->notes,
+                                &report->fields,      &report->status,          &report->summary,
+                                &report->link_json,   &report->external_run_id, &report->response_json};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        buffer_clear(buffers[i]);
+    free(explanation->expressions);
+    free(explanation->headers);
+    mapped_request_clear(&explanation->mapped);
+    event_clear(&explanation->event);
+    *explanation = (struct explanation){0};
+}

@@ -1,0 +1,155 @@
+#include "map_report.h"
+#include "map/context.h"
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATUS_OK = 200, STATUS_FAILED = 400 };
+
+/* The answer */
+
+static void append_item(struct buffer *out, const cJSON *item)
+{
+    char *text = cJSON_PrintUnformatted(item);
+    if (text)
+        buffer_append_text(out, text);
+    else
+        out->failed = true;
+    cJSON_free(text);
+}
+
+static int read_object(const cJSON *root, struct explained_response *out, struct error *err)
+{
+    const cJSON *status = cJSON_GetObjectItemCaseSensitive(root, "statusCode");
+    const cJSON *headers = cJSON_GetObjectItemCaseSensitive(root, "headers");
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(root, "text");
+    const cJSON *json = cJSON_GetObjectItemCaseSensitive(root, "json");
+    if (!cJSON_IsNumber(status) || status->valueint < 100 || status->valueint > 599)
+        return error_set(err, PA_ERR_INVALID, "statusCode must be a number from 100 to 599");
+    if (headers && !cJSON_IsObject(headers) && !cJSON_IsNull(headers))
+        return error_set(err, PA_ERR_INVALID, "headers must be an object");
+    if (text && !cJSON_IsString(text) && !cJSON_IsNull(text))
+        return error_set(err, PA_ERR_INVALID, "text must be a text");
+    out->status = status->valueint;
+    if (cJSON_IsObject(headers))
+        append_item(&out->headers_json, headers);
+    if (cJSON_GetStringValue(text))
+        buffer_append_text(&out->text, cJSON_GetStringValue(text));
+    else if (json)
+        append_item(&out->text, json);
+    return 0;
+}
+
+int map_response_read(struct slice text, struct explained_response *out, struct error *err)
+{
+    int failed = 0;
+    *out = (struct explained_response){.given = true, .status = STATUS_OK};
+    cJSON *root = cJSON_ParseWithLength(text.ptr, text.len);
+    if (cJSON_IsObject(root) && cJSON_GetObjectItemCaseSensitive(root, "statusCode"))
+        failed = read_object(root, out, err);
+    else
+        buffer_append_slice(&out->text, text);
+    cJSON_Delete(root);
+    if (out->headers_json.len == 0)
+        buffer_append_text(&out->headers_json, "{}");
+    if (out->text.failed || out->headers_json.failed)
+        failed = error_set(err, PA_ERR_MEMORY, "out of memory");
+    return failed;
+}
+
+void map_response_clear(struct explained_response *response)
+{
+    buffer_clear(&response->headers_json);
+    buffer_clear(&response->text);
+    *response = (struct explained_response){0};
+}
+
+/* The report */
+
+static void write_context(const struct explained_response *response, const struct explanation *explanation,
+                          struct buffer *out)
+{
+    const struct report_context context = {
+        .event = buffer_slice(&explanation->event.payload),
+        .method = buffer_slice(&explanation->method),
+        .url = buffer_slice(&explanation->url),
+        .body = explanation->has_body ? explanation->body : (struct slice){NULL, 0},
+        .headers_json = explanation->mapped.headers_json,
+        .query_json = explanation->mapped.query_json,
+        .status = response->status,
+        .response_headers_json = buffer_slice(&response->headers_json),
+        .text = buffer_slice(&response->text),
+    };
+    report_context_write(&context, out);
+}
+
+/** The values that count as an empty response. */
+static bool counts_as_empty(struct slice json)
+{
+    static const char *const empty[] = {"{}", "[]", "\"\"", "0", "false", "null"};
+    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+        if (slice_equal_text(json, empty[i]))
+            return true;
+    return false;
+}
+
+static void default_response(const struct explained_response *response, bool node_run, struct buffer *out)
+{
+    struct buffer json = {0};
+    struct slice text = buffer_slice(&response->text);
+    if (text.len > 0 && json_canonical(text, &json, NULL) != 0)
+        buffer_append_json_string(&json, text);
+    if (node_run)
+        buffer_appendf(out, "{\"status\":%d,\"data\":%s}", response->status,
+                       json.len > 0 ? buffer_text(&json) : "{}");
+    else if (!counts_as_empty(buffer_slice(&json)))
+        buffer_append_slice(out, buffer_slice(&json));
+    buffer_clear(&json);
+}
+
+/** What is reported where the mapping says nothing else. */
+static void make_default(const struct explained_response *response, const struct event *event,
+                         struct explained_report *report)
+{
+    bool success = response->status < STATUS_FAILED, node_run = run_id_is_node_run(event->run_id);
+    if (event->invocation.synchronized && (success || !node_run))
+        default_response(response, node_run, &report->response_json);
+    if (!success) {
+        buffer_append_text(&report->status, "FAILURE");
+        buffer_appendf(&report->summary, "Webhook failed: the endpoint answered %d", response->status);
+    } else if (event->invocation.synchronized) {
+        buffer_append_text(&report->status, "SUCCESS");
+    }
+}
+
+static void override(struct buffer *field, struct slice value)
+{
+    if (slice_is_null(value))
+        return;
+    buffer_clear(field);
+    buffer_append_slice(field, value);
+}
+
+void map_report_make(const struct explain_options *options, const struct mapping_trace *trace,
+                     struct explanation *out)
+{
+    struct explained_report *report = &out->report;
+    struct buffer context = {0};
+    report->made = run_id_is_usable(out->event.run_id) && out->event.kind == EVENT_RUN;
+    if (!report->made)
+        return;
+    make_default(options->response, &out->event, report);
+    if (out->mapped.reports) {
+        struct mapped_report mapped;
+        write_context(options->response, out, &context);
+        mappings_report(options->mappings, out->mapped.mapping, buffer_slice(&context), options->secret,
+                        trace, &report->fields);
+        mapped_report_read(buffer_slice(&report->fields), &mapped);
+        override(&report->status, mapped.status);
+        override(&report->summary, mapped.summary);
+        override(&report->link_json, mapped.link_json);
+        override(&report->external_run_id, mapped.external_run_id);
+        out->out_of_memory |= context.failed || report->fields.failed;
+        buffer_clear(&context);
+    }
+}

@@ -1,0 +1,42 @@
+/* Command lines of the subcommands: one table a command, read with getopt_long and printed by its --help. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/** What may be given several times; `items` has room for as many as the command line has words. */
+struct option_list {
+    const char **items;
+    size_t count;
+};
+
+/** One of `text`, `flag` and `list` says where it goes. */
+struct command_option {
+    const char *name;  /* without the dashes */
+    const char *value; /* what --help calls its value; NULL: it has none */
+    const char *help;
+    const char **text; /* stays as it is when the option is not given */
+    bool *flag;
+    struct option_list *list;
+};
+
+struct command_usage {
+    const char *command;    /* "map" */
+    const char *summary;    /* the usage line, without "port-agent COMMAND" */
+    const char *intro;      /* what it does */
+    const char *exit_codes; /* the last paragraph of --help */
+    const struct command_option *options;
+    size_t option_count;
+    const char **operand; /* the one operand; NULL: the command has none */
+};
+
+enum { OPTIONS_GO_ON = -1 };
+
+/** Reads the words after the command's name. OPTIONS_GO_ON, or the exit code of a command that has ended
+ * here: --help was printed, or what is wrong was said on standard error. The texts are argv's. */
+int options_parse(const struct command_usage *usage, int argc, char **argv);
+/** Says on standard error what is wrong with the command line ("--event: is missing; write …"), points to
+ * --help and returns EXIT_CODE_USAGE. */
+int options_wrong(const struct command_usage *usage, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** The value of --output (NULL: not given, so text) to a yes or no; false: it is neither text nor json. */
+bool options_output(const char *text, bool *json);

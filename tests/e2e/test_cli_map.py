@@ -1,0 +1,193 @@
+"""`port-agent map`: what a mapping file makes of an event, shown without sending anything."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import BINARY, SECRET, change_event, run_event
+
+EVENT = run_event("r_1", "https://svc.internal/vm", properties={"region": "eu-west-1", "cpu": 4})
+PLAIN = {"PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+def run_map(tmp_path):
+    def run(event=EVENT, mapping=None, response=None, arguments=(), environment=None, files=None):
+        words = []
+        for name, content in {"event": event, "mapping": mapping, "response": response, **(files or {})}.items():
+            if content is not None:
+                path = tmp_path / f"{name}.json"
+                path.write_text(content if isinstance(content, str) else json.dumps(content))
+                words += [f"--{name}", str(path)]
+        return subprocess.run([BINARY, "map", *words, *arguments], env={**PLAIN, **(environment or {})}, cwd=tmp_path,
+                              capture_output=True, text=True, timeout=30)
+
+    return run
+
+
+@pytest.fixture
+def explain(run_map):
+    def run(*, code=0, **options):
+        done = run_map(arguments=("--output", "json"), **options)
+        assert (done.returncode, done.stderr) == (code, ""), done
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_without_any_setting_the_built_in_mappings_show_the_event_as_it_is_sent(explain):
+    shown = explain()
+    event = json.loads(EVENT)
+    del event["headers"]["X-Port-Signature"], event["headers"]["X-Port-Timestamp"]
+    assert shown["mapping"] == 2 and shown["failure"] is None and shown["report"] is None
+    assert (shown["request"]["method"], shown["request"]["url"]) == ("POST", "https://svc.internal/vm")
+    assert shown["request"]["body"] == json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+    assert shown["request"]["headers"]["Content-Type"] == "application/json"
+    assert "X-Port-Signature" in shown["request"]["headers"] and "v1,2" not in shown["request"]["headers"]["X-Port-Signature"]
+
+
+def test_the_first_enabled_mapping_is_named_with_what_the_others_gave(explain):
+    shown = explain(mapping=[{"enabled": '.action == "no"'}, {"enabled": False}, {"enabled": ".action", "url": "1"}, {"url": '"http://x/"'}, {}])
+    assert shown["mapping"] == 4
+    assert [(m["enabled"], m["result"], m["applies"]) for m in shown["mappings"]] == [
+        ('.action == "no"', False, False), (False, False, False), (".action", "create_vm", False), (True, True, True), (None, None, False)]
+
+
+def test_every_expression_shows_its_result_or_what_jq_says(explain):
+    shown = explain(mapping=[{"url": '"http://x/" + .payload.properties.region', "method": '"put"', "query": {"n": "[1, true]", "none": "null"},
+                              "headers": {"X-Cpu": ".payload.properties.cpu"}, "body": {"a": {"b": [".payload.properties.cpu", 7]}, "e": 'error("oh")', "m": "empty"}}])
+    assert [(e["where"], e["result"], e["problem"]) for e in shown["expressions"]] == [
+        ("mapping 1, url", "http://x/eu-west-1", None), ("mapping 1, method", "put", None), ("mapping 1, headers.X-Cpu", 4, None),
+        ("mapping 1, query.n", [1, True], None), ("mapping 1, query.none", None, None), ("mapping 1, body.a.b[0]", 4, None),
+        ("mapping 1, body.e", None, "oh"), ("mapping 1, body.m", None, "no output")]
+    assert (shown["request"]["method"], shown["request"]["url"]) == ("PUT", "http://x/eu-west-1?n=1&n=true")
+    assert shown["request"]["headers"]["X-Cpu"] == "4"
+    assert json.loads(shown["request"]["body"]) == {"a": {"b": [4, 7]}, "e": None, "m": None}
+    assert shown["warnings"] == ["mapping 1, body.e: jq: oh", "mapping 1, body.m: jq: no output"]
+
+
+@pytest.mark.parametrize("mapping, failure", [
+    ([{"enabled": False}], "no mapping wants the event"),
+    ([{"url": ".none"}], "mapping 1: the url is null"),
+    ([{"url": '"ftp://x"'}], "the URL is not http:// or https://"),
+    ([{"headers": {"Host": '"x"'}}], "not a mapping's to set"),
+])
+def test_what_makes_no_request_says_why_and_exits_1(explain, mapping, failure):
+    shown = explain(mapping=mapping, code=1)
+    assert failure in shown["failure"] and shown["request"] is None
+
+
+def test_an_answer_shows_the_report(explain):
+    mapping = [{"report": {"link": ".response.json.url", "externalRunId": ".response.json.id | tostring",
+                           "summary": '"\\(.response.statusCode) \\(.response.headers.Via) \\(.request.method)"'}}]
+    assert explain(mapping=mapping, response={"statusCode": 201, "headers": {"Via": "x"}, "json": {"id": 7, "url": ["http://a"]}})["report"] == {
+        "runId": "r_1", "status": "SUCCESS", "summary": "201 x POST", "link": ["http://a"], "externalRunId": "7", "response": {"id": 7, "url": ["http://a"]}}
+    assert explain(mapping=[{}], response={"statusCode": 503, "text": "busy"})["report"] == {
+        "runId": "r_1", "status": "FAILURE", "summary": "Webhook failed: the endpoint answered 503", "link": None, "externalRunId": None, "response": "busy"}
+    assert explain(mapping=[{}], response="plain body")["report"]["response"] == "plain body"
+    node = run_event("wfnr_1", "http://x", properties={})
+    assert explain(event=node, mapping=[{}], response="{}")["report"]["response"] == {"status": 200, "data": {}}
+
+
+def test_a_wrong_answer_file_is_told(run_map):
+    done = run_map(response={"statusCode": "200"})
+    assert done.returncode == 1 and "statusCode must be a number" in done.stderr
+
+
+def test_change_log_events_are_recognised(explain):
+    shown = explain(event=change_event("http://changes/"))
+    assert shown["request"]["url"] == "http://changes/" and "change-log event" in shown["notes"][0]
+    both = json.dumps({**json.loads(EVENT), "changelogDestination": {"type": "WEBHOOK", "agent": True, "url": "http://changes/"}})
+    assert explain(event=both)["request"]["url"] == "https://svc.internal/vm"
+
+
+ENCRYPT = """const [key, text] = process.argv.slice(1), iv = Buffer.from([...Array(16).keys()]);
+const cipher = require("crypto").createCipheriv("aes-256-gcm", Buffer.from(key).subarray(0, 32), iv);
+const sealed = Buffer.concat([iv, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
+process.stdout.write(sealed.toString("base64"));"""
+
+
+def encrypted(text):
+    return subprocess.run(["node", "-e", ENCRYPT, SECRET, text], check=True, capture_output=True, text=True).stdout
+
+
+def test_decrypted_values_are_masked_wherever_they_come_out(explain):
+    event = run_event("r_1", "http://x", properties={"password": encrypted("pass wörd")})
+    mapping = [{"fieldsToDecryptPaths": ["payload.properties.password"], "url": '"http://x/" + (.payload.properties.password | @uri)',
+                "body": {"v": '"<" + .payload.properties.password + ">"'}, "report": {"summary": ".body.payload.properties.password"}}]
+    shown = explain(event=event, mapping=mapping, response="{}", environment={"PORT_CLIENT_SECRET": SECRET})
+    assert "pass" not in json.dumps([shown["request"], shown["report"], [e["result"] for e in shown["expressions"]]])
+    assert json.loads(shown["request"]["body"]) == {"v": "<***>"} and shown["request"]["url"] == "http://x/***"
+    assert shown["report"]["summary"] == "***"
+    without = explain(event=event, mapping=mapping)
+    assert without["request"]["body"].count(event.split('"password":"')[1][:20]) == 1 and "PORT_CLIENT_SECRET is not set" in without["notes"][-1]
+
+
+def test_credentials_of_headers_urls_and_the_environment_are_masked(run_map):
+    mapping = [{"url": '"https://user:hunter22@x/"', "headers": {"Authorization": '"Bearer " + env.CI_TOKEN', "X-Api-Key": '"literal-key"'},
+                "body": {"token": 'env["group_project"]', "copy": "env.CI_TOKEN", "secret": "env.PORT_CLIENT_SECRET"}}]
+    environment = {"CI_TOKEN": "t0ps3cret", "group_project": "trigger-me", "PORT_CLIENT_SECRET": SECRET}
+    for arguments in ((), ("--output", "json")):
+        done = run_map(mapping=mapping, environment=environment, arguments=arguments)
+        assert done.returncode == 0
+        shown = done.stdout.replace('"literal-key"', "", 1).replace('\\"literal-key\\"', "", 1)
+        shown = shown.replace('"https://user:hunter22@x/"', "", 1).replace('\\"https://user:hunter22@x/\\"', "", 1)  # the expression as written
+        for value in ("t0ps3cret", "trigger-me", "hunter22", "literal-key", SECRET):
+            assert value not in shown, (value, done.stdout)
+    body = json.loads(json.loads(done.stdout)["request"]["body"])
+    assert body == {"token": "***", "copy": "***", "secret": None}
+
+
+def test_an_endless_expression_ends_with_a_message_that_says_how_far_it_came(explain):
+    shown = explain(mapping=[{"url": '"http://x"', "body": {"a": "1", "b": "def f: f; f"}}], code=1, environment={"MAPPING_TIMEOUT": "0.2"})
+    assert "more than 200 ms of processor time (MAPPING_TIMEOUT)" in shown["failure"] and "mapping 1, body.a" in shown["failure"]
+    shown = explain(mapping=[{"body": "[range(1e9)]"}], code=1, environment={"MAPPING_MAX_MEMORY": "16MiB"})
+    assert "MAPPING_MAX_MEMORY" in shown["failure"]
+
+
+def test_each_line_of_a_file_of_events_gives_one_line(run_map):
+    lines = [run_event(f"r_{i}", f"http://x/{i}") for i in range(20)]
+    lines[7] = "{"
+    done = run_map(event=None, files={"events": "\n".join(lines) + "\n"}, arguments=("--output", "json"))
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and len(shown) == 20
+    assert [s["request"] and s["request"]["url"] for s in shown] == [None if i == 7 else f"http://x/{i}" for i in range(20)]
+    assert shown[7]["failure"].startswith("the event cannot be read: not JSON")
+
+
+def test_the_mapping_file_comes_from_the_settings_or_the_working_directory(tmp_path, explain, run_map):
+    (tmp_path / "elsewhere.json").write_text('[{"url":"\\"http://elsewhere\\""}]')
+    assert explain(environment={"CONTROL_THE_PAYLOAD_CONFIG_PATH": "elsewhere.json"})["request"]["url"] == "http://elsewhere"
+    (tmp_path / ".env").write_text('TARGET="http://from-dotenv"\n')
+    (tmp_path / "control_the_payload_config.json").write_text('[{"url":"env.TARGET"}]')
+    assert explain()["request"]["url"] == "http://from-dotenv"
+
+
+def test_a_wrong_mapping_file_exits_78_with_every_problem(run_map):
+    done = run_map(mapping=[{"url": "bad("}, {"enabled": 3}, {"nothing": 1}])
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "mapping 1, url: jq:" in done.stderr and "mapping 2, enabled: is number" in done.stderr and "mapping 3, nothing" in done.stderr
+    done = run_map(arguments=("--mapping", "/nowhere.json"))
+    assert done.returncode == 78 and "'/nowhere.json' cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ((), "--event is missing"), (("--event",), "--event needs a value"), (("--nothing",), "unknown option '--nothing'"),
+    (("--event", "x", "--output", "xml"), "neither text nor json"), (("--event", "x", "--kind", "y"), "neither run nor change-log"), (("x",), "unexpected argument 'x'")])
+def test_wrong_usage_exits_64(arguments, message):
+    done = subprocess.run([BINARY, "map", *arguments], env=PLAIN, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (64, "") and message in done.stderr
+
+
+def test_help_and_missing_files(run_map):
+    done = subprocess.run([BINARY, "map", "--help"], env=PLAIN, capture_output=True, text=True)
+    assert done.returncode == 0 and "--response FILE" in done.stdout and "Exit codes:" in done.stdout
+    done = run_map(event=None, arguments=("--event", "/nowhere"))
+    assert done.returncode == 1 and "'/nowhere' cannot be read: No such file" in done.stderr
+
+
+def test_text_shows_the_same_for_eyes(run_map):
+    done = run_map(mapping=[{"enabled": "false"}, {"enabled": ".action != null", "url": '"http://x/"'}], response='{"id":1}')
+    for part in ("▶ 2  enabled: .action != null  →  true", "mapping 2, url", "POST http://x/", "X-Port-Signature: v1,<", "status         SUCCESS", '{"id":1}'):
+        assert part in done.stdout, done.stdout
