@@ -1,6 +1,7 @@
 /* Logs: well-formed, not to be forged, and never in their caller's way. */
 #include "base/log.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -79,6 +80,38 @@ static void a_reader_that_does_not_read_stops_nobody_and_drops_are_told(void **s
     close(ends[1]);
 }
 
+static void a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes(void **state)
+{
+    (void)state;
+    enum { BURST = 500, LINES = 1 + BURST };
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_DIRECT), 0);             /* each read returns one write, or 4 KiB of it */
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0); /* so that no write waits for its reader */
+    struct log_options options = {.fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO};
+    struct log *log = log_new(&options);
+    log_set_current(log);
+    log_info("first", F_NONE);
+    struct pollfd ready = {.fd = ends[0], .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 5000), 1);
+    for (int i = 0; i < BURST; i++) {
+        log_info("burst", F_INT("number", i));
+        usleep(50); /* long enough for a writer that is woken for every line */
+    }
+    int lines = 0, writes = 0;
+    while (lines < LINES && poll(&ready, 1, 5000) == 1) {
+        char chunk[4096];
+        ssize_t got = read(ends[0], chunk, sizeof chunk);
+        for (ssize_t i = 0; i < got; i++)
+            lines += chunk[i] == '\n';
+        writes++;
+    }
+    assert_int_equal(lines, LINES);
+    assert_in_range(writes, 2, BURST / 5);
+    log_free(log, 1000);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void json_strings_hold_anything(void **state)
 {
     (void)state;
@@ -93,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_cannot_be_forged),
         cmocka_unit_test(a_reader_that_does_not_read_stops_nobody_and_drops_are_told),
+        cmocka_unit_test(a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes),
         cmocka_unit_test(json_strings_hold_anything),
     };
     signal(SIGPIPE, SIG_IGN);
