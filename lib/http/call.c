@@ -44,28 +44,33 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     return CURL_PREREQFUNC_OK;
 }
 
-void easy_prepare(CURL *easy, const struct http_client_options *options)
+/** libcurl copies texts, so setting one may fail for want of memory; with numbers and pointers nothing can.
+ */
+static bool set_text(CURL *easy, CURLoption option, const char *text)
+{
+    return curl_easy_setopt(easy, option, text) == CURLE_OK;
+}
+
+static bool set_authorities(CURL *easy, const char *ca_bundle)
+{
+    if (!ca_bundle || !*ca_bundle)
+        return true;
+    /* With a folder beside the file (Debian's default) libcurl would not share one store among connections,
+     * but read all authorities for each. */
+    return set_text(easy, CURLOPT_CAINFO, ca_bundle) && set_text(easy, CURLOPT_PROXY_CAINFO, ca_bundle) &&
+           set_text(easy, CURLOPT_CAPATH, NULL) && set_text(easy, CURLOPT_PROXY_CAPATH, NULL);
+}
+
+bool easy_prepare(CURL *easy, const struct http_client_options *options)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
-    if (options->ca_bundle && *options->ca_bundle) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_bundle);
-        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, options->ca_bundle);
-        /* With a folder beside the file (Debian's default) libcurl would not share one store among
-         * connections, but read all authorities for each. */
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-    }
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* client_proxy decides; the environment is not asked */
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
@@ -73,6 +78,11 @@ void easy_prepare(CURL *easy, const struct http_client_options *options)
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
+    return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
+           set_text(easy, CURLOPT_ACCEPT_ENCODING, "") &&
+           set_text(easy, CURLOPT_USERAGENT, options->user_agent) &&
+           set_text(easy, CURLOPT_NOPROXY, "") && /* client_proxy decides; the environment is not asked */
+           set_authorities(easy, options->ca_bundle);
 }
 
 bool call_prepare(struct http_call *call)
@@ -91,9 +101,6 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
-    /* "" keeps libcurl from asking the environment. */
-    call->proxy = client_proxy(call->client, call->url);
-    curl_easy_setopt(easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "");
     curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
     if (head) {
         /* no body in either direction */
@@ -104,51 +111,45 @@ bool call_prepare(struct http_call *call)
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-    return curl_easy_setopt(easy, CURLOPT_URL, call->url) == CURLE_OK;
+    /* "" keeps libcurl from asking the environment. */
+    return client_proxy(call->client, call->url, &call->proxy) &&
+           set_text(easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
+           set_text(easy, CURLOPT_CUSTOMREQUEST, call->method) && set_text(easy, CURLOPT_URL, call->url);
 }
 
-/** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
- * send a header without a value. */
-static char *write_header(struct curl_slist *node, char *at, const struct http_header *header)
+static bool append_header(struct http_call *call, struct slice name, struct slice value)
 {
-    node->data = at;
-    memcpy(at, header->name.ptr, header->name.len);
-    at += header->name.len;
-    *at++ = header->value.len > 0 ? ':' : ';';
-    if (header->value.len > 0) {
-        *at++ = ' ';
-        memcpy(at, header->value.ptr, header->value.len);
-        at += header->value.len;
-    }
-    *at++ = '\0';
-    return at;
+    struct buffer line = {0};
+    buffer_append_slice(&line, name);
+    /* "Name;" is libcurl's way to send a header without a value. */
+    buffer_append_text(&line, value.len > 0 ? ": " : ";");
+    buffer_append_slice(&line, value);
+    struct curl_slist *grown = curl_slist_append(call->headers, buffer_text(&line));
+    bool ok = grown && !line.failed;
+    if (grown)
+        call->headers = grown;
+    buffer_clear(&line);
+    return ok;
 }
 
-/** The list and its texts are one piece of memory: the nodes, then the lines. */
 static bool copy_headers(struct http_call *call, const struct http_request *request)
 {
-    /* Leave out what libcurl would add. */
-    static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
-    enum { OWN_NODES = 2, COLON_SPACE_NUL = 3 };
-    bool content_type = false;
-    size_t count = request->header_count, text_bytes = 0;
-    for (size_t i = 0; i < count; i++) {
+    bool content_type = false, ok = true;
+    for (size_t i = 0; ok && i < request->header_count; i++) {
         content_type |= slice_equal_ignore_case(request->headers[i].name, "Content-Type");
-        text_bytes += request->headers[i].name.len + request->headers[i].value.len + COLON_SPACE_NUL;
+        ok = append_header(call, request->headers[i].name, request->headers[i].value);
     }
-    struct curl_slist *nodes = malloc((count + OWN_NODES) * sizeof *nodes + text_bytes);
-    if (!nodes)
-        return false;
-    char *at = (char *)(nodes + count + OWN_NODES);
-    for (size_t i = 0; i < count; i++) {
-        at = write_header(&nodes[i], at, &request->headers[i]);
-        nodes[i].next = &nodes[i + 1];
+    struct curl_slist *grown = curl_slist_append(call->headers, "Expect:");
+    if (grown)
+        call->headers = grown;
+    ok = ok && grown;
+    if (ok && !content_type) {
+        grown = curl_slist_append(call->headers, "Content-Type:");
+        if (grown)
+            call->headers = grown;
+        ok = grown != NULL;
     }
-    nodes[count] = (struct curl_slist){no_expect, content_type ? NULL : &nodes[count + 1]};
-    nodes[count + 1] = (struct curl_slist){no_content_type, NULL};
-    call->headers = nodes;
-    return true;
+    return ok;
 }
 
 struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
@@ -175,7 +176,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 
 void call_free(struct http_call *call)
 {
-    free(call->headers);
+    curl_slist_free_all(call->headers);
     buffer_clear(&call->response);
     buffer_clear(&call->response_headers);
     free(call->method);

@@ -45,17 +45,19 @@ const struct http_client_options *client_options(const struct http_client *clien
     return &client->options;
 }
 
-const struct proxy *client_proxy(const struct http_client *client, const char *url)
+bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out)
 {
     const struct proxy *proxy =
         strncasecmp(url, "https:", 6) == 0 ? &client->https_proxy : &client->http_proxy;
-    if (!proxy->url || !*client->options.no_proxy)
-        return proxy->url ? proxy : NULL;
     struct place place;
-    bool bypassed = place_of(url, &place) &&
-                    proxy_bypassed(client->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10));
+    *out = proxy->url ? proxy : NULL;
+    if (!proxy->url || !*client->options.no_proxy)
+        return true;
+    bool known = place_of(url, &place);
+    if (known && proxy_bypassed(client->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10)))
+        *out = NULL;
     place_clear(&place);
-    return bypassed ? NULL : proxy;
+    return known;
 }
 
 size_t http_client_active(const struct http_client *client)
@@ -70,9 +72,10 @@ static CURL *easy_take(struct http_client *client)
     if (client->idle_count > 0)
         return client->idle[--client->idle_count];
     CURL *easy = curl_easy_init();
-    if (easy)
-        easy_prepare(easy, &client->options);
-    return easy;
+    if (!easy || easy_prepare(easy, &client->options))
+        return easy;
+    curl_easy_cleanup(easy);
+    return NULL;
 }
 
 static void easy_give(struct http_client *client, CURL *easy)
@@ -82,6 +85,7 @@ static void easy_give(struct http_client *client, CURL *easy)
     if (client->idle_count < client->idle_room) {
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
         client->idle[client->idle_count++] = easy;
     } else {
         curl_easy_cleanup(easy);
@@ -150,6 +154,8 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
     struct http_result result = {0};
     if (call->deferred)
         client->deferred_calls--;
+    if (call->easy)
+        curl_multi_remove_handle(client->multi, call->easy); /* nothing happens if it is out already */
     fill_result(call, failure, code, &result);
     call_unlink(call);
     call->done(call->ctx, &result);
@@ -186,13 +192,14 @@ static bool follow(struct http_call *call, enum http_failure *failure)
 
 static void transfer_over(struct http_call *call, CURLcode code)
 {
+    /* Out of it at once: a redirect that is followed goes in again. */
     curl_multi_remove_handle(call->client->multi, call->easy);
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (call->header_overflow)
         failure = HTTP_PROTOCOL;
     if (failure == HTTP_OK && refused_by_proxy(call))
         failure = HTTP_PROXY;
-    if (call->response.failed)
+    if (call->response.failed || call->response_headers.failed)
         failure = HTTP_MEMORY;
     if (failure == HTTP_OK && follow(call, &failure))
         return;
@@ -235,11 +242,22 @@ static void watch_free(uv_handle_t *handle)
     free(handle->data);
 }
 
+static void defer(struct http_call *call, enum http_failure verdict);
+
+/** A socket that nothing watches would leave its call waiting until its deadline. libcurl must not hear of
+ * it: it would give up the whole multi handle. */
+static void unwatched(CURL *easy)
+{
+    struct http_call *call = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    if (call)
+        defer(call, HTTP_MEMORY);
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
     struct http_client *client = ctx;
     struct socket_watch *watch = socket_ctx;
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (watch) {
             uv_poll_stop(&watch->poll);
@@ -252,7 +270,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
         watch = calloc(1, sizeof *watch);
         if (!watch || uv_poll_init_socket(client->options.loop, &watch->poll, fd) != 0) {
             free(watch);
-            return -1;
+            unwatched(easy);
+            return 0;
         }
         watch->client = client;
         watch->fd = fd;
@@ -445,8 +464,6 @@ static void end_all(uv_idle_t *idle)
     uv_idle_stop(idle);
     while (client->first) {
         struct http_call *call = client->first;
-        if (!call->deferred && call->easy)
-            curl_multi_remove_handle(client->multi, call->easy);
         call_end(call, HTTP_CANCELLED, CURLE_OK);
     }
     close_handles(client);

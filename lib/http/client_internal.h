@@ -10,8 +10,8 @@ enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 256 * 1024 };
 struct http_call {
     struct http_call *previous, *next; /* in the client's list of active calls */
     struct http_client *client;
-    CURL *easy;                 /* NULL: never got that far */
-    struct curl_slist *headers; /* an array of nodes, with their texts behind them */
+    CURL *easy; /* NULL: never got that far */
+    struct curl_slist *headers;
     char *method;
     char *url; /* of the present hop */
     struct slice body;
@@ -41,8 +41,8 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
 void call_free(struct http_call *call);
-/** Options that never change, for a fresh easy handle. */
-void easy_prepare(CURL *easy, const struct http_client_options *options);
+/** Options that never change, for a fresh easy handle; false: out of memory. */
+bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* failure.c */
 enum http_failure failure_of(struct http_call *call, CURLcode code);
@@ -64,5 +64,5 @@ bool redirect_allowed(const struct http_call *call, int status, const char *loca
 
 /* client.c */
 const struct http_client_options *client_options(const struct http_client *client);
-/** The proxy that a call to this place goes through; NULL: none. */
-const struct proxy *client_proxy(const struct http_client *client, const char *url);
+/** The proxy that a call to this place goes through (NULL: none). False: out of memory, or not a URL. */
+bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out);

@@ -3,6 +3,8 @@
 #include "http/client_internal.h"
 #include "http/url.h"
 
+enum { LOCATION_MAX = 8192 }; /* url_parse takes no more; encoding makes three bytes of one */
+
 static bool shows(const char *text, struct slice secret)
 {
     return secret.len >= 6 && memmem(text, strlen(text), secret.ptr, secret.len) != NULL;
@@ -50,8 +52,11 @@ static void check_redirect(struct slice url, struct slice location, const struct
 {
     struct http_call call = {0};
     char *joined = join(url, location), *next = NULL, reason[256] = "";
-    if (!joined)
+    if (!joined || strlen(joined) > LOCATION_MAX) {
+        curl_free(joined);
+        free(call.url);
         return;
+    }
     call.url = slice_to_text(url);
     call.method = (char[]){"POST"};
     if (redirect_allowed(&call, 307, joined, &next, reason, sizeof reason)) {
