@@ -1,6 +1,8 @@
 /* An event to the fields of a request; an answer to the fields of a report. */
 #include "event/event.h"
 #include "map/internal.h"
+#include "map/json_text.h"
+#include "map/message.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@ struct applying {
     const struct mapping_trace *trace;
     struct buffer *fields;
     bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
+    bool reporting; /* the request's warnings have been given */
     bool failed;
 };
 
@@ -40,6 +43,15 @@ bool mapped_next(struct slice *fields, struct mapped_field *out)
     return true;
 }
 
+/** Adds a field whose value was put together in a buffer, which is emptied. */
+static void append_field(struct applying *applying, enum mapped_tag tag, struct buffer *value)
+{
+    if (value->failed) /* never a cut value */
+        applying->fields->failed = true;
+    mapped_append(applying->fields, tag, buffer_slice(value));
+    buffer_clear(value);
+}
+
 static void fail(struct applying *applying, const char *reason)
 {
     struct buffer text = {0};
@@ -49,8 +61,7 @@ static void fail(struct applying *applying, const char *reason)
     if (applying->number > 0)
         buffer_appendf(&text, "mapping %zu: ", applying->number);
     buffer_append_text(&text, reason);
-    mapped_append(applying->fields, MAPPED_FAILED, buffer_slice(&text));
-    buffer_clear(&text);
+    append_field(applying, MAPPED_FAILED, &text);
 }
 
 /* Evaluating */
@@ -63,9 +74,8 @@ static void heard(void *ctx, const char *where, struct slice expression, jv resu
     if (problem.len > 0) {
         struct buffer text = {0};
         buffer_appendf(&text, "%s: jq: ", where);
-        buffer_append_slice(&text, problem);
-        mapped_append(applying->fields, MAPPED_WARNING, buffer_slice(&text));
-        buffer_clear(&text);
+        message_append_without_values(&text, problem);
+        append_field(applying, MAPPED_WARNING, &text);
     }
     if (!applying->trace)
         return;
@@ -75,22 +85,22 @@ static void heard(void *ctx, const char *where, struct slice expression, jv resu
     jv_free(json);
 }
 
-static jv evaluate(struct applying *applying, const struct template *template, jv input, const char *prefix,
-                   const char *name)
+static jv evaluate(struct applying *applying, const struct json_template *template, jv input,
+                   const char *prefix, const char *name)
 {
     char where[96];
     snprintf(where, sizeof where, "mapping %zu, %s%s", applying->number, prefix, name);
     return template_evaluate(template, input, where, heard, applying);
 }
 
-/** Compact JSON in the canonical form that both documented receivers hash. */
-static void append_json(struct buffer *out, jv value)
+/** Appends `value` (taken over) as JSON; what cannot be written fails the run. */
+static void append_json(struct applying *applying, struct buffer *out, jv value)
 {
-    jv text = jv_dump_string(value, 0);
-    struct slice dumped = {jv_string_value(text), (size_t)jv_string_length_bytes(jv_copy(text))};
-    if (json_canonical(dumped, out, NULL) != 0)
-        buffer_append_slice(out, dumped);
-    jv_free(text);
+    int failed = json_text_append(out, value);
+    if (failed == PA_ERR_MEMORY)
+        applying->fields->failed = true;
+    else if (failed)
+        fail(applying, "a result is nested too deeply to be written as JSON");
 }
 
 static struct slice text_of(jv string)
@@ -99,7 +109,7 @@ static struct slice text_of(jv string)
 }
 
 /** A text, number or boolean as text (taken over); false: it is none of them. */
-static bool append_scalar(struct buffer *out, jv value)
+static bool append_scalar(struct applying *applying, struct buffer *out, jv value)
 {
     jv_kind kind = jv_get_kind(value);
     if (kind == JV_KIND_STRING) {
@@ -111,7 +121,7 @@ static bool append_scalar(struct buffer *out, jv value)
         jv_free(value);
         return false;
     }
-    append_json(out, value);
+    append_json(applying, out, value);
     return true;
 }
 
@@ -158,11 +168,12 @@ static jv resolve_path(jv event, jv components)
 static void decrypt_warning(struct applying *applying, jv components, const char *cause)
 {
     struct buffer text = {0};
+    if (applying->reporting)
+        return;
     jv path = jv_dump_string(jv_copy(components), 0);
     buffer_appendf(&text, "mapping %zu, fieldsToDecryptPaths %s: not decrypted: %s", applying->number,
                    jv_string_value(path), cause);
-    mapped_append(applying->fields, MAPPED_WARNING, buffer_slice(&text));
-    buffer_clear(&text);
+    append_field(applying, MAPPED_WARNING, &text);
     jv_free(path);
 }
 
@@ -179,6 +190,8 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
             decrypt_warning(applying, components, "it is not a text");
     } else if (decrypt_field(applying->secret, text_of(value), &plain, &err) != 0) {
         decrypt_warning(applying, components, err.message);
+    } else if (plain.failed) {
+        applying->fields->failed = true;
     } else {
         applying->decrypted = true;
         mapped_append(applying->fields, MAPPED_SECRET, buffer_slice(&plain));
@@ -215,7 +228,7 @@ static bool is_token(struct slice text)
 
 static void map_text(struct applying *applying, enum mapping_field field, jv event)
 {
-    const struct template *template = applying->mapping->fields[field];
+    const struct json_template *template = applying->mapping->fields[field];
     bool method = field == FIELD_METHOD;
     if (!template || applying->failed)
         return;
@@ -254,7 +267,7 @@ static void map_header(struct applying *applying, jv name, jv value)
     struct buffer text = {0};
     if (jv_get_kind(value) == JV_KIND_NULL) {
         jv_free(value);
-    } else if (!append_scalar(&text, value)) {
+    } else if (!append_scalar(applying, &text, value)) {
         fail(applying, "a header is a list or an object; it must be a text, number or boolean");
     } else {
         const char *problem = header_problem(text_of(name), buffer_slice(&text));
@@ -262,7 +275,7 @@ static void map_header(struct applying *applying, jv name, jv value)
             fail(applying, problem);
         } else {
             mapped_append(applying->fields, MAPPED_HEADER_NAME, text_of(name));
-            mapped_append(applying->fields, MAPPED_HEADER_VALUE, buffer_slice(&text));
+            append_field(applying, MAPPED_HEADER_VALUE, &text);
         }
     }
     buffer_clear(&text);
@@ -291,7 +304,7 @@ static void append_parameter(struct applying *applying, struct buffer *query, jv
     struct buffer text = {0};
     if (jv_get_kind(value) == JV_KIND_NULL) {
         jv_free(value);
-    } else if (!append_scalar(&text, value)) {
+    } else if (!append_scalar(applying, &text, value)) {
         fail(applying,
              "a query parameter is an object or a list in a list; it must be a text, number or boolean");
     } else {
@@ -320,7 +333,7 @@ static void map_parameter(struct applying *applying, struct buffer *query, jv na
 /** Headers or query: an object, whose members each go their way; null: none. */
 static void map_object(struct applying *applying, enum mapping_field field, jv event)
 {
-    const struct template *template = applying->mapping->fields[field];
+    const struct json_template *template = applying->mapping->fields[field];
     bool headers = field == FIELD_HEADERS;
     if (!template || applying->failed)
         return;
@@ -335,15 +348,12 @@ static void map_object(struct applying *applying, enum mapping_field field, jv e
             else
                 map_parameter(applying, &query, name, value);
         }
-        if (query.len > 0)
-            mapped_append(applying->fields, MAPPED_QUERY, buffer_slice(&query));
+        if (query.len > 0 || query.failed)
+            append_field(applying, MAPPED_QUERY, &query);
         if (applying->mapping->reports) {
-            append_json(&json, jv_copy(object));
-            mapped_append(applying->fields, headers ? MAPPED_HEADERS_JSON : MAPPED_QUERY_JSON,
-                          buffer_slice(&json));
+            append_json(applying, &json, jv_copy(object));
+            append_field(applying, headers ? MAPPED_HEADERS_JSON : MAPPED_QUERY_JSON, &json);
         }
-        buffer_clear(&query);
-        buffer_clear(&json);
     } else if (jv_get_kind(object) != JV_KIND_NULL) {
         fail(applying, headers ? "the headers are not an object" : "the query is not an object");
     }
@@ -373,9 +383,8 @@ static void map_body(struct applying *applying, jv event)
         return;
     }
     struct buffer json = {0};
-    append_json(&json, body);
-    mapped_append(applying->fields, MAPPED_BODY, buffer_slice(&json));
-    buffer_clear(&json);
+    append_json(applying, &json, body);
+    append_field(applying, MAPPED_BODY, &json);
 }
 
 static void apply_mapping(struct applying *applying, jv event)
@@ -397,7 +406,7 @@ static void apply_mapping(struct applying *applying, jv event)
 /** JSON to a value; invalid, with the failure said. */
 static jv parse(struct applying *applying, struct slice json)
 {
-    jv value = json.len < INT32_MAX ? jv_parse_sized(json.ptr, (int)json.len) : jv_invalid();
+    jv value = json_text_parse(json);
     if (!jv_is_valid(value))
         fail(applying, "jq cannot read the event: it is too large or nested too deeply");
     return value;
@@ -438,17 +447,17 @@ static void report_field(struct applying *applying, enum report_field field, jv 
         return;
     }
     if (field == REPORT_LINK || kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT)
-        append_json(&text, value);
+        append_json(applying, &text, value);
     else
-        append_scalar(&text, value);
-    mapped_append(applying->fields, tags[field], buffer_slice(&text));
-    buffer_clear(&text);
+        append_scalar(applying, &text, value);
+    append_field(applying, tags[field], &text);
 }
 
 void mappings_report(const struct mappings *mappings, size_t index, struct slice context, struct slice secret,
                      const struct mapping_trace *trace, struct buffer *fields)
 {
-    struct applying applying = {.secret = secret, .trace = trace, .fields = fields, .number = index};
+    struct applying applying = {
+        .secret = secret, .trace = trace, .fields = fields, .number = index, .reporting = true};
     if (index < 1 || index > mappings->count) {
         fail(&applying, "there is no such mapping");
         return;

@@ -17,6 +17,7 @@ const char mappings_builtin[] =
     " else (.payload.properties // {} | map_values(tostring)) end\","
     "\"port_payload\": \"if .payload.action.invocationMethod.omitPayload then {} else . end\"},"
     "\"report\": {"
-    "\"link\": \".response.json | objects | .web_url // empty\","
-    "\"externalRunId\": \".response.json | objects | .id // empty | tostring\"}"
+    "\"link\": \".response.json | if type == \\\"object\\\" then .web_url else null end\","
+    "\"externalRunId\": \".response.json | if type != \\\"object\\\" or .id == null then null"
+    " else .id | tostring end\"}"
     "}, {\"enabled\": true}]";

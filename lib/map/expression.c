@@ -1,4 +1,5 @@
 #include "map/expression.h"
+#include "map/message.h"
 #include <jq.h>
 #include <search.h>
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 struct expression {
     char *text;
-    jq_state *program;
+    jq_state *program; /* NULL: it halted, and is compiled again when it is next needed */
 };
 
 struct expressions {
@@ -52,15 +53,59 @@ static void append_message(struct buffer *problem, const char *message)
         rest = (struct slice){rest.ptr + strlen(lead), rest.len - strlen(lead)};
     if (problem->len > 0)
         buffer_append_text(problem, "; ");
-    rest = slice_trim(rest);
-    for (size_t i = 0; i < rest.len; i++)
-        buffer_append_char(problem, rest.ptr[i] == '\n' ? ' ' : rest.ptr[i]);
+    message_append_line(problem, slice_trim(rest));
 }
 
 static void compile_error(void *ctx, jv message)
 {
     append_message(ctx, jv_get_kind(message) == JV_KIND_STRING ? jv_string_value(message) : "unknown error");
     jv_free(message);
+}
+
+/** There is one input: the event. */
+static jv no_more_inputs(jq_state *program, void *ctx)
+{
+    (void)program;
+    (void)ctx;
+    return jv_invalid();
+}
+
+/** `debug` says nothing: what it is given may be secret. */
+static void hear_debug(void *ctx, jv message)
+{
+    (void)ctx;
+    jv_free(message);
+}
+
+/** The text behind blanks and comments, where a program's directives would be. */
+static struct slice skip_blanks(struct slice text)
+{
+    size_t at = 0;
+    bool comment = false;
+    for (; at < text.len; at++) {
+        char c = text.ptr[at];
+        if (c == '\n')
+            comment = false;
+        else if (c == '#')
+            comment = true;
+        else if (!comment && !strchr(" \t\r", c))
+            break;
+    }
+    return (struct slice){text.ptr + at, text.len - at};
+}
+
+/** An expression sees the event and the environment, and no files: `import`, `include` and `module` may only
+ * begin a program. */
+static bool uses_modules(struct slice text)
+{
+    static const char *const words[] = {"import", "include", "module"};
+    struct slice rest = skip_blanks(text);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t len = strlen(words[i]);
+        if (slice_starts_with(rest, words[i]) && (rest.len == len || strchr(" \t\r\n#\"{", rest.ptr[len])))
+            return true;
+    }
+    return false;
 }
 
 static jq_state *compile(const char *text, struct buffer *problem)
@@ -72,7 +117,9 @@ static jq_state *compile(const char *text, struct buffer *problem)
         return NULL;
     }
     jq_set_error_cb(program, compile_error, &messages);
-    /* No modules from the file system: an expression sees the event and the environment. */
+    jq_set_input_cb(program, no_more_inputs, NULL); /* libjq 1.6 calls these two whether set or not */
+    jq_set_debug_cb(program, hear_debug, NULL);
+    /* `modulemeta` would search for files */
     jq_set_attr(program, jv_string("JQ_LIBRARY_PATH"), jv_array());
     jq_set_attr(program, jv_string("JQ_ORIGIN"), jv_string("."));
     jq_set_attr(program, jv_string("PROGRAM_ORIGIN"), jv_string("."));
@@ -91,6 +138,14 @@ static jq_state *compile(const char *text, struct buffer *problem)
 struct expression *expression_compile(struct expressions *expressions, struct slice text,
                                       struct buffer *problem)
 {
+    if (memchr(text.ptr, '\0', text.len)) {
+        buffer_append_text(problem, "the expression holds a NUL character");
+        return NULL;
+    }
+    if (uses_modules(text)) {
+        buffer_append_text(problem, "modules (import, include, module) cannot be used here");
+        return NULL;
+    }
     struct expression *expression = calloc(1, sizeof *expression);
     if (expression)
         expression->text = slice_to_text(text);
@@ -125,10 +180,27 @@ static void append_error(struct buffer *problem, jv message)
     jv_free(message);
 }
 
-jv expression_first(struct expression *expression, jv input, struct buffer *problem)
+/** The program's first output; invalid as jq_next has it. */
+static jv run(struct expression *expression, jv input)
 {
     jq_start(expression->program, input, 0);
     jv result = jq_next(expression->program);
+    if (jq_halted(expression->program))
+        jq_teardown(&expression->program); /* libjq would free the message of halt_error once a start */
+    else
+        jq_start(expression->program, jv_null(), 0); /* lets go of the event, which more outputs would need */
+    return result;
+}
+
+jv expression_first(struct expression *expression, jv input, struct buffer *problem)
+{
+    if (!expression->program)
+        expression->program = compile(expression->text, problem);
+    if (!expression->program) {
+        jv_free(input);
+        return jv_null();
+    }
+    jv result = run(expression, input);
     if (jv_is_valid(result))
         return result;
     if (jv_invalid_has_msg(jv_copy(result))) {

@@ -11,8 +11,8 @@ extern const char *const mapping_field_names[FIELDS];
 extern const char *const report_field_names[REPORT_FIELDS];
 
 struct mapping {
-    struct template *enabled; /* NULL: always */
-    struct template *fields[FIELDS], *report[REPORT_FIELDS];
+    struct json_template *enabled; /* NULL: always */
+    struct json_template *fields[FIELDS], *report[REPORT_FIELDS];
     bool reports;
     size_t path_count;
     jv *paths; /* fieldsToDecryptPaths: arrays of components, as texts */

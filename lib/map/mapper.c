@@ -204,7 +204,7 @@ static void take_frames(struct mapper *mapper)
     if (rest.len > 0 && rest.ptr != mapper->in.ptr)
         memmove(mapper->in.ptr, rest.ptr, rest.len);
     mapper->in.len = rest.len;
-    if (rest.len == 0 && mapper->in.cap > 4 * READ_BYTES)
+    if (rest.len == 0 && mapper->in.cap > (size_t)4 * READ_BYTES)
         buffer_clear(&mapper->in);
 }
 

@@ -1,6 +1,8 @@
 /* The file to compiled mappings: every problem told, in one line that names the mapping and the field. */
 #include "event/event.h"
 #include "map/internal.h"
+#include "map/json_text.h"
+#include "map/message.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +44,8 @@ static void wrong_type(struct reading *reading, const char *place, jv value, con
 }
 
 /** Reads an expression or, where `structured`, JSON of them. */
-static struct template *read_template(struct reading *reading, const char *place, jv value, bool structured,
-                                      const char *accepted)
+static struct json_template *read_template(struct reading *reading, const char *place, jv value,
+                                           bool structured, const char *accepted)
 {
     jv_kind kind = jv_get_kind(value);
     if (kind == JV_KIND_STRING || (structured && kind == JV_KIND_OBJECT))
@@ -67,31 +69,30 @@ static void read_enabled(struct reading *reading, jv object)
             read_template(reading, place, value, false, "true, false or a jq expression in quotes");
 }
 
-static void read_body(struct reading *reading, jv value)
+/** Anything may be a body: texts are expressions and the rest stands for itself, null too: no body. */
+static void read_body(struct reading *reading, jv object)
 {
     char place[96];
+    jv value = member(object, "body");
     where(reading, "", "body", place);
-    /* Anything may be a body: texts are expressions, the rest stands for itself. */
-    reading->mapping->fields[FIELD_BODY] =
-        template_compile(reading->mappings->expressions, value, place, reading->problems);
+    if (jv_is_valid(value))
+        reading->mapping->fields[FIELD_BODY] =
+            template_compile(reading->mappings->expressions, value, place, reading->problems);
+    else
+        jv_free(value);
 }
 
-static void read_fields(struct reading *reading, jv object)
+/** A field other than the body; null is the same as its absence. */
+static void read_field(struct reading *reading, jv object, enum mapping_field field)
 {
-    for (size_t i = 0; i < FIELDS; i++) {
-        char place[96];
-        jv value = member(object, mapping_field_names[i]);
-        if (!is_given(value))
-            continue;
-        bool structured = i == FIELD_HEADERS || i == FIELD_QUERY;
-        where(reading, "", mapping_field_names[i], place);
-        if (i == FIELD_BODY)
-            read_body(reading, value);
-        else
-            reading->mapping->fields[i] = read_template(
-                reading, place, value, structured,
-                structured ? "a jq expression in quotes or an object of them" : "a jq expression in quotes");
-    }
+    char place[96];
+    bool structured = field == FIELD_HEADERS || field == FIELD_QUERY;
+    jv value = member(object, mapping_field_names[field]);
+    where(reading, "", mapping_field_names[field], place);
+    if (is_given(value))
+        reading->mapping->fields[field] = read_template(
+            reading, place, value, structured,
+            structured ? "a jq expression in quotes or an object of them" : "a jq expression in quotes");
 }
 
 static void warn_of_unknown(struct reading *reading, jv object, const char *prefix, const char *const *known,
@@ -103,9 +104,11 @@ static void warn_of_unknown(struct reading *reading, jv object, const char *pref
         bool found = false;
         for (size_t i = 0; i < count; i++)
             found |= strcmp(known[i], jv_string_value(key)) == 0;
-        if (!found)
-            buffer_appendf(reading->warnings, "mapping %zu, %s%s: no such field; it is ignored\n",
-                           reading->number, prefix, jv_string_value(key));
+        if (!found) {
+            buffer_appendf(reading->warnings, "mapping %zu, %s", reading->number, prefix);
+            message_append_line(reading->warnings, slice_of(jv_string_value(key)));
+            buffer_append_text(reading->warnings, ": no such field; it is ignored\n");
+        }
         jv_free(key);
     }
 }
@@ -177,7 +180,9 @@ static void read_mapping(struct reading *reading, jv object)
         return;
     }
     read_enabled(reading, object);
-    read_fields(reading, object);
+    for (size_t i = 0; i < FIELD_BODY; i++)
+        read_field(reading, object, (enum mapping_field)i);
+    read_body(reading, object);
     read_report(reading, object);
     read_paths(reading, object);
     warn_of_unknown(reading, object, "", known, sizeof known / sizeof *known);
@@ -230,7 +235,7 @@ static jv parse(struct slice text, struct buffer *problems)
         buffer_clear(&canonical);
         return jv_invalid();
     }
-    jv value = jv_parse_sized(canonical.ptr, (int)canonical.len);
+    jv value = json_text_parse(buffer_slice(&canonical));
     buffer_clear(&canonical);
     if (jv_get_kind(value) == JV_KIND_ARRAY)
         return value;

@@ -1,20 +1,20 @@
 #include "map/template.h"
+#include "map/message.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum template_kind { TEMPLATE_LITERAL, TEMPLATE_EXPRESSION, TEMPLATE_OBJECT, TEMPLATE_ARRAY };
 
-struct template
-{
+struct json_template {
     enum template_kind kind;
     jv literal;                    /* TEMPLATE_LITERAL */
     struct expression *expression; /* TEMPLATE_EXPRESSION; borrowed */
     size_t count;                  /* members or elements */
     jv *keys;                      /* TEMPLATE_OBJECT */
-    struct template **children;
+    struct json_template **children;
 };
 
-void template_free(struct template *template)
+void template_free(struct json_template *template)
 {
     if (!template)
         return;
@@ -32,7 +32,8 @@ void template_free(struct template *template)
 
 static void member_path(struct buffer *path, const char *where, jv key)
 {
-    buffer_appendf(path, "%s.%s", where, jv_string_value(key));
+    buffer_appendf(path, "%s.", where);
+    message_append_line(path, slice_of(jv_string_value(key)));
 }
 
 static void element_path(struct buffer *path, const char *where, size_t index)
@@ -40,13 +41,13 @@ static void element_path(struct buffer *path, const char *where, size_t index)
     buffer_appendf(path, "%s[%zu]", where, index);
 }
 
-static struct template *reserve(enum template_kind kind, size_t count)
+static struct json_template *reserve(enum template_kind kind, size_t count)
 {
-    struct template *template = calloc(1, sizeof *template);
+    struct json_template *template = calloc(1, sizeof *template);
     if (!template)
         return NULL;
     template->kind = kind;
-    template->children = calloc(count + 1, sizeof(struct template *));
+    template->children = calloc(count + 1, sizeof(struct json_template *));
     template->keys = kind == TEMPLATE_OBJECT ? calloc(count + 1, sizeof(jv)) : NULL;
     if (template->children && (template->keys || kind != TEMPLATE_OBJECT))
         return template;
@@ -55,7 +56,7 @@ static struct template *reserve(enum template_kind kind, size_t count)
 }
 
 /** Adds a child; NULL (it did not compile) is not added. */
-static void add(struct template *template, jv key, struct template *child)
+static void add(struct json_template *template, jv key, struct json_template *child)
 {
     if (!child) {
         jv_free(key);
@@ -68,11 +69,11 @@ static void add(struct template *template, jv key, struct template *child)
     template->children[template->count++] = child;
 }
 
-static struct template *compile_object(struct expressions *expressions, jv json, const char *where,
-                                       struct buffer *problems)
+static struct json_template *compile_object(struct expressions *expressions, jv json, const char *where,
+                                            struct buffer *problems)
 {
     size_t before = problems->len;
-    struct template *template = reserve(TEMPLATE_OBJECT, (size_t)jv_object_length(jv_copy(json)));
+    struct json_template *template = reserve(TEMPLATE_OBJECT, (size_t)jv_object_length(jv_copy(json)));
     for (int at = jv_object_iter(json); template && jv_object_iter_valid(json, at);
          at = jv_object_iter_next(json, at)) {
         jv key = jv_object_iter_key(json, at);
@@ -89,11 +90,11 @@ static struct template *compile_object(struct expressions *expressions, jv json,
     return NULL;
 }
 
-static struct template *compile_array(struct expressions *expressions, jv json, const char *where,
-                                      struct buffer *problems)
+static struct json_template *compile_array(struct expressions *expressions, jv json, const char *where,
+                                           struct buffer *problems)
 {
     size_t before = problems->len, count = (size_t)jv_array_length(jv_copy(json));
-    struct template *template = reserve(TEMPLATE_ARRAY, count);
+    struct json_template *template = reserve(TEMPLATE_ARRAY, count);
     for (size_t i = 0; template && i < count; i++) {
         struct buffer path = {0};
         element_path(&path, where, i);
@@ -108,12 +109,12 @@ static struct template *compile_array(struct expressions *expressions, jv json, 
     return NULL;
 }
 
-static struct template *compile_expression(struct expressions *expressions, jv json, const char *where,
-                                           struct buffer *problems)
+static struct json_template *compile_expression(struct expressions *expressions, jv json, const char *where,
+                                                struct buffer *problems)
 {
     struct buffer problem = {0};
     struct slice text = {jv_string_value(json), (size_t)jv_string_length_bytes(jv_copy(json))};
-    struct template *template = reserve(TEMPLATE_EXPRESSION, 0);
+    struct json_template *template = reserve(TEMPLATE_EXPRESSION, 0);
     if (template)
         template->expression = expression_compile(expressions, text, &problem);
     if (!template || !template->expression) {
@@ -126,8 +127,8 @@ static struct template *compile_expression(struct expressions *expressions, jv j
     return template;
 }
 
-struct template *template_compile(struct expressions *expressions, jv json, const char *where,
-                                  struct buffer *problems)
+struct json_template *template_compile(struct expressions *expressions, jv json, const char *where,
+                                       struct buffer *problems)
 {
     switch (jv_get_kind(json)) {
     case JV_KIND_STRING:
@@ -139,13 +140,13 @@ struct template *template_compile(struct expressions *expressions, jv json, cons
     default:
         break;
     }
-    struct template *template = reserve(TEMPLATE_LITERAL, 0);
+    struct json_template *template = reserve(TEMPLATE_LITERAL, 0);
     if (template)
         template->literal = json;
     return template;
 }
 
-bool template_is_expression(const struct template *template, struct slice *out)
+bool template_is_expression(const struct json_template *template, struct slice *out)
 {
     if (template->kind != TEMPLATE_EXPRESSION)
         return false;
@@ -153,7 +154,7 @@ bool template_is_expression(const struct template *template, struct slice *out)
     return true;
 }
 
-static jv evaluate_expression(const struct template *template, jv input, const char *where,
+static jv evaluate_expression(const struct json_template *template, jv input, const char *where,
                               template_heard *heard, void *ctx)
 {
     struct buffer problem = {0};
@@ -163,7 +164,7 @@ static jv evaluate_expression(const struct template *template, jv input, const c
     return result;
 }
 
-static jv evaluate_children(const struct template *template, jv input, const char *where,
+static jv evaluate_children(const struct json_template *template, jv input, const char *where,
                             template_heard *heard, void *ctx)
 {
     jv out = template->keys ? jv_object() : jv_array();
@@ -181,7 +182,7 @@ static jv evaluate_children(const struct template *template, jv input, const cha
     return out;
 }
 
-jv template_evaluate(const struct template *template, jv input, const char *where, template_heard *heard,
+jv template_evaluate(const struct json_template *template, jv input, const char *where, template_heard *heard,
                      void *ctx)
 {
     switch (template->kind) {

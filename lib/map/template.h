@@ -3,20 +3,20 @@
 #pragma once
 #include "map/expression.h"
 
-struct template;
+struct json_template;
 
 /** Compiles `json` (taken over). Every expression that does not compile adds a line to `problems`, which
  * begins with `where` ("mapping 2, body") and the way to it (".a[0]"). NULL when there was one. */
-struct template *template_compile(struct expressions *expressions, jv json, const char *where,
-                                  struct buffer *problems);
-void template_free(struct template *template);
+struct json_template *template_compile(struct expressions *expressions, jv json, const char *where,
+                                       struct buffer *problems);
+void template_free(struct json_template *template);
 /** True when the template is one expression, and writes it to `out`. */
-bool template_is_expression(const struct template *template, struct slice *out);
+bool template_is_expression(const struct json_template *template, struct slice *out);
 
 /** Hears of each expression's result: `path` as in the messages of template_compile, `problem` empty or why
  * the result is null. */
 typedef void template_heard(void *ctx, const char *path, struct slice expression, jv result,
                             struct slice problem);
 /** The value for `input` (borrowed). */
-jv template_evaluate(const struct template *template, jv input, const char *where, template_heard *heard,
+jv template_evaluate(const struct json_template *template, jv input, const char *where, template_heard *heard,
                      void *ctx);

@@ -78,7 +78,9 @@ static void a_mapping_without_fields_leaves_the_request_as_it_is(void **state)
     (void)state;
     assert_request("[{}]", "{\"a\":12345678901234567890}", "i 1\n");
     assert_request("[{\"body\":\" . \"}]", "{\"a\":1.0}", "i 1\n");
-    assert_request("[{\"url\":null,\"body\":null}]", "{}", "i 1\n");
+    assert_request("[{\"url\":null,\"method\":null,\"headers\":null,\"query\":null,\"report\":null,"
+                   "\"fieldsToDecryptPaths\":null,\"enabled\":null}]",
+                   "{}", "i 1\n");
 }
 
 static void every_field_is_evaluated(void **state)
@@ -92,6 +94,11 @@ static void every_field_is_evaluated(void **state)
         "i 1\nu http://x\nm PUT\nn X-N\nv 5\nn X-B\nv true\nn X-T\nv é\nq l=1&l=a%20b&s=%C3%A4%26\n"
         "b {\"deep\":{\"list\":[\"é\",1,null,true]},\"miss\":null}\n");
     assert_request("[{\"body\":\"null\",\"headers\":\"null\",\"query\":{}}]", "{}", "i 1\nB \n");
+    assert_request("[{\"body\":null}]", "{}", "i 1\nB \n");
+    assert_request("[{\"body\":[null,\".n\",{\"a\":null}]}]", "{\"n\":0.00001}",
+                   "i 1\nb [null,0.00001,{\"a\":null}]\n");
+    assert_request("[{\"body\":false,\"query\":{\"n\":\".n\"},\"headers\":{\"N\":\".n\"}}]", "{\"n\":1e-9}",
+                   "i 1\nn N\nv 1e-9\nq n=1e-9\nb false\n");
     assert_request("[{\"body\":\".t\"}]", "{\"t\":\"a\\u007f\"}", "i 1\nb \"a\x7f\"\n");
     assert_request("[{\"body\":\"1, 2\"}]", "{}", "i 1\nb 1\n");
 }
@@ -102,6 +109,8 @@ static void an_error_or_no_output_is_null_and_a_warning(void **state)
     assert_request("[{\"body\":{\"a\":\"empty\",\"b\":\"error(\\\"oh\\\")\",\"c\":\".x\"}}]", "{\"x\":1}",
                    "i 1\nw mapping 1, body.a: jq: no output\nw mapping 1, body.b: jq: oh\n"
                    "b {\"a\":null,\"b\":null,\"c\":1}\n");
+    assert_request("[{\"body\":\".x + 1\"}]", "{\"x\":\"password\"}",
+                   "i 1\nw mapping 1, body: jq: string (…) and number (1) cannot be added\nB \n");
     assert_request("[{\"enabled\":\"error(\\\"no\\\")\"},{}]", "{}", "w mapping 1, enabled: jq: no\ni 2\n");
 }
 
@@ -125,6 +134,8 @@ static void what_cannot_become_a_request_fails(void **state)
         {"\"headers\":{\"hOST\":\"\\\"x\\\"\"}",
          "Host, Content-Length, Transfer-Encoding and Connection are not a mapping's to set"},
         {"\"query\":\"7\"", "the query is not an object"},
+        {"\"body\":\"reduce range(600) as $i (null; [.])\"",
+         "a result is nested too deeply to be written as JSON"},
         {"\"query\":{\"a\":\"{}\"}",
          "a query parameter is an object or a list in a list; it must be a text, number or boolean"},
     };
@@ -167,6 +178,7 @@ static void problems_name_mapping_field_and_place(void **state)
     assert_problem("[{\"fieldsToDecryptPaths\":\"a\"}]", "mapping 1, fieldsToDecryptPaths: is string");
     assert_problem("[{\"fieldsToDecryptPaths\":[1]}]", "mapping 1, fieldsToDecryptPaths: is number");
     assert_problem("[{\"body\":{\"a\":[\".x |\"]}}]", "mapping 1, body.a[0]: jq: syntax error");
+    assert_problem("[{\"body\":{\"a\\nb\":\"|\"}}]", "mapping 1, body.a b: jq: syntax error");
     assert_problem("[{\"url\":\"nothere\"}]", "nothere/0 is not defined at <top-level>, line 1");
     assert_problem("[{\"url\":\"import \\\"a\\\" as a; .\"}]", "mapping 1, url: jq: ");
 }
@@ -186,6 +198,7 @@ static void all_problems_are_told_and_unknown_fields_warn(void **state)
     assert_int_equal(mappings_load(SLICE_LITERAL("[{\"ulr\":\".\",\"report\":{\"lnk\":\".\"}}]"), &mappings,
                                    &problems, &warnings),
                      0);
+    assert_int_equal(warnings.failed, 0);
     assert_string_equal(buffer_text(&warnings), "mapping 1, report.lnk: no such field; it is ignored\n"
                                                 "mapping 1, ulr: no such field; it is ignored\n");
     mappings_free(mappings);
@@ -291,10 +304,48 @@ static void reports_override_what_they_name(void **state)
     mappings_report(mappings, 2, SLICE_LITERAL("{\"body\":{},\"request\":{},\"response\":{}}"),
                     SLICE_LITERAL(SECRET), NULL, &fields);
     assert_fields(&fields, "S FAILURE\nL [null,null]\n");
+    mappings_report(mappings, 1, SLICE_LITERAL("{\"body\":{}}"), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, "");
     mappings_report(mappings, 3, SLICE_LITERAL("{}"), SLICE_LITERAL(SECRET), NULL, &fields);
     assert_fields(&fields, "f mapping 3: there is no such mapping\n");
     mappings_report(mappings, 2, SLICE_LITERAL("5"), SLICE_LITERAL(SECRET), NULL, &fields);
     assert_fields(&fields, "f mapping 2: the report's context is not an object\n");
+    mappings_free(mappings);
+}
+
+static void assert_gitlab_report(const char *response_json, const char *expected)
+{
+    struct mappings *mappings = load(mappings_builtin);
+    struct buffer fields = {0}, context = {0};
+    buffer_appendf(&context, "{\"body\":{},\"request\":{},\"response\":{\"statusCode\":201,\"json\":%s}}",
+                   response_json);
+    mappings_report(mappings, 1, buffer_slice(&context), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_fields(&fields, expected);
+    buffer_clear(&context);
+    mappings_free(mappings);
+}
+
+static void the_builtin_reports_gitlab_pipelines(void **state)
+{
+    (void)state;
+    assert_gitlab_report("{\"id\":77,\"web_url\":\"https://gitlab.com/p/77\"}",
+                         "L \"https://gitlab.com/p/77\"\nE 77\n");
+    /* An answer of another kind is no reason for warnings. */
+    assert_gitlab_report("{\"message\":\"404 Not Found\"}", "");
+    assert_gitlab_report("null", "");
+    assert_gitlab_report("[1]", "");
+    assert_gitlab_report("\"x\"", "");
+}
+
+static void a_decryption_that_fails_is_told_once(void **state)
+{
+    (void)state;
+    struct mappings *mappings =
+        load("[{\"fieldsToDecryptPaths\":[\"a\"],\"report\":{\"summary\":\".body.a\"}}]");
+    struct buffer fields = {0};
+    mappings_report(mappings, 1, SLICE_LITERAL("{\"body\":{\"a\":\"plain\"}}"), SLICE_LITERAL(SECRET), NULL,
+                    &fields);
+    assert_fields(&fields, "M plain\n");
     mappings_free(mappings);
 }
 
@@ -325,6 +376,8 @@ int main(void)
         cmocka_unit_test(messages_of_jq_do_not_quote_decrypted_values),
         cmocka_unit_test(the_builtin_triggers_gitlab_pipelines),
         cmocka_unit_test(reports_override_what_they_name),
+        cmocka_unit_test(the_builtin_reports_gitlab_pipelines),
+        cmocka_unit_test(a_decryption_that_fails_is_told_once),
         cmocka_unit_test(cut_fields_end_the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
