@@ -16,7 +16,11 @@
 #include <unistd.h>
 
 /* Where an evaluator is, in memory it shares with its parent: what it leaves behind depends on it. */
-enum evaluator_place { AT_FRAME, EVALUATING, ANSWERING };
+enum evaluator_place { AT_FRAME, EVALUATING, ANSWERING, RETIRED };
+
+/* What an evaluator may grow by before it retires, where there is no bound of memory: libjq leaks here and
+ * there, and a heap that was large once stays so. */
+enum { GROWTH_UNBOUNDED = 64 << 20 };
 
 struct evaluator {
     int fd;
@@ -113,12 +117,21 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
                   : write_frame(evaluator->fd, 0, buffer_slice(fields));
 }
 
+/** The most memory it has had, in bytes. */
+static size_t peak_memory(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
+}
+
 /** Answers frame by frame, reading no further than the frame at hand: the next evaluator goes on behind it.
  */
 static void evaluate(struct evaluator *evaluator)
 {
     struct buffer input = {0}, fields = {0};
     struct map_frame head;
+    size_t bound = evaluator->options->memory_bytes;
+    size_t enough = peak_memory() + (bound > 0 ? bound / 4 : GROWTH_UNBOUNDED);
     bool going = true;
     while (going) {
         *evaluator->place = AT_FRAME;
@@ -134,6 +147,10 @@ static void evaluate(struct evaluator *evaluator)
         }
         going = read_all(evaluator->fd, input.ptr, head.len) &&
                 answer(evaluator, head.what, (struct slice){input.ptr, head.len}, &fields);
+        if (going && peak_memory() > enough) { /* the bound is one event's, not what came before it */
+            *evaluator->place = RETIRED;
+            break;
+        }
     }
     buffer_clear(&input);
     buffer_clear(&fields);
@@ -186,6 +203,8 @@ static _Noreturn void attend(struct evaluator *evaluator)
         while (waitpid(child, &status, 0) < 0)
             if (errno != EINTR)
                 _exit(1);
+        if (*evaluator->place == RETIRED)
+            continue;
         /* Gone in the middle of a frame, nobody knows where the next one begins. */
         if (*evaluator->place != EVALUATING)
             _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);

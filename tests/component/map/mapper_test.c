@@ -12,6 +12,7 @@ struct world {
     uv_loop_t loop;
     uv_timer_t deadline;
     struct mapper *mapper;
+    pid_t process;
     size_t answers;
     char text[64][160];
     bool lost, closed;
@@ -37,6 +38,7 @@ static struct world *world_new(const char *file, int64_t cpu_ms, size_t memory)
     struct mapper_options mapper = {.loop = &world->loop, .lost = lost, .ctx = world};
     if (map_process_start(&options, &mapper.process, &problems, &warnings) != 0)
         fail_msg("%s", buffer_text(&problems));
+    world->process = mapper.process.pid;
     uv_loop_init(&world->loop);
     uv_timer_init(&world->loop, &world->deadline);
     uv_timer_start(&world->deadline, late, 30000, 0);
@@ -132,6 +134,39 @@ static void a_program_that_eats_memory_fails_alone(void **state)
 }
 #endif
 
+/** The process that evaluates now: the only child of the mappings' process. */
+static pid_t evaluator_of(pid_t process)
+{
+    char path[64], children[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)process, (int)process);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(children, sizeof children, file));
+    fclose(file);
+    return (pid_t)strtol(children, NULL, 10);
+}
+
+/** What one event needed must not count against the bound of those that follow, nor stay taken. */
+static void an_evaluator_that_has_grown_is_replaced(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\"[range(.n)] | length\"}]", 20000, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    wait_answers(world, 1);
+    pid_t first = evaluator_of(world->process);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    wait_answers(world, 2);
+    assert_int_equal(evaluator_of(world->process), first);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":5000000}"), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":4}"), answered, world);
+    wait_answers(world, 4);
+    assert_string_equal(world->text[2], "i=1 b=5000000 ");
+    assert_string_equal(world->text[3], "i=1 b=4 ");
+    assert_int_not_equal(evaluator_of(world->process), first);
+    assert_false(world->lost);
+    world_free(world);
+}
+
 static void a_forgotten_call_is_not_answered(void **state)
 {
     (void)state;
@@ -223,6 +258,7 @@ int main(void)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(a_program_that_eats_memory_fails_alone),
 #endif
+        cmocka_unit_test(an_evaluator_that_has_grown_is_replaced),
         cmocka_unit_test(a_forgotten_call_is_not_answered),
         cmocka_unit_test(the_builtin_is_compiled_when_needed),
         cmocka_unit_test(secrets_are_not_in_the_environment),
