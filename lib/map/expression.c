@@ -1,5 +1,6 @@
 #include "map/expression.h"
 #include "map/message.h"
+#include "map/place.h"
 #include <jq.h>
 #include <search.h>
 #include <stdlib.h>
@@ -42,18 +43,24 @@ void expressions_free(struct expressions *expressions)
     free(expressions);
 }
 
-/** Appends a message on one line, without "jq: error: " and libjq's own count of errors. */
+/** Appends a message on one line, without "jq: error: ", what concerns a command line, and libjq's own count
+ * of errors. */
 static void append_message(struct buffer *problem, const char *message)
 {
-    static const char lead[] = "jq: error: ";
+    static const char lead[] = "jq: error: ", shell[] = " (Unix shell quoting issues?)";
     struct slice rest = slice_of(message);
+    const char *hint = strstr(message, shell);
     if (slice_starts_with(rest, "jq: ") && strstr(message, " compile error"))
         return;
     if (slice_starts_with(rest, lead))
         rest = (struct slice){rest.ptr + strlen(lead), rest.len - strlen(lead)};
     if (problem->len > 0)
         buffer_append_text(problem, "; ");
-    message_append_line(problem, slice_trim(rest));
+    if (hint)
+        message_append_line(problem, (struct slice){rest.ptr, (size_t)(hint - rest.ptr)});
+    if (hint && slice_starts_with(slice_of(hint + strlen(shell)), " "))
+        buffer_append_char(problem, ' ');
+    message_append_line(problem, slice_trim(hint ? slice_of(hint + strlen(shell)) : rest));
 }
 
 static void compile_error(void *ctx, jv message)
@@ -108,15 +115,15 @@ static bool uses_modules(struct slice text)
     return false;
 }
 
-static jq_state *compile(const char *text, struct buffer *problem)
+/** NULL: jq's messages are in `messages`. */
+static jq_state *compile(const char *text, struct buffer *messages)
 {
-    struct buffer messages = {0};
     jq_state *program = jq_init();
     if (!program) {
-        buffer_append_text(problem, "out of memory");
+        buffer_append_text(messages, "out of memory");
         return NULL;
     }
-    jq_set_error_cb(program, compile_error, &messages);
+    jq_set_error_cb(program, compile_error, messages);
     jq_set_input_cb(program, no_more_inputs, NULL); /* libjq 1.6 calls these two whether set or not */
     jq_set_debug_cb(program, hear_debug, NULL);
     /* `modulemeta` would search for files */
@@ -124,15 +131,35 @@ static jq_state *compile(const char *text, struct buffer *problem)
     jq_set_attr(program, jv_string("JQ_ORIGIN"), jv_string("."));
     jq_set_attr(program, jv_string("PROGRAM_ORIGIN"), jv_string("."));
     if (!jq_compile(program, text)) {
-        if (messages.len == 0)
-            buffer_append_text(&messages, "does not compile");
-        buffer_append_slice(problem, buffer_slice(&messages));
+        if (messages->len == 0)
+            buffer_append_text(messages, "does not compile");
         jq_teardown(&program);
     }
     if (program) /* run-time errors are values; nothing is printed */
         jq_set_error_cb(program, NULL, NULL);
-    buffer_clear(&messages);
     return program;
+}
+
+/** Appends the place in the expression of the first of jq's messages, where that can be told. */
+static void append_place(struct slice text, struct buffer *problem)
+{
+    static const char line_is[] = ", line ";
+    struct buffer spread = {0}, messages = {0};
+    place_spread(&spread, text);
+    jq_state *program = compile(buffer_text(&spread), &messages);
+    const char *line = program ? NULL : strstr(buffer_text(&messages), line_is);
+    if (line) {
+        bool at_end =
+            strstr(messages.ptr, "unexpected $end") || strstr(messages.ptr, "unexpected end of file");
+        size_t number = strtoul(line + strlen(line_is), NULL, 10);
+        buffer_append_text(problem, " (");
+        place_append(problem, text, at_end ? text.len : place_of_line(text, number));
+        buffer_append_char(problem, ')');
+    }
+    if (program)
+        jq_teardown(&program);
+    buffer_clear(&spread);
+    buffer_clear(&messages);
 }
 
 struct expression *expression_compile(struct expressions *expressions, struct slice text,
@@ -160,6 +187,8 @@ struct expression *expression_compile(struct expressions *expressions, struct sl
         return *found;
     }
     expression->program = compile(expression->text, problem);
+    if (!expression->program)
+        append_place(text, problem);
     if (!expression->program || !tsearch(expression, &expressions->tree, compare)) {
         expression_free(expression);
         return NULL;

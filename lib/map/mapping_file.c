@@ -3,6 +3,7 @@
 #include "map/internal.h"
 #include "map/json_text.h"
 #include "map/message.h"
+#include "map/place.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,17 +205,6 @@ static void read_list(struct reading *reading, jv list)
     jv_free(list);
 }
 
-/** "line 3, column 7" of a byte position. */
-static void locate(struct slice text, size_t at, struct buffer *out)
-{
-    size_t line = 1, column = 1;
-    for (size_t i = 0; i < at && i < text.len; i++) {
-        column = text.ptr[i] == '\n' ? 1 : column + 1;
-        line += text.ptr[i] == '\n';
-    }
-    buffer_appendf(out, "line %zu, column %zu", line, column);
-}
-
 /** The file as a value; an invalid one with the problem said. */
 static jv parse(struct slice text, struct buffer *problems)
 {
@@ -228,7 +218,7 @@ static jv parse(struct slice text, struct buffer *problems)
         buffer_append_text(problems, err.message);
         if (at) {
             buffer_append_text(problems, " (");
-            locate(text, strtoul(at + strlen("at byte "), NULL, 10), problems);
+            place_append(problems, text, strtoul(at + strlen("at byte "), NULL, 10));
             buffer_append_char(problems, ')');
         }
         buffer_append_char(problems, '\n');

@@ -147,6 +147,20 @@ static void what_is_no_program_is_refused(void **state)
                             "syntax error");
 }
 
+static void messages_say_where(void **state)
+{
+    (void)state;
+    assert_does_not_compile(SLICE_LITERAL(".a | .b | foo bar"), "line 1, column 15)");
+    assert_does_not_compile(SLICE_LITERAL(".payload.x + nothere(1)"),
+                            "nothere/1 is not defined at <top-level>, line 1: "
+                            ".payload.x + nothere(1) (line 1, column 14)");
+    assert_does_not_compile(SLICE_LITERAL(".x |"), ".x | (line 1, column 5)");
+    assert_does_not_compile(SLICE_LITERAL("{a:1,,b:2}"), "(line 1, column 6)");
+    assert_does_not_compile(SLICE_LITERAL(".\"é\" # (\n| \"a) \\(1 + (2) | \"x\") b\" | oh"),
+                            "(line 2, column 29)");
+    assert_does_not_compile(SLICE_LITERAL(".a |= (.b)\n | .c |= $x"), "(line 2, column 10)");
+}
+
 static void words_that_begin_like_modules_are_names(void **state)
 {
     (void)state;
@@ -163,6 +177,7 @@ int main(void)
         cmocka_unit_test(there_is_one_input_and_no_file),
         cmocka_unit_test(errors_of_every_kind_are_null),
         cmocka_unit_test(what_is_no_program_is_refused),
+        cmocka_unit_test(messages_say_where),
         cmocka_unit_test(words_that_begin_like_modules_are_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
