@@ -117,39 +117,47 @@ bool call_prepare(struct http_call *call)
            set_text(easy, CURLOPT_CUSTOMREQUEST, call->method) && set_text(easy, CURLOPT_URL, call->url);
 }
 
-static bool append_header(struct http_call *call, struct slice name, struct slice value)
+/** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
+ * send a header without a value. */
+static char *write_header(struct curl_slist *node, char *at, const struct http_header *header)
 {
-    struct buffer line = {0};
-    buffer_append_slice(&line, name);
-    /* "Name;" is libcurl's way to send a header without a value. */
-    buffer_append_text(&line, value.len > 0 ? ": " : ";");
-    buffer_append_slice(&line, value);
-    struct curl_slist *grown = curl_slist_append(call->headers, buffer_text(&line));
-    bool ok = grown && !line.failed;
-    if (grown)
-        call->headers = grown;
-    buffer_clear(&line);
-    return ok;
+    node->data = at;
+    memcpy(at, header->name.ptr, header->name.len);
+    at += header->name.len;
+    *at++ = header->value.len > 0 ? ':' : ';';
+    if (header->value.len > 0) {
+        *at++ = ' ';
+        memcpy(at, header->value.ptr, header->value.len);
+        at += header->value.len;
+    }
+    *at++ = '\0';
+    return at;
 }
 
+/** The list and its texts are one piece of memory: the nodes, then the lines. */
 static bool copy_headers(struct http_call *call, const struct http_request *request)
 {
-    bool content_type = false, ok = true;
-    for (size_t i = 0; ok && i < request->header_count; i++) {
+    /* Leave out what libcurl would add. */
+    static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
+    enum { OWN_NODES = 2, COLON_SPACE_NUL = 3 };
+    bool content_type = false;
+    size_t count = request->header_count, text_bytes = 0;
+    for (size_t i = 0; i < count; i++) {
         content_type |= slice_equal_ignore_case(request->headers[i].name, "Content-Type");
-        ok = append_header(call, request->headers[i].name, request->headers[i].value);
+        text_bytes += request->headers[i].name.len + request->headers[i].value.len + COLON_SPACE_NUL;
     }
-    struct curl_slist *grown = curl_slist_append(call->headers, "Expect:");
-    if (grown)
-        call->headers = grown;
-    ok = ok && grown;
-    if (ok && !content_type) {
-        grown = curl_slist_append(call->headers, "Content-Type:");
-        if (grown)
-            call->headers = grown;
-        ok = grown != NULL;
+    struct curl_slist *nodes = malloc((count + OWN_NODES) * sizeof *nodes + text_bytes);
+    if (!nodes)
+        return false;
+    char *at = (char *)(nodes + count + OWN_NODES);
+    for (size_t i = 0; i < count; i++) {
+        at = write_header(&nodes[i], at, &request->headers[i]);
+        nodes[i].next = &nodes[i + 1];
     }
-    return ok;
+    nodes[count] = (struct curl_slist){no_expect, content_type ? NULL : &nodes[count + 1]};
+    nodes[count + 1] = (struct curl_slist){no_content_type, NULL};
+    call->headers = nodes;
+    return true;
 }
 
 struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
@@ -176,7 +184,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 
 void call_free(struct http_call *call)
 {
-    curl_slist_free_all(call->headers);
+    free(call->headers);
     buffer_clear(&call->response);
     buffer_clear(&call->response_headers);
     free(call->method);

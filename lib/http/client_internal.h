@@ -10,8 +10,8 @@ enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 256 * 1024 };
 struct http_call {
     struct http_call *previous, *next; /* in the client's list of active calls */
     struct http_client *client;
-    CURL *easy; /* NULL: never got that far */
-    struct curl_slist *headers;
+    CURL *easy;                 /* NULL: never got that far */
+    struct curl_slist *headers; /* an array of nodes, with their texts behind them */
     char *method;
     char *url; /* of the present hop */
     struct slice body;
