@@ -21,6 +21,7 @@ static const struct command COMMANDS[] = {
     {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver"},
     {"map", command_map, "show what a mapping file makes of an event: mapping, request, report"},
     {"sign", command_sign, "sign a body as the agent does, and print the two headers"},
+    {"verify", command_verify, "verify the signature of a body or an event, and say what differs"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 

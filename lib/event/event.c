@@ -24,17 +24,6 @@ static struct slice text_at(const struct event *event, struct scan_range range)
     return (struct slice){event->texts.ptr ? event->texts.ptr + range.start : "", range.end - range.start};
 }
 
-/** Takes the member `from`–`to` out of an object's canonical bytes; `from` includes the comma before it, if
- * there is one. */
-static void cut_member(struct buffer *payload, size_t from, size_t to)
-{
-    bool first = payload->ptr[from] != ',';
-    if (first && payload->ptr[to] == ',')
-        to++;
-    memmove(payload->ptr + from, payload->ptr + to, payload->len - to);
-    payload->len -= to - from;
-}
-
 static void fill(struct event *event, const struct scan *scan)
 {
     event->invocation = (struct invocation_method){
@@ -79,7 +68,7 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
             event_clear(event);
             return error_set(err, PA_ERR_INVALID, "the member \"headers\" comes twice");
         }
-        cut_member(&event->payload, scan.headers_start, scan.headers_end);
+        scan_cut_headers(&scan);
     }
     return 0;
 }

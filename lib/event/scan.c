@@ -550,3 +550,14 @@ int scan_record(struct scan *s, unsigned max_depth, struct error *err)
         return error_set(err, PA_ERR_INVALID, "not a JSON object");
     return 0;
 }
+
+void scan_cut_headers(struct scan *scan)
+{
+    char *bytes = scan->out->ptr;
+    size_t from = scan->headers_start, to = scan->headers_end;
+    /* The range has the comma before the member; the first one has none, so the one behind it goes. */
+    if (bytes[from] != ',' && bytes[to] == ',')
+        to++;
+    memmove(bytes + from, bytes + to, scan->out->len - to);
+    scan->out->len -= to - from;
+}

@@ -1,0 +1,112 @@
+/* `port-agent verify`: is a signature right, and if not, what differs? */
+#include "base/clock.h"
+#include "commands.h"
+#include "event/diagnosis.h"
+#include "input.h"
+#include "options.h"
+#include "secret.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { BODY_MAX = 64 << 20 };
+
+struct verifying {
+    const char *file, *signature, *timestamp, *secret_file;
+    bool event;
+    struct secret secret;
+    struct buffer body;
+};
+
+static void print_findings(const char *verdict, struct buffer *findings)
+{
+    puts(verdict);
+    for (const char *at = buffer_text(findings); *at; at += strcspn(at, "\n") + 1)
+        printf("  - %.*s\n", (int)strcspn(at, "\n"), at);
+}
+
+static int judge(const struct verifying *verifying)
+{
+    const struct signature_case given = {
+        .secret = verifying->secret.value,
+        .body = buffer_slice(&verifying->body),
+        .record = verifying->event,
+        .timestamp = slice_of(verifying->timestamp),
+        .signature = slice_of(verifying->signature),
+        .now_s = clock_wall_ms(clock_system()) / 1000,
+    };
+    struct buffer findings = {0};
+    bool unreadable = false;
+    bool valid = signature_diagnose(&given, &findings, &unreadable);
+    if (unreadable)
+        print_findings("not a record", &findings);
+    else
+        print_findings(valid ? "valid: the signature is right" : "not valid", &findings);
+    buffer_clear(&findings);
+    return valid && fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
+}
+
+static int verify_body(struct verifying *verifying)
+{
+    struct error err = {0};
+    int outcome = secret_read("verify", verifying->secret_file, &verifying->secret);
+    if (outcome != EXIT_CODE_OK)
+        return outcome;
+    if (input_read(verifying->file, BODY_MAX, &verifying->body, &err) != 0) {
+        fprintf(stderr, "port-agent verify: %s\n", err.message);
+        return EXIT_CODE_FAILURE;
+    }
+    return judge(verifying);
+}
+
+int command_verify(int argc, char **argv)
+{
+    struct verifying verifying = {0};
+    const struct command_option options[] = {
+        {.name = "signature",
+         .value = "TEXT",
+         .text = &verifying.signature,
+         .help = "the header X-Port-Signature of the request"},
+        {.name = "timestamp",
+         .value = "TEXT",
+         .text = &verifying.timestamp,
+         .help = "the header X-Port-Timestamp of the request"},
+        {.name = "event",
+         .flag = &verifying.event,
+         .help = "FILE is a record of the runs topic: both are members of its headers"},
+        {.name = "secret-file",
+         .value = "FILE",
+         .text = &verifying.secret_file,
+         .help = "the client secret, a final newline left out; PORT_CLIENT_SECRET unless given"},
+    };
+    const struct command_usage usage = {
+        .command = "verify",
+        .summary = "--signature TEXT --timestamp TEXT [FILE], or --event [FILE]",
+        .intro =
+            "Verifies the signature of a webhook's body, or of a whole event as it stands in the topic "
+            "(FILE, or\n"
+            "standard input). When it is not right, other readings of the secret, the timestamp and the body "
+            "are\n"
+            "tried (blanks, line breaks, other ways to write the same JSON, the rules of headers), and what\n"
+            "differs is said as far as it can be known.\n\n"
+            "  port-agent verify --signature \"$X_PORT_SIGNATURE\" --timestamp \"$X_PORT_TIMESTAMP\" "
+            "body.json\n"
+            "  port-agent verify --event record.json",
+        .exit_codes = "Exit codes: 0 valid; 1 not valid, or the body cannot be read; 64 wrong usage; 78 no "
+                      "client secret.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+        .operand = &verifying.file,
+    };
+    int outcome = options_parse(&usage, argc, argv);
+    if (outcome != OPTIONS_GO_ON)
+        return outcome;
+    if (verifying.event && (verifying.signature || verifying.timestamp))
+        return options_wrong(&usage,
+                             "--event has the signature and the timestamp in it; leave the others out");
+    if (!verifying.event && !verifying.signature && !verifying.timestamp)
+        return options_wrong(&usage, "--signature and --timestamp are missing (or is it a whole --event?)");
+    outcome = verify_body(&verifying);
+    buffer_clear(&verifying.body);
+    secret_clear(&verifying.secret);
+    return outcome;
+}

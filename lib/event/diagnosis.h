@@ -1,0 +1,21 @@
+/* Why a signature does not match: what is known to go wrong between a sender and a receiver, tried one after
+ * another. Pure, but slow: for `port-agent verify`, never for the agent's own verification. */
+#pragma once
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct signature_case {
+    struct slice secret;
+    struct slice body;      /* the body as it came; a whole record's bytes where `record` is set */
+    bool record;            /* the timestamp and the signature are the record's own members */
+    struct slice timestamp; /* null: there is none */
+    struct slice signature; /* null: there is none */
+    int64_t now_s;
+};
+
+/** True: the signature is right. What else there is to say goes to `findings`, one line each: about a right
+ * one, that its timestamp is old; about a wrong one, what differs as far as that can be known. False with
+ * `unreadable` set: the record is none (the reason is the finding). */
+bool signature_diagnose(const struct signature_case *given, struct buffer *findings, bool *unreadable);
