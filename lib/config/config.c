@@ -163,6 +163,8 @@ static bool parse_integer(const char *value, bool suffixes, double *out)
         unit = 1024;
     else if (suffixes && slice_equal_ignore_case(rest, "MiB"))
         unit = 1024 * 1024;
+    else if (suffixes && slice_equal_ignore_case(rest, "GiB"))
+        unit = 1024 * 1024 * 1024;
     else if (rest.len > 0)
         return false;
     *out = (double)number * unit;
@@ -176,7 +178,7 @@ static void set_integer(struct loading *loading, const struct setting *setting, 
     bool bytes = setting->kind == SETTING_BYTES;
     if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
         range_problem(loading, setting, value,
-                      bytes ? "number of bytes (KiB and MiB may follow)" : "whole number");
+                      bytes ? "number of bytes (KiB, MiB or GiB may follow)" : "whole number");
     else
         *target = (int64_t)number;
 }
@@ -410,6 +412,26 @@ static void settle_topic(struct loading *loading, char **topic, const char *suff
     loading->problems->failed |= !*topic;
 }
 
+static void settle_dead_letters(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    const char *topic = config->dead_letter_topic;
+    if (*topic && *config->dead_letter_dir)
+        buffer_append_text(loading->problems,
+                           "DEAD_LETTER_TOPIC: both DEAD_LETTER_TOPIC and DEAD_LETTER_DIR are "
+                           "set; set one of them\n");
+    /* What a polled run's letter says is believed, since Port itself handed the run over; who may write to
+     * the topic must not be. */
+    if (*topic && config->streamer == STREAMER_POLLING)
+        buffer_append_text(loading->problems, "DEAD_LETTER_TOPIC: needs the Kafka streamer; with "
+                                              "STREAMER_NAME=POLLING write DEAD_LETTER_DIR\n");
+    if (*topic && (strcmp(topic, config->runs_topic) == 0 || strcmp(topic, config->change_log_topic) == 0))
+        buffer_appendf(loading->problems,
+                       "DEAD_LETTER_TOPIC: '%.200s' is a topic the agent consumes; write "
+                       "another one\n",
+                       topic);
+}
+
 static void settle_proxies(struct loading *loading)
 {
     struct config *config = loading->config;
@@ -470,6 +492,7 @@ static void load_settings(struct loading *loading)
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)
         buffer_append_text(loading->problems,
                            "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
+    settle_dead_letters(loading);
     settle_log(loading, format_given);
 }
 

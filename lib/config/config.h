@@ -66,6 +66,9 @@ struct config {
     int64_t queue_max_bytes;               /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
     int64_t record_max_bytes;              /* RECORD_MAX_BYTES, default 32 MiB */
     int64_t drain_timeout_ms;              /* DRAIN_TIMEOUT_SECONDS, default 8 */
+    char *dead_letter_topic;               /* DEAD_LETTER_TOPIC; at most one of the two is set */
+    char *dead_letter_dir;                 /* DEAD_LETTER_DIR */
+    int64_t dead_letter_max_bytes;         /* DEAD_LETTER_MAX_BYTES, default 1 GiB */
     bool run_logs;                         /* RUN_LOGS, default on */
     bool detailed_logging;                 /* DETAILED_LOGGING, default true */
     char *http_proxy;  /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */

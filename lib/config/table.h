@@ -7,7 +7,7 @@ enum setting_kind {
     SETTING_SECRET,
     SETTING_BOOLEAN,
     SETTING_INTEGER,
-    SETTING_BYTES,   /* an integer, or one with KiB or MiB */
+    SETTING_BYTES,   /* an integer, or one with KiB, MiB or GiB */
     SETTING_SECONDS, /* decimals allowed; kept in milliseconds */
     SETTING_NUMBER,  /* decimals allowed */
     SETTING_PROXY,   /* a URL that may lack its scheme, and may hold a password */

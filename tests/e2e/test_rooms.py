@@ -6,13 +6,15 @@ from harness import ROOT
 ALLOWED = {
     "base": set(),
     "config": {"base"},
+    "deadletter": {"base", "kafka", "port"},
     "event": {"base"},
     "http": {"base"},
+    "kafka": {"base", "port"},
     "map": {"base", "event"},
     "port": {"base", "event", "http"},
     "source": {"base", "event"},
-    "source/kafka": {"base", "config", "event", "port", "source"},
-    "deliver": {"base", "event", "http", "port", "source"},
+    "source/kafka": {"kafka", "base", "config", "event", "port", "source"},
+    "deliver": {"base", "deadletter", "event", "http", "port", "source"},
 }
 
 

@@ -1,8 +1,6 @@
 /* Settings to librdkafka's configuration: each property with the reason for its value. */
+#include "kafka/connection.h"
 #include "source/kafka/internal.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
     FETCH_PARTITION_BYTES = 1 << 20,
@@ -11,21 +9,6 @@ enum {
     DEFAULT_RECEIVE_BYTES = 100000000,
     RECEIVE_BYTES_LIMIT = 2147483647
 };
-
-static int set_text(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err)
-{
-    char reason[256];
-    if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) != RD_KAFKA_CONF_OK)
-        return error_set(err, PA_ERR_INVALID, "Kafka setting %s: %s", name, reason);
-    return 0;
-}
-
-static int set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct error *err)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return set_text(conf, name, text, err);
-}
 
 /** For properties that only newer librdkafkas know. */
 static void set_if_known(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -42,19 +25,17 @@ static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options 
 {
     int64_t heartbeat_ms =
         at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
-    if (set_text(conf, "bootstrap.servers", options->bootstrap_servers, err) ||
-        set_text(conf, "client.id", "port-agent", err) ||
-        set_text(conf, "group.id", options->group_id, err) ||
-        set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
-        set_text(conf, "auto.offset.reset", options->auto_offset_reset, err) ||
-        set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
-        set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err) ||
-        set_number(conf, "max.poll.interval.ms", at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS),
-                   err))
+    if (kafka_set_text(conf, "group.id", options->group_id, err) ||
+        kafka_set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
+        kafka_set_text(conf, "auto.offset.reset", options->auto_offset_reset, err) ||
+        kafka_set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
+        kafka_set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err) ||
+        kafka_set_number(conf, "max.poll.interval.ms",
+                         at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS), err))
         return err->kind;
     /* Offsets are ours alone: done is not what was polled. */
-    if (set_text(conf, "enable.auto.commit", "false", err) ||
-        set_text(conf, "enable.auto.offset.store", "false", err))
+    if (kafka_set_text(conf, "enable.auto.commit", "false", err) ||
+        kafka_set_text(conf, "enable.auto.offset.store", "false", err))
         return err->kind;
     return 0;
 }
@@ -70,10 +51,10 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
         at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
     if (receive > RECEIVE_BYTES_LIMIT)
         receive = RECEIVE_BYTES_LIMIT;
-    if (set_number(conf, "queued.max.messages.kbytes", at_least(prefetch / 1024, 1), err) ||
-        set_number(conf, "fetch.message.max.bytes", FETCH_PARTITION_BYTES, err) ||
-        set_number(conf, "fetch.max.bytes", fetch, err) ||
-        set_number(conf, "receive.message.max.bytes", receive, err))
+    if (kafka_set_number(conf, "queued.max.messages.kbytes", at_least(prefetch / 1024, 1), err) ||
+        kafka_set_number(conf, "fetch.message.max.bytes", FETCH_PARTITION_BYTES, err) ||
+        kafka_set_number(conf, "fetch.max.bytes", fetch, err) ||
+        kafka_set_number(conf, "receive.message.max.bytes", receive, err))
         return err->kind;
     /* How long fetching rests once the queue is full: the default of a second would empty it. */
     set_if_known(conf, "fetch.queue.backoff.ms", "20");
@@ -83,22 +64,14 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
 static int set_connection(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options,
                           struct error *err)
 {
-    if (set_text(conf, "security.protocol", options->security_protocol, err))
-        return err->kind;
-    if (*options->sasl_mechanism && set_text(conf, "sasl.mechanisms", options->sasl_mechanism, err))
-        return err->kind;
-    if (options->username && *options->username &&
-        (set_text(conf, "sasl.username", options->username, err) ||
-         set_text(conf, "sasl.password", options->password.value.ptr, err)))
-        return err->kind;
-    if (strstr(options->security_protocol, "ssl") && options->ca_bundle && *options->ca_bundle &&
-        set_text(conf, "ssl.ca.location", options->ca_bundle, err))
-        return err->kind;
-    /* A topic that is created later, or a broker that comes back, is found within seconds. */
-    if (set_text(conf, "allow.auto.create.topics", "false", err) ||
-        set_number(conf, "topic.metadata.refresh.interval.ms", 10000, err) ||
-        set_number(conf, "reconnect.backoff.max.ms", 5000, err) ||
-        set_text(conf, "socket.keepalive.enable", "true", err) || set_text(conf, "log.queue", "true", err))
+    struct kafka_connection connection = {.bootstrap_servers = options->bootstrap_servers,
+                                          .security_protocol = options->security_protocol,
+                                          .sasl_mechanism = options->sasl_mechanism,
+                                          .username = options->username,
+                                          .password = options->password.value.ptr,
+                                          .ca_bundle = options->ca_bundle};
+    if (kafka_connection_set(conf, &connection, err) ||
+        kafka_set_text(conf, "allow.auto.create.topics", "false", err))
         return err->kind;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_LOG);

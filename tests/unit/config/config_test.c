@@ -89,6 +89,8 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"WEBHOOK_RETRY_ON=none,502", "none alone"},
         {"https_proxy=ftp://hush@proxy", "HTTPS_PROXY: is not a proxy"},
         {"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"},
+        {"DEAD_LETTER_MAX_BYTES=1TiB", "KiB, MiB or GiB"},
+        {"DEAD_LETTER_TOPIC=org.runs", "DEAD_LETTER_TOPIC: 'org.runs' is a topic the agent consumes"},
         {"PORT_CLIENT_SECRET_FILE=/nowhere", "both"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct config config;
@@ -206,6 +208,31 @@ static void mappings_see_what_only_dotenv_has(void **state)
     unlink(path);
 }
 
+static void dead_letters_have_one_place(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, "DEAD_LETTER_DIR=/letters", NULL, NULL, NULL, &problems), 0);
+    assert_string_equal(config.dead_letter_dir, "/letters");
+    assert_string_equal(config.dead_letter_topic, "");
+    assert_int_equal(config.dead_letter_max_bytes, 1 << 30);
+    config_clear(&config);
+    assert_int_equal(
+        load(&config, "DEAD_LETTER_DIR=/letters", "DEAD_LETTER_TOPIC=letters", NULL, NULL, &problems),
+        PA_ERR_INVALID);
+    assert_string_equal(buffer_text(&problems), "DEAD_LETTER_TOPIC: both DEAD_LETTER_TOPIC and "
+                                                "DEAD_LETTER_DIR are set; set one of them\n");
+    config_clear(&config);
+    buffer_clear(&problems);
+    assert_int_equal(
+        load(&config, "DEAD_LETTER_TOPIC=letters", "STREAMER_NAME=POLLING", NULL, NULL, &problems),
+        PA_ERR_INVALID);
+    assert_non_null(strstr(buffer_text(&problems), "DEAD_LETTER_TOPIC: needs the Kafka streamer"));
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +244,7 @@ int main(void)
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),
+        cmocka_unit_test(dead_letters_have_one_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

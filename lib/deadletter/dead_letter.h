@@ -1,0 +1,76 @@
+/* Dead letters: events whose delivery was given up, written durably to a Kafka topic or to a directory before
+ * anything else is done about them. A write never fails for good: what cannot be written now is tried again
+ * until it can, and its caller holds the record back meanwhile.
+ *
+ * A letter carries the record's own key and value. In a topic the rest is in headers (dead-letter.reason,
+ * .attempts, .status, .topic, .partition, .offset, .time, .url); in a directory it is a line of JSON in the
+ * file of its day (dead-letters-YYYY-MM-DD.jsonl, UTC), described in docs/operating.md. */
+#pragma once
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include <uv.h>
+
+struct port_api;
+
+/** One letter. */
+struct dead_letter {
+    const char *reason; /* why it was given up, in words */
+    unsigned attempts;  /* requests that were sent */
+    int status;         /* of the last answer; 0: none */
+    const char
+        *topic; /* where the record came from; NULL: none (a polled run), partition and offset are -1 */
+    int32_t partition;
+    int64_t offset;
+    struct slice id;     /* of the record, as its source gave it: the webhook's Idempotency-Key */
+    int64_t time_ms;     /* when it was given up, since the Unix epoch */
+    const char *url;     /* redacted; "" for none */
+    struct slice run_id; /* null: none */
+    struct slice key;    /* the record's own; null: none */
+    struct slice value;  /* the record's own bytes; null: none */
+};
+
+struct dead_letters;      /* where letters go */
+struct dead_letter_write; /* one letter on its way there */
+
+struct dead_letters_options {
+    uv_loop_t *loop;           /* borrowed */
+    const struct clock *clock; /* borrowed */
+    const char *directory;     /* copied; "" or NULL: none. Made if it is missing (not its parents) */
+    int64_t max_bytes; /* of all the directory's letters together; one that would pass it waits for room */
+    const char *topic; /* copied; "" or NULL: none. Exactly one of the two must be given */
+    /* With a topic: how to reach the brokers, as the consumer does. */
+    struct port_api *port; /* borrowed: brokers and credentials are fetched from it, again when they are
+                              refused. NULL: the next one says where the brokers are */
+    const char *bootstrap_servers, *security_protocol, *sasl_mechanism; /* copied; "" or NULL for none */
+    const char *ca_bundle;    /* PEM file of the authorities to trust; copied; "" or NULL: librdkafka's own */
+    size_t record_max_bytes;  /* the largest value that must fit into a message */
+    int64_t first_backoff_ms; /* after a write that failed; 0: 500 */
+    int64_t max_backoff_ms;   /* 0: 10000 */
+};
+
+/** Since the start, but for `waiting` (now). A letter that fails five times counts five failures. */
+struct dead_letters_counters {
+    uint64_t written, failures, waiting;
+};
+
+/** NULL with the cause in err: both or neither of directory and topic, a directory that is something else, a
+ * setting librdkafka refuses, out of memory. A directory that cannot be written now, or an unreachable
+ * broker, is no error: it is logged and tried again with each letter. */
+struct dead_letters *dead_letters_new(const struct dead_letters_options *options, struct error *err);
+
+/** Writes a letter. Its key and value are borrowed until `done` has run or the write was forgotten; the rest
+ * is copied. `done` runs exactly once, from the loop, when the letter is on disk (fsync) or acknowledged by
+ * all in-sync replicas; until then it is tried again for ever with backoff, with a log line at the first
+ * failure and at most one a minute. NULL: out of memory. */
+struct dead_letter_write *dead_letters_write(struct dead_letters *letters, const struct dead_letter *letter,
+                                             void (*done)(void *ctx), void *ctx);
+/** `done` will not run, and the key and value are no longer used. The letter may be written all the same,
+ * when its writing was under way already. NULL is allowed; not after `done`. */
+void dead_letter_write_forget(struct dead_letter_write *write);
+
+void dead_letters_counters(const struct dead_letters *letters, struct dead_letters_counters *out);
+/** Forgets what is not written yet (no `done` runs any more, and no write may be forgotten any more), waits
+ * for a write that is under way, then `closed` (NULL: nobody) runs from the loop and everything is freed. */
+void dead_letters_close(struct dead_letters *letters, void (*closed)(void *ctx), void *ctx);

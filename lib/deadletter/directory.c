@@ -1,0 +1,142 @@
+/* The loop's side of the directory: what is due is made into lines here, so that the thread that writes them
+ * needs nothing of the letters, and goes to the thread pool as one batch with one sync. */
+#include "deadletter/internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_LETTERS = 256 };
+
+struct directory {
+    struct dead_letters *letters;
+    char *path;
+    int64_t max_bytes;
+    uv_work_t work;
+    bool under_way, closing;
+    /* The batch: the thread's alone while `under_way`. */
+    char day[CLOCK_RFC3339_SIZE];
+    struct buffer bytes;
+    size_t count, starts[BATCH_LETTERS + 1];
+    struct day_line lines[BATCH_LETTERS];
+    struct dead_letter_write *writes[BATCH_LETTERS]; /* the loop's */
+};
+
+struct directory *directory_new(struct dead_letters *letters, const char *path, int64_t max_bytes,
+                                struct error *err)
+{
+    int error = day_file_prepare(path);
+    if (error == ENOTDIR) {
+        error_set(err, PA_ERR_INVALID, "DEAD_LETTER_DIR: '%.200s' is not a directory", path);
+        return NULL;
+    }
+    if (error)
+        log_error("dead letters cannot be written now: records that need one will be held back",
+                  F_STR("file.directory", path), F_STR("error.message", strerror(error)));
+    struct directory *directory = calloc(1, sizeof *directory);
+    char *copy = directory ? strdup(path) : NULL;
+    if (!copy) {
+        free(directory);
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    directory->letters = letters;
+    directory->path = copy;
+    directory->max_bytes = max_bytes;
+    return directory;
+}
+
+static void directory_free(struct directory *directory)
+{
+    struct dead_letters *letters = directory->letters;
+    buffer_clear(&directory->bytes);
+    free(directory->path);
+    free(directory);
+    letters_part_closed(letters);
+}
+
+static void append_work(uv_work_t *work)
+{
+    struct directory *directory = work->data;
+    day_file_append(directory->path, directory->day, directory->max_bytes, directory->lines,
+                    directory->count);
+}
+
+static void append_done(uv_work_t *work, int status)
+{
+    struct directory *directory = work->data;
+    (void)status;
+    for (size_t i = 0; i < directory->count; i++) {
+        struct dead_letter_write *write = directory->writes[i];
+        if (directory->lines[i].error)
+            write_failed(write, directory->lines[i].reason);
+        else
+            write_succeeded(write);
+    }
+    directory->count = 0;
+    directory->under_way = false;
+    /* A large letter's line is not kept for the small ones after it. */
+    directory->bytes.len = 0;
+    if (directory->bytes.cap > 2 * (size_t)BATCH_BYTES)
+        buffer_clear(&directory->bytes);
+    if (directory->closing)
+        directory_free(directory);
+    else
+        letters_wake(directory->letters);
+}
+
+/** One letter's line at the end of the batch; false: out of memory, the batch is as it was. */
+static bool batch_add(struct directory *directory, struct dead_letter_write *write)
+{
+    size_t before = directory->bytes.len;
+    line_append(&directory->bytes, write->id, &write->letter);
+    if (directory->bytes.failed) {
+        directory->bytes.failed = false;
+        directory->bytes.len = before;
+        return false;
+    }
+    directory->starts[directory->count] = before;
+    directory->writes[directory->count++] = write;
+    write->state = WRITE_UNDER_WAY;
+    return true;
+}
+
+static void batch_fill(struct directory *directory, int64_t now_ms)
+{
+    struct dead_letters *letters = directory->letters;
+    struct dead_letter_write *write = write_due(letters, NULL, now_ms);
+    while (write && directory->count < BATCH_LETTERS) {
+        struct dead_letter_write *next = write_due(letters, write, now_ms);
+        if (directory->count > 0 && directory->bytes.len + write->letter.value.len > BATCH_BYTES)
+            break;
+        if (!batch_add(directory, write))
+            write_failed(write, "out of memory");
+        write = next;
+    }
+    directory->starts[directory->count] = directory->bytes.len;
+}
+
+void directory_pump(struct directory *directory, int64_t now_ms)
+{
+    if (directory->under_way || directory->closing)
+        return;
+    batch_fill(directory, now_ms);
+    if (directory->count == 0)
+        return;
+    for (size_t i = 0; i < directory->count; i++) {
+        size_t start = directory->starts[i];
+        directory->lines[i] =
+            (struct day_line){.bytes = {directory->bytes.ptr + start, directory->starts[i + 1] - start}};
+    }
+    clock_rfc3339(clock_wall_ms(directory->letters->clock), directory->day);
+    directory->day[10] = '\0';
+    directory->under_way = true;
+    directory->work.data = directory;
+    uv_queue_work(directory->letters->loop, &directory->work, append_work, append_done);
+}
+
+void directory_close(struct directory *directory)
+{
+    directory->closing = true;
+    if (!directory->under_way)
+        directory_free(directory);
+}

@@ -1,0 +1,98 @@
+/* Shared by the files of this room only.
+ *
+ *   dead_letters.c  life, the list of writes, when one is tried again, what is logged
+ *   directory.c     batches of lines to the thread pool and back
+ *   day_file.c      what happens there: lock, bound, append, fsync. Blocking, no loop
+ *   line.c          a letter to a line of JSON
+ *   producer.c      letters to a Kafka producer, its delivery reports back (producer.h)
+ *   producer_conf.c settings to librdkafka's configuration
+ */
+#pragma once
+#include "deadletter/dead_letter.h"
+
+enum { LETTER_ID_SIZE = 17, BATCH_BYTES = 1 << 20 };
+
+enum write_state { WRITE_WAITING, WRITE_UNDER_WAY };
+
+struct dead_letter_write {
+    struct dead_letter_write *previous, *next;
+    struct dead_letters *letters;
+    struct dead_letter letter; /* key and value borrowed, the texts in `texts` */
+    char *texts;
+    char id[LETTER_ID_SIZE];
+    enum write_state state;
+    size_t bytes;   /* that it holds in the Kafka client while under way */
+    bool forgotten; /* while under way: freed when that ends */
+    unsigned failures;
+    int64_t not_before_ms; /* monotonic: when it may be tried (again) */
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+struct directory;
+struct producer;
+
+struct dead_letters {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    int64_t first_backoff_ms, max_backoff_ms;
+    struct directory *directory; /* one of the two */
+    struct producer *producer;
+    uv_timer_t timer; /* the next time something may be tried */
+    struct dead_letter_write *first, *last;
+    struct dead_letters_counters counters;
+    bool failing, said; /* logged: something could not be written, and nothing was since; ever logged */
+    int64_t said_ms;    /* when that was */
+    bool closing;
+    unsigned closing_parts;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+/* dead_letters.c, for the two kinds */
+/** The next write after `after` (NULL: from the first) that may be tried at `now_ms`; NULL: none. */
+struct dead_letter_write *write_due(struct dead_letters *letters, struct dead_letter_write *after,
+                                    int64_t now_ms);
+/** It is durable: tells whoever waits for it, and frees it. */
+void write_succeeded(struct dead_letter_write *write);
+/** It is not: the reason is logged, and it is tried again later. */
+void write_failed(struct dead_letter_write *write, const char *reason);
+/** Room again for writes that wait: looks through them from the loop, soon. */
+void letters_wake(struct dead_letters *letters);
+/** A part that dead_letters_close waits for is closed. */
+void letters_part_closed(struct dead_letters *letters);
+
+/* directory.c */
+struct directory *directory_new(struct dead_letters *letters, const char *path, int64_t max_bytes,
+                                struct error *err);
+/** Hands what is due to the thread pool, unless something is there already. */
+void directory_pump(struct directory *directory, int64_t now_ms);
+/** letters_part_closed follows when nothing is under way any more; then it is freed. */
+void directory_close(struct directory *directory);
+
+/* producer.c */
+struct producer *producer_new(struct dead_letters *letters, const struct dead_letters_options *options,
+                              struct error *err);
+/** Hands what is due to the client, as much as it may hold. */
+void producer_pump(struct producer *producer, int64_t now_ms);
+/** As directory_close. */
+void producer_close(struct producer *producer);
+
+/* line.c */
+/** Appends the letter as one line of JSON, newline included. */
+void line_append(struct buffer *out, const char *id, const struct dead_letter *letter);
+
+/* day_file.c */
+/** One line to append, and what became of it. */
+struct day_line {
+    struct slice bytes;
+    int error;        /* 0: durable */
+    char reason[160]; /* in words, for a user; "" when durable */
+};
+/** Appends the lines to the file of `day` ("2026-01-13") in the directory, each whole or not at all, and
+ * syncs them. Waits at most two seconds for other agents that write there. Blocking; every line gets its
+ * answer. */
+void day_file_append(const char *directory, const char *day, int64_t max_bytes, struct day_line *lines,
+                     size_t count);
+/** 0, or an errno: can letters be written there? Makes the directory if it is missing. */
+int day_file_prepare(const char *directory);

@@ -1,0 +1,480 @@
+/* Letters to a Kafka topic. The client copies a message when it takes it, so a letter may be forgotten at any
+ * time; how much it holds is bounded here. Its delivery reports come through an eventfd.
+ *
+ *     CLOSED ──brokers known──▶ OPEN ──fatal error, or close──▶ DESTROYING (thread pool) ──▶ CLOSED
+ */
+#include "deadletter/producer.h"
+#include "kafka/access.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { REASON_SIZE = 512, CREDENTIALS_EVERY_MS = 10000, HEADER_COUNT = 9 };
+
+enum producer_state { PRODUCER_CLOSED, PRODUCER_OPEN, PRODUCER_DESTROYING };
+
+struct producer {
+    struct dead_letters *letters;
+    enum producer_state state;
+    struct producer_settings settings;
+    char *topic;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *events;
+    int wake_fd; /* eventfd that the client's queue writes to */
+    uv_poll_t wake;
+    uv_work_t destroying;
+    size_t bytes; /* held by the client */
+    bool serving; /* its events are being read: it may not be destroyed meanwhile */
+    bool broken;  /* a fatal error: to be destroyed and made anew */
+    bool closing;
+    unsigned closing_parts;
+    char last_error[REASON_SIZE]; /* why it may be that nothing gets through */
+    struct kafka_access *access;  /* NULL: the brokers are in the settings, and want no credentials */
+    int64_t credentials_asked_ms;
+};
+
+/* Settings */
+
+static char *copy_text(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+/** False: out of memory, and nothing has changed. */
+static bool replace_access(struct producer_settings *settings, const char *bootstrap_servers,
+                           const char *username, const char *password)
+{
+    char *servers = copy_text(bootstrap_servers), *name = copy_text(username), *word = copy_text(password);
+    if (!servers || !name || !word) {
+        free(servers);
+        free(name);
+        free_secret(word);
+        return false;
+    }
+    free(settings->bootstrap_servers);
+    free(settings->username);
+    free_secret(settings->password);
+    settings->bootstrap_servers = servers;
+    settings->username = name;
+    settings->password = word;
+    return true;
+}
+
+static bool copy_settings(struct producer *producer, const struct dead_letters_options *options)
+{
+    struct producer_settings *settings = &producer->settings;
+    producer->topic = copy_text(options->topic);
+    settings->security_protocol = copy_text(
+        options->security_protocol && *options->security_protocol ? options->security_protocol : "plaintext");
+    settings->sasl_mechanism = copy_text(options->sasl_mechanism);
+    settings->ca_bundle = copy_text(options->ca_bundle);
+    settings->record_max_bytes = options->record_max_bytes;
+    settings->idempotent = true;
+    return producer->topic && settings->security_protocol && settings->sasl_mechanism &&
+           settings->ca_bundle &&
+           replace_access(settings, options->port ? "" : options->bootstrap_servers, "", "");
+}
+
+static void producer_free(struct producer *producer)
+{
+    free(producer->topic);
+    free(producer->settings.bootstrap_servers);
+    free(producer->settings.security_protocol);
+    free(producer->settings.sasl_mechanism);
+    free(producer->settings.ca_bundle);
+    free(producer->settings.username);
+    free_secret(producer->settings.password);
+    if (producer->wake_fd >= 0)
+        close(producer->wake_fd);
+    free(producer);
+}
+
+/* Opening */
+
+static int open_client(struct producer *producer, struct error *err)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = producer_conf_new(&producer->settings, err);
+    if (!conf)
+        return PA_ERR_INVALID;
+    producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    if (!producer->client) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
+    }
+    const uint64_t one = 1;
+    producer->events = rd_kafka_queue_get_main(producer->client);
+    rd_kafka_set_log_queue(producer->client, producer->events);
+    rd_kafka_queue_io_event_enable(producer->events, producer->wake_fd, &one, sizeof one);
+    producer->state = PRODUCER_OPEN;
+    producer->broken = false;
+    return 0;
+}
+
+/* Producing */
+
+static void add_text(rd_kafka_headers_t *headers, const char *name, const char *value)
+{
+    rd_kafka_header_add(headers, name, -1, value, (ssize_t)strlen(value));
+}
+
+static void add_number(rd_kafka_headers_t *headers, const char *name, long long value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", value);
+    add_text(headers, name, text);
+}
+
+static rd_kafka_headers_t *headers_of(const struct dead_letter *letter)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADER_COUNT);
+    clock_rfc3339(letter->time_ms, time);
+    add_text(headers, "dead-letter.reason", letter->reason);
+    add_number(headers, "dead-letter.attempts", letter->attempts);
+    add_number(headers, "dead-letter.status", letter->status);
+    add_text(headers, "dead-letter.topic", letter->topic);
+    add_number(headers, "dead-letter.partition", letter->partition);
+    add_number(headers, "dead-letter.offset", letter->offset);
+    add_text(headers, "dead-letter.time", time);
+    add_text(headers, "dead-letter.url", letter->url);
+    if (!slice_is_null(letter->run_id))
+        rd_kafka_header_add(headers, "dead-letter.run_id", -1, letter->run_id.ptr,
+                            (ssize_t)letter->run_id.len);
+    return headers;
+}
+
+static size_t letter_bytes(const struct dead_letter *letter)
+{
+    return letter->key.len + letter->value.len + strlen(letter->reason) + strlen(letter->url) + 1024;
+}
+
+/** NULL, or the client's error (to be destroyed). */
+static rd_kafka_error_t *produce(struct producer *producer, struct dead_letter_write *write)
+{
+    const struct dead_letter *letter = &write->letter;
+    /* A list of our own: single headers are freed twice by some librdkafkas when a message is refused. */
+    rd_kafka_headers_t *headers = headers_of(letter);
+    const rd_kafka_vu_t units[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = producer->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = write},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)letter->key.ptr, letter->key.len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)letter->value.ptr, letter->value.len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(producer->client, units, sizeof units / sizeof *units);
+    if (error)
+        rd_kafka_headers_destroy(headers);
+    return error;
+}
+
+static void producer_destroy(struct producer *producer);
+
+/** A failed try, with what is known of the brokers when the client only says that time is up. */
+static void try_failed(struct producer *producer, struct dead_letter_write *write, rd_kafka_resp_err_t code,
+                       const char *text)
+{
+    char reason[REASON_SIZE + 128];
+    bool timed_out = code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && *producer->last_error;
+    snprintf(reason, sizeof reason, "topic %.200s: %s (%s)%s%.300s", producer->topic, text,
+             rd_kafka_err2name(code), timed_out ? "; last error: " : "",
+             timed_out ? producer->last_error : "");
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        producer->broken = true;
+    write_failed(write, reason);
+}
+
+static void hand_over(struct producer *producer, struct dead_letter_write *write)
+{
+    rd_kafka_error_t *error = produce(producer, write);
+    if (error) {
+        try_failed(producer, write, rd_kafka_error_code(error), rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        return;
+    }
+    write->state = WRITE_UNDER_WAY;
+    write->bytes = letter_bytes(&write->letter);
+    producer->bytes += write->bytes;
+}
+
+/** Nothing can be tried now: said for each letter that is due. */
+static void fail_due(struct producer *producer, int64_t now_ms, const char *reason)
+{
+    struct dead_letter_write *write = write_due(producer->letters, NULL, now_ms), *next;
+    for (; write; write = next) {
+        next = write_due(producer->letters, write, now_ms);
+        write_failed(write, reason);
+    }
+}
+
+void producer_pump(struct producer *producer, int64_t now_ms)
+{
+    struct dead_letter_write *write = write_due(producer->letters, NULL, now_ms), *next;
+    struct error err = {0};
+    if (!write || producer->closing || producer->state == PRODUCER_DESTROYING)
+        return;
+    if (!*producer->settings.bootstrap_servers) {
+        /* Until Port's first answer there is nothing to say. */
+        if (*producer->last_error)
+            fail_due(producer, now_ms, producer->last_error);
+        return;
+    }
+    if (producer->state == PRODUCER_CLOSED && open_client(producer, &err) != 0) {
+        fail_due(producer, now_ms, err.message);
+        return;
+    }
+    for (; write && producer->state == PRODUCER_OPEN; write = next) {
+        next = write_due(producer->letters, write, now_ms);
+        if (producer->bytes > 0 && producer->bytes + letter_bytes(&write->letter) > BATCH_BYTES)
+            break; /* a delivery report wakes us */
+        hand_over(producer, write);
+        if (producer->broken)
+            producer_destroy(producer);
+    }
+}
+
+/* Delivery reports and errors */
+
+static void report_event(struct producer *producer, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *message;
+    while ((message = rd_kafka_event_message_next(event))) {
+        struct dead_letter_write *write = message->_private;
+        producer->bytes -= write->bytes;
+        if (message->err) {
+            try_failed(producer, write, message->err, rd_kafka_err2str(message->err));
+        } else {
+            *producer->last_error = '\0';
+            write_succeeded(write);
+        }
+    }
+}
+
+static void ask_for_credentials(struct producer *producer)
+{
+    int64_t now_ms = clock_monotonic_ms(producer->letters->clock);
+    if (!producer->access || now_ms < producer->credentials_asked_ms)
+        return;
+    producer->credentials_asked_ms = now_ms + CREDENTIALS_EVERY_MS;
+    kafka_access_refresh(producer->access);
+}
+
+static void error_event(struct producer *producer, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    snprintf(producer->last_error, sizeof producer->last_error, "%s", rd_kafka_event_error_string(event));
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        ask_for_credentials(producer);
+    if (!rd_kafka_event_error_is_fatal(event))
+        return;
+    log_warning("the dead letters' Kafka producer has ended and is made anew",
+                F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", producer->last_error));
+    producer->broken = true;
+    /* Without the permission that idempotence needs on older brokers, letters may be there twice instead. */
+    if (code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+        producer->settings.idempotent = false;
+}
+
+static void log_event(rd_kafka_event_t *event)
+{
+    const char *facility, *text;
+    int level;
+    if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+        log_debug("librdkafka", F_STR("facility", facility), F_STR("error.message", text));
+}
+
+static void serve(struct producer *producer)
+{
+    rd_kafka_event_t *event;
+    producer->serving = true;
+    while (!producer->closing && !producer->broken && (event = rd_kafka_queue_poll(producer->events, 0))) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+            report_event(producer, event);
+        else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+            error_event(producer, event);
+        else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG)
+            log_event(event);
+        rd_kafka_event_destroy(event);
+    }
+    producer->serving = false;
+    if (producer->closing || producer->broken)
+        producer_destroy(producer);
+    else
+        letters_wake(producer->letters);
+}
+
+static void woken(uv_poll_t *poll, int status, int events)
+{
+    struct producer *producer = poll->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    while (read(producer->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    if (producer->state == PRODUCER_OPEN)
+        serve(producer);
+}
+
+/* Brokers and credentials from Port */
+
+static void use_credentials(struct producer *producer)
+{
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(producer->client, producer->settings.username,
+                                                            producer->settings.password);
+    if (!error)
+        return;
+    log_error("fresh Kafka credentials were refused by the dead letters' producer",
+              F_STR("error.message", rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+}
+
+static void access_fetched(void *ctx, const struct kafka_credentials *credentials)
+{
+    struct producer *producer = ctx;
+    if (!replace_access(&producer->settings, credentials->brokers, credentials->username,
+                        credentials->password))
+        log_error("out of memory for fresh Kafka credentials", F_NONE);
+    else if (producer->state == PRODUCER_OPEN)
+        use_credentials(producer);
+    letters_wake(producer->letters);
+}
+
+static void access_failed(void *ctx, bool denied, const char *reason)
+{
+    struct producer *producer = ctx;
+    (void)denied; /* the consumer says so, and stops the agent */
+    snprintf(producer->last_error, sizeof producer->last_error,
+             "Kafka credentials could not be fetched from Port: %.300s", reason);
+    letters_wake(producer->letters);
+}
+
+/* The end of the client */
+
+static void part_closed(struct producer *producer)
+{
+    struct dead_letters *letters = producer->letters;
+    if (--producer->closing_parts > 0)
+        return;
+    producer_free(producer);
+    letters_part_closed(letters);
+}
+
+static void wake_closed(uv_handle_t *handle)
+{
+    part_closed(handle->data);
+}
+
+static void access_closed(void *ctx)
+{
+    part_closed(ctx);
+}
+
+/** What the client held is not written: it is tried with the next one (or dropped, when closing). */
+static void give_back(struct producer *producer)
+{
+    struct dead_letter_write *write = producer->letters->first, *next;
+    for (; write; write = next) {
+        next = write->next;
+        if (write->state == WRITE_UNDER_WAY)
+            write_failed(write,
+                         *producer->last_error ? producer->last_error : "the Kafka producer has ended");
+    }
+    producer->bytes = 0;
+}
+
+static void destroy_work(uv_work_t *work)
+{
+    struct producer *producer = work->data;
+    rd_kafka_queue_io_event_enable(producer->events, -1, NULL, 0);
+    rd_kafka_queue_destroy(producer->events);
+    rd_kafka_purge(producer->client,
+                   RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    rd_kafka_destroy(producer->client);
+}
+
+static void destroy_done(uv_work_t *work, int status)
+{
+    struct producer *producer = work->data;
+    (void)status;
+    producer->client = NULL;
+    producer->events = NULL;
+    producer->state = PRODUCER_CLOSED;
+    give_back(producer);
+    if (producer->closing)
+        uv_close((uv_handle_t *)&producer->wake, wake_closed);
+    else
+        letters_wake(producer->letters);
+}
+
+/** Joining the client's threads takes a while: that is the thread pool's. */
+static void producer_destroy(struct producer *producer)
+{
+    if (producer->state != PRODUCER_OPEN || producer->serving)
+        return;
+    producer->state = PRODUCER_DESTROYING;
+    producer->destroying.data = producer;
+    uv_queue_work(producer->letters->loop, &producer->destroying, destroy_work, destroy_done);
+}
+
+/* Life */
+
+static bool open_access(struct producer *producer, struct port_api *port)
+{
+    struct kafka_access_options options = {.port = port,
+                                           .loop = producer->letters->loop,
+                                           .clock = producer->letters->clock,
+                                           .fetched = access_fetched,
+                                           .failed = access_failed,
+                                           .ctx = producer};
+    producer->access = kafka_access_new(&options);
+    return producer->access != NULL;
+}
+
+struct producer *producer_new(struct dead_letters *letters, const struct dead_letters_options *options,
+                              struct error *err)
+{
+    struct producer *producer = calloc(1, sizeof *producer);
+    if (!producer) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    producer->letters = letters;
+    producer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int failed = 0;
+    if (producer->wake_fd < 0 || !copy_settings(producer, options) ||
+        (options->port && !open_access(producer, options->port)))
+        failed = error_set(err, PA_ERR_MEMORY, "out of memory or file descriptors");
+    else if (!options->port)
+        failed = open_client(producer, err);
+    if (failed) {
+        producer_free(producer);
+        return NULL;
+    }
+    uv_poll_init(letters->loop, &producer->wake, producer->wake_fd);
+    producer->wake.data = producer;
+    uv_poll_start(&producer->wake, UV_READABLE, woken);
+    return producer;
+}
+
+void producer_close(struct producer *producer)
+{
+    producer->closing = true;
+    producer->closing_parts = producer->access ? 2 : 1;
+    if (producer->access)
+        kafka_access_close(producer->access, access_closed, producer);
+    if (producer->state == PRODUCER_OPEN)
+        producer_destroy(producer);
+    else if (producer->state == PRODUCER_CLOSED)
+        uv_close((uv_handle_t *)&producer->wake, wake_closed);
+}

@@ -1,0 +1,20 @@
+/* How every Kafka client of the agent's reaches the brokers. */
+#pragma once
+#include "base/error.h"
+#include <librdkafka/rdkafka.h>
+#include <stdint.h>
+
+/** Texts are borrowed during the call; NULL or "" for none. */
+struct kafka_connection {
+    const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username;
+    const char *password;  /* NUL-terminated */
+    const char *ca_bundle; /* PEM file of the authorities to trust; none: librdkafka's own default */
+};
+
+/** Sets what a consumer and a producer have in common, logs through the client's queue included. 0, or
+ * PA_ERR_INVALID with the property and librdkafka's reason. */
+int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *connection, struct error *err);
+
+/** One property. 0, or PA_ERR_INVALID with its name and librdkafka's reason. */
+int kafka_set_text(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err);
+int kafka_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct error *err);
