@@ -43,6 +43,17 @@ def change_event(url, context=None, agent=True):
                     "diff": {"before": None, "after": {}}, "changelogDestination": {"type": "WEBHOOK", "agent": agent, "url": url}})
 
 
+ENCRYPT = """const [key, text] = process.argv.slice(1), iv = Buffer.from([...Array(16).keys()]);
+const cipher = require("crypto").createCipheriv("aes-256-gcm", Buffer.from(key).subarray(0, 32), iv);
+const sealed = Buffer.concat([iv, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
+process.stdout.write(sealed.toString("base64"));"""
+
+
+def encrypted(text):
+    """As Port encrypts a property: base64 of IV, ciphertext and tag, AES-256-GCM under the client secret."""
+    return subprocess.run(["node", "-e", ENCRYPT, SECRET, text], check=True, capture_output=True, text=True).stdout
+
+
 class Lines:
     """Reads a process's output into a list; wait() blocks until a predicate over it holds."""
 

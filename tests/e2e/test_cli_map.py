@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, SECRET, change_event, run_event
+from harness import BINARY, SECRET, change_event, encrypted, run_event
 
 EVENT = run_event("r_1", "https://svc.internal/vm", properties={"region": "eu-west-1", "cpu": 4})
 PLAIN = {"PATH": os.environ["PATH"]}
@@ -100,16 +100,6 @@ def test_change_log_events_are_recognised(explain):
     assert shown["request"]["url"] == "http://changes/" and "change-log event" in shown["notes"][0]
     both = json.dumps({**json.loads(EVENT), "changelogDestination": {"type": "WEBHOOK", "agent": True, "url": "http://changes/"}})
     assert explain(event=both)["request"]["url"] == "https://svc.internal/vm"
-
-
-ENCRYPT = """const [key, text] = process.argv.slice(1), iv = Buffer.from([...Array(16).keys()]);
-const cipher = require("crypto").createCipheriv("aes-256-gcm", Buffer.from(key).subarray(0, 32), iv);
-const sealed = Buffer.concat([iv, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
-process.stdout.write(sealed.toString("base64"));"""
-
-
-def encrypted(text):
-    return subprocess.run(["node", "-e", ENCRYPT, SECRET, text], check=True, capture_output=True, text=True).stdout
 
 
 def test_decrypted_values_are_masked_wherever_they_come_out(explain):
