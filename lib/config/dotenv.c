@@ -100,9 +100,11 @@ static const char *known(const struct dotenv *dotenv, char *const *environment, 
     for (size_t i = dotenv->count; i > 0; i--)
         if (slice_equal_text(name, dotenv->entries[i - 1].name))
             return dotenv->entries[i - 1].value;
-    for (; environment && *environment; environment++)
-        if (strncmp(*environment, name.ptr, name.len) == 0 && (*environment)[name.len] == '=')
-            return *environment + name.len + 1;
+    for (; environment && *environment; environment++) {
+        const char *value = strchr(*environment, '=');
+        if (value && slice_equal(name, (struct slice){*environment, (size_t)(value - *environment)}))
+            return value + 1;
+    }
     return NULL;
 }
 

@@ -108,8 +108,10 @@ static void run_program(struct slice program)
     for (size_t steps = 0; program.len > 0 && steps < STEPS_MAX; steps++) {
         unsigned step = fuzz_byte(&program), operand = fuzz_byte(&program);
         if (step & 1) { /* take some, one `step / 2`-th of a gap apart */
-            for (unsigned i = 0; i < operand && count < ENTRIES && offsets_has_room(&offsets); i++, count++) {
-                size_t gap = step / 2 < GAP_MAX ? step / 2 : GAP_MAX;
+            size_t gap = step / 2 < GAP_MAX ? step / 2 : GAP_MAX;
+            for (unsigned i = 0; i < operand && count < ENTRIES; i++, count++) {
+                if (!offsets_has_room(&offsets, next + (int64_t)gap))
+                    break;
                 memset(done + (size_t)(next - start), true, gap);
                 next += (int64_t)gap;
                 EXPECT(offsets_take(&offsets, &entries[count], next) == OFFSETS_TAKEN);

@@ -151,7 +151,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
     if (message->err) {
         kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
     } else if (partition && !partition->revoked) {
-        if (partition->paused || !offsets_has_room(&partition->offsets)) {
+        if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
             if (!partition->parked) {
                 partition->parked = message;
                 partition_pause(partition, true);
@@ -174,17 +174,15 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
 static bool take_parked(struct kafka_consumer *consumer)
 {
     for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
-        if (!partition->paused || partition->revoked || !offsets_has_room(&partition->offsets))
+        rd_kafka_message_t *message = partition->parked;
+        if (!message || partition->revoked || !offsets_has_room(&partition->offsets, message->offset))
             continue;
-        if (partition->parked) {
-            if (!sink_has_room(consumer, partition->parked) ||
-                !partition_take(partition, partition->parked)) {
-                consumer->waiting_for_room = true;
-                return false;
-            }
-            rd_kafka_message_destroy(partition->parked);
-            partition->parked = NULL;
+        if (!sink_has_room(consumer, message) || !partition_take(partition, message)) {
+            consumer->waiting_for_room = true;
+            return false;
         }
+        rd_kafka_message_destroy(message);
+        partition->parked = NULL;
         partition_pause(partition, false);
     }
     return true;

@@ -9,7 +9,6 @@ enum {
     HEADER_MAX = 4 + 1 + 10 + 10,
     RAW_MAX = OFFSETS_NOTE_MAX / 4 * 3,
     DATA_MAX = RAW_MAX - HEADER_MAX,
-    VARINT_MAX = 10,
     ENCODING_RUNS = 0,
     ENCODING_BITMAP = 1
 };
@@ -88,15 +87,13 @@ int64_t offsets_committable(const struct offsets *offsets)
     return end_of(offsets);
 }
 
-bool offsets_has_room(const struct offsets *offsets)
+bool offsets_has_room(const struct offsets *offsets, int64_t offset)
 {
-    if (offsets->position < offsets->restored_end)
-        return true; /* what comes next is in the note already, or is skipped */
-    if (!offsets->first)
+    if (offset < offsets->restored_end || !offsets->first || offset <= offsets->last->offset)
+        return true; /* it is in the note already, or it is all there is in it, or it starts a new one */
+    if (offsets->run_bytes + varint_size(offset - offsets->last->offset - 1) <= DATA_MAX)
         return true;
-    if (offsets->run_bytes + VARINT_MAX <= DATA_MAX)
-        return true;
-    return offsets->position + 1 - offsets->first->offset <= (int64_t)DATA_MAX * 8;
+    return offset + 1 - offsets->first->offset <= (int64_t)DATA_MAX * 8;
 }
 
 static void entry_link(struct offsets *offsets, struct offset_entry *entry)

@@ -44,8 +44,9 @@ void offsets_clear(struct offsets *offsets);
  * (false). */
 bool offsets_restore(struct offsets *offsets, struct slice note);
 
-/** May another record be taken, whatever its offset, with the note still fitting? */
-bool offsets_has_room(const struct offsets *offsets);
+/** May the record at `offset` be taken with the note still fitting? A gap before it (compaction, transaction
+ * markers) takes room as well. */
+bool offsets_has_room(const struct offsets *offsets, int64_t offset);
 enum offsets_take {
     OFFSETS_TAKEN,       /* in progress now; `entry` is linked */
     OFFSETS_DONE_BEFORE, /* the note says it is done: skip it; `entry` is not linked */

@@ -100,7 +100,7 @@ static void ticket_settle(struct ticket *base, bool done)
     }
     if (consumer->rebalance == REBALANCE_DRAINING)
         rebalance_advance(consumer);
-    else if (partition->paused && offsets_has_room(&partition->offsets))
+    else if (partition->parked && offsets_has_room(&partition->offsets, partition->parked->offset))
         kafka_consumer_resume(consumer);
 }
 

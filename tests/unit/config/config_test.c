@@ -152,6 +152,22 @@ static void dotenv_reads_as_python_dotenv_does(void **state)
     buffer_clear(&problems);
 }
 
+/* The name of a reference may hold anything, a NUL included; an environment entry ends at its own. */
+static void a_reference_is_compared_within_its_bounds(void **state)
+{
+    (void)state;
+    static const char text[] = "A=${EMPTY=\0}${EMPTY}.\n";
+    char *entry = strdup("EMPTY=");
+    char *environment[] = {entry, NULL};
+    struct dotenv dotenv;
+    struct buffer problems = {0};
+    assert_int_equal(dotenv_parse(SLICE_LITERAL(text), environment, &dotenv, &problems), 0);
+    assert_string_equal(dotenv_get(&dotenv, "A"), ".");
+    dotenv_clear(&dotenv);
+    buffer_clear(&problems);
+    free(entry);
+}
+
 static void proxies_are_read_in_either_case(void **state)
 {
     (void)state;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(wrong_values_are_told_with_what_is_accepted),
         cmocka_unit_test(a_setting_may_be_a_file),
         cmocka_unit_test(dotenv_reads_as_python_dotenv_does),
+        cmocka_unit_test(a_reference_is_compared_within_its_bounds),
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),

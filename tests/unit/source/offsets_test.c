@@ -145,7 +145,7 @@ static void a_note_always_fits_once_its_records_were_taken(void **state)
         struct offsets offsets;
         offsets_init(&offsets, 0);
         int64_t offset = 0;
-        for (; offset < 150000 && offsets_has_room(&offsets); offset++) {
+        for (; offset < 150000 && offsets_has_room(&offsets, offset); offset++) {
             offsets_take(&offsets, &entries[offset], offset);
             if (offset % every != 0)
                 done(&offsets, offset);
@@ -161,16 +161,38 @@ static void no_room_while_the_note_would_not_fit_and_room_again_later(void **sta
     struct offsets offsets;
     offsets_init(&offsets, 0);
     int64_t offset = 0;
-    while (offset < 150000 && offsets_has_room(&offsets)) {
+    while (offset < 150000 && offsets_has_room(&offsets, offset)) {
         offsets_take(&offsets, &entries[offset], offset);
         offset++;
     }
     assert_true(offset < 150000);
-    assert_false(offsets_has_room(&offsets));
+    assert_false(offsets_has_room(&offsets, offset));
     for (int64_t i = 0; i < offset; i++)
         done(&offsets, i);
-    assert_true(offsets_has_room(&offsets));
+    assert_true(offsets_has_room(&offsets, offset));
     assert_int_equal(offsets_committable(&offsets), offset);
+    offsets_clear(&offsets);
+}
+
+/* More records in progress than runs have room for, up to the end of what a bitmap holds: a gap leaves both.
+ */
+static void a_gap_takes_room_as_well(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 0);
+    int64_t offset = 0;
+    while (offsets_has_room(&offsets, offset + 1)) {
+        offsets_take(&offsets, &entries[offset], offset);
+        offset++;
+    }
+    assert_true(offset > 20000);
+    assert_true(offsets_has_room(&offsets, offset));
+    assert_false(offsets_has_room(&offsets, offset + 1));
+    assert_false(offsets_has_room(&offsets, offset + 1000));
+    for (int64_t i = 0; i < offset; i += 2)
+        done(&offsets, i);
+    check_restored(&offsets, offset);
     offsets_clear(&offsets);
 }
 
@@ -280,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_restart_in_the_middle_of_a_restart_forgets_nothing),
         cmocka_unit_test(a_note_always_fits_once_its_records_were_taken),
         cmocka_unit_test(no_room_while_the_note_would_not_fit_and_room_again_later),
+        cmocka_unit_test(a_gap_takes_room_as_well),
         cmocka_unit_test(nothing_to_note_when_nothing_is_done_out_of_order),
         cmocka_unit_test(foreign_metadata_is_ignored),
         cmocka_unit_test(a_note_of_another_offset_is_ignored),
