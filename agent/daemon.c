@@ -27,6 +27,7 @@ struct daemon {
     struct http_client *webhooks, *port_http;
     struct port_api *port;
     struct reports *reports;
+    struct mapper *mapper;
     struct deliver *deliver;
     struct source *source;
     uv_timer_t timer; /* drain: is it idle? */
@@ -63,7 +64,11 @@ static void close_parts(struct daemon *daemon)
     daemon->reports = NULL;
     daemon->port = NULL;
     daemon->signer = NULL;
-    daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port_http != NULL);
+    daemon->closing_parts =
+        1u + (daemon->webhooks != NULL) + (daemon->port_http != NULL) + (daemon->mapper != NULL);
+    if (daemon->mapper)
+        mapper_close(daemon->mapper, part_closed, daemon);
+    daemon->mapper = NULL;
     if (daemon->webhooks)
         http_client_close(daemon->webhooks, part_closed, daemon);
     if (daemon->port_http)
@@ -245,6 +250,25 @@ static int make_port(struct daemon *daemon)
     return daemon->reports ? 0 : PA_ERR_MEMORY;
 }
 
+static void mapper_lost(void *ctx)
+{
+    log_critical("the process that evaluates mappings died: nothing can be delivered any more", F_NONE);
+    source_fatal(ctx);
+}
+
+static int make_mapper(struct daemon *daemon)
+{
+    struct mapper_options options = {.loop = daemon->options.loop,
+                                     .process = daemon->options.map_process,
+                                     .lost = mapper_lost,
+                                     .ctx = daemon};
+    daemon->options.map_process = MAP_PROCESS_NONE;
+    if (options.process.pid < 0)
+        return 0;
+    daemon->mapper = mapper_new(&options);
+    return daemon->mapper ? 0 : PA_ERR_MEMORY;
+}
+
 static int make_deliver(struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
@@ -255,6 +279,18 @@ static int make_deliver(struct daemon *daemon)
         .reports = daemon->reports,
         .signer = daemon->signer,
         .max_in_flight = (unsigned)config->max_in_flight,
+        .max_in_flight_per_destination = (unsigned)config->max_in_flight_per_destination,
+        .retry = {.on = config->retry_on,
+                  .max_attempts = (unsigned)config->retry_max_attempts,
+                  .max_elapsed_ms = config->retry_max_elapsed_ms,
+                  .initial_backoff_ms = config->retry_initial_backoff_ms,
+                  .max_backoff_ms = config->retry_max_backoff_ms},
+        .breaker_failures = (unsigned)config->breaker_failures,
+        .dedup_window = (size_t)config->dedup_window,
+        .event_max_age_ms = config->event_max_age_ms,
+        .mapper = daemon->mapper,
+        .mapping_file = daemon->options.mapping_file,
+        .miss_is_reported = strcmp(config->mapping_miss, "report") == 0,
         .max_bytes = (size_t)config->queue_max_bytes / 2,
         .record_max_bytes = (size_t)config->record_max_bytes,
         .detailed_logging = config->detailed_logging,
@@ -278,7 +314,7 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->port_http = daemon->webhooks ? port_client(daemon, user_agent, err) : NULL;
     if (!daemon->port_http)
         return PA_ERR_IO;
-    if (make_port(daemon) != 0 || make_deliver(daemon) != 0)
+    if (make_port(daemon) != 0 || make_mapper(daemon) != 0 || make_deliver(daemon) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     return 0;
 }
@@ -290,6 +326,9 @@ static void unmake_parts(struct daemon *daemon)
     reports_free(daemon->reports);
     port_api_free(daemon->port);
     signer_free(daemon->signer);
+    map_process_end(&daemon->options.map_process);
+    if (daemon->mapper)
+        mapper_close(daemon->mapper, NULL, NULL);
     if (daemon->webhooks)
         http_client_close(daemon->webhooks, NULL, NULL);
     if (daemon->port_http)
@@ -310,6 +349,8 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     if (!daemon) {
+        struct map_process process = options->map_process;
+        map_process_end(&process);
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }

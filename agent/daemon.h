@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
+#include "map/process.h"
 #include <uv.h>
 
 struct daemon;
@@ -14,13 +15,16 @@ struct daemon_options {
     const struct clock *clock;   /* borrowed */
     const struct config *config; /* borrowed until stopped */
     const char *ca_bundle; /* authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults */
+    struct map_process map_process; /* taken over; MAP_PROCESS_NONE: no event is mapped */
+    bool mapping_file;              /* it evaluates the operator's file, not the built-in mappings */
     void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
                                                   or 1 with the cause logged */
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */
     void *ctx;
 };
 
-/** Starts: the announcement to Port, and the source that the settings name. NULL with the cause in err. */
+/** Starts: the announcement to Port, and the source that the settings name. NULL with the cause in err; the
+ * mappings' process is ended in any case, now or when it stops. */
 struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
 /** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group;
  * `stopped` follows. Calling it twice is the same as once. */

@@ -315,6 +315,7 @@ static int start(struct demo *demo, struct error *err)
     struct daemon_options options = {.loop = &demo->loop,
                                      .clock = clock_system(),
                                      .config = &demo->config,
+                                     .map_process = MAP_PROCESS_NONE,
                                      .stopped = daemon_stopped,
                                      .observe = observed,
                                      .ctx = demo};

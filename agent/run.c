@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "daemon.h"
 #include "http/authorities.h"
+#include "mapping_process.h"
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,9 @@ struct run {
     bool stopping;
     int exit_code;
     uint64_t summarised; /* events when the last summary was written */
+    struct map_process map_process;
+    bool mapping_file;
+    struct buffer mapping_warnings;
 };
 
 static void stopped(void *ctx, int exit_code)
@@ -112,10 +116,13 @@ static int run_daemon(struct run *run, const struct config *config, const char *
                                      .clock = clock_system(),
                                      .config = config,
                                      .ca_bundle = ca_bundle,
+                                     .map_process = run->map_process,
+                                     .mapping_file = run->mapping_file,
                                      .stopped = stopped,
                                      .ctx = run};
     struct error err = {0};
     uv_loop_init(&run->loop);
+    run->map_process = MAP_PROCESS_NONE;
     run->daemon = daemon_new(&options, &err);
     if (!run->daemon) {
         uv_run(&run->loop, UV_RUN_DEFAULT);
@@ -153,20 +160,42 @@ static int run_trusting(struct run *run, const struct config *config)
     return exit_code;
 }
 
-static int load_config(struct config *config)
+/** Settings and mapping file; all that is wrong with either is told at once. 0, or the exit code. */
+static int load(struct run *run, struct config *config)
 {
     struct config_input input = {
         .environment = environ, .dotenv_path = ".env", .stdout_is_terminal = isatty(STDOUT_FILENO) == 1};
     struct buffer problems = {0};
-    int err = config_load(config, &input, &problems);
-    if (err != 0) {
+    int failed = config_load(config, &input, &problems);
+    if (failed == PA_ERR_MEMORY)
+        buffer_append_text(&problems, "port-agent: out of memory\n");
+    if (failed != PA_ERR_MEMORY && config->mapping_path) {
+        int unmapped = mapping_process_start(config, &run->map_process, &run->mapping_file, &problems,
+                                             &run->mapping_warnings);
+        failed = failed ? failed : unmapped;
+    }
+    if (failed) {
         fwrite(buffer_text(&problems), 1, problems.len, stderr);
-        if (err == PA_ERR_MEMORY)
-            fputs("port-agent: out of memory\n", stderr);
+        map_process_end(&run->map_process);
+        buffer_clear(&run->mapping_warnings);
         config_clear(config);
     }
     buffer_clear(&problems);
-    return err;
+    return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
+}
+
+static void tell_mapping_warnings(struct run *run)
+{
+    struct slice lines = buffer_slice(&run->mapping_warnings);
+    while (lines.len > 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len);
+        size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
+        log_warning("mapping file", F_SLICE("reason", ((struct slice){lines.ptr, len})));
+        len += end != NULL;
+        lines.ptr += len;
+        lines.len -= len;
+    }
+    buffer_clear(&run->mapping_warnings);
 }
 
 int command_run(int argc, char **argv)
@@ -183,20 +212,26 @@ int command_run(int argc, char **argv)
     }
     prepare_process();
     struct config config;
-    if (load_config(&config) != 0)
-        return EXIT_CODE_CONFIG;
+    struct run run = {.map_process = MAP_PROCESS_NONE};
+    int exit_code = load(&run, &config);
+    if (exit_code != EXIT_CODE_OK)
+        return exit_code;
     struct log_options log_options = {.fd = STDOUT_FILENO,
                                       .format = config.log_format,
                                       .colour = config.log_colour,
                                       .level = config.log_level};
-    struct run run = {.log = log_new(&log_options)};
+    run.log = log_new(&log_options);
     if (!run.log) {
         fputs("port-agent: out of memory or threads\n", stderr);
+        map_process_end(&run.map_process);
+        buffer_clear(&run.mapping_warnings);
         config_clear(&config);
         return EXIT_CODE_FAILURE;
     }
     log_set_current(run.log);
-    int exit_code = run_trusting(&run, &config);
+    tell_mapping_warnings(&run);
+    exit_code = run_trusting(&run, &config);
+    map_process_end(&run.map_process); /* if the daemon never came to it */
     log_set_current(NULL);
     log_free(run.log, LOG_FLUSH_MS);
     config_clear(&config);

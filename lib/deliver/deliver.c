@@ -1,13 +1,12 @@
-/* The state machine of deliver.h: what moves a delivery from one state to the next, and what it leaves
- * behind. */
+/* Life, room, withdrawing and counters. What moves a delivery from one state to the next is in the files that
+ * internal.h lists. */
 #include "base/log.h"
+#include "deadletter/dead_letter.h"
 #include "deliver/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUMMARY_FIELDS_MAX = 32 };
-
-static void pump(struct deliver *deliver);
+enum { SUMMARY_FIELDS_MAX = 40 };
 
 /* Room */
 
@@ -31,14 +30,25 @@ static void room_check(struct deliver *deliver)
     uv_idle_start(deliver->wake, room_again);
 }
 
-/* The end of a delivery */
-
-static void payload_release(struct delivery *delivery)
+void delivery_charge(struct delivery *delivery)
 {
-    size_t payload = delivery->event.payload.cap;
-    buffer_clear(&delivery->event.payload);
-    delivery->bytes -= payload;
-    delivery->deliver->counters.bytes_held -= payload;
+    struct deliver *deliver = delivery->deliver;
+    const struct outcome *outcome = &delivery->outcome;
+    size_t bytes = DELIVERY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
+                   delivery->key.cap + delivery->value.cap + delivery->mapped.cap + delivery->context.cap +
+                   outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
+    deliver->counters.bytes_held += bytes - delivery->bytes;
+    delivery->bytes = bytes;
+    room_check(deliver);
+}
+
+/* States and ends */
+
+void delivery_enter(struct delivery *delivery, enum delivery_state state)
+{
+    delivery->deliver->in_state[delivery->state]--;
+    delivery->deliver->in_state[state]++;
+    delivery->state = state;
 }
 
 void delivery_free(struct delivery *delivery)
@@ -50,23 +60,31 @@ void delivery_free(struct delivery *delivery)
         deliver->first = delivery->next;
     if (delivery->next)
         delivery->next->previous = delivery->previous;
+    deliver->in_state[delivery->state]--;
     deliver->counters.bytes_held -= delivery->bytes;
+    schedule_remove(&deliver->schedule, &delivery->due);
     target_release(delivery->target);
     if (delivery->destination)
         destination_release(deliver, delivery->destination);
+    mapped_request_clear(&delivery->request);
+    outcome_clear(&delivery->outcome);
+    buffer_clear(&delivery->mapped);
+    buffer_clear(&delivery->context);
+    buffer_clear(&delivery->key);
+    buffer_clear(&delivery->value);
     event_clear(&delivery->event);
     free(delivery);
     room_check(deliver);
 }
 
-static void delivery_done(struct delivery *delivery)
+void delivery_done(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
     delivery_free(delivery);
     source_ticket_done(ticket);
 }
 
-static void delivery_drop(struct delivery *delivery)
+static void drop(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
     delivery->deliver->counters.dropped++;
@@ -74,254 +92,50 @@ static void delivery_drop(struct delivery *delivery)
     source_ticket_drop(ticket);
 }
 
-/** The lane goes on without this delivery. */
-static void leave_lane(struct delivery *delivery)
+void delivery_leave_lane(struct delivery *delivery)
 {
     struct lane *lane = delivery->lane;
     delivery->lane = NULL;
     if (!lane || lane->head != delivery)
         return;
     struct delivery *next = lane_leave(delivery->deliver, lane);
-    if (next)
+    if (next && next->addressed)
         delivery_queue(next);
 }
 
-/* Results */
-
-static void reported(void *ctx, enum report_outcome outcome)
+void delivery_leave(struct delivery *delivery)
 {
-    struct delivery *delivery = ctx;
-    struct deliver *deliver = delivery->deliver;
-    delivery->report = NULL;
-    deliver->counters.reporting--;
-    deliver->counters.refused_results += outcome == REPORT_REFUSED;
-    delivery_done(delivery);
-}
-
-/** Nothing but success of an asynchronous run goes unreported. */
-static struct run_result result_of(const struct delivery *delivery, const struct outcome *outcome)
-{
-    struct run_result result = {0};
-    if (outcome->response.len > 0)
-        result.response = buffer_slice(&outcome->response);
-    if (!outcome->success) {
-        result.status = SLICE_LITERAL("FAILURE");
-        result.summary = buffer_slice(&outcome->summary);
-    } else if (delivery->synchronized) {
-        result.status = SLICE_LITERAL("SUCCESS");
+    if (delivery->queue) {
+        list_remove(delivery);
+        if (delivery->destination)
+            destination_checked(delivery->deliver, delivery->destination);
     }
-    return result;
-}
-
-static void report(struct delivery *delivery, const struct outcome *outcome)
-{
-    struct deliver *deliver = delivery->deliver;
-    struct run_result result = result_of(delivery, outcome);
-    if (!delivery->report) {
-        /* A run without a report: its queue could not be opened for want of memory. */
-        delivery->is_run ? delivery_drop(delivery) : delivery_done(delivery);
-        return;
-    }
-    delivery->state = DELIVERY_REPORTING;
-    deliver->counters.reporting++;
-    payload_release(delivery);
-    run_report_finish(delivery->report, &result, reported, delivery);
-    room_check(deliver);
-}
-
-static void observe(const struct delivery *delivery, const struct http_result *result,
-                    const struct outcome *outcome)
-{
-    struct deliver *deliver = delivery->deliver;
-    if (!deliver->options.observe)
-        return;
-    struct buffer reason = {0};
-    buffer_append_slice(&reason, buffer_slice(&outcome->cause));
-    const char *status = !delivery->is_run        ? ""
-                         : !outcome->success      ? "FAILURE"
-                         : delivery->synchronized ? "SUCCESS"
-                                                  : "";
-    struct delivery_outcome seen = {
-        .topic = delivery->topic,
-        .partition = delivery->partition,
-        .offset = delivery->offset,
-        .run_id = delivery->event.run_id,
-        .kind = outcome->success ? "delivered" : "failed",
-        .method = delivery->method,
-        .url = delivery->target ? delivery->target->parts.redacted : "",
-        .status = result->status,
-        .duration_ms = result->duration_ms,
-        .reason = buffer_text(&reason),
-        .reported = status,
-    };
-    deliver->options.observe(deliver->options.observe_ctx, &seen);
-    buffer_clear(&reason);
-}
-
-/* Sending */
-
-static void open_report(struct delivery *delivery)
-{
-    if (delivery->is_run && !delivery->report)
-        delivery->report = run_report_open(delivery->deliver->options.reports, delivery->event.run_id);
-}
-
-static void answered(void *ctx, const struct http_result *result)
-{
-    struct delivery *delivery = ctx;
-    struct deliver *deliver = delivery->deliver;
-    struct outcome outcome;
-    delivery->call = NULL;
-    deliver->counters.sending--;
-    deliver->counters.redelivered_resends += result->resent;
-    destination_answered(deliver, delivery->destination, result->failure);
-    outcome_of(delivery, result, deliver->options.detailed_logging, &outcome);
-    outcome.success ? deliver->counters.delivered++ : deliver->counters.failed++;
-    outcome_log(delivery, result, &outcome);
-    if (delivery->report) {
-        struct buffer text = {0};
-        outcome_run_log(delivery, result, &outcome, &text);
-        run_report_log(delivery->report, buffer_slice(&text));
-        buffer_clear(&text);
-    }
-    observe(delivery, result, &outcome);
-    leave_lane(delivery);
-    report(delivery, &outcome);
-    outcome_clear(&outcome);
-    pump(deliver);
-}
-
-void delivery_fail_unsent(struct delivery *delivery, const char *reason)
-{
-    struct deliver *deliver = delivery->deliver;
-    struct outcome outcome = {.error_type = "bad_request"};
-    struct http_result result = {0};
-    buffer_append_text(&outcome.cause, reason);
-    buffer_appendf(&outcome.summary, "No webhook was sent: %s", reason);
-    deliver->counters.failed++;
-    log_warning("webhook failed", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-                F_OFFSET(delivery), F_STR("error.type", outcome.error_type), F_STR("error.message", reason),
-                F_SLICE("port.run_id", delivery->event.run_id));
-    observe(delivery, &result, &outcome);
-    open_report(delivery);
+    delivery_leave_lane(delivery);
     if (delivery->report)
-        run_report_log(delivery->report, buffer_slice(&outcome.summary));
-    report(delivery, &outcome);
-    outcome_clear(&outcome);
-}
-
-void delivery_refuse(struct delivery *delivery, const char *reason)
-{
-    struct outcome outcome = {.error_type = "bad_signature"};
-    buffer_append_text(&outcome.summary, reason);
-    open_report(delivery);
-    report(delivery, &outcome);
-    outcome_clear(&outcome);
-}
-
-static bool body_matters(const struct delivery *delivery)
-{
-    return delivery->deliver->options.detailed_logging || (delivery->is_run && delivery->synchronized);
-}
-
-static struct http_call *start_call(struct delivery *delivery)
-{
-    struct deliver *deliver = delivery->deliver;
-    struct slice body = buffer_slice(&delivery->event.payload);
-    int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
-    char signature[SIGNATURE_SIZE], stamp[24];
-    if (signer_sign(deliver->options.signer, now_s, body, signature) != 0)
-        return NULL;
-    struct buffer seconds = {.ptr = stamp, .cap = sizeof stamp};
-    buffer_append_int(&seconds, now_s);
-    const struct http_header headers[] = {
-        {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")},
-        {SLICE_LITERAL("X-Port-Timestamp"), buffer_slice(&seconds)},
-        {SLICE_LITERAL("X-Port-Signature"), slice_of(signature)},
-        {SLICE_LITERAL("Idempotency-Key"), slice_of(delivery->id)},
-        {SLICE_LITERAL("webhook-id"), slice_of(delivery->id)},
-    };
-    struct http_request request = {.method = delivery->method,
-                                   .url = delivery->target->url,
-                                   .headers = headers,
-                                   .header_count = sizeof headers / sizeof *headers,
-                                   .body = body,
-                                   .discard_body = !body_matters(delivery)};
-    return http_start(deliver->options.http, &request, answered, delivery);
-}
-
-static void send_delivery(struct delivery *delivery)
-{
-    struct deliver *deliver = delivery->deliver;
-    deliver->counters.queued--;
-    deliver->counters.sending++;
-    delivery->state = DELIVERY_SENDING;
-    open_report(delivery);
-    if (delivery->report) {
-        struct buffer text = {0};
-        buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method,
-                       delivery->target->parts.redacted);
-        run_report_log(delivery->report, buffer_slice(&text));
-        buffer_clear(&text);
-    }
-    log_debug("request", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-              F_OFFSET(delivery), F_STR("http.request.method", delivery->method),
-              F_STR("url.full", delivery->target->parts.redacted),
-              F_SLICE("body", buffer_slice(&delivery->event.payload)));
-    delivery->call = start_call(delivery);
-    if (delivery->call)
-        return;
-    struct http_result result = {.failure = HTTP_MEMORY, .reason = "out of memory"};
-    answered(delivery, &result);
-}
-
-static void pump(struct deliver *deliver)
-{
-    struct delivery *delivery;
-    while (!deliver->withdrawing && deliver->counters.sending < deliver->options.max_in_flight &&
-           (delivery = destination_next(deliver)))
-        send_delivery(delivery);
-}
-
-void delivery_queue(struct delivery *delivery)
-{
-    destination_push(delivery->deliver, delivery);
-    pump(delivery->deliver);
+        run_report_cancel(delivery->report);
+    delivery->report = NULL;
+    drop(delivery);
 }
 
 /* Withdrawing */
 
-/** Takes a delivery that has not started out of its lane and queue. */
-static void unqueue(struct delivery *delivery)
-{
-    if (delivery->queue)
-        list_remove(delivery);
-    delivery->deliver->counters.queued--;
-    leave_lane(delivery);
-}
-
-static void forget_sending(struct delivery *delivery)
-{
-    struct deliver *deliver = delivery->deliver;
-    http_call_forget(delivery->call, NULL, NULL);
-    delivery->call = NULL;
-    deliver->counters.sending--;
-    destination_answered(deliver, delivery->destination, HTTP_CANCELLED);
-    leave_lane(delivery);
-}
-
+/** Ends what is under way for it. */
 static void withdraw_delivery(struct delivery *delivery)
 {
-    if (delivery->state == DELIVERY_QUEUED)
-        unqueue(delivery);
-    else if (delivery->state == DELIVERY_SENDING)
-        forget_sending(delivery);
-    else
-        delivery->deliver->counters.reporting--;
-    if (delivery->report)
-        run_report_cancel(delivery->report);
-    delivery->report = NULL;
-    delivery_drop(delivery);
+    struct deliver *deliver = delivery->deliver;
+    bool concluded = delivery->state >= DELIVERY_BURYING;
+    if (delivery->map_call)
+        map_call_forget(delivery->map_call);
+    delivery->map_call = NULL;
+    if (delivery->state == DELIVERY_SENDING)
+        delivery_cancel_attempt(delivery);
+    if (delivery->burial)
+        dead_letter_write_forget(delivery->burial);
+    delivery->burial = NULL;
+    /* A result that is on its way goes on from there if the record comes back. */
+    if (concluded && (delivery->state != DELIVERY_REPORTING || !dedup_keep_report(&deliver->dedup, delivery)))
+        dedup_forget(&deliver->dedup, delivery);
+    delivery_leave(delivery);
 }
 
 struct withdrawal {
@@ -329,6 +143,11 @@ struct withdrawal {
     bool started;           /* what has started as well */
     bool unrepeatable;      /* what nobody gets again as well */
 };
+
+static bool has_started(const struct delivery *delivery)
+{
+    return delivery->state == DELIVERY_SENDING || delivery->state >= DELIVERY_BURYING;
+}
 
 /** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
  * the last of a lane before the first: the list has the newest in front. */
@@ -339,8 +158,8 @@ static void withdraw_matching(struct deliver *deliver, const struct withdrawal *
     for (struct delivery *delivery = deliver->first; delivery; delivery = next) {
         next = delivery->next; // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
         bool matches = !what->assignment || delivery->assignment == what->assignment;
-        bool kept = (!what->started && delivery->state != DELIVERY_QUEUED) ||
-                    (!what->unrepeatable && delivery->unrepeatable);
+        bool kept =
+            (!what->started && has_started(delivery)) || (!what->unrepeatable && delivery->unrepeatable);
         if (matches && !kept)
             withdraw_delivery(delivery);
     }
@@ -355,51 +174,75 @@ static void deliver_withdraw(void *ctx, const void *assignment, bool cancel_star
     what.started = cancel_started;
     if (cancel_started)
         withdraw_matching(deliver, &what);
-    pump(deliver);
+    deliver_pump(deliver);
 }
 
 void deliver_stop_starting(struct deliver *deliver)
 {
     deliver->stopped = true;
     withdraw_matching(deliver, &(struct withdrawal){0});
-    pump(deliver);
+    deliver_pump(deliver);
 }
 
 bool deliver_idle(const struct deliver *deliver)
 {
-    return deliver->counters.queued + deliver->counters.sending + deliver->counters.reporting == 0;
+    return !deliver->first;
 }
 
 /* Counters */
 
 void deliver_counters(const struct deliver *deliver, struct deliver_counters *out)
 {
+    const size_t *in_state = deliver->in_state;
     *out = deliver->counters;
+    out->queued = in_state[DELIVERY_MAPPING] + in_state[DELIVERY_QUEUED];
+    out->sending = in_state[DELIVERY_SENDING];
+    out->waiting = in_state[DELIVERY_WAITING];
+    out->reporting =
+        in_state[DELIVERY_BURYING] + in_state[DELIVERY_REPORT_MAPPING] + in_state[DELIVERY_REPORTING];
+}
+
+static size_t dead_letter_fields(const struct deliver *deliver, struct log_field *fields)
+{
+    struct dead_letters_counters letters;
+    if (!deliver->options.dead_letters)
+        return 0;
+    dead_letters_counters(deliver->options.dead_letters, &letters);
+    fields[0] = F_INT("dead_letters_written", letters.written);
+    fields[1] = F_INT("dead_letters_waiting", letters.waiting);
+    return 2;
 }
 
 void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count)
 {
-    const struct deliver_counters *c = &deliver->counters;
+    struct deliver_counters c;
     if (!log_enabled(LOG_INFO))
         return;
+    deliver_counters(deliver, &c);
     struct log_field fields[SUMMARY_FIELDS_MAX] = {
-        F_INT("taken", c->taken),
-        F_INT("delivered", c->delivered),
-        F_INT("failed", c->failed),
-        F_INT("skipped", c->skipped),
-        F_INT("bad_records", c->bad_records),
-        F_INT("bad_signatures", c->bad_signatures),
-        F_INT("dropped", c->dropped),
-        F_INT("refused_results", c->refused_results),
-        F_INT("resent", c->redelivered_resends),
-        F_INT("queued", c->queued),
-        F_INT("in_flight", c->sending),
-        F_INT("waiting_for_port", c->reporting),
-        F_INT("bytes_held", c->bytes_held),
+        F_INT("taken", c.taken),
+        F_INT("delivered", c.delivered),
+        F_INT("failed", c.failed),
+        F_INT("retries", c.retries),
+        F_INT("skipped", c.skipped),
+        F_INT("expired", c.expired),
+        F_INT("deduplicated", c.deduplicated),
+        F_INT("bad_records", c.bad_records),
+        F_INT("bad_signatures", c.bad_signatures),
+        F_INT("dropped", c.dropped),
+        F_INT("refused_results", c.refused_results),
+        F_INT("resent", c.redelivered_resends),
+        F_INT("queued", c.queued),
+        F_INT("in_flight", c.sending),
+        F_INT("waiting_for_retry", c.waiting),
+        F_INT("waiting_for_port", c.reporting),
+        F_INT("circuits_open", c.breakers_open),
+        F_INT("bytes_held", c.bytes_held),
         F_INT("report_bytes", reports_bytes(deliver->options.reports))};
     size_t own = 0;
     while (own < SUMMARY_FIELDS_MAX && fields[own].name)
         own++;
+    own += dead_letter_fields(deliver, fields + own);
     for (size_t i = 0; i < count && own < SUMMARY_FIELDS_MAX; i++)
         fields[own++] = more[i];
     log_write(LOG_INFO, "summary", fields, own);
@@ -424,7 +267,10 @@ struct deliver *deliver_new(const struct deliver_options *options)
         return NULL;
     deliver->options = *options;
     deliver->wake = calloc(1, sizeof *deliver->wake);
-    if (!deliver->wake) {
+    if (!deliver->wake || !dedup_open(&deliver->dedup, options->dedup_window) ||
+        !schedule_open(&deliver->schedule, options->loop, options->clock)) {
+        dedup_close(&deliver->dedup);
+        free(deliver->wake);
         free(deliver);
         return NULL;
     }
@@ -440,9 +286,11 @@ void deliver_free(struct deliver *deliver)
     deliver->stopped = true;
     withdraw_matching(deliver, &(struct withdrawal){.unrepeatable = true});
     withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
+    dedup_close(&deliver->dedup);
     lanes_free(deliver);
     destinations_free(deliver);
     targets_free(deliver);
+    schedule_close(&deliver->schedule);
     for (size_t i = 0; i < sizeof deliver->topics / sizeof *deliver->topics; i++)
         free(deliver->topics[i]);
     uv_idle_stop(deliver->wake);

@@ -1,19 +1,34 @@
-/* Deliveries: takes records (the sink of a source), parses and verifies them, keeps their order in lanes,
- * sends at most max_in_flight webhooks at once, reports results, and gives each ticket back when its record
- * is done. One state machine per event:
+/* Deliveries: takes records (the sink of a source), parses and verifies them, has their requests mapped,
+ * keeps their order in lanes, sends at most max_in_flight webhooks at once, tries again what may be tried
+ * again, writes dead letters, reports results, and gives each ticket back when its record is done. One state
+ * machine per event:
  *
- *     taken ─▶ queued ─▶ sending ─▶ reporting ─▶ done
- *       │ skipped/refused                          ▲
- *       └──────────────────────────────────────────┘   (withdrawn at any point: dropped)
+ *     taken ─▶ mapping ─▶ queued ─▶ sending ─▶ reporting ─▶ done
+ *       │                   ▲        │                       ▲
+ *       │ skipped/refused   └waiting◀┘                       │
+ *       └────────────────────────────────────────────────────┘   (withdrawn at any point: dropped)
  */
 #pragma once
 #include "base/clock.h"
+#include "config/retry_on.h"
 #include "event/signature.h"
 #include "http/client.h"
+#include "map/mapper.h"
 #include "port/report.h"
 #include "source/source.h"
 
 struct deliver;
+struct dead_letters;
+
+/** When failed attempts are followed by others. */
+struct deliver_retry {
+    struct retry_on on;     /* beside what the endpoint provably did not process */
+    unsigned max_attempts;  /* the first included; 0 counts as 1 */
+    int64_t max_elapsed_ms; /* after the first attempt began */
+    int64_t
+        initial_backoff_ms; /* bound of the first wait, doubled with each; a random part of it is waited */
+    int64_t max_backoff_ms;
+};
 
 /** One finished event, for the demo's printout and tests; everything is borrowed during the call. */
 struct delivery_outcome {
@@ -38,7 +53,16 @@ struct deliver_options {
     struct reports *reports;
     struct signer *signer;
     unsigned max_in_flight;
-    size_t max_bytes; /* of records, responses and results held here */
+    unsigned max_in_flight_per_destination; /* 0: no bound of its own */
+    struct deliver_retry retry;
+    unsigned breaker_failures; /* in a row, after which a destination is only probed; 0: never */
+    size_t dedup_window;       /* delivered records remembered; 0: none */
+    int64_t event_max_age_ms;  /* by the record's own timestamp; 0: any */
+    struct mapper *mapper;     /* borrowed; NULL: no event is mapped */
+    bool mapping_file;     /* its mappings are the operator's; false: the built-in ones, for GitLab alone */
+    bool miss_is_reported; /* a workflow node run that no mapping wants is reported failed */
+    struct dead_letters *dead_letters; /* borrowed; NULL: none are written */
+    size_t max_bytes;                  /* of records, responses and results held here */
     size_t record_max_bytes;
     bool detailed_logging;
     void (*room)(void *ctx); /* there is room again after has_room said no; called from the loop, never inside
@@ -51,9 +75,11 @@ struct deliver_options {
 /** Counters since the start. */
 struct deliver_counters {
     uint64_t taken, skipped, bad_records, bad_signatures, delivered, failed, dropped, refused_results,
-        redelivered_resends;
-    uint64_t sending, queued, reporting; /* now */
-    uint64_t bytes_held;                 /* now */
+        redelivered_resends, retries, expired, deduplicated;
+    /* now: */
+    uint64_t sending, queued /* what is being mapped included */, waiting /* for their next attempt */;
+    uint64_t reporting; /* dead letters on their way included */
+    uint64_t breakers_open, bytes_held;
 };
 
 struct deliver *deliver_new(const struct deliver_options *options);

@@ -84,43 +84,32 @@ static const char *topic_intern(struct deliver *deliver, const char *topic)
     return NULL;
 }
 
-static bool set_method(struct delivery *delivery)
-{
-    static const char *const allowed[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
-    struct slice method = delivery->event.invocation.method;
-    if (slice_is_null(method) || method.len == 0)
-        method = SLICE_LITERAL("POST");
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-        if (slice_equal_ignore_case(method, allowed[i])) {
-            memcpy(delivery->method, allowed[i], strlen(allowed[i]) + 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-/** The lane of a record: its key's; for change-log events without one, their destination's; none for runs
- * without one. */
-static bool set_lane(struct delivery *delivery, const struct record *record, bool *first)
+/** The lane of a record with a key. False: out of memory. */
+static bool enter_keys_lane(struct delivery *delivery, const struct record *record)
 {
     struct buffer name = {0};
-    *first = true;
-    if (!slice_is_null(record->key)) {
-        buffer_append_text(&name, "k");
-        buffer_append_text(&name, record->topic ? record->topic : "");
-        buffer_append_char(&name, '\0');
-        buffer_append_slice(&name, record->key);
-    } else if (record->kind == EVENT_CHANGE_LOG) {
-        buffer_append_text(&name, "d");
-        buffer_append_text(&name, delivery->target->parts.destination);
-    } else {
+    if (slice_is_null(record->key))
         return true;
-    }
+    buffer_append_text(&name, "k");
+    buffer_append_text(&name, record->topic ? record->topic : "");
+    buffer_append_char(&name, '\0');
+    buffer_append_slice(&name, record->key);
     struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
     buffer_clear(&name);
     if (lane)
-        *first = lane_enter(lane, delivery);
+        lane_enter(lane, delivery);
     return lane != NULL;
+}
+
+/** The record's own bytes, where a dead letter may need them. False: out of memory. */
+static bool keep_record(struct delivery *delivery, const struct record *record)
+{
+    if (!delivery->deliver->options.dead_letters)
+        return true;
+    delivery->has_key = !slice_is_null(record->key);
+    buffer_append_slice(&delivery->key, record->key);
+    buffer_append_slice(&delivery->value, record->value);
+    return !delivery->key.failed && !delivery->value.failed;
 }
 
 /** Verifies; NULL: deliver it. Otherwise why not, in words. */
@@ -171,48 +160,48 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->event = *event;
     delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event->run_id);
     delivery->synchronized = event->invocation.synchronized;
-    delivery->bytes = event->payload.cap + event->texts.cap + record->key.len + DELIVERY_OVERHEAD;
-    deliver->counters.bytes_held += delivery->bytes;
+    delivery->record_ms = record->timestamp_ms;
+    delivery->outcome.error_type = "";
+    delivery->content = dedup_content(&deliver->dedup, event);
+    deliver->in_state[delivery->state]++;
     delivery->next = deliver->first;
     if (deliver->first)
         deliver->first->previous = delivery;
     deliver->first = delivery;
+    delivery_charge(delivery);
     return delivery;
 }
 
-/** Where it goes. PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
-static int address(struct delivery *delivery, const struct record *record, bool *first, struct error *err)
-{
-    if (!set_method(delivery))
-        return error_set(err, PA_ERR_INVALID,
-                         "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
-    delivery->target = target_find(delivery->deliver, delivery->event.invocation.url, err);
-    if (!delivery->target)
-        return err->kind;
-    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
-    if (!delivery->destination)
-        return PA_ERR_MEMORY;
-    delivery->destination->references++;
-    return set_lane(delivery, record, first) ? 0 : PA_ERR_MEMORY;
-}
-
-/** A verified event: into its lane, or failed because it cannot be sent. */
+/** A verified event: on its way to its destination, or failed because it cannot be sent. */
 static void admit(struct delivery *delivery, const struct record *record)
 {
-    struct error err = {0};
-    bool first = true;
-    int failed = address(delivery, record, &first, &err);
-    if (failed == PA_ERR_MEMORY) {
-        struct ticket *ticket = delivery->ticket;
-        delivery_free(delivery);
-        leave(record, ticket);
-    } else if (failed) {
-        delivery_fail_unsent(delivery, err.message);
-    } else {
-        delivery->deliver->counters.queued++;
-        if (first)
-            delivery_queue(delivery);
+    if (!keep_record(delivery, record) || !enter_keys_lane(delivery, record)) {
+        delivery_leave(delivery);
+        return;
     }
+    delivery_charge(delivery);
+    delivery_map(delivery);
+}
+
+/** A record that was delivered a moment ago: what is still owed to it goes on. */
+static void receive_again(struct deliver *deliver, const struct record *record, struct event *event,
+                          struct ticket *ticket, struct run_report *report)
+{
+    deliver->counters.deduplicated++;
+    say(LOG_DEBUG, "record was delivered already", record, event->run_id, NULL);
+    if (!report) {
+        event_clear(event);
+        source_ticket_done(ticket);
+        return;
+    }
+    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
+    if (!delivery) {
+        run_report_cancel(report);
+        return;
+    }
+    delivery->report = report;
+    delivery_enter(delivery, DELIVERY_REPORTING);
+    run_report_resume(report, delivery_report_accepted, delivery);
 }
 
 /** An event that nobody can deliver: its run is reported failed where the source vouches for whose it is. */
@@ -232,7 +221,7 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
     event->run_id = buffer_slice(&event->texts);
     struct delivery *delivery = event->texts.failed ? NULL : delivery_new(deliver, record, event, ticket);
     if (delivery)
-        delivery_fail_unsent(delivery, reason);
+        delivery_fail_unsent(delivery, "bad_record", reason);
     else if (event->texts.failed)
         leave(record, ticket);
 }
@@ -248,11 +237,17 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         source_ticket_done(ticket);
         return;
     }
+    struct run_report *owed = NULL;
+    const char *topic = !refused && record->topic ? topic_intern(deliver, record->topic) : NULL;
+    if (topic && dedup_find(&deliver->dedup, topic, record->partition, record->offset, event, &owed)) {
+        receive_again(deliver, record, event, ticket, owed);
+        return;
+    }
     struct delivery *delivery = delivery_new(deliver, record, event, ticket);
     if (!delivery)
         return;
     if (refused)
-        delivery_refuse(delivery, refused);
+        delivery_refuse(delivery, "bad_signature", refused);
     else
         admit(delivery, record);
 }

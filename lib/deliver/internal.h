@@ -1,19 +1,60 @@
-/* Shared by the files of this room only.
+/* Shared by the files of this room only, in the order of an event's way.
  *
- *   deliver.c      the state machine: taken, queued, sending, reporting, done
  *   intake.c       a record to a delivery, or to a line that says why not
+ *   dedup.c        records that were delivered a moment ago
+ *   mapped.c       what its mapping makes of it; where it goes
  *   lane.c         order: one at a time per lane
- *   destination.c  whose turn it is
- *   target.c       URLs parsed once
+ *   destination.c  whose turn it is, and how much of the window a destination may use
+ *   breaker.c      destinations that only fail are probed, not pressed
+ *   attempt.c      one request: signed, sent, answered; tried again or not
+ *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means: log line, run log, result
+ *   conclusion.c   after the last answer: dead letter, mapped report, result, done
+ *   schedule.c     what is due later
+ *   target.c       URLs parsed once
+ *   deliver.c      life, room, withdrawing, counters
  */
 #pragma once
 #include "deliver/deliver.h"
 #include "http/url.h"
+#include "map/request.h"
 
-enum { METHOD_SIZE = 8, DETAIL_BYTES = 8192, DELIVERY_OVERHEAD = 1024 };
+enum { METHOD_SIZE = 33, DETAIL_BYTES = 8192, DELIVERY_OVERHEAD = 1024 };
 
-enum delivery_state { DELIVERY_QUEUED, DELIVERY_SENDING, DELIVERY_REPORTING };
+/** Where a delivery stands.
+ *
+ *     MAPPING ──▶ QUEUED ──▶ SENDING ──▶ BURYING ──▶ REPORT_MAPPING ──▶ REPORTING ──▶ done
+ *                    ▲          │       (failed for     (its mapping
+ *                    └─WAITING◀─┘        good)           has a report)
+ */
+enum delivery_state {
+    DELIVERY_MAPPING, /* its mapping is being evaluated; it has its place in its lane already */
+    DELIVERY_QUEUED,  /* in its lane, or at its destination */
+    DELIVERY_SENDING,
+    DELIVERY_WAITING, /* for its next attempt; holds its lane, and no slot */
+    DELIVERY_BURYING, /* its dead letter is being written */
+    DELIVERY_REPORT_MAPPING,
+    DELIVERY_REPORTING
+};
+enum { DELIVERY_STATES = DELIVERY_REPORTING + 1 };
+
+/* schedule.c: a heap of what is due, and one timer */
+struct due {
+    int64_t at_ms;
+    void (*fired)(struct due *due); /* NULL: not scheduled */
+    struct due *child, *sibling, *previous;
+};
+struct schedule {
+    uv_timer_t *timer;
+    const struct clock *clock;
+    struct due *first;
+};
+bool schedule_open(struct schedule *schedule, uv_loop_t *loop, const struct clock *clock);
+void schedule_close(struct schedule *schedule);
+/** `due` must not be scheduled. `fired` runs from the loop, once, when `at_ms` has come. */
+void schedule_add(struct schedule *schedule, struct due *due, int64_t at_ms, void (*fired)(struct due *due));
+/** Does nothing when it is not scheduled. */
+void schedule_remove(struct schedule *schedule, struct due *due);
 
 struct delivery;
 struct delivery_list {
@@ -32,18 +73,45 @@ struct target {
 struct lane {
     char *name;
     size_t name_len;
-    struct delivery *head; /* queued at its destination, or sending */
+    struct delivery *head; /* the one whose turn it is, in any state up to its last answer */
     struct delivery_list waiting;
+};
+
+/** Where a destination's breaker stands (breaker.c). */
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+struct breaker {
+    enum breaker_state state;
+    unsigned failures; /* in a row */
+    unsigned permits;  /* half-open: how many may still start */
+    int64_t interval_ms;
+    struct due due;
 };
 
 /** A scheme, host and port: its queue, and how much of the window it may use. */
 struct destination {
     char *name;
+    struct deliver *deliver;
     struct delivery_list ready;
     unsigned in_flight, limit;
+    bool answers;           /* its last attempt was answered, in time */
+    bool active;            /* something is ready or in flight */
+    double latency_ms;      /* of answers, smoothed */
+    int64_t quiet_since_ms; /* nothing has been heard of it since, while something was in flight */
+    struct breaker breaker;
     size_t references; /* deliveries that go there */
     bool in_turn;      /* linked into the round */
     struct destination *next_turn;
+};
+
+/** What an answer means. */
+struct outcome {
+    bool success;
+    int status;             /* 0: no answer */
+    const char *error_type; /* "" for a success */
+    struct buffer cause;    /* in words; empty for a success */
+    struct buffer response; /* ready-made JSON for the run; empty: none */
+    struct buffer summary;
+    struct buffer detail; /* the endpoint's answer, cut and masked; empty: not wanted or none */
 };
 
 struct delivery {
@@ -57,15 +125,29 @@ struct delivery {
     const char *topic; /* interned; NULL: none, and the next two are -1 */
     int32_t partition;
     int64_t offset;
+    int64_t record_ms; /* the record's own timestamp; -1: none */
     bool unrepeatable; /* as in struct record */
     struct event event;
     bool is_run; /* has a run to report to */
     bool synchronized;
+    struct buffer key, value; /* the record's own bytes, for a dead letter; empty where none are written */
+    bool has_key;
+    bool addressed;                /* target and destination are known */
+    uint64_t content;              /* see dedup_content */
+    struct buffer mapped;          /* the fields its mapping gave */
+    struct mapped_request request; /* pointing into them */
     char method[METHOD_SIZE];
-    struct target *target;
+    struct target *target; /* NULL: not known yet */
     struct lane *lane;
     struct destination *destination;
+    struct map_call *map_call;
+    struct dead_letter_write *burial;
     struct http_call *call;
+    unsigned attempt;              /* started so far */
+    int64_t queued_ms, started_ms; /* when it came to its destination; when its first attempt began */
+    struct due due;                /* its next attempt */
+    struct outcome outcome;        /* of its last attempt */
+    struct buffer context;         /* what its mapping's report is made from */
     struct run_report *report;
     size_t bytes; /* charged */
     char id[];    /* the record's, with a NUL */
@@ -76,20 +158,61 @@ struct delivery {
     ((place_)->topic ? F_INT("messaging.destination.partition.id", (place_)->partition) : F_NONE)
 #define F_OFFSET(place_) ((place_)->topic ? F_INT("messaging.kafka.offset", (place_)->offset) : F_NONE)
 
+/** What dedup.c keeps of a record that was delivered. */
+struct delivered;
+struct dedup {
+    struct delivered *ring;
+    size_t *buckets;
+    size_t window, bucket_count, next, kept_reports;
+};
+
 struct deliver {
     struct deliver_options options;
     struct delivery *first;
     void *lanes, *destinations;                 /* tsearch(3) trees */
-    struct destination *turn_first, *turn_last; /* destinations with something ready and room of their own */
-    struct target *targets[256];                /* direct-mapped by hash */
-    struct destination *idle_destinations[64];  /* recently idle, kept for their limits */
+    struct destination *turn_first, *turn_last; /* destinations with something ready */
+    size_t turns;
+    unsigned active;                           /* destinations with something ready or in flight */
+    int64_t company_ms;                        /* when more than one was, last */
+    unsigned unproven_in_flight;               /* attempts at destinations that do not answer */
+    struct target *targets[256];               /* direct-mapped by hash */
+    struct destination *idle_destinations[64]; /* recently idle, kept for what is known of them */
+    struct schedule schedule;
+    struct dedup dedup;
     struct deliver_counters counters;
+    size_t in_state[DELIVERY_STATES];
+    size_t deliveries;
+    bool pumping;
     char *topics[8];
-    bool stopped; /* takes and starts only what is unrepeatable */
+    bool stopped; /* takes and starts no more, but for what is unrepeatable */
     bool room_wanted;
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
     uv_idle_t *wake;  /* on the heap; tells the source that there is room */
 };
+
+/* intake.c */
+bool deliver_has_room(void *ctx, size_t bytes);
+void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
+
+/* dedup.c */
+bool dedup_open(struct dedup *dedup, size_t window);
+void dedup_close(struct dedup *dedup);
+/** Remembers that the delivery had its last answer. */
+void dedup_add(struct dedup *dedup, const struct delivery *delivery);
+/** The delivery is withdrawn while its report is under way: keeps the report for when the record comes back.
+ * False: the record is forgotten, and will be delivered again. */
+bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery);
+/** It will be delivered again after all. */
+void dedup_forget(struct dedup *dedup, const struct delivery *delivery);
+/** What tells the record from another that might have its offset. */
+uint64_t dedup_content(const struct dedup *dedup, const struct event *event);
+/** Was this record delivered? *report: its report that is still owed, or NULL. Forgets the report. */
+bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64_t offset,
+                const struct event *event, struct run_report **report);
+
+/* mapped.c */
+/** Asks for the mapping of a delivery, or sends it on its way at once where none is needed. */
+void delivery_map(struct delivery *delivery);
 
 /* lane.c */
 struct lane *lane_find(struct deliver *deliver, struct slice name);
@@ -104,12 +227,27 @@ struct destination *destination_find(struct deliver *deliver, const char *name);
 void destination_push(struct deliver *deliver, struct delivery *delivery);
 /** The next delivery to send, in turn; NULL: none may be sent. Counts it as in flight. */
 struct delivery *destination_next(struct deliver *deliver);
-/** A delivery of it has ended. */
+/** An attempt at it has ended. */
 void destination_answered(struct deliver *deliver, struct destination *destination,
-                          enum http_failure failure);
+                          const struct http_result *result);
+/** An attempt at it was cancelled by us, which says nothing of it. */
+void destination_cancelled(struct deliver *deliver, struct destination *destination);
+/** It may have its turn: something is ready, and its breaker lets it. */
+void destination_take_turn(struct deliver *deliver, struct destination *destination);
+/** Its queue has lost deliveries that did not start. */
+void destination_checked(struct deliver *deliver, struct destination *destination);
 /** One delivery less goes there. */
 void destination_release(struct deliver *deliver, struct destination *destination);
 void destinations_free(struct deliver *deliver);
+
+/* breaker.c */
+/** May an attempt start? Half-open, it uses a permit up. */
+bool breaker_lets(const struct breaker *breaker);
+void breaker_started(struct breaker *breaker);
+void breaker_heard(struct destination *destination, const struct http_result *result);
+/** The attempt that was to show whether it answers again was cancelled. */
+void breaker_cancelled(struct destination *destination);
+void breaker_close(struct destination *destination);
 
 /* target.c */
 /** NULL with the cause in err. Release with target_release. */
@@ -122,32 +260,55 @@ void list_push(struct delivery_list *list, struct delivery *delivery);
 struct delivery *list_pop(struct delivery_list *list);
 void list_remove(struct delivery *delivery);
 
-/* intake.c */
-bool deliver_has_room(void *ctx, size_t bytes);
-void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
-
 /* deliver.c */
-/** It is this delivery's turn in its lane: queues it at its destination. */
-void delivery_queue(struct delivery *delivery);
-/** Ends a delivery that sent nothing, with a result for its run, if it has one. */
-void delivery_fail_unsent(struct delivery *delivery, const char *reason);
-/** Ends a delivery whose event is not trusted: its run is reported failed, and nothing else is done. */
-void delivery_refuse(struct delivery *delivery, const char *reason);
+void delivery_enter(struct delivery *delivery, enum delivery_state state);
+/** Charges what the delivery holds now. */
+void delivery_charge(struct delivery *delivery);
 void delivery_free(struct delivery *delivery);
+/** Frees it, and gives its record back as done. */
+void delivery_done(struct delivery *delivery);
+/** Frees it, and gives its record back as not done: whoever owns the partition next delivers it again. */
+void delivery_drop(struct delivery *delivery);
+/** The lane goes on without this delivery. */
+void delivery_leave_lane(struct delivery *delivery);
+/** The same for one that may be the head of its lane, and whose report may be open. */
+void delivery_leave(struct delivery *delivery);
+
+/* attempt.c */
+/** It is addressed and it is its turn in its lane: queues it at its destination. */
+void delivery_queue(struct delivery *delivery);
+/** Starts what may start. */
+void deliver_pump(struct deliver *deliver);
+/** Ends the attempt under way without a word to anybody. */
+void delivery_cancel_attempt(struct delivery *delivery);
+
+/* retry.c */
+/** Is there another attempt after this result? Then in how many milliseconds. */
+bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms);
+
+/* conclusion.c */
+void delivery_open_report(struct delivery *delivery);
+/** The last attempt's outcome is in delivery->outcome: what is owed to it, and then it is done. */
+void delivery_conclude(struct delivery *delivery);
+/** Ends a delivery that sent nothing, with a failure for its run, if it has one. `error_type`: constant. */
+void delivery_fail_unsent(struct delivery *delivery, const char *error_type, const char *reason);
+/** Ends a delivery whose event is not to be delivered here: its run is reported failed, nothing else. */
+void delivery_refuse(struct delivery *delivery, const char *error_type, const char *reason);
+void delivery_report_accepted(void *delivery, enum report_outcome outcome);
 
 /* outcome.c */
-struct outcome {
-    bool success;
-    const char *error_type; /* "" for a success */
-    struct buffer cause;    /* in words; empty for a success */
-    struct buffer response; /* ready-made JSON for the run; empty: none */
-    struct buffer summary;
-    struct slice detail; /* the endpoint's answer, cut; null: not wanted or none */
-};
+/** `out` is initialised, its old content released. */
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
                 struct outcome *out);
 void outcome_clear(struct outcome *outcome);
-void outcome_log(const struct delivery *delivery, const struct http_result *result,
-                 const struct outcome *outcome);
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result,
-                     const struct outcome *outcome, struct buffer *text);
+/** The one line for a delivery that is over. */
+void outcome_log(const struct delivery *delivery, const struct http_result *result);
+void outcome_log_unsent(const struct delivery *delivery);
+void outcome_run_log(const struct delivery *delivery, const struct http_result *result, struct buffer *text);
+/** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
+void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
+/** Appends the context of a mapping's report (contract, section 4). */
+void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
+                     struct buffer *out);
+/** Tells options.observe. */
+void outcome_observe(const struct delivery *delivery, int64_t duration_ms);

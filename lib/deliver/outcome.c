@@ -1,14 +1,15 @@
-/* What an answer means: in the log, to the run's people, and as the run's result (contract, section 4). Pure.
- */
+/* What an answer means: in the log, to the run's people, and as the run's result (contract, section 4). */
 #include "base/log.h"
 #include "deliver/internal.h"
+#include "map/context.h"
 #include <string.h>
 
-static struct slice cut_detail(struct slice body)
+void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out)
 {
-    if (body.len > DETAIL_BYTES)
-        body.len = DETAIL_BYTES;
-    return body.len > 0 ? body : (struct slice){NULL, 0};
+    if (delivery->request.secret_count > 0)
+        mapped_mask(buffer_slice(&delivery->mapped), text, out);
+    else
+        buffer_append_slice(out, text);
 }
 
 /** The values that count as an empty response. */
@@ -47,28 +48,43 @@ static void action_response(struct slice body, struct buffer *out)
         buffer_clear(out);
 }
 
+static void append_detail(const struct delivery *delivery, struct slice body, struct buffer *out)
+{
+    outcome_shown(delivery, body, out); /* masked before it is cut: a cut secret would not be found */
+    if (out->len > DETAIL_BYTES)
+        out->len = DETAIL_BYTES;
+}
+
+static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
+                             struct outcome *out)
+{
+    bool answered = result->failure == HTTP_OK;
+    out->error_type = answered ? "http_status" : http_failure_name(result->failure);
+    if (answered)
+        buffer_appendf(&out->cause, "the endpoint answered %d", result->status);
+    else
+        outcome_shown(delivery, slice_of(result->reason), &out->cause);
+    if (detailed)
+        append_detail(delivery, result->body, &out->detail);
+    buffer_append_text(&out->summary, answered ? "Webhook failed: " : "Webhook got no valid answer: ");
+    buffer_append_slice(&out->summary, buffer_slice(&out->cause));
+    if (delivery->attempt > 1)
+        buffer_appendf(&out->summary, " (after %u attempts)", delivery->attempt);
+    if (out->detail.len > 0) {
+        buffer_append_text(&out->summary, ". Answer: ");
+        buffer_append_slice(&out->summary, buffer_slice(&out->detail));
+    }
+}
+
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
                 struct outcome *out)
 {
-    *out = (struct outcome){.error_type = ""};
-    out->success = result->failure == HTTP_OK && result->status < 400;
+    outcome_clear(out);
+    out->status = result->status;
     /* A redirect that is not followed is a failure, whatever its status. */
-    if (!out->success) {
-        out->error_type = result->failure == HTTP_OK ? "http_status" : http_failure_name(result->failure);
-        if (result->failure == HTTP_OK)
-            buffer_appendf(&out->cause, "the endpoint answered %d", result->status);
-        else
-            buffer_append_text(&out->cause, result->reason);
-        if (detailed)
-            out->detail = cut_detail(result->body);
-        buffer_append_text(&out->summary,
-                           result->failure == HTTP_OK ? "Webhook failed: " : "Webhook got no valid answer: ");
-        buffer_append_slice(&out->summary, buffer_slice(&out->cause));
-        if (out->detail.ptr) {
-            buffer_append_text(&out->summary, ". Answer: ");
-            buffer_append_slice(&out->summary, out->detail);
-        }
-    }
+    out->success = result->failure == HTTP_OK && result->status < 400;
+    if (!out->success)
+        describe_failure(delivery, result, detailed, out);
     if (!delivery->is_run || !delivery->synchronized || result->failure != HTTP_OK)
         return;
     if (!run_id_is_node_run(delivery->event.run_id))
@@ -82,51 +98,149 @@ void outcome_clear(struct outcome *outcome)
     buffer_clear(&outcome->cause);
     buffer_clear(&outcome->response);
     buffer_clear(&outcome->summary);
+    buffer_clear(&outcome->detail);
+    *outcome = (struct outcome){.error_type = ""};
 }
 
-void outcome_log(const struct delivery *delivery, const struct http_result *result,
-                 const struct outcome *outcome)
+/* The log */
+
+/** Nothing keeps what fails for good where no dead letters are written: then the line that says so is an
+ * error. */
+static enum log_level failure_level(const struct delivery *delivery)
 {
-    enum log_level level = outcome->success ? LOG_INFO : LOG_WARNING;
+    return delivery->deliver->options.dead_letters ? LOG_WARNING : LOG_ERROR;
+}
+
+static struct log_field age_of(const struct delivery *delivery)
+{
+    int64_t age_ms = clock_wall_ms(delivery->deliver->options.clock) - delivery->record_ms;
+    return delivery->record_ms >= 0 ? F_INT("event.age_ms", age_ms) : F_NONE;
+}
+
+static void log_cut(const struct delivery *delivery, struct slice url, size_t kept)
+{
+    log_warning("response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
+                F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+                F_OFFSET(delivery), F_SLICE("url.full", url), F_INT("kept_bytes", kept));
+}
+
+void outcome_log(const struct delivery *delivery, const struct http_result *result)
+{
+    const struct outcome *outcome = &delivery->outcome;
+    enum log_level level = outcome->success ? LOG_INFO : failure_level(delivery);
+    struct buffer url = {0};
+    outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
+    if (log_enabled(level)) {
+        const struct log_field fields[] = {
+            F_STR("messaging.destination.name", delivery->topic),
+            F_PARTITION(delivery),
+            F_OFFSET(delivery),
+            F_STR("http.request.method", delivery->method),
+            F_SLICE("url.full", buffer_slice(&url)),
+            result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
+            outcome->success ? F_NONE : F_STR("error.type", outcome->error_type),
+            outcome->success ? F_NONE : F_SLICE("error.message", buffer_slice(&outcome->cause)),
+            F_SLICE("port.run_id", delivery->event.run_id),
+            delivery->request.mapping ? F_INT("mapping", delivery->request.mapping) : F_NONE,
+            F_INT("attempt", delivery->attempt),
+            F_INT("duration_ms", result->duration_ms),
+            age_of(delivery),
+            result->resent ? F_BOOL("resent", true) : F_NONE,
+            result->redirects ? F_INT("redirects", result->redirects) : F_NONE,
+            outcome->detail.len > 0 ? F_SLICE("answer", buffer_slice(&outcome->detail)) : F_NONE,
+        };
+        log_write(level, outcome->success ? "webhook delivered" : "webhook failed", fields,
+                  sizeof fields / sizeof *fields);
+    }
+    if (result->body_cut)
+        log_cut(delivery, buffer_slice(&url), result->body.len);
+    buffer_clear(&url);
+}
+
+void outcome_log_unsent(const struct delivery *delivery)
+{
+    enum log_level level = failure_level(delivery);
     if (!log_enabled(level))
         return;
-    const struct log_field fields[] = {
-        F_STR("messaging.destination.name", delivery->topic),
-        F_PARTITION(delivery),
-        F_OFFSET(delivery),
-        F_STR("http.request.method", delivery->method),
-        F_STR("url.full", delivery->target->parts.redacted),
-        result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
-        outcome->success ? F_NONE : F_STR("error.type", outcome->error_type),
-        outcome->success ? F_NONE : F_SLICE("error.message", buffer_slice(&outcome->cause)),
-        F_SLICE("port.run_id", delivery->event.run_id),
-        F_INT("attempt", 1),
-        F_INT("duration_ms", result->duration_ms),
-        result->resent ? F_BOOL("resent", true) : F_NONE,
-        result->redirects ? F_INT("redirects", result->redirects) : F_NONE,
-        F_SLICE("answer", outcome->detail),
-    };
-    log_write(level, outcome->success ? "webhook delivered" : "webhook failed", fields,
-              sizeof fields / sizeof *fields);
-    if (result->body_cut)
-        log_warning("response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
-                    F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-                    F_OFFSET(delivery), F_STR("url.full", delivery->target->parts.redacted),
-                    F_INT("kept_bytes", result->body.len));
+    const struct log_field fields[] = {F_STR("messaging.destination.name", delivery->topic),
+                                       F_PARTITION(delivery),
+                                       F_OFFSET(delivery),
+                                       F_STR("error.type", delivery->outcome.error_type),
+                                       F_SLICE("error.message", buffer_slice(&delivery->outcome.cause)),
+                                       F_SLICE("port.run_id", delivery->event.run_id),
+                                       age_of(delivery)};
+    log_write(level, "webhook failed", fields, sizeof fields / sizeof *fields);
 }
 
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result,
-                     const struct outcome *outcome, struct buffer *text)
+/* The run's people */
+
+void outcome_run_log(const struct delivery *delivery, const struct http_result *result, struct buffer *text)
 {
-    (void)delivery;
-    if (result->failure == HTTP_OK)
+    const struct outcome *outcome = &delivery->outcome;
+    if (result->failure == HTTP_OK) {
         buffer_appendf(text, "Webhook answered %d in %lld ms", result->status,
                        (long long)result->duration_ms);
-    else
-        buffer_appendf(text, "Webhook failed after %lld ms: %s", (long long)result->duration_ms,
-                       result->reason);
-    if (outcome->detail.ptr) {
-        buffer_append_text(text, ". Answer: ");
-        buffer_append_slice(text, outcome->detail);
+    } else {
+        buffer_appendf(text, "Webhook failed after %lld ms: ", (long long)result->duration_ms);
+        buffer_append_slice(text, buffer_slice(&outcome->cause));
     }
+    if (delivery->attempt > 1)
+        buffer_appendf(text, " (attempt %u)", delivery->attempt);
+    if (outcome->detail.len > 0) {
+        buffer_append_text(text, ". Answer: ");
+        buffer_append_slice(text, buffer_slice(&outcome->detail));
+    }
+}
+
+/* Reports and observers */
+
+void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
+                     struct buffer *out)
+{
+    struct buffer headers = {0};
+    const struct mapped_request *mapped = &delivery->request;
+    mapped_headers_json(result->headers, &headers);
+    const struct report_context context = {
+        .event = buffer_slice(&delivery->event.payload),
+        .method = slice_of(delivery->method),
+        .url = slice_is_null(mapped->url) ? delivery->event.invocation.url : mapped->url,
+        .body = body,
+        .headers_json = mapped->headers_json,
+        .query_json = mapped->query_json,
+        .status = result->status,
+        .response_headers_json = buffer_slice(&headers),
+        .text = result->body,
+    };
+    report_context_write(&context, out);
+    out->failed |= headers.failed;
+    buffer_clear(&headers);
+}
+
+void outcome_observe(const struct delivery *delivery, int64_t duration_ms)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    const struct outcome *outcome = &delivery->outcome;
+    if (!options->observe)
+        return;
+    struct buffer reason = {0};
+    buffer_append_slice(&reason, buffer_slice(&outcome->cause));
+    const char *status = !delivery->is_run        ? ""
+                         : !outcome->success      ? "FAILURE"
+                         : delivery->synchronized ? "SUCCESS"
+                                                  : "";
+    struct delivery_outcome seen = {
+        .topic = delivery->topic,
+        .partition = delivery->partition,
+        .offset = delivery->offset,
+        .run_id = delivery->event.run_id,
+        .kind = outcome->success ? "delivered" : "failed",
+        .method = delivery->method,
+        .url = delivery->target ? delivery->target->parts.redacted : "",
+        .status = outcome->status,
+        .duration_ms = duration_ms,
+        .reason = buffer_text(&reason),
+        .reported = status,
+    };
+    options->observe(options->observe_ctx, &seen);
+    buffer_clear(&reason);
 }

@@ -137,7 +137,7 @@ static void fill_result(struct http_call *call, enum http_failure failure, CURLc
                                          call->response_headers.len};
     result->body_cut = call->cut;
     result->content_type = slice_of(type);
-    if (status == 429 || status == 503)
+    if (status >= 400)
         result->retry_after = header_value(call->easy, "Retry-After");
     result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
     result->resent = call->resent;

@@ -309,7 +309,7 @@ int map_process_start(const struct map_process_options *options, struct map_proc
                       struct buffer *problems, struct buffer *warnings)
 {
     int ends[2];
-    *out = (struct map_process){-1, -1};
+    *out = MAP_PROCESS_NONE;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         buffer_appendf(problems, "no socket for the mappings' process: %s\n", strerror(errno));
         return PA_ERR_IO;
@@ -343,5 +343,5 @@ void map_process_end(struct map_process *process)
     }
     if (process->fd >= 0)
         close(process->fd);
-    *process = (struct map_process){-1, -1};
+    *process = MAP_PROCESS_NONE;
 }

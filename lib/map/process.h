@@ -22,6 +22,7 @@ struct map_process {
     pid_t pid;
     int fd; /* a stream socket that speaks the frames below */
 };
+#define MAP_PROCESS_NONE ((struct map_process){-1, -1})
 
 /** A frame's head, in both directions; `len` bytes follow. */
 struct map_frame {

@@ -155,6 +155,74 @@ bool mapped_header_is_reserved(struct slice name)
            slice_equal_ignore_case(name, "X-Port-Attempt");
 }
 
+/* The answer's headers */
+
+/** Takes the next "Name: value" line. False: there is none. */
+static bool next_header(struct slice *lines, struct slice *name, struct slice *value)
+{
+    const char *end = lines->len > 0 ? memchr(lines->ptr, '\n', lines->len) : NULL;
+    size_t len = end ? (size_t)(end - lines->ptr) : lines->len;
+    const char *colon = len > 0 ? memchr(lines->ptr, ':', len) : NULL;
+    if (!colon)
+        return false;
+    *name = (struct slice){lines->ptr, (size_t)(colon - lines->ptr)};
+    *value = slice_trim((struct slice){colon + 1, len - name->len - 1});
+    len += end != NULL;
+    lines->ptr += len;
+    lines->len -= len;
+    return true;
+}
+
+static bool same_name(struct slice a, struct slice b)
+{
+    return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+/** The value of every line from here on that has this name, joined (RFC 9110, section 5.2). */
+static void append_joined(struct buffer *out, struct slice lines, struct slice name)
+{
+    struct slice other, value;
+    struct buffer joined = {0};
+    while (next_header(&lines, &other, &value)) {
+        if (!same_name(name, other))
+            continue;
+        if (joined.len > 0)
+            buffer_append_text(&joined, ", ");
+        buffer_append_slice(&joined, value);
+    }
+    buffer_append_json_string(out, buffer_slice(&joined));
+    out->failed |= joined.failed;
+    buffer_clear(&joined);
+}
+
+static bool came_before(struct slice all, const char *line, struct slice name)
+{
+    struct slice other, value;
+    while (all.ptr < line && next_header(&all, &other, &value))
+        if (other.ptr < line && same_name(name, other))
+            return true;
+    return false;
+}
+
+void mapped_headers_json(struct slice lines, struct buffer *out)
+{
+    struct slice all = lines, name, value, here = lines;
+    bool first = true;
+    buffer_append_char(out, '{');
+    while (next_header(&lines, &name, &value)) {
+        if (!came_before(all, here.ptr, name)) {
+            if (!first)
+                buffer_append_char(out, ',');
+            first = false;
+            buffer_append_json_string(out, name);
+            buffer_append_char(out, ':');
+            append_joined(out, here, name);
+        }
+        here = lines;
+    }
+    buffer_append_char(out, '}');
+}
+
 /* Masking */
 
 /** Takes the text over, and puts the masked one in its place. */

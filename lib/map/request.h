@@ -47,6 +47,10 @@ bool mapped_has_header(const struct mapped_request *request, const char *name);
  * X-Port-Attempt. */
 bool mapped_header_is_reserved(struct slice name);
 
+/** Appends an answer's "Name: value" lines, each ended by CR LF, as an object: the names as they came, the
+ * values of one that came twice joined with ", " (RFC 9110, section 5.2). */
+void mapped_headers_json(struct slice lines, struct buffer *out);
+
 /** Appends `text` with every decrypted value of `fields` replaced by ***: as it is, as it stands in a JSON
  * string, and percent-encoded. Before anything is shown that might hold one. */
 void mapped_mask(struct slice fields, struct slice text, struct buffer *out);

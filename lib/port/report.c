@@ -319,14 +319,27 @@ static void result_add(struct run_report *report, const char *suffix, struct buf
     report->has_result = true;
 }
 
+static void add_name(struct buffer *body, const char *name)
+{
+    buffer_append_char(body, body->len > 0 ? ',' : '{');
+    buffer_append_json_string(body, slice_of(name));
+    buffer_append_char(body, ':');
+}
+
 static void add_field(struct buffer *body, const char *name, struct slice value)
 {
     if (slice_is_null(value))
         return;
-    buffer_append_char(body, body->len > 0 ? ',' : '{');
-    buffer_append_json_string(body, slice_of(name));
-    buffer_append_char(body, ':');
+    add_name(body, name);
     buffer_append_json_string(body, value);
+}
+
+static void add_json_field(struct buffer *body, const char *name, struct slice json)
+{
+    if (slice_is_null(json))
+        return;
+    add_name(body, name);
+    buffer_append_slice(body, json);
 }
 
 static void add_action_result(struct run_report *report, const struct run_result *result)
@@ -341,7 +354,7 @@ static void add_action_result(struct run_report *report, const struct run_result
     buffer_init(&body);
     add_field(&body, "status", result->status);
     add_field(&body, "summary", result->summary);
-    add_field(&body, "link", result->link);
+    add_json_field(&body, "link", result->link_json);
     add_field(&body, "externalRunId", result->external_run_id);
     if (body.len == 0)
         return;
@@ -376,6 +389,18 @@ static void deferred_due(uv_idle_t *idle)
     uv_idle_stop(idle);
 }
 
+/** `done` is owed, though there is nothing left to send: not before the caller has returned. */
+static void defer(struct run_report *report)
+{
+    report->deferred = true;
+    report->deferred_previous = NULL;
+    report->deferred_next = report->reports->deferred_first;
+    if (report->deferred_next)
+        report->deferred_next->deferred_previous = report;
+    report->reports->deferred_first = report;
+    uv_idle_start(report->reports->deferred, deferred_due);
+}
+
 void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
                        void *ctx)
 {
@@ -391,12 +416,33 @@ void run_report_finish(struct run_report *report, const struct run_result *resul
         advance(report);
         return;
     }
-    report->deferred = true;
-    report->deferred_next = report->reports->deferred_first;
-    if (report->deferred_next)
-        report->deferred_next->deferred_previous = report;
-    report->reports->deferred_first = report;
-    uv_idle_start(report->reports->deferred, deferred_due);
+    defer(report);
+}
+
+void run_report_pause(struct run_report *report)
+{
+    report->done = NULL;
+    if (report->has_result)
+        report->reports->waiting--;
+    if (report->call) {
+        port_call_cancel(report->call);
+        call_ended(report);
+    }
+    if (report->retry)
+        uv_timer_stop(report->retry);
+    undefer(report);
+}
+
+void run_report_resume(struct run_report *report, report_done *done, void *ctx)
+{
+    report->done = done;
+    report->ctx = ctx;
+    if (report->has_result)
+        report->reports->waiting++;
+    if (report->first)
+        advance(report);
+    else
+        defer(report);
 }
 
 void run_report_cancel(struct run_report *report)

@@ -30,7 +30,7 @@ struct run_result {
         response; /* action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response */
     struct slice status; /* "SUCCESS", "FAILURE"; null: none */
     struct slice summary;
-    struct slice link;
+    struct slice link_json; /* a text or a list of them, ready-made JSON */
     struct slice external_run_id;
 };
 enum report_outcome { REPORT_ACCEPTED, REPORT_REFUSED };
@@ -44,6 +44,12 @@ void run_report_finish(struct run_report *report, const struct run_result *resul
                        void *ctx);
 /** Forgets the run: nothing more is sent, done will not run. Valid until done has run. */
 void run_report_cancel(struct run_report *report);
+
+/** Sends nothing more until it is resumed, and done will not run: for an owner that goes away and may come
+ * back. After run_report_finish only; a call under way is cancelled, and made again. */
+void run_report_pause(struct run_report *report);
+/** Goes on where it was paused, with a new owner: `done` as in run_report_finish. */
+void run_report_resume(struct run_report *report, report_done *done, void *ctx);
 
 /** Bytes held by queued results and logs, and runs whose result waits: for back pressure and the summary. */
 size_t reports_bytes(const struct reports *reports);

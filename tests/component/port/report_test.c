@@ -123,7 +123,8 @@ static void only_fields_that_have_a_value_are_sent(void **state)
     finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
     run_until(runs->port, &runs->done, 1);
     finish(runs, open_run(runs, "r_2"),
-           (struct run_result){.link = SLICE_LITERAL("https://x/\"1"), .external_run_id = SLICE_LITERAL("")});
+           (struct run_result){.link_json = SLICE_LITERAL("\"https://x/\\\"1\""),
+                               .external_run_id = SLICE_LITERAL("")});
     run_until(runs->port, &runs->done, 2);
     assert_request(runs->port, 1,
                    "PATCH /v1/actions/runs/r_1 {\"status\":\"FAILURE\",\"summary\":\"it broke\"}");
@@ -168,7 +169,8 @@ static void hostile_texts_stay_inside_their_strings(void **state)
     struct run_report *report = open_run(runs, "r_1");
     run_report_log(report, text);
     finish(runs, report,
-           (struct run_result){.status = SLICE_LITERAL("FAILURE"), .summary = text, .link = text});
+           (struct run_result){
+               .status = SLICE_LITERAL("FAILURE"), .summary = text, .link_json = SLICE_LITERAL("[]")});
     run_until(runs->port, &runs->done, 1);
     static const char *const members[] = {"message", "summary"};
     static const int counts[] = {1, 3};

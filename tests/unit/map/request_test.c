@@ -71,11 +71,22 @@ static void decrypted_values_are_masked_in_every_writing(void **state)
     buffer_clear(&fields);
 }
 
+static void an_answers_headers_are_an_object(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    mapped_headers_json(SLICE_LITERAL("X-A: one\r\nSet-Cookie: b\r\nx-a:two\r\nno colon\r\nLast: l"), &out);
+    text_is(&out, "{\"X-A\":\"one, two\",\"Set-Cookie\":\"b\"}");
+    mapped_headers_json((struct slice){NULL, 0}, &out);
+    text_is(&out, "{}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_joins_what_the_url_has),
         cmocka_unit_test(fields_are_read_into_one_request),
+        cmocka_unit_test(an_answers_headers_are_an_object),
         cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

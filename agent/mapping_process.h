@@ -1,0 +1,12 @@
+/* The operator's mapping file, and the process that evaluates it. */
+#pragma once
+#include "config/config.h"
+#include "map/process.h"
+
+/** Reads the file of CONTROL_THE_PAYLOAD_CONFIG_PATH, compiles it and starts its process: call it before any
+ * thread exists. No file at the default path: the built-in mappings, and *from_file is false. 0;
+ * PA_ERR_INVALID (a file that cannot be read, or is wrong) or PA_ERR_MEMORY or PA_ERR_IO, each with its lines
+ * in `problems`. What is odd but works goes to `warnings`, a line each. End the process with
+ * map_process_end. */
+int mapping_process_start(const struct config *config, struct map_process *process, bool *from_file,
+                          struct buffer *problems, struct buffer *warnings);

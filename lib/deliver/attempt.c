@@ -1,0 +1,262 @@
+/* One request: signed, sent, answered; then tried again, or over. */
+#include "base/log.h"
+#include "deliver/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { OWN_HEADERS = 6 };
+
+static struct slice body_of(const struct delivery *delivery)
+{
+    if (delivery->request.no_body)
+        return (struct slice){NULL, 0};
+    return slice_is_null(delivery->request.body) ? buffer_slice(&delivery->event.payload)
+                                                 : delivery->request.body;
+}
+
+/* Sending */
+
+struct headers {
+    struct http_header *list;
+    size_t count;
+    const struct mapped_request *mapped;
+};
+
+/** One of the agent's own, unless the mapping has its own of that name. */
+static void add_default(struct headers *headers, const char *name, struct slice value)
+{
+    if (!mapped_has_header(headers->mapped, name))
+        headers->list[headers->count++] = (struct http_header){slice_of(name), value};
+}
+
+static void add_own(struct headers *headers, const char *name, struct slice value)
+{
+    headers->list[headers->count++] = (struct http_header){slice_of(name), value};
+}
+
+static void add_mapped(struct headers *headers)
+{
+    for (size_t i = 0; i < headers->mapped->header_count; i++) {
+        const struct mapped_header *header = &headers->mapped->headers[i];
+        if (!mapped_header_is_reserved(header->name))
+            headers->list[headers->count++] = (struct http_header){header->name, header->value};
+    }
+}
+
+/** Does anybody read the answer's body? */
+static bool body_matters(const struct delivery *delivery)
+{
+    return delivery->deliver->options.detailed_logging || delivery->request.reports ||
+           (delivery->is_run && delivery->synchronized);
+}
+
+static void answered(void *ctx, const struct http_result *result);
+static void attempt_over(struct delivery *delivery, const struct http_result *result);
+
+static struct http_call *start_with(struct delivery *delivery, struct http_header *list)
+{
+    struct deliver *deliver = delivery->deliver;
+    struct slice body = body_of(delivery);
+    int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
+    char signature[SIGNATURE_SIZE], seconds_text[24], attempt_text[24];
+    struct slice signed_body = slice_is_null(body) ? (struct slice){"", 0} : body;
+    if (signer_sign(deliver->options.signer, now_s, signed_body, signature) != 0)
+        return NULL;
+    struct buffer seconds = {.ptr = seconds_text, .cap = sizeof seconds_text};
+    struct buffer attempt = {.ptr = attempt_text, .cap = sizeof attempt_text};
+    buffer_append_int(&seconds, now_s);
+    buffer_append_int(&attempt, delivery->attempt);
+    struct headers headers = {.list = list, .mapped = &delivery->request};
+    add_default(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    add_own(&headers, "X-Port-Timestamp", buffer_slice(&seconds));
+    add_own(&headers, "X-Port-Signature", slice_of(signature));
+    add_own(&headers, "X-Port-Attempt", buffer_slice(&attempt));
+    add_default(&headers, "Idempotency-Key", slice_of(delivery->id));
+    add_default(&headers, "webhook-id", slice_of(delivery->id));
+    add_mapped(&headers);
+    struct http_request request = {.method = delivery->method,
+                                   .url = delivery->target->url,
+                                   .headers = headers.list,
+                                   .header_count = headers.count,
+                                   .body = body,
+                                   .discard_body = !body_matters(delivery),
+                                   .keep_headers = delivery->request.reports};
+    return http_start(deliver->options.http, &request, answered, delivery);
+}
+
+static struct http_call *start_call(struct delivery *delivery)
+{
+    struct http_header few[OWN_HEADERS + 16];
+    size_t count = OWN_HEADERS + delivery->request.header_count;
+    if (count <= sizeof few / sizeof *few)
+        return start_with(delivery, few);
+    struct http_header *many = calloc(count, sizeof *many);
+    struct http_call *call = many ? start_with(delivery, many) : NULL;
+    free(many);
+    return call;
+}
+
+static void tell_start(struct delivery *delivery)
+{
+    struct buffer url = {0};
+    outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
+    if (delivery->report && delivery->attempt == 1) {
+        struct buffer text = {0};
+        buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method, buffer_text(&url));
+        run_report_log(delivery->report, buffer_slice(&text));
+        buffer_clear(&text);
+    }
+    if (log_enabled(LOG_DEBUG)) {
+        struct buffer body = {0};
+        outcome_shown(delivery, body_of(delivery), &body);
+        log_debug("request", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+                  F_OFFSET(delivery), F_STR("http.request.method", delivery->method),
+                  F_SLICE("url.full", buffer_slice(&url)), F_INT("attempt", delivery->attempt),
+                  F_SLICE("body", buffer_slice(&body)));
+        buffer_clear(&body);
+    }
+    buffer_clear(&url);
+}
+
+/** False: the event is too old to be delivered. */
+static bool is_fresh(const struct delivery *delivery)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    return options->event_max_age_ms == 0 || delivery->record_ms < 0 || delivery->attempt > 0 ||
+           clock_wall_ms(options->clock) - delivery->record_ms <= options->event_max_age_ms;
+}
+
+static void send_delivery(struct delivery *delivery)
+{
+    delivery_enter(delivery, DELIVERY_SENDING);
+    if (delivery->attempt++ == 0)
+        delivery->started_ms = clock_monotonic_ms(delivery->deliver->options.clock);
+    delivery_open_report(delivery);
+    tell_start(delivery);
+    delivery->call = start_call(delivery);
+    if (delivery->call)
+        return;
+    struct http_result result = {.failure = HTTP_MEMORY, .reason = "out of memory"};
+    attempt_over(delivery, &result);
+}
+
+/** An attempt that does not take place. */
+static void expire(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    char reason[128];
+    snprintf(reason, sizeof reason, "the event is older than EVENT_MAX_AGE_SECONDS (%lld s)",
+             (long long)(deliver->options.event_max_age_ms / 1000));
+    destination_cancelled(deliver, delivery->destination);
+    deliver->counters.expired++;
+    delivery_leave_lane(delivery);
+    delivery_fail_unsent(delivery, "event_expired", reason);
+}
+
+void deliver_pump(struct deliver *deliver)
+{
+    struct delivery *delivery;
+    if (deliver->pumping) /* what starts, or does not, may ask for more: the loop below sees to that */
+        return;
+    deliver->pumping = true;
+    while (!deliver->withdrawing && deliver->in_state[DELIVERY_SENDING] < deliver->options.max_in_flight &&
+           (delivery = destination_next(deliver))) {
+        if (is_fresh(delivery))
+            send_delivery(delivery);
+        else
+            expire(delivery);
+    }
+    deliver->pumping = false;
+}
+
+void delivery_queue(struct delivery *delivery)
+{
+    if (delivery->queued_ms == 0)
+        delivery->queued_ms = clock_monotonic_ms(delivery->deliver->options.clock);
+    delivery_enter(delivery, DELIVERY_QUEUED);
+    destination_push(delivery->deliver, delivery);
+    deliver_pump(delivery->deliver);
+}
+
+/* Answers */
+
+static void due_again(struct due *due)
+{
+    delivery_queue((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+}
+
+static void try_again(struct delivery *delivery, const struct http_result *result, int64_t wait_ms)
+{
+    struct deliver *deliver = delivery->deliver;
+    struct buffer cause = {0};
+    buffer_append_slice(&cause, buffer_slice(&delivery->outcome.cause));
+    deliver->counters.retries++;
+    log_debug("webhook will be tried again", F_STR("messaging.destination.name", delivery->topic),
+              F_PARTITION(delivery), F_OFFSET(delivery),
+              result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
+              F_STR("error.type", delivery->outcome.error_type),
+              F_SLICE("error.message", buffer_slice(&cause)), F_INT("attempt", delivery->attempt),
+              F_INT("wait_ms", wait_ms));
+    if (delivery->report) {
+        struct buffer text = {0};
+        buffer_appendf(&text, "Attempt %u of %u failed: %s. Trying again in %.1f s", delivery->attempt,
+                       deliver->options.retry.max_attempts, buffer_text(&cause), (double)wait_ms / 1000);
+        run_report_log(delivery->report, buffer_slice(&text));
+        buffer_clear(&text);
+    }
+    buffer_clear(&cause);
+    delivery_enter(delivery, DELIVERY_WAITING);
+    schedule_add(&deliver->schedule, &delivery->due, clock_monotonic_ms(deliver->options.clock) + wait_ms,
+                 due_again);
+}
+
+/** The last attempt is over: its outcome is told, and then what is owed to it. */
+static void end(struct delivery *delivery, const struct http_result *result)
+{
+    struct deliver *deliver = delivery->deliver;
+    delivery->outcome.success ? deliver->counters.delivered++ : deliver->counters.failed++;
+    outcome_log(delivery, result);
+    if (delivery->report) {
+        struct buffer text = {0};
+        outcome_run_log(delivery, result, &text);
+        run_report_log(delivery->report, buffer_slice(&text));
+        buffer_clear(&text);
+    }
+    outcome_observe(delivery, result->duration_ms);
+    if (delivery->request.reports)
+        outcome_context(delivery, result, body_of(delivery), &delivery->context);
+    dedup_add(&deliver->dedup, delivery);
+    delivery_leave_lane(delivery);
+    delivery_conclude(delivery);
+}
+
+static void attempt_over(struct delivery *delivery, const struct http_result *result)
+{
+    struct deliver *deliver = delivery->deliver;
+    int64_t wait_ms;
+    deliver->counters.redelivered_resends += result->resent;
+    destination_answered(deliver, delivery->destination, result);
+    outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
+    if (delivery->outcome.success || !retry_wait(delivery, result, &wait_ms))
+        end(delivery, result);
+    else if (deliver->stopped && !delivery->unrepeatable)
+        delivery_leave(delivery); /* whoever comes next has all its attempts */
+    else
+        try_again(delivery, result, wait_ms);
+}
+
+static void answered(void *ctx, const struct http_result *result)
+{
+    struct delivery *delivery = ctx;
+    struct deliver *deliver = delivery->deliver;
+    delivery->call = NULL;
+    attempt_over(delivery, result);
+    deliver_pump(deliver);
+}
+
+void delivery_cancel_attempt(struct delivery *delivery)
+{
+    http_call_forget(delivery->call, NULL, NULL);
+    delivery->call = NULL;
+    destination_cancelled(delivery->deliver, delivery->destination);
+}

@@ -1,0 +1,218 @@
+/* After the last answer: a dead letter for what failed for good, then what its mapping reports, then the
+ * result, and then the record is done. Nothing of it holds a slot of the window. */
+#include "base/log.h"
+#include "deadletter/dead_letter.h"
+#include "deliver/internal.h"
+
+enum { MEMORY_WAIT_MS = 1000 };
+
+static void report_or_map(struct delivery *delivery);
+
+void delivery_open_report(struct delivery *delivery)
+{
+    if (delivery->is_run && !delivery->report)
+        delivery->report = run_report_open(delivery->deliver->options.reports, delivery->event.run_id);
+}
+
+/* The result */
+
+void delivery_report_accepted(void *ctx, enum report_outcome outcome)
+{
+    struct delivery *delivery = ctx;
+    delivery->report = NULL;
+    delivery->deliver->counters.refused_results += outcome == REPORT_REFUSED;
+    delivery_done(delivery);
+}
+
+/** Nothing but success of an asynchronous run goes unreported. */
+static struct run_result result_of(const struct delivery *delivery)
+{
+    const struct outcome *outcome = &delivery->outcome;
+    struct run_result result = {0};
+    if (outcome->response.len > 0)
+        result.response = buffer_slice(&outcome->response);
+    if (!outcome->success) {
+        result.status = SLICE_LITERAL("FAILURE");
+        result.summary = buffer_slice(&outcome->summary);
+    } else if (delivery->synchronized) {
+        result.status = SLICE_LITERAL("SUCCESS");
+    }
+    return result;
+}
+
+/** Memory is out: what is owed is owed all the same, a little later. */
+static void later(struct delivery *delivery, void (*again)(struct due *due))
+{
+    const struct clock *clock = delivery->deliver->options.clock;
+    log_error("out of memory: a result waits", F_STR("messaging.destination.name", delivery->topic),
+              F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    schedule_add(&delivery->deliver->schedule, &delivery->due, clock_monotonic_ms(clock) + MEMORY_WAIT_MS,
+                 again);
+}
+
+static void report_later(struct due *due)
+{
+    report_or_map((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+}
+
+static void report(struct delivery *delivery, struct run_result *result)
+{
+    if (!delivery->is_run) {
+        delivery_done(delivery);
+        return;
+    }
+    delivery_enter(delivery, DELIVERY_REPORTING);
+    delivery_open_report(delivery);
+    if (!delivery->report) {
+        later(delivery, report_later);
+        return;
+    }
+    run_report_finish(delivery->report, result, delivery_report_accepted, delivery);
+    outcome_clear(&delivery->outcome);
+    buffer_clear(&delivery->context);
+    delivery_charge(delivery);
+}
+
+/* What its mapping reports */
+
+static void override(struct run_result *result, const struct mapped_report *mapped)
+{
+    if (!slice_is_null(mapped->status))
+        result->status = mapped->status;
+    if (!slice_is_null(mapped->summary))
+        result->summary = mapped->summary;
+    result->link_json = mapped->link_json;
+    result->external_run_id = mapped->external_run_id;
+}
+
+static void warned(void *ctx, struct slice warning)
+{
+    const struct delivery *delivery = ctx;
+    log_warning("a mapping's expression gave nothing", F_STR("messaging.destination.name", delivery->topic),
+                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id),
+                F_SLICE("error.message", warning));
+}
+
+static void report_mapped(void *ctx, struct slice fields, const char *failure)
+{
+    struct delivery *delivery = ctx;
+    struct run_result result = result_of(delivery);
+    struct mapped_report mapped = {0};
+    delivery->map_call = NULL;
+    if (!slice_is_null(fields)) {
+        mapped_warnings(fields, warned, delivery);
+        mapped_report_read(fields, &mapped);
+    }
+    struct slice wrong = failure ? slice_of(failure) : mapped.failure;
+    if (!slice_is_null(wrong))
+        warned(delivery, wrong);
+    override(&result, &mapped);
+    report(delivery, &result);
+}
+
+static void report_or_map(struct delivery *delivery)
+{
+    struct mapper *mapper = delivery->deliver->options.mapper;
+    struct run_result result = result_of(delivery);
+    if (delivery->context.len > 0 && !delivery->context.failed && delivery->is_run) {
+        delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+        delivery->map_call = mapper_report(mapper, delivery->request.mapping,
+                                           buffer_slice(&delivery->context), report_mapped, delivery);
+        if (delivery->map_call)
+            return;
+    }
+    report(delivery, &result);
+}
+
+/* Dead letters */
+
+static void buried(void *ctx)
+{
+    struct delivery *delivery = ctx;
+    delivery->burial = NULL;
+    buffer_clear(&delivery->key);
+    buffer_clear(&delivery->value);
+    delivery_charge(delivery);
+    report_or_map(delivery);
+}
+
+/** NULL: out of memory. */
+static struct dead_letter_write *write_letter(struct delivery *delivery)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    struct buffer reason = {0}, url = {0};
+    buffer_append_slice(&reason, buffer_slice(&delivery->outcome.cause));
+    if (delivery->target)
+        outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
+    const struct dead_letter letter = {
+        .reason = buffer_text(&reason),
+        .attempts = delivery->attempt,
+        .status = delivery->outcome.status,
+        .topic = delivery->topic ? delivery->topic : "",
+        .partition = delivery->partition,
+        .offset = delivery->offset,
+        .time_ms = clock_wall_ms(options->clock),
+        .url = buffer_text(&url),
+        .run_id = delivery->event.run_id,
+        .key = delivery->has_key ? buffer_slice(&delivery->key) : (struct slice){NULL, 0},
+        .value = buffer_slice(&delivery->value),
+    };
+    struct dead_letter_write *write =
+        reason.failed || url.failed ? NULL
+                                    : dead_letters_write(options->dead_letters, &letter, buried, delivery);
+    buffer_clear(&reason);
+    buffer_clear(&url);
+    return write;
+}
+
+static void bury_later(struct due *due);
+
+static void bury(struct delivery *delivery)
+{
+    delivery->burial = write_letter(delivery);
+    if (!delivery->burial)
+        later(delivery, bury_later);
+}
+
+static void bury_later(struct due *due)
+{
+    bury((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+}
+
+void delivery_conclude(struct delivery *delivery)
+{
+    buffer_clear(&delivery->event.payload);
+    delivery_charge(delivery);
+    if (delivery->outcome.success || !delivery->deliver->options.dead_letters) {
+        report_or_map(delivery);
+        return;
+    }
+    delivery_enter(delivery, DELIVERY_BURYING);
+    bury(delivery);
+}
+
+void delivery_fail_unsent(struct delivery *delivery, const char *error_type, const char *reason)
+{
+    outcome_clear(&delivery->outcome);
+    delivery->outcome.error_type = error_type;
+    buffer_append_text(&delivery->outcome.cause, reason);
+    buffer_appendf(&delivery->outcome.summary, "No webhook was sent: %s", reason);
+    delivery->deliver->counters.failed++;
+    outcome_log_unsent(delivery);
+    outcome_observe(delivery, 0);
+    delivery_leave_lane(delivery);
+    delivery_open_report(delivery);
+    if (delivery->report)
+        run_report_log(delivery->report, buffer_slice(&delivery->outcome.summary));
+    delivery_conclude(delivery);
+}
+
+void delivery_refuse(struct delivery *delivery, const char *error_type, const char *reason)
+{
+    outcome_clear(&delivery->outcome);
+    delivery->outcome.error_type = error_type;
+    buffer_append_text(&delivery->outcome.summary, reason);
+    delivery_leave_lane(delivery);
+    struct run_result result = result_of(delivery);
+    report(delivery, &result);
+}

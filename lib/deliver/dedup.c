@@ -1,0 +1,155 @@
+/* Records that had their last answer a moment ago: a ring of the last `window` of them, and a hash table over
+ * it. One that comes back (its partition was taken away before its offset was committed, and came again) is
+ * not delivered again; a report that was still owed to it waits here.
+ *
+ * An offset alone does not name a record: a topic that was deleted and made again counts from 0. So what was
+ * signed is remembered with it, as a hash. */
+#include "deliver/internal.h"
+#include <stdlib.h>
+
+enum { REPORTS_MAX = 1024 };
+
+struct delivered {
+    const char *topic; /* interned; NULL: an empty place */
+    int64_t offset;
+    uint64_t content;
+    int32_t partition;
+    size_t next;               /* in the same bucket: an index from 1; 0: the last */
+    struct run_report *report; /* still owed; NULL: none */
+};
+
+/** The signature stands for the whole event; one without is hashed itself. */
+static uint64_t content_of(const struct event *event)
+{
+    return slice_hash(slice_is_null(event->signature) ? buffer_slice(&event->payload) : event->signature);
+}
+
+static size_t *bucket_of(const struct dedup *dedup, const char *topic, int32_t partition, int64_t offset)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)topic * UINT64_C(0x9E3779B97F4A7C15);
+    hash = (hash ^ (uint64_t)(uint32_t)partition) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    hash = (hash ^ (uint64_t)offset) * UINT64_C(0x9E3779B97F4A7C15);
+    return &dedup->buckets[(hash >> 32) & (dedup->bucket_count - 1)];
+}
+
+static void drop_report(struct dedup *dedup, struct delivered *entry)
+{
+    if (!entry->report)
+        return;
+    run_report_cancel(entry->report);
+    entry->report = NULL;
+    dedup->kept_reports--;
+}
+
+static void forget(struct dedup *dedup, struct delivered *entry)
+{
+    size_t index = (size_t)(entry - dedup->ring) + 1;
+    size_t *link = bucket_of(dedup, entry->topic, entry->partition, entry->offset);
+    while (*link != index)
+        link = &dedup->ring[*link - 1].next;
+    *link = entry->next;
+    drop_report(dedup, entry);
+    *entry = (struct delivered){0};
+}
+
+static struct delivered *find(const struct dedup *dedup, const char *topic, int32_t partition, int64_t offset)
+{
+    if (dedup->window == 0 || !topic)
+        return NULL;
+    for (size_t index = *bucket_of(dedup, topic, partition, offset); index > 0;
+         index = dedup->ring[index - 1].next) {
+        struct delivered *entry = &dedup->ring[index - 1];
+        if (entry->topic == topic && entry->partition == partition && entry->offset == offset)
+            return entry;
+    }
+    return NULL;
+}
+
+bool dedup_open(struct dedup *dedup, size_t window)
+{
+    size_t buckets = 1;
+    while (buckets < window)
+        buckets *= 2;
+    *dedup = (struct dedup){.window = window, .bucket_count = buckets};
+    if (window == 0)
+        return true;
+    dedup->ring = calloc(window, sizeof *dedup->ring);
+    dedup->buckets = calloc(buckets, sizeof *dedup->buckets);
+    return dedup->ring && dedup->buckets;
+}
+
+void dedup_close(struct dedup *dedup)
+{
+    for (size_t i = 0; dedup->ring && i < dedup->window; i++)
+        drop_report(dedup, &dedup->ring[i]);
+    free(dedup->ring);
+    free(dedup->buckets);
+    *dedup = (struct dedup){0};
+}
+
+void dedup_add(struct dedup *dedup, const struct delivery *delivery)
+{
+    if (dedup->window == 0 || !delivery->topic)
+        return;
+    struct delivered *known = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    if (known)
+        forget(dedup, known);
+    struct delivered *entry = &dedup->ring[dedup->next];
+    dedup->next = (dedup->next + 1) % dedup->window;
+    if (entry->topic)
+        forget(dedup, entry);
+    size_t *bucket = bucket_of(dedup, delivery->topic, delivery->partition, delivery->offset);
+    *entry = (struct delivered){
+        .topic = delivery->topic,
+        .partition = delivery->partition,
+        .offset = delivery->offset,
+        .content = delivery->content,
+        .next = *bucket,
+    };
+    *bucket = (size_t)(entry - dedup->ring) + 1;
+}
+
+bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery)
+{
+    struct delivered *entry = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    if (!entry)
+        return false;
+    if (entry->report || !delivery->report || dedup->kept_reports >= REPORTS_MAX) {
+        forget(dedup, entry);
+        return false;
+    }
+    run_report_pause(delivery->report);
+    entry->report = delivery->report;
+    delivery->report = NULL;
+    dedup->kept_reports++;
+    return true;
+}
+
+void dedup_forget(struct dedup *dedup, const struct delivery *delivery)
+{
+    struct delivered *entry = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    if (entry)
+        forget(dedup, entry);
+}
+
+bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64_t offset,
+                const struct event *event, struct run_report **report)
+{
+    struct delivered *entry = find(dedup, topic, partition, offset);
+    *report = NULL;
+    if (!entry)
+        return false;
+    if (entry->content != content_of(event)) {
+        forget(dedup, entry);
+        return false;
+    }
+    *report = entry->report;
+    dedup->kept_reports -= entry->report != NULL;
+    entry->report = NULL;
+    return true;
+}
+
+uint64_t dedup_content(const struct dedup *dedup, const struct event *event)
+{
+    return dedup->window > 0 ? content_of(event) : 0;
+}

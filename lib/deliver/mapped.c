@@ -1,0 +1,174 @@
+/* What its mapping makes of an event, and so where it goes. Where no file was given, only GitLab's events
+ * need a mapping; every other is sent as it is, and libjq is not asked. */
+#include "base/log.h"
+#include "deliver/internal.h"
+#include <string.h>
+
+static bool needs_mapping(const struct delivery *delivery)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    return options->mapper &&
+           (options->mapping_file || slice_equal_text(delivery->event.invocation.type, "GITLAB"));
+}
+
+/** The method of the invocation, or of the mapping (which may be any token). False: it is none. */
+static bool set_method(struct delivery *delivery)
+{
+    static const char *const allowed[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+    struct slice method = delivery->event.invocation.method;
+    struct buffer out = {.ptr = delivery->method, .cap = sizeof delivery->method};
+    if (!slice_is_null(delivery->request.method)) {
+        mapped_method(delivery->request.method, &out); /* of at most 32 characters: the mapping saw to that */
+        delivery->method[out.len] = '\0';
+        return true;
+    }
+    if (slice_is_null(method) || method.len == 0)
+        method = SLICE_LITERAL("POST");
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+        if (slice_equal_ignore_case(method, allowed[i])) {
+            memcpy(delivery->method, allowed[i], strlen(allowed[i]) + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int set_target(struct delivery *delivery, struct error *err)
+{
+    const struct mapped_request *request = &delivery->request;
+    struct slice base = slice_is_null(request->url) ? delivery->event.invocation.url : request->url;
+    struct buffer url = {0};
+    if (slice_is_null(request->query)) {
+        delivery->target = target_find(delivery->deliver, base, err);
+        return delivery->target ? 0 : err->kind;
+    }
+    mapped_url(request, base, &url);
+    delivery->target = url.failed ? NULL : target_find(delivery->deliver, buffer_slice(&url), err);
+    int failed = delivery->target ? 0 : url.failed ? PA_ERR_MEMORY : err->kind;
+    buffer_clear(&url);
+    return failed;
+}
+
+/** PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
+static int address(struct delivery *delivery, struct error *err)
+{
+    if (!set_method(delivery))
+        return error_set(err, PA_ERR_INVALID,
+                         "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
+    int failed = set_target(delivery, err);
+    if (failed)
+        return failed;
+    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
+    if (!delivery->destination)
+        return PA_ERR_MEMORY;
+    delivery->destination->references++;
+    return 0;
+}
+
+/** A change-log event without a key keeps its place among those that go to the same destination. */
+static int enter_destinations_lane(struct delivery *delivery)
+{
+    struct buffer name = {0};
+    if (delivery->lane || delivery->event.kind != EVENT_CHANGE_LOG)
+        return 0;
+    buffer_append_text(&name, "d");
+    buffer_append_text(&name, delivery->target->parts.destination);
+    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
+    buffer_clear(&name);
+    if (lane)
+        lane_enter(lane, delivery);
+    return lane ? 0 : PA_ERR_MEMORY;
+}
+
+/** The request is known: to its destination, when it is its turn in its lane. */
+static void route(struct delivery *delivery)
+{
+    struct error err = {0};
+    int failed = address(delivery, &err);
+    if (!failed)
+        failed = enter_destinations_lane(delivery);
+    if (failed == PA_ERR_MEMORY) {
+        delivery_leave(delivery);
+        return;
+    }
+    if (failed) {
+        delivery_fail_unsent(delivery, "bad_request", err.message);
+        return;
+    }
+    delivery->addressed = true;
+    delivery_enter(delivery, DELIVERY_QUEUED);
+    if (!delivery->lane || delivery->lane->head == delivery)
+        delivery_queue(delivery);
+}
+
+/* The mapping's word */
+
+static void warned(void *ctx, struct slice warning)
+{
+    const struct delivery *delivery = ctx;
+    log_warning("a mapping's expression gave nothing", F_STR("messaging.destination.name", delivery->topic),
+                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id),
+                F_SLICE("error.message", warning));
+}
+
+/** No mapping wants the event: another agent's may. */
+static void miss(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    deliver->counters.skipped++;
+    log_debug("no mapping wants the event", F_STR("messaging.destination.name", delivery->topic),
+              F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    if (delivery->is_run && run_id_is_node_run(delivery->event.run_id) && deliver->options.miss_is_reported) {
+        delivery_refuse(delivery, "no_mapping", "no mapping wants this workflow node run");
+        return;
+    }
+    delivery_leave_lane(delivery);
+    delivery_done(delivery);
+}
+
+static void fail(struct delivery *delivery, struct slice reason)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%.*s", (int)(reason.len < sizeof text ? reason.len : sizeof text - 1),
+             reason.ptr);
+    delivery_fail_unsent(delivery, "mapping", text);
+}
+
+static void mapped(void *ctx, struct slice fields, const char *failure)
+{
+    struct delivery *delivery = ctx;
+    delivery->map_call = NULL;
+    if (slice_is_null(fields)) {
+        fail(delivery, slice_of(failure));
+        return;
+    }
+    mapped_warnings(fields, warned, delivery);
+    buffer_append_slice(&delivery->mapped, fields);
+    int failed = delivery->mapped.failed
+                     ? PA_ERR_MEMORY
+                     : mapped_request_read(buffer_slice(&delivery->mapped), &delivery->request);
+    delivery_charge(delivery);
+    if (failed == PA_ERR_MEMORY)
+        delivery_leave(delivery);
+    else if (failed)
+        fail(delivery, SLICE_LITERAL("its mapping gave something that is no request"));
+    else if (!slice_is_null(delivery->request.failure))
+        fail(delivery, delivery->request.failure);
+    else if (delivery->request.mapping == 0)
+        miss(delivery);
+    else
+        route(delivery);
+}
+
+void delivery_map(struct delivery *delivery)
+{
+    if (!needs_mapping(delivery)) {
+        route(delivery);
+        return;
+    }
+    delivery_enter(delivery, DELIVERY_MAPPING);
+    delivery->map_call = mapper_request(delivery->deliver->options.mapper,
+                                        buffer_slice(&delivery->event.payload), mapped, delivery);
+    if (!delivery->map_call)
+        delivery_leave(delivery);
+}

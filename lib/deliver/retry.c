@@ -1,0 +1,49 @@
+/* Which failed attempts are followed by another, and when. By default only what the endpoint provably did not
+ * process: nothing was sent, or it says so itself (429; 503 with Retry-After). Pure. */
+#include "deliver/internal.h"
+#include "http/retry_after.h"
+
+/** No request can have reached the endpoint. A certificate that failed its check will fail again. */
+static bool never_sent(enum http_failure failure)
+{
+    return failure == HTTP_DNS || failure == HTTP_CONNECT || failure == HTTP_CONNECT_TIMEOUT ||
+           failure == HTTP_TLS || failure == HTTP_PROXY || failure == HTTP_MEMORY;
+}
+
+static bool is_wanted(const struct retry_on *on, const struct http_result *result)
+{
+    switch (result->failure) {
+    case HTTP_OK:
+    case HTTP_REDIRECT:
+        return (result->failure == HTTP_OK &&
+                (result->status == 429 || (result->status == 503 && !slice_is_null(result->retry_after)))) ||
+               retry_on_status(on, result->status);
+    case HTTP_IDLE_TIMEOUT:
+    case HTTP_TOTAL_TIMEOUT:
+        return on->timeout;
+    case HTTP_RESET:
+    case HTTP_SEND:
+        return on->reset;
+    default:
+        return never_sent(result->failure);
+    }
+}
+
+bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    const struct deliver_retry *retry = &options->retry;
+    if (retry->on.nothing || delivery->attempt >= retry->max_attempts || !is_wanted(&retry->on, result))
+        return false;
+    int64_t left_ms = delivery->started_ms + retry->max_elapsed_ms - clock_monotonic_ms(options->clock);
+    if (left_ms <= 0)
+        return false;
+    int64_t asked_ms = retry_after_ms(result->retry_after, clock_wall_ms(options->clock));
+    *wait_ms = clock_backoff_ms(options->clock, retry->initial_backoff_ms, 2.0, retry->max_backoff_ms,
+                                delivery->attempt - 1);
+    if (asked_ms > *wait_ms)
+        *wait_ms = asked_ms;
+    if (*wait_ms > left_ms) /* one more try at the very end is better than none */
+        *wait_ms = left_ms;
+    return true;
+}

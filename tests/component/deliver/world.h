@@ -1,0 +1,204 @@
+/* Deliveries between a source that is the test and loopback servers, for the tests of this room. */
+#pragma once
+#include "../port/fake_port.h"
+#include "deliver/deliver.h"
+#include "port/report.h"
+#include "source/class.h"
+
+enum { RECORDS = 64 };
+
+struct world;
+struct given {
+    struct ticket ticket;
+    struct world *world;
+    size_t done, dropped;
+};
+
+struct world {
+    struct fake_port *port;
+    struct http_server *endpoint, *other; /* two destinations */
+    struct http_client *webhooks;
+    struct signer *signer;
+    struct reports *reports;
+    struct deliver *deliver;
+    struct source_sink sink;
+    struct given given[RECORDS];
+    int64_t offset;
+    size_t done, dropped, rooms;
+    /* what the endpoint saw */
+    struct http_exchange *held[RECORDS];
+    char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
+    size_t arrived, held_count;
+    size_t failures; /* how often /flaky still answers 503 with Retry-After */
+};
+
+static inline void settle(struct ticket *ticket, bool done)
+{
+    struct given *given = (struct given *)(void *)ticket;
+    given->done += done;
+    given->dropped += !done;
+    given->world->done += done;
+    given->world->dropped += !done;
+}
+
+static inline void note(char *out, size_t size, struct slice text)
+{
+    snprintf(out, size, "%.*s", (int)text.len, text.ptr ? text.ptr : "");
+}
+
+/** /hold… waits until it is let go, /flaky… fails for a while, /500… always; anything else is answered 200.
+ */
+static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
+                                   const struct http_server_request *request)
+{
+    struct world *world = ctx;
+    assert_true(world->arrived < RECORDS);
+    size_t n = world->arrived++;
+    note(world->paths[n], sizeof world->paths[n], request->target);
+    note(world->attempts[n], sizeof world->attempts[n], http_exchange_header(exchange, "X-Port-Attempt"));
+    note(world->keys[n], sizeof world->keys[n], http_exchange_header(exchange, "Idempotency-Key"));
+    if (slice_starts_with(request->target, "/hold"))
+        world->held[world->held_count++] = exchange;
+    else if (slice_starts_with(request->target, "/500"))
+        http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
+    else if (slice_starts_with(request->target, "/flaky") && world->failures > 0) {
+        world->failures--;
+        http_server_answer(exchange, 503, "text/plain", "Retry-After: 0\r\n", SLICE_LITERAL("later"), 0);
+    } else
+        http_server_answer(exchange, 200, "application/json", NULL, SLICE_LITERAL("{\"ok\":true}"), 0);
+}
+
+static inline void let_go(struct world *world, size_t n)
+{
+    assert_non_null(world->held[n]);
+    http_server_answer(world->held[n], 200, "text/plain", NULL, SLICE_LITERAL("late"), 0);
+    world->held[n] = NULL;
+}
+
+static inline void room(void *ctx)
+{
+    ((struct world *)ctx)->rooms++;
+}
+
+static inline struct world *world_with(struct deliver_options deliver)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct error err = {0};
+    assert_non_null(world);
+    world->port = fake_port_new(0);
+    world->endpoint = http_server_new(&world->port->loop, 0, endpoint_handle, world, &err);
+    world->other = http_server_new(&world->port->loop, 0, endpoint_handle, world, &err);
+    assert_true(world->endpoint && world->other);
+    struct http_client_options http = {.loop = &world->port->loop,
+                                       .clock = clock_system(),
+                                       .user_agent = "port-agent/test",
+                                       .connect_timeout_ms = 2000,
+                                       .idle_timeout_ms = 5000,
+                                       .total_timeout_ms = 5000,
+                                       .max_response_bytes = 65536,
+                                       .max_connections = 32,
+                                       .follow_redirects = true};
+    world->webhooks = http_client_new(&http, &err);
+    assert_non_null(world->webhooks);
+    world->signer = signer_new(SLICE_LITERAL("secret"));
+    struct reports_options reports = {.api = world->port->api,
+                                      .loop = &world->port->loop,
+                                      .clock = &world->port->clock,
+                                      .first_backoff_ms = 5,
+                                      .max_backoff_ms = 20};
+    world->reports = reports_new(&reports);
+    deliver.loop = &world->port->loop;
+    deliver.clock = &world->port->clock;
+    deliver.http = world->webhooks;
+    deliver.reports = world->reports;
+    deliver.signer = world->signer;
+    deliver.record_max_bytes = 65536;
+    deliver.room = room;
+    deliver.room_ctx = world;
+    world->deliver = deliver_new(&deliver);
+    assert_non_null(world->deliver);
+    world->sink = deliver_sink(world->deliver);
+    return world;
+}
+
+static inline struct world *world_new(unsigned max_in_flight, size_t max_bytes)
+{
+    return world_with((struct deliver_options){.max_in_flight = max_in_flight, .max_bytes = max_bytes});
+}
+
+/** Everything must be given back, and nothing held. */
+static inline void world_free(struct world *world)
+{
+    deliver_free(world->deliver);
+    assert_int_equal(world->done + world->dropped, world->offset);
+    for (int64_t i = 0; i < world->offset; i++)
+        assert_int_equal(world->given[i].done + world->given[i].dropped, 1);
+    reports_free(world->reports);
+    signer_free(world->signer);
+    http_client_close(world->webhooks, NULL, NULL);
+    http_server_close(world->endpoint, NULL, NULL);
+    http_server_close(world->other, NULL, NULL);
+    fake_port_free(world->port);
+    free(world);
+}
+
+static inline void assert_holds_nothing(const struct world *world)
+{
+    struct deliver_counters counters;
+    deliver_counters(world->deliver, &counters);
+    assert_true(deliver_idle(world->deliver));
+    assert_int_equal(counters.bytes_held, 0);
+}
+
+struct event_text {
+    const char *run_id, *path, *key;
+    bool synchronized, forged, to_other;
+    const void *assignment;
+    int64_t age_ms;          /* 0: the record has no timestamp */
+    int64_t offset_plus_one; /* 0: the next one */
+};
+
+static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
+{
+    struct buffer body = {0};
+    char signature[SIGNATURE_SIZE];
+    buffer_appendf(
+        &body,
+        "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
+        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://127.0.0.1:%d%s\"}}},\"headers\":{",
+        text->run_id, text->synchronized ? "true" : "false",
+        http_server_port(text->to_other ? world->other : world->endpoint), text->path);
+    buffer_append_slice(out, buffer_slice(&body));
+    buffer_append_text(&body, "}}");
+    assert_int_equal(
+        signer_sign_text(world->signer, SLICE_LITERAL("1768317616"), buffer_slice(&body), signature), 0);
+    if (text->forged)
+        signature[5] = signature[5] == 'A' ? 'B' : 'A';
+    buffer_appendf(out, "\"X-Port-Timestamp\":\"1768317616\",\"X-Port-Signature\":\"%s\"}}", signature);
+    buffer_clear(&body);
+}
+
+/** Hands a record over, as a source does; returns its place in `given`. */
+static inline size_t give(struct world *world, struct event_text text)
+{
+    struct buffer value = {0};
+    size_t place = (size_t)world->offset;
+    write_event(world, &text, &value);
+    struct given *given = &world->given[place];
+    *given = (struct given){.ticket = {settle}, .world = world};
+    char id[32];
+    snprintf(id, sizeof id, "org.runs-0-%zu", place);
+    struct record record = {.kind = EVENT_RUN,
+                            .id = slice_of(id),
+                            .topic = "org.runs",
+                            .offset = text.offset_plus_one ? text.offset_plus_one - 1 : (int64_t)place,
+                            .timestamp_ms =
+                                text.age_ms ? clock_wall_ms(&world->port->clock) - text.age_ms : -1,
+                            .key = slice_of(text.key),
+                            .value = buffer_slice(&value),
+                            .assignment = text.assignment ? text.assignment : world};
+    world->offset++;
+    world->sink.take(world->sink.ctx, &record, &given->ticket);
+    buffer_clear(&value);
+    return place;
+}
