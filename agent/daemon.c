@@ -4,6 +4,7 @@
  */
 #include "daemon.h"
 #include "base/version.h"
+#include "deadletter/dead_letter.h"
 #include "port/api.h"
 #include "source/kafka/kafka.h"
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct daemon {
     struct port_api *port;
     struct reports *reports;
     struct mapper *mapper;
+    struct dead_letters *dead_letters;
     struct deliver *deliver;
     struct source *source;
     uv_timer_t timer; /* drain: is it idle? */
@@ -56,16 +58,19 @@ static void timer_closed(uv_handle_t *handle)
 /** Everything but the source, which is closed already. */
 static void close_parts(struct daemon *daemon)
 {
+    daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port_http != NULL) +
+                            (daemon->mapper != NULL) + (daemon->dead_letters != NULL);
     deliver_free(daemon->deliver);
+    daemon->deliver = NULL;
+    if (daemon->dead_letters)
+        dead_letters_close(daemon->dead_letters, part_closed, daemon);
+    daemon->dead_letters = NULL;
     reports_free(daemon->reports);
     port_api_free(daemon->port);
     signer_free(daemon->signer);
-    daemon->deliver = NULL;
     daemon->reports = NULL;
     daemon->port = NULL;
     daemon->signer = NULL;
-    daemon->closing_parts =
-        1u + (daemon->webhooks != NULL) + (daemon->port_http != NULL) + (daemon->mapper != NULL);
     if (daemon->mapper)
         mapper_close(daemon->mapper, part_closed, daemon);
     daemon->mapper = NULL;
@@ -269,6 +274,28 @@ static int make_mapper(struct daemon *daemon)
     return daemon->mapper ? 0 : PA_ERR_MEMORY;
 }
 
+static int make_dead_letters(struct daemon *daemon, struct error *err)
+{
+    const struct config *config = daemon->options.config;
+    struct dead_letters_options options = {
+        .loop = daemon->options.loop,
+        .clock = daemon->options.clock,
+        .directory = config->dead_letter_dir,
+        .max_bytes = config->dead_letter_max_bytes,
+        .topic = config->dead_letter_topic,
+        .port = config->local_port ? NULL : daemon->port,
+        .bootstrap_servers = config->bootstrap_servers,
+        .security_protocol = config->security_protocol,
+        .sasl_mechanism = config->sasl_mechanism,
+        .ca_bundle = daemon->options.ca_bundle,
+        .record_max_bytes = (size_t)config->record_max_bytes,
+    };
+    if (!*config->dead_letter_dir && !*config->dead_letter_topic)
+        return 0;
+    daemon->dead_letters = dead_letters_new(&options, err);
+    return daemon->dead_letters ? 0 : err->kind;
+}
+
 static int make_deliver(struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
@@ -289,6 +316,7 @@ static int make_deliver(struct daemon *daemon)
         .dedup_window = (size_t)config->dedup_window,
         .event_max_age_ms = config->event_max_age_ms,
         .mapper = daemon->mapper,
+        .dead_letters = daemon->dead_letters,
         .mapping_file = daemon->options.mapping_file,
         .miss_is_reported = strcmp(config->mapping_miss, "report") == 0,
         .max_bytes = (size_t)config->queue_max_bytes / 2,
@@ -314,15 +342,19 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->port_http = daemon->webhooks ? port_client(daemon, user_agent, err) : NULL;
     if (!daemon->port_http)
         return PA_ERR_IO;
-    if (make_port(daemon) != 0 || make_mapper(daemon) != 0 || make_deliver(daemon) != 0)
+    if (make_port(daemon) != 0 || make_mapper(daemon) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    return 0;
+    if (make_dead_letters(daemon, err) != 0)
+        return err->kind;
+    return make_deliver(daemon) == 0 ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
 /** What make_parts and make_source left when one of them failed. */
 static void unmake_parts(struct daemon *daemon)
 {
     deliver_free(daemon->deliver);
+    if (daemon->dead_letters)
+        dead_letters_close(daemon->dead_letters, NULL, NULL);
     reports_free(daemon->reports);
     port_api_free(daemon->port);
     signer_free(daemon->signer);
