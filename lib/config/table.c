@@ -349,7 +349,7 @@ const struct setting config_settings[] = {
     {.name = "REQUESTS_CA_BUNDLE",
      .kind = SETTING_TEXT,
      AT(requests_ca_bundle),
-     .help = "the same; may be a directory"},
+     .help = "the same; may be a directory. *.crt in /usr/local/share/ca-certificates are trusted too"},
     {.name = "LOG_LEVEL",
      .kind = SETTING_LEVEL,
      .fallback = "INFO",
