@@ -61,13 +61,15 @@ static void report(struct delivery *delivery, struct run_result *result)
         delivery_done(delivery);
         return;
     }
-    delivery_enter(delivery, DELIVERY_REPORTING);
+    /* Not yet REPORTING: withdrawn before its result is queued, the record must be delivered again. */
+    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
     delivery_open_report(delivery);
-    if (!delivery->report) {
+    if (!delivery->report ||
+        !run_report_finish(delivery->report, result, delivery_report_accepted, delivery)) {
         later(delivery, report_later);
         return;
     }
-    run_report_finish(delivery->report, result, delivery_report_accepted, delivery);
+    delivery_enter(delivery, DELIVERY_REPORTING);
     outcome_clear(&delivery->outcome);
     buffer_clear(&delivery->context);
     delivery_charge(delivery);
@@ -113,15 +115,16 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
 static void report_or_map(struct delivery *delivery)
 {
     struct mapper *mapper = delivery->deliver->options.mapper;
-    struct run_result result = result_of(delivery);
-    if (delivery->context.len > 0 && !delivery->context.failed && delivery->is_run) {
-        delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
-        delivery->map_call = mapper_report(mapper, delivery->request.mapping,
-                                           buffer_slice(&delivery->context), report_mapped, delivery);
-        if (delivery->map_call)
-            return;
+    if (delivery->context.len == 0 || !delivery->is_run) {
+        struct run_result result = result_of(delivery);
+        report(delivery, &result);
+        return;
     }
-    report(delivery, &result);
+    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+    delivery->map_call = mapper_report(mapper, delivery->request.mapping, buffer_slice(&delivery->context),
+                                       report_mapped, delivery);
+    if (!delivery->map_call)
+        later(delivery, report_later);
 }
 
 /* Dead letters */
@@ -179,8 +182,22 @@ static void bury_later(struct due *due)
     bury((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
 }
 
+/** The answer is gone, and what there was no memory to keep of it: the record has to be delivered again. */
+static bool answer_is_kept(const struct delivery *delivery)
+{
+    return !delivery->is_run || (!delivery->outcome.response.failed && !delivery->context.failed);
+}
+
 void delivery_conclude(struct delivery *delivery)
 {
+    if (!answer_is_kept(delivery)) {
+        log_error("out of memory: the record is left for the next assignment",
+                  F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
+                  F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+        dedup_forget(&delivery->deliver->dedup, delivery);
+        delivery_leave(delivery);
+        return;
+    }
     buffer_clear(&delivery->event.payload);
     delivery_charge(delivery);
     if (delivery->outcome.success || !delivery->deliver->options.dead_letters) {

@@ -77,8 +77,8 @@ static const char *topic_intern(struct deliver *deliver, const char *topic)
     size_t count = sizeof deliver->topics / sizeof *deliver->topics;
     for (size_t i = 0; i < count; i++) {
         if (!deliver->topics[i])
-            deliver->topics[i] = strdup(topic);
-        if (deliver->topics[i] && strcmp(deliver->topics[i], topic) == 0)
+            return deliver->topics[i] = strdup(topic);
+        if (strcmp(deliver->topics[i], topic) == 0)
             return deliver->topics[i];
     }
     return NULL;
@@ -112,7 +112,9 @@ static bool keep_record(struct delivery *delivery, const struct record *record)
     return !delivery->key.failed && !delivery->value.failed;
 }
 
-/** Verifies; NULL: deliver it. Otherwise why not, in words. */
+static const char unchecked[] = "out of memory: the signature could not be checked";
+
+/** Verifies; NULL: deliver it; `unchecked`: leave it. Otherwise why not, in words. */
 static const char *refusal(struct deliver *deliver, const struct record *record, const struct event *event)
 {
     if (record->trusted || record->kind == EVENT_CHANGE_LOG)
@@ -120,6 +122,8 @@ static const char *refusal(struct deliver *deliver, const struct record *record,
     enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
     if (verdict == SIGNATURE_VALID)
         return NULL;
+    if (verdict == SIGNATURE_UNCHECKED)
+        return unchecked;
     const char *message =
         verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
     deliver->counters.bad_signatures++;
@@ -231,6 +235,11 @@ static void receive(struct deliver *deliver, const struct record *record, struct
                     struct ticket *ticket)
 {
     const char *refused = refusal(deliver, record, event);
+    if (refused == unchecked) {
+        event_clear(event);
+        leave(record, ticket);
+        return;
+    }
     /* A refused workflow node run is reported failed; nothing else is done for an event nobody signed. */
     if (refused && !(run_id_is_node_run(event->run_id) && run_id_is_usable(event->run_id))) {
         event_clear(event);

@@ -25,7 +25,10 @@ static bool counts_as_empty(struct slice json)
 /** The body as a JSON value: itself when it is one, else its text as a string. */
 static void response_json(struct slice body, struct buffer *out)
 {
-    if (json_canonical(body, out, NULL) != 0)
+    int failed = json_canonical(body, out, NULL);
+    if (failed == PA_ERR_MEMORY)
+        out->failed = true;
+    else if (failed)
         buffer_append_json_string(out, body);
 }
 
@@ -44,7 +47,7 @@ static void action_response(struct slice body, struct buffer *out)
     if (body.len == 0)
         return;
     response_json(body, out);
-    if (counts_as_empty(buffer_slice(out)))
+    if (!out->failed && counts_as_empty(buffer_slice(out)))
         buffer_clear(out);
 }
 

@@ -86,10 +86,10 @@ enum signature_verdict signer_verify(struct signer *signer, const struct event *
     char expected[SIGNATURE_SIZE];
     if (slice_is_null(event->signature) || slice_is_null(event->timestamp))
         return SIGNATURE_WRONG;
-    if (signer_sign_text(signer, event->timestamp, buffer_slice(&event->payload), expected) != 0)
-        return SIGNATURE_WRONG;
     if (event->signature.len != SIGNATURE_SIZE - 1)
         return SIGNATURE_WRONG;
+    if (signer_sign_text(signer, event->timestamp, buffer_slice(&event->payload), expected) != 0)
+        return SIGNATURE_UNCHECKED;
     return CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0 ? SIGNATURE_VALID
                                                                                   : SIGNATURE_WRONG;
 }

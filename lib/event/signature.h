@@ -20,7 +20,8 @@ int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload
 int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
                      char out[SIGNATURE_SIZE]);
 
-enum signature_verdict { SIGNATURE_VALID, SIGNATURE_MISSING, SIGNATURE_WRONG };
+enum signature_verdict { SIGNATURE_VALID, SIGNATURE_MISSING, SIGNATURE_WRONG, SIGNATURE_UNCHECKED };
 /** Verifies an event against its own members, comparing in constant time. MISSING: one of the two members is
- * absent; WRONG: they are there but not texts, or do not match. Allocation failure counts as WRONG. */
+ * absent; WRONG: they are there but not texts, or do not match; UNCHECKED: out of memory, nothing is known.
+ */
 enum signature_verdict signer_verify(struct signer *signer, const struct event *event);

@@ -33,9 +33,10 @@ struct run_report {
     bool node_run;
     struct step *first, *last;
     struct port_call *call;
-    uv_timer_t *retry; /* on the heap; NULL until a result has to wait */
+    uv_timer_t *retry; /* on the heap: it outlives us while it closes */
     unsigned attempt;
-    bool finished, has_result, outcome_refused;
+    bool finished, has_result;
+    enum report_outcome outcome;
     bool deferred; /* done is owed from the loop: linked in the list of those */
     struct run_report *deferred_previous, *deferred_next;
     size_t call_bytes; /* held by the call under way */
@@ -70,32 +71,37 @@ static void step_free(struct reports *reports, struct step *step)
     free(step);
 }
 
-/** False: out of memory. Clears the body. */
-static bool step_add(struct run_report *report, bool result, const char *suffix, struct buffer *body)
+/** Clears the body. NULL: out of memory. */
+static struct step *step_new(const struct run_report *report, bool result, const char *suffix,
+                             struct buffer *body)
 {
-    struct reports *reports = report->reports;
     char path[192]; /* a run's id has 128 characters at most */
     int length = snprintf(path, sizeof path, "/v1/%s/%s%s",
                           report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
     size_t path_size = (size_t)length + 1;
     struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size + body->len);
-    if (!step) {
-        buffer_clear(body);
-        return false;
+    if (step) {
+        *step = (struct step){.result = result, .path_size = path_size, .body_size = body->len};
+        memcpy(step->texts, path, path_size);
+        memcpy(step->texts + path_size, body->ptr, body->len);
     }
-    *step = (struct step){.result = result, .path_size = path_size, .body_size = body->len};
-    memcpy(step->texts, path, path_size);
-    memcpy(step->texts + path_size, body->ptr, body->len);
     buffer_clear(body);
+    return step;
+}
+
+static void step_append(struct run_report *report, struct step *step)
+{
+    struct reports *reports = report->reports;
     reports->bytes += step_bytes(step);
-    if (!result)
+    if (step->result)
+        report->has_result = true;
+    else
         reports->logs++;
     if (report->last)
         report->last->next = step;
     else
         report->first = step;
     report->last = step;
-    return true;
 }
 
 static void step_drop(struct run_report *report)
@@ -150,10 +156,8 @@ static void report_free(struct run_report *report)
     }
     while (report->first)
         step_drop(report);
-    if (report->retry) {
-        uv_timer_stop(report->retry);
-        uv_close((uv_handle_t *)report->retry, timer_free);
-    }
+    uv_timer_stop(report->retry);
+    uv_close((uv_handle_t *)report->retry, timer_free);
     undefer(report);
     result_ended(report);
     if (report->previous)
@@ -173,7 +177,7 @@ static void tell(struct run_report *report)
     report->done = NULL;
     result_ended(report);
     if (done)
-        done(report->ctx, report->outcome_refused ? REPORT_REFUSED : REPORT_ACCEPTED);
+        done(report->ctx, report->outcome);
 }
 
 /** One line in ten seconds, however many logs are lost. */
@@ -208,13 +212,6 @@ static void retry_later(struct run_report *report, const struct port_result *res
                     F_STR("port.run_id", report->run_id),
                     F_INT("http.response.status_code", result ? result->status : 0),
                     F_STR("error.message", result ? result->reason : "out of memory"));
-    if (!report->retry) {
-        report->retry = calloc(1, sizeof *report->retry);
-        if (!report->retry)
-            abort(); /* a result must not be forgotten; a restart delivers again */
-        uv_timer_init(reports->options.loop, report->retry);
-        report->retry->data = report;
-    }
     uv_timer_start(report->retry, retry_due, (uint64_t)wait_ms, 0);
 }
 
@@ -232,9 +229,9 @@ static void step_answered(void *ctx, const struct port_result *result)
     } else if (result->answer == PORT_REFUSED) {
         log_error("result refused by Port", F_STR("port.run_id", report->run_id),
                   F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
-        report->outcome_refused = true;
+        report->outcome = REPORT_REFUSED;
     } else {
-        report->outcome_refused = false;
+        report->outcome = REPORT_ACCEPTED;
         if (report->attempt > 0)
             log_info("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
                      F_INT("attempts", report->attempt + 1));
@@ -246,7 +243,7 @@ static void step_answered(void *ctx, const struct port_result *result)
 
 static bool waits_for_retry(const struct run_report *report)
 {
-    return report->retry && uv_is_active((const uv_handle_t *)report->retry);
+    return uv_is_active((const uv_handle_t *)report->retry);
 }
 
 static void advance(struct run_report *report)
@@ -277,8 +274,16 @@ static void advance(struct run_report *report)
 struct run_report *run_report_open(struct reports *reports, struct slice run_id)
 {
     struct run_report *report = calloc(1, sizeof *report);
-    if (!report)
+    uv_timer_t *retry = calloc(1, sizeof *retry);
+    if (!report || !retry) {
+        free(report);
+        free(retry);
         return NULL;
+    }
+    /* Made here, where there being no memory can still be told: a result that has to wait needs it. */
+    uv_timer_init(reports->options.loop, retry);
+    retry->data = report;
+    report->retry = retry;
     report->reports = reports;
     reports->bytes += sizeof *report;
     snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
@@ -304,20 +309,16 @@ void run_report_log(struct run_report *report, struct slice text)
                        report->node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
     buffer_append_json_string(&body, text);
     buffer_append_text(&body, report->node_run ? "}]}" : "}");
-    if (step_add(report, false, "/logs", &body))
+    struct step *step = step_new(report, false, "/logs", &body);
+    if (step) {
+        step_append(report, step);
         advance(report);
-    else
+    } else {
         log_lost(report, 0, "out of memory");
+    }
 }
 
 /* Results */
-
-static void result_add(struct run_report *report, const char *suffix, struct buffer *body)
-{
-    if (!step_add(report, true, suffix, body))
-        abort(); /* a result must not be forgotten; a restart delivers again */
-    report->has_result = true;
-}
 
 static void add_name(struct buffer *body, const char *name)
 {
@@ -342,40 +343,66 @@ static void add_json_field(struct buffer *body, const char *name, struct slice j
     buffer_append_slice(body, json);
 }
 
-static void add_action_result(struct run_report *report, const struct run_result *result)
+/** The value of a run that has one; NULL: out of memory. */
+static struct step *response_step(const struct run_report *report, struct slice response)
 {
     struct buffer body = {0};
-    if (!slice_is_null(result->response)) {
-        buffer_append_text(&body, "{\"response\":");
-        buffer_append_slice(&body, result->response);
-        buffer_append_char(&body, '}');
-        result_add(report, "/response", &body);
-    }
-    buffer_init(&body);
-    add_field(&body, "status", result->status);
-    add_field(&body, "summary", result->summary);
-    add_json_field(&body, "link", result->link_json);
-    add_field(&body, "externalRunId", result->external_run_id);
-    if (body.len == 0)
-        return;
+    buffer_append_text(&body, "{\"response\":");
+    buffer_append_slice(&body, response);
     buffer_append_char(&body, '}');
-    result_add(report, "", &body);
+    return step_new(report, true, "/response", &body);
 }
 
-static void add_node_result(struct run_report *report, const struct run_result *result)
+/** Nothing but its fields; empty when there are none. */
+static void write_action_outcome(const struct run_result *result, struct buffer *body)
 {
-    struct buffer body = {0};
+    add_field(body, "status", result->status);
+    add_field(body, "summary", result->summary);
+    add_json_field(body, "link", result->link_json);
+    add_field(body, "externalRunId", result->external_run_id);
+    if (body->len > 0)
+        buffer_append_char(body, '}');
+}
+
+static void write_node_outcome(const struct run_result *result, struct buffer *body)
+{
     if (slice_is_null(result->status))
         return;
     bool success = slice_equal_text(result->status, "SUCCESS");
-    buffer_appendf(&body, "{\"status\":\"COMPLETED\",\"result\":\"%s\"", success ? "SUCCESS" : "FAILED");
+    buffer_appendf(body, "{\"status\":\"COMPLETED\",\"result\":\"%s\"", success ? "SUCCESS" : "FAILED");
     if (success && !slice_is_null(result->response)) {
-        buffer_append_text(&body, ",\"output\":{\"response\":");
-        buffer_append_slice(&body, result->response);
-        buffer_append_char(&body, '}');
+        buffer_append_text(body, ",\"output\":{\"response\":");
+        buffer_append_slice(body, result->response);
+        buffer_append_char(body, '}');
     }
-    buffer_append_char(&body, '}');
-    result_add(report, "", &body);
+    buffer_append_char(body, '}');
+}
+
+/** Queues all of the result, or, when memory is out, nothing of it: false. */
+static bool result_append(struct run_report *report, const struct run_result *result)
+{
+    struct step *response = NULL, *outcome = NULL;
+    struct buffer body = {0};
+    if (report->node_run)
+        write_node_outcome(result, &body);
+    else
+        write_action_outcome(result, &body);
+    bool has_response = !report->node_run && !slice_is_null(result->response);
+    bool has_outcome = body.len > 0 || body.failed;
+    if (has_outcome)
+        outcome = step_new(report, true, "", &body);
+    if (has_response)
+        response = response_step(report, result->response);
+    if ((has_outcome && !outcome) || (has_response && !response)) {
+        free(outcome);
+        free(response);
+        return false;
+    }
+    if (response)
+        step_append(report, response);
+    if (outcome)
+        step_append(report, outcome);
+    return true;
 }
 
 static void deferred_due(uv_idle_t *idle)
@@ -401,22 +428,21 @@ static void defer(struct run_report *report)
     uv_idle_start(report->reports->deferred, deferred_due);
 }
 
-void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
+bool run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
                        void *ctx)
 {
+    if (!result_append(report, result))
+        return false;
     report->done = done;
     report->ctx = ctx;
-    if (report->node_run)
-        add_node_result(report, result);
-    else
-        add_action_result(report, result);
     report->finished = true;
     if (report->has_result) {
         report->reports->waiting++;
         advance(report);
-        return;
+        return true;
     }
     defer(report);
+    return true;
 }
 
 void run_report_pause(struct run_report *report)
@@ -428,8 +454,7 @@ void run_report_pause(struct run_report *report)
         port_call_cancel(report->call);
         call_ended(report);
     }
-    if (report->retry)
-        uv_timer_stop(report->retry);
+    uv_timer_stop(report->retry);
     undefer(report);
 }
 

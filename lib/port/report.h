@@ -19,7 +19,7 @@ struct reports *reports_new(const struct reports_options *options);
 /** Drops what is queued; no callback runs after it. */
 void reports_free(struct reports *reports);
 
-/** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. */
+/** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. NULL: out of memory. */
 struct run_report *run_report_open(struct reports *reports, struct slice run_id);
 /** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. */
 void run_report_log(struct run_report *report, struct slice text);
@@ -39,9 +39,11 @@ typedef void report_done(void *ctx, enum report_outcome outcome);
  * accepted or refused everything that is a result (at once, from the loop, when the result is empty: then
  * logs still queued are sent without anybody waiting for them). The report must not be used by the caller
  * afterwards, except with run_report_cancel. For a workflow node run `status` FAILURE gives
- * {"status":"COMPLETED","result":"FAILED"} and SUCCESS gives result SUCCESS with `response` as output. */
-void run_report_finish(struct run_report *report, const struct run_result *result, report_done *done,
-                       void *ctx);
+ * {"status":"COMPLETED","result":"FAILED"} and SUCCESS gives result SUCCESS with `response` as output. False:
+ * out of memory; nothing is queued, `done` will not run, and the report is as open as before. */
+__attribute__((warn_unused_result)) bool run_report_finish(struct run_report *report,
+                                                           const struct run_result *result, report_done *done,
+                                                           void *ctx);
 /** Forgets the run: nothing more is sent, done will not run. Valid until done has run. */
 void run_report_cancel(struct run_report *report);
 

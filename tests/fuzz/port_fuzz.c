@@ -122,7 +122,7 @@ static void open_runs(struct reports *reports, unsigned *times)
         run_report_log(report, SLICE_LITERAL("sent"));
         struct run_result result = {.response = SLICE_LITERAL("{\"a\":1}"),
                                     .status = SLICE_LITERAL("SUCCESS")};
-        run_report_finish(report, &result, finished, &times[i]);
+        EXPECT(run_report_finish(report, &result, finished, &times[i]));
     }
 }
 

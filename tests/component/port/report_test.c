@@ -51,7 +51,7 @@ static struct run_report *open_run(struct runs *runs, const char *id)
 static void finish(struct runs *runs, struct run_report *report, struct run_result result)
 {
     size_t before = runs->done;
-    run_report_finish(report, &result, told, runs);
+    assert_true(run_report_finish(report, &result, told, runs));
     assert_int_equal(runs->done, before);
 }
 
