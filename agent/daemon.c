@@ -162,6 +162,10 @@ static int make_source(struct daemon *daemon, struct error *err)
         .fatal = source_fatal,
         .ctx = daemon,
     };
+    if (daemon->options.open_source) {
+        daemon->source = daemon->options.open_source(daemon->options.ctx, &options, err);
+        return daemon->source ? 0 : err->kind;
+    }
     if (!streamers[daemon->options.config->streamer].open)
         return error_set(err, PA_ERR_INVALID, "STREAMER_NAME: POLLING is not available");
     daemon->source = streamers[daemon->options.config->streamer].open(&options, err);
@@ -396,7 +400,8 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
     }
     uv_timer_init(options->loop, &daemon->timer);
     daemon->timer.data = daemon;
-    announce(daemon);
+    if (!daemon->options.open_source)
+        announce(daemon);
     return daemon;
 }
 

@@ -17,13 +17,16 @@ struct daemon_options {
     const char *ca_bundle; /* authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults */
     struct map_process map_process; /* taken over; MAP_PROCESS_NONE: no event is mapped */
     bool mapping_file;              /* it evaluates the operator's file, not the built-in mappings */
+    /** Opens another source than the one that the settings name, which is then not announced to Port. NULL:
+     * the settings' */
+    struct source *(*open_source)(void *ctx, const struct source_options *options, struct error *err);
     void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
                                                   or 1 with the cause logged */
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */
     void *ctx;
 };
 
-/** Starts: the announcement to Port, and the source that the settings name. NULL with the cause in err; the
+/** Starts: the announcement to Port, and the source. NULL with the cause in err; the
  * mappings' process is ended in any case, now or when it stops. */
 struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
 /** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group;

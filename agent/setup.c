@@ -1,0 +1,135 @@
+/* See setup.h. */
+#include "setup.h"
+#include "commands.h"
+#include "http/authorities.h"
+#include "mapping_process.h"
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { LOG_FLUSH_MS = 1000 };
+
+extern char **environ;
+
+/** One thread allocates nearly everything; more arenas would only hold memory that is free. */
+void setup_process(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int setup_load(struct setup *setup)
+{
+    struct config_input input = {
+        .environment = environ, .dotenv_path = ".env", .stdout_is_terminal = isatty(STDOUT_FILENO) == 1};
+    struct buffer problems = {0};
+    *setup = (struct setup){.map_process = MAP_PROCESS_NONE};
+    int failed = config_load(&setup->config, &input, &problems);
+    if (failed == PA_ERR_MEMORY)
+        buffer_append_text(&problems, "port-agent: out of memory\n");
+    if (failed != PA_ERR_MEMORY && setup->config.mapping_path) {
+        int unmapped = mapping_process_start(&setup->config, &setup->map_process, &setup->mapping_file,
+                                             &problems, &setup->mapping_warnings);
+        failed = failed ? failed : unmapped;
+    }
+    if (failed) {
+        fwrite(buffer_text(&problems), 1, problems.len, stderr);
+        setup_close(setup);
+    }
+    buffer_clear(&problems);
+    return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
+}
+
+static void tell_mapping_warnings(struct setup *setup)
+{
+    struct slice lines = buffer_slice(&setup->mapping_warnings);
+    while (lines.len > 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len);
+        size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
+        log_warning("mapping file", F_SLICE("reason", ((struct slice){lines.ptr, len})));
+        len += end != NULL;
+        lines.ptr += len;
+        lines.len -= len;
+    }
+    buffer_clear(&setup->mapping_warnings);
+}
+
+static void authority_left_out(void *ctx, const char *sentence)
+{
+    (void)ctx;
+    log_warning("certificate authorities are incomplete", F_STR("error.message", sentence));
+}
+
+static int open_authorities(struct setup *setup)
+{
+    struct authorities_options options = {.ssl_cert_file = setup->config.ssl_cert_file,
+                                          .requests_ca_bundle = setup->config.requests_ca_bundle,
+                                          .directory = AUTHORITIES_DIRECTORY,
+                                          .warn = authority_left_out};
+    struct error err = {0};
+    setup->authorities = authorities_new(&options, &err);
+    if (!setup->authorities)
+        return setup_cannot_start(&err);
+    if (authorities_added(setup->authorities) > 0)
+        log_info("certificate authorities added to the system's",
+                 F_INT("count", authorities_added(setup->authorities)));
+    return EXIT_CODE_OK;
+}
+
+int setup_open(struct setup *setup, int log_fd)
+{
+    const struct config *config = &setup->config;
+    struct log_options log_options = {
+        .fd = log_fd, .format = config->log_format, .colour = config->log_colour, .level = config->log_level};
+    setup->log = log_new(&log_options);
+    if (!setup->log) {
+        fputs("port-agent: out of memory or threads\n", stderr);
+        return EXIT_CODE_FAILURE;
+    }
+    log_set_current(setup->log);
+    tell_mapping_warnings(setup);
+    return open_authorities(setup);
+}
+
+const char *setup_ca_bundle(const struct setup *setup)
+{
+    return authorities_bundle(setup->authorities);
+}
+
+void setup_close(struct setup *setup)
+{
+    authorities_free(setup->authorities);
+    map_process_end(&setup->map_process); /* if the daemon never came to it */
+    log_set_current(NULL);
+    log_free(setup->log, LOG_FLUSH_MS);
+    buffer_clear(&setup->mapping_warnings);
+    config_clear(&setup->config);
+    *setup = (struct setup){.map_process = MAP_PROCESS_NONE};
+}
+
+/** Settings that turn out wrong only now are told where all others are. */
+int setup_cannot_start(const struct error *err)
+{
+    if (err->kind == PA_ERR_INVALID) {
+        fprintf(stderr, "%s\n", err->message);
+        return EXIT_CODE_CONFIG;
+    }
+    log_critical("the agent cannot start", F_STR("error.message", err->message));
+    return EXIT_CODE_FAILURE;
+}
+
+void setup_flush_log(struct setup *setup)
+{
+    log_free(setup->log, LOG_FLUSH_MS);
+    setup->log = NULL;
+}

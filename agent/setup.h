@@ -1,0 +1,33 @@
+/* What stands before the daemon can run, in the agent and in commands that run one: the process, the settings
+ * with their mapping file, the log, the certificate authorities. In this order, and undone in the opposite
+ * one. */
+#pragma once
+#include "config/config.h"
+#include "map/process.h"
+
+struct authorities;
+
+struct setup {
+    struct config config;
+    struct map_process map_process; /* MAP_PROCESS_NONE once the daemon has taken it over */
+    bool mapping_file;
+    struct buffer mapping_warnings;
+    struct log *log;
+    struct authorities *authorities;
+};
+
+/** Limits, signals and memory of a process that runs the daemon. */
+void setup_process(void);
+/** Settings and mapping file; all that is wrong with either is told at once on standard error. Starts the
+ * mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing to undo. */
+int setup_load(struct setup *setup);
+/** Opens the log on `log_fd` and gathers the authorities. EXIT_CODE_OK, or the exit code, with the cause
+ * told; undo with setup_close in both cases. */
+int setup_open(struct setup *setup, int log_fd);
+/** Of the authorities, for daemon_options. */
+const char *setup_ca_bundle(const struct setup *setup);
+void setup_close(struct setup *setup);
+/** Tells why the daemon could not be made, where its kind of problem belongs. The exit code. */
+int setup_cannot_start(const struct error *err);
+/** Writes the log out, for a process that is about to end at once. */
+void setup_flush_log(struct setup *setup);
