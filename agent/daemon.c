@@ -16,7 +16,8 @@ enum {
     PORT_CONNECT_MS = 10000,
     PORT_CONNECTIONS = 32,
     PORT_RESPONSE_BYTES = 256 * 1024,
-    DRAIN_POLL_MS = 10
+    DRAIN_POLL_MS = 10,
+    CLOSING_LATE_MS = 2500 /* the source takes 2000 at most, unless a thread hangs */
 };
 
 enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
@@ -89,10 +90,20 @@ static void source_closed(void *ctx)
     close_parts(daemon);
 }
 
+static void closing_late(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    if (!daemon->options.stuck)
+        return;
+    log_warning("the source does not close: leaving it behind; what is done is committed",
+                F_INT("waited_ms", CLOSING_LATE_MS));
+    daemon->options.stuck(daemon->options.ctx, daemon->exit_code);
+}
+
 static void close_source(struct daemon *daemon)
 {
     daemon->state = CLOSING;
-    uv_timer_stop(&daemon->timer);
+    uv_timer_start(&daemon->timer, closing_late, CLOSING_LATE_MS, 0);
     source_close(daemon->source, source_closed, daemon);
 }
 

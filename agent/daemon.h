@@ -22,6 +22,9 @@ struct daemon_options {
     struct source *(*open_source)(void *ctx, const struct source_options *options, struct error *err);
     void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
                                                   or 1 with the cause logged */
+    void (*stuck)(void *ctx, int exit_code);   /* instead of `stopped`: the source does not close, because a
+                                                  thread of   its library hangs. What is done is committed; end
+                                                  the process. NULL: it is waited for. */
     void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */
     void *ctx;
 };

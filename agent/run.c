@@ -29,6 +29,13 @@ static void stopped(void *ctx, int exit_code)
     uv_close((uv_handle_t *)&run->summary, NULL);
 }
 
+static void stuck(void *ctx, int exit_code)
+{
+    struct run *run = ctx;
+    log_free(run->log, LOG_FLUSH_MS);
+    _exit(exit_code); /* exit() would wait for the thread that hangs */
+}
+
 static void stop_asked(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
@@ -86,6 +93,7 @@ static int run_daemon(struct run *run)
                                      .map_process = run->setup.map_process,
                                      .mapping_file = run->setup.mapping_file,
                                      .stopped = stopped,
+                                     .stuck = stuck,
                                      .ctx = run};
     struct error err = {0};
     uv_loop_init(&run->loop);
