@@ -94,6 +94,15 @@ log.cleaner.enable=false
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def terminate(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+    def freeze(self, seconds):
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.kill()
