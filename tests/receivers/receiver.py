@@ -1,6 +1,6 @@
 """Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
 Behaviour by path:
-/ok  /status/CODE  /delay/MS  /never  /redirect/CODE/TARGET  /endless
+/ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless
 One JSON line per webhook on standard output; the first line is the port."""
 import asyncio
 import base64
@@ -19,12 +19,20 @@ def signature_valid(headers, body):
     return hmac.compare_digest(expected, headers.get("x-port-signature", ""))
 
 
+failures = {}
+
+
 async def answer(path, writer):
     parts = path.split("?")[0].strip("/").split("/")
     status, extra, body = 200, "", b'{"received":true}'
     if parts[0] == "status":
         status = int(parts[1])
+        extra = f"Retry-After: {parts[2]}\r\n" if len(parts) > 2 else ""
         body = b'{"error":"as asked"}'
+    elif parts[0] == "flaky":
+        failures[path] = failures.get(path, 0) + 1
+        if failures[path] <= int(parts[2]):
+            status, extra = int(parts[1]), f"Retry-After: {parts[3]}\r\n" if parts[3] else ""
     elif parts[0] == "delay":
         await asyncio.sleep(int(parts[1]) / 1000)
     elif parts[0] == "never":
@@ -54,7 +62,7 @@ async def serve(reader, writer):
             context = event.get("context") or {}
             print(json.dumps({"run": context.get("runId"), "key": context.get("key"), "seq": context.get("seq"), "method": method,
                               "path": path, "valid": signature_valid(headers, body), "idempotency": headers.get("idempotency-key"),
-                              "webhook_id": headers.get("webhook-id"), "type": headers.get("content-type"),
+                              "webhook_id": headers.get("webhook-id"), "type": headers.get("content-type"), "attempt": headers.get("x-port-attempt"),
                               "body": body.decode("utf-8", "replace") if len(body) < 4096 else None, "size": len(body)}), flush=True)
             await answer(path, writer)
     except (asyncio.IncompleteReadError, ConnectionError):
