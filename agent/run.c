@@ -32,7 +32,7 @@ static void stopped(void *ctx, int exit_code)
 static void stuck(void *ctx, int exit_code)
 {
     struct run *run = ctx;
-    log_free(run->log, LOG_FLUSH_MS);
+    setup_flush_log(&run->setup);
     _exit(exit_code); /* exit() would wait for the thread that hangs */
 }
 
