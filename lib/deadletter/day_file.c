@@ -135,11 +135,9 @@ static void sync_lines(int fd, int64_t size, struct day_line *lines, size_t coun
     refuse_rest(lines, count, error, taken_back ? "fsync" : "fsync, and the lines may be there twice later");
 }
 
-static void append_locked(int directory, const char *day, int64_t max_bytes, struct day_line *lines,
+static void append_locked(int directory, const char *name, int64_t max_bytes, struct day_line *lines,
                           size_t count)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s%s.jsonl", PREFIX, day);
     int64_t used = directory_bytes(directory);
     if (used < 0) {
         refuse_rest(lines, count, errno, "reading the directory");
@@ -158,7 +156,7 @@ static void append_locked(int directory, const char *day, int64_t max_bytes, str
         close(fd);
 }
 
-void day_file_append(const char *directory, const char *day, int64_t max_bytes, struct day_line *lines,
+void day_file_append(const char *directory, const char *name, int64_t max_bytes, struct day_line *lines,
                      size_t count)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -168,7 +166,7 @@ void day_file_append(const char *directory, const char *day, int64_t max_bytes, 
     if (lock < 0)
         refuse_rest(lines, count, errno, fd < 0 ? "opening the directory" : "locking the directory");
     else
-        append_locked(fd, day, max_bytes, lines, count);
+        append_locked(fd, name, max_bytes, lines, count);
     if (lock >= 0)
         close(lock);
     if (fd >= 0)

@@ -2,6 +2,7 @@
  * needs nothing of the letters, and goes to the thread pool as one batch with one sync. */
 #include "deadletter/internal.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ struct directory {
     uv_work_t work;
     bool under_way, closing;
     /* The batch: the thread's alone while `under_way`. */
-    char day[CLOCK_RFC3339_SIZE];
+    char name[64]; /* of the file */
     struct buffer bytes;
     size_t count, starts[BATCH_LETTERS + 1];
     struct day_line lines[BATCH_LETTERS];
@@ -57,7 +58,7 @@ static void directory_free(struct directory *directory)
 static void append_work(uv_work_t *work)
 {
     struct directory *directory = work->data;
-    day_file_append(directory->path, directory->day, directory->max_bytes, directory->lines,
+    day_file_append(directory->path, directory->name, directory->max_bytes, directory->lines,
                     directory->count);
 }
 
@@ -127,8 +128,9 @@ void directory_pump(struct directory *directory, int64_t now_ms)
         directory->lines[i] =
             (struct day_line){.bytes = {directory->bytes.ptr + start, directory->starts[i + 1] - start}};
     }
-    clock_rfc3339(clock_wall_ms(directory->letters->clock), directory->day);
-    directory->day[10] = '\0';
+    char now[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(clock_wall_ms(directory->letters->clock), now);
+    snprintf(directory->name, sizeof directory->name, "dead-letters-%.10s.jsonl", now);
     directory->under_way = true;
     directory->work.data = directory;
     uv_queue_work(directory->letters->loop, &directory->work, append_work, append_done);

@@ -89,10 +89,10 @@ struct day_line {
     int error;        /* 0: durable */
     char reason[160]; /* in words, for a user; "" when durable */
 };
-/** Appends the lines to the file of `day` ("2026-01-13") in the directory, each whole or not at all, and
- * syncs them. Waits at most two seconds for other agents that write there. Blocking; every line gets its
- * answer. */
-void day_file_append(const char *directory, const char *day, int64_t max_bytes, struct day_line *lines,
+/** Appends the lines to the file ("dead-letters-2026-01-13.jsonl") in the directory, each whole or not at
+ * all, and syncs them. Waits at most two seconds for other agents that write there. Blocking; every line gets
+ * its answer. */
+void day_file_append(const char *directory, const char *name, int64_t max_bytes, struct day_line *lines,
                      size_t count);
 /** 0, or an errno: can letters be written there? Makes the directory if it is missing. */
 int day_file_prepare(const char *directory);

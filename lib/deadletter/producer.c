@@ -36,64 +36,23 @@ struct producer {
     int64_t credentials_asked_ms;
 };
 
-/* Settings */
-
-static char *copy_text(const char *text)
-{
-    return strdup(text ? text : "");
-}
-
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
-/** False: out of memory, and nothing has changed. */
-static bool replace_access(struct producer_settings *settings, const char *bootstrap_servers,
-                           const char *username, const char *password)
-{
-    char *servers = copy_text(bootstrap_servers), *name = copy_text(username), *word = copy_text(password);
-    if (!servers || !name || !word) {
-        free(servers);
-        free(name);
-        free_secret(word);
-        return false;
-    }
-    free(settings->bootstrap_servers);
-    free(settings->username);
-    free_secret(settings->password);
-    settings->bootstrap_servers = servers;
-    settings->username = name;
-    settings->password = word;
-    return true;
-}
-
 static bool copy_settings(struct producer *producer, const struct dead_letters_options *options)
 {
-    struct producer_settings *settings = &producer->settings;
-    producer->topic = copy_text(options->topic);
-    settings->security_protocol = copy_text(
-        options->security_protocol && *options->security_protocol ? options->security_protocol : "plaintext");
-    settings->sasl_mechanism = copy_text(options->sasl_mechanism);
-    settings->ca_bundle = copy_text(options->ca_bundle);
-    settings->record_max_bytes = options->record_max_bytes;
-    settings->idempotent = true;
-    return producer->topic && settings->security_protocol && settings->sasl_mechanism &&
-           settings->ca_bundle &&
-           replace_access(settings, options->port ? "" : options->bootstrap_servers, "", "");
+    struct kafka_connection connection = {.bootstrap_servers =
+                                              options->port ? "" : options->bootstrap_servers,
+                                          .security_protocol = options->security_protocol,
+                                          .sasl_mechanism = options->sasl_mechanism,
+                                          .ca_bundle = options->ca_bundle};
+    producer->topic = strdup(options->topic);
+    producer->settings.record_max_bytes = options->record_max_bytes;
+    producer->settings.idempotent = true;
+    return producer_settings_copy(&producer->settings, &connection) && producer->topic;
 }
 
 static void producer_free(struct producer *producer)
 {
+    producer_settings_clear(&producer->settings);
     free(producer->topic);
-    free(producer->settings.bootstrap_servers);
-    free(producer->settings.security_protocol);
-    free(producer->settings.sasl_mechanism);
-    free(producer->settings.ca_bundle);
-    free(producer->settings.username);
-    free_secret(producer->settings.password);
     if (producer->wake_fd >= 0)
         close(producer->wake_fd);
     free(producer);
@@ -342,8 +301,8 @@ static void use_credentials(struct producer *producer)
 static void access_fetched(void *ctx, const struct kafka_credentials *credentials)
 {
     struct producer *producer = ctx;
-    if (!replace_access(&producer->settings, credentials->brokers, credentials->username,
-                        credentials->password))
+    if (!producer_settings_replace(&producer->settings, credentials->brokers, credentials->username,
+                                   credentials->password))
         log_error("out of memory for fresh Kafka credentials", F_NONE);
     else if (producer->state == PRODUCER_OPEN)
         use_credentials(producer);

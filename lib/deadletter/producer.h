@@ -1,4 +1,4 @@
-/* Shared by the producer's two files: the only part of this room that knows librdkafka. */
+/* Shared by what knows librdkafka in this room: the producer, and the reader of a topic. */
 #pragma once
 #include "deadletter/internal.h"
 #include "kafka/connection.h"
@@ -9,6 +9,16 @@ struct producer_settings {
     size_t record_max_bytes;
     bool idempotent;
 };
+
+/** Copies all but the two numbers. False: out of memory; clear them in both cases. */
+bool producer_settings_copy(struct producer_settings *settings, const struct kafka_connection *connection);
+/** The brokers as Port gives them now. False: out of memory, and nothing has changed. */
+bool producer_settings_replace(struct producer_settings *settings, const char *bootstrap_servers,
+                               const char *username, const char *password);
+/** Wipes the password. */
+void producer_settings_clear(struct producer_settings *settings);
+/** Borrows the settings' texts. */
+struct kafka_connection producer_settings_connection(const struct producer_settings *settings);
 
 /** A configuration from the settings; NULL with the cause. */
 rd_kafka_conf_t *producer_conf_new(const struct producer_settings *settings, struct error *err);

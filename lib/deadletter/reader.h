@@ -1,0 +1,45 @@
+/* Reading dead letters back, and remembering which were replayed. For commands: everything here blocks, and
+ * belongs to one thread at a time.
+ *
+ * What was replayed is remembered beside the letters: in a directory by lines "ID TIME" in the day's
+ * dead-letters-YYYY-MM-DD.replayed; in a topic by a message without key and value in the letter's own
+ * partition, whose header dead-letter.replayed is the letter's ID. */
+#pragma once
+#include "deadletter/dead_letter.h"
+#include "kafka/connection.h"
+
+enum { LETTER_ENTRY_ID_SIZE = 48 };
+
+/** Which letter: what marking it needs. */
+struct dead_letter_place {
+    char id[LETTER_ENTRY_ID_SIZE]; /* in a directory 16 hexadecimal digits, in a topic "partition:offset" */
+    char day[11];                  /* of its file; "" in a topic */
+};
+
+struct dead_letter_entry {
+    struct dead_letter_place place;
+    uint64_t number; /* from 1, in the order they are read */
+    bool replayed;
+    struct dead_letter letter; /* borrowed until the next call */
+};
+
+struct dead_letter_reader;
+
+/** NULL with the cause in err. */
+struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err);
+/** Reads what the topic holds now, partition after partition. The connection's texts are copied;
+ * `record_max_bytes` as in dead_letters_options. NULL with the cause in err: no broker answers within ten
+ * seconds, there is no such topic, and so on. */
+struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connection *connection,
+                                                    const char *topic, size_t record_max_bytes,
+                                                    struct error *err);
+void dead_letter_reader_free(struct dead_letter_reader *reader);
+/** 1: the next letter, oldest first within a day's file or a partition; 0: there are no more; or an error
+ * (enum pa_err) with the cause in err. What cannot be read as a letter is skipped and counted. */
+int dead_letter_reader_next(struct dead_letter_reader *reader, struct dead_letter_entry *entry,
+                            struct error *err);
+/** Lines or messages that were no letters, so far: written by somebody else, or cut off by a crash. */
+size_t dead_letter_reader_broken(const struct dead_letter_reader *reader);
+/** Remembers durably that these were replayed. 0, or an error with the cause in err. */
+int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_place *places,
+                            size_t count, struct error *err);

@@ -1,0 +1,211 @@
+/* Letters of a directory: its days in order, each file's lines in order. */
+#include "deadletter/reader_internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct directory_reader {
+    struct dead_letter_reader reader; /* first: what reader.c knows of it */
+    char *path;
+    struct dirent **days; /* names of the files, sorted */
+    int day_count, next_day;
+    char day[11];
+    FILE *file; /* of `day`; NULL: none is open */
+    struct replayed_ids replayed;
+    char *text; /* the line, getline's */
+    size_t room;
+    struct line line;
+};
+
+static struct directory_reader *own(struct dead_letter_reader *reader)
+{
+    return (struct directory_reader *)reader;
+}
+
+static int is_day_file(const struct dirent *entry)
+{
+    static const char pattern[] = "dead-letters-0000-00-00.jsonl";
+    const char *name = entry->d_name;
+    if (strlen(name) != sizeof pattern - 1)
+        return 0;
+    for (size_t i = 0; pattern[i]; i++)
+        if (pattern[i] == '0' ? name[i] < '0' || name[i] > '9' : name[i] != pattern[i])
+            return 0;
+    return 1;
+}
+
+static int cannot(struct error *err, const char *doing, const char *path)
+{
+    return error_set(err, PA_ERR_IO, "%s '%.300s': %s", doing, path, strerror(errno));
+}
+
+/** The ID of a letter as a number; false: it is none. */
+static bool id_number(const char *text, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 16);
+    return end - text == LETTER_ID_SIZE - 1;
+}
+
+/** What was replayed of this day. */
+static int read_marks(struct directory_reader *reader, int directory, struct error *err)
+{
+    char name[64], mark[128];
+    snprintf(name, sizeof name, "dead-letters-%s.replayed", reader->day);
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    replayed_clear(&reader->replayed);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : cannot(err, "cannot read", name);
+    FILE *marks = fdopen(fd, "r");
+    bool kept = marks != NULL;
+    uint64_t id;
+    while (kept && fgets(mark, sizeof mark, marks))
+        if (id_number(mark, &id))
+            kept = replayed_add(&reader->replayed, id);
+    if (marks)
+        fclose(marks);
+    else
+        close(fd);
+    replayed_sort(&reader->replayed);
+    return kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+}
+
+/** 1: the next day's file is open; 0: there is none; or an error. */
+static int open_day(struct directory_reader *reader, struct error *err)
+{
+    if (reader->next_day == reader->day_count)
+        return 0;
+    const char *name = reader->days[reader->next_day++]->d_name;
+    snprintf(reader->day, sizeof reader->day, "%.10s", name + strlen("dead-letters-"));
+    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return cannot(err, "cannot open", reader->path);
+    int failed = read_marks(reader, directory, err);
+    int fd = failed ? -1 : openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    reader->file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!failed && !reader->file)
+        failed = cannot(err, "cannot read", name);
+    if (fd >= 0 && !reader->file)
+        close(fd);
+    close(directory);
+    return failed ? failed : 1;
+}
+
+static void close_day(struct directory_reader *reader)
+{
+    if (reader->file)
+        fclose(reader->file);
+    reader->file = NULL;
+}
+
+/** 1: a letter; 0: not one. */
+static int take_line(struct directory_reader *reader, size_t len, struct dead_letter_entry *entry)
+{
+    uint64_t id;
+    line_clear(&reader->line);
+    /* Without its newline it is being written right now, or was cut off. */
+    if (reader->text[len - 1] != '\n' || !line_parse((struct slice){reader->text, len}, &reader->line) ||
+        !id_number(reader->line.id, &id)) {
+        reader->reader.broken++;
+        return 0;
+    }
+    snprintf(entry->place.id, sizeof entry->place.id, "%s", reader->line.id);
+    memcpy(entry->place.day, reader->day, sizeof entry->place.day);
+    entry->replayed = replayed_has(&reader->replayed, id);
+    entry->letter = reader->line.letter;
+    return 1;
+}
+
+static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry, struct error *err)
+{
+    struct directory_reader *reader = own(base);
+    for (;;) {
+        if (!reader->file) {
+            int opened = open_day(reader, err);
+            if (opened != 1)
+                return opened;
+        }
+        errno = 0;
+        ssize_t len = getline(&reader->text, &reader->room, reader->file);
+        if (len > 0 && take_line(reader, (size_t)len, entry))
+            return 1;
+        if (len <= 0 && !feof(reader->file))
+            return cannot(err, "cannot read the letters of", reader->day);
+        if (len <= 0)
+            close_day(reader);
+    }
+}
+
+static int mark_day(struct directory_reader *reader, const struct dead_letter_place *places, size_t count,
+                    struct error *err)
+{
+    char name[64], now[CLOCK_RFC3339_SIZE];
+    struct buffer text = {0};
+    clock_rfc3339(clock_wall_ms(clock_system()), now);
+    for (size_t i = 0; i < count; i++)
+        buffer_appendf(&text, "%s %s\n", places[i].id, now);
+    struct day_line line = {.bytes = buffer_slice(&text)};
+    snprintf(name, sizeof name, "dead-letters-%s.replayed", places->day);
+    /* Not held back by the directory's bound: what is forgotten would be sent again. */
+    if (!text.failed)
+        day_file_append(reader->path, name, INT64_MAX, &line, 1);
+    int failed = text.failed  ? error_set(err, PA_ERR_MEMORY, "out of memory")
+                 : line.error ? error_set(err, PA_ERR_IO, "%s: %s", name, line.reason)
+                              : 0;
+    buffer_clear(&text);
+    return failed;
+}
+
+static int mark(struct dead_letter_reader *base, const struct dead_letter_place *places, size_t count,
+                struct error *err)
+{
+    int failed = 0;
+    for (size_t start = 0, end; start < count && !failed; start = end) {
+        for (end = start + 1; end < count && strcmp(places[end].day, places[start].day) == 0;)
+            end++;
+        failed = mark_day(own(base), places + start, end - start, err);
+    }
+    return failed;
+}
+
+static void reader_free(struct dead_letter_reader *base)
+{
+    struct directory_reader *reader = own(base);
+    close_day(reader);
+    for (int i = 0; i < reader->day_count; i++)
+        free(reader->days[i]);
+    free(reader->days);
+    replayed_clear(&reader->replayed);
+    line_clear(&reader->line);
+    free(reader->text);
+    free(reader->path);
+    free(reader);
+}
+
+static const struct reader_class class = {next, mark, reader_free};
+
+struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err)
+{
+    struct directory_reader *reader = calloc(1, sizeof *reader);
+    char *copy = reader ? strdup(path) : NULL;
+    if (!copy) {
+        free(reader);
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    reader->reader.class = &class;
+    reader->path = copy;
+    reader->day_count = scandir(path, &reader->days, is_day_file, alphasort);
+    if (reader->day_count < 0) {
+        cannot(err, "cannot read the directory", path);
+        free(copy);
+        free(reader);
+        return NULL;
+    }
+    return &reader->reader;
+}

@@ -1,0 +1,45 @@
+/* What a reader of either kind is to reader.c: the first member of its own struct. */
+#pragma once
+#include "deadletter/internal.h"
+#include "deadletter/reader.h"
+#include <cjson/cJSON.h>
+
+struct reader_class {
+    int (*next)(struct dead_letter_reader *reader, struct dead_letter_entry *entry, struct error *err);
+    int (*mark)(struct dead_letter_reader *reader, const struct dead_letter_place *places, size_t count,
+                struct error *err);
+    void (*free)(struct dead_letter_reader *reader);
+};
+
+struct dead_letter_reader {
+    const struct reader_class *class;
+    uint64_t number;
+    size_t broken;
+};
+
+/* line_parse.c */
+/** A line read back. The letter's texts live in the members. */
+struct line {
+    cJSON *json;
+    struct buffer key, value; /* decoded base64 */
+    const char *id;
+    struct dead_letter letter;
+};
+/** False: not a letter, or out of memory. Clear it in both cases. */
+bool line_parse(struct slice text, struct line *line);
+void line_clear(struct line *line);
+
+/** Which IDs of one file or partition were replayed. Zero-initialise. */
+struct replayed_ids {
+    uint64_t *ids;
+    size_t count, room;
+};
+/** False: out of memory. */
+bool replayed_add(struct replayed_ids *set, uint64_t id);
+/** Once all are added, before the first question. */
+void replayed_sort(struct replayed_ids *set);
+bool replayed_has(const struct replayed_ids *set, uint64_t id);
+void replayed_clear(struct replayed_ids *set);
+
+/** "2026-01-13T15:20:16.641Z" (or without the fraction) to milliseconds since the epoch; -1: not a time. */
+int64_t letter_time(struct slice text);

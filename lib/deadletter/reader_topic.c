@@ -1,0 +1,396 @@
+/* Letters of a topic: each partition is read twice up to where it ended when it was begun, first for what was
+ * replayed, then for the letters. Without a consumer group, so that nobody's offsets move. */
+#include "deadletter/producer.h"
+#include "deadletter/reader_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, RECEIVE_LIMIT = 2147483647 };
+static const char REPLAYED[] = "dead-letter.replayed";
+
+struct topic_reader {
+    struct dead_letter_reader reader; /* first: what reader.c knows of it */
+    struct producer_settings settings;
+    char *name;
+    rd_kafka_t *client;
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue; /* of the partition that is read */
+    int32_t partition_count, partition;
+    int64_t end;  /* of the partition, when it was begun */
+    bool reading; /* the partition's letters; false: it is to be begun */
+    struct replayed_ids replayed;
+    rd_kafka_message_t *message; /* whose bytes the last entry borrows */
+    char *texts;                 /* its headers, as texts */
+    rd_kafka_t *marker;          /* producer; NULL: nothing was marked yet */
+};
+
+static struct topic_reader *own(struct dead_letter_reader *reader)
+{
+    return (struct topic_reader *)reader;
+}
+
+static int refused(struct topic_reader *reader, rd_kafka_resp_err_t code, struct error *err)
+{
+    return error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: %s", reader->name, rd_kafka_err2str(code));
+}
+
+/* One partition, once */
+
+/** 1: a message, to be destroyed; 0: the end as it was; or an error. */
+static int next_message(struct topic_reader *reader, rd_kafka_message_t **out, struct error *err)
+{
+    for (int waited_ms = 0; waited_ms < SILENCE_MS; waited_ms += POLL_MS) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(reader->queue, POLL_MS);
+        if (!message)
+            continue;
+        rd_kafka_resp_err_t code = message->err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < reader->end) {
+            *out = message;
+            return 1;
+        }
+        rd_kafka_message_destroy(message);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            return 0;
+        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            return refused(reader, code, err);
+    }
+    return error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: nothing came from the brokers for %d seconds",
+                     reader->name, SILENCE_MS / 1000);
+}
+
+static void stop_partition(struct topic_reader *reader)
+{
+    if (!reader->queue)
+        return;
+    rd_kafka_consume_stop(reader->topic, reader->partition);
+    rd_kafka_queue_destroy(reader->queue);
+    reader->queue = NULL;
+}
+
+static int start_partition(struct topic_reader *reader, struct error *err)
+{
+    stop_partition(reader);
+    reader->queue = rd_kafka_queue_new(reader->client);
+    if (rd_kafka_consume_start_queue(reader->topic, reader->partition, RD_KAFKA_OFFSET_BEGINNING,
+                                     reader->queue) != 0)
+        return refused(reader, rd_kafka_last_error(), err);
+    return 0;
+}
+
+static struct slice header(const rd_kafka_message_t *message, const char *name)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t size;
+    if (rd_kafka_message_headers(message, &headers) != 0 ||
+        rd_kafka_header_get_last(headers, name, &value, &size) != 0)
+        return (struct slice){NULL, 0};
+    return (struct slice){value ? value : "", size};
+}
+
+/** A marker names the offset of a letter of its own partition. False: this is none. */
+static bool marked_offset(const rd_kafka_message_t *message, uint64_t *offset)
+{
+    char text[LETTER_ENTRY_ID_SIZE];
+    int32_t partition;
+    struct slice id = header(message, REPLAYED);
+    if (slice_is_null(id) || id.len >= sizeof text)
+        return false;
+    memcpy(text, id.ptr, id.len);
+    text[id.len] = '\0';
+    return sscanf(text, "%" SCNd32 ":%" SCNu64, &partition, offset) == 2 && partition == message->partition;
+}
+
+static int read_marks(struct topic_reader *reader, struct error *err)
+{
+    rd_kafka_message_t *message;
+    int got = start_partition(reader, err);
+    replayed_clear(&reader->replayed);
+    while (got == 0 && (got = next_message(reader, &message, err)) == 1) {
+        uint64_t offset;
+        bool kept = !marked_offset(message, &offset) || replayed_add(&reader->replayed, offset);
+        rd_kafka_message_destroy(message);
+        got = kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+    }
+    replayed_sort(&reader->replayed);
+    return got;
+}
+
+/** 1: the partition's letters can be read; 0: it is empty; or an error. */
+static int begin_partition(struct topic_reader *reader, struct error *err)
+{
+    int64_t low;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        reader->client, reader->name, reader->partition, &low, &reader->end, ANSWER_MS);
+    if (code)
+        return refused(reader, code, err);
+    if (low >= reader->end)
+        return 0;
+    int failed = read_marks(reader, err);
+    if (!failed)
+        failed = start_partition(reader, err);
+    return failed ? failed : 1;
+}
+
+/* A message to a letter */
+
+static void forget_message(struct topic_reader *reader)
+{
+    if (reader->message)
+        rd_kafka_message_destroy(reader->message);
+    free(reader->texts);
+    reader->message = NULL;
+    reader->texts = NULL;
+}
+
+/** The header as a text at *at, which moves on behind it. */
+static const char *copy_header(char **at, struct slice value)
+{
+    char *copy = *at;
+    if (value.len > 0)
+        memcpy(copy, value.ptr, value.len);
+    copy[value.len] = '\0';
+    *at += value.len + 1;
+    return copy;
+}
+
+/** 1: it is a letter; 0: it is something else; or an error. */
+static int take_message(struct topic_reader *reader, struct dead_letter_entry *entry, struct error *err)
+{
+    const rd_kafka_message_t *message = reader->message;
+    static const char *const names[] = {"dead-letter.reason", "dead-letter.attempts",  "dead-letter.status",
+                                        "dead-letter.topic",  "dead-letter.partition", "dead-letter.offset",
+                                        "dead-letter.url"};
+    enum { REASON, ATTEMPTS, STATUS, TOPIC, PARTITION, OFFSET, URL, NAMES };
+    struct slice values[NAMES];
+    const char *texts[NAMES];
+    size_t total = NAMES;
+    for (size_t i = 0; i < NAMES; i++) {
+        values[i] = header(message, names[i]);
+        total += values[i].len;
+    }
+    int64_t time_ms = letter_time(header(message, "dead-letter.time"));
+    if (slice_is_null(values[REASON]) || slice_is_null(values[TOPIC]) || time_ms < 0)
+        return 0;
+    char *at = reader->texts = malloc(total);
+    if (!at)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < NAMES; i++)
+        texts[i] = copy_header(&at, values[i]);
+    snprintf(entry->place.id, sizeof entry->place.id, "%" PRId32 ":%" PRId64, message->partition,
+             message->offset);
+    entry->replayed = replayed_has(&reader->replayed, (uint64_t)message->offset);
+    entry->letter = (struct dead_letter){
+        .reason = texts[REASON],
+        .attempts = (unsigned)strtoul(texts[ATTEMPTS], NULL, 10),
+        .status = (int)strtol(texts[STATUS], NULL, 10),
+        .topic = texts[TOPIC],
+        .partition = (int32_t)strtol(texts[PARTITION], NULL, 10),
+        .offset = strtoll(texts[OFFSET], NULL, 10),
+        .time_ms = time_ms,
+        .url = texts[URL],
+        .run_id = header(message, "dead-letter.run_id"),
+        .key = {message->key, message->key_len},
+        .value = {message->payload, message->len},
+    };
+    return 1;
+}
+
+/** The next message of the partition: 1: a letter; 0: the partition is through; or an error. */
+static int next_letter(struct topic_reader *reader, struct dead_letter_entry *entry, struct error *err)
+{
+    int got;
+    while ((got = next_message(reader, &reader->message, err)) == 1) {
+        uint64_t marked;
+        int taken = take_message(reader, entry, err);
+        if (taken != 0)
+            return taken;
+        reader->reader.broken += !marked_offset(reader->message, &marked);
+        forget_message(reader);
+    }
+    return got;
+}
+
+static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry, struct error *err)
+{
+    struct topic_reader *reader = own(base);
+    forget_message(reader);
+    for (; reader->partition < reader->partition_count; reader->partition++) {
+        int got = reader->reading ? 1 : begin_partition(reader, err);
+        reader->reading = got == 1;
+        if (got == 1)
+            got = next_letter(reader, entry, err);
+        if (got != 0)
+            return got;
+        reader->reading = false;
+        stop_partition(reader);
+    }
+    return 0;
+}
+
+/* Marking */
+
+static int open_marker(struct topic_reader *reader, struct error *err)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = producer_conf_new(&reader->settings, err);
+    if (!conf)
+        return PA_ERR_INVALID;
+    reader->marker = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+    if (reader->marker)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
+}
+
+static int produce_mark(struct topic_reader *reader, const char *id, struct error *err)
+{
+    int32_t partition = (int32_t)strtol(id, NULL, 10);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, REPLAYED, -1, id, (ssize_t)strlen(id));
+    const rd_kafka_vu_t units[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = reader->name},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(reader->marker, units, sizeof units / sizeof *units);
+    if (!error)
+        return 0;
+    rd_kafka_headers_destroy(headers);
+    error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: %s", reader->name, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return PA_ERR_UNAVAILABLE;
+}
+
+/** Takes `count` delivery reports; the client gives each within its own time limit. */
+static int await_reports(struct topic_reader *reader, size_t count, struct error *err)
+{
+    int failed = 0;
+    rd_kafka_queue_t *events = rd_kafka_queue_get_main(reader->marker);
+    for (int waited_ms = 0; count > 0 && waited_ms < 2 * SILENCE_MS; waited_ms += POLL_MS) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(events, POLL_MS);
+        const rd_kafka_message_t *message;
+        while (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR &&
+               (message = rd_kafka_event_message_next(event))) {
+            count--;
+            if (message->err)
+                failed = refused(reader, message->err, err);
+        }
+        if (event)
+            rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(events);
+    if (count > 0)
+        failed = error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: no answer from the brokers", reader->name);
+    return failed;
+}
+
+static int mark(struct dead_letter_reader *base, const struct dead_letter_place *places, size_t count,
+                struct error *err)
+{
+    struct topic_reader *reader = own(base);
+    int failed = reader->marker ? 0 : open_marker(reader, err);
+    size_t produced = 0;
+    while (!failed && produced < count) {
+        failed = produce_mark(reader, places[produced].id, err);
+        produced += !failed;
+    }
+    int unacknowledged = produced > 0 ? await_reports(reader, produced, err) : 0;
+    return failed ? failed : unacknowledged;
+}
+
+/* Life */
+
+static void reader_free(struct dead_letter_reader *base)
+{
+    struct topic_reader *reader = own(base);
+    forget_message(reader);
+    stop_partition(reader);
+    if (reader->topic)
+        rd_kafka_topic_destroy(reader->topic);
+    if (reader->client)
+        rd_kafka_destroy(reader->client);
+    if (reader->marker)
+        rd_kafka_destroy(reader->marker);
+    replayed_clear(&reader->replayed);
+    producer_settings_clear(&reader->settings);
+    free(reader->name);
+    free(reader);
+}
+
+static const struct reader_class class = {next, mark, reader_free};
+
+static bool copy_settings(struct topic_reader *reader, const struct kafka_connection *connection,
+                          const char *topic, size_t record_max_bytes)
+{
+    reader->name = strdup(topic);
+    reader->settings.record_max_bytes = record_max_bytes;
+    reader->settings.idempotent = false; /* a mark may be there twice */
+    return producer_settings_copy(&reader->settings, connection) && reader->name;
+}
+
+static rd_kafka_conf_t *consumer_conf(const struct topic_reader *reader, struct error *err)
+{
+    struct kafka_connection connection = producer_settings_connection(&reader->settings);
+    int64_t receive = 100000000 + 2 * (int64_t)reader->settings.record_max_bytes;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (kafka_connection_set(conf, &connection, err) ||
+        /* Who reads letters back waits for each fetch: small ones hold little memory. */
+        kafka_set_number(conf, "queued.max.messages.kbytes", 4096, err) ||
+        kafka_set_number(conf, "fetch.wait.max.ms", 50, err) ||
+        kafka_set_text(conf, "enable.partition.eof", "true", err) ||
+        kafka_set_number(conf, "receive.message.max.bytes", receive < RECEIVE_LIMIT ? receive : RECEIVE_LIMIT,
+                         err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+    return conf;
+}
+
+static int open_topic(struct topic_reader *reader, struct error *err)
+{
+    char reason[256];
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_conf_t *conf = consumer_conf(reader, err);
+    if (!conf)
+        return PA_ERR_INVALID;
+    reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+    if (!reader->client) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, PA_ERR_INVALID, "Kafka consumer: %s", reason);
+    }
+    reader->topic = rd_kafka_topic_new(reader->client, reader->name, NULL);
+    if (!reader->topic)
+        return refused(reader, rd_kafka_last_error(), err);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(reader->client, 0, reader->topic, &metadata, ANSWER_MS);
+    if (code)
+        return refused(reader, code, err);
+    code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    reader->partition_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    rd_kafka_metadata_destroy(metadata);
+    return code ? refused(reader, code, err) : 0;
+}
+
+struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connection *connection,
+                                                    const char *topic, size_t record_max_bytes,
+                                                    struct error *err)
+{
+    struct topic_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    reader->reader.class = &class;
+    int failed = copy_settings(reader, connection, topic, record_max_bytes)
+                     ? open_topic(reader, err)
+                     : error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (failed) {
+        reader_free(&reader->reader);
+        return NULL;
+    }
+    return &reader->reader;
+}

@@ -1,0 +1,83 @@
+/* Shared by the files of the replay source only.
+ *
+ *   replay.c  as a source: letters to the sink, tickets back
+ *   batch.c   the thread pool's part: marks are written, then letters are read
+ *   same.c    letters of one record
+ */
+#pragma once
+#include "source/replay/replay.h"
+
+enum { BATCH_LETTERS = 256, BATCH_LETTER_BYTES = 4 << 20, MARKS_MAX = 256 };
+
+struct replay_letter {
+    struct ticket ticket; /* first: the seam's view of it */
+    struct replay_letter *next, *previous;
+    struct replay_source *replay;
+    struct dead_letter_entry entry; /* its bytes are in `bytes` */
+    struct buffer bytes;
+    char *record_id;
+    struct same_record *same;
+    void *note;
+};
+
+struct letter_list {
+    struct replay_letter *first, *last;
+};
+
+/** All that is known of a record that letters are of. */
+struct same_record {
+    char *id;
+    bool ended, marked;
+    struct letter_list waiting; /* other letters of it, until the first has ended */
+};
+
+/** One round of the thread pool's. */
+struct batch {
+    uv_work_t work;
+    bool under_way;
+    bool read; /* letters are wanted, not marks alone */
+    struct dead_letter_place marks[MARKS_MAX];
+    size_t mark_count;
+    struct letter_list letters; /* that were read */
+    bool end;                   /* there are no more */
+    int failed;
+    struct error err;
+};
+
+struct replay_source {
+    struct source source; /* first: the seam's view of it */
+    struct source_options options;
+    struct replay_options replay;
+    uv_timer_t wake; /* goes on from the loop, never from inside a call of the sink's */
+    struct batch batch;
+    struct letter_list ready, with_sink;
+    struct dead_letter_place *marks; /* still to be written */
+    size_t mark_count, mark_room;
+    void *same; /* tsearch(3) tree of struct same_record */
+    bool end, stopped, finished;
+    bool closing;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+/* replay.c */
+void letters_append(struct letter_list *list, struct replay_letter *letter);
+void letters_remove(struct letter_list *list, struct replay_letter *letter);
+void letter_free(struct replay_letter *letter);
+/** Its way has ended: tells so, remembers what is to be marked, and frees it. True: it is to be marked. */
+bool letter_end(struct replay_letter *letter, enum replay_end end);
+/** Looks what there is to do, from the loop. */
+void replay_wake(struct replay_source *replay);
+/** The thread pool is through. */
+void replay_batch_done(struct replay_source *replay);
+
+/* batch.c */
+void batch_start(struct replay_source *replay, bool read);
+
+/* same.c */
+/** True: the letter is the first of its record, or there is no memory to know; false: it waits for the first
+ * one's end, or has ended with it. */
+bool same_enter(struct replay_letter *letter);
+/** The first letter's way has ended: those that wait end too. */
+void same_end(struct replay_source *replay, struct same_record *same, bool marked);
+void same_free(struct replay_source *replay);

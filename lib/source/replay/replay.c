@@ -1,0 +1,315 @@
+/* See replay.h. Letters are read in batches as the sink has room for them, and remembered as replayed once
+ * their tickets are back. */
+#include "source/replay/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct replay_source *own(struct source *source)
+{
+    return (struct replay_source *)source;
+}
+
+/* Lists of letters */
+
+void letters_append(struct letter_list *list, struct replay_letter *letter)
+{
+    letter->next = NULL;
+    letter->previous = list->last;
+    if (list->last)
+        list->last->next = letter;
+    else
+        list->first = letter;
+    list->last = letter;
+}
+
+void letters_remove(struct letter_list *list, struct replay_letter *letter)
+{
+    if (letter->previous)
+        letter->previous->next = letter->next;
+    else
+        list->first = letter->next;
+    if (letter->next)
+        letter->next->previous = letter->previous;
+    else
+        list->last = letter->previous;
+    letter->next = letter->previous = NULL;
+}
+
+void letter_free(struct replay_letter *letter)
+{
+    buffer_clear(&letter->bytes);
+    free(letter->record_id);
+    free(letter);
+}
+
+static void letters_free(struct letter_list *list)
+{
+    while (list->first) {
+        struct replay_letter *letter = list->first;
+        letters_remove(list, letter);
+        letter_free(letter);
+    }
+}
+
+const struct dead_letter_entry *replay_letter_entry(const struct replay_letter *letter)
+{
+    return &letter->entry;
+}
+
+void replay_letter_set(struct replay_letter *letter, void *note)
+{
+    letter->note = note;
+}
+
+void *replay_letter_get(const struct replay_letter *letter)
+{
+    return letter->note;
+}
+
+struct replay_letter *replay_find(const struct source *source, const char *topic, int32_t partition,
+                                  int64_t offset, struct slice run_id)
+{
+    const struct replay_source *replay = (const struct replay_source *)source;
+    for (struct replay_letter *letter = replay->with_sink.first; letter; letter = letter->next) {
+        const struct dead_letter *from = &letter->entry.letter;
+        bool same = topic ? strcmp(from->topic, topic) == 0 && from->partition == partition &&
+                                from->offset == offset
+                          : !*from->topic && slice_equal(from->run_id, run_id);
+        if (same)
+            return letter;
+    }
+    return NULL;
+}
+
+/* Ends */
+
+/** False: out of memory. */
+static bool remember(struct replay_source *replay, const struct dead_letter_place *place)
+{
+    if (replay->mark_count == replay->mark_room) {
+        size_t room = replay->mark_room ? replay->mark_room * 2 : 64;
+        struct dead_letter_place *grown = realloc(replay->marks, room * sizeof *grown);
+        if (!grown)
+            return false;
+        replay->marks = grown;
+        replay->mark_room = room;
+    }
+    replay->marks[replay->mark_count++] = *place;
+    return true;
+}
+
+static void finish(struct replay_source *replay, const char *reason)
+{
+    if (replay->finished)
+        return;
+    replay->finished = true;
+    replay->replay.finished(replay->replay.ctx, reason);
+}
+
+bool letter_end(struct replay_letter *letter, enum replay_end end)
+{
+    struct replay_source *replay = letter->replay;
+    struct same_record *same = letter->same;
+    bool marked = replay->replay.ended(replay->replay.ctx, letter, end);
+    if (marked && !remember(replay, &letter->entry.place))
+        log_error("out of memory: a dead letter is not remembered as replayed",
+                  F_STR("dead_letter.id", letter->entry.place.id));
+    letter_free(letter);
+    if (same)
+        same_end(replay, same, marked);
+    return marked;
+}
+
+static void settle(struct ticket *ticket, bool done)
+{
+    struct replay_letter *letter = (struct replay_letter *)ticket;
+    struct replay_source *replay = letter->replay;
+    letters_remove(&replay->with_sink, letter);
+    letter_end(letter, done ? REPLAY_DONE : REPLAY_DROPPED);
+    replay_wake(replay);
+}
+
+/* Into the sink */
+
+/** False: its topic is none that the agent knows. */
+static bool record_of(const struct replay_letter *letter, struct record *record)
+{
+    const struct replay_options *replay = &letter->replay->replay;
+    const struct dead_letter *from = &letter->entry.letter;
+    bool topic = *from->topic != '\0', changes = strcmp(from->topic, replay->change_log_topic) == 0;
+    *record = (struct record){
+        .kind = changes ? EVENT_CHANGE_LOG : EVENT_RUN,
+        .trusted = !topic,
+        .id = slice_of(letter->record_id),
+        .run_id = topic ? (struct slice){NULL, 0} : from->run_id,
+        .topic = topic ? from->topic : NULL,
+        .partition = topic ? from->partition : -1,
+        .offset = topic ? from->offset : -1,
+        .timestamp_ms = -1, /* how old it is was known when its replay was asked for */
+        .key = from->key,
+        .value = from->value,
+        .assignment = letter->replay,
+    };
+    return topic ? changes || strcmp(from->topic, replay->runs_topic) == 0 : replay->without_topic;
+}
+
+/** False: the sink has no room now. */
+static bool hand_over(struct replay_source *replay, struct replay_letter *letter)
+{
+    const struct source_sink *sink = &replay->options.sink;
+    struct record record;
+    bool known = record_of(letter, &record);
+    if (known && !sink->has_room(sink->ctx, record.value.len + record.key.len))
+        return false;
+    letters_remove(&replay->ready, letter);
+    if (!known) {
+        letter_end(letter, REPLAY_REFUSED);
+    } else if (same_enter(letter)) {
+        letter->ticket.settle = settle;
+        letters_append(&replay->with_sink, letter);
+        sink->take(sink->ctx, &record, &letter->ticket);
+    }
+    return true;
+}
+
+static void advance(struct replay_source *replay)
+{
+    while (!replay->stopped && replay->ready.first && hand_over(replay, replay->ready.first))
+        ;
+    if (replay->batch.under_way)
+        return;
+    bool read = !replay->stopped && !replay->end && !replay->ready.first;
+    if (read || replay->mark_count > 0)
+        batch_start(replay, read);
+    else if (replay->end && !replay->ready.first && !replay->with_sink.first && !replay->closing)
+        finish(replay, NULL);
+}
+
+static void woken(uv_timer_t *timer)
+{
+    advance(timer->data);
+}
+
+void replay_wake(struct replay_source *replay)
+{
+    if (!replay->closing)
+        uv_timer_start(&replay->wake, woken, 0, 0);
+}
+
+static void close_further(struct replay_source *replay);
+
+void replay_batch_done(struct replay_source *replay)
+{
+    struct batch *batch = &replay->batch;
+    while (batch->letters.first) {
+        struct replay_letter *letter = batch->letters.first;
+        letters_remove(&batch->letters, letter);
+        letters_append(&replay->ready, letter);
+    }
+    replay->end |= batch->end;
+    if (batch->failed) {
+        log_error("dead letters cannot be read, or not be remembered as replayed",
+                  F_STR("error.message", batch->err.message));
+        replay->stopped = true;
+        finish(replay, batch->err.message);
+    }
+    if (replay->closing)
+        close_further(replay);
+    else
+        advance(replay);
+}
+
+/* As a source */
+
+static void resume(struct source *source)
+{
+    replay_wake(own(source));
+}
+
+static void stop_taking(struct source *source)
+{
+    own(source)->stopped = true;
+}
+
+static bool idle(const struct source *source)
+{
+    return ((const struct replay_source *)source)->stopped;
+}
+
+static void replay_free(struct replay_source *replay)
+{
+    letters_free(&replay->ready);
+    same_free(replay);
+    free(replay->marks);
+    free(replay);
+}
+
+static void wake_closed(uv_handle_t *handle)
+{
+    struct replay_source *replay = handle->data;
+    void (*closed)(void *) = replay->closed;
+    void *ctx = replay->closed_ctx;
+    replay_free(replay);
+    closed(ctx);
+}
+
+/** What was replayed is remembered before anything else ends. */
+static void close_further(struct replay_source *replay)
+{
+    if (replay->batch.under_way)
+        return;
+    if (replay->mark_count > 0 && !replay->batch.failed)
+        batch_start(replay, false);
+    else
+        uv_close((uv_handle_t *)&replay->wake, wake_closed);
+}
+
+static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
+{
+    struct replay_source *replay = own(source);
+    const struct source_sink *sink = &replay->options.sink;
+    replay->stopped = replay->closing = true;
+    replay->closed = closed;
+    replay->closed_ctx = ctx;
+    uv_timer_stop(&replay->wake);
+    sink->withdraw(sink->ctx, replay, true);
+    while (replay->ready.first) {
+        struct replay_letter *letter = replay->ready.first;
+        letters_remove(&replay->ready, letter);
+        letter_end(letter, REPLAY_DROPPED);
+    }
+    close_further(replay);
+}
+
+static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+{
+    const struct replay_source *replay = (const struct replay_source *)source;
+    fields[0] = F_BOOL("all_read", replay->end);
+    return 1;
+}
+
+static unsigned assigned(const struct source *source)
+{
+    (void)source;
+    return 1;
+}
+
+static const struct source_class class = {resume, stop_taking, idle, close_source, summary, assigned};
+
+struct source *replay_source_new(const struct replay_options *replay_options,
+                                 const struct source_options *options, struct error *err)
+{
+    struct replay_source *replay = calloc(1, sizeof *replay);
+    if (!replay) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    replay->source.class = &class;
+    replay->options = *options;
+    replay->replay = *replay_options;
+    uv_timer_init(options->loop, &replay->wake);
+    replay->wake.data = replay;
+    replay_wake(replay);
+    return &replay->source;
+}

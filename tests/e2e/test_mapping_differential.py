@@ -1,0 +1,86 @@
+"""2,000 generated events through 60 generated mapping files, against results worked out in Python from the contract (mapping_cases.py, jq_oracle.py)."""
+import json
+import os
+import subprocess
+
+import pytest
+
+import mapping_cases as cases
+from harness import BINARY, SECRET, compact, encrypted
+
+FILES, EVENTS = 60, 2000
+
+
+@pytest.fixture(scope="module")
+def sealed():
+    """What Port would send for each secret."""
+    return {text: encrypted(text) for text in cases.SECRETS}
+
+
+def per_file(number):
+    return EVENTS // FILES + (number < EVENTS % FILES)
+
+
+def mask(text, secrets):
+    """Decrypted values are never shown: as they are, inside JSON, and percent-encoded."""
+    for secret in secrets:
+        for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1], cases.urllib.parse.quote(secret, safe="-._~")):
+            text = text.replace(form, "***")
+    return text
+
+
+def explain(file, answer, tmp_path):
+    (tmp_path / "mapping.json").write_text(json.dumps(file.json(), ensure_ascii=False))
+    (tmp_path / "events.jsonl").write_text("".join(compact(e) + "\n" for e in file.events))
+    (tmp_path / "answer.json").write_text(json.dumps(answer))
+    done = subprocess.run([BINARY, "map", "--mapping", "mapping.json", "--events", "events.jsonl", "--response", "answer.json", "--output", "json"],
+                          cwd=tmp_path, env={"PATH": os.environ["PATH"], "PORT_CLIENT_SECRET": SECRET, **cases.ENVIRONMENT}, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, 1) and done.stderr == "", (done.returncode, done.stderr)
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(shown) == len(file.events)
+    return shown
+
+
+def fields_that_warn(warnings):
+    """"mapping 3, body.a: jq: …" is about body.a."""
+    return [w.split(", ", 1)[1].split(": ")[0].split(" [")[0] for w in warnings]
+
+
+def check_report(shown, outcome, status, answer, synchronized):
+    wanted = cases.expected_report(outcome, status, answer)
+    assert {k: shown[k] for k in wanted} == {k: json.loads(mask(json.dumps(v, ensure_ascii=False), outcome.secrets)) for k, v in wanted.items()}
+    if "status" not in wanted:
+        assert shown["status"] == ("FAILURE" if status >= 400 else "SUCCESS" if synchronized else None)
+    if "summary" not in wanted:
+        assert shown["summary"] is None if status < 400 else str(status) in shown["summary"]
+
+
+def check(shown, outcome, status, answer, synchronized):
+    assert shown["mapping"] == outcome.mapping
+    if outcome.mapping is None or outcome.failed:
+        assert shown["request"] is None and shown["failure"]
+        return
+    assert shown["failure"] is None, shown["failure"]
+    request = shown["request"]
+    assert request["method"] == outcome.method
+    assert request["url"] == mask(outcome.url, outcome.secrets)
+    assert request["body"] == (None if outcome.body is None else mask(outcome.body, outcome.secrets))
+    assert {k: request["headers"].get(k) for k in outcome.headers} == {k: mask(v, outcome.secrets) for k, v in outcome.headers.items()}
+    if shown["report"]:
+        check_report(shown["report"], outcome, status, answer, synchronized)
+    assert sorted(fields_that_warn(shown["warnings"])) == sorted(outcome.warned)
+
+
+@pytest.mark.parametrize("number", range(FILES))
+def test_generated_files(number, sealed, tmp_path):
+    file = cases.File(number, per_file(number), "http://svc.internal:8080", sealed)
+    unsealed = {v: k for k, v in sealed.items()}
+    status = [200, 201, 204, 404, 503][number % 5]
+    answer = {"id": number, "url": f"https://l/{number}"}
+    for event, shown in zip(file.events, explain(file, {"statusCode": status, "json": answer}, tmp_path)):
+        outcome = cases.expected(file.mappings, event, compact(event), unsealed)
+        try:
+            check(shown, outcome, status, answer, event["payload"]["action"]["invocationMethod"]["synchronized"])
+        except AssertionError as difference:
+            raise AssertionError(f"{difference}\nfile: {json.dumps(file.json(), ensure_ascii=False)}\nevent: {compact(event)}\nshown: {json.dumps(shown, ensure_ascii=False)}\n"
+                                 f"expected: {vars(outcome)}") from None
