@@ -1,7 +1,8 @@
 """Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
 Behaviour by path:
 /ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless
-One JSON line per webhook on standard output; the first line is the port."""
+One JSON line per webhook on standard output, with when it came (monotonic, which all processes share); the first line is the port.
+Listens on every address, so that 127.0.0.x are as many destinations."""
 import asyncio
 import base64
 import hashlib
@@ -9,6 +10,7 @@ import hmac
 import json
 import ssl
 import sys
+import time
 
 SECRET = sys.argv[1].encode()
 
@@ -60,7 +62,7 @@ async def serve(reader, writer):
             except ValueError:
                 event = {}
             context = event.get("context") or {}
-            print(json.dumps({"run": context.get("runId"), "key": context.get("key"), "seq": context.get("seq"), "method": method,
+            print(json.dumps({"at": time.monotonic(), "run": context.get("runId"), "key": context.get("key"), "seq": context.get("seq"), "method": method,
                               "path": path, "valid": signature_valid(headers, body), "idempotency": headers.get("idempotency-key"),
                               "webhook_id": headers.get("webhook-id"), "type": headers.get("content-type"), "attempt": headers.get("x-port-attempt"),
                               "body": body.decode("utf-8", "replace") if len(body) < 4096 else None, "size": len(body)}), flush=True)
@@ -76,7 +78,7 @@ async def main():
     if len(sys.argv) > 2:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(sys.argv[2], sys.argv[3])
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, limit=1 << 26, ssl=tls)
+    server = await asyncio.start_server(serve, "0.0.0.0", 0, backlog=1024, limit=1 << 26, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
