@@ -8,17 +8,12 @@
 
 enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3 };
 
-struct socket_watch {
-    uv_poll_t poll;
-    struct http_client *client;
-    curl_socket_t fd;
-};
-
 struct http_client {
     struct http_client_options options; /* its texts are our copies: */
     char *texts[TEXT_OPTIONS];
     struct proxy http_proxy, https_proxy;
     CURLM *multi;
+    struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
     uv_timer_t sweep;   /* ours: silence and total time */
     uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
@@ -72,8 +67,10 @@ static CURL *easy_take(struct http_client *client)
     if (client->idle_count > 0)
         return client->idle[--client->idle_count];
     CURL *easy = curl_easy_init();
-    if (!easy || easy_prepare(easy, &client->options))
+    if (easy && easy_prepare(easy, &client->options)) {
+        sockets_prepare(&client->sockets, easy);
         return easy;
+    }
     curl_easy_cleanup(easy);
     return NULL;
 }
@@ -222,31 +219,9 @@ static void collect(struct http_client *client)
 
 /* libcurl's callbacks */
 
-static void socket_ready(uv_poll_t *poll, int status, int events)
-{
-    struct socket_watch *watch = poll->data;
-    struct http_client *client = watch->client;
-    int flags = 0, running;
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(client->multi, watch->fd, flags, &running);
-    collect(client);
-}
-
-static void watch_free(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 static void defer(struct http_call *call, enum http_failure verdict);
 
-/** A socket that nothing watches would leave its call waiting until its deadline. libcurl must not hear of
- * it: it would give up the whole multi handle. */
-static void unwatched(CURL *easy)
+void socket_is_unwatched(CURL *easy)
 {
     struct http_call *call = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
@@ -254,33 +229,12 @@ static void unwatched(CURL *easy)
         defer(call, HTTP_MEMORY);
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+static void socket_ready(void *ctx, curl_socket_t fd, int flags)
 {
     struct http_client *client = ctx;
-    struct socket_watch *watch = socket_ctx;
-    if (what == CURL_POLL_REMOVE) {
-        if (watch) {
-            uv_poll_stop(&watch->poll);
-            uv_close((uv_handle_t *)&watch->poll, watch_free);
-            curl_multi_assign(client->multi, fd, NULL);
-        }
-        return 0;
-    }
-    if (!watch) {
-        watch = calloc(1, sizeof *watch);
-        if (!watch || uv_poll_init_socket(client->options.loop, &watch->poll, fd) != 0) {
-            free(watch);
-            unwatched(easy);
-            return 0;
-        }
-        watch->client = client;
-        watch->fd = fd;
-        watch->poll.data = watch;
-        curl_multi_assign(client->multi, fd, watch);
-    }
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    uv_poll_start(&watch->poll, events, socket_ready);
-    return 0;
+    int running;
+    curl_multi_socket_action(client->multi, fd, flags, &running);
+    collect(client);
 }
 
 static void timed_out(uv_timer_t *timer)
@@ -453,6 +407,7 @@ static void close_handles(struct http_client *client)
         curl_easy_cleanup(client->idle[i]);
     client->idle_count = 0;
     curl_multi_cleanup(client->multi);
+    sockets_close(&client->sockets);
     uv_close((uv_handle_t *)&client->timeout, handle_closed);
     uv_close((uv_handle_t *)&client->sweep, handle_closed);
     uv_close((uv_handle_t *)&client->deferred, handle_closed);
@@ -492,8 +447,7 @@ static void open_handles(struct http_client *client)
     client->open_handles = 3;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    sockets_open(&client->sockets, client->options.loop, client->multi, socket_ready, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->options.max_connections);

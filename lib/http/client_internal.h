@@ -1,5 +1,5 @@
-/* Shared by the files of the HTTP client only: client.c (loop and life), call.c (one request), failure.c
- * (libcurl's codes in words), redirect.c (which are followed). */
+/* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
+ * call.c (one request), failure.c (libcurl's codes in words), redirect.c (which are followed). */
 #pragma once
 #include "http/client.h"
 #include "http/proxy.h"
@@ -62,7 +62,27 @@ void place_clear(struct place *place);
 bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
                       char *reason, size_t size);
 
+/* sockets.c */
+typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags);
+struct http_sockets {
+    uv_loop_t *loop;
+    struct socket_watch **watches; /* by file descriptor */
+    size_t room;
+    socket_is_ready *ready;
+    void *ctx;
+};
+/** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on. */
+void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
+                  void *ctx);
+/** For every fresh easy handle: its connections are opened and closed here. */
+void sockets_prepare(struct http_sockets *sockets, CURL *easy);
+/** Once the multi handle is gone. Watches that close still do so on the loop, by themselves. */
+void sockets_close(struct http_sockets *sockets);
+
 /* client.c */
+/** A socket that nothing can watch would leave its call waiting until its deadline: ends it, soon. libcurl
+ * must not hear of it: it would give up the whole multi handle. */
+void socket_is_unwatched(CURL *easy);
 const struct http_client_options *client_options(const struct http_client *client);
 /** The proxy that a call to this place goes through (NULL: none). False: out of memory, or not a URL. */
 bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out);

@@ -227,6 +227,31 @@ static void cancelling_and_closing_end_every_call_once(void **state)
     assert_int_equal(world.done, 9);
 }
 
+static void a_connection_closed_while_idle_keeps_nothing_busy_and_is_not_used_again(void **state)
+{
+    (void)state;
+    struct world world;
+    struct error err = {0};
+    open_world(&world, 1000, 5000);
+    start(&world, "POST", "/", SLICE_LITERAL("first"));
+    run_until(&world, 1);
+    int port = http_server_port(world.server);
+    http_server_close(world.server, NULL, NULL);
+    uint64_t until = uv_now(&world.loop) + 60;
+    unsigned turns = 0;
+    for (; uv_now(&world.loop) < until; turns++)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    assert_in_range(turns, 1, 100); /* the tick's are twelve */
+    world.server = http_server_new(&world.loop, port, serve, &world, &err);
+    assert_non_null(world.server);
+    start(&world, "POST", "/", SLICE_LITERAL("second"));
+    run_until(&world, 2);
+    assert_int_equal(world.result.failure, HTTP_OK);
+    assert_int_equal(world.result.status, 201);
+    assert_int_equal(world.requests, 2);
+    close_world(&world);
+}
+
 static void many_at_once(void **state)
 {
     (void)state;
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
         cmocka_unit_test(redirects_follow_the_rule),
         cmocka_unit_test(cancelling_and_closing_end_every_call_once),
+        cmocka_unit_test(a_connection_closed_while_idle_keeps_nothing_busy_and_is_not_used_again),
         cmocka_unit_test(many_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

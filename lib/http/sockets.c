@@ -1,0 +1,166 @@
+/* libcurl's sockets on the loop. libcurl asks to watch a connection when a request waits for its answer and
+ * to stop when it has come, for every request. Connections are kept alive, so what the kernel watches is left
+ * as it is until the connection closes, or says something that nobody waits for: two system calls less a
+ * request. Sockets that libcurl did not open through us (its resolver's) are watched just as long as it says.
+ */
+#include "http/client_internal.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct socket_watch {
+    uv_poll_t poll;
+    struct http_sockets *sockets;
+    curl_socket_t fd;
+    bool connection; /* opened and closed through us */
+    int wanted;      /* by libcurl: UV_READABLE, UV_WRITABLE */
+    int watched;     /* by the kernel */
+};
+
+static void watch_free(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static struct socket_watch *watch_find(const struct http_sockets *sockets, curl_socket_t fd)
+{
+    return (size_t)fd < sockets->room ? sockets->watches[fd] : NULL;
+}
+
+static bool make_room(struct http_sockets *sockets, curl_socket_t fd)
+{
+    size_t room = sockets->room < 64 ? 64 : sockets->room;
+    while (room <= (size_t)fd)
+        room *= 2;
+    if (room == sockets->room)
+        return true;
+    struct socket_watch **grown = realloc(sockets->watches, room * sizeof(struct socket_watch *));
+    if (!grown)
+        return false;
+    memset(grown + sockets->room, 0, (room - sockets->room) * sizeof(struct socket_watch *));
+    sockets->watches = grown;
+    sockets->room = room;
+    return true;
+}
+
+static struct socket_watch *watch_new(struct http_sockets *sockets, curl_socket_t fd, bool connection)
+{
+    struct socket_watch *watch = make_room(sockets, fd) ? calloc(1, sizeof *watch) : NULL;
+    if (!watch || uv_poll_init_socket(sockets->loop, &watch->poll, fd) != 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->poll.data = watch;
+    watch->sockets = sockets;
+    watch->fd = fd;
+    watch->connection = connection;
+    sockets->watches[fd] = watch;
+    return watch;
+}
+
+static void watch_close(struct socket_watch *watch)
+{
+    watch->sockets->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, watch_free);
+}
+
+static void watch_stop(struct socket_watch *watch)
+{
+    uv_poll_stop(&watch->poll);
+    watch->watched = 0;
+}
+
+static void socket_ready(uv_poll_t *poll, int status, int events)
+{
+    struct socket_watch *watch = poll->data;
+    int flags = 0;
+    if (!watch->wanted) {
+        watch_stop(watch); /* the peer has closed it; libcurl sees that when it would reuse it */
+        return;
+    }
+    if (status < 0)
+        flags = CURL_CSELECT_ERR;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    watch->sockets->ready(watch->sockets->ctx, watch->fd, flags);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+    struct http_sockets *sockets = ctx;
+    struct socket_watch *watch = watch_find(sockets, fd);
+    (void)socket_ctx;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch && !watch->connection)
+            watch_close(watch);
+        else if (watch)
+            watch->wanted = 0;
+        return 0;
+    }
+    if (!watch)
+        watch = watch_new(sockets, fd, false);
+    if (!watch) {
+        socket_is_unwatched(easy);
+        return 0;
+    }
+    watch->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (watch->wanted != watch->watched) {
+        uv_poll_start(&watch->poll, watch->wanted, socket_ready);
+        watch->watched = watch->wanted;
+    }
+    return 0;
+}
+
+static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_sockets *sockets = ctx;
+    (void)purpose;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    /* A number that the kernel gives out again is free, whoever closed it. */
+    struct socket_watch *before = watch_find(sockets, fd);
+    if (before)
+        watch_close(before);
+    if (!watch_new(sockets, fd, true)) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+static int on_close(void *ctx, curl_socket_t fd)
+{
+    struct socket_watch *watch = watch_find(ctx, fd);
+    if (watch)
+        watch_close(watch);
+    return close(fd);
+}
+
+void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
+                  void *ctx)
+{
+    *sockets = (struct http_sockets){.loop = loop, .ready = ready, .ctx = ctx};
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, sockets);
+}
+
+void sockets_prepare(struct http_sockets *sockets, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
+}
+
+void sockets_close(struct http_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->room; i++)
+        if (sockets->watches[i])
+            watch_close(sockets->watches[i]);
+    free(sockets->watches);
+    *sockets = (struct http_sockets){0};
+}
