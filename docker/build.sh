@@ -15,6 +15,10 @@ base=debian:trixie-slim
 
 say() { printf 'image: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+install() {
+    as_root apt-get update -qq >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
 
 if docker info >/dev/null 2>&1; then
     say "building $tag with docker"
@@ -23,13 +27,13 @@ fi
 
 if ! command -v buildah >/dev/null; then
     say "installing buildah"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah crun >/dev/null
+    install buildah crun
 fi
 export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
 
 make_base() {
     local mirror root script
-    command -v debootstrap >/dev/null || as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq debootstrap >/dev/null
+    command -v debootstrap >/dev/null || install debootstrap
     mirror=$(grep -rhoE 'https?://[^ ]*debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ')
     mirror=${mirror:-http://deb.debian.org/debian}
     root=$(mktemp -d)
