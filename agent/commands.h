@@ -9,3 +9,4 @@ int command_map(int argc, char **argv);      /* agent/map.c */
 int command_sign(int argc, char **argv);     /* agent/sign.c */
 int command_verify(int argc, char **argv);   /* agent/verify.c */
 int command_settings(int argc, char **argv); /* agent/settings.c */
+int command_check(int argc, char **argv);  /* agent/check.c */

@@ -19,6 +19,7 @@ struct command {
 static const struct command COMMANDS[] = {
     {"run", command_run, "be the agent (the default when no command is given)"},
     {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver"},
+    {"check", command_check, "check the settings and the mapping file; --connect: Port's API and Kafka too"},
     {"map", command_map, "show what a mapping file makes of an event: mapping, request, report"},
     {"sign", command_sign, "sign a body as the agent does, and print the two headers"},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs"},

@@ -16,6 +16,8 @@ class PortApi:
         self.fail_status = None  # every call but the token's answers this
         self.token_status = None
         self.credentials = None
+        self.organisation = None # GET /v1/organization names it
+        self.date_offset = 0     # seconds that its clock is ahead
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -24,6 +26,9 @@ class PortApi:
 
             def log_message(self, *_):
                 pass
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string((timestamp or time.time()) + api.date_offset)
 
             def answer(self, status, value):
                 body = json.dumps(value).encode()
@@ -71,6 +76,8 @@ class PortApi:
                 return self.fail_status, {"ok": False}
             if path == "/v1/kafka-credentials":
                 return 200, {"ok": True, "credentials": self.credentials}
+            if (method, path) == ("GET", "/v1/organization") and self.organisation:
+                return 200, {"ok": True, "organization": {"id": self.organisation}}
             return 200, {"ok": True}
 
     def revoke_tokens(self):

@@ -29,6 +29,11 @@ struct kafka_consumer_options {
     void *ctx;
 };
 
+struct kafka_credentials;
+/** Fills the options that come from the settings, and clears the others. Without credentials from Port the
+ * brokers are those of the settings. Every text is borrowed from the arguments. */
+void kafka_consumer_settings(const struct config *config, const struct kafka_credentials *credentials,
+                             const char *ca_bundle, struct kafka_consumer_options *out);
 /** Connects in the background and subscribes. NULL with the cause in err (bad settings; an unreachable broker
  * is no error). */
 struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options, struct error *err);

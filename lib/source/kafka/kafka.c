@@ -41,19 +41,16 @@ static void fatal(void *ctx)
 
 static void credentials_refused(void *ctx);
 
-static int consume(struct kafka_source *kafka, const struct kafka_credentials *credentials, struct error *err)
+void kafka_consumer_settings(const struct config *config, const struct kafka_credentials *credentials,
+                             const char *ca_bundle, struct kafka_consumer_options *out)
 {
-    const struct config *config = kafka->options.config;
-    struct kafka_consumer_options options = {
-        .loop = kafka->options.loop,
-        .clock = kafka->options.clock,
-        .sink = kafka->options.sink,
+    *out = (struct kafka_consumer_options){
         .bootstrap_servers = credentials ? credentials->brokers : config->bootstrap_servers,
         .security_protocol = config->security_protocol,
         .sasl_mechanism = config->sasl_mechanism,
         .username = credentials ? credentials->username : "",
         .password = {slice_of(credentials ? credentials->password : "")},
-        .ca_bundle = kafka->options.ca_bundle,
+        .ca_bundle = ca_bundle,
         .group_id = config->group_id,
         .assignment_strategy = config->assignment_strategy,
         .auto_offset_reset = config->auto_offset_reset,
@@ -63,10 +60,20 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
         .record_max_bytes = (size_t)config->record_max_bytes,
         .runs_topic = config->runs_topic,
         .change_log_topic = config->change_log_topic,
-        .credentials_refused = credentials ? credentials_refused : NULL,
-        .fatal = fatal,
-        .ctx = kafka,
     };
+}
+
+static int consume(struct kafka_source *kafka, const struct kafka_credentials *credentials, struct error *err)
+{
+    const struct config *config = kafka->options.config;
+    struct kafka_consumer_options options;
+    kafka_consumer_settings(config, credentials, kafka->options.ca_bundle, &options);
+    options.loop = kafka->options.loop;
+    options.clock = kafka->options.clock;
+    options.sink = kafka->options.sink;
+    options.credentials_refused = credentials ? credentials_refused : NULL;
+    options.fatal = fatal;
+    options.ctx = kafka;
     kafka->consumer = kafka_consumer_new(&options, err);
     if (!kafka->consumer)
         return err->kind;

@@ -1,0 +1,258 @@
+/* `port-agent check`: are the settings and the mapping file right, and is everything there that they name? */
+#include "check_kafka.h"
+#include "check_port.h"
+#include "commands.h"
+#include "http/authorities.h"
+#include "mapping_process.h"
+#include "options.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static const char AREA[] = "Settings";
+
+struct check_command {
+    bool connect, json;
+    const char *output, *timeout;
+    int64_t timeout_ms;
+    struct config config;
+    struct check_steps steps;
+    struct authorities *authorities;
+};
+
+/* Settings and mapping file */
+
+/** A step for a part of the settings, whose problems (a line each) were just added. */
+static void settings_step(struct check_steps *steps, const char *name, size_t problems_before,
+                          const char *right)
+{
+    size_t count = 0;
+    for (size_t i = problems_before; i < steps->problems.len; i++)
+        count += steps->problems.ptr[i] == '\n';
+    struct check_step *step = check_begin(steps, AREA, name, count > 0 ? CHECK_FAILED : CHECK_OK);
+    if (count > 0)
+        buffer_appendf(&step->detail, "%zu problem%s", count, count == 1 ? "" : "s");
+    else
+        buffer_append_text(&step->detail, right);
+    if (count > 0)
+        buffer_append_slice(&step->hint, slice_trim((struct slice){steps->problems.ptr + problems_before,
+                                                                   steps->problems.len - problems_before}));
+    check_end(steps, step);
+}
+
+static void warn_lines(struct check_steps *steps, const char *name, struct buffer *lines)
+{
+    for (const char *at = buffer_text(lines); *at; at += strcspn(at, "\n") + 1) {
+        struct check_step *step = check_begin(steps, AREA, name, CHECK_WARNING);
+        buffer_append(&step->detail, at, strcspn(at, "\n"));
+        check_end(steps, step);
+    }
+}
+
+static int check_config(struct check_command *command)
+{
+    struct config_input input = {.environment = environ, .dotenv_path = ".env"};
+    int failed = config_load(&command->config, &input, &command->steps.problems);
+    settings_step(&command->steps, "settings", 0, "every value is accepted");
+    return failed;
+}
+
+/** Without threads so far: it forks. */
+static int check_mappings(struct check_command *command)
+{
+    struct check_steps *steps = &command->steps;
+    struct map_process process = MAP_PROCESS_NONE;
+    struct buffer warnings = {0}, right = {0};
+    bool from_file = false;
+    size_t before = steps->problems.len;
+    int failed = mapping_process_start(&command->config, &process, &from_file, &steps->problems, &warnings);
+    map_process_end(&process);
+    buffer_appendf(&right, from_file ? "%s is right" : "there is no %s: the built-in mappings apply",
+                   command->config.mapping_path);
+    settings_step(steps, "mapping file", before, buffer_text(&right));
+    warn_lines(steps, "mapping file", &warnings);
+    buffer_clear(&right);
+    buffer_clear(&warnings);
+    return failed;
+}
+
+static void authority_left_out(void *ctx, const char *sentence)
+{
+    check_say(ctx, AREA, "authorities", CHECK_WARNING, sentence, NULL);
+}
+
+static int check_authorities(struct check_command *command)
+{
+    struct check_steps *steps = &command->steps;
+    const struct authorities_options options = {.ssl_cert_file = command->config.ssl_cert_file,
+                                                .requests_ca_bundle = command->config.requests_ca_bundle,
+                                                .directory = AUTHORITIES_DIRECTORY,
+                                                .warn = authority_left_out,
+                                                .ctx = steps};
+    struct error err = {0};
+    struct buffer right = {0};
+    size_t before = steps->problems.len;
+    command->authorities = authorities_new(&options, &err);
+    if (!command->authorities)
+        buffer_appendf(&steps->problems, "%s\n", err.message);
+    else if (authorities_added(command->authorities) > 0)
+        buffer_appendf(&right, "%zu certificates added to the system's",
+                       authorities_added(command->authorities));
+    else
+        buffer_append_text(&right, "the system's certificate authorities");
+    settings_step(steps, "authorities", before, buffer_text(&right));
+    buffer_clear(&right);
+    return command->authorities ? 0 : err.kind;
+}
+
+/** Letters that cannot be written hold their records back: better known before. */
+static void check_dead_letters(struct check_command *command)
+{
+    const char *directory = command->config.dead_letter_dir;
+    if (!*directory)
+        return;
+    bool there = access(directory, F_OK) == 0, writable = access(directory, W_OK | X_OK) == 0;
+    struct check_step *step =
+        check_begin(&command->steps, AREA, "dead letters", writable || !there ? CHECK_OK : CHECK_WARNING);
+    buffer_appendf(&step->detail, "%s %s", directory,
+                   writable ? "can be written"
+                   : there  ? "cannot be written"
+                            : "is made when it is needed");
+    if (there && !writable)
+        buffer_appendf(&step->hint,
+                       "let user %ld write there: a dead letter that cannot be written holds its "
+                       "partition back",
+                       (long)geteuid());
+    check_end(&command->steps, step);
+}
+
+static void check_odd_settings(struct check_command *command)
+{
+    const struct config *config = &command->config;
+    if (!config->verify_tls)
+        check_say(&command->steps, AREA, "webhook tls", CHECK_WARNING,
+                  "WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked",
+                  "leave it out, and set SSL_CERT_FILE to your own authority's certificate instead");
+    struct slice secret = config->client_secret.value;
+    if (slice_trim(secret).len != secret.len)
+        check_say(&command->steps, AREA, "client secret", CHECK_WARNING,
+                  "PORT_CLIENT_SECRET begins or ends with a blank or a line break: is that so in Port?",
+                  NULL);
+}
+
+/* Connections */
+
+static void check_connections(struct check_command *command)
+{
+    const struct config *config = &command->config;
+    const char *ca_bundle = authorities_bundle(command->authorities);
+    struct kafka_credentials credentials = {0};
+    check_port(&command->steps, config, ca_bundle, command->timeout_ms, &credentials);
+    if (config->streamer == STREAMER_POLLING)
+        check_say(&command->steps, "Kafka", "broker", CHECK_SKIPPED,
+                  "STREAMER_NAME is POLLING: no Kafka is needed", NULL);
+    else if (config->local_port)
+        check_kafka(&command->steps, config, ca_bundle, command->timeout_ms, NULL);
+    else if (credentials.brokers)
+        check_kafka(&command->steps, config, ca_bundle, command->timeout_ms, &credentials);
+    else
+        check_say(&command->steps, "Kafka", "broker", CHECK_SKIPPED,
+                  "the brokers are not known: Port's API names them", NULL);
+    kafka_credentials_clear(&credentials);
+}
+
+static int check_all(struct check_command *command)
+{
+    int failed = check_config(command);
+    if (failed == PA_ERR_MEMORY || !command->config.mapping_path)
+        return EXIT_CODE_FAILURE;
+    int unmapped = check_mappings(command);
+    int untrusted = check_authorities(command);
+    check_dead_letters(command);
+    check_odd_settings(command);
+    if (command->connect && !failed && !untrusted)
+        check_connections(command);
+    else if (command->connect)
+        check_say(&command->steps, "Port's API", "connection", CHECK_SKIPPED,
+                  "the settings must be right first", NULL);
+    if (failed || unmapped || untrusted)
+        return EXIT_CODE_CONFIG;
+    return command->steps.failed > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+}
+
+static int run_checks(struct check_command *command)
+{
+    struct buffer json = {0};
+    signal(SIGPIPE, SIG_IGN);
+    command->steps.shown = command->json ? NULL : stdout;
+    int outcome = check_all(command);
+    if (command->json) {
+        check_json(&command->steps, &json);
+        fwrite(buffer_text(&json), 1, json.len, stdout);
+    } else {
+        check_summary(&command->steps, stdout);
+        /* The same lines as a start writes; not twice on one screen. */
+        if (isatty(STDOUT_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
+            fwrite(buffer_text(&command->steps.problems), 1, command->steps.problems.len, stderr);
+    }
+    bool written = fflush(stdout) == 0 && !json.failed;
+    buffer_clear(&json);
+    check_clear(&command->steps);
+    authorities_free(command->authorities);
+    config_clear(&command->config);
+    return written ? outcome : EXIT_CODE_FAILURE;
+}
+
+static bool read_seconds(const char *text, int64_t *out_ms)
+{
+    size_t digits = strspn(text, "0123456789");
+    long seconds = digits > 0 && digits <= 3 && text[digits] == '\0' ? strtol(text, NULL, 10) : 0;
+    *out_ms = (int64_t)seconds * 1000;
+    return seconds >= 1 && seconds <= 300;
+}
+
+int command_check(int argc, char **argv)
+{
+    struct check_command command = {.timeout_ms = 10000};
+    const struct command_option options[] = {
+        {.name = "connect",
+         .flag = &command.connect,
+         .help = "also connect to Port's API and to Kafka, as the agent would"},
+        {.name = "timeout",
+         .value = "SECONDS",
+         .text = &command.timeout,
+         .help = "the longest that a step of --connect may take; 10 unless given"},
+        {.name = "output",
+         .value = "text|json",
+         .text = &command.output,
+         .help = "json: one object with every step"},
+    };
+    const struct command_usage usage = {
+        .command = "check",
+        .summary = "[--connect] [--timeout SECONDS] [--output text|json]",
+        .intro =
+            "Reads the settings (environment, .env, NAME_FILE), the mapping file and the certificate\n"
+            "authorities, and says everything that is wrong with them. With --connect it goes on: proxy, "
+            "DNS,\n"
+            "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
+            "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
+            "nothing; every step has a deadline. Secrets are never shown.",
+        .exit_codes =
+            "Exit codes: 0 all is right (warnings may be); 1 a connection or what it needs failed; 64 wrong\n"
+            "usage; 78 settings, mapping file or authorities are wrong (a line each on standard error).",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    int outcome = options_parse(&usage, argc, argv);
+    if (outcome != OPTIONS_GO_ON)
+        return outcome;
+    if (!options_output(command.output, &command.json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", command.output);
+    if (command.timeout && !read_seconds(command.timeout, &command.timeout_ms))
+        return options_wrong(&usage, "--timeout: '%s' is no whole number of seconds from 1 to 300",
+                             command.timeout);
+    return run_checks(&command);
+}

@@ -1,0 +1,10 @@
+/* `port-agent check --connect`, Port's part: proxy, name, connection, TLS, clock, credentials. */
+#pragma once
+#include "check_steps.h"
+#include "config/config.h"
+#include "port/api.h"
+
+/** Takes every step in turn, blocking, each within `timeout_ms`. `credentials` (cleared by the caller)
+ * receives Kafka's when they were asked for and came: then `brokers` is not NULL. */
+void check_port(struct check_steps *steps, const struct config *config, const char *ca_bundle,
+                int64_t timeout_ms, struct kafka_credentials *credentials);

@@ -1,0 +1,34 @@
+/* The steps of `port-agent check`, and how they are shown. */
+#pragma once
+#include "base/slice.h"
+#include <stdio.h>
+
+enum check_outcome { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };
+
+struct check_step {
+    const char *area, *name; /* "port", "tls" */
+    enum check_outcome outcome;
+    struct buffer detail; /* what was found */
+    struct buffer hint;   /* what to do; empty: nothing */
+    int64_t duration_ms;  /* -1: takes no time worth telling */
+};
+
+struct check_steps {
+    struct check_step **list;
+    size_t count, failed, warnings;
+    FILE *shown;            /* steps are written here as they come; NULL: none is */
+    const char *area;       /* of the last one shown */
+    struct buffer problems; /* of settings and mapping file, a line each */
+};
+
+/** Adds a step; its detail and hint are formatted by the caller into the step, then check_end shows it.
+ * Never NULL: what there is no memory for ends the process with EXIT_CODE_FAILURE. */
+struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
+                               enum check_outcome outcome);
+void check_end(struct check_steps *steps, struct check_step *step);
+/** The three in one, for constant texts; `hint` may be NULL. */
+void check_say(struct check_steps *steps, const char *area, const char *name, enum check_outcome outcome,
+               const char *detail, const char *hint);
+void check_summary(const struct check_steps *steps, FILE *out);
+void check_json(const struct check_steps *steps, struct buffer *out);
+void check_clear(struct check_steps *steps);

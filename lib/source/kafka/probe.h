@@ -1,0 +1,34 @@
+/* The way to the brokers, tried with the consumer's own settings: each server, the topics, the group. Joins
+ * no group and takes no record. Blocks, so it is for `port-agent check` and never for the agent. */
+#pragma once
+#include "source/kafka/consumer.h"
+
+struct kafka_probe_server {
+    char *address; /* host:port, as in the settings */
+    bool reached;  /* connected, encrypted and authenticated as the settings want it, and it answered */
+    int64_t duration_ms;
+    const char
+        *error; /* librdkafka's name of what failed ("_RESOLVE", "_AUTHENTICATION", "_SSL"); NULL: none */
+    char reason[512]; /* in its words */
+};
+
+struct kafka_probe_answer {
+    bool asked;        /* false: no server was reached */
+    const char *error; /* NULL: none */
+    char reason[256];
+    int partitions; /* of a topic */
+};
+
+struct kafka_probe {
+    struct kafka_probe_server *servers;
+    size_t server_count;
+    struct kafka_probe_answer runs, change_log, other; /* topics */
+    struct kafka_probe_answer group;                   /* reading the group's committed offsets */
+};
+
+/** `other_topic` is asked for as well; NULL or "": none. Tries everything within `timeout_ms` for the servers
+ * and as much again for each of the rest. 0; PA_ERR_INVALID with a setting that librdkafka refuses;
+ * PA_ERR_MEMORY. Clear `out` in every case. */
+int kafka_probe_run(const struct kafka_consumer_options *options, const char *other_topic, int64_t timeout_ms,
+                    struct kafka_probe *out, struct error *err);
+void kafka_probe_clear(struct kafka_probe *probe);

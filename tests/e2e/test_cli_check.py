@@ -1,0 +1,288 @@
+"""`port-agent check`: settings and mapping file, and with --connect a real broker, TLS servers, a proxy and Port's API."""
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
+from certificates import Authority, server_context
+from harness import BINARY, SECRET
+from port_api import PortApi
+from proxy import Proxy
+
+PLAIN = {"PATH": os.environ["PATH"]}
+
+
+@pytest.fixture(scope="module")
+def authority():
+    one = Authority()
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def environment(port):
+    return {"PORT_ORG_ID": "org_check", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET, "PORT_API_BASE_URL": port.url,
+            "KAFKA_CONSUMER_GROUP_ID": "org_check.agent"}
+
+
+@pytest.fixture
+def check(tmp_path):
+    def run(environment, *arguments, code=0):
+        started = time.monotonic()
+        done = subprocess.run([BINARY, "check", *arguments], env={**PLAIN, **environment}, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done.seconds = time.monotonic() - started
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert SECRET not in done.stdout + done.stderr and SCRAM_PASSWORD not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def connect(check):
+    """The steps of --connect: {name: [step, ...]}."""
+
+    def run(environment, code=0):
+        steps = {}
+        done = check(environment, "--connect", "--output", "json", code=code)
+        for step in json.loads(done.stdout)["steps"]:
+            steps.setdefault(step["step"], []).append(step)
+        return steps
+
+    return run
+
+
+def outcomes(steps, *names):
+    return [[step["outcome"] for step in steps.get(name, [])] for name in names]
+
+
+# Settings and mapping file
+
+
+def test_what_is_right_is_said_so(check, environment):
+    done = check(environment)
+    assert "✓ settings" in done.stdout and "✓ mapping file" in done.stdout and "0 failed" in done.stdout and done.stderr == ""
+
+
+def test_everything_wrong_with_settings_and_mapping_file_is_told_as_a_start_tells_it(check, environment, tmp_path):
+    (tmp_path / "mapping.json").write_text('[{"url":"bad("},{"enabled":3},{"nothing":1}]')
+    wrong = {**environment, "LOG_LEVEL": "loud", "CONTROL_THE_PAYLOAD_CONFIG_PATH": "mapping.json"}
+    del wrong["PORT_CLIENT_ID"]
+    done = check(wrong, code=78)
+    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert start.returncode == 78 and done.stderr == start.stderr
+    problems = json.loads(check(wrong, "--output", "json", code=78).stdout)
+    assert problems["ok"] is False and "\n".join(problems["problems"]) + "\n" == start.stderr
+    assert len(problems["problems"]) == 4
+    assert any("mapping 3, nothing" in s["detail"] and s["outcome"] == "warning" for s in problems["steps"])
+
+
+@pytest.mark.parametrize("wrong, says", [
+    ({"CONTROL_THE_PAYLOAD_CONFIG_PATH": "nowhere.json"}, "nowhere.json does not exist"),
+    ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE: '/nowhere.pem' cannot be read"),
+    ({"PORT_CLIENT_SECRET_FILE": "/nowhere"}, "PORT_CLIENT_SECRET"),
+])
+def test_files_that_settings_name_must_be_there(check, environment, wrong, says):
+    assert says in check({**environment, **wrong}, code=78).stderr
+
+
+def test_what_is_odd_is_a_warning(check, environment):
+    done = check({**environment, "WEBHOOK_VERIFY_SSL": "false", "PORT_CLIENT_SECRET": SECRET + " "})
+    assert "! webhook tls" in done.stdout and "! client secret" in done.stdout and "2 warnings" in done.stdout
+
+
+def test_wrong_settings_are_not_connected_with(connect, environment, port):
+    steps = connect({**environment, "LOG_LEVEL": "loud"}, code=78)
+    assert steps["connection"][0]["outcome"] == "skipped" and port.calls == []
+
+
+def test_help_and_wrong_usage(check):
+    assert "--connect" in check({}, "--help").stdout
+    assert "neither text nor json" in check({}, "--output", "xml", code=64).stderr
+    assert "whole number of seconds" in check({}, "--timeout", "x", code=64).stderr
+    assert "unexpected argument" in check({}, "now", code=64).stderr
+
+
+# Port's API
+
+
+def test_the_way_to_port_is_told_step_by_step(connect, authority, environment):
+    port = PortApi(tls=server_context(*authority.issue("good", days=300)))
+    try:
+        steps = connect({**environment, "PORT_API_BASE_URL": port.url, "SSL_CERT_FILE": str(authority.file), "STREAMER_NAME": "POLLING"})
+    finally:
+        port.close()
+    assert outcomes(steps, "proxy", "dns", "connection", "tls", "answer", "clock", "credentials") == [["ok"]] * 7
+    assert "CN=good issued by CN=test authority until 20" in steps["tls"][0]["detail"]
+    assert outcomes(steps, "kafka credentials", "broker") == [["skipped"], ["skipped"]]
+
+
+@pytest.mark.parametrize("certificate, says, hint", [
+    (lambda a: a.self_signed(), "self", "set SSL_CERT_FILE or REQUESTS_CA_BUNDLE"),
+    (lambda a: a.issue("unknown"), "issuer", "ask for the certificate of CN=test authority"),
+    (lambda a: a.issue("expired", days=-1), "expired", "renew it"),
+    (lambda a: a.issue("other", names="DNS:other.example"), "127.0.0.1", "another host's"),
+])
+def test_a_certificate_that_fails_its_check_is_shown_with_what_to_do(connect, authority, environment, certificate, says, hint):
+    port = PortApi(tls=server_context(*certificate(authority)))
+    trusted = {} if says in ("self", "issuer") else {"SSL_CERT_FILE": str(authority.file)}
+    try:
+        steps = connect({**environment, **trusted, "PORT_API_BASE_URL": port.url}, code=1)
+    finally:
+        port.close()
+    tls = steps["tls"][0]
+    assert tls["outcome"] == "failed" and says in tls["detail"] and hint in tls["hint"], tls
+    assert "CN=" in tls["detail"] and "until 20" in tls["detail"], "the chain is shown all the same"
+    assert port.calls == [] and "credentials" not in steps
+
+
+def test_a_certificate_that_expires_soon_is_a_warning(connect, authority, environment):
+    port = PortApi(tls=server_context(*authority.issue("soon", days=2)))
+    try:
+        steps = connect({**environment, "PORT_API_BASE_URL": port.url, "SSL_CERT_FILE": str(authority.file), "STREAMER_NAME": "POLLING"})
+    finally:
+        port.close()
+    assert steps["tls"][0]["outcome"] == "warning" and "expires soon" in steps["tls"][0]["hint"]
+
+
+def test_a_name_that_is_not_known_and_a_port_that_is_closed(connect, environment):
+    steps = connect({**environment, "PORT_API_BASE_URL": "https://nowhere.invalid"}, code=1)
+    assert outcomes(steps, "dns", "connection") == [["failed"], []] and "DNS" in steps["dns"][0]["hint"]
+    steps = connect({**environment, "PORT_API_BASE_URL": f"https://127.0.0.1:{free_port()}"}, code=1)
+    assert outcomes(steps, "dns", "connection", "tls") == [["ok"], ["failed"], []] and "firewall" in steps["connection"][0]["hint"]
+
+
+def test_a_port_that_speaks_no_tls(connect, environment, port):
+    steps = connect({**environment, "PORT_API_BASE_URL": port.url.replace("http:", "https:")}, code=1)
+    assert outcomes(steps, "connection", "tls") == [["ok"], ["failed"]] and "speak TLS" in steps["tls"][0]["hint"]
+
+
+def test_a_server_that_never_answers_is_given_up(check, environment):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = check({**environment, "PORT_API_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}, "--connect", "--timeout", "1", code=1)
+    assert "✗ answer" in done.stdout and done.seconds < 5
+
+
+def test_the_proxy_is_named_and_its_password_is_not(connect, check, environment):
+    proxy = Proxy(user="user", password="pa55word")
+    try:
+        through = {**environment, "HTTP_PROXY": proxy.url(), "STREAMER_NAME": "POLLING"}
+        done = check(through, "--connect")
+        assert f"http://127.0.0.1:{proxy.port}" in done.stdout and "pa55word" not in done.stdout
+        assert proxy.targets() and all(t.startswith(environment["PORT_API_BASE_URL"]) for t in proxy.targets())
+        wrong = connect({**through, "HTTP_PROXY": f"http://user:wrong@127.0.0.1:{proxy.port}"}, code=1)
+        assert wrong["proxy"][0]["outcome"] == "failed" and "NO_PROXY" in wrong["proxy"][0]["hint"] and "407" in wrong["proxy"][0]["detail"]
+    finally:
+        proxy.close()
+
+
+def test_a_clock_that_is_wrong_is_a_warning(connect, environment, port):
+    polling = {**environment, "STREAMER_NAME": "POLLING"}
+    port.date_offset = 100
+    clock = connect(polling)["clock"][0]
+    assert clock["outcome"] == "warning" and "NTP" in clock["hint"] and "s behind the server's" in clock["detail"], clock
+    port.date_offset = -100
+    assert "s ahead of the server's" in connect(polling)["clock"][0]["detail"]
+    port.date_offset = 20
+    assert connect(polling)["clock"][0]["outcome"] == "ok"
+
+
+def test_credentials_that_port_refuses_and_those_of_another_organisation(connect, environment, port):
+    port.token_status = 401
+    steps = connect(environment, code=1)
+    assert steps["credentials"][0]["outcome"] == "failed" and "PORT_CLIENT_SECRET" in steps["credentials"][0]["hint"]
+    assert steps["broker"][0]["outcome"] == "skipped"
+    port.token_status, port.organisation = None, "org_other"
+    steps = connect({**environment, "STREAMER_NAME": "POLLING"}, code=1)
+    assert steps["organisation"][0]["outcome"] == "failed" and "'org_check'" in steps["organisation"][0]["hint"]
+
+
+def test_an_answer_without_kafka_credentials(connect, environment, port):
+    steps = connect(environment, code=1)
+    assert steps["kafka credentials"][0]["outcome"] == "failed" and "POLLING" in steps["kafka credentials"][0]["hint"]
+
+
+# Kafka
+
+
+@pytest.fixture
+def org(kafka, environment):
+    environment["PORT_ORG_ID"] = f"org_check_{time.monotonic_ns()}"
+    kafka.create(environment["PORT_ORG_ID"] + ".runs", environment["PORT_ORG_ID"] + ".change.log", partitions=3)
+    return environment
+
+
+@pytest.fixture
+def local(kafka, org):
+    return {**org, "USING_LOCAL_PORT_INSTANCE": "true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": kafka.bootstrap}
+
+
+@pytest.fixture
+def encrypted(kafka, org, port):
+    """Brokers and credentials come from Port."""
+    port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
+    return {**org, "SSL_CERT_FILE": str(kafka.ca)}
+
+
+def test_a_local_broker_topics_and_group(connect, check, local):
+    steps = connect(local)
+    assert outcomes(steps, "broker", "runs topic", "change-log topic", "consumer group") == [["ok"]] * 4
+    assert steps["runs topic"][0]["detail"].endswith("has 3 partitions")
+    assert steps["kafka credentials"][0]["outcome"] == "skipped"
+    assert "✓ consumer group" in check(local, "--connect").stdout
+
+
+def test_brokers_that_ask_for_tls_and_a_password(connect, encrypted, kafka, port):
+    port.credentials["brokers"] = [kafka.tls_bootstrap, f"localhost:{kafka.tls_port}"]
+    steps = connect(encrypted)
+    assert outcomes(steps, "kafka credentials", "dns", "broker") == [["ok"], ["ok"] * 3, ["ok", "ok"]]
+    assert "authenticated with SCRAM-SHA-512" in steps["broker"][0]["detail"]
+
+
+def test_a_wrong_password_is_told_soon(check, encrypted, port):
+    port.credentials["password"] = "not-the-password"
+    done = check(encrypted, "--connect", code=1)
+    assert "✗ broker" in done.stdout and "SASL authentication error" in done.stdout and "refuses the user and password" in done.stdout
+    assert "not-the-password" not in done.stdout and done.seconds < 8
+
+
+def test_a_broker_whose_authority_is_not_trusted(connect, encrypted):
+    steps = connect({k: v for k, v in encrypted.items() if k != "SSL_CERT_FILE"}, code=1)
+    assert steps["broker"][0]["outcome"] == "failed" and "certificate verify failed" in steps["broker"][0]["detail"]
+    assert "SSL_CERT_FILE" in steps["broker"][0]["hint"] and "runs topic" not in steps
+
+
+def test_each_broker_is_tried_and_one_is_enough_for_the_topics(connect, encrypted, kafka, port):
+    closed = free_port()
+    port.credentials["brokers"] = ["nowhere.invalid:9092", f"127.0.0.1:{closed}", kafka.tls_bootstrap]
+    steps = connect(encrypted, code=1)
+    assert outcomes(steps, "broker", "runs topic") == [["failed", "failed", "ok"], ["ok"]]
+    assert "Failed to resolve" in steps["broker"][0]["detail"] and "Connection refused" in steps["broker"][1]["detail"]
+    assert [s["outcome"] for s in steps["dns"] if "nowhere" in s["detail"]] == ["failed"]
+
+
+def test_a_broker_that_speaks_another_protocol(connect, local, kafka):
+    steps = connect({**local, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": kafka.tls_bootstrap}, code=1)
+    assert "KAFKA_CONSUMER_SECURITY_PROTOCOL (plaintext)" in steps["broker"][0]["hint"]
+
+
+def test_a_broker_that_never_answers_is_given_up(check, local):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = check({**local, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": f"127.0.0.1:{silent.getsockname()[1]}"}, "--connect", "--timeout", "1", code=1)
+    assert "✗ broker" in done.stdout and "no answer within" in done.stdout and done.seconds < 5
+
+
+def test_topics_that_are_missing(connect, local):
+    steps = connect({**local, "KAFKA_RUNS_TOPIC": "missing.runs", "DEAD_LETTER_TOPIC": "missing.dead"}, code=1)
+    assert outcomes(steps, "runs topic", "change-log topic", "dead-letter topic", "consumer group") == [["failed"], ["ok"], ["failed"], ["ok"]]
+    assert "missing.runs" in steps["runs topic"][0]["detail"] and "PORT_ORG_ID" in steps["runs topic"][0]["hint"]
+
+
+def test_it_joins_no_group_and_commits_nothing(connect, local, kafka):
+    connect(local)
+    groups = kafka.admin().list_consumer_groups(request_timeout=10).result()
+    assert local["KAFKA_CONSUMER_GROUP_ID"] not in [g.group_id for g in groups.valid]
