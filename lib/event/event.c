@@ -55,8 +55,10 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
         .texts = &event->texts,
     };
     /* The canonical form is never longer than the record, so this is the only allocation for it. */
-    if (buffer_reserve(&event->payload, record.len + 1) != 0 || buffer_reserve(&event->texts, 256) != 0)
+    if (buffer_reserve(&event->payload, record.len + 1) != 0 || buffer_reserve(&event->texts, 256) != 0) {
+        event_clear(event);
         return error_set(err, PA_ERR_MEMORY, "out of memory");
+    }
     int failed = scan_record(&scan, EVENT_MAX_DEPTH, err);
     if (failed) {
         event_clear(event);
