@@ -7,6 +7,7 @@
 #include "deadletter/dead_letter.h"
 #include "port/api.h"
 #include "source/kafka/kafka.h"
+#include "source/polling/polling.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +145,7 @@ static const struct {
     source_new *open;
 } streamers[] = {
     [STREAMER_KAFKA] = {"KAFKA", kafka_source_new},
-    [STREAMER_POLLING] = {"POLLING", NULL},
+    [STREAMER_POLLING] = {"POLLING", polling_source_new},
 };
 
 static void source_fatal(void *ctx)
@@ -177,8 +178,6 @@ static int make_source(struct daemon *daemon, struct error *err)
         daemon->source = daemon->options.open_source(daemon->options.ctx, &options, err);
         return daemon->source ? 0 : err->kind;
     }
-    if (!streamers[daemon->options.config->streamer].open)
-        return error_set(err, PA_ERR_INVALID, "STREAMER_NAME: POLLING is not available");
     daemon->source = streamers[daemon->options.config->streamer].open(&options, err);
     return daemon->source ? 0 : err->kind;
 }

@@ -386,7 +386,7 @@ static void settle_kafka(struct loading *loading)
         buffer_append_text(
             loading->problems,
             "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
-    if (config->local_port && !*config->bootstrap_servers)
+    if (config->streamer == STREAMER_KAFKA && config->local_port && !*config->bootstrap_servers)
         buffer_append_text(
             loading->problems,
             "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "

@@ -6,7 +6,7 @@
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
-    size_t len = size * count, bound = client_options(call->client)->max_response_bytes;
+    size_t len = size * count, bound = call->max_response_bytes;
     size_t keep = call->received < bound ? bound - call->received : 0;
     if (keep > len)
         keep = len;
@@ -173,6 +173,8 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->has_body = !slice_is_null(request->body);
     call->discard_body = request->discard_body;
     call->keep_headers = request->keep_headers;
+    call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
+                                                           : client_options(client)->max_response_bytes;
     call->done = done;
     call->ctx = ctx;
     if (!call->method || !call->url || !copy_headers(call, request)) {

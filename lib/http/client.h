@@ -45,6 +45,7 @@ struct http_request {
     struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
     bool discard_body; /* response body bytes are counted, none kept */
     bool keep_headers; /* the result has the response's headers */
+    size_t max_response_bytes; /* for this request instead of the client's; 0: the client's */
 };
 
 /** Why there is no response. The names (http_failure_name) are the log's `error.type`. */
@@ -72,7 +73,7 @@ struct http_result {
     enum http_failure failure;
     char reason[256];  /* failure in words ("connection refused by svc.internal port 443"); "" if none */
     int status;        /* status code; 0 if none came */
-    struct slice body; /* decoded; at most max_response_bytes */
+    struct slice body; /* decoded; at most max_response_bytes of the request or the client */
     bool body_cut;     /* there was more */
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */

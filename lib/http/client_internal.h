@@ -16,6 +16,7 @@ struct http_call {
     char *url; /* of the present hop */
     struct slice body;
     bool has_body, discard_body, keep_headers;
+    size_t max_response_bytes;
     http_done *done;
     void *ctx;
 

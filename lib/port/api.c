@@ -29,6 +29,8 @@ struct port_call {
     uint64_t number; /* in order of arrival */
     const char *method, *path;
     struct slice body;
+    bool reserved_usage;
+    size_t max_response_bytes;
     bool refreshed;        /* a 401 has had its second chance */
     unsigned token_serial; /* the token it was sent with */
     struct http_call *http;
@@ -360,6 +362,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .answer = answer_of(http),
             .status = http->status,
             .body = http->body,
+            .body_cut = http->body_cut,
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
             .server_date_ms = -1,
@@ -387,13 +390,20 @@ static void send_call(struct port_call *call)
         pause_calls(api, MEMORY_PAUSE_MS); /* out of memory: it stays queued */
         return;
     }
-    struct http_header headers[] = {{SLICE_LITERAL("Authorization"), buffer_slice(&api->token)},
-                                    {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")}};
+    struct http_header headers[3] = {{SLICE_LITERAL("Authorization"), buffer_slice(&api->token)}};
+    size_t header_count = 1;
+    if (!slice_is_null(call->body))
+        headers[header_count++] =
+            (struct http_header){SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
+    if (call->reserved_usage)
+        headers[header_count++] =
+            (struct http_header){SLICE_LITERAL("x-port-reserved-usage"), SLICE_LITERAL("true")};
     struct http_request request = {.method = call->method,
                                    .url = url,
                                    .headers = headers,
-                                   .header_count = slice_is_null(call->body) ? 1 : 2,
-                                   .body = call->body};
+                                   .header_count = header_count,
+                                   .body = call->body,
+                                   .max_response_bytes = call->max_response_bytes};
     call->token_serial = api->token_serial;
     call->http = http_start(api->options.http, &request, call_answered, call);
     if (!call->http) {
@@ -426,18 +436,24 @@ static void pump(struct port_api *api)
     }
 }
 
-struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
-                                port_done *done, void *ctx)
+struct port_call *port_api_start(struct port_api *api, const struct port_request *request, port_done *done,
+                                 void *ctx)
 {
-    size_t method_size = strlen(method) + 1, path_size = strlen(path) + 1;
+    struct slice body = request->body;
+    size_t method_size = strlen(request->method) + 1, path_size = strlen(request->path) + 1;
     struct port_call *call = malloc(sizeof *call + method_size + path_size + body.len + 1);
     if (!call)
         return NULL;
-    *call = (struct port_call){
-        .api = api, .done = done, .ctx = ctx, .number = api->numbers++, .state = CALL_QUEUED};
+    *call = (struct port_call){.api = api,
+                               .reserved_usage = request->reserved_usage,
+                               .max_response_bytes = request->max_response_bytes,
+                               .done = done,
+                               .ctx = ctx,
+                               .number = api->numbers++,
+                               .state = CALL_QUEUED};
     char *to = call->texts;
-    call->method = memcpy(to, method, method_size);
-    call->path = memcpy(to + method_size, path, path_size);
+    call->method = memcpy(to, request->method, method_size);
+    call->path = memcpy(to + method_size, request->path, path_size);
     to += method_size + path_size;
     if (body.len > 0)
         memcpy(to, body.ptr, body.len);
@@ -453,6 +469,13 @@ struct port_call *port_api_call(struct port_api *api, const char *method, const 
         api->unsent = call;
     pump(api);
     return call;
+}
+
+struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
+                                port_done *done, void *ctx)
+{
+    const struct port_request request = {.method = method, .path = path, .body = body};
+    return port_api_start(api, &request, done, ctx);
 }
 
 void port_call_cancel(struct port_call *call)

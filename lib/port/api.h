@@ -35,6 +35,7 @@ struct port_result {
     enum port_answer answer;
     int status;        /* 0: none */
     struct slice body; /* borrowed until the callback returns */
+    bool body_cut;     /* there was more: the answer is longer than it may be */
     int64_t retry_after_ms;
     const char
         *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
@@ -44,10 +45,20 @@ struct port_result {
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;
 
+/** What is asked of Port; all of it is copied. */
+struct port_request {
+    const char *method, *path;
+    struct slice body;         /* null: none */
+    bool reserved_usage;       /* with the header x-port-reserved-usage: true, as polling sends it */
+    size_t max_response_bytes; /* bytes of the answer that are kept; 0: the client's bound */
+};
+
 /** One attempt at a call, with the token fetched or refreshed as needed (a 401 refreshes it once and tries
  * again). Attempts wait while max_concurrent are under way, and while Port asked for quiet (429 with
- * Retry-After). `body` is copied; null: none. `done` runs once, from the loop, after this function has
- * returned. NULL: out of memory. */
+ * Retry-After). `done` runs once, from the loop, after this function has returned. NULL: out of memory. */
+struct port_call *port_api_start(struct port_api *api, const struct port_request *request, port_done *done,
+                                 void *ctx);
+/** port_api_start for a request with nothing but these. */
 struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
                                 port_done *done, void *ctx);
 /** Forgets the call: `done` will not run. */

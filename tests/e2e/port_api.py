@@ -18,6 +18,11 @@ class PortApi:
         self.credentials = None
         self.organisation = None # GET /v1/organization names it
         self.date_offset = 0     # seconds that its clock is ahead
+        self.pending = {"runs": [], "nodeRuns": []}  # what can be claimed: runs with an id, node runs with an identifier
+        self.claims = {"runs": [], "nodeRuns": []}   # (monotonic time, limit) of each claim
+        self.acked = []
+        self.unacknowledged = set()                  # ids whose acknowledgement does not count
+        self.claim_answers = {}                      # path: (status, body, headers) instead of a claim's own answer
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -30,9 +35,11 @@ class PortApi:
             def date_time_string(self, timestamp=None):
                 return super().date_time_string((timestamp or time.time()) + api.date_offset)
 
-            def answer(self, status, value):
-                body = json.dumps(value).encode()
+            def answer(self, status, value, headers=()):
+                body = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
+                for name, content in headers:
+                    self.send_header(name, content)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
@@ -74,11 +81,36 @@ class PortApi:
                 return 401, {"ok": False}
             if self.fail_status:
                 return self.fail_status, {"ok": False}
+            if path.endswith("/claim-pending"):
+                return self.claim(path, "runs" if path.startswith("/v1/actions/") else "nodeRuns", body, headers)
+            if path.endswith("/runs/ack"):
+                return self.acknowledge(body)
             if path == "/v1/kafka-credentials":
                 return 200, {"ok": True, "credentials": self.credentials}
             if (method, path) == ("GET", "/v1/organization") and self.organisation:
                 return 200, {"ok": True, "organization": {"id": self.organisation}}
             return 200, {"ok": True}
+
+    def claim(self, path, queue, body, headers):
+        if headers.get("x-port-reserved-usage") != "true" or body.get("installationId") != "_PORT_EXEC_AGENT":
+            return 400, {"ok": False}
+        self.claims[queue].append((time.monotonic(), body["limit"]))
+        if path in self.claim_answers:
+            return self.claim_answers[path]
+        given, self.pending[queue] = self.pending[queue][:body["limit"]], self.pending[queue][body["limit"]:]
+        return 200, {"ok": True, queue: given}
+
+    def acknowledge(self, body):
+        ids = body.get("runIds") or [body["nodeRunIdentifier"]]
+        ours = [one for one in ids if one not in self.unacknowledged]
+        self.acked += ours
+        return 200, {"ok": True, "ackedCount": len(ours)} if "runIds" in body else {"ok": True, "acked": bool(ours)}
+
+    def offer(self, *runs):
+        """Puts runs (with an id) and node runs (with an identifier) where an agent can claim them."""
+        with self.lock:
+            for run in runs:
+                self.pending["runs" if "id" in run else "nodeRuns"].append(run)
 
     def revoke_tokens(self):
         with self.lock:
@@ -87,6 +119,12 @@ class PortApi:
     def of_run(self, run_id):
         """What was accepted or tried for a run: [(method, last part of the path, body)]."""
         prefix = f"/v1/actions/runs/{run_id}"
+        with self.lock:
+            return [(m, p[len(prefix):], b) for m, p, b in self.calls if p == prefix or p.startswith(prefix + "/")]
+
+    def of_node_run(self, run_id):
+        """The same for a workflow node run."""
+        prefix = f"/v1/workflows/nodes/runs/{run_id}"
         with self.lock:
             return [(m, p[len(prefix):], b) for m, p, b in self.calls if p == prefix or p.startswith(prefix + "/")]
 

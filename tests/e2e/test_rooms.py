@@ -14,6 +14,7 @@ ALLOWED = {
     "port": {"base", "event", "http"},
     "source": {"base", "event"},
     "source/kafka": {"kafka", "base", "config", "event", "port", "source"},
+    "source/polling": {"base", "config", "event", "port", "source"},
     "source/replay": {"base", "config", "deadletter", "event", "port", "source"},
     "deliver": {"base", "config", "deadletter", "event", "http", "map", "port", "source"},
 }

@@ -153,6 +153,8 @@ static inline void assert_holds_nothing(const struct world *world)
 struct event_text {
     const char *run_id, *path, *key;
     bool synchronized, forged, to_other;
+    bool polled; /* as Port's API hands it over, acknowledged */
+    const char *broken;
     const void *assignment;
     int64_t age_ms;          /* 0: the record has no timestamp */
     int64_t offset_plus_one; /* 0: the next one */
@@ -197,6 +199,14 @@ static inline size_t give(struct world *world, struct event_text text)
                             .key = slice_of(text.key),
                             .value = buffer_slice(&value),
                             .assignment = text.assignment ? text.assignment : world};
+    if (text.polled) {
+        record.trusted = record.unrepeatable = true;
+        record.id = record.run_id = slice_of(text.run_id);
+        record.broken = text.broken;
+        record.topic = NULL;
+        record.partition = -1;
+        record.offset = -1;
+    }
     world->offset++;
     world->sink.take(world->sink.ctx, &record, &given->ticket);
     buffer_clear(&value);

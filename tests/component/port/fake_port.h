@@ -16,7 +16,7 @@
 enum { SEEN_MAX = 4096, WAIT_MS = 10000 };
 
 struct seen {
-    char *method, *target, *body, *authorization, *user_agent;
+    char *method, *target, *body, *authorization, *user_agent, *reserved_usage;
 };
 
 struct reply {
@@ -79,6 +79,7 @@ static inline void fake_handle(void *ctx, struct http_exchange *exchange,
     seen->body = slice_to_text(request->body);
     seen->authorization = slice_to_text(http_exchange_header(exchange, "Authorization"));
     seen->user_agent = slice_to_text(http_exchange_header(exchange, "User-Agent"));
+    seen->reserved_usage = slice_to_text(http_exchange_header(exchange, "x-port-reserved-usage"));
     char text[128];
     struct reply reply = {0};
     if (strcmp(seen->target, "/v1/auth/access_token") == 0)
@@ -148,6 +149,7 @@ static inline void fake_port_free(struct fake_port *port)
         free(seen->body);
         free(seen->authorization);
         free(seen->user_agent);
+        free(seen->reserved_usage);
     }
     free(port);
 }

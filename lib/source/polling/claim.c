@@ -1,0 +1,208 @@
+/* Claims and acknowledgements, and the event that a claimed run stands for. What is forwarded is cut from the
+ * answer's own bytes, so numbers stay as they were written. */
+#include "source/polling/claim.h"
+#include "event/event.h"
+#include "event/members.h"
+
+static const struct {
+    const char *claim_path, *ack_path, *list, *id;
+} formats[CLAIM_KINDS] = {
+    [CLAIM_RUNS] = {"/v1/actions/runs/claim-pending", "/v1/actions/runs/ack", "runs", "id"},
+    [CLAIM_NODE_RUNS] = {"/v1/workflows/runs/claim-pending", "/v1/workflows/runs/ack", "nodeRuns",
+                         "identifier"},
+};
+
+/* Asking */
+
+const char *claim_path(enum claim_kind kind)
+{
+    return formats[kind].claim_path;
+}
+
+void claim_body(enum claim_kind kind, size_t limit, struct buffer *out)
+{
+    buffer_appendf(out, "{\"installationId\":\"_PORT_EXEC_AGENT\",\"limit\":%zu%s}", limit,
+                   kind == CLAIM_RUNS ? ",\"invocationMethod\":\"WEBHOOK\"" : "");
+}
+
+const char *claim_ack_path(enum claim_kind kind)
+{
+    return formats[kind].ack_path;
+}
+
+void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out)
+{
+    buffer_append_text(out, kind == CLAIM_RUNS ? "{\"runIds\":[" : "{\"nodeRunIdentifier\":");
+    buffer_append_json_string(out, id);
+    buffer_append_text(out, kind == CLAIM_RUNS ? "]}" : "}");
+}
+
+bool claim_acked(enum claim_kind kind, struct slice answer)
+{
+    if (kind == CLAIM_NODE_RUNS)
+        return slice_equal_text(members_find(answer, "acked"), "true");
+    struct slice count = members_find(answer, "ackedCount");
+    return count.len > 0 && *count.ptr >= '1' && *count.ptr <= '9';
+}
+
+/* Reading an answer. `run`, and what is found in it, is canonical. */
+
+/** `object` with its member `name` set to `value`, in its place or at the end. Anything but an object counts
+ * as an empty one. */
+static void append_with(struct buffer *out, struct slice object, const char *name, struct slice value)
+{
+    struct members walk = members_of(object);
+    struct slice key, old;
+    bool first = true, written = false;
+    buffer_append_char(out, '{');
+    while (walk.close == '}' && members_next(&walk, &key, &old)) {
+        bool same = slice_equal_text(key, name);
+        if (same && written)
+            continue;
+        buffer_append_text(out, first ? "\"" : ",\"");
+        buffer_append_slice(out, key);
+        buffer_append_text(out, "\":");
+        buffer_append_slice(out, same ? value : old);
+        first = false;
+        written |= same;
+    }
+    if (!written) {
+        buffer_append_text(out, first ? "\"" : ",\"");
+        buffer_append_text(out, name);
+        buffer_append_text(out, "\":");
+        buffer_append_slice(out, value);
+    }
+    buffer_append_char(out, '}');
+}
+
+/** append_with to `buffer` itself. */
+static void set_member(struct buffer *buffer, const char *name, struct slice value)
+{
+    struct buffer old = *buffer;
+    *buffer = (struct buffer){0};
+    append_with(buffer, buffer_slice(&old), name, value);
+    buffer->failed |= old.failed;
+    buffer_clear(&old);
+}
+
+/** The invocation method: without `agent`, and for an action run without the event that stands in it. */
+static void append_method(struct buffer *out, enum claim_kind kind, struct slice method)
+{
+    struct members walk = members_of(method);
+    struct slice key, value;
+    bool first = true;
+    buffer_append_char(out, '{');
+    while (members_next(&walk, &key, &value)) {
+        if (slice_equal_text(key, "agent") || (kind == CLAIM_RUNS && slice_equal_text(key, "body")))
+            continue;
+        buffer_append_text(out, first ? "\"" : ",\"");
+        buffer_append_slice(out, key);
+        buffer_append_text(out, "\":");
+        buffer_append_slice(out, value);
+        first = false;
+    }
+    buffer_append_char(out, '}');
+}
+
+/** The event of a run with this method (an action run's `payload`, a node run's `config`), from `body` on. */
+static void build_event(struct buffer *event, enum claim_kind kind, struct slice id, struct slice method,
+                        struct slice body)
+{
+    struct buffer invocation = {0}, action = {0}, payload = {0}, context = {0}, run_id = {0};
+    struct slice headers = members_find(method, "headers");
+    append_method(&invocation, kind, method);
+    append_with(&action, members_find(members_find(body, "payload"), "action"), "invocationMethod",
+                buffer_slice(&invocation));
+    append_with(&payload, members_find(body, "payload"), "action", buffer_slice(&action));
+    buffer_append_json_string(&run_id, id);
+    append_with(&context, members_find(body, "context"), "runId", buffer_slice(&run_id));
+    if (kind == CLAIM_NODE_RUNS)
+        set_member(&context, "nodeConfig", method);
+    append_with(event, body, "headers", slice_is_null(headers) ? SLICE_LITERAL("{}") : headers);
+    set_member(event, "payload", buffer_slice(&payload));
+    set_member(event, "context", buffer_slice(&context));
+    event->failed |= invocation.failed || action.failed || payload.failed || context.failed || run_id.failed;
+    buffer_clear(&invocation);
+    buffer_clear(&action);
+    buffer_clear(&payload);
+    buffer_clear(&context);
+    buffer_clear(&run_id);
+}
+
+static bool is_object(struct slice value)
+{
+    return value.len > 0 && *value.ptr == '{';
+}
+
+/** The id, without its quotes; null: none that can be used. */
+static struct slice id_of(enum claim_kind kind, struct slice run)
+{
+    struct slice text = members_find(run, formats[kind].id);
+    if (text.len < 2 || *text.ptr != '"')
+        return (struct slice){NULL, 0};
+    struct slice id = {text.ptr + 1, text.len - 2};
+    return run_id_is_usable(id) ? id : (struct slice){NULL, 0};
+}
+
+static void read_parts(enum claim_kind kind, struct slice run, struct claimed *claimed)
+{
+    struct slice method = members_find(run, kind == CLAIM_RUNS ? "payload" : "config");
+    struct slice body = kind == CLAIM_RUNS ? members_find(method, "body") : SLICE_LITERAL("{}");
+    /* Only an agent's runs can be claimed here: that the failure of a broken one is heard of matters more. */
+    claimed->agent = !is_object(method) || slice_equal_text(members_find(method, "agent"), "true");
+    if (!is_object(method))
+        claimed->broken =
+            kind == CLAIM_RUNS ? "its \"payload\" is not an object" : "its \"config\" is not an object";
+    else if (!is_object(body))
+        claimed->broken = "its \"payload.body\" is not an object";
+    else
+        build_event(claimed->event, kind, claimed->id, method, body);
+}
+
+static int read_run(enum claim_kind kind, struct slice raw, claim_each *each, void *ctx)
+{
+    struct buffer canonical = {0}, event = {0};
+    struct error err = {0};
+    struct claimed claimed = {.event = &event};
+    int failed = json_canonical(raw, &canonical, &err);
+    if (!failed && canonical.failed)
+        failed = PA_ERR_MEMORY;
+    claimed.id = id_of(kind, failed ? raw : buffer_slice(&canonical));
+    if (failed == PA_ERR_INVALID) {
+        claimed.agent = true;
+        claimed.broken = err.message;
+    } else if (!failed && claimed.id.ptr) {
+        read_parts(kind, buffer_slice(&canonical), &claimed);
+    }
+    if (event.failed)
+        failed = PA_ERR_MEMORY;
+    if (failed != PA_ERR_MEMORY)
+        each(ctx, &claimed);
+    buffer_clear(&canonical);
+    buffer_clear(&event);
+    return failed == PA_ERR_MEMORY ? failed : 0;
+}
+
+int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err)
+{
+    struct members members = members_of(answer);
+    struct slice list = {NULL, 0}, name, value;
+    if (members.close != '}' || members.broken)
+        return error_set(err, PA_ERR_INVALID, "Port's answer is not a JSON object");
+    while (members_next(&members, &name, &value))
+        if (slice_equal_text(name, formats[kind].list))
+            list = value;
+    if (members.broken)
+        return error_set(err, PA_ERR_INVALID, "Port's answer is not JSON");
+    if (slice_is_null(list) || slice_equal_text(list, "null"))
+        list = SLICE_LITERAL("[]");
+    struct members walk = members_of(list);
+    if (walk.close != ']' || walk.broken)
+        return error_set(err, PA_ERR_INVALID, "\"%s\" in Port's answer is not a list", formats[kind].list);
+    while (members_next(&walk, &name, &value))
+        if (read_run(kind, value, each, ctx) != 0)
+            return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (walk.broken)
+        return error_set(err, PA_ERR_INVALID, "\"%s\" in Port's answer is not JSON", formats[kind].list);
+    return 0;
+}

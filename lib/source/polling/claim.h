@@ -1,0 +1,32 @@
+/* What is asked of Port and what it answers: the formats of polling (contract, section 4). Pure. */
+#pragma once
+#include "base/error.h"
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Port keeps two queues. */
+enum claim_kind { CLAIM_RUNS, CLAIM_NODE_RUNS, CLAIM_KINDS };
+
+const char *claim_path(enum claim_kind kind);
+/** Appends the body of a claim of at most `limit` runs. */
+void claim_body(enum claim_kind kind, size_t limit, struct buffer *out);
+const char *claim_ack_path(enum claim_kind kind);
+/** Appends the body that acknowledges one run; `id` as in struct claimed. */
+void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out);
+/** Does the answer to it say that the run is ours? */
+bool claim_acked(enum claim_kind kind, struct slice answer);
+
+/** One claimed run; borrowed until the callback returns. */
+struct claimed {
+    struct slice id;    /* satisfies run_id_is_usable; null: it has none that does, and nothing else is set */
+    bool agent;         /* its `agent` is true */
+    const char *broken; /* why there is no event; NULL: there is one */
+    struct buffer *event; /* JSON, its parts as Port wrote them; the callback may take it (buffer_take) */
+};
+typedef void claim_each(void *ctx, const struct claimed *claimed);
+
+/** Calls `each` for every run of the answer, in order. A run that cannot be read spoils no other. 0;
+ * PA_ERR_INVALID with what is wrong with the answer as a whole (what was read until then has been handed
+ * out); PA_ERR_MEMORY. */
+int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err);

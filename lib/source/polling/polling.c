@@ -1,0 +1,358 @@
+/* When Port is asked for runs. Each of its two queues has a poller: a claim, then the acknowledgement and the
+ * handing over of what came, then the next claim: at once after a full batch, after the interval otherwise,
+ * after a growing wait when something failed. A round ends when its last run is in the sink, so what is
+ * claimed and not yet acknowledged is one batch at most. */
+#include "base/log.h"
+#include "source/polling/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUN_BYTES_FIRST = 16384, RUN_BYTES_LEAST = 1024, ANSWER_SLACK = 1 << 20 };
+
+static struct polling_source *own(struct source *source)
+{
+    return (struct polling_source *)source;
+}
+
+static const struct polling_source *own_const(const struct source *source)
+{
+    return (const struct polling_source *)source;
+}
+
+static const struct polling_config *settings(const struct poller *poller)
+{
+    return &poller->source->options.config->polling;
+}
+
+/* Waiting */
+
+static void due(uv_timer_t *timer);
+
+void poller_due_in(struct poller *poller, int64_t wait_ms)
+{
+    uint64_t wait = wait_ms > 0 ? (uint64_t)wait_ms : 0;
+    if (uv_is_active((uv_handle_t *)&poller->timer) && uv_timer_get_due_in(&poller->timer) <= wait)
+        return;
+    uv_update_time(poller->source->options.loop);
+    uv_timer_start(&poller->timer, due, wait, 0);
+}
+
+static void wait_for(struct poller *poller, int64_t wait_ms)
+{
+    poller->state = POLLER_WAITING;
+    uv_timer_stop(&poller->timer);
+    poller_due_in(poller, wait_ms);
+}
+
+/* Failures */
+
+void poller_note_failure(struct poller *poller, const char *reason, int64_t retry_after_ms)
+{
+    size_t len = strnlen(reason, sizeof poller->error - 1);
+    memcpy(poller->error, reason, len);
+    poller->error[len] = '\0';
+    if (retry_after_ms > poller->retry_after_ms)
+        poller->retry_after_ms = retry_after_ms;
+}
+
+static void fatal(struct polling_source *source)
+{
+    if (!source->fatal_said)
+        source->options.fatal(source->options.ctx);
+    source->fatal_said = true;
+}
+
+/** POLLING_INITIAL_BACKOFF_SECONDS, grown with each failure in a row, and a random part of it on top. */
+static int64_t backoff_ms(const struct poller *poller)
+{
+    const struct polling_config *polling = settings(poller);
+    const struct clock *clock = poller->source->options.clock;
+    double wait = (double)polling->initial_backoff_ms, cap = (double)polling->max_backoff_ms;
+    for (unsigned i = 0; i < poller->failures && wait < cap; i++)
+        wait *= polling->backoff_factor;
+    wait = wait > cap ? cap : wait;
+    return (int64_t)(wait + wait * polling->backoff_jitter * clock->random(clock->ctx));
+}
+
+static void failed_round(struct poller *poller)
+{
+    struct polling_source *source = poller->source;
+    int64_t now = clock_monotonic_ms(source->options.clock);
+    if (source->failing_since_ms < 0)
+        source->failing_since_ms = now;
+    int64_t left_ms = settings(poller)->max_failure_ms - (now - source->failing_since_ms);
+    if (left_ms <= 0) {
+        log_critical("polling has done nothing but fail for POLLING_MAX_FAILURE_DURATION_SECONDS",
+                     F_INT("failing_ms", now - source->failing_since_ms),
+                     F_STR("error.message", poller->error));
+        poller->state = POLLER_WAITING;
+        fatal(source);
+        return;
+    }
+    int64_t wait_ms = backoff_ms(poller);
+    if (wait_ms < poller->retry_after_ms)
+        wait_ms = poller->retry_after_ms;
+    if (wait_ms > left_ms)
+        wait_ms = left_ms; /* the last try is when the time is up */
+    if (wait_ms < 1)
+        wait_ms = 1;
+    poller->failures++;
+    log_warning("polling failed; trying again", F_STR("url.path", claim_path(poller->kind)),
+                F_STR("error.message", poller->error), F_INT("wait_ms", wait_ms));
+    wait_for(poller, wait_ms);
+}
+
+static void round_worked(struct poller *poller)
+{
+    if (poller->failures > 0)
+        log_info("polling works again", F_STR("url.path", claim_path(poller->kind)));
+    poller->failures = 0;
+}
+
+/** Port answered what it was asked for, in part at least. */
+static void port_works(struct poller *poller)
+{
+    struct polling_source *source = poller->source;
+    if (!source->worked)
+        log_info("polling", F_INT("interval_ms", settings(poller)->interval_ms),
+                 F_INT("batch_size", settings(poller)->batch_size));
+    source->worked = true;
+    source->failing_since_ms = -1;
+}
+
+/* Rounds */
+
+static void end_round(struct poller *poller)
+{
+    if (!*poller->error || poller->answered > 0)
+        port_works(poller);
+    if (poller->source->stopped) {
+        poller->state = POLLER_WAITING;
+        return;
+    }
+    if (*poller->error) {
+        failed_round(poller);
+        return;
+    }
+    round_worked(poller);
+    bool full = poller->came >= poller->asked && poller->acked > 0;
+    wait_for(poller, full ? 0 : settings(poller)->interval_ms);
+}
+
+void poller_advance(struct poller *poller)
+{
+    if (--poller->pending == 0 && poller->state == POLLER_TAKING)
+        end_round(poller);
+}
+
+/** The answer was cut off: fewer runs may fit. */
+static void too_long(struct poller *poller)
+{
+    if (poller->asked > 1) {
+        poller->limit = poller->asked / 2;
+        log_warning("Port's answer to a claim is too long; claiming fewer runs at once",
+                    F_STR("url.path", claim_path(poller->kind)), F_INT("limit", poller->limit));
+        wait_for(poller, 0);
+        return;
+    }
+    poller_note_failure(poller, "a run is larger than RECORD_MAX_BYTES", -1);
+    failed_round(poller);
+}
+
+static void read_answer(struct poller *poller, struct slice body)
+{
+    struct error err = {0};
+    poller->state = POLLER_TAKING;
+    poller->pending++; /* this reading, so that the round does not end under it */
+    if (claim_read(poller->kind, body, run_claimed, poller, &err) != 0)
+        poller_note_failure(poller, err.message, -1);
+    else if (poller->limit < (size_t)settings(poller)->batch_size)
+        poller->limit *= 2;
+    if (poller->came > 0)
+        log_debug("claimed", F_STR("url.path", claim_path(poller->kind)), F_INT("runs", poller->came));
+    poller_advance(poller);
+}
+
+static void claim_answered(void *ctx, const struct port_result *result)
+{
+    struct poller *poller = ctx;
+    struct polling_source *source = poller->source;
+    poller->call = NULL;
+    if (result->answer == PORT_ACCEPTED && result->body_cut) {
+        too_long(poller);
+    } else if (result->answer == PORT_ACCEPTED) {
+        read_answer(poller, result->body);
+    } else if (result->authentication && !source->worked) {
+        log_critical(
+            "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
+            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+        poller->state = POLLER_WAITING;
+        fatal(source);
+    } else {
+        poller_note_failure(poller, result->reason, result->retry_after_ms);
+        failed_round(poller);
+    }
+}
+
+/** How many runs the sink has room for now; 0: none. */
+static size_t room_for(const struct poller *poller)
+{
+    const struct source_sink *sink = &poller->source->options.sink;
+    size_t run_bytes =
+        poller->source->run_bytes < RUN_BYTES_LEAST ? RUN_BYTES_LEAST : poller->source->run_bytes;
+    size_t most = (size_t)settings(poller)->batch_size;
+    size_t count = poller->limit < most ? poller->limit : most;
+    while (count > 0 && !sink->has_room(sink->ctx, count * run_bytes))
+        count /= 2;
+    return count;
+}
+
+/** What is cut off is lost to us until Port offers it again, so the bound is generous: room_for keeps answers
+ * small once it is known how large runs are, and a single run may be as large as any record. */
+static size_t answer_bound(const struct config *config)
+{
+    int64_t bytes = config->queue_max_bytes > config->record_max_bytes ? config->queue_max_bytes
+                                                                       : config->record_max_bytes;
+    return (size_t)bytes + ANSWER_SLACK;
+}
+
+static void claim(struct poller *poller)
+{
+    struct polling_source *source = poller->source;
+    uv_timer_stop(&poller->timer);
+    poller->asked = room_for(poller);
+    poller->came = poller->acked = poller->answered = 0;
+    *poller->error = '\0';
+    poller->retry_after_ms = -1;
+    if (poller->asked == 0) {
+        poller->state = POLLER_FULL;
+        return;
+    }
+    struct buffer body = {0};
+    claim_body(poller->kind, poller->asked, &body);
+    struct port_request request = {.method = "POST",
+                                   .path = claim_path(poller->kind),
+                                   .body = buffer_slice(&body),
+                                   .reserved_usage = true,
+                                   .max_response_bytes = answer_bound(source->options.config)};
+    poller->state = POLLER_CLAIMING;
+    poller->call =
+        body.failed ? NULL : port_api_start(source->options.port, &request, claim_answered, poller);
+    buffer_clear(&body);
+    source->claims++;
+    if (!poller->call) {
+        poller_note_failure(poller, "out of memory", -1);
+        failed_round(poller);
+    }
+}
+
+static void due(uv_timer_t *timer)
+{
+    struct poller *poller = timer->data;
+    if (poller->state == POLLER_TAKING)
+        runs_go_on(poller);
+    else if (!poller->source->stopped)
+        claim(poller);
+}
+
+/* As a source */
+
+static void resume(struct source *source)
+{
+    struct polling_source *polling = own(source);
+    for (size_t i = 0; i < CLAIM_KINDS; i++)
+        if (polling->pollers[i].state == POLLER_FULL && !polling->stopped)
+            claim(&polling->pollers[i]);
+}
+
+static void stop_taking(struct source *source)
+{
+    struct polling_source *polling = own(source);
+    polling->stopped = true;
+    for (size_t i = 0; i < CLAIM_KINDS; i++) {
+        struct poller *poller = &polling->pollers[i];
+        if (poller->call)
+            port_call_cancel(poller->call);
+        poller->call = NULL;
+        if (poller->state != POLLER_TAKING)
+            wait_for(poller, 0);
+    }
+    runs_stop(polling);
+}
+
+static bool idle(const struct source *source)
+{
+    const struct polling_source *polling = own_const(source);
+    for (size_t i = 0; i < CLAIM_KINDS; i++)
+        if (polling->pollers[i].pending > 0)
+            return false;
+    return true;
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    const struct poller *poller = handle->data;
+    struct polling_source *polling = poller->source;
+    if (--polling->open_handles > 0)
+        return;
+    void (*closed)(void *) = polling->closed;
+    void *ctx = polling->closed_ctx;
+    free(polling);
+    closed(ctx);
+}
+
+static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
+{
+    struct polling_source *polling = own(source);
+    polling->closed = closed;
+    polling->closed_ctx = ctx;
+    stop_taking(source);
+    polling->options.sink.withdraw(polling->options.sink.ctx, polling, true);
+    runs_free(polling);
+    for (size_t i = 0; i < CLAIM_KINDS; i++)
+        uv_close((uv_handle_t *)&polling->pollers[i].timer, timer_closed);
+}
+
+static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+{
+    const struct polling_source *polling = own_const(source);
+    size_t count = 0;
+    fields[count++] = F_INT("claims", polling->claims);
+    fields[count++] = F_INT("claimed", polling->claimed);
+    fields[count++] = F_INT("not_acknowledged", polling->refused_acks);
+    fields[count++] = F_INT("in_progress", polling->held);
+    fields[count++] = F_INT("given_up", polling->lost);
+    return count;
+}
+
+static unsigned assigned(const struct source *source)
+{
+    const struct polling_source *polling = own_const(source);
+    return polling->worked && polling->failing_since_ms < 0;
+}
+
+static const struct source_class class = {resume, stop_taking, idle, close_source, summary, assigned};
+
+struct source *polling_source_new(const struct source_options *options, struct error *err)
+{
+    struct polling_source *polling = calloc(1, sizeof *polling);
+    if (!polling) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    polling->source.class = &class;
+    polling->options = *options;
+    polling->run_bytes = RUN_BYTES_FIRST;
+    polling->failing_since_ms = -1;
+    for (size_t i = 0; i < CLAIM_KINDS; i++) {
+        struct poller *poller = &polling->pollers[i];
+        poller->source = polling;
+        poller->kind = (enum claim_kind)i;
+        poller->limit = (size_t)options->config->polling.batch_size;
+        uv_timer_init(options->loop, &poller->timer);
+        poller->timer.data = poller;
+        polling->open_handles++;
+        wait_for(poller, 0);
+    }
+    return &polling->source;
+}
