@@ -156,6 +156,7 @@ static struct dead_letter_write *write_letter(struct delivery *delivery)
         .offset = delivery->offset,
         .time_ms = clock_wall_ms(options->clock),
         .url = buffer_text(&url),
+        .id = slice_of(delivery->id),
         .run_id = delivery->event.run_id,
         .key = delivery->has_key ? buffer_slice(&delivery->key) : (struct slice){NULL, 0},
         .value = buffer_slice(&delivery->value),
