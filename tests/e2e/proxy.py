@@ -68,6 +68,7 @@ class Proxy:
                 self.requests.append((method, target, head.decode("latin-1")))
             given = base64.b64decode(headers.get("proxy-authorization", "").removeprefix("Basic ")).decode()
             if self.credentials and given != self.credentials:
+                receive(client, int(headers.get("content-length", 0)))  # unread, it would reset the connection, and the answer with it
                 answer(client, 407, 'Proxy-Authenticate: Basic realm="p"\r\n')
                 return
             if self.refuse_with:

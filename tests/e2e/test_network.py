@@ -159,7 +159,6 @@ def test_a_failing_proxy_is_named_as_the_cause(world, port, tls_receiver, open_p
     assert "pa55word" not in all_text(agent) and "pa55word" not in json.dumps(port.calls)
 
 
-@pytest.mark.xfail(reason="known defect: a 407 whose connection closes at once is told as a lost connection", strict=False)
 def test_a_proxy_that_wants_a_password_fails_a_plain_request_too(world, port, receiver, open_proxy):
     proxy = open_proxy(user="user", password="pa55word")
     agent = world.agent(HTTP_PROXY=proxy.url(with_credentials=False), NO_PROXY=f"127.0.0.1:{port.server.server_port}").assigned()
