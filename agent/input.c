@@ -33,7 +33,8 @@ int input_read(const char *path, size_t max, struct buffer *out, struct error *e
         return read_all(STDIN_FILENO, "standard input", max, out, err);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, PA_ERR_IO, "'%s' cannot be read: %s", path, strerror(errno));
+        return error_set(err, errno == ENOENT ? PA_ERR_NOT_FOUND : PA_ERR_IO, "'%s' cannot be read: %s", path,
+                         strerror(errno));
     char name[300];
     snprintf(name, sizeof name, "'%s'", path);
     int failed = read_all(fd, name, max, out, err);

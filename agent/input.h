@@ -3,7 +3,7 @@
 #pragma once
 #include "config/config.h"
 
-/** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0; PA_ERR_IO,
+/** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0; PA_ERR_NOT_FOUND, PA_ERR_IO,
  * PA_ERR_TOO_LARGE or PA_ERR_MEMORY with the cause in err, which names the file. */
 int input_read(const char *path, size_t max, struct buffer *out, struct error *err);
 /** Loads the environment and .env for a command that needs the `count` settings in `names` at most: problems

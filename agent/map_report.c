@@ -1,5 +1,6 @@
 #include "map_report.h"
 #include "map/context.h"
+#include "port/response.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,37 +84,15 @@ static void write_context(const struct explained_response *response, const struc
     report_context_write(&context, out);
 }
 
-/** The values that count as an empty response. */
-static bool counts_as_empty(struct slice json)
-{
-    static const char *const empty[] = {"{}", "[]", "\"\"", "0", "false", "null"};
-    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
-        if (slice_equal_text(json, empty[i]))
-            return true;
-    return false;
-}
-
-static void default_response(const struct explained_response *response, bool node_run, struct buffer *out)
-{
-    struct buffer json = {0};
-    struct slice text = buffer_slice(&response->text);
-    if (text.len > 0 && json_canonical(text, &json, NULL) != 0)
-        buffer_append_json_string(&json, text);
-    if (node_run)
-        buffer_appendf(out, "{\"status\":%d,\"data\":%s}", response->status,
-                       json.len > 0 ? buffer_text(&json) : "{}");
-    else if (!counts_as_empty(buffer_slice(&json)))
-        buffer_append_slice(out, buffer_slice(&json));
-    buffer_clear(&json);
-}
-
 /** What is reported where the mapping says nothing else. */
 static void make_default(const struct explained_response *response, const struct event *event,
                          struct explained_report *report)
 {
     bool success = response->status < STATUS_FAILED, node_run = run_id_is_node_run(event->run_id);
-    if (event->invocation.synchronized && (success || !node_run))
-        default_response(response, node_run, &report->response_json);
+    if (event->invocation.synchronized && node_run && success)
+        port_node_response(response->status, buffer_slice(&response->text), &report->response_json);
+    else if (event->invocation.synchronized && !node_run)
+        port_action_response(buffer_slice(&response->text), &report->response_json);
     if (!success) {
         buffer_append_text(&report->status, "FAILURE");
         buffer_appendf(&report->summary, "Webhook failed: the endpoint answered %d", response->status);

@@ -1,33 +1,23 @@
 #include "mapping_process.h"
-#include <errno.h>
-#include <stdio.h>
+#include "input.h"
 #include <string.h>
 
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 
-/** 0, or PA_ERR_NOT_FOUND, PA_ERR_INVALID with a line, PA_ERR_MEMORY. */
-static int read_file(const char *path, struct buffer *text, struct buffer *problems)
+/** The file's text. 0; PA_ERR_NOT_FOUND where there is none at the default path; PA_ERR_INVALID with a line;
+ * PA_ERR_MEMORY. */
+static int read_mappings(const char *path, struct buffer *text, struct buffer *problems)
 {
-    FILE *file = fopen(path, "rb");
-    size_t got = 1;
-    if (!file && errno == ENOENT)
-        return PA_ERR_NOT_FOUND;
-    while (file && got > 0 && text->len <= FILE_MAX_BYTES && buffer_reserve(text, 65536) == 0) {
-        got = fread(text->ptr + text->len, 1, 65536, file);
-        text->len += got;
-    }
-    bool unreadable = !file || ferror(file);
-    int cause = errno;
-    if (file)
-        fclose(file);
-    if (text->failed)
-        return PA_ERR_MEMORY;
-    if (unreadable)
-        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s cannot be read: %s\n", path,
-                       strerror(cause));
-    else if (text->len > FILE_MAX_BYTES)
-        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s is larger than 16 MiB\n", path);
-    return unreadable || text->len > FILE_MAX_BYTES ? PA_ERR_INVALID : 0;
+    struct error err = {0};
+    int failed = input_read(path, FILE_MAX_BYTES, text, &err);
+    if (!failed || failed == PA_ERR_MEMORY ||
+        (failed == PA_ERR_NOT_FOUND && strcmp(path, CONFIG_MAPPING_PATH) == 0))
+        return failed;
+    if (failed == PA_ERR_NOT_FOUND)
+        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s does not exist\n", path);
+    else
+        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s\n", err.message);
+    return PA_ERR_INVALID;
 }
 
 /** Every line with the file's name in front. */
@@ -55,14 +45,10 @@ int mapping_process_start(const struct config *config, struct map_process *proce
         .memory_bytes = (size_t)config->mapping_max_memory,
     };
     *process = MAP_PROCESS_NONE;
-    int failed = read_file(path, &text, problems);
+    int failed = read_mappings(path, &text, problems);
     *from_file = failed != PA_ERR_NOT_FOUND;
-    if (failed == PA_ERR_NOT_FOUND && strcmp(path, CONFIG_MAPPING_PATH) != 0) {
-        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s does not exist\n", path);
-        failed = PA_ERR_INVALID;
-    } else if (failed == PA_ERR_NOT_FOUND) {
+    if (failed == PA_ERR_NOT_FOUND)
         failed = 0;
-    }
     if (!failed) {
         if (*from_file)
             options.file = text.len > 0 ? buffer_slice(&text) : (struct slice){"", 0};

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "deliver/internal.h"
 #include "map/context.h"
+#include "port/response.h"
 #include <string.h>
 
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out)
@@ -10,45 +11,6 @@ void outcome_shown(const struct delivery *delivery, struct slice text, struct bu
         mapped_mask(buffer_slice(&delivery->mapped), text, out);
     else
         buffer_append_slice(out, text);
-}
-
-/** The values that count as an empty response. */
-static bool counts_as_empty(struct slice json)
-{
-    static const char *const empty[] = {"{}", "[]", "\"\"", "0", "false", "null"};
-    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
-        if (slice_equal_text(json, empty[i]))
-            return true;
-    return false;
-}
-
-/** The body as a JSON value: itself when it is one, else its text as a string. */
-static void response_json(struct slice body, struct buffer *out)
-{
-    int failed = json_canonical(body, out, NULL);
-    if (failed == PA_ERR_MEMORY)
-        out->failed = true;
-    else if (failed)
-        buffer_append_json_string(out, body);
-}
-
-static void node_response(int status, struct slice body, struct buffer *out)
-{
-    buffer_appendf(out, "{\"status\":%d,\"data\":", status);
-    if (body.len > 0)
-        response_json(body, out);
-    else
-        buffer_append_text(out, "{}");
-    buffer_append_char(out, '}');
-}
-
-static void action_response(struct slice body, struct buffer *out)
-{
-    if (body.len == 0)
-        return;
-    response_json(body, out);
-    if (!out->failed && counts_as_empty(buffer_slice(out)))
-        buffer_clear(out);
 }
 
 static void append_detail(const struct delivery *delivery, struct slice body, struct buffer *out)
@@ -91,9 +53,9 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     if (!delivery->is_run || !delivery->synchronized || result->failure != HTTP_OK)
         return;
     if (!run_id_is_node_run(delivery->event.run_id))
-        action_response(result->body, &out->response);
+        port_action_response(result->body, &out->response);
     else if (out->success)
-        node_response(result->status, result->body, &out->response);
+        port_node_response(result->status, result->body, &out->response);
 }
 
 void outcome_clear(struct outcome *outcome)

@@ -1,0 +1,9 @@
+/* The value that a webhook's answer has as a run's response (contract, section 4). Pure. */
+#pragma once
+#include "base/slice.h"
+
+/** Appends the answer's body as JSON: itself when it is JSON, else its text as a string. Nothing for one that
+ * counts as empty: no bytes, {}, [], "", 0, false, null. */
+void port_action_response(struct slice body, struct buffer *out);
+/** Appends {"status":…,"data":…}: what a workflow node run's output has as its response. */
+void port_node_response(int status, struct slice body, struct buffer *out);
