@@ -51,6 +51,7 @@ bool mapped_header_is_reserved(struct slice name);
  * values of one that came twice joined with ", " (RFC 9110, section 5.2). */
 void mapped_headers_json(struct slice lines, struct buffer *out);
 
-/** Appends `text` with every decrypted value of `fields` replaced by ***: as it is, as it stands in a JSON
- * string, and percent-encoded. Before anything is shown that might hold one. */
+/** Appends `text` with every decrypted value of `fields` replaced by ***, however its characters are written:
+ * as they are, escaped as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1).
+ * The longest value that begins at a place counts. Before anything is shown that might hold one. */
 void mapped_mask(struct slice fields, struct slice text, struct buffer *out);

@@ -159,7 +159,8 @@ def test_what_jq_leaks_does_not_count_against_later_events(mapped, world, record
 
 def test_decrypted_values_reach_the_endpoint_and_nothing_else(mapped, world, port, recorder):
     secret, quoted = "hunter2-öffentlich", 'a"b\\c/d e'
-    recorder.answer = lambda request: (400, compact({"you sent": [secret, quoted], "and": request["body"].decode()}))
+    echo = lambda request: {"you sent": [secret, quoted], "and": request["body"].decode()}
+    recorder.answer = lambda request: (400, compact(echo(request)) + json.dumps(echo(request)))  # as it is, and with \\u escapes
     agent = mapped([{"fieldsToDecryptPaths": ["payload.properties.password", ".payload.properties.list.0.value", "payload.properties.broken", "payload.properties.absent"],
                      "url": '.payload.action.invocationMethod.url + "/" + (.payload.properties.password | @uri)', "query": {"q": ".payload.properties.list[0].value"},
                      "headers": {"X-Secret": "\"key-\\(.payload.properties.password | @base64)\""}, "body": {"all": ".payload.properties", "n": ".payload.properties.password | tonumber"}}],
@@ -176,6 +177,7 @@ def test_decrypted_values_reach_the_endpoint_and_nothing_else(mapped, world, por
     assert "fieldsToDecryptPaths" in shown and "not decrypted" in shown and "***" in shown
     for form in (secret, json.dumps(secret), quoted, json.dumps(quoted)[1:-1], "%C3%B6ffentlich", "a%22b%5Cc", base64.b64encode(secret.encode()).decode()):
         assert form not in shown and json.dumps(form)[1:-1] not in shown, form
+    assert "ffentlich" not in shown
 
 
 def test_reports_override_what_they_name(mapped, world, port, recorder):

@@ -68,7 +68,31 @@ static void decrypted_values_are_masked_in_every_writing(void **state)
     mapped_append(&fields, MAPPED_SECRET, SLICE_LITERAL(""));
     mapped_mask(buffer_slice(&fields), SLICE_LITERAL("a p\"w d b p\\\"w d c p%22w%20d p\"w"), &out);
     text_is(&out, "a *** b *** c *** p\"w");
+    mapped_mask(buffer_slice(&fields), SLICE_LITERAL("p\\u0022w\\u0020d p%22w+d"), &out);
+    text_is(&out, "*** ***");
     buffer_clear(&fields);
+}
+
+static void masked_as(const char *secrets[], const char *text, const char *expected)
+{
+    struct buffer fields = {0}, out = {0};
+    mapped_append(&fields, MAPPED_BODY, SLICE_LITERAL("a body"));
+    for (size_t i = 0; secrets[i]; i++)
+        mapped_append(&fields, MAPPED_SECRET, slice_of(secrets[i]));
+    mapped_mask(buffer_slice(&fields), slice_of(text), &out);
+    text_is(&out, expected);
+    buffer_clear(&fields);
+}
+
+static void escapes_of_any_kind_are_seen_through(void **state)
+{
+    (void)state;
+    const char *words[] = {"ö/🚀\\", NULL}, *nested[] = {"abc", "xabcy", NULL}, *odd[] = {"a\\\\b%41", NULL};
+    masked_as(words, "1 ö/🚀\\ 2 \\u00f6\\/\\ud83d\\ude80\\\\ 3 \\u00F6/\\uD83D\\uDE80\\u005c 4 %c3%B6%2f🚀%5C",
+              "1 *** 2 *** 3 *** 4 ***");
+    masked_as(words, "\\u00f6/\\ud83d \\u00f6/\\u00 \\u", "\\u00f6/\\ud83d \\u00f6/\\u00 \\u");
+    masked_as(nested, "xabcy abc xabc ab", "*** *** x*** ab");
+    masked_as(odd, "a\\\\b%41 a\\\\\\\\b%2541", "*** ***");
 }
 
 static void an_answers_headers_are_an_object(void **state)
@@ -88,6 +112,7 @@ int main(void)
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),
         cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
+        cmocka_unit_test(escapes_of_any_kind_are_seen_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
