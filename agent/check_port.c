@@ -220,7 +220,7 @@ static bool way(const struct checking *checking)
 /* Calls */
 
 struct answered {
-    bool done;
+    uv_loop_t *loop;
     enum port_answer answer;
     int status;
     bool authentication;
@@ -230,7 +230,8 @@ struct answered {
 static void keep(void *ctx, const struct port_result *result)
 {
     struct answered *answered = ctx;
-    answered->done = true;
+    /* A turn of the loop that goes on after this would wait for connections that are merely kept alive. */
+    uv_stop(answered->loop);
     answered->answer = result->answer;
     answered->status = result->status;
     answered->authentication = result->authentication;
@@ -240,13 +241,12 @@ static void keep(void *ctx, const struct port_result *result)
 
 static void call(struct checking *checking, const char *path, struct answered *out)
 {
-    *out = (struct answered){.answer = PORT_UNAVAILABLE};
+    *out = (struct answered){.loop = &checking->loop, .answer = PORT_UNAVAILABLE};
     if (!port_api_call(checking->api, "GET", path, (struct slice){NULL, 0}, keep, out)) {
         buffer_append_text(&out->reason, "out of memory");
         return;
     }
-    while (!out->done && uv_run(&checking->loop, UV_RUN_ONCE) != 0) {
-    }
+    uv_run(&checking->loop, UV_RUN_DEFAULT);
 }
 
 static void answered_clear(struct answered *answered)
