@@ -165,14 +165,16 @@ static bool follow(struct http_call *call, enum http_failure *failure)
 {
     struct http_client *client = call->client;
     long status = 0;
-    char *location = NULL, *next = NULL;
+    char *next = NULL;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (!client->options.follow_redirects || status < 300 || status > 399)
         return false;
-    curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &location);
-    if (!location)
+    /* Not CURLINFO_REDIRECT_URL, which is there only when the whole body has come: a cut one has a Location
+     * too. */
+    struct slice location = header_value(call->easy, "Location");
+    if (slice_is_null(location))
         return false;
-    if (!redirect_allowed(call, (int)status, location, &next, call->reason, sizeof call->reason)) {
+    if (!redirect_allowed(call, (int)status, location.ptr, &next, call->reason, sizeof call->reason)) {
         *failure = HTTP_REDIRECT;
         return false;
     }

@@ -17,7 +17,7 @@ bool place_of(const char *url, struct place *place)
 {
     CURLU *handle = curl_url();
     *place = (struct place){0};
-    bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK &&
+    bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
               curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
               curl_url_get(handle, CURLUPART_HOST, &place->host, 0) == CURLUE_OK &&
               curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
@@ -30,6 +30,8 @@ static const char *refusal(const struct http_call *call, int status, const struc
 {
     bool keeps_method = status == 307 || status == 308 || strcmp(call->method, "GET") == 0;
     bool upgrade = strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
+    if (strcmp(to->scheme, "http") != 0 && strcmp(to->scheme, "https") != 0)
+        return "neither http nor https";
     if (strcasecmp(from->host, to->host) != 0)
         return "another host";
     if (strcmp(from->scheme, "https") == 0 && strcmp(to->scheme, "http") == 0)
@@ -41,23 +43,39 @@ static const char *refusal(const struct http_call *call, int status, const struc
     return call->redirects >= MAX_REDIRECTS ? "more than 5 redirects" : NULL;
 }
 
+/** The location seen from the URL it came from; NULL: it leads nowhere. Free with curl_free. */
+static char *resolve(const char *base, const char *location)
+{
+    char *target = NULL;
+    CURLU *handle = curl_url();
+    if (!handle || curl_url_set(handle, CURLUPART_URL, base, CURLU_URLENCODE) != CURLUE_OK ||
+        curl_url_set(handle, CURLUPART_URL, location, CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME) !=
+            CURLUE_OK ||
+        curl_url_get(handle, CURLUPART_URL, &target, 0) != CURLUE_OK)
+        target = NULL;
+    curl_url_cleanup(handle);
+    return target;
+}
+
 bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
                       char *reason, size_t size)
 {
     struct place from, to = {0};
     const char *why = "its target is not a URL";
     bool known = place_of(call->url, &from);
-    if (place_of(location, &to) && known)
+    char *target = resolve(call->url, location);
+    if (target && place_of(target, &to) && known)
         why = refusal(call, status, &from, &to);
     if (why)
         snprintf(reason, size, "redirect %d to %s://%s not followed: %s", status, to.scheme ? to.scheme : "?",
                  to.host ? to.host : "?", why);
     place_clear(&from);
     place_clear(&to);
-    if (why)
-        return false;
-    *next = strdup(location);
-    if (!*next)
-        snprintf(reason, size, "out of memory");
-    return *next != NULL;
+    if (!why) {
+        *next = strdup(target);
+        if (!*next)
+            snprintf(reason, size, "out of memory");
+    }
+    curl_free(target);
+    return !why && *next;
 }

@@ -43,8 +43,10 @@ static void serve(void *ctx, struct http_exchange *exchange, const struct http_s
         http_server_answer(exchange, atoi(path + 10), "text/plain", header, SLICE_LITERAL("moved"), 0);
     } else if (strncmp(path, "/big", 4) == 0) {
         static char big[4096];
+        bool moved = strcmp(path, "/big-redirect") == 0;
         memset(big, 'x', sizeof big);
-        http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){big, sizeof big}, 0);
+        http_server_answer(exchange, moved ? 302 : 200, "text/plain", moved ? "Location: /ok\r\n" : NULL,
+                           (struct slice){big, sizeof big}, 0);
     } else
         http_server_answer(exchange, 201, "text/plain", NULL, SLICE_LITERAL("hello"), 5);
 }
@@ -180,6 +182,21 @@ static void a_long_response_is_cut_and_still_a_response(void **state)
     close_world(&world);
 }
 
+static void a_redirect_whose_body_is_cut_is_a_redirect_all_the_same(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 5000, 10000);
+    start(&world, "POST", "/big-redirect", SLICE_LITERAL("body"));
+    run_until(&world, 1);
+    assert_int_equal(world.result.failure, HTTP_REDIRECT);
+    start(&world, "GET", "/big-redirect", NO_BODY);
+    run_until(&world, 2);
+    assert_int_equal(world.result.status, 201);
+    assert_false(world.result.body_cut);
+    close_world(&world);
+}
+
 static void redirects_follow_the_rule(void **state)
 {
     (void)state;
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(the_total_deadline_holds_even_while_connected),
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
         cmocka_unit_test(redirects_follow_the_rule),
+        cmocka_unit_test(a_redirect_whose_body_is_cut_is_a_redirect_all_the_same),
         cmocka_unit_test(cancelling_and_closing_end_every_call_once),
         cmocka_unit_test(a_connection_closed_while_idle_keeps_nothing_busy_and_is_not_used_again),
         cmocka_unit_test(many_at_once),
