@@ -3,8 +3,9 @@
 #pragma once
 #include "config/config.h"
 
-/** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0; PA_ERR_NOT_FOUND, PA_ERR_IO,
- * PA_ERR_TOO_LARGE or PA_ERR_MEMORY with the cause in err, which names the file. */
+/** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0;
+ * PA_ERR_NOT_FOUND, PA_ERR_IO, PA_ERR_TOO_LARGE or PA_ERR_MEMORY with the cause in err, which names the file.
+ */
 int input_read(const char *path, size_t max, struct buffer *out, struct error *err);
 /** Loads the environment and .env for a command that needs the `count` settings in `names` at most: problems
  * of others are left out, and that one is not set is no problem here. 0, PA_ERR_INVALID with a line per

@@ -22,6 +22,7 @@ static const struct command COMMANDS[] = {
     {"check", command_check, "check the settings and the mapping file; --connect: Port's API and Kafka too"},
     {"map", command_map, "show what a mapping file makes of an event: mapping, request, report"},
     {"sign", command_sign, "sign a body as the agent does, and print the two headers"},
+    {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up"},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs"},
     {"settings", command_settings, "print every setting as a Markdown table"},
 };

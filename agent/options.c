@@ -54,6 +54,10 @@ static int take_operands(const struct command_usage *usage, char **operands)
 {
     if (!*operands)
         return OPTIONS_GO_ON;
+    for (; usage->operands && *operands; operands++)
+        usage->operands->items[usage->operands->count++] = *operands;
+    if (!*operands)
+        return OPTIONS_GO_ON;
     if (!usage->operand)
         return options_wrong(usage, "unexpected argument '%s'", operands[0]);
     if (operands[1])

@@ -26,7 +26,8 @@ struct command_usage {
     const char *exit_codes; /* the last paragraph of --help */
     const struct command_option *options;
     size_t option_count;
-    const char **operand; /* the one operand; NULL: the command has none */
+    const char **operand;         /* the one operand; NULL: the command has none */
+    struct option_list *operands; /* instead: as many as there are */
 };
 
 enum { OPTIONS_GO_ON = -1 };

@@ -19,7 +19,8 @@ struct setup {
 /** Limits, signals and memory of a process that runs the daemon. */
 void setup_process(void);
 /** Settings and mapping file; all that is wrong with either is told at once on standard error. Starts the
- * mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing to undo. */
+ * mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing to undo.
+ */
 int setup_load(struct setup *setup);
 /** Opens the log on `log_fd` and gathers the authorities. EXIT_CODE_OK, or the exit code, with the cause
  * told; undo with setup_close in both cases. */

@@ -2,6 +2,7 @@
  * replayed, then for the letters. Without a consumer group, so that nobody's offsets move. */
 #include "deadletter/producer.h"
 #include "deadletter/reader_internal.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,34 +84,39 @@ static int start_partition(struct topic_reader *reader, struct error *err)
 static struct slice header(const rd_kafka_message_t *message, const char *name)
 {
     rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
+    const void *value = NULL;
+    size_t size = 0;
     if (rd_kafka_message_headers(message, &headers) != 0 ||
         rd_kafka_header_get_last(headers, name, &value, &size) != 0)
         return (struct slice){NULL, 0};
     return (struct slice){value ? value : "", size};
 }
 
-/** A marker names the offset of a letter of its own partition. False: this is none. */
+/** A marker names a letter of its own partition, as "PARTITION:OFFSET". False: this is none. */
 static bool marked_offset(const rd_kafka_message_t *message, uint64_t *offset)
 {
-    char text[LETTER_ENTRY_ID_SIZE];
-    int32_t partition;
+    char text[LETTER_ENTRY_ID_SIZE], *end;
     struct slice id = header(message, REPLAYED);
-    if (slice_is_null(id) || id.len >= sizeof text)
+    *offset = 0;
+    if (!id.ptr || id.len >= sizeof text)
         return false;
     memcpy(text, id.ptr, id.len);
     text[id.len] = '\0';
-    return sscanf(text, "%" SCNd32 ":%" SCNu64, &partition, offset) == 2 && partition == message->partition;
+    if (strtol(text, &end, 10) != message->partition || end == text || *end != ':')
+        return false;
+    const char *number = end + 1;
+    *offset = strtoull(number, &end, 10);
+    return end != number && *end == '\0';
 }
 
 static int read_marks(struct topic_reader *reader, struct error *err)
 {
-    rd_kafka_message_t *message;
+    rd_kafka_message_t *message = NULL;
     int got = start_partition(reader, err);
     replayed_clear(&reader->replayed);
     while (got == 0 && (got = next_message(reader, &message, err)) == 1) {
         uint64_t offset;
+        assert(message);
         bool kept = !marked_offset(message, &offset) || replayed_add(&reader->replayed, offset);
         rd_kafka_message_destroy(message);
         got = kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");

@@ -18,6 +18,7 @@
  * gradient of latencies (as in Netflix's concurrency-limits): an endpoint that takes twenty seconds because
  * its work takes that long is no slower under load, and would be punished for nothing while it is alone. */
 #include "deliver/internal.h"
+#include <assert.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,7 @@ void destination_take_turn(struct deliver *deliver, struct destination *destinat
 static struct destination *next_turn(struct deliver *deliver)
 {
     struct destination *destination = deliver->turn_first;
+    assert(destination); /* `turns` counts them */
     deliver->turn_first = destination->next_turn;
     if (!deliver->turn_first)
         deliver->turn_last = NULL;

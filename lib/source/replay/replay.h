@@ -12,13 +12,14 @@ struct replay_letter;
 enum replay_end {
     REPLAY_DONE,      /* the sink is done with its record, whatever came of it */
     REPLAY_DROPPED,   /* the sink did not get to it, or gave it up */
-    REPLAY_SAME_DONE, /* it is of a record that another letter is of, and that one is remembered as replayed */
+    REPLAY_SAME_DONE, /* it is of a record that another letter is of, and that one is remembered as replayed
+                       */
     REPLAY_SAME_LEFT, /* the same, and that one is not */
     REPLAY_REFUSED    /* its topic is neither of the two */
 };
 
 struct replay_options {
-    struct dead_letter_reader *reader; /* borrowed until closed; used in the thread pool */
+    struct dead_letter_reader *reader;         /* borrowed until closed; used in the thread pool */
     const char *runs_topic, *change_log_topic; /* borrowed */
     bool without_topic; /* letters that name none are polled runs; false: they are refused */
     /** Is this letter to be replayed? Called in the thread pool, one call at a time. */

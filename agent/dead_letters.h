@@ -1,0 +1,54 @@
+/* Shared by the files of `port-agent dead-letters` only.
+ *
+ *   dead_letters.c         list and show
+ *   dead_letters_filter.c  which letters are meant
+ *   dead_letters_place.c   where they are: directory or topic, from the command line or the settings
+ *   dead_letters_print.c   a letter for eyes and as JSON
+ *   dead_letters_replay.c  letters through the agent's own delivery
+ */
+#pragma once
+#include "config/config.h"
+#include "deadletter/reader.h"
+#include "options.h"
+#include <stdio.h>
+
+struct authorities;
+
+/** Where letters are. */
+struct letters_place {
+    const char *directory, *topic; /* --dir and --topic; NULL: the settings say */
+    struct dead_letter_reader *reader;
+};
+
+/** Opens the place for list and show, which need no more settings than where the letters are. EXIT_CODE_OK,
+ * or the exit code with the cause told. */
+int letters_open(struct letters_place *place, const struct command_usage *usage);
+/** The same with settings that are loaded already. */
+int letters_open_with(struct letters_place *place, const struct command_usage *usage,
+                      const struct config *config, const char *ca_bundle);
+void letters_close(struct letters_place *place);
+
+enum letter_found { LETTER_NOT_FOUND, LETTER_FOUND, LETTER_REPLAYED_BEFORE };
+
+/** Which letters are meant. */
+struct letters_filter {
+    const char *run, *reason, *since, *until; /* options; NULL: any */
+    int64_t since_ms, until_ms;               /* INT64_MIN and INT64_MAX: any */
+    bool replayed;                            /* those replayed before are meant too */
+    struct option_list ids;                   /* IDs, or numbers of the list; none: all */
+    unsigned char *found; /* what became of each of `ids` (enum letter_found); NULL: nobody asks */
+};
+/** Reads the times. OPTIONS_GO_ON, or the exit code with what is wrong told. */
+int letters_filter_parse(struct letters_filter *filter, const struct command_usage *usage);
+bool letters_filter_wants(struct letters_filter *filter, const struct dead_letter_entry *entry);
+
+/** Text from outside, for a terminal: nothing in it moves the cursor. */
+void print_plain(FILE *out, struct slice text);
+void print_row_titles(FILE *out);
+void print_row(FILE *out, const struct dead_letter_entry *entry);
+void print_whole(FILE *out, const struct dead_letter_entry *entry, bool payload);
+/** One object without a newline; with `payload` its key and value are in it. */
+void print_json(FILE *out, const struct dead_letter_entry *entry, bool payload);
+
+/** `port-agent dead-letters replay`, from the words after `replay`. */
+int dead_letters_replay(int argc, char **argv);

@@ -1,0 +1,226 @@
+/* Where the letters are, and how to get there. Credentials that only Port has are fetched on a loop of their
+ * own, which is over before the letters are read. */
+#include "base/version.h"
+#include "commands.h"
+#include "dead_letters.h"
+#include "http/authorities.h"
+#include "input.h"
+#include "kafka/access.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT_WAIT_MS = 20000, PORT_CONNECT_MS = 10000, PORT_RESPONSE_BYTES = 256 * 1024 };
+
+/* Credentials from Port */
+
+struct login {
+    uv_loop_t loop;
+    uv_timer_t deadline;
+    struct kafka_credentials credentials; /* copied */
+    bool fetched, over;
+    char reason[300];
+};
+
+static void login_fetched(void *ctx, const struct kafka_credentials *credentials)
+{
+    struct login *login = ctx;
+    login->credentials.brokers = strdup(credentials->brokers);
+    login->credentials.username = strdup(credentials->username);
+    login->credentials.password = strdup(credentials->password);
+    login->fetched = login->credentials.brokers && login->credentials.username && login->credentials.password;
+    login->over = true;
+}
+
+static void login_failed(void *ctx, bool denied, const char *reason)
+{
+    struct login *login = ctx;
+    snprintf(login->reason, sizeof login->reason, "%s", reason);
+    login->over = denied;
+}
+
+static void login_late(uv_timer_t *deadline)
+{
+    ((struct login *)deadline->data)->over = true;
+}
+
+static struct http_client *login_client(struct login *login, const struct config *config,
+                                        const char *ca_bundle, struct error *err)
+{
+    char user_agent[128];
+    snprintf(user_agent, sizeof user_agent, "port-agent/%s", agent_version);
+    struct http_client_options options = {.loop = &login->loop,
+                                          .clock = clock_system(),
+                                          .user_agent = user_agent,
+                                          .connect_timeout_ms = PORT_CONNECT_MS,
+                                          .idle_timeout_ms = PORT_CONNECT_MS,
+                                          .total_timeout_ms = PORT_WAIT_MS,
+                                          .max_response_bytes = PORT_RESPONSE_BYTES,
+                                          .max_connections = 1,
+                                          .verify_tls = true,
+                                          .follow_redirects = true,
+                                          .ca_bundle = ca_bundle,
+                                          .http_proxy = config->http_proxy,
+                                          .https_proxy = config->https_proxy,
+                                          .no_proxy = config->no_proxy};
+    return http_client_new(&options, err);
+}
+
+/** Asks Port until it answers, or time is up. */
+static void ask_port(struct login *login, const struct config *config, struct http_client *http)
+{
+    struct port_api_options api = {.loop = &login->loop,
+                                   .clock = clock_system(),
+                                   .http = http,
+                                   .base_url = config->api_base_url,
+                                   .client_id = config->client_id,
+                                   .client_secret = config->client_secret.value};
+    struct port_api *port = port_api_new(&api);
+    struct kafka_access_options options = {.port = port,
+                                           .loop = &login->loop,
+                                           .clock = clock_system(),
+                                           .fetched = login_fetched,
+                                           .failed = login_failed,
+                                           .ctx = login};
+    struct kafka_access *access = port ? kafka_access_new(&options) : NULL;
+    uv_timer_start(&login->deadline, login_late, PORT_WAIT_MS, 0);
+    while (access && !login->over)
+        uv_run(&login->loop, UV_RUN_ONCE);
+    if (access)
+        kafka_access_close(access, NULL, NULL);
+    port_api_free(port);
+}
+
+/** 0, or an error with the cause in err. */
+static int fetch_credentials(struct login *login, const struct config *config, const char *ca_bundle,
+                             struct error *err)
+{
+    if (!*config->client_id || !config->client_secret.value.ptr)
+        return error_set(
+            err, PA_ERR_INVALID,
+            "PORT_CLIENT_ID and PORT_CLIENT_SECRET: are not set; Kafka's credentials come from Port");
+    uv_loop_init(&login->loop);
+    uv_timer_init(&login->loop, &login->deadline);
+    login->deadline.data = login;
+    struct http_client *http = login_client(login, config, ca_bundle, err);
+    if (http) {
+        ask_port(login, config, http);
+        http_client_close(http, NULL, NULL);
+    }
+    uv_close((uv_handle_t *)&login->deadline, NULL);
+    uv_run(&login->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&login->loop);
+    if (!http)
+        return err->kind;
+    return login->fetched
+               ? 0
+               : error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
+                           config->api_base_url, *login->reason ? login->reason : "no answer");
+}
+
+/* Opening */
+
+static struct dead_letter_reader *open_topic(const char *topic, const struct config *config,
+                                             const char *ca_bundle, struct error *err)
+{
+    struct login login = {0};
+    struct dead_letter_reader *reader = NULL;
+    struct kafka_connection connection = {.bootstrap_servers = config->bootstrap_servers,
+                                          .security_protocol = config->security_protocol,
+                                          .sasl_mechanism = config->sasl_mechanism,
+                                          .ca_bundle = ca_bundle};
+    int failed = config->local_port ? 0 : fetch_credentials(&login, config, ca_bundle, err);
+    if (!config->local_port) {
+        connection.bootstrap_servers = login.credentials.brokers;
+        connection.username = login.credentials.username;
+        connection.password = login.credentials.password;
+    }
+    if (!failed)
+        reader = dead_letter_reader_topic(&connection, topic, (size_t)config->record_max_bytes, err);
+    kafka_credentials_clear(&login.credentials);
+    return reader;
+}
+
+static int tell(const struct command_usage *usage, const struct error *err)
+{
+    fprintf(stderr, "port-agent %s: %s\n", usage->command, err->message);
+    return err->kind == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
+}
+
+int letters_open_with(struct letters_place *place, const struct command_usage *usage,
+                      const struct config *config, const char *ca_bundle)
+{
+    struct error err = {0};
+    const char *directory = place->topic ? "" : place->directory ? place->directory : config->dead_letter_dir;
+    const char *topic = place->directory ? "" : place->topic ? place->topic : config->dead_letter_topic;
+    if (!*directory && !*topic) {
+        error_set(
+            &err, PA_ERR_INVALID,
+            "no place for dead letters is set; set DEAD_LETTER_DIR or DEAD_LETTER_TOPIC, or give --dir or "
+            "--topic");
+        return tell(usage, &err);
+    }
+    place->reader = *directory ? dead_letter_reader_directory(directory, &err)
+                               : open_topic(topic, config, ca_bundle, &err);
+    return place->reader ? EXIT_CODE_OK : tell(usage, &err);
+}
+
+/** The settings that say where the letters are and how to get there; others may be wrong or missing. */
+static int load_settings(struct config *config)
+{
+    static const char *const names[] = {"DEAD_LETTER_DIR",
+                                        "DEAD_LETTER_TOPIC",
+                                        "DEAD_LETTER_MAX_BYTES",
+                                        "USING_LOCAL_PORT_INSTANCE",
+                                        "KAFKA_CONSUMER_BOOTSTRAP_SERVERS",
+                                        "KAFKA_CONSUMER_SECURITY_PROTOCOL",
+                                        "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
+                                        "PORT_API_BASE_URL",
+                                        "PORT_CLIENT_SECRET",
+                                        "HTTP_PROXY",
+                                        "HTTPS_PROXY",
+                                        "ALL_PROXY",
+                                        "RECORD_MAX_BYTES"};
+    struct buffer problems = {0};
+    int failed = input_settings(config, names, sizeof names / sizeof *names, &problems);
+    fputs(failed == PA_ERR_MEMORY ? "port-agent: out of memory\n" : buffer_text(&problems), stderr);
+    buffer_clear(&problems);
+    return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
+}
+
+static int open_trusting(struct letters_place *place, const struct command_usage *usage,
+                         const struct config *config)
+{
+    struct authorities_options options = {.ssl_cert_file = config->ssl_cert_file,
+                                          .requests_ca_bundle = config->requests_ca_bundle,
+                                          .directory = AUTHORITIES_DIRECTORY};
+    struct error err = {0};
+    struct authorities *authorities = authorities_new(&options, &err);
+    if (!authorities)
+        return tell(usage, &err);
+    int outcome = letters_open_with(place, usage, config, authorities_bundle(authorities));
+    authorities_free(authorities);
+    return outcome;
+}
+
+int letters_open(struct letters_place *place, const struct command_usage *usage)
+{
+    struct config config = {0};
+    struct error err = {0};
+    if (place->directory && place->topic)
+        return options_wrong(usage, "--dir and --topic are both given");
+    if (place->directory) {
+        place->reader = dead_letter_reader_directory(place->directory, &err);
+        return place->reader ? EXIT_CODE_OK : tell(usage, &err);
+    }
+    int outcome = load_settings(&config);
+    if (outcome == EXIT_CODE_OK)
+        outcome = open_trusting(place, usage, &config);
+    config_clear(&config);
+    return outcome;
+}
+
+void letters_close(struct letters_place *place)
+{
+    dead_letter_reader_free(place->reader);
+    place->reader = NULL;
+}

@@ -1,0 +1,351 @@
+/* `port-agent dead-letters replay`: a daemon whose source is the dead letters. It is run's own wiring, so a
+ * letter is verified, mapped, delivered, tried again and reported as any event, and becomes a dead letter
+ * again when it fails again. */
+#include "base/clock.h"
+#include "commands.h"
+#include "daemon.h"
+#include "dead_letters.h"
+#include "setup.h"
+#include "source/replay/replay.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct replay {
+    struct letters_place place;
+    struct letters_filter filter;
+    const struct command_usage *usage;
+    bool json, all;
+    struct setup setup;
+    uv_loop_t loop;
+    uv_signal_t signals[2];
+    struct daemon *daemon;
+    struct source *source;
+    bool stopping, incomplete; /* it ended before all were sent */
+    unsigned delivered, failed, left, printed;
+    int exit_code;
+};
+
+/** What the delivery came to, kept until the letter's ticket is back. */
+struct verdict {
+    char kind[16];
+    int status;
+    int64_t duration_ms;
+    char reason[512];
+};
+
+/* Outcomes */
+
+static void print_outcome(struct replay *replay, const struct dead_letter_entry *entry, const char *outcome,
+                          const struct verdict *verdict)
+{
+    struct slice run = entry->letter.run_id;
+    if (replay->json) {
+        struct buffer json = {0};
+        buffer_appendf(&json, "%s{\"id\":\"%s\",\"run_id\":", replay->printed ? ",\n" : "", entry->place.id);
+        if (slice_is_null(run))
+            buffer_append_text(&json, "null");
+        else
+            buffer_append_json_string(&json, run);
+        buffer_appendf(&json, ",\"outcome\":\"%s\",\"status\":%d,\"duration_ms\":%lld,\"reason\":", outcome,
+                       verdict->status, (long long)verdict->duration_ms);
+        buffer_append_json_string(&json, slice_of(verdict->reason));
+        buffer_append_char(&json, '}');
+        fwrite(buffer_text(&json), 1, json.len, stdout);
+        buffer_clear(&json);
+    } else {
+        printf("%-16s ", entry->place.id);
+        print_plain(stdout, slice_is_null(run) ? SLICE_LITERAL("-") : run);
+        printf("  %s", outcome);
+        if (verdict->status)
+            printf(" %d in %lld ms", verdict->status, (long long)verdict->duration_ms);
+        fputs(*verdict->reason ? ": " : "", stdout);
+        print_plain(stdout, slice_of(verdict->reason));
+        putchar('\n');
+    }
+    fflush(stdout);
+    replay->printed++;
+}
+
+static void observed(void *ctx, const struct delivery_outcome *outcome)
+{
+    struct replay *replay = ctx;
+    const char *topic = outcome->topic && *outcome->topic ? outcome->topic : NULL;
+    struct replay_letter *letter =
+        replay_find(replay->source, topic, outcome->partition, outcome->offset, outcome->run_id);
+    struct verdict *verdict = letter ? replay_letter_get(letter) : NULL;
+    if (!letter || (!verdict && !(verdict = calloc(1, sizeof *verdict))))
+        return;
+    snprintf(verdict->kind, sizeof verdict->kind, "%s", outcome->kind);
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", outcome->reason);
+    verdict->status = outcome->status;
+    verdict->duration_ms = outcome->duration_ms;
+    replay_letter_set(letter, verdict);
+}
+
+/** The sink is done with it. True: remember it. */
+static bool settled(struct replay *replay, const struct dead_letter_entry *entry,
+                    const struct verdict *verdict)
+{
+    bool delivered = strcmp(verdict->kind, "delivered") == 0, failed = strcmp(verdict->kind, "failed") == 0;
+    const char *outcome = delivered                                     ? "delivered"
+                          : failed                                      ? "failed"
+                          : strcmp(verdict->kind, "bad_signature") == 0 ? "refused"
+                          : strcmp(verdict->kind, "bad_record") == 0    ? "unreadable"
+                                                                        : "skipped";
+    delivered ? replay->delivered++ : failed ? replay->failed++ : replay->left++;
+    print_outcome(replay, entry, outcome, verdict);
+    return delivered || failed; /* what failed is a dead letter again, under another ID */
+}
+
+static bool ended(void *ctx, struct replay_letter *letter, enum replay_end end)
+{
+    struct replay *replay = ctx;
+    const struct dead_letter_entry *entry = replay_letter_entry(letter);
+    struct verdict none = {0}, *verdict = replay_letter_get(letter);
+    bool remembered = end == REPLAY_SAME_DONE;
+    if (end == REPLAY_DONE) {
+        remembered = settled(replay, entry, verdict ? verdict : &none);
+    } else {
+        static const char *const reasons[] = {
+            [REPLAY_DROPPED] = "stopped before its end",
+            [REPLAY_SAME_DONE] = "the same event as another letter, which was replayed",
+            [REPLAY_SAME_LEFT] = "the same event as another letter, which is left",
+            [REPLAY_REFUSED] = "its topic is neither KAFKA_RUNS_TOPIC nor KAFKA_CHANGE_LOG_TOPIC"};
+        snprintf(none.reason, sizeof none.reason, "%s", reasons[end]);
+        replay->left += end != REPLAY_SAME_DONE;
+        print_outcome(replay, entry, end == REPLAY_SAME_DONE ? "same" : "left", &none);
+    }
+    free(verdict);
+    return remembered;
+}
+
+/* The daemon */
+
+static bool wanted(void *ctx, const struct dead_letter_entry *entry)
+{
+    return letters_filter_wants(&((struct replay *)ctx)->filter, entry);
+}
+
+static void finished(void *ctx, const char *reason)
+{
+    struct replay *replay = ctx;
+    replay->incomplete |= reason != NULL;
+    if (reason)
+        fprintf(stderr, "port-agent %s: %s\n", replay->usage->command, reason);
+    daemon_stop(replay->daemon);
+}
+
+static struct source *open_source(void *ctx, const struct source_options *options, struct error *err)
+{
+    struct replay *replay = ctx;
+    const struct config *config = &replay->setup.config;
+    struct replay_options letters = {
+        .reader = replay->place.reader,
+        .runs_topic = config->runs_topic,
+        .change_log_topic = config->change_log_topic,
+        .without_topic = *config->dead_letter_dir != '\0',
+        .wanted = wanted,
+        .ended = ended,
+        .finished = finished,
+        .ctx = replay,
+    };
+    replay->source = replay_source_new(&letters, options, err);
+    return replay->source;
+}
+
+static void stopped(void *ctx, int exit_code)
+{
+    struct replay *replay = ctx;
+    replay->exit_code = exit_code;
+    for (size_t i = 0; i < sizeof replay->signals / sizeof *replay->signals; i++)
+        uv_close((uv_handle_t *)&replay->signals[i], NULL);
+}
+
+static void stop_asked(uv_signal_t *handle, int number)
+{
+    struct replay *replay = handle->data;
+    if (replay->stopping) {
+        setup_flush_log(&replay->setup);
+        _exit(128 + number);
+    }
+    replay->stopping = replay->incomplete = true;
+    daemon_stop(replay->daemon);
+}
+
+static void watch_signals(struct replay *replay)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        uv_signal_init(&replay->loop, &replay->signals[i]);
+        replay->signals[i].data = replay;
+        uv_signal_start(&replay->signals[i], stop_asked, numbers[i]);
+        uv_unref((uv_handle_t *)&replay->signals[i]);
+    }
+}
+
+static int run_daemon(struct replay *replay)
+{
+    struct daemon_options options = {.loop = &replay->loop,
+                                     .clock = clock_system(),
+                                     .config = &replay->setup.config,
+                                     .ca_bundle = setup_ca_bundle(&replay->setup),
+                                     .map_process = replay->setup.map_process,
+                                     .mapping_file = replay->setup.mapping_file,
+                                     .open_source = open_source,
+                                     .stopped = stopped,
+                                     .observe = observed,
+                                     .ctx = replay};
+    struct error err = {0};
+    uv_loop_init(&replay->loop);
+    replay->setup.map_process = MAP_PROCESS_NONE;
+    replay->daemon = daemon_new(&options, &err);
+    if (replay->daemon)
+        watch_signals(replay);
+    uv_run(&replay->loop, UV_RUN_DEFAULT);
+    daemon_free(replay->daemon);
+    uv_loop_close(&replay->loop);
+    return replay->daemon ? replay->exit_code : setup_cannot_start(&err);
+}
+
+/* The command */
+
+/** Letters that were asked for and are not there. */
+static unsigned tell_missing(const struct replay *replay)
+{
+    const struct letters_filter *filter = &replay->filter;
+    unsigned missing = 0;
+    for (size_t i = 0; i < filter->ids.count; i++) {
+        if (filter->found[i] == LETTER_FOUND)
+            continue;
+        missing++;
+        fprintf(stderr, "port-agent %s: %s '%s'%s\n", replay->usage->command,
+                filter->found[i] == LETTER_NOT_FOUND ? "there is no letter" : "letter", filter->ids.items[i],
+                filter->found[i] == LETTER_NOT_FOUND ? "" : " was replayed before; --again sends it again");
+    }
+    return missing;
+}
+
+static int conclude(struct replay *replay)
+{
+    unsigned missing = replay->incomplete ? 0 : tell_missing(replay);
+    if (replay->json)
+        printf("],\n\"delivered\":%u,\"failed\":%u,\"left\":%u}\n", replay->delivered, replay->failed,
+               replay->left);
+    else if (replay->printed == 0 && !missing && !replay->incomplete)
+        puts("no dead letters to replay");
+    else
+        printf("%u delivered, %u failed, %u left\n", replay->delivered, replay->failed, replay->left);
+    bool all = !missing && !replay->incomplete && replay->failed == 0 && replay->left == 0;
+    return all && fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
+}
+
+/** --dir and --topic say where letters that fail again go, too. False: out of memory. */
+static bool override_place(struct config *config, const struct letters_place *place)
+{
+    if (!place->directory && !place->topic)
+        return true;
+    free(config->dead_letter_dir);
+    free(config->dead_letter_topic);
+    config->dead_letter_dir = strdup(place->directory ? place->directory : "");
+    config->dead_letter_topic = strdup(place->topic ? place->topic : "");
+    return config->dead_letter_dir && config->dead_letter_topic;
+}
+
+static int run_replay(struct replay *replay)
+{
+    int outcome = setup_open(&replay->setup, STDERR_FILENO);
+    if (outcome == EXIT_CODE_OK)
+        outcome = letters_open_with(&replay->place, replay->usage, &replay->setup.config,
+                                    setup_ca_bundle(&replay->setup));
+    if (outcome != EXIT_CODE_OK)
+        return outcome;
+    if (replay->json)
+        fputs("{\"letters\":[\n", stdout);
+    outcome = run_daemon(replay);
+    letters_close(&replay->place);
+    int concluded = conclude(replay);
+    return outcome != EXIT_CODE_OK ? outcome : concluded;
+}
+
+static int parse(struct replay *replay, const char *output)
+{
+    const struct command_usage *usage = replay->usage;
+    if (!options_output(output, &replay->json))
+        return options_wrong(usage, "--output: '%s' is neither text nor json", output);
+    if (replay->place.directory && replay->place.topic)
+        return options_wrong(usage, "--dir and --topic are both given");
+    if (replay->all == (replay->filter.ids.count > 0))
+        return options_wrong(usage, "which letters? Write their IDs, or --all");
+    return letters_filter_parse(&replay->filter, usage);
+}
+
+static int replay_with(struct replay *replay, const char *output)
+{
+    int outcome = parse(replay, output);
+    if (outcome != OPTIONS_GO_ON)
+        return outcome;
+    setup_process();
+    outcome = setup_load(&replay->setup);
+    if (outcome != EXIT_CODE_OK)
+        return outcome;
+    if (override_place(&replay->setup.config, &replay->place))
+        outcome = run_replay(replay);
+    else
+        outcome = EXIT_CODE_FAILURE;
+    setup_close(&replay->setup);
+    return outcome;
+}
+
+int dead_letters_replay(int argc, char **argv)
+{
+    struct replay replay = {0};
+    struct letters_filter *filter = &replay.filter;
+    const char *output = NULL;
+    const struct command_option options[] = {
+        {.name = "all",
+         .flag = &replay.all,
+         .help = "all that were not replayed yet and are meant by the rest"},
+        {.name = "run", .value = "ID", .text = &filter->run, .help = "letters of this run only"},
+        {.name = "reason",
+         .value = "TEXT",
+         .text = &filter->reason,
+         .help = "with this text in their reason"},
+        {.name = "since", .value = "TIME", .text = &filter->since, .help = "given up then or later (UTC)"},
+        {.name = "until", .value = "TIME", .text = &filter->until, .help = "given up then or earlier (UTC)"},
+        {.name = "again", .flag = &filter->replayed, .help = "those that were replayed before as well"},
+        {.name = "dir", .value = "DIR", .text = &replay.place.directory, .help = "letters of this directory"},
+        {.name = "topic", .value = "TOPIC", .text = &replay.place.topic, .help = "letters of this topic"},
+        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+    };
+    const struct command_usage usage = {
+        .command = "dead-letters replay",
+        .summary = "[OPTIONS] ID…|--all",
+        .intro =
+            "Sends dead letters through the agent's own delivery, with the agent's own settings and "
+            "mappings:\n"
+            "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
+            "remembered\n"
+            "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
+            "another ID. The agent may run meanwhile. Log lines go to standard error.",
+        .exit_codes =
+            "Exit codes: 0 all were delivered; 1 not all, or it could not go on; 64 wrong usage; 78 "
+            "wrong settings.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+        .operands = &filter->ids,
+    };
+    replay.usage = &usage;
+    filter->ids.items = calloc((size_t)argc + 1, sizeof *filter->ids.items);
+    filter->found = calloc((size_t)argc + 1, sizeof *filter->found);
+    int outcome = EXIT_CODE_FAILURE;
+    if (filter->ids.items && filter->found) {
+        outcome = options_parse(&usage, argc, argv);
+        if (outcome == OPTIONS_GO_ON)
+            outcome = replay_with(&replay, output);
+    }
+    free(filter->ids.items);
+    free(filter->found);
+    return outcome;
+}

@@ -1,0 +1,116 @@
+"""What is given up: kept before it is reported, listed, shown and sent again, on a real broker."""
+import contextlib
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from broker import free_port
+from confluent_kafka import Consumer
+from harness import BINARY, ROOT, run_event
+
+QUICK = {"WEBHOOK_RETRY_INITIAL_BACKOFF": "0.02", "WEBHOOK_RETRY_MAX_ATTEMPTS": "2"}
+
+
+def results_of(port, run_id):
+    return [body for method, path, body in port.of_run(run_id) if method == "PATCH" and path == ""]
+
+
+@contextlib.contextmanager
+def back_again(destination):
+    """The endpoint that was away."""
+    process = subprocess.Popen([sys.executable, str(ROOT / "tests/e2e/late_receiver.py"), str(destination)])
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", destination), 1).close()
+                break
+            assert time.monotonic() < deadline
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def letters(world, environment, *arguments, code=0):
+    done = subprocess.run([BINARY, "dead-letters", *arguments], env={**world.environment, **environment}, capture_output=True, text=True, timeout=60, cwd="/tmp")
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr[-3000:])
+    return done.stdout
+
+
+def listed(world, environment, *arguments):
+    found = json.loads(letters(world, environment, "list", "--output", "json", *arguments))
+    return found["letters"] if isinstance(found, dict) else found
+
+
+@pytest.fixture(params=["directory", "topic"])
+def kept(request, world, kafka, tmp_path):
+    if request.param == "directory":
+        return {"DEAD_LETTER_DIR": str(tmp_path / "letters")}
+    kafka.create(f"{world.org}.dead")
+    return {"DEAD_LETTER_TOPIC": f"{world.org}.dead"}
+
+
+def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
+    destination = free_port()
+    agent = world.agent(**kept, **QUICK).assigned()
+    event = run_event("r_1", f"http://user:pa55@127.0.0.1:{destination}/hook?token=hidden")
+    world.produce(("a key", event), run_event("r_2", f"http://127.0.0.1:{destination}/hook", synchronized=False))
+    for run in ("r_1", "r_2"):
+        port.wait(lambda: results_of(port, run))
+        assert results_of(port, run)[0]["status"] == "FAILURE" and "(after 2 attempts)" in results_of(port, run)[0]["summary"]
+    assert agent.wait_log("webhook failed", port__run_id="r_1")["level"] == "WARNING"  # it is kept: nothing is lost
+    assert agent.terminate() == 0
+    found = {letter["run_id"]: letter for letter in listed(world, kept)}
+    assert set(found) == {"r_1", "r_2"}
+    shown = letters(world, kept, "show", "--payload", found["r_1"]["id"])
+    assert "r_1" in shown and "pa55" not in shown.split("payload")[0] and "X-Port-Signature" not in shown
+    with back_again(destination):
+        told = letters(world, kept, "replay", "--all")
+        assert told.count("delivered") >= 2, told
+        port.wait(lambda: {"status": "SUCCESS"} in results_of(port, "r_1"))
+        before = len(port.calls)
+        letters(world, kept, "replay", "--all")  # what was replayed is remembered
+        assert len([c for c in port.calls[before:] if "/runs/" in c[1]]) == 0
+
+
+def test_a_replay_that_fails_is_a_letter_again(world, port, kept):
+    world.agent(**kept, **QUICK).assigned()
+    world.produce(run_event("r_1", f"http://127.0.0.1:{free_port()}/"))
+    port.wait(lambda: results_of(port, "r_1"))
+    first = listed(world, kept)
+    letters(world, kept, "replay", first[0]["id"], code=1)
+    assert len(listed(world, kept)) >= 1 and len(results_of(port, "r_1")) == 2
+
+
+def test_letters_of_a_topic_carry_the_record_and_why(world, port, kafka):
+    kafka.create(f"{world.org}.dead")
+    world.agent(DEAD_LETTER_TOPIC=f"{world.org}.dead", **QUICK).assigned()
+    event = run_event("r_1", f"http://user:pa55@127.0.0.1:{free_port()}/hook?token=hidden")
+    world.produce(("a key", event))
+    port.wait(lambda: results_of(port, "r_1"))
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.subscribe([f"{world.org}.dead"])
+    message = consumer.poll(20)
+    consumer.close()
+    headers = {name: value.decode() for name, value in message.headers()}
+    assert message.key() == b"a key" and message.value().decode() == event
+    assert headers["dead-letter.attempts"] == "2" and headers["dead-letter.topic"] == world.runs
+    assert headers["dead-letter.partition"] == "0" and headers["dead-letter.offset"] == "0" and "refused" in headers["dead-letter.reason"]
+    assert "pa55" not in headers["dead-letter.url"] and "hidden" not in headers["dead-letter.url"] and "/hook" in headers["dead-letter.url"]
+
+
+def test_a_letter_that_cannot_be_written_holds_its_record_back(world, port, tmp_path):
+    agent = world.agent(DEAD_LETTER_DIR=str(tmp_path), DEAD_LETTER_MAX_BYTES="1MiB", **QUICK).assigned()
+    event = run_event("r_1", f"http://127.0.0.1:{free_port()}/", properties={"text": "x" * 1_200_000})
+    world.produce(event)
+    agent.log.wait(lambda items: any("dead letter" in i["msg"] for i in items), what="a word about the letter")
+    assert results_of(port, "r_1") == []
+    assert agent.terminate() == 0
+    world.agent(DEAD_LETTER_DIR=str(tmp_path), **QUICK).assigned()  # with room for it: the record was not passed
+    port.wait(lambda: results_of(port, "r_1"))
+    assert "r_1" in "".join(path.read_text() for path in pathlib.Path(tmp_path).glob("*.jsonl"))
