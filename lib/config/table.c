@@ -80,6 +80,12 @@ const struct setting config_settings[] = {
      .kind = SETTING_TEXT,
      AT(group_id),
      .help = "consumer group; required with Kafka"},
+    {.name = "KAFKA_CONSUMER_GROUP_INSTANCE_ID",
+     .kind = SETTING_TEXT,
+     AT(group_instance_id),
+     .help = "name of this agent in its group, another for each: a restart within the session timeout then "
+             "moves no "
+             "partition (static membership); none: a member that leaves when it stops"},
     {.name = "KAFKA_CONSUMER_ASSIGNMENT_STRATEGY",
      .kind = SETTING_CHOICE,
      .fallback = "range,roundrobin",

@@ -15,3 +15,24 @@ def test_a_revocation_outlasts_a_stuck_delivery(make_world, receiver):
     receiver.wait_runs([f"r_{n}" for n in range(20)])
     assert first.terminate() == 0
     assert second.terminate() == 0
+
+
+def test_static_members_restart_one_after_another_without_a_rebalance(make_world, receiver):
+    """A rolling restart within the session timeout: each comes back to its partitions, and the other never hears of it."""
+    world = make_world(partitions=4)
+    start = lambda name: world.agent(KAFKA_CONSUMER_GROUP_INSTANCE_ID=name, KAFKA_CONSUMER_SESSION_TIMEOUT_MS="30000", RUN_LOGS="off")
+    moves = lambda agent: [i["msg"] for i in agent.log.snapshot() if i["msg"].startswith("partitions ")]
+    first, second = start("agent-0").assigned(), start("agent-1").assigned()
+    first.log.wait(lambda items: sum(i["msg"] == "partitions assigned" for i in items) == 2, what="the group's last rebalance")
+    before = moves(first), moves(second)
+    assert first.terminate() == 0
+    world.produce(*[run_event(f"r_{n}", receiver.url + "/ok", synchronized=False) for n in range(40)])
+    first_again = start("agent-0").assigned()
+    receiver.wait_runs([f"r_{n}" for n in range(40)])
+    assert moves(second) == before[1]
+    assert second.terminate() == 0
+    second_again = start("agent-1").assigned()
+    world.produce(*[run_event(f"s_{n}", receiver.url + "/ok", synchronized=False) for n in range(40)])
+    receiver.wait_runs([f"s_{n}" for n in range(40)])
+    assert moves(first_again) == ["partitions assigned"] and moves(second_again) == ["partitions assigned"]
+    assert len(receiver.runs()) == 80

@@ -33,6 +33,9 @@ static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options 
         kafka_set_number(conf, "max.poll.interval.ms",
                          at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS), err))
         return err->kind;
+    if (options->group_instance_id && *options->group_instance_id &&
+        kafka_set_text(conf, "group.instance.id", options->group_instance_id, err))
+        return err->kind;
     /* Offsets are ours alone: done is not what was polled. */
     if (kafka_set_text(conf, "enable.auto.commit", "false", err) ||
         kafka_set_text(conf, "enable.auto.offset.store", "false", err))

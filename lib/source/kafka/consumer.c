@@ -276,7 +276,7 @@ static bool copy_options(struct kafka_consumer *consumer, const struct kafka_con
     own->auto_offset_reset = copy_text(options->auto_offset_reset);
     own->runs_topic = copy_text(options->runs_topic);
     own->change_log_topic = copy_text(options->change_log_topic);
-    own->assignment_strategy = "";
+    own->assignment_strategy = own->group_instance_id = "";
     return own->group_id && own->auto_offset_reset && own->runs_topic && own->change_log_topic;
 }
 

@@ -16,6 +16,7 @@ struct kafka_consumer_options {
     struct secret password;
     const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": librdkafka's own default */
     const char *group_id, *assignment_strategy, *auto_offset_reset;
+    const char *group_instance_id; /* NULL or "": a dynamic member */
     int64_t session_timeout_ms, drain_timeout_ms;
     size_t prefetch_bytes; /* bound of librdkafka's own queue */
     size_t record_max_bytes;

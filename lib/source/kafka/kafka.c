@@ -52,6 +52,7 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
         .password = {slice_of(credentials ? credentials->password : "")},
         .ca_bundle = ca_bundle,
         .group_id = config->group_id,
+        .group_instance_id = config->group_instance_id,
         .assignment_strategy = config->assignment_strategy,
         .auto_offset_reset = config->auto_offset_reset,
         .session_timeout_ms = config->session_timeout_ms,
