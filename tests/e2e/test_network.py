@@ -278,3 +278,61 @@ def test_a_broker_whose_authority_is_unknown_is_not_trusted(world, port, kafka):
     agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", KAFKA_CONSUMER_BOOTSTRAP_SERVERS="")
     told = agent.wait_log("Kafka error", error__type="_SSL")
     assert "certificate" in told["error.message"]
+
+
+# HTTP/2, compression, and what comes back
+
+
+@pytest.fixture
+def h2_receiver(authority):
+    one = Receiver("node", str(ROOT / "tests/receivers/receiver_h2.js"), tls=authority.issue("h2"))
+    yield one
+    one.close()
+
+
+def response_of(port, run):
+    return next(body["response"] for method, path, body in port.of_run(run) if (method, path) == ("PATCH", "/response"))
+
+
+def test_http_2_carries_many_webhooks_on_few_connections(world, port, authority, h2_receiver):
+    world.agent(SSL_CERT_FILE=str(authority.file)).assigned()
+    runs = [f"r_{i}" for i in range(300)]
+    world.produce(*[run_event(run, h2_receiver.url + "/delay/50", synchronized=False) for run in runs])
+    h2_receiver.wait_runs(runs)
+    seen = h2_receiver.seen.snapshot()
+    assert sorted(s["run"] for s in seen) == sorted(runs)
+    assert all(s["valid"] and s["version"] == "2.0" for s in seen)
+    connections = len({s["session"] for s in seen})
+    assert connections <= 16, f"{connections} connections for {len(runs)} webhooks"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_compressed_responses_are_understood(world, port, authority, h2_receiver, encoding):
+    world.agent(SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(run_event("r_small", h2_receiver.url + f"/{encoding}"))
+    assert outcome(port, "r_small") == {"status": "SUCCESS"}
+    assert response_of(port, "r_small") == {"received": True, "text": "Zoë 東京 🚀"}
+    assert encoding in h2_receiver.seen.snapshot()[0]["accepts"]
+
+
+def test_a_decompression_bomb_is_cut(world, port, authority, h2_receiver):
+    agent = world.agent(SSL_CERT_FILE=str(authority.file)).assigned()
+    world.produce(*[run_event(f"r_{i}", h2_receiver.url + "/bomb") for i in range(20)])
+    for i in range(20):
+        assert outcome(port, f"r_{i}") == {"status": "SUCCESS"}
+        assert len(response_of(port, f"r_{i}")) == 1 << 20
+    line = agent.wait_log("response body cut")
+    assert line["kept_bytes"] == 1 << 20 and "WEBHOOK_MAX_RESPONSE_BYTES" in line["msg"]
+
+
+def test_what_libcurl_sends_again_is_the_same_attempt(world, port, receiver):
+    agent = world.agent().assigned()
+    world.produce(run_event("r_first", receiver.url + "/once-a-connection"))
+    assert outcome(port, "r_first") == {"status": "SUCCESS"}
+    world.produce(run_event("r_second", receiver.url + "/once-a-connection"))
+    assert outcome(port, "r_second") == {"status": "SUCCESS"}
+    line = agent.wait_log("webhook delivered", port__run_id="r_second")
+    assert line["resent"] is True and line["attempt"] == 1
+    again = [s for s in receiver.seen.snapshot() if s["run"] == "r_second"]
+    assert len(again) == 2 and again[0]["idempotency"] == again[1]["idempotency"] == f"{world.runs}-0-1"
+    assert "resent" not in agent.wait_log("webhook delivered", port__run_id="r_first")

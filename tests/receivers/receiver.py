@@ -1,6 +1,7 @@
 """Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
 Behaviour by path:
 /ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless
+/once-a-connection: answered on a fresh connection, which is closed unanswered when it is used again
 One JSON line per webhook on standard output, with when it came (monotonic, which all processes share); the first line is the port.
 Listens on every address, so that 127.0.0.x are as many destinations."""
 import asyncio
@@ -51,6 +52,7 @@ async def answer(path, writer):
 
 
 async def serve(reader, writer):
+    served = 0
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -66,6 +68,9 @@ async def serve(reader, writer):
                               "path": path, "valid": signature_valid(headers, body), "idempotency": headers.get("idempotency-key"),
                               "webhook_id": headers.get("webhook-id"), "type": headers.get("content-type"), "attempt": headers.get("x-port-attempt"),
                               "body": body.decode("utf-8", "replace") if len(body) < 4096 else None, "size": len(body)}), flush=True)
+            if path == "/once-a-connection" and served > 0:
+                return
+            served += 1
             await answer(path, writer)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
