@@ -369,6 +369,7 @@ def main():
     print(f"seed {seed}; again with: {replay}", flush=True)
     directory = ROOT / "build/chaos" / str(seed)
     shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)  # what an earlier run with this seed kept
     directory.mkdir(parents=True)
     run = Run(seed, arguments.minutes * 60, arguments.rate, directory)
     try:
