@@ -368,8 +368,8 @@ def main():
     replay = f"./dev chaos --minutes {arguments.minutes:g} --seed {seed} --rate {arguments.rate:g}"
     print(f"seed {seed}; again with: {replay}", flush=True)
     directory = ROOT / "build/chaos" / str(seed)
+    subprocess.run(["umount", str(directory / "dead-letters")], capture_output=True)  # of a run that was cut off
     shutil.rmtree(directory, ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)  # what an earlier run with this seed kept
     directory.mkdir(parents=True)
     run = Run(seed, arguments.minutes * 60, arguments.rate, directory)
     try:
