@@ -9,9 +9,12 @@
 
 enum { SUMMARY_MS = 60000 };
 
+static const int SIGNALS[] = {SIGTERM, SIGINT, SIGUSR1};
+enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
+
 struct run {
     uv_loop_t loop;
-    uv_signal_t signals[3];
+    uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t summary;
     struct daemon *daemon;
     struct setup setup;
@@ -69,15 +72,25 @@ static void summary_due(uv_timer_t *timer)
     run->summarised = counters.taken;
 }
 
+/** SIG_BLOCK: signals that come while the agent starts wait until there is a loop that hears them. */
+static void mask_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        sigaddset(&set, SIGNALS[i]);
+    sigprocmask(how, &set, NULL);
+}
+
 static void watch_signals(struct run *run)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(&run->loop, &run->signals[i]);
         run->signals[i].data = run;
-        uv_signal_start(&run->signals[i], numbers[i] == SIGUSR1 ? summary_asked : stop_asked, numbers[i]);
+        uv_signal_start(&run->signals[i], SIGNALS[i] == SIGUSR1 ? summary_asked : stop_asked, SIGNALS[i]);
         uv_unref((uv_handle_t *)&run->signals[i]);
     }
+    mask_signals(SIG_UNBLOCK);
     uv_timer_init(&run->loop, &run->summary);
     run->summary.data = run;
     uv_timer_start(&run->summary, summary_due, SUMMARY_MS, SUMMARY_MS);
@@ -124,6 +137,7 @@ int command_run(int argc, char **argv)
         return EXIT_CODE_USAGE;
     }
     struct run run = {0};
+    mask_signals(SIG_BLOCK);
     setup_process();
     int exit_code = setup_load(&run.setup);
     if (exit_code != EXIT_CODE_OK)

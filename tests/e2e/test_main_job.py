@@ -1,4 +1,6 @@
 """The main job: Kafka in, signed webhooks out, results reported. Each test asserts by run id."""
+import signal
+import os
 import json
 import subprocess
 
@@ -156,3 +158,15 @@ def test_no_secret_reaches_the_log(world, port, receiver):
     for secret in (SECRET, "token-1-secret", "v1,"):
         assert secret not in text
     assert all("hunter2" not in i.get("url.full", "") for i in agent.log.snapshot())
+
+
+def test_a_signal_during_the_start_is_heard_once_it_has_started(world, port, tmp_path):
+    """The start waits for a mapping file that comes through a pipe: that is where SIGTERM meets it."""
+    pipe = tmp_path / "mapping.json"
+    os.mkfifo(pipe)
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(pipe))
+    with open(pipe, "w") as mapping:  # returns when the agent has opened it
+        agent.process.send_signal(signal.SIGTERM)
+        mapping.write('[{"enabled": true}]')
+    assert agent.wait() == 0
+    assert any(i["msg"].startswith("stopping") for i in agent.log.snapshot())
