@@ -57,7 +57,7 @@ static void restore_foreign(struct slice note)
 static void restore_wrapped(struct slice raw)
 {
     char encoded[OFFSETS_NOTE_MAX + 1];
-    unsigned char whole[OFFSETS_NOTE_MAX / 4 * 3] = "PAO1";
+    unsigned char whole[(OFFSETS_NOTE_MAX - 1) / 4 * 3] = "PAO1";
     size_t len = raw.len < 2 ? 0 : raw.len - 2;
     if (len > sizeof whole - 4)
         len = sizeof whole - 4;

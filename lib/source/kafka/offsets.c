@@ -7,7 +7,7 @@
 
 enum {
     HEADER_MAX = 4 + 1 + 10 + 10,
-    RAW_MAX = OFFSETS_NOTE_MAX / 4 * 3,
+    RAW_MAX = (OFFSETS_NOTE_MAX - 1) / 4 * 3, /* a NUL follows the base64 */
     DATA_MAX = RAW_MAX - HEADER_MAX,
     ENCODING_RUNS = 0,
     ENCODING_BITMAP = 1
@@ -225,10 +225,10 @@ void offsets_note(const struct offsets *offsets, struct buffer *out)
         append_bitmap(offsets, first, span, &raw);
     }
     /* offsets_has_room keeps it within the bound; a note that is left out only costs repeats. */
-    if (!raw.failed && raw.len <= RAW_MAX && buffer_reserve(out, OFFSETS_NOTE_MAX + 1) == 0) {
+    if (!raw.failed && raw.len <= RAW_MAX && buffer_reserve(out, OFFSETS_NOTE_MAX) == 0) {
         int written =
             EVP_EncodeBlock((unsigned char *)out->ptr + out->len, (unsigned char *)raw.ptr, (int)raw.len);
-        out->len += (size_t)written;
+        out->len += (size_t)written + 1; /* EVP_EncodeBlock writes the NUL */
     }
     buffer_clear(&raw);
 }
@@ -236,6 +236,8 @@ void offsets_note(const struct offsets *offsets, struct buffer *out)
 /** Decodes base64 into `raw`; false when it is no base64 or over the bound. */
 static bool note_decode(struct slice note, struct buffer *raw)
 {
+    if (note.len > 0 && note.ptr[note.len - 1] == '\0')
+        note.len--;
     if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 ||
         buffer_reserve(raw, note.len) != 0)
         return false;

@@ -12,7 +12,10 @@
  * where `first` is the committed offset (itself not done) and `first + span` the end of what was taken. Data,
  * runs: for every further record not done, a varint with the length of the run of done offsets before it.
  * Data, bitmap: bit i (lowest first) set: first + i is not done. Varints are LEB128. The shorter one is
- * written. Kafka's brokers accept 4096 bytes (offset.metadata.max.bytes). */
+ * written. Kafka's brokers accept 4096 bytes (offset.metadata.max.bytes).
+ *
+ * A NUL ends the base64: clients built on librdkafka (confluent-kafka, say) write one as well and, reading,
+ * hand the metadata on as a C string, so that an operator's tool would otherwise read past its end. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -40,8 +43,8 @@ struct offsets {
 void offsets_init(struct offsets *offsets, int64_t position);
 /** Frees the note's memory. Entries belong to their owners and are merely forgotten. */
 void offsets_clear(struct offsets *offsets);
-/** Reads a commit's metadata. True when it is one of ours and speaks of `position`; anything else is ignored
- * (false). */
+/** Reads a commit's metadata, with or without the NUL. True when it is one of ours and speaks of `position`;
+ * anything else is ignored (false). */
 bool offsets_restore(struct offsets *offsets, struct slice note);
 
 /** May the record at `offset` be taken with the note still fitting? A gap before it (compaction, transaction
@@ -63,5 +66,5 @@ void offsets_rewind(struct offsets *offsets, int64_t position);
 /** The offset to commit: the end of the contiguous run of done records; -1: nothing is known yet. */
 int64_t offsets_committable(const struct offsets *offsets);
 /** Appends the note for a commit of offsets_committable(): empty when nothing beyond it is done; at most
- * OFFSETS_NOTE_MAX bytes. */
+ * OFFSETS_NOTE_MAX bytes, the NUL at its end included. */
 void offsets_note(const struct offsets *offsets, struct buffer *out);

@@ -72,6 +72,8 @@ static void check_restored(const struct offsets *offsets, int64_t end)
     struct offsets restored;
     offsets_init(&restored, offsets_committable(offsets));
     bool had_note = note.len > 0;
+    assert_true(!had_note ||
+                strlen(note.ptr) == note.len - 1); /* a C string, for clients that read it as one */
     assert_int_equal(offsets_restore(&restored, buffer_slice(&note)), had_note);
     assert_int_equal(offsets_committable(&restored), offsets_committable(offsets));
 
