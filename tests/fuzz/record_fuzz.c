@@ -3,17 +3,11 @@
  *
  * Input: a byte whose lowest bit is the kind, then the record. */
 #include "event/event.h"
-#include "fuzz.h"
-#include <cjson/cJSON.h>
+#include "tree.h"
 
 static bool is_signature_name(const char *name)
 {
     return strcmp(name, "X-Port-Signature") == 0 || strcmp(name, "X-Port-Timestamp") == 0;
-}
-
-static bool contains(struct slice text, const char *what)
-{
-    return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
 }
 
 static struct slice canonical_of(struct slice json, struct buffer *out)
@@ -54,16 +48,6 @@ static void check_bytes(struct slice record, const struct event *event)
 }
 
 /* The oracle */
-
-static cJSON *last_member(const cJSON *object, const char *name)
-{
-    cJSON *found = NULL;
-    if (cJSON_IsObject(object))
-        for (cJSON *member = object->child; member; member = member->next)
-            if (strcmp(member->string, name) == 0)
-                found = member;
-    return found;
-}
 
 static void cut_signatures(cJSON *root)
 {

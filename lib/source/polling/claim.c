@@ -168,7 +168,7 @@ static int read_run(enum claim_kind kind, struct slice raw, claim_each *each, vo
     if (!failed && canonical.failed)
         failed = PA_ERR_MEMORY;
     claimed.id = id_of(kind, failed ? raw : buffer_slice(&canonical));
-    if (failed == PA_ERR_INVALID) {
+    if (failed == PA_ERR_INVALID && claimed.id.ptr) {
         claimed.agent = true;
         claimed.broken = err.message;
     } else if (!failed && claimed.id.ptr) {

@@ -107,6 +107,26 @@ static void a_bad_run_spoils_no_other(void **state)
     assert_reads(CLAIM_RUNS, answer, expected);
 }
 
+static void has_nothing_set(void *ctx, const struct claimed *claimed)
+{
+    size_t *count = ctx;
+    assert_null(claimed->id.ptr);
+    assert_false(claimed->agent);
+    assert_null(claimed->broken);
+    assert_int_equal(claimed->event->len, 0);
+    ++*count;
+}
+
+static void nothing_is_told_of_a_run_without_an_id(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    struct slice answer =
+        SLICE_LITERAL("{\"runs\":[{\"payload\":{\"agent\":true,\"body\":{}}},{\"agent\" 1}]}");
+    assert_int_equal(claim_read(CLAIM_RUNS, answer, has_nothing_set, &count, NULL), 0);
+    assert_int_equal(count, 2);
+}
+
 static void an_answer_that_is_none_is_said(void **state)
 {
     (void)state;
@@ -176,6 +196,7 @@ int main(void)
         cmocka_unit_test(what_the_body_has_is_replaced_in_its_place),
         cmocka_unit_test(a_node_run_has_these_members_only),
         cmocka_unit_test(a_bad_run_spoils_no_other),
+        cmocka_unit_test(nothing_is_told_of_a_run_without_an_id),
         cmocka_unit_test(an_answer_that_is_none_is_said),
         cmocka_unit_test(deep_answers_are_no_recursion),
         cmocka_unit_test(asks_as_port_wants_to_be_asked),
