@@ -18,6 +18,8 @@ enum {
     PORT_CONNECTIONS = 32,
     PORT_RESPONSE_BYTES = 256 * 1024,
     DRAIN_POLL_MS = 10,
+    GIVE_UP_MS =
+        1500, /* to report what is given up: with the default drain time still within docker stop's 10 s */
     CLOSING_LATE_MS = 2500 /* the source takes 2000 at most, unless a thread hangs */
 };
 
@@ -35,7 +37,7 @@ struct daemon {
     struct deliver *deliver;
     struct source *source;
     uv_timer_t timer; /* drain: is it idle? */
-    int64_t drain_deadline_ms;
+    int64_t drain_deadline_ms, give_up_deadline_ms;
     unsigned closing_parts;
     int exit_code;
 };
@@ -108,13 +110,28 @@ static void close_source(struct daemon *daemon)
     source_close(daemon->source, source_closed, daemon);
 }
 
+/** Nobody else delivers what is unrepeatable: its runs are reported failed rather than left in progress for
+ * ever. True while that takes time. */
+static bool give_up(struct daemon *daemon, int64_t now_ms)
+{
+    size_t given_up = deliver_give_up(daemon->deliver);
+    if (given_up > 0)
+        log_warning("drain time is over: runs that nobody else can deliver are reported failed",
+                    F_INT("count", given_up),
+                    F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
+    if (given_up > 0 && daemon->give_up_deadline_ms == 0)
+        daemon->give_up_deadline_ms = now_ms + GIVE_UP_MS;
+    return now_ms < daemon->give_up_deadline_ms;
+}
+
 static void drain_poll(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
+    int64_t now_ms = clock_monotonic_ms(daemon->options.clock);
     bool idle = source_idle(daemon->source) && deliver_idle(daemon->deliver) &&
                 reports_logs_pending(daemon->reports) == 0;
-    bool late = clock_monotonic_ms(daemon->options.clock) >= daemon->drain_deadline_ms;
-    if (!idle && !late)
+    bool late = now_ms >= daemon->drain_deadline_ms;
+    if (!idle && (!late || give_up(daemon, now_ms)))
         return;
     if (!idle) {
         struct deliver_counters counters;

@@ -254,6 +254,22 @@ static void answered(void *ctx, const struct http_result *result)
     deliver_pump(deliver);
 }
 
+void delivery_give_up(struct delivery *delivery)
+{
+    const struct deliver *deliver = delivery->deliver;
+    if (delivery->attempt == 0) {
+        delivery_leave_lane(delivery);
+        delivery_fail_unsent(delivery, "cancelled", "the agent was stopped first");
+        return;
+    }
+    struct http_result result = {.failure = HTTP_CANCELLED,
+                                 .reason = "the agent was stopped before the endpoint had answered",
+                                 .duration_ms =
+                                     clock_monotonic_ms(deliver->options.clock) - delivery->started_ms};
+    outcome_of(delivery, &result, deliver->options.detailed_logging, &delivery->outcome);
+    end(delivery, &result);
+}
+
 void delivery_cancel_attempt(struct delivery *delivery)
 {
     http_call_forget(delivery->call, NULL, NULL);

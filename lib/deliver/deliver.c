@@ -103,13 +103,18 @@ void delivery_leave_lane(struct delivery *delivery)
         delivery_queue(next);
 }
 
+static void leave_queue(struct delivery *delivery)
+{
+    if (!delivery->queue)
+        return;
+    list_remove(delivery);
+    if (delivery->destination)
+        destination_checked(delivery->deliver, delivery->destination);
+}
+
 void delivery_leave(struct delivery *delivery)
 {
-    if (delivery->queue) {
-        list_remove(delivery);
-        if (delivery->destination)
-            destination_checked(delivery->deliver, delivery->destination);
-    }
+    leave_queue(delivery);
     delivery_leave_lane(delivery);
     if (delivery->report)
         run_report_cancel(delivery->report);
@@ -120,15 +125,20 @@ void delivery_leave(struct delivery *delivery)
 /* Withdrawing */
 
 /** Ends what is under way for it. */
-static void withdraw_delivery(struct delivery *delivery)
+static void interrupt(struct delivery *delivery)
 {
-    struct deliver *deliver = delivery->deliver;
-    bool concluded = delivery->state >= DELIVERY_BURYING;
     if (delivery->map_call)
         map_call_forget(delivery->map_call);
     delivery->map_call = NULL;
     if (delivery->state == DELIVERY_SENDING)
         delivery_cancel_attempt(delivery);
+}
+
+static void withdraw_delivery(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    bool concluded = delivery->state >= DELIVERY_BURYING;
+    interrupt(delivery);
     if (delivery->burial)
         dead_letter_write_forget(delivery->burial);
     delivery->burial = NULL;
@@ -182,6 +192,31 @@ void deliver_stop_starting(struct deliver *deliver)
     deliver->stopped = true;
     withdraw_matching(deliver, &(struct withdrawal){0});
     deliver_pump(deliver);
+}
+
+/** The first that may be given up; NULL: none. */
+static struct delivery *unanswered(const struct deliver *deliver)
+{
+    struct delivery *delivery = deliver->first;
+    while (delivery && !(delivery->unrepeatable && delivery->state < DELIVERY_BURYING))
+        delivery = delivery->next;
+    return delivery;
+}
+
+size_t deliver_give_up(struct deliver *deliver)
+{
+    struct delivery *delivery;
+    size_t count = 0;
+    deliver->withdrawing = true;
+    while ((delivery = unanswered(deliver))) {
+        interrupt(delivery);
+        leave_queue(delivery);
+        schedule_remove(&deliver->schedule, &delivery->due);
+        delivery_give_up(delivery);
+        count++;
+    }
+    deliver->withdrawing = false;
+    return count;
 }
 
 bool deliver_idle(const struct deliver *deliver)

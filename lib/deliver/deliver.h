@@ -90,6 +90,10 @@ struct source_sink deliver_sink(struct deliver *deliver);
 /** Starts no further delivery and drops what is queued; what is in flight goes on, and what is unrepeatable
  * is taken and started all the same. */
 void deliver_stop_starting(struct deliver *deliver);
+/** Time is up for what is unrepeatable: each one that has had no last answer yet fails for good, its dead
+ * letter and report saying that the agent was stopped. Nobody would deliver it again, and its run would stay
+ * in progress. Returns how many there were. */
+size_t deliver_give_up(struct deliver *deliver);
 /** True when nothing is queued, sending or waiting for a result to be accepted. */
 bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct deliver_counters *out);

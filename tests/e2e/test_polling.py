@@ -1,9 +1,9 @@
 """Runs and workflow node runs claimed from Port's API: no broker anywhere."""
 import json
-import time
 
 import pytest
 
+from broker import free_port
 from harness import SECRET, Agent
 
 
@@ -146,17 +146,19 @@ def test_port_is_polled_again_when_it_is_back_and_left_alone_when_it_asks(start,
 
 
 def test_a_full_window_claims_no_more(start, port, receiver):
-    port.offer(*[polled_run(f"r_{n}", receiver.url + "/never", body={"pad": "x" * 100000}) for n in range(300)])
-    agent = start(QUEUE_MAX_BYTES="1MiB", POLLING_RUNS_BATCH_SIZE="4", DRAIN_TIMEOUT_SECONDS="0.5")
-    deadline = time.monotonic() + 20
-    counts = [-1, 0]
-    while counts[-1] != counts[-2] or counts[-1] == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-        counts.append(len(port.acked))
-    assert 0 < len(port.acked) < 20
+    runs = [f"r_{n}" for n in range(80)]
+    port.offer(*[polled_run(run, receiver.url + "/delay/30", body={"pad": "x" * 100000}) for run in runs])
+    agent = start(QUEUE_MAX_BYTES="1MiB", POLLING_RUNS_BATCH_SIZE="4")
+    port.wait(lambda: all(port.of_run(run) and port.of_run(run)[-1][1] == "" for run in runs))
     assert agent.terminate() == 0
-    assert sum(1 for i in agent.log.snapshot() if i["msg"].startswith("run given up")) == len(port.acked)
+    held, most = 0, 0
+    for method, path, body in port.calls:
+        if path == "/v1/actions/runs/ack":
+            held += len(body["runIds"])
+        elif method == "PATCH" and "status" in (body or {}):
+            held -= 1
+        most = max(most, held)
+    assert held == 0 and 1 < most < 20
 
 
 def test_sigterm_finishes_what_was_acknowledged(start, port, receiver):
@@ -168,6 +170,23 @@ def test_sigterm_finishes_what_was_acknowledged(start, port, receiver):
     assert sorted(receiver.runs()) == sorted(runs)
     for run in runs:
         assert port.of_run(run)[-1] == ("PATCH", "", {"status": "SUCCESS"})
+
+
+def test_what_outlasts_the_drain_is_reported_failed(start, port, receiver):
+    """Nobody else delivers what was acknowledged: sent, waiting for its retry, or not even started."""
+    port.offer(polled_run("r_silent", receiver.url + "/never"), polled_run("r_refused", f"http://127.0.0.1:{free_port()}/"),
+               polled_node_run("wfnr_silent", receiver.url + "/never"), *[polled_run(f"r_queued_{n}", receiver.url + "/never") for n in range(3)])
+    agent = start(WEBHOOK_MAX_IN_FLIGHT="2", DRAIN_TIMEOUT_SECONDS="1", WEBHOOK_RETRY_INITIAL_BACKOFF="20", WEBHOOK_RETRY_MAX_BACKOFF="20")
+    port.wait(lambda: len(port.acked) == 6)
+    receiver.seen.wait(lambda items: items)
+    assert agent.terminate() == 0
+    method, path, body = port.of_node_run("wfnr_silent")[-1]
+    assert (method, path, body["result"]) == ("PATCH", "", "FAILED")
+    for run in ["r_silent", "r_refused", "r_queued_0", "r_queued_1", "r_queued_2"]:
+        method, path, body = port.of_run(run)[-1]
+        assert (method, path, body["status"]) == ("PATCH", "", "FAILURE"), run
+        assert "the agent was stopped" in body["summary"], body
+    assert not [i for i in agent.log.snapshot() if i["msg"].startswith("run given up")]
 
 
 def test_a_run_claimed_again_meanwhile_is_delivered_once(start, port, receiver):
