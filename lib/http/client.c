@@ -16,6 +16,8 @@ struct http_client {
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
     uv_timer_t sweep;   /* ours: silence and total time */
+    int64_t swept_ms;   /* when it ran, last */
+    bool sweep_put_off;
     uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
     unsigned open_handles;
     struct http_call *first;
@@ -302,11 +304,24 @@ static enum http_failure overdue(struct http_call *call, int64_t now)
     return now - call->active_ms >= call->client->options.idle_timeout_ms ? HTTP_IDLE_TIMEOUT : HTTP_OK;
 }
 
+/** The process did not run for a while (it was stopped, or its machine slept): what came meanwhile is read
+ * first, and the next sweep judges. Never twice in a row, so that a loop that is always late has its
+ * deadlines too. */
+static bool put_off(struct http_client *client, int64_t now)
+{
+    bool late = now - client->swept_ms > 2 * (int64_t)uv_timer_get_repeat(&client->sweep);
+    client->swept_ms = now;
+    client->sweep_put_off = late && !client->sweep_put_off;
+    return client->sweep_put_off;
+}
+
 static void swept(uv_timer_t *timer)
 {
     struct http_client *client = timer->data;
     int64_t now = clock_monotonic_ms(client->options.clock);
     struct http_call *next;
+    if (put_off(client, now))
+        return;
     for (struct http_call *call = client->first; call; call = next) {
         next = call->next;
         if (call->deferred)
@@ -371,8 +386,10 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     if (client->first)
         client->first->previous = call;
     client->first = call;
-    if (client->active++ == 0)
+    if (client->active++ == 0) {
+        client->swept_ms = call->started_ms;
         uv_timer_again(&client->sweep);
+    }
     call->easy = easy_take(client);
     if (!call->easy || !call_prepare(call) || curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
         defer(call, HTTP_MEMORY);

@@ -168,6 +168,25 @@ static void the_total_deadline_holds_even_while_connected(void **state)
     close_world(&world);
 }
 
+/* A stopped process, or a laptop that slept. */
+static void an_answer_that_came_while_we_did_not_run_is_no_timeout(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 200, 300);
+    start(&world, "GET", "/hold", (struct slice){NULL, 0});
+    while (world.held_count == 0)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    http_server_answer(world.held[0], 200, "text/plain", NULL, SLICE_LITERAL("hello"), 0);
+    world.held_count = 0;
+    uv_sleep(500);
+    while (world.done == 0)
+        uv_run(&world.loop, UV_RUN_ONCE);
+    assert_int_equal(world.result.failure, HTTP_OK);
+    assert_int_equal(world.result.status, 200);
+    close_world(&world);
+}
+
 static void a_long_response_is_cut_and_still_a_response(void **state)
 {
     (void)state;
@@ -289,6 +308,7 @@ int main(void)
         cmocka_unit_test(every_method_with_and_without_a_body),
         cmocka_unit_test(failures_have_their_names),
         cmocka_unit_test(the_total_deadline_holds_even_while_connected),
+        cmocka_unit_test(an_answer_that_came_while_we_did_not_run_is_no_timeout),
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
         cmocka_unit_test(redirects_follow_the_rule),
         cmocka_unit_test(a_redirect_whose_body_is_cut_is_a_redirect_all_the_same),
