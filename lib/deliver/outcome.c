@@ -82,11 +82,21 @@ static struct log_field age_of(const struct delivery *delivery)
     return delivery->record_ms >= 0 ? F_INT("event.age_ms", age_ms) : F_NONE;
 }
 
-static void log_cut(const struct delivery *delivery, struct slice url, size_t kept)
+static const char *cut_in_words(enum http_cut cut)
 {
-    log_warning("response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
-                F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-                F_OFFSET(delivery), F_SLICE("url.full", url), F_INT("kept_bytes", kept));
+    static const char *const words[] = {
+        [HTTP_WHOLE] = "",
+        [HTTP_CUT_TOO_LONG] = "response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
+        [HTTP_CUT_NO_ROOM] = "response body cut: there was no memory for it",
+        [HTTP_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone"};
+    return words[cut];
+}
+
+static void log_cut(const struct delivery *delivery, struct slice url, const struct http_result *result)
+{
+    log_warning(cut_in_words(result->body_cut), F_STR("messaging.destination.name", delivery->topic),
+                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("url.full", url),
+                F_INT("kept_bytes", result->body.len));
 }
 
 void outcome_log(const struct delivery *delivery, const struct http_result *result)
@@ -118,7 +128,7 @@ void outcome_log(const struct delivery *delivery, const struct http_result *resu
                   sizeof fields / sizeof *fields);
     }
     if (result->body_cut)
-        log_cut(delivery, buffer_slice(&url), result->body.len);
+        log_cut(delivery, buffer_slice(&url), result);
     buffer_clear(&url);
 }
 
@@ -151,6 +161,8 @@ void outcome_run_log(const struct delivery *delivery, const struct http_result *
     }
     if (delivery->attempt > 1)
         buffer_appendf(text, " (attempt %u)", delivery->attempt);
+    if (result->body_cut)
+        buffer_appendf(text, "; %s", cut_in_words(result->body_cut));
     if (outcome->detail.len > 0) {
         buffer_append_text(text, ". Answer: ");
         buffer_append_slice(text, buffer_slice(&outcome->detail));

@@ -3,11 +3,14 @@
 #include "deliver/internal.h"
 #include "http/retry_after.h"
 
-/** No request can have reached the endpoint. A certificate that failed its check will fail again. */
-static bool never_sent(enum http_failure failure)
+/** No request can have reached the endpoint (it can where libcurl sent it again on a connection of its own,
+ * and that one failed). A certificate that failed its check will fail again. */
+static bool never_sent(const struct http_result *result)
 {
-    return failure == HTTP_DNS || failure == HTTP_CONNECT || failure == HTTP_CONNECT_TIMEOUT ||
-           failure == HTTP_TLS || failure == HTTP_PROXY || failure == HTTP_MEMORY;
+    enum http_failure failure = result->failure;
+    return !result->sent &&
+           (failure == HTTP_DNS || failure == HTTP_CONNECT || failure == HTTP_CONNECT_TIMEOUT ||
+            failure == HTTP_TLS || failure == HTTP_PROXY || failure == HTTP_MEMORY);
 }
 
 static bool is_wanted(const struct retry_on *on, const struct http_result *result)
@@ -25,7 +28,7 @@ static bool is_wanted(const struct retry_on *on, const struct http_result *resul
     case HTTP_SEND:
         return on->reset;
     default:
-        return never_sent(result->failure);
+        return never_sent(result);
     }
 }
 

@@ -13,7 +13,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
     call->received += keep;
     if (!call->discard_body)
         buffer_append(&call->response, bytes, keep);
-    call->cut = keep < len;
+    if (call->response.failed)
+        call->cut = HTTP_CUT_NO_ROOM;
+    else if (keep < len)
+        call->cut = HTTP_CUT_TOO_LONG;
     /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
     return call->cut ? CURL_WRITEFUNC_ERROR : len;
 }

@@ -139,6 +139,7 @@ static void fill_result(struct http_call *call, enum http_failure failure, CURLc
     if (status >= 400)
         result->retry_after = header_value(call->easy, "Retry-After");
     result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
+    result->sent = call->sends > 0 && !refused_by_proxy(call);
     result->resent = call->resent;
     result->redirects = call->redirects;
     result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
@@ -183,7 +184,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     free(call->url);
     call->url = next;
     call->redirects++;
-    call->cut = false;
+    call->cut = HTTP_WHOLE;
     call->active_ms = clock_monotonic_ms(client->options.clock);
     if (call_prepare(call) && curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
         return true;
@@ -195,12 +196,14 @@ static void transfer_over(struct http_call *call, CURLcode code)
 {
     /* Out of it at once: a redirect that is followed goes in again. */
     curl_multi_remove_handle(call->client->multi, call->easy);
+    if (code == CURLE_BAD_CONTENT_ENCODING && !call->cut) {
+        call->cut = HTTP_CUT_UNREADABLE;
+        call->response.len = 0;
+    }
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
-    if (call->header_overflow)
-        failure = HTTP_PROTOCOL;
     if (failure == HTTP_OK && refused_by_proxy(call))
         failure = HTTP_PROXY;
-    if (call->response.failed || call->response_headers.failed)
+    if (call->response_headers.failed)
         failure = HTTP_MEMORY;
     if (failure == HTTP_OK && follow(call, &failure))
         return;

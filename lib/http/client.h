@@ -68,18 +68,27 @@ enum http_failure {
     HTTP_MEMORY         /* "memory" */
 };
 
+/** Why a response's body is not whole. Its status came, and counts, all the same. */
+enum http_cut {
+    HTTP_WHOLE,
+    HTTP_CUT_TOO_LONG,   /* longer than the bound: its beginning is there */
+    HTTP_CUT_NO_ROOM,    /* there was no memory for it: what there was room for is there */
+    HTTP_CUT_UNREADABLE, /* its Content-Encoding is unknown, or not what it says: nothing is there */
+};
+
 /** Handed to the callback; everything in it is borrowed until the callback returns. */
 struct http_result {
     enum http_failure failure;
     char reason[256];  /* failure in words ("connection refused by svc.internal port 443"); "" if none */
     int status;        /* status code; 0 if none came */
     struct slice body; /* decoded; at most max_response_bytes of the request or the client */
-    bool body_cut;     /* there was more */
+    enum http_cut body_cut;
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */
     struct slice headers;      /* "Name: value" lines, each ended by CR LF; null: not kept */
     int64_t duration_ms;       /* from http_start to now */
-    bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
+    bool sent;   /* a request was written, or begun: whatever came then, the endpoint may have processed it */
+    bool resent; /* libcurl sent the request again because a reused connection died unanswered */
     unsigned redirects; /* followed */
     int http_version;   /* 10, 11, 20; 0: none */
     struct buffer

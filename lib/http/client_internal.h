@@ -5,7 +5,7 @@
 #include "http/proxy.h"
 #include <curl/curl.h>
 
-enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 256 * 1024 };
+enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024 };
 
 struct http_call {
     struct http_call *previous, *next; /* in the client's list of active calls */
@@ -23,7 +23,8 @@ struct http_call {
     struct buffer response, response_headers;
     size_t received; /* decoded bytes that came, kept or not */
     size_t header_bytes;
-    bool cut, header_overflow;
+    enum http_cut cut;
+    bool header_overflow;
     unsigned redirects;
     const struct proxy *proxy; /* of the present hop; NULL: none */
     unsigned sends;            /* of the present hop: more than one is libcurl sending again */

@@ -53,14 +53,30 @@ static bool proxy_at_fault(const struct http_call *call, CURLcode code)
 bool refused_by_proxy(const struct http_call *call)
 {
     long status = 0;
+    if (!call->proxy)
+        return false;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    return call->proxy && status == 407;
+    return status == 407;
+}
+
+/* What libcurl says of a header line over its own bound, 100 KiB. Older ones take it for want of memory. */
+#if LIBCURL_VERSION_NUM >= 0x080600
+enum { HEADER_LINE_TOO_LONG = CURLE_TOO_LARGE };
+#else
+enum { HEADER_LINE_TOO_LONG = CURLE_OUT_OF_MEMORY };
+#endif
+
+static bool header_line_too_long(const struct http_call *call, CURLcode code)
+{
+    return call->sends > 0 && call->received == 0 && (int)code == (int)HEADER_LINE_TOO_LONG;
 }
 
 enum http_failure failure_of(struct http_call *call, CURLcode code)
 {
     if (proxy_at_fault(call, code))
         return HTTP_PROXY;
+    if (call->header_overflow || header_line_too_long(call, code))
+        return HTTP_PROTOCOL;
     switch (code) {
     case CURLE_OK:
         return HTTP_OK;
@@ -90,7 +106,8 @@ enum http_failure failure_of(struct http_call *call, CURLcode code)
     case CURLE_SEND_ERROR:
     case CURLE_SEND_FAIL_REWIND:
         return HTTP_SEND;
-    case CURLE_RECV_ERROR:
+    case CURLE_RECV_ERROR: /* and what breaks the rules of chunks, which only its words tell apart */
+        return strstr(call->curl_error, "chunk") ? HTTP_PROTOCOL : HTTP_RESET;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_HTTP2_STREAM:
@@ -165,6 +182,11 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
         return;
     }
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
+    if (call->header_overflow)
+        detail = "more than 64 KiB of headers";
+    else if (header_line_too_long(call, code))
+        detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or memory is out"
+                                             : "a header line over 100 KiB";
     bool more = detail_helps(failure);
     if (failure == HTTP_PROXY)
         proxy_reason(call, parts.destination, detail, out, size);

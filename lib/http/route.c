@@ -120,7 +120,7 @@ static void read_answer(const struct http_call *call, struct http_route *route)
 static void perform(struct http_call *call, struct http_route *route)
 {
     CURLcode code = curl_easy_perform(call->easy);
-    if (call->cut && code == CURLE_WRITE_ERROR)
+    if ((call->cut && code == CURLE_WRITE_ERROR) || code == CURLE_BAD_CONTENT_ENCODING)
         code = CURLE_OK;
     route->failure = failure_of(call, code);
     if (route->failure == HTTP_OK && refused_by_proxy(call))

@@ -362,7 +362,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .answer = answer_of(http),
             .status = http->status,
             .body = http->body,
-            .body_cut = http->body_cut,
+            .body_cut = http->body_cut == HTTP_CUT_TOO_LONG,
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
             .server_date_ms = -1,

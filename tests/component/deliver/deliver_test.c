@@ -14,6 +14,18 @@ static void a_record_is_done_when_its_result_is_accepted(void **state)
     world_free(world);
 }
 
+static void an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one(void **state)
+{
+    (void)state;
+    struct world *world = world_new(4, 1 << 20);
+    give(world, (struct event_text){.run_id = "r_1", .path = "/unreadable", .synchronized = true});
+    run_until(world->port, &world->done, 1);
+    assert_int_equal(world->arrived, 1);
+    assert_int_equal(world->port->count, 2); /* a token, the status */
+    assert_request(world->port, 1, "PATCH /v1/actions/runs/r_1 {\"status\":\"SUCCESS\"}");
+    world_free(world);
+}
+
 static void records_of_one_key_go_one_after_another(void **state)
 {
     (void)state;
@@ -163,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_done_when_its_result_is_accepted),
+        cmocka_unit_test(an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one),
         cmocka_unit_test(records_of_one_key_go_one_after_another),
         cmocka_unit_test(no_more_than_the_window_is_in_flight),
         cmocka_unit_test(there_is_room_again_when_something_is_done),

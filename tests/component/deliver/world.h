@@ -46,8 +46,8 @@ static inline void note(char *out, size_t size, struct slice text)
     snprintf(out, size, "%.*s", (int)text.len, text.ptr ? text.ptr : "");
 }
 
-/** /hold… waits until it is let go, /flaky… fails for a while, /500… always; anything else is answered 200.
- */
+/** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /unreadable… has a body that
+ * cannot be decoded; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -61,6 +61,9 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         world->held[world->held_count++] = exchange;
     else if (slice_starts_with(request->target, "/500"))
         http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
+    else if (slice_starts_with(request->target, "/unreadable"))
+        http_server_answer(exchange, 200, "application/json", "Content-Encoding: gzip\r\n",
+                           SLICE_LITERAL("{\"ok\":true}"), 0);
     else if (slice_starts_with(request->target, "/flaky") && world->failures > 0) {
         world->failures--;
         http_server_answer(exchange, 503, "text/plain", "Retry-After: 0\r\n", SLICE_LITERAL("later"), 0);
