@@ -1,6 +1,7 @@
 /* The multi handle on the loop: its sockets are uv_poll_t, its timeout a uv_timer_t. Calls end here and
  * nowhere else, never inside one of libcurl's callbacks, so that a `done` may start new calls. */
 #include "http/client_internal.h"
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,9 @@ static uv_once_t once = UV_ONCE_INIT;
 
 static void initialise_curl(void)
 {
+    /* libcurl (libidn2) takes host names for text in the locale's encoding. Nothing else of the locale is
+     * wanted: numbers keep their point. */
+    setlocale(LC_CTYPE, "C.UTF-8");
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

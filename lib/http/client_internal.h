@@ -54,7 +54,8 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
 
 /* redirect.c */
 struct place {
-    char *scheme, *host, *port; /* host in lower case is not promised; the port is always there */
+    char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
+                                   The port is always there */
 };
 /** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
 bool place_of(const char *url, struct place *place);

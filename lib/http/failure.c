@@ -123,6 +123,8 @@ enum http_failure failure_of(struct http_call *call, CURLcode code)
 static const char *sentence(enum http_failure failure)
 {
     switch (failure) {
+    case HTTP_BAD_URL:
+        return "the URL cannot be used";
     case HTTP_DNS:
         return "host name not found";
     case HTTP_CONNECT:
@@ -155,7 +157,8 @@ static const char *sentence(enum http_failure failure)
 /** libcurl's own words help where a peer's TLS or HTTP is at fault; elsewhere they repeat ours. */
 static bool detail_helps(enum http_failure failure)
 {
-    return failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE || failure == HTTP_PROTOCOL;
+    return failure == HTTP_BAD_URL || failure == HTTP_TLS || failure == HTTP_TLS_CERTIFICATE ||
+           failure == HTTP_PROTOCOL;
 }
 
 static void proxy_reason(const struct http_call *call, const char *destination, const char *detail, char *out,

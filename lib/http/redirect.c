@@ -19,7 +19,7 @@ bool place_of(const char *url, struct place *place)
     *place = (struct place){0};
     bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
               curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_HOST, &place->host, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_HOST, &place->host, CURLU_PUNYCODE) == CURLUE_OK &&
               curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
     curl_url_cleanup(handle);
     return ok;

@@ -79,8 +79,11 @@ def test_does_its_job_against_a_real_broker_and_stops_on_sigterm(image, world, p
         log.wait(lambda items: any(i["msg"] == "partitions assigned" for i in items))
         pid = agent_pid(process.pid)
         assert "Uid:\t1000" in pathlib.Path(f"/proc/{pid}/status").read_text()
-        world.produce(run_event("r_image", receiver.url + "/ok"))
-        port.wait(lambda: any(p == "" for _, p, _ in port.of_run("r_image")))
+        # The second needs a locale that knows UTF-8, and there is none but what the image brings along.
+        world.produce(run_event("r_image", receiver.url + "/ok"), run_event("r_name", f"http://bücher.localhost:{receiver.port}/ok"))
+        told = lambda run: [body for _, path, body in port.of_run(run) if path == ""]
+        port.wait(lambda: told("r_image") and told("r_name"))
+        assert told("r_image") == told("r_name") == [{"status": "SUCCESS"}]
         os.kill(pid, signal.SIGTERM)
         assert process.wait(20) == 0
     finally:

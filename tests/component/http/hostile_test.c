@@ -445,6 +445,11 @@ static void urls_are_sent_as_they_are_meant(void **state)
         {"http://127.0.0.1", "/a/../b?q=%20#fragment", "", {"POST /b?q=%20 HTTP/1.1\r\n", NULL}},
         {"http://127.0.0.1", "?q=1", "", {"POST /?q=1 HTTP/1.1\r\n", NULL}},
         {"HTTP://LocalHost", "/x", "", {"Host: LocalHost:", NULL}},
+        {"http://b\xc3\xbc"
+         "cher.localhost",
+         "/x",
+         "",
+         {"Host: xn--bcher-kva.localhost:", NULL}},
         {"http://127.0.0.1", "/\xc3\xbc", "", {"POST /%c3%bc HTTP/1.1\r\n", NULL}},
         {"http://127.0.0.1", "/a b", "bad_url", {NULL, NULL}},
         {"http://127.0.0.1", "/a\r\nX-Injected: 1", "bad_url", {NULL, NULL}},
@@ -471,6 +476,26 @@ static void urls_are_sent_as_they_are_meant(void **state)
     close_world(&world);
 }
 
+static void a_redirect_to_the_other_form_of_an_international_name_stays_on_its_host(void **state)
+{
+    (void)state;
+    struct world world;
+    char moved[200];
+    open_world(&world);
+    snprintf(moved, sizeof moved,
+             "HTTP/1.1 307 Moved\r\nLocation: http://xn--bcher-kva.localhost:%d/there\r\nContent-Length: "
+             "0\r\n\r\n",
+             world.port);
+    world.script.once = moved;
+    post(&world,
+         "http://b\xc3\xbc"
+         "cher.localhost",
+         "/x");
+    assert_non_null(strstr(world.result.reason, "more than 5 redirects")); /* it was followed */
+    assert_int_equal(world.requests, 6);
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_request_that_libcurl_sends_again_is_marked),
         cmocka_unit_test(what_was_sent_is_sent_though_the_next_connection_fails),
         cmocka_unit_test(urls_are_sent_as_they_are_meant),
+        cmocka_unit_test(a_redirect_to_the_other_form_of_an_international_name_stays_on_its_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
