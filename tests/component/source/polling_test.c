@@ -144,6 +144,24 @@ static void run_until_asked(struct world *world, const char *target, size_t want
     assert_true(asked(world->port, target) >= wanted);
 }
 
+static bool is_idle(const struct source *source)
+{
+    return source_idle(source);
+}
+
+static bool works(const struct source *source)
+{
+    return source_assigned(source) == 1;
+}
+
+static void run_until_it(struct world *world, bool (*holds)(const struct source *source))
+{
+    int64_t end = clock_monotonic_ms(clock_system()) + WAIT_MS;
+    while (!holds(world->source) && clock_monotonic_ms(clock_system()) < end)
+        run_for(world->port, 2);
+    assert_true(holds(world->source));
+}
+
 static bool is(const struct seen *request, const char *target)
 {
     return strcmp(request->target, target) == 0;
@@ -317,7 +335,7 @@ static void a_stop_finishes_what_is_being_acknowledged(void **state)
     assert_false(source_idle(world->source));
     assert_int_equal(world->count, 0);
     run_until(world->port, &world->count, 1);
-    assert_true(source_idle(world->source));
+    run_until_it(world, is_idle);
     size_t claims = asked(world->port, CLAIM);
     run_for(world->port, 80);
     assert_int_equal(asked(world->port, CLAIM), claims);
@@ -433,7 +451,7 @@ static void nothing_but_failure_for_long_is_fatal(void **state)
     start(world);
     int64_t started = clock_monotonic_ms(clock_system());
     run_until(world->port, &world->fatal, 1);
-    assert_in_range(clock_monotonic_ms(clock_system()) - started, 150, 2000);
+    assert_true(clock_monotonic_ms(clock_system()) - started >= 150);
     run_for(world->port, 100);
     assert_int_equal(world->fatal, 1);
     world_free(world);
@@ -450,12 +468,12 @@ static void one_queue_that_works_is_enough(void **state)
 {
     (void)state;
     struct world *world = world_new(node_runs_unknown);
-    world->config.polling.max_failure_ms = 100;
+    world->config.polling.max_failure_ms = 800;
     start(world);
-    run_for(world->port, 400);
+    /* Beyond the cap each wait is 60 ms at least. */
+    run_until_asked(world, NODE_CLAIM, 20);
     assert_int_equal(world->fatal, 0);
-    assert_true(asked(world->port, NODE_CLAIM) >= 3);
-    assert_int_equal(source_assigned(world->source), 1);
+    run_until_it(world, works);
     world_free(world);
 }
 
