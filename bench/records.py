@@ -2,7 +2,7 @@
 import time
 
 from confluent_kafka import Producer
-from harness import compact, sign
+from harness import compact, encrypted, sign
 
 RECORD_BYTES = 1536
 STAMP = "1768317616"
@@ -18,13 +18,15 @@ class Template:
     @staticmethod
     def _event(kind, url, notes):
         context = {"entity": "service_checkout", "blueprint": "service"}
-        if kind != "none":
+        if kind in ("async", "sync"):
             context["runId"] = "@RUN@"
         method = {"type": "WEBHOOK", "agent": True, "synchronized": kind == "sync", "method": "POST", "url": url}
         properties = {"region": "eu-west-1", "cpu": 4, "ratio": 0.25, "title": "Zoë 東京 🚀", "sent_ns": "@SENT@",
                       "tags": ["team:payments", "tier:1", "cost-centre:4711"], "approved": True, "notes": notes}
+        if kind == "mapped":  # what the mapping of docs/mapping.md asks for
+            properties = {**properties, "job": "deploy checkout", "branch": "main", "labels": ["tier:1", "nightly"], "password": encrypted("correct horse")}
         return compact({
-            "action": "scale_service", "resourceType": "run", "status": "TRIGGERED",
+            "action": "deploy_service" if kind == "mapped" else "scale_service", "resourceType": "run", "status": "TRIGGERED",
             "trigger": {"by": {"orgId": "org_bench", "userId": "auth0|0123456789abcdef", "user": {"email": "a@example.com"}},
                         "origin": "UI", "at": "2026-01-13T15:20:16.641Z"},
             "context": context,

@@ -4,8 +4,10 @@ What each figure means is in README.md beside this file. Prints a table and writ
 import argparse
 import os
 import pathlib
+import re
 import statistics
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -237,7 +239,53 @@ def latency(world, table, options):
         table.add(f"latency at {PER_SECOND}/s, {name}, µs", [r[key] for r in results[Floor]], [r[key] for r in results[Agent]], target, ",.0f")
 
 
-SCENARIOS = {"events": events, "runs": runs, "slow": slow, "backlog": backlog, "latency": latency}
+def documented_mapping():
+    """The example of docs/mapping.md, with the sink's address in place of its own."""
+    return re.search(r"```json\n(.*?)```", (ROOT / "docs/mapping.md").read_text(), re.DOTALL).group(1)
+
+
+def mapping_files(world, directory):
+    """What is measured: no file at all, one that maps nothing, and what is documented, by us and by Port."""
+    ours = documented_mapping().replace("https://ci.internal", world.sink.url)
+    files = {"a file that changes nothing": "[{}]", "the example of docs/mapping.md": ours,
+             "Port's documented example": (ROOT / "tests/e2e/mappings/every_field.json").read_text().replace('".body"', '"."')}
+    paths = {}
+    for name, text in files.items():
+        paths[name] = directory / f"{len(paths)}.json"
+        paths[name].write_text(text)
+    return paths
+
+
+def mapped_life(world, count, mapping):
+    """CPU of events that pass a mapping, without that of a life in which none came."""
+    world.sink.reset()
+    agent = world.start(Agent, "bench.empty", IN_FLIGHT, mapping=mapping)
+    agent.wait_until(agent.assigned_ns, "assignment")
+    idle_us = agent.finish()["cpu_us"]
+    result = run_agent(world, "bench.mapped", count, mapping=mapping)
+    return (result["cpu_us"] - idle_us) / count, result["evaluating_us"] / count
+
+
+def mapping(world, table, options):
+    """What a mapping file adds to an event: the agent and its evaluator together."""
+    world.records.fill("bench.mapped", "mapped", options.records)
+    with tempfile.TemporaryDirectory() as directory:
+        paths = mapping_files(world, pathlib.Path(directory))
+        without, with_file = [], {name: [] for name in paths}
+        for number in range(options.rounds):
+            say(f"mappings, round {number + 1}")
+            without.append(mapped_life(world, options.records, None))
+            for name, path in paths.items():
+                with_file[name].append(mapped_life(world, options.records, path))
+    table.add("no mapping file: CPU µs an event", [], [total for total, _ in without], "")
+    table.add("no mapping file: CPU µs an event of evaluating", [], [evaluating for _, evaluating in without], "0")
+    for name, lives in with_file.items():
+        table.add(f"{name} adds: CPU µs an event", [], [life[0] - base[0] for life, base in zip(lives, without)],
+                  "at most 60" if "example" in name else "")
+
+
+SCENARIOS = {"events": events, "runs": runs, "slow": slow, "backlog": backlog, "latency": latency,
+             "mapping": mapping}
 
 
 def arguments():

@@ -46,8 +46,8 @@ static void add_mapped(struct headers *headers)
 /** Does anybody read the answer's body? */
 static bool body_matters(const struct delivery *delivery)
 {
-    return delivery->deliver->options.detailed_logging || delivery->request.reports ||
-           (delivery->is_run && delivery->synchronized);
+    return delivery->deliver->options.detailed_logging ||
+           (delivery->is_run && (delivery->synchronized || delivery->request.reports));
 }
 
 static void answered(void *ctx, const struct http_result *result);
@@ -80,7 +80,7 @@ static struct http_call *start_with(struct delivery *delivery, struct http_heade
                                    .header_count = headers.count,
                                    .body = body,
                                    .discard_body = !body_matters(delivery),
-                                   .keep_headers = delivery->request.reports};
+                                   .keep_headers = delivery->is_run && delivery->request.reports};
     return http_start(deliver->options.http, &request, answered, delivery);
 }
 
@@ -223,7 +223,7 @@ static void end(struct delivery *delivery, const struct http_result *result)
         buffer_clear(&text);
     }
     outcome_observe(delivery, result->duration_ms);
-    if (delivery->request.reports)
+    if (delivery->request.reports && delivery->is_run)
         outcome_context(delivery, result, body_of(delivery), &delivery->context);
     dedup_add(&deliver->dedup, delivery);
     delivery_leave_lane(delivery);

@@ -162,6 +162,29 @@ static void append_place(struct slice text, struct buffer *problem)
     buffer_clear(&messages);
 }
 
+/** `env` makes the environment anew each time it is used (14 µs for 35 variables), `$ENV` once. The text is
+ * compiled as it stands first: jq's messages quote what it was given. */
+static jq_state *with_constant_environment(const char *text, jq_state *program)
+{
+    struct buffer whole = {0}, ignored = {0};
+    if (!strstr(text, "env"))
+        return program;
+    buffer_append_text(&whole, "def env: $ENV; ");
+    buffer_append_text(&whole, text);
+    jq_state *faster = whole.failed ? NULL : compile(buffer_text(&whole), &ignored);
+    if (faster)
+        jq_teardown(&program);
+    buffer_clear(&whole);
+    buffer_clear(&ignored);
+    return faster ? faster : program;
+}
+
+static jq_state *compile_expression(const char *text, struct buffer *messages)
+{
+    jq_state *program = compile(text, messages);
+    return program ? with_constant_environment(text, program) : NULL;
+}
+
 struct expression *expression_compile(struct expressions *expressions, struct slice text,
                                       struct buffer *problem)
 {
@@ -186,7 +209,7 @@ struct expression *expression_compile(struct expressions *expressions, struct sl
         expression_free(expression);
         return *found;
     }
-    expression->program = compile(expression->text, problem);
+    expression->program = compile_expression(expression->text, problem);
     if (!expression->program)
         append_place(text, problem);
     if (!expression->program || !tsearch(expression, &expressions->tree, compare)) {
@@ -224,7 +247,7 @@ static jv run(struct expression *expression, jv input)
 jv expression_first(struct expression *expression, jv input, struct buffer *problem)
 {
     if (!expression->program)
-        expression->program = compile(expression->text, problem);
+        expression->program = compile_expression(expression->text, problem);
     if (!expression->program) {
         jv_free(input);
         return jv_null();

@@ -1,5 +1,6 @@
 #include "map/json_text.h"
 #include "event/event.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,87 +103,121 @@ static void append_number(struct buffer *out, struct slice text)
     buffer_clear(&decimal.digits);
 }
 
-static size_t string_end(struct slice json, size_t at)
+/** As jq writes numbers: its own text where it has one, then as ECMAScript has it. */
+static void write_number(struct buffer *out, jv number)
 {
-    for (at++; at < json.len && json.ptr[at] != '"'; at++)
-        at += json.ptr[at] == '\\';
-    return at + 1 < json.len ? at + 1 : json.len;
+    jv text = jv_dump_string(number, 0);
+    append_number(out, slice_of(jv_string_value(text)));
+    jv_free(text);
 }
 
-static size_t number_end(struct slice json, size_t at)
+/** How JSON.stringify (ECMA-262, QuoteJSONString) escapes this character; NULL: it does not. */
+static const char *escape_of(char c, char unicode[8])
 {
-    while (at < json.len && (is_digit(json.ptr[at]) || strchr("+-.eE", json.ptr[at])))
-        at++;
-    return at;
+    static const char *const short_forms[] = {['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
+                                              ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\"};
+    unsigned char code = (unsigned char)c;
+    if (code < sizeof short_forms / sizeof *short_forms && short_forms[code])
+        return short_forms[code];
+    if (code >= 0x20)
+        return NULL;
+    snprintf(unicode, 8, "\\u%04x", code);
+    return unicode;
 }
 
-/** Copies valid compact JSON with its numbers rewritten. */
-static void rewrite_numbers(struct slice json, struct buffer *out)
+/** jq's texts are valid UTF-8. */
+static void write_string(struct buffer *out, jv string)
 {
-    for (size_t at = 0, start = 0; at <= json.len; start = at) {
-        while (at < json.len && json.ptr[at] != '-' && !is_digit(json.ptr[at]))
-            at = json.ptr[at] == '"' ? string_end(json, at) : at + 1;
-        buffer_append(out, json.ptr + start, at - start);
-        if (at == json.len)
-            break;
-        size_t end = number_end(json, at);
-        append_number(out, (struct slice){json.ptr + at, end - at});
-        at = end;
+    const char *text = jv_string_value(string);
+    size_t len = (size_t)jv_string_length_bytes(jv_copy(string)), start = 0;
+    buffer_append_char(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        char unicode[8];
+        const char *escape = escape_of(text[i], unicode);
+        if (!escape)
+            continue;
+        buffer_append(out, text + start, i - start);
+        buffer_append_text(out, escape);
+        start = i + 1;
     }
+    buffer_append(out, text + start, len - start);
+    buffer_append_char(out, '"');
+    jv_free(string);
+}
+
+static bool write_value(struct buffer *out, jv value, unsigned depth);
+
+static bool write_array(struct buffer *out, jv array, unsigned depth)
+{
+    bool fits = true;
+    int count = jv_array_length(jv_copy(array));
+    buffer_append_char(out, '[');
+    for (int i = 0; i < count && fits; i++) {
+        if (i > 0)
+            buffer_append_char(out, ',');
+        fits = write_value(out, jv_array_get(jv_copy(array), i), depth);
+    }
+    buffer_append_char(out, ']');
+    jv_free(array);
+    return fits;
+}
+
+static bool write_object(struct buffer *out, jv object, unsigned depth)
+{
+    bool fits = true, first = true;
+    buffer_append_char(out, '{');
+    for (int at = jv_object_iter(object); fits && jv_object_iter_valid(object, at);
+         at = jv_object_iter_next(object, at)) {
+        if (!first)
+            buffer_append_char(out, ',');
+        first = false;
+        write_string(out, jv_object_iter_key(object, at));
+        buffer_append_char(out, ':');
+        fits = write_value(out, jv_object_iter_value(object, at), depth);
+    }
+    buffer_append_char(out, '}');
+    jv_free(object);
+    return fits;
+}
+
+/** Appends `value` (taken over). False: it is nested too deeply. */
+static bool write_value(struct buffer *out, jv value, unsigned depth)
+{
+    switch (jv_get_kind(value)) {
+    case JV_KIND_STRING:
+        write_string(out, value);
+        return true;
+    case JV_KIND_NUMBER:
+        write_number(out, value);
+        return true;
+    case JV_KIND_ARRAY:
+    case JV_KIND_OBJECT:
+        if (depth == EVENT_MAX_DEPTH) {
+            jv_free(value);
+            return false;
+        }
+        return jv_get_kind(value) == JV_KIND_ARRAY ? write_array(out, value, depth + 1)
+                                                   : write_object(out, value, depth + 1);
+    case JV_KIND_TRUE:
+        buffer_append_text(out, "true");
+        break;
+    case JV_KIND_FALSE:
+        buffer_append_text(out, "false");
+        break;
+    default:
+        buffer_append_text(out, "null");
+    }
+    jv_free(value);
+    return true;
 }
 
 int json_text_append(struct buffer *out, jv value)
 {
-    struct buffer canonical = {0};
     size_t before = out->len;
-    jv text = jv_dump_string(value, 0);
-    struct slice dumped = {jv_string_value(text), (size_t)jv_string_length_bytes(jv_copy(text))};
-    int failed = json_canonical(dumped, &canonical, NULL);
-    if (!failed)
-        rewrite_numbers(buffer_slice(&canonical), out);
+    int failed = write_value(out, value, 0) ? 0 : PA_ERR_INVALID;
     if (!failed && out->failed)
         failed = PA_ERR_MEMORY;
     if (failed)
         out->len = before;
-    buffer_clear(&canonical);
-    jv_free(text);
     return failed;
-}
-
-static bool is_surrogate(struct slice escape)
-{
-    return escape.len >= 6 && escape.ptr[1] == 'u' && (escape.ptr[2] | 0x20) == 'd' &&
-           strchr("89abcdefABCDEF", escape.ptr[3]) && escape.ptr[3] != '\0';
-}
-
-/** Writes U+FFFD over every surrogate; false: there was none. */
-static bool replace_surrogates(char *json, size_t len)
-{
-    bool replaced = false;
-    for (size_t at = 0; at + 1 < len; at++) {
-        if (json[at] != '\\')
-            continue;
-        if (is_surrogate((struct slice){json + at, len - at})) {
-            memcpy(json + at + 2, "fffd", 4);
-            replaced = true;
-        }
-        at++;
-    }
-    return replaced;
-}
-
-jv json_text_parse(struct slice json)
-{
-    if (json.len >= INT32_MAX)
-        return jv_invalid();
-    jv value = jv_parse_sized(json.ptr, (int)json.len);
-    if (jv_is_valid(value))
-        return value;
-    char *copy = slice_to_text(json);
-    if (copy && replace_surrogates(copy, json.len)) {
-        jv_free(value);
-        value = jv_parse_sized(copy, (int)json.len);
-    }
-    free(copy);
-    return value;
 }

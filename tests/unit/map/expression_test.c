@@ -56,6 +56,17 @@ static void assert_evaluates(const char *text, const char *input, const char *ex
     expressions_free(expressions);
 }
 
+static void the_environment_is_what_it_says_wherever_it_is_asked(void **state)
+{
+    (void)state;
+    setenv("SEEN", "yes", 1);
+    assert_evaluates("env.SEEN", "{}", "\"yes\"");
+    assert_evaluates("# env\n[env.SEEN, $ENV.SEEN, .env]", "{\"env\":1}", "[\"yes\",\"yes\",1]");
+    assert_evaluates("def env: {SEEN: \"mine\"}; env.SEEN", "{}", "\"mine\"");
+    assert_evaluates("env == $ENV", "{}", "true");
+    assert_evaluates("env.SEEN | error", "{}", "null: yes");
+}
+
 static void programs_that_halt_can_be_run_again(void **state)
 {
     (void)state;
@@ -173,6 +184,7 @@ static void words_that_begin_like_modules_are_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_environment_is_what_it_says_wherever_it_is_asked),
         cmocka_unit_test(programs_that_halt_can_be_run_again),
         cmocka_unit_test(there_is_one_input_and_no_file),
         cmocka_unit_test(errors_of_every_kind_are_null),

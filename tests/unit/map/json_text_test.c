@@ -53,6 +53,53 @@ static void nesting_beyond_the_bound_is_refused(void **state)
     buffer_clear(&out);
 }
 
+/** Both ways for JSON that is canonical already. */
+static void assert_kept(const char *json)
+{
+    struct buffer out = {0};
+    jv value = json_text_parse(slice_of(json));
+    assert_true(jv_is_valid(value));
+    assert_int_equal(json_text_append(&out, value), 0);
+    assert_string_equal(buffer_text(&out), json);
+    buffer_clear(&out);
+}
+
+static void canonical_json_survives_both_ways(void **state)
+{
+    (void)state;
+    assert_kept("{\"a\":[1,-2.5,true,false,null,{}],\"\":[],\"é😀\":{\"b\":\"\"}}");
+    assert_kept("\"\\b\\t\\n\\f\\r\\\"\\\\/\\u0000\\u000b\\u001f\x7f\"");
+    assert_kept("[0,7,-7,999999999999999,-999999999999999,9007199254740991,1e+300,0.1]");
+    assert_kept("\"a\\\\\"");
+}
+
+static void what_is_no_json_is_invalid(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"[1",    "[1,",     "[,]",        "{\"a\"}", "{\"a\":}",
+                                      "{1:2}", "tru",     "1 2",        "[]]",     "-",
+                                      "\"a",   "\"\\x\"", "{\"a\":1,}", "nan",     "\"\\u00\""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        jv value = json_text_parse(slice_of(bad[i]));
+        if (jv_is_valid(value))
+            fail_msg("%s was read", bad[i]);
+        jv_free(value);
+    }
+}
+
+static void nesting_is_read_as_deep_as_events_may_be(void **state)
+{
+    (void)state;
+    char json[1026];
+    for (size_t depth = 512; depth <= 513; depth++) {
+        memset(json, '[', depth);
+        memset(json + depth, ']', depth);
+        jv value = json_text_parse((struct slice){json, 2 * depth});
+        assert_int_equal(jv_is_valid(value), depth == 512);
+        jv_free(value);
+    }
+}
+
 static void half_a_surrogate_pair_is_a_replacement_character(void **state)
 {
     (void)state;
@@ -113,6 +160,9 @@ int main(void)
         cmocka_unit_test(numbers_with_an_exponent_are_written_as_ecmascript_does),
         cmocka_unit_test(everything_else_is_as_jq_has_it),
         cmocka_unit_test(nesting_beyond_the_bound_is_refused),
+        cmocka_unit_test(canonical_json_survives_both_ways),
+        cmocka_unit_test(what_is_no_json_is_invalid),
+        cmocka_unit_test(nesting_is_read_as_deep_as_events_may_be),
         cmocka_unit_test(half_a_surrogate_pair_is_a_replacement_character),
         cmocka_unit_test(messages_fit_on_one_line),
         cmocka_unit_test(values_are_left_out_of_messages),
