@@ -11,34 +11,11 @@ enum {
     TAKE_BATCH = 64,
     TICK_MS = 500,
     CLOSE_MS = 2000,
-    SAY_AGAIN_MS = 60000,
     CREDENTIALS_AGAIN_MS = 2000,
     CREDENTIALS_CAP_MS = 60000
 };
 
 /* Errors and logs */
-
-void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
-{
-    int64_t now = clock_monotonic_ms(consumer->options.clock);
-    struct kafka_error_said *slot = &consumer->said[0];
-    for (size_t i = 0; i < sizeof consumer->said / sizeof *consumer->said; i++) {
-        if (consumer->said[i].code == code) {
-            slot = &consumer->said[i];
-            break;
-        }
-        if (consumer->said[i].at_ms < slot->at_ms)
-            slot = &consumer->said[i];
-    }
-    if (slot->code == code && now - slot->at_ms < SAY_AGAIN_MS) {
-        slot->suppressed++;
-        return;
-    }
-    uint64_t suppressed = slot->code == code ? slot->suppressed : 0;
-    *slot = (struct kafka_error_said){.code = code, .at_ms = now};
-    log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
-                suppressed ? F_INT("suppressed", suppressed) : F_NONE);
-}
 
 static void fatal(struct kafka_consumer *consumer)
 {

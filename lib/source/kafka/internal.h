@@ -86,7 +86,7 @@ struct kafka_consumer {
     int64_t credentials_asked_ms; /* when to ask for fresh ones again */
     int64_t credentials_wait_ms;
     struct kafka_error_said {
-        rd_kafka_resp_err_t code;
+        uint64_t subject; /* 0: free */
         int64_t at_ms;
         uint64_t suppressed;
     } said[8];
@@ -120,6 +120,8 @@ void rebalance_advance(struct kafka_consumer *consumer);
 /** On closing: a drain under way ends now, a lookup that waits is given up. */
 void rebalance_hurry(struct kafka_consumer *consumer);
 
-/* consumer.c */
-/** Logs an error of librdkafka's: each code at once, then at most once a minute with the number left out. */
+/* errors.c */
+/** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left
+ * out.
+ */
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);

@@ -1,0 +1,75 @@
+/* What is wrong with Kafka, in words: each thing once a minute at most, and with what to look at. */
+#include "base/log.h"
+#include "source/kafka/internal.h"
+
+enum { SAY_AGAIN_MS = 60000 };
+
+static const char *hint_of(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        return "waiting until the topic exists; is PORT_ORG_ID right, and does this organisation have a "
+               "topic?";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return "trying again; the Kafka user may not read the topic: is PORT_ORG_ID the one of these "
+               "credentials?";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return "trying again; the Kafka user may not use the consumer group: see KAFKA_CONSUMER_GROUP_ID";
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return "trying again; the broker refuses the credentials: were PORT_CLIENT_ID and PORT_CLIENT_SECRET "
+               "rotated?";
+    case RD_KAFKA_RESP_ERR__SSL:
+        return "trying again; if the broker's certificate authority is your own, set SSL_CERT_FILE";
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        return "trying again; \"port-agent check --connect\" shows how far a connection gets";
+    default:
+        return NULL;
+    }
+}
+
+/** What one line a minute is for: an error code, and its topic where the code is of one. Other reasons change
+ * from time to time (they name milliseconds). */
+static uint64_t subject_of(rd_kafka_resp_err_t code, const char *reason)
+{
+    uint64_t hash = 1469598103934665603U; /* FNV-1a */
+    bool of_topic = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                    code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                    code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    for (const char *c = reason; of_topic && *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
+    return hash ^ (uint32_t)code;
+}
+
+/** Its slot; the one that was silent for longest when it has none yet. */
+static struct kafka_error_said *slot_of(struct kafka_consumer *consumer, uint64_t subject)
+{
+    struct kafka_error_said *oldest = consumer->said;
+    for (size_t i = 0; i < sizeof consumer->said / sizeof *consumer->said; i++) {
+        if (consumer->said[i].subject == subject)
+            return &consumer->said[i];
+        if (consumer->said[i].at_ms < oldest->at_ms)
+            oldest = &consumer->said[i];
+    }
+    return oldest;
+}
+
+void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    int64_t now = clock_monotonic_ms(consumer->options.clock);
+    uint64_t subject = subject_of(code, reason);
+    struct kafka_error_said *slot = slot_of(consumer, subject);
+    bool known = slot->subject == subject;
+    if (known && now - slot->at_ms < SAY_AGAIN_MS) {
+        slot->suppressed++;
+        return;
+    }
+    uint64_t suppressed = known ? slot->suppressed : 0;
+    const char *hint = hint_of(code);
+    *slot = (struct kafka_error_said){.subject = subject, .at_ms = now};
+    log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
+                hint ? F_STR("hint", hint) : F_NONE, suppressed ? F_INT("suppressed", suppressed) : F_NONE);
+}
