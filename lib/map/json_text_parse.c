@@ -111,7 +111,7 @@ static bool is_number_char(char c)
 static jv parse_number(struct parsing *parsing)
 {
     const char *start = parsing->at;
-    bool negative = *start == '-';
+    bool negative = start < parsing->end && *start == '-';
     int64_t whole = 0;
     parsing->at += negative;
     const char *digits = parsing->at;

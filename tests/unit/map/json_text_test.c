@@ -76,9 +76,9 @@ static void canonical_json_survives_both_ways(void **state)
 static void what_is_no_json_is_invalid(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"[1",    "[1,",     "[,]",        "{\"a\"}", "{\"a\":}",
-                                      "{1:2}", "tru",     "1 2",        "[]]",     "-",
-                                      "\"a",   "\"\\x\"", "{\"a\":1,}", "nan",     "\"\\u00\""};
+    static const char *const bad[] = {"",         "[[0,",    "[1",         "[1,", "[,]",      "{\"a\"}",
+                                      "{\"a\":}", "{1:2}",   "tru",        "1 2", "[]]",      "-",
+                                      "\"a",      "\"\\x\"", "{\"a\":1,}", "nan", "\"\\u00\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         jv value = json_text_parse(slice_of(bad[i]));
         if (jv_is_valid(value))
