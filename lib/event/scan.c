@@ -542,10 +542,10 @@ int scan_record(struct scan *s, unsigned max_depth, struct error *err)
         if (s->at < s->in.len)
             fail(s, "something after the end");
     }
-    if (s->problem)
-        return error_set(err, PA_ERR_INVALID, "not JSON: %s at byte %zu", s->problem, s->at);
     if (s->out->failed || s->texts->failed)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (s->problem)
+        return error_set(err, PA_ERR_INVALID, "not JSON: %s at byte %zu", s->problem, s->at);
     if (!object && !s->any_value)
         return error_set(err, PA_ERR_INVALID, "not a JSON object");
     return 0;

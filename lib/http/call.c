@@ -47,6 +47,14 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     return CURL_PREREQFUNC_OK;
 }
 
+bool request_is_written(const struct http_call *call)
+{
+    long written = 0;
+    if (call->sends > 0)
+        curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &written);
+    return written > 0;
+}
+
 /** libcurl copies texts, so setting one may fail for want of memory; with numbers and pointers nothing can.
  */
 static bool set_text(CURL *easy, CURLoption option, const char *text)

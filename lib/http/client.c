@@ -143,7 +143,7 @@ static void fill_result(struct http_call *call, enum http_failure failure, CURLc
     if (status >= 400)
         result->retry_after = header_value(call->easy, "Retry-After");
     result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
-    result->sent = call->sends > 0 && !refused_by_proxy(call);
+    result->sent = request_is_written(call) && !refused_by_proxy(call);
     result->resent = call->resent;
     result->redirects = call->redirects;
     result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
@@ -240,20 +240,31 @@ void socket_is_unwatched(CURL *easy)
         defer(call, HTTP_MEMORY);
 }
 
+static void end_unwatched(struct http_client *client);
+static void timed_out(uv_timer_t *timer);
+
+static void act(struct http_client *client, curl_socket_t fd, int flags)
+{
+    int running;
+    CURLMcode code = curl_multi_socket_action(client->multi, fd, flags, &running);
+    collect(client);
+    if (code == CURLM_OK || client->closing)
+        return;
+    /* Memory ran out: libcurl has left a call without its socket, others without their turn, and did not say
+     * when it wants to be asked again. */
+    sockets_spoil(&client->sockets);
+    end_unwatched(client);
+    uv_timer_start(&client->timeout, timed_out, SWEEP_MIN_MS, 0);
+}
+
 static void socket_ready(void *ctx, curl_socket_t fd, int flags)
 {
-    struct http_client *client = ctx;
-    int running;
-    curl_multi_socket_action(client->multi, fd, flags, &running);
-    collect(client);
+    act(ctx, fd, flags);
 }
 
 static void timed_out(uv_timer_t *timer)
 {
-    struct http_client *client = timer->data;
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(client);
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
@@ -280,6 +291,21 @@ static void defer(struct http_call *call, enum http_failure verdict)
     client->deferred_calls++;
     if (!client->closing)
         uv_idle_start(&client->deferred, end_deferred);
+}
+
+/** Those that connect count too: libcurl must not run a call again that it could not write down. */
+static void end_unwatched(struct http_client *client)
+{
+    for (struct http_call *call = client->first; call; call = call->next) {
+        curl_socket_t fd = CURL_SOCKET_BAD;
+        if (call->deferred)
+            continue;
+        curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
+        if (socket_is_wanted(&client->sockets, fd))
+            continue;
+        curl_multi_remove_handle(client->multi, call->easy);
+        defer(call, HTTP_MEMORY);
+    }
 }
 
 /* Deadlines */

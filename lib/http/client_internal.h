@@ -43,6 +43,8 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
 void call_free(struct http_call *call);
+/** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
+bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
@@ -77,6 +79,13 @@ struct http_sockets {
 /** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on. */
 void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
                   void *ctx);
+/** Does libcurl wait for this socket to become ready? */
+bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
+/** Memory ran out inside libcurl. Before 8.5 a connection that it could not write down as watched is closed
+ * without telling us, and what was written down of it stays, in pieces: the process would end when the number
+ * of its socket came again. So no number that may be such a one is used again until it is closed through us.
+ */
+void sockets_spoil(struct http_sockets *sockets);
 /** For every fresh easy handle: its connections are opened and closed here. */
 void sockets_prepare(struct http_sockets *sockets, CURL *easy);
 /** Once the multi handle is gone. Watches that close still do so on the loop, by themselves. */

@@ -68,7 +68,7 @@ enum { HEADER_LINE_TOO_LONG = CURLE_OUT_OF_MEMORY };
 
 static bool header_line_too_long(const struct http_call *call, CURLcode code)
 {
-    return call->sends > 0 && call->received == 0 && (int)code == (int)HEADER_LINE_TOO_LONG;
+    return request_is_written(call) && call->received == 0 && (int)code == (int)HEADER_LINE_TOO_LONG;
 }
 
 enum http_failure failure_of(struct http_call *call, CURLcode code)

@@ -4,6 +4,7 @@
  * request. Sockets that libcurl did not open through us (its resolver's) are watched just as long as it says.
  */
 #include "http/client_internal.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@ struct socket_watch {
     struct http_sockets *sockets;
     curl_socket_t fd;
     bool connection; /* opened and closed through us */
+    bool spoilt;     /* its number must not come again: see sockets_spoil */
     int wanted;      /* by libcurl: UV_READABLE, UV_WRITABLE */
     int watched;     /* by the kernel */
 };
@@ -26,6 +28,12 @@ static void watch_free(uv_handle_t *handle)
 static struct socket_watch *watch_find(const struct http_sockets *sockets, curl_socket_t fd)
 {
     return (size_t)fd < sockets->room ? sockets->watches[fd] : NULL;
+}
+
+bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd)
+{
+    const struct socket_watch *watch = watch_find(sockets, fd);
+    return watch && watch->wanted;
 }
 
 static bool make_room(struct http_sockets *sockets, curl_socket_t fd)
@@ -114,11 +122,32 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     return 0;
 }
 
+void sockets_spoil(struct http_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->room; i++) {
+        struct socket_watch *watch = sockets->watches[i];
+        if (watch && watch->connection && !watch->wanted)
+            watch->spoilt = true;
+    }
+}
+
+/** The same socket with a number that is not spoilt; -1: there is none. */
+static int unspoilt(const struct http_sockets *sockets, int fd)
+{
+    const struct socket_watch *watch;
+    while (fd >= 0 && (watch = watch_find(sockets, fd)) && watch->spoilt) {
+        int next = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+        close(fd);
+        fd = next;
+    }
+    return fd;
+}
+
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_sockets *sockets = ctx;
     (void)purpose;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd = unspoilt(sockets, socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol));
     if (fd < 0)
         return CURL_SOCKET_BAD;
     /* A number that the kernel gives out again is free, whoever closed it. */

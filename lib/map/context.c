@@ -19,7 +19,7 @@ static void append_text_member(struct buffer *out, const char *lead, struct slic
 void report_context_write(const struct report_context *context, struct buffer *out)
 {
     struct buffer json = {0};
-    bool is_json = json_canonical(context->text, &json, NULL) == 0;
+    int failed = json_canonical(context->text, &json, NULL);
     append_member(out, "{\"body\":", context->event, "null");
     append_text_member(out, ",\"request\":{\"method\":", context->method);
     append_text_member(out, ",\"url\":", context->url);
@@ -29,8 +29,8 @@ void report_context_write(const struct report_context *context, struct buffer *o
     buffer_appendf(out, "},\"response\":{\"statusCode\":%d", context->status);
     append_member(out, ",\"headers\":", context->response_headers_json, "{}");
     append_text_member(out, ",\"text\":", context->text);
-    append_member(out, ",\"json\":", is_json ? buffer_slice(&json) : (struct slice){0}, "null");
+    append_member(out, ",\"json\":", failed ? (struct slice){NULL, 0} : buffer_slice(&json), "null");
     buffer_append_text(out, "}}");
-    out->failed |= json.failed;
+    out->failed |= json.failed || failed == PA_ERR_MEMORY;
     buffer_clear(&json);
 }

@@ -14,7 +14,10 @@ static bool counts_as_empty(struct slice json)
 /** The body as a JSON value: itself when it is one, else its text as a string. */
 static void append_json(struct slice body, struct buffer *out)
 {
-    if (json_canonical(body, out, NULL) != 0)
+    int failed = json_canonical(body, out, NULL);
+    if (failed == PA_ERR_MEMORY)
+        out->failed = true;
+    else if (failed)
         buffer_append_json_string(out, body);
 }
 
