@@ -6,13 +6,17 @@
  *
  *   - One that does not answer (it is new, or its last attempt had no answer) may have one attempt in
  *     progress, and more only while all such destinations together hold less than a sixteenth of the window:
- *     thirty that never answer hold thirty slots, not all of them.
+ *     thirty that never answer hold thirty slots, not all of them. When slots are scarce (at most a
+ *     quarter is free) even the first attempt at one that was silent before must be within that sixteenth.
+ *   - What waits for those that do not answer is held in memory, and when memory is full nobody's records are
+ *     taken any more. So once half of it is used, while slots are not scarce, they may hold half the window.
  *   - One that answers has a limit that grows by one with every answer (slow start as in TCP, RFC 5681,
  *     section 3.1), up to the whole window, and is halved when it falls silent.
  *   - In company (another destination was active in the last ten seconds) one that is above its fair share
- *     leaves a sixteenth of the window to the others, and of the rest it may use the part that its latency
- *     allows: all of it up to a second, half at two seconds, a twentieth at twenty. The silence since its
- * last answer counts as latency, so one that falls silent gives way before its timeouts say so.
+ *     leaves a sixteenth of the window to the others (what those that do not answer hold is part of it), and
+ *     of the rest it may use the part that its latency allows: all of it up to a second, half at two seconds,
+ *     a twentieth at twenty. The silence since its last answer counts as latency, so one that falls silent
+ *     gives way before its timeouts say so.
  *
  * Why not a fixed share: it would waste most of the window when few destinations are in use. Why not the
  * gradient of latencies (as in Netflix's concurrency-limits): an endpoint that takes twenty seconds because
@@ -92,20 +96,41 @@ static double latency_of(const struct destination *destination, int64_t now_ms)
     return silence_ms > destination->latency_ms ? silence_ms : destination->latency_ms;
 }
 
+/** Slots that are left to others. Those that do not answer are others too: what they hold is taken off, down
+ * to a quarter. */
+static unsigned reserve_of(const struct deliver *deliver)
+{
+    unsigned reserve = part_of_window(deliver, RESERVE_PART, 1), least = (reserve + 3) / 4;
+    return reserve > deliver->unproven_in_flight + least ? reserve - deliver->unproven_in_flight : least;
+}
+
 /** May one that answers, and is not alone, have one more in flight? */
 static bool allowed_in_company(const struct deliver *deliver, const struct destination *destination,
                                int64_t now_ms)
 {
     unsigned window = deliver->options.max_in_flight;
     unsigned fair = window / (deliver->active > 1 ? deliver->active : 2); /* who was active will be again */
-    unsigned reserve = part_of_window(deliver, RESERVE_PART, 1), in_flight = destination->in_flight;
+    unsigned reserve = reserve_of(deliver), in_flight = destination->in_flight;
     if (in_flight < fair)
         return true;
-    if (window - deliver->counters.sending <= reserve || fair + reserve >= window)
+    if (window - deliver->in_state[DELIVERY_SENDING] <= reserve || fair + reserve >= window)
         return false;
     double latency_ms = latency_of(destination, now_ms);
     double part = latency_ms > QUICK_MS ? QUICK_MS / latency_ms : 1;
     return in_flight < fair + (window - reserve - fair) * part;
+}
+
+/** May one that does not answer have one more attempt? */
+static bool may_try(const struct deliver *deliver, const struct destination *destination)
+{
+    unsigned window = deliver->options.max_in_flight, unproven = deliver->unproven_in_flight;
+    bool scarce = window - deliver->in_state[DELIVERY_SENDING] <= window / 4;
+    bool pressed = deliver->counters.bytes_held > deliver->options.max_bytes / 2;
+    if (destination->in_flight == 0 && !(destination->silent && scarce))
+        return unproven < window - window / 4;
+    if (pressed && !scarce)
+        return unproven < window / 2;
+    return destination->in_flight < destination->limit && unproven < first_limit(deliver);
 }
 
 static bool may_start(const struct deliver *deliver, const struct destination *destination)
@@ -113,13 +138,8 @@ static bool may_start(const struct deliver *deliver, const struct destination *d
     unsigned cap = deliver->options.max_in_flight_per_destination;
     if ((cap > 0 && destination->in_flight >= cap) || !breaker_lets(&destination->breaker))
         return false;
-    if (!destination->answers) {
-        unsigned unproven = deliver->unproven_in_flight;
-        unsigned window = deliver->options.max_in_flight;
-        if (destination->in_flight == 0) /* even all of them together leave a quarter of the window */
-            return unproven < window - window / 4;
-        return destination->in_flight < destination->limit && unproven < first_limit(deliver);
-    }
+    if (!destination->answers)
+        return may_try(deliver, destination);
     if (destination->in_flight >= destination->limit)
         return false;
     int64_t now_ms = destination->in_flight > 0 ? clock_monotonic_ms(deliver->options.clock) : 0;
@@ -235,11 +255,13 @@ void destination_answered(struct deliver *deliver, struct destination *destinati
         double sample_ms = (double)result->duration_ms;
         destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
         set_answers(deliver, destination, true);
+        destination->silent = false;
         if (destination->limit < deliver->options.max_in_flight)
             destination->limit++;
     } else if (result->failure != HTTP_MEMORY) {
         set_answers(deliver, destination, false);
-        if (is_silence(result->failure) && destination->limit > 1)
+        destination->silent = is_silence(result->failure);
+        if (destination->silent && destination->limit > 1)
             destination->limit /= 2;
     }
     breaker_heard(destination, result);

@@ -94,6 +94,7 @@ struct destination {
     struct delivery_list ready;
     unsigned in_flight, limit;
     bool answers;           /* its last attempt was answered, in time */
+    bool silent;            /* its last attempt timed out */
     bool active;            /* something is ready or in flight */
     double latency_ms;      /* of answers, smoothed */
     int64_t quiet_since_ms; /* nothing has been heard of it since, while something was in flight */
