@@ -31,8 +31,9 @@ int buffer_reserve(struct buffer *b, size_t more)
         }
         cap *= 2;
     }
-    /* A large first request is taken at its word: records are copied once, into what they need. */
-    if (b->len == 0 && more > 4096)
+    /* A large first request is taken at its word: records are copied once, into what they need, and wait in
+     * it. */
+    if (b->len == 0 && more > 256)
         cap = more;
     char *grown = realloc(b->ptr, cap);
     if (!grown) {
