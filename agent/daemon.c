@@ -8,11 +8,13 @@
 #include "port/api.h"
 #include "source/kafka/kafka.h"
 #include "source/polling/polling.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+    TRIMS = 24,
     PORT_DEADLINE_MS = 30000,
     PORT_CONNECT_MS = 10000,
     PORT_CONNECTIONS = 32,
@@ -38,6 +40,8 @@ struct daemon {
     struct source *source;
     uv_timer_t timer; /* drain: is it idle? */
     int64_t drain_deadline_ms, give_up_deadline_ms;
+    uint64_t trimmed; /* events when memory was given back last */
+    unsigned trims_left;
     unsigned closing_parts;
     int exit_code;
 };
@@ -442,6 +446,26 @@ void daemon_log_summary(const struct daemon *daemon)
     struct log_field fields[SOURCE_FIELDS_MAX];
     if (daemon->deliver && daemon->source)
         deliver_log_summary(daemon->deliver, fields, source_summary(daemon->source, fields));
+}
+
+/** What a backlog needed lies free between what is in use, where free(3) does not give it back:
+ * M_TRIM_THRESHOLD is about the end of a heap alone. So the C library is asked to, while little is held (an
+ * eighth of the bound), and for two minutes after the last event: librdkafka frees later. It takes
+ * milliseconds. */
+void daemon_trim(struct daemon *daemon)
+{
+    struct deliver_counters counters;
+    daemon_counters(daemon, &counters);
+    if (counters.taken != daemon->trimmed)
+        daemon->trims_left = TRIMS;
+    daemon->trimmed = counters.taken;
+    if (daemon->state != RUNNING || daemon->trims_left == 0 ||
+        counters.bytes_held > (uint64_t)daemon->options.config->queue_max_bytes / 16)
+        return;
+    daemon->trims_left--;
+    http_client_trim(daemon->webhooks);
+    http_client_trim(daemon->port_http);
+    malloc_trim(0);
 }
 
 void daemon_counters(const struct daemon *daemon, struct deliver_counters *out)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SUMMARY_MS = 60000 };
+enum { SUMMARY_MS = 60000, TRIM_MS = 5000 };
 
 static const int SIGNALS[] = {SIGTERM, SIGINT, SIGUSR1};
 enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
@@ -15,7 +15,7 @@ enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
 struct run {
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
-    uv_timer_t summary;
+    uv_timer_t summary, trim;
     struct daemon *daemon;
     struct setup setup;
     bool stopping;
@@ -30,6 +30,7 @@ static void stopped(void *ctx, int exit_code)
     for (size_t i = 0; i < sizeof run->signals / sizeof *run->signals; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL);
     uv_close((uv_handle_t *)&run->summary, NULL);
+    uv_close((uv_handle_t *)&run->trim, NULL);
 }
 
 static void stuck(void *ctx, int exit_code)
@@ -72,6 +73,20 @@ static void summary_due(uv_timer_t *timer)
     run->summarised = counters.taken;
 }
 
+static void trim_due(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+    daemon_trim(run->daemon);
+}
+
+static void start_timer(struct run *run, uv_timer_t *timer, uv_timer_cb due, uint64_t interval_ms)
+{
+    uv_timer_init(&run->loop, timer);
+    timer->data = run;
+    uv_timer_start(timer, due, interval_ms, interval_ms);
+    uv_unref((uv_handle_t *)timer);
+}
+
 /** SIG_BLOCK: signals that come while the agent starts wait until there is a loop that hears them. */
 static void mask_signals(int how)
 {
@@ -91,10 +106,8 @@ static void watch_signals(struct run *run)
         uv_unref((uv_handle_t *)&run->signals[i]);
     }
     mask_signals(SIG_UNBLOCK);
-    uv_timer_init(&run->loop, &run->summary);
-    run->summary.data = run;
-    uv_timer_start(&run->summary, summary_due, SUMMARY_MS, SUMMARY_MS);
-    uv_unref((uv_handle_t *)&run->summary);
+    start_timer(run, &run->summary, summary_due, SUMMARY_MS);
+    start_timer(run, &run->trim, trim_due, TRIM_MS);
 }
 
 static int run_daemon(struct run *run)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3 };
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEPT = 16 };
 
 struct http_client {
     struct http_client_options options; /* its texts are our copies: */
@@ -93,6 +93,12 @@ static void easy_give(struct http_client *client, CURL *easy)
     } else {
         curl_easy_cleanup(easy);
     }
+}
+
+void http_client_trim(struct http_client *client)
+{
+    while (client->idle_count > IDLE_HANDLES_KEPT)
+        curl_easy_cleanup(client->idle[--client->idle_count]);
 }
 
 /* Ending calls */

@@ -120,6 +120,8 @@ void http_call_cancel(struct http_call *call);
 void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
+/** Frees what is only kept for the next load: handles that are not in use, but for a few. */
+void http_client_trim(struct http_client *client);
 
 /** "connect", "timeout", … as in the enum's comments; "" for HTTP_OK. */
 const char *http_failure_name(enum http_failure failure);
