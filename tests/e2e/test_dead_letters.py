@@ -11,6 +11,8 @@ import pytest
 from broker import free_port
 from confluent_kafka import Consumer
 from harness import BINARY, ROOT, run_event
+from recorder import Recorder
+from test_polling import polled_node_run, polled_run
 
 QUICK = {"WEBHOOK_RETRY_INITIAL_BACKOFF": "0.02", "WEBHOOK_RETRY_MAX_ATTEMPTS": "2"}
 
@@ -85,6 +87,70 @@ def test_a_replay_that_fails_is_a_letter_again(world, port, kept):
     first = listed(world, kept)
     letters(world, kept, "replay", first[0]["id"], code=1)
     assert len(listed(world, kept)) >= 1 and len(results_of(port, "r_1")) == 2
+
+
+def node_results_of(port, run_id):
+    return [body for method, path, body in port.of_node_run(run_id) if method == "PATCH" and path == ""]
+
+
+NODE_SUCCESS = {"status": "COMPLETED", "result": "SUCCESS", "output": {"response": {"status": 200, "data": {"done": True}}}}
+NODE_FAILURE = {"status": "COMPLETED", "result": "FAILED"}
+
+
+@pytest.fixture
+def mended():
+    """An endpoint that fails until it is mended."""
+    recorder = Recorder()
+    recorder.answer = lambda request: (500, {})
+    yield recorder
+    recorder.close()
+
+
+def sent_again(recorder, count):
+    """What `count` requests were followed by, in pairs of the first and the second with one Idempotency-Key."""
+    requests = recorder.wait(2 * count)
+    assert len(requests) == 2 * count
+    first, second = ({r["headers"]["idempotency-key"]: r for r in part} for part in (requests[:count], requests[count:]))
+    assert first.keys() == second.keys() and len(first) == count
+    return {key: (first[key], second[key]) for key in first}
+
+
+def test_polled_runs_are_replayed_as_they_were_claimed(world, port, mended, tmp_path):
+    polling = {"STREAMER_NAME": "POLLING", "POLLING_INTERVAL_SECONDS": "0.1", "DEAD_LETTER_DIR": str(tmp_path / "letters")}
+    body = {"action": "create_vm", "context": {"entity": "e_1"}, "payload": {"properties": {"big": 12345678901234567890}}}
+    port.offer(polled_run("r_1", mended.url + "/run", body=body, headers={"X-Team": "a"}, method="PUT"), polled_node_run("wfnr_1", mended.url + "/node"))
+    agent = world.agent(**polling)
+    port.wait(lambda: results_of(port, "r_1") and node_results_of(port, "wfnr_1"))
+    assert agent.terminate() == 0
+    assert results_of(port, "r_1")[0]["status"] == "FAILURE" and node_results_of(port, "wfnr_1") == [NODE_FAILURE]
+    found = {letter["run_id"]: letter for letter in listed(world, polling)}
+    assert set(found) == {"r_1", "wfnr_1"}
+    mended.answer = lambda request: (200, {"done": True})
+    told = letters(world, polling, "replay", "--all")
+    assert told.count("delivered") >= 2, told
+    assert results_of(port, "r_1")[1:] == [{"status": "SUCCESS"}]
+    assert node_results_of(port, "wfnr_1")[1:] == [NODE_SUCCESS]
+    again = sent_again(mended, 2)
+    assert set(again) == {"r_1", "wfnr_1"}
+    for before, after in again.values():
+        assert after["body"] == before["body"] and after["method"] == before["method"] and after["target"] == before["target"]
+    assert port.acked.count("r_1") == 1  # a replay claims and acknowledges nothing
+    letters(world, polling, "replay", "--all")  # what was replayed is remembered
+    assert len(mended.requests) == 4
+
+
+def test_node_runs_of_a_topic_are_replayed(world, port, kept, mended):
+    agent = world.agent(**kept).assigned()
+    world.produce(("a key", run_event("wfnr_1", mended.url + "/node")))
+    port.wait(lambda: node_results_of(port, "wfnr_1"))
+    assert agent.terminate() == 0
+    assert node_results_of(port, "wfnr_1") == [NODE_FAILURE]
+    assert [letter["run_id"] for letter in listed(world, kept)] == ["wfnr_1"]
+    mended.answer = lambda request: (200, {"done": True})
+    letters(world, kept, "replay", "--all")
+    assert node_results_of(port, "wfnr_1")[1:] == [NODE_SUCCESS]
+    for key, (before, after) in sent_again(mended, 1).items():
+        assert key.startswith(world.runs) and after["body"] == before["body"]
 
 
 def test_letters_of_a_topic_carry_the_record_and_why(world, port, kafka):
