@@ -30,8 +30,8 @@ class Sink:
     def stats(self):
         return self._get("/stats")
 
-    def reset(self, delay_ms=0):
-        self._get(f"/reset?delay_ms={delay_ms}")
+    def reset(self, delay_ms=0, per_second=0):
+        self._get(f"/reset?delay_ms={delay_ms}&per_second={per_second}")
 
     def stop(self):
         self.process.terminate()
@@ -133,14 +133,15 @@ class Floor(Program):
 class Agent(Program):
     name = "agent"
 
-    def __init__(self, world, topic, in_flight, level="INFO", mapping=None):
+    def __init__(self, world, topic, in_flight, level="INFO", mapping=None, **settings):
+        self.group = f"agent-{os.getpid()}-{next(numbers)}"
         environment = {
             "PATH": os.environ["PATH"], "PORT_ORG_ID": "org_bench", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET,
             "PORT_API_BASE_URL": world.sink.url, "USING_LOCAL_PORT_INSTANCE": "true",
             "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": world.broker.bootstrap,
-            "KAFKA_CONSUMER_GROUP_ID": f"agent-{os.getpid()}-{next(numbers)}", "KAFKA_RUNS_TOPIC": topic,
+            "KAFKA_CONSUMER_GROUP_ID": self.group, "KAFKA_RUNS_TOPIC": topic,
             "KAFKA_CHANGE_LOG_TOPIC": "bench.changes", "WEBHOOK_MAX_IN_FLIGHT": str(in_flight), "LOG_LEVEL": level,
-            "LOG_FORMAT": "json"}
+            "LOG_FORMAT": "json", **settings}
         if mapping:
             environment["CONTROL_THE_PAYLOAD_CONFIG_PATH"] = str(mapping)
         super().__init__(world.sink, [world.agent_binary], environment)

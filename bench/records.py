@@ -59,31 +59,37 @@ class Records:
         assert left == 0 and not self.failures, f"{left} records not produced; {self.failures[:3]}"
 
     def fill(self, topic, kind, count):
-        template, producer = Template(kind, self.url), self._producer(**{"linger.ms": 20})
+        template = Template(kind, self.url)
+        self.fill_with(topic, count, lambda _: template)
+
+    def fill_with(self, topic, count, template_of):
+        """As many records, each from the template that `template_of` gives for its number."""
+        producer = self._producer(**{"linger.ms": 20})
         self.broker.create(topic)
         for number in range(count):
             while True:
                 try:
-                    producer.produce(topic, value=template.record(number), on_delivery=self._delivered)
+                    producer.produce(topic, value=template_of(number).record(number), on_delivery=self._delivered)
                     break
                 except BufferError:
                     producer.poll(0.1)
         self._finish(producer)
 
-    def trickle(self, topic, count, per_second):
+    def trickle(self, topic, count, per_second, template_of=None):
         """Each record carries the time at which it was handed to the producer, which sends it at once."""
-        template, producer = Template("none", self.url), self._producer(**{"linger.ms": 0, "socket.nagle.disable": True})
+        default, producer = Template("none", self.url), self._producer(**{"linger.ms": 0, "socket.nagle.disable": True})
         producer.list_topics(topic, timeout=10)
         begin = time.monotonic()
         for number in range(count):
             pause = begin + number / per_second - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
+            template = template_of(number) if template_of else default
             producer.produce(topic, value=template.record(number, time.time_ns()), on_delivery=self._delivered)
             producer.poll(0)
         self._finish(producer)
 
-    def single(self, topic):
+    def single(self, topic, template=None):
         producer = self._producer()
-        producer.produce(topic, value=Template("none", self.url).record(0), on_delivery=self._delivered)
+        producer.produce(topic, value=(template or Template("none", self.url)).record(0), on_delivery=self._delivered)
         self._finish(producer)

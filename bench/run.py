@@ -95,9 +95,13 @@ class Table:
 
     def print(self):
         head = ("figure", "floor", "agent", "agent / floor", "target")
-        widths = [max(len(row[i]) for row in [head, *self.rows]) for i in range(len(head))]
-        line = lambda cells: "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"
-        print(line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, self.rows), sep="\n", flush=True)
+        print_table(head, self.rows)
+
+
+def print_table(head, rows):
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    line = lambda cells: "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"
+    print(line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows), sep="\n", flush=True)
 
 
 def say(text):

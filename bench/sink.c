@@ -1,15 +1,22 @@
-/* The other end of a benchmark: a webhook endpoint and Port's API in one process. One thread, epoll, HTTP/1.1
- * kept alive, every answer 200, at once or after a fixed delay. It must cost little and never be what is
- * measured, so it understands only what libcurl sends: requests with Content-Length, one at a time.
+/* The other end of a benchmark: webhook endpoints and Port's API in one process. One thread, epoll, HTTP/1.1
+ * kept alive. It must cost little and never be what is measured, so it understands only what libcurl sends:
+ * requests with Content-Length, one at a time. It listens on every address, so 127.0.0.x are as many
+ * destinations.
  *
  *   /v1/auth/access_token   a token; /v1/…: {"ok":true}; neither is ever delayed
  *   /stats                  what came since the last reset, as JSON
- *   /reset?delay_ms=N       forgets what came; webhooks are answered after N ms from now on
- *   anything else           a webhook; "sent_ns":N in its body is when it was sent (CLOCK_REALTIME)
+ *   /reset?delay_ms=N&per_second=M
+ *                           forgets what came; from now on webhooks are answered after N ms, M of them a
+ * second at most (0: as many as come), the others in turn /never                  a webhook that is not
+ * answered; counted as silent, and as nothing else anything else           a webhook, answered 200;
+ * "sent_ns":N in its body is when it was sent (CLOCK_REALTIME). How it starts may change the answer:
+ *                           /status/CODE; /busy (429 with Retry-After: 1 to the first attempt); /delay/MS (so
+ *                           much later); /large/BYTES (so large a body)
  *
  * Usage: sink [--delay-ms N]. Prints its port first, and its statistics on SIGUSR1 and SIGTERM. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -25,28 +32,44 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 64 * 1024, BACKLOG = 1024, EVENTS = 256, SAMPLES_MAX = 1 << 20 };
+enum {
+    FIRST_BYTES = 16 * 1024,
+    REQUEST_MAX = 4 << 20,
+    ANSWER_MAX = 1 << 20,
+    BACKLOG = 1024,
+    EVENTS = 256,
+    SAMPLES_MAX = 1 << 20
+};
+
+struct reply {
+    int status;
+    const char *header; /* whole lines */
+    size_t body_len;    /* 0: a small object */
+};
 
 struct connection {
     int fd;
-    size_t len;
+    size_t len, cap;
+    char *bytes;
     bool waiting; /* its answer is due later */
     int64_t due_ns;
+    struct reply reply;
     struct connection *previous, *next; /* those that wait, the first due in front */
-    char bytes[REQUEST_MAX + 1];
 };
 
 struct request {
     struct connection *from;
-    char *path, *body;
+    const char *head, *path;
+    const char *body;
     size_t body_len;
 };
 
 static struct {
     int epoll, listener, signals;
-    int64_t delay_ns;
+    int64_t delay_ns, pace_ns; /* pace: between two answers; 0: none */
+    int64_t next_answer_ns;
     struct connection *first, *last; /* waiting */
-    uint64_t webhooks, port_calls, tokens, connections;
+    uint64_t webhooks, silent, port_calls, tokens, connections;
     int64_t first_ns, last_ns; /* of webhooks, CLOCK_REALTIME */
     uint32_t *samples_us;
     size_t samples;
@@ -81,14 +104,15 @@ static uint32_t percentile(unsigned hundredths)
 static int print_stats(char *out, size_t size)
 {
     qsort(sink.samples_us, sink.samples, sizeof *sink.samples_us, compare);
-    return snprintf(out, size,
-                    "{\"webhooks\":%llu,\"port_calls\":%llu,\"tokens\":%llu,\"connections\":%llu,"
-                    "\"first_ns\":%lld,\"last_ns\":%lld,\"now_ns\":%lld,"
-                    "\"latency_us\":{\"count\":%zu,\"p50\":%u,\"p99\":%u,\"max\":%u}}",
-                    (unsigned long long)sink.webhooks, (unsigned long long)sink.port_calls,
-                    (unsigned long long)sink.tokens, (unsigned long long)sink.connections,
-                    (long long)sink.first_ns, (long long)sink.last_ns, (long long)now_ns(CLOCK_REALTIME),
-                    sink.samples, percentile(50), percentile(99), percentile(100));
+    return snprintf(
+        out, size,
+        "{\"webhooks\":%llu,\"silent\":%llu,\"port_calls\":%llu,\"tokens\":%llu,\"connections\":%llu,"
+        "\"first_ns\":%lld,\"last_ns\":%lld,\"now_ns\":%lld,"
+        "\"latency_us\":{\"count\":%zu,\"p50\":%u,\"p99\":%u,\"max\":%u}}",
+        (unsigned long long)sink.webhooks, (unsigned long long)sink.silent,
+        (unsigned long long)sink.port_calls, (unsigned long long)sink.tokens,
+        (unsigned long long)sink.connections, (long long)sink.first_ns, (long long)sink.last_ns,
+        (long long)now_ns(CLOCK_REALTIME), sink.samples, percentile(50), percentile(99), percentile(100));
 }
 
 static void count_webhook(const struct request *request)
@@ -125,38 +149,74 @@ static void connection_close(struct connection *connection)
     if (connection->waiting)
         stop_waiting(connection);
     close(connection->fd);
+    free(connection->bytes);
     free(connection);
 }
 
-/** An answer is far smaller than a socket's buffer, and there is one at a time: it always fits. */
+/** One answer at a time, and small: it fits into the socket's buffer. A peer that is gone is seen when its
+ * connection is read. */
 static void answer(const struct connection *connection, const char *body)
 {
     char text[1024];
     int len = snprintf(text, sizeof text,
                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                        strlen(body), body);
-    /* A peer that is gone is seen when its connection is read. */
     ssize_t sent = send(connection->fd, text, (size_t)len, MSG_NOSIGNAL);
     if (sent >= 0 && sent != len)
         die("short answer");
 }
 
-static void answer_webhook(const struct connection *connection)
+/** A large one may have to wait for its reader, which reads: that is its business. */
+static void answer_large(struct connection *connection, size_t body_len)
 {
-    answer(connection, "{\"ok\":true}");
+    char head[256];
+    static char body[ANSWER_MAX];
+    int head_len =
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", body_len);
+    if (body[0] == '\0')
+        memset(body, 'x', sizeof body);
+    int flags = fcntl(connection->fd, F_GETFL);
+    fcntl(connection->fd, F_SETFL, flags & ~O_NONBLOCK);
+    if (send(connection->fd, head, (size_t)head_len, MSG_NOSIGNAL | MSG_MORE) == head_len)
+        send(connection->fd, body, body_len, MSG_NOSIGNAL);
+    fcntl(connection->fd, F_SETFL, flags);
 }
 
-static void answer_later(struct connection *connection)
+static void answer_webhook(struct connection *connection)
 {
+    static const char body[] = "{\"ok\":true}";
+    const struct reply *reply = &connection->reply;
+    char text[512];
+    if (reply->body_len > 0) {
+        answer_large(connection, reply->body_len);
+        return;
+    }
+    int len = snprintf(text, sizeof text,
+                       "HTTP/1.1 %d S\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n%s",
+                       reply->status, reply->header, sizeof body - 1, body);
+    ssize_t sent = send(connection->fd, text, (size_t)len, MSG_NOSIGNAL);
+    if (sent >= 0 && sent != len)
+        die("short answer");
+}
+
+static void answer_at(struct connection *connection, int64_t due_ns)
+{
+    struct connection *before = sink.last;
+    while (before && before->due_ns > due_ns)
+        before = before->previous;
     connection->waiting = true;
-    connection->due_ns = now_ns(CLOCK_MONOTONIC) + sink.delay_ns;
-    connection->next = NULL;
-    connection->previous = sink.last;
-    if (sink.last)
-        sink.last->next = connection;
+    connection->due_ns = due_ns;
+    connection->previous = before;
+    connection->next = before ? before->next : sink.first;
+    if (connection->next)
+        connection->next->previous = connection;
+    else
+        sink.last = connection;
+    if (before)
+        before->next = connection;
     else
         sink.first = connection;
-    sink.last = connection;
 }
 
 /** Answers what is due, and says how long nothing else will be; NULL: for ever. */
@@ -177,16 +237,23 @@ static struct timespec *answer_due(struct timespec *left)
 
 /* Requests */
 
+static int64_t number_after(const char *text, const char *name)
+{
+    const char *found = strstr(text, name);
+    return found ? strtoll(found + strlen(name), NULL, 10) : 0;
+}
+
 static void reset(const char *path)
 {
-    const char *delay = strstr(path, "delay_ms=");
     while (sink.first) {
         struct connection *connection = sink.first;
         stop_waiting(connection);
         answer_webhook(connection);
     }
-    sink.delay_ns = delay ? strtoll(delay + strlen("delay_ms="), NULL, 10) * 1000000 : 0;
-    sink.webhooks = sink.port_calls = sink.tokens = sink.connections = 0;
+    int64_t per_second = number_after(path, "per_second=");
+    sink.delay_ns = number_after(path, "delay_ms=") * 1000000;
+    sink.pace_ns = per_second > 0 ? 1000000000 / per_second : 0;
+    sink.webhooks = sink.silent = sink.port_calls = sink.tokens = sink.connections = 0;
     sink.first_ns = sink.last_ns = 0;
     sink.samples = 0;
 }
@@ -194,6 +261,43 @@ static void reset(const char *path)
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/** What its path asks for; *later_ns: beyond what every webhook waits. */
+static struct reply reply_to(const struct request *request, int64_t *later_ns)
+{
+    struct reply reply = {.status = 200, .header = ""};
+    *later_ns = 0;
+    if (starts_with(request->path, "/status/")) {
+        reply.status = (int)number_after(request->path, "/status/");
+    } else if (starts_with(request->path, "/busy")) {
+        bool first = strcasestr(request->head, "\r\nX-Port-Attempt: 1\r\n");
+        reply.status = first ? 429 : 200;
+        reply.header = first ? "Retry-After: 1\r\n" : "";
+    } else if (starts_with(request->path, "/delay/")) {
+        *later_ns = number_after(request->path, "/delay/") * 1000000;
+    } else if (starts_with(request->path, "/large/")) {
+        int64_t size = number_after(request->path, "/large/");
+        reply.body_len = size < ANSWER_MAX ? (size_t)size : ANSWER_MAX;
+    }
+    return reply;
+}
+
+static void serve_webhook(const struct request *request)
+{
+    int64_t later_ns, now = now_ns(CLOCK_MONOTONIC);
+    struct connection *connection = request->from;
+    count_webhook(request);
+    connection->reply = reply_to(request, &later_ns);
+    int64_t due_ns = now + sink.delay_ns + later_ns;
+    if (sink.pace_ns > 0) {
+        sink.next_answer_ns = (sink.next_answer_ns > now ? sink.next_answer_ns : now) + sink.pace_ns;
+        due_ns = sink.next_answer_ns + sink.delay_ns + later_ns;
+    }
+    if (due_ns > now)
+        answer_at(connection, due_ns);
+    else
+        answer_webhook(connection);
 }
 
 static void serve(const struct request *request)
@@ -211,12 +315,10 @@ static void serve(const struct request *request)
     } else if (starts_with(request->path, "/reset")) {
         reset(request->path);
         answer(request->from, "{\"ok\":true}");
+    } else if (starts_with(request->path, "/never")) {
+        sink.silent++;
     } else {
-        count_webhook(request);
-        if (sink.delay_ns > 0)
-            answer_later(request->from);
-        else
-            answer_webhook(request->from);
+        serve_webhook(request);
     }
 }
 
@@ -228,26 +330,39 @@ static size_t content_length(const char *head)
     return found ? strtoul(found + sizeof name - 1, NULL, 10) : 0;
 }
 
+static bool make_room(struct connection *connection, size_t size)
+{
+    if (size <= connection->cap)
+        return true;
+    char *bytes = size <= REQUEST_MAX ? realloc(connection->bytes, size + 1) : NULL;
+    if (!bytes)
+        return false;
+    connection->bytes = bytes;
+    connection->cap = size;
+    return true;
+}
+
 /** Serves a whole request from the front of what was read. False: there is none yet, or none that can be. */
 static bool take_request(struct connection *connection, bool *bad)
 {
     connection->bytes[connection->len] = '\0';
     char *end = strstr(connection->bytes, "\r\n\r\n");
     if (!end) {
-        *bad = connection->len == REQUEST_MAX;
+        *bad = connection->len >= FIRST_BYTES;
         return false;
     }
-    *end = '\0';
     size_t head_len = (size_t)(end - connection->bytes) + 4;
+    end[2] = '\0'; /* the last header keeps its line's end */
     size_t body_len = content_length(connection->bytes), size = head_len + body_len;
     *bad = size > REQUEST_MAX;
     if (size > connection->len) {
-        *end = '\r';
+        end[2] = '\r';
+        *bad |= !make_room(connection, size);
         return false;
     }
     char *space = strchr(connection->bytes, ' ');
-    char *path = space ? space + 1 : connection->bytes;
-    struct request request = {connection, path, end + 4, body_len};
+    const char *path = space ? space + 1 : connection->bytes;
+    struct request request = {connection, connection->bytes, path, end + 4, body_len};
     serve(&request);
     memmove(connection->bytes, connection->bytes + size, connection->len - size);
     connection->len -= size;
@@ -257,7 +372,8 @@ static bool take_request(struct connection *connection, bool *bad)
 static void readable(struct connection *connection)
 {
     bool bad = false;
-    ssize_t got = recv(connection->fd, connection->bytes + connection->len, REQUEST_MAX - connection->len, 0);
+    ssize_t got =
+        recv(connection->fd, connection->bytes + connection->len, connection->cap - connection->len, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got > 0) {
@@ -280,14 +396,10 @@ static void accept_all(void)
 {
     int fd, one = 1;
     while ((fd = accept4(sink.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        struct connection *connection = malloc(sizeof *connection);
-        if (!connection)
+        struct connection *connection = calloc(1, sizeof *connection);
+        if (!connection || !make_room(connection, FIRST_BYTES))
             die("malloc");
-        /* All but the bytes, which are written before they are read. */
         connection->fd = fd;
-        connection->len = 0;
-        connection->waiting = false;
-        connection->previous = connection->next = NULL;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         sink.connections++;
         watch(fd, connection);
@@ -322,7 +434,7 @@ static void open_signals(void)
 
 static void open_listener(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
     socklen_t size = sizeof address;
     sink.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (sink.listener < 0 || bind(sink.listener, (struct sockaddr *)&address, size) != 0 ||

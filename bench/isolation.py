@@ -1,0 +1,167 @@
+"""What 60 good destinations feel of 30 that never answer and 10 that refuse connections.
+
+Each round runs the same records for the good ones twice, without and with records for the bad ones between them: the machine's mood is
+then in both. The exit code is 1 when a median differs by more than a tenth."""
+import argparse
+import os
+import pathlib
+import random
+import socket
+import statistics
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+from broker import Broker  # noqa: E402
+from programs import Agent, Sink  # noqa: E402
+from records import Records, Template  # noqa: E402
+from run import print_table, say, shown  # noqa: E402
+
+GOOD, SILENT, REFUSING = 60, 30, 10
+BAD = SILENT + REFUSING
+IN_FLIGHT = 256
+ALLOWED = 0.10
+WITHOUT, WITH = "without", "with"
+
+
+class World:
+    def __init__(self, build, timeout):
+        self.agent_binary, self.timeout = str(build / "port-agent"), timeout
+        self.refusing = socket.socket()  # a port that is taken, and on which nobody listens
+        self.refusing.bind(("0.0.0.0", 0))
+        self.running = []
+        self.broker = Broker()
+        self.sink = Sink(str(build / "bench/bench-sink"))
+        self.broker.start()
+        self.broker.create("bench.changes")
+        self.records = Records(self.broker, "")
+        refusing = self.refusing.getsockname()[1]
+        self.good = [Template("async", f"http://127.0.1.{n + 1}:{self.sink.port}/hooks") for n in range(GOOD)]
+        self.bad = [Template("async", f"http://127.0.2.{n + 1}:{self.sink.port}/never") for n in range(SILENT)]
+        self.bad += [Template("async", f"http://127.0.3.{n + 1}:{refusing}/refused") for n in range(REFUSING)]
+
+    def order(self, form, good):
+        """Whose turn it is, record by record: the good ones' order is the same in both forms."""
+        chance, turns = random.Random(7), [self.good[n % GOOD] for n in range(good)]
+        chance.shuffle(turns)
+        if form == WITHOUT:
+            return turns
+        bad = [self.bad[n % BAD] for n in range(good * BAD // GOOD)]
+        chance.shuffle(bad)
+        places = [True] * len(turns) + [False] * len(bad)
+        chance.shuffle(places)
+        turns, bad = iter(turns), iter(bad)
+        return [next(turns) if place else next(bad) for place in places]
+
+    def start(self, topic):
+        agent = Agent(self, topic, IN_FLIGHT, WEBHOOK_INVOKER_TIMEOUT=str(self.timeout))
+        self.running.append(agent)
+        return agent
+
+    def close(self):
+        for agent in self.running:
+            agent.kill()
+        self.sink.stop()
+        self.broker.stop()
+
+
+def steady(world, form, number, options):
+    """Records come at a rate that is far from what the agent can do: what counts is how soon they arrive."""
+    topic, good = f"bench.steady.{form}.{number}", options.per_second * options.seconds
+    world.broker.create(topic)
+    world.sink.reset()
+    agent = world.start(topic)
+    world.records.single(topic, world.good[0])
+    agent.wait_webhooks(1)
+    world.sink.reset()
+    order = world.order(form, good)
+    world.records.trickle(topic, len(order), len(order) / options.seconds, lambda n: order[n])
+    agent.wait_webhooks(good)
+    agent.kill()
+    return world.sink.stats()["latency_us"]
+
+
+def backlog(world, form, options, delay_ms):
+    """All records are there when the agent starts: what counts is when the last good one arrives."""
+    topic = f"bench.backlog.{form}"
+    if topic not in world.broker.admin().list_topics(timeout=10).topics:
+        order = world.order(form, options.backlog)
+        world.records.fill_with(topic, len(order), lambda n: order[n])
+    world.sink.reset(delay_ms)
+    agent = world.start(topic)
+    agent.wait_webhooks(options.backlog)
+    agent.kill()
+    stats = world.sink.stats()
+    return (stats["webhooks"] - 1) / ((stats["last_ns"] - stats["first_ns"]) / 1e9)
+
+
+def both(run):
+    return {form: run(form) for form in (WITHOUT, WITH)}
+
+
+def measure(world, options):
+    """Figures: name -> ({form: values}, whether more is better)."""
+    rates, latencies = {0: [], options.delay_ms: []} if options.backlog else {}, []
+    if options.backlog:
+        backlog(world, WITHOUT, options, 0)  # the broker's own first requests are slow: they are nobody's figures
+    for number in range(options.rounds):
+        say(f"round {number + 1}: steady rate")
+        latencies.append(both(lambda form: steady(world, form, number, options)))
+        for delay_ms, found in rates.items():
+            say(f"round {number + 1}: backlog, endpoints at {delay_ms} ms")
+            found.append(both(lambda form: backlog(world, form, options, delay_ms)))
+    total = options.per_second * (GOOD + BAD) // GOOD
+    figures = {f"{options.per_second}/s to the good ones ({total}/s in all) for {options.seconds} s: {key}, ms":
+               (by_form([{form: stats[key] / 1000 for form, stats in pair.items()} for pair in latencies]), False) for key in ("p50", "p99")}
+    for delay_ms, found in rates.items():
+        figures[f"backlog of {options.backlog:,} to the good ones, endpoints at {delay_ms} ms: webhooks/s"] = (by_form(found), True)
+    return figures
+
+
+def by_form(pairs):
+    return {form: [pair[form] for pair in pairs] for form in (WITHOUT, WITH)}
+
+
+def judge(figures):
+    """Prints the table; returns what is over the bound."""
+    rows, wrong = [], []
+    for name, (values, more_is_better) in figures.items():
+        ratios = [there / alone for there, alone in zip(values[WITH], values[WITHOUT])]
+        ratio = statistics.median(ratios)
+        if (1 - ratio if more_is_better else ratio - 1) > ALLOWED:
+            wrong.append(f"{name}: {ratio:.2f} of what it is without bad ones")
+        rows.append((name, values[WITHOUT], values[WITH], ratios, ",.0f" if more_is_better else ",.2f"))
+    print_table(("figure", "60 good alone", "with 40 bad", "with / alone"),
+               [(name, shown(alone, form), shown(there, form), shown(ratios, ".2f")) for name, alone, there, ratios, form in rows])
+    return wrong
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev bench isolation", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
+    parser.add_argument("--per-second", type=int, default=120, help="steady rate to the good ones (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=15, help="how long the steady rate lasts (default: %(default)s)")
+    parser.add_argument("--backlog", type=int, default=3000, help="records for the good ones; 0: no backlogs (default: %(default)s)")
+    parser.add_argument("--delay-ms", type=int, default=50, help="of the slower backlog's endpoints (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, default=30, help="WEBHOOK_INVOKER_TIMEOUT (default: %(default)s)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    say("starting the broker and the sink")
+    world = World(options.build, options.timeout)
+    try:
+        figures = measure(world, options)
+    finally:
+        world.close()
+    print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
+    wrong = judge(figures)
+    print(*wrong or [f"nothing differs by more than {ALLOWED:.0%}"], sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
