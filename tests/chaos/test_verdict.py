@@ -74,6 +74,15 @@ def test_a_repeat_needs_a_cause_and_keeps_to_the_bound():
     assert judge([record(0, ASYNC)], twice, disruptions=[outage, late]).violations == []
 
 
+def test_what_failed_is_done_when_its_dead_letter_is_written():
+    twice = [receipt(0, 10, "failure"), receipt(0, 20, "failure")]
+    full, frozen = Disruption("dead-letter disk full", 9, 11.8, None), Disruption("broker frozen", 12.2, 17, None)
+    assert judge([record(0, CHANGE)], twice, disruptions=[full, frozen], letters=[0, 0]).violations == []
+    assert "beyond the bound" in only_violation(judge([record(0, CHANGE)], twice, disruptions=[frozen], letters=[0, 0]))
+    late = Disruption("agent kill -9", 30, 30, 0)
+    assert "beyond the bound" in only_violation(judge([record(0, CHANGE)], twice[:1] + [receipt(0, 31, "failure")], disruptions=[full, late], letters=[0, 0]))
+
+
 def test_a_result_that_waits_for_port_may_come_again():
     verdict = judge([record(0)], [receipt(0, 10), receipt(0, 20)], [Result(0, "SUCCESS", 20.2)], [Disruption("agent kill -9", 15, 15, 0)])
     assert verdict.violations == [] and verdict.counts["repeated"] == 1

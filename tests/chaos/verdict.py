@@ -15,6 +15,8 @@ from load import CHANGE, DELIVERED, run_id
 COMMIT_SECONDS = 0.25
 SLACK_SECONDS = 0.2   # between what happens in the agent and when this side sees it
 SETTLING_SECONDS = 10  # for a broker that comes back to accept commits again
+LETTER_SECONDS = 11  # the longest wait before a dead letter is tried again, and a little
+DISK_FULL = "dead-letter disk full"
 REBALANCE_SECONDS = 20  # from a member's death until its last record may be cancelled somewhere else
 DECIDED, UNDECIDED = ("success", "failure", "either"), ("retry", "broken")
 
@@ -159,8 +161,9 @@ class Verdict:
             else:
                 self.violation(record, "repeated, though nothing had struck")
             return
+        latest = self.letter_written_by(earlier, done_at)
         for disruption in self.disruptions[:bisect.bisect_right(self.begins, later.received_at)]:
-            if self.explains(disruption, done_at):
+            if any(self.explains(disruption, at) for at in {done_at, min(max(done_at, disruption.begin), latest)}):
                 self.repeats_by_cause[f"done, not committed yet: {disruption.kind}"] += 1
                 return
         self.violation(record, f"repeated beyond the bound: it was done at {done_at:.3f}")
@@ -173,6 +176,13 @@ class Verdict:
         if not needs_result:
             return receipt.answered_at
         return next((r.at for r in results if receipt.received_at <= r.at <= later.received_at), math.inf)
+
+    def letter_written_by(self, receipt, answered_at):
+        """What failed is done when its dead letter is written, which a full disk delays: the latest that may have been."""
+        if receipt.verdict != "failure" or not self.buries:
+            return answered_at
+        return max((d.end + LETTER_SECONDS for d in self.disruptions if d.kind == DISK_FULL and d.begin - SLACK_SECONDS <= answered_at <= d.end),
+                   default=answered_at)
 
     def explains(self, disruption, done_at):
         """May what was done at `done_at` be forgotten because of it?"""
