@@ -98,9 +98,12 @@ static struct http_call *start_call(struct delivery *delivery)
 
 static void tell_start(struct delivery *delivery)
 {
+    bool tells_run = delivery->report && delivery->attempt == 1;
     struct buffer url = {0};
+    if (!tells_run && !log_enabled(LOG_DEBUG))
+        return;
     outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
-    if (delivery->report && delivery->attempt == 1) {
+    if (tells_run) {
         struct buffer text = {0};
         buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method, buffer_text(&url));
         run_report_log(delivery->report, buffer_slice(&text));

@@ -1,27 +1,40 @@
 #include "map/mapper.h"
+#include "map/link.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { WINDOW_CALLS = 64, WINDOW_BYTES = 256 * 1024, READ_BYTES = 64 * 1024 };
+enum { WINDOW_CALLS = 64, WINDOW_BYTES = 256 * 1024, PAUSE_MS = 100 };
 
 struct map_call {
     struct map_call *next;
     struct mapper *mapper;
     uint32_t what;
-    struct slice input; /* until it is sent */
+    struct slice input; /* until it is answered or forgotten: another evaluator may need it */
     map_done *done;     /* NULL: forgotten */
     void *ctx;
-    size_t sent; /* bytes; 0: not sent */
+    size_t sent;   /* bytes; 0: not sent */
+    bool bereaved; /* an evaluator was killed over it */
 };
+
+/* An evaluator's life: asked for when there is something to evaluate; its socket ends, and the process tells
+ * how it ended, in either order; then the next one may be asked for.
+ *
+ *     NONE ──asked for──▶ RUNNING ──socket's end──▶ GONE ──told──▶ NONE
+ *                            └───────told──────────▶ TOLD ──socket's end──▶ NONE
+ */
+enum evaluator_state { NONE, RUNNING, GONE, TOLD };
 
 struct mapper {
     struct mapper_options options;
-    uv_pipe_t pipe;
     uv_prepare_t flush; /* once a turn of the loop: what came together goes in one write */
-    uv_write_t writing;
-    bool is_writing, lost;
-    struct buffer out, written; /* to be written; being written */
-    struct buffer in;
+    uv_timer_t pause;   /* before what failed for want of memory or files is tried again */
+    uv_poll_t control;
+    enum evaluator_state evaluator;
+    struct map_link *link; /* while RUNNING or TOLD */
+    struct map_end end;    /* while TOLD */
+    bool lost;
     struct map_call *first, *last; /* oldest first */
     struct map_call *unsent;       /* the first of them that is not sent */
     size_t sent_calls, sent_bytes;
@@ -30,14 +43,166 @@ struct mapper {
     void *closed_ctx;
 };
 
+static void pump(struct mapper *mapper);
+static void flush(uv_prepare_t *handle);
+
 static void lose(struct mapper *mapper)
 {
     if (mapper->lost)
         return;
     mapper->lost = true;
-    uv_read_stop((uv_stream_t *)&mapper->pipe);
     uv_prepare_stop(&mapper->flush);
+    uv_timer_stop(&mapper->pause);
+    uv_poll_stop(&mapper->control);
     mapper->options.lost(mapper->options.ctx);
+}
+
+/* Answers */
+
+/** Takes a call out of the list, which `previous` is before; NULL: it is the first. */
+static void unlink_call(struct mapper *mapper, struct map_call *previous, struct map_call *call)
+{
+    if (previous)
+        previous->next = call->next;
+    else
+        mapper->first = call->next;
+    if (mapper->last == call)
+        mapper->last = previous;
+    if (mapper->unsent == call)
+        mapper->unsent = call->next;
+    if (call->sent > 0) {
+        mapper->sent_calls--;
+        mapper->sent_bytes -= call->sent;
+    }
+}
+
+/** Ends the oldest call; `failure` is null where there are fields. */
+static void answer_first(struct mapper *mapper, struct slice fields, struct slice failure)
+{
+    struct map_call *call = mapper->first;
+    unlink_call(mapper, NULL, call);
+    if (call->done && slice_is_null(failure)) {
+        call->done(call->ctx, fields, NULL);
+    } else if (call->done) {
+        char *reason = slice_to_text(failure);
+        call->done(call->ctx, (struct slice){NULL, 0}, reason ? reason : "out of memory");
+        free(reason);
+    }
+    free(call);
+}
+
+static void pause_over(uv_timer_t *timer)
+{
+    pump(timer->data);
+}
+
+static void pause_a_little(struct mapper *mapper)
+{
+    if (!mapper->lost)
+        uv_timer_start(&mapper->pause, pause_over, PAUSE_MS, 0);
+}
+
+/* Evaluators */
+
+/** What was sent and not answered is to be sent again; what nobody waits for any more is not. */
+static void take_back(struct mapper *mapper)
+{
+    struct map_call *previous = NULL, *next;
+    for (struct map_call *call = mapper->first; call; call = next) {
+        next = call->next;
+        if (call->done) {
+            call->sent = 0;
+            previous = call;
+        } else {
+            unlink_call(mapper, previous, call);
+            free(call);
+        }
+    }
+    mapper->sent_calls = mapper->sent_bytes = 0;
+    mapper->unsent = mapper->first;
+}
+
+/** The evaluator has ended, and what it wrote has been read: so it was at the oldest call. */
+static void conclude(struct mapper *mapper)
+{
+    struct map_end end = mapper->end;
+    bool at_call = mapper->first && mapper->first->sent > 0;
+    bool failed =
+        at_call && (end.how == MAP_END_FAILED || (end.how == MAP_END_KILLED && mapper->first->bereaved));
+    mapper->evaluator = NONE;
+    if (failed)
+        answer_first(mapper, (struct slice){NULL, 0}, slice_of(end.reason));
+    else if (at_call)
+        mapper->first->bereaved |= end.how == MAP_END_KILLED;
+    take_back(mapper);
+    if (end.how == MAP_END_KILLED)
+        pause_a_little(mapper); /* whatever kills may not be through yet */
+    else
+        pump(mapper);
+}
+
+static void frame_came(void *ctx, uint32_t what, struct slice bytes)
+{
+    struct mapper *mapper = ctx;
+    if (!mapper->first || mapper->first->sent == 0) { /* nobody asked */
+        lose(mapper);
+        return;
+    }
+    answer_first(mapper, bytes, what == 0 ? (struct slice){NULL, 0} : bytes);
+    if (mapper->unsent && !mapper->lost)
+        uv_prepare_start(&mapper->flush, flush);
+}
+
+static void handle_closed(struct mapper *mapper);
+
+static void link_closed(void *ctx)
+{
+    handle_closed(ctx);
+}
+
+static void link_gone(void *ctx, bool by_itself)
+{
+    struct mapper *mapper = ctx;
+    bool told = mapper->evaluator == TOLD;
+    if (!by_itself)
+        pause_a_little(mapper);
+    map_link_close(mapper->link, link_closed, mapper);
+    mapper->link = NULL;
+    mapper->evaluator = GONE;
+    if (told && !mapper->lost)
+        conclude(mapper);
+}
+
+static void told(uv_poll_t *handle, int status, int events)
+{
+    struct mapper *mapper = handle->data;
+    (void)events;
+    ssize_t got =
+        status < 0 ? 0 : recv(mapper->options.process.fd, &mapper->end, sizeof mapper->end, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got != (ssize_t)sizeof mapper->end || (mapper->evaluator != RUNNING && mapper->evaluator != GONE)) {
+        lose(mapper);
+        return;
+    }
+    mapper->end.reason[sizeof mapper->end.reason - 1] = '\0';
+    if (mapper->evaluator == GONE)
+        conclude(mapper);
+    else
+        mapper->evaluator = TOLD;
+}
+
+/** False: not now. */
+static bool ask_for_evaluator(struct mapper *mapper)
+{
+    struct map_link_options options = {
+        .loop = mapper->options.loop, .frame = frame_came, .gone = link_gone, .ctx = mapper};
+    if (map_process_evaluator(&mapper->options.process, &options.fd) != 0)
+        return false;
+    mapper->link = map_link_open(&options);
+    mapper->handles += mapper->link != NULL;
+    mapper->evaluator = mapper->link ? RUNNING : GONE; /* one without a socket ends at once */
+    return mapper->link != NULL;
 }
 
 /* Sending */
@@ -47,64 +212,33 @@ static void send_calls(struct mapper *mapper)
     while (mapper->unsent && mapper->sent_calls < WINDOW_CALLS &&
            (mapper->sent_bytes < WINDOW_BYTES || mapper->sent_calls == 0)) {
         struct map_call *call = mapper->unsent;
-        struct map_frame head = {(uint32_t)call->input.len, call->what};
-        buffer_append(&mapper->out, &head, sizeof head);
-        buffer_append_slice(&mapper->out, call->input);
-        call->sent = sizeof head + call->input.len;
+        if (!map_link_put(mapper->link, call->what, call->input)) {
+            pause_a_little(mapper);
+            break;
+        }
+        call->sent = sizeof(struct map_frame) + call->input.len;
         mapper->sent_calls++;
         mapper->sent_bytes += call->sent;
         mapper->unsent = call->next;
     }
+    map_link_flush(mapper->link);
 }
 
-static void write_out(struct mapper *mapper);
-
-static void written(uv_write_t *request, int status)
+/** Sends what may be sent, to an evaluator that is made for it if need be. */
+static void pump(struct mapper *mapper)
 {
-    struct mapper *mapper = request->data;
-    mapper->is_writing = false;
-    buffer_clear(&mapper->written);
-    if (status == UV_ECANCELED)
+    if (mapper->lost || !mapper->unsent || uv_is_active((uv_handle_t *)&mapper->pause))
         return;
-    if (status != 0)
-        lose(mapper);
-    else
-        write_out(mapper);
-}
-
-static void write_out(struct mapper *mapper)
-{
-    send_calls(mapper);
-    if (mapper->is_writing || mapper->lost || mapper->out.len == 0)
-        return;
-    if (mapper->out.failed) { /* a frame may be cut: there is no going on */
-        lose(mapper);
-        return;
-    }
-    uv_buf_t bytes = uv_buf_init(mapper->out.ptr, (unsigned)mapper->out.len);
-    int put = uv_try_write((uv_stream_t *)&mapper->pipe, &bytes, 1);
-    if (put < 0 && put != UV_EAGAIN) {
-        lose(mapper);
-        return;
-    }
-    if (put == (int)mapper->out.len) {
-        mapper->out.len = 0;
-        return;
-    }
-    size_t done = put > 0 ? (size_t)put : 0;
-    mapper->written = mapper->out;
-    mapper->out = (struct buffer){0};
-    bytes = uv_buf_init(mapper->written.ptr + done, (unsigned)(mapper->written.len - done));
-    mapper->is_writing = uv_write(&mapper->writing, (uv_stream_t *)&mapper->pipe, &bytes, 1, written) == 0;
-    if (!mapper->is_writing)
-        lose(mapper);
+    if (mapper->evaluator == NONE && !ask_for_evaluator(mapper))
+        pause_a_little(mapper);
+    else if (mapper->evaluator == RUNNING)
+        send_calls(mapper);
 }
 
 static void flush(uv_prepare_t *handle)
 {
-    struct mapper *mapper = handle->data;
     uv_prepare_stop(handle);
-    write_out(mapper);
+    pump(handle->data);
 }
 
 static struct map_call *start(struct mapper *mapper, uint32_t what, struct slice input, map_done *done,
@@ -137,109 +271,24 @@ struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice
     return start(mapper, (uint32_t)index, context, done, ctx);
 }
 
-/** Takes a call that was not sent out of the list. */
-static void unlink_call(struct mapper *mapper, struct map_call *call)
-{
-    struct map_call *previous = NULL, *at = mapper->first;
-    while (at != call) {
-        previous = at;
-        at = at->next;
-    }
-    if (previous)
-        previous->next = call->next;
-    else
-        mapper->first = call->next;
-    if (mapper->last == call)
-        mapper->last = previous;
-    if (mapper->unsent == call)
-        mapper->unsent = call->next;
-    free(call);
-}
-
 void map_call_forget(struct map_call *call)
 {
-    if (call->sent > 0)
-        call->done = NULL; /* its answer still comes, and counts */
-    else
-        unlink_call(call->mapper, call);
-}
-
-/* Receiving */
-
-static void answered(struct mapper *mapper, uint32_t what, struct slice bytes)
-{
-    struct map_call *call = mapper->first;
-    if (!call || call->sent == 0) { /* nobody asked */
-        lose(mapper);
+    struct map_call *previous = NULL;
+    call->done = NULL;
+    if (call->sent > 0) /* its answer still comes, and counts */
         return;
-    }
-    mapper->first = call->next;
-    if (!mapper->first)
-        mapper->last = NULL;
-    mapper->sent_calls--;
-    mapper->sent_bytes -= call->sent;
-    if (call->done && what == 0) {
-        call->done(call->ctx, bytes, NULL);
-    } else if (call->done) {
-        char *reason = slice_to_text(bytes);
-        call->done(call->ctx, (struct slice){NULL, 0}, reason ? reason : "out of memory");
-        free(reason);
-    }
+    for (struct map_call *at = call->mapper->first; at != call; at = at->next)
+        previous = at;
+    unlink_call(call->mapper, previous, call);
     free(call);
-}
-
-/** Gives every whole frame of `in` to its caller. */
-static void take_frames(struct mapper *mapper)
-{
-    struct slice rest = buffer_slice(&mapper->in);
-    struct map_frame head;
-    while (!mapper->lost && rest.len >= sizeof head) {
-        memcpy(&head, rest.ptr, sizeof head);
-        if (rest.len - sizeof head < head.len)
-            break;
-        answered(mapper, head.what, (struct slice){rest.ptr + sizeof head, head.len});
-        rest.ptr += sizeof head + head.len;
-        rest.len -= sizeof head + head.len;
-    }
-    if (rest.len > 0 && rest.ptr != mapper->in.ptr)
-        memmove(mapper->in.ptr, rest.ptr, rest.len);
-    mapper->in.len = rest.len;
-    if (rest.len == 0 && mapper->in.cap > (size_t)4 * READ_BYTES)
-        buffer_clear(&mapper->in);
-}
-
-static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-    struct mapper *mapper = handle->data;
-    (void)suggested;
-    bool reserved = buffer_reserve(&mapper->in, READ_BYTES) == 0;
-    *out = uv_buf_init(reserved ? mapper->in.ptr + mapper->in.len : NULL, reserved ? READ_BYTES : 0);
-}
-
-static void received(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
-{
-    struct mapper *mapper = stream->data;
-    (void)bytes;
-    if (got < 0) {
-        lose(mapper);
-        return;
-    }
-    mapper->in.len += (size_t)got;
-    take_frames(mapper);
-    if (!mapper->lost)
-        write_out(mapper);
 }
 
 /* Life */
 
-static void handle_closed(uv_handle_t *handle)
+static void handle_closed(struct mapper *mapper)
 {
-    struct mapper *mapper = handle->data;
     if (--mapper->handles > 0)
         return;
-    buffer_clear(&mapper->out);
-    buffer_clear(&mapper->written);
-    buffer_clear(&mapper->in);
     while (mapper->first) {
         struct map_call *call = mapper->first;
         mapper->first = call->next;
@@ -252,37 +301,41 @@ static void handle_closed(uv_handle_t *handle)
         closed(ctx);
 }
 
+static void uv_handle_closed(uv_handle_t *handle)
+{
+    handle_closed(handle->data);
+}
+
 void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx)
 {
     mapper->closed = closed;
     mapper->closed_ctx = ctx;
     mapper->lost = true;
+    uv_close((uv_handle_t *)&mapper->flush, uv_handle_closed);
+    uv_close((uv_handle_t *)&mapper->pause, uv_handle_closed);
+    uv_close((uv_handle_t *)&mapper->control, uv_handle_closed);
+    if (mapper->link)
+        map_link_close(mapper->link, link_closed, mapper);
+    mapper->link = NULL;
     map_process_end(&mapper->options.process);
-    uv_close((uv_handle_t *)&mapper->flush, handle_closed);
-    uv_close((uv_handle_t *)&mapper->pipe, handle_closed);
 }
 
 struct mapper *mapper_new(const struct mapper_options *options)
 {
     struct map_process process = options->process;
     struct mapper *mapper = calloc(1, sizeof *mapper);
-    if (!mapper) {
+    if (!mapper || uv_poll_init(options->loop, &mapper->control, process.fd) != 0) {
         map_process_end(&process);
+        free(mapper);
         return NULL;
     }
     mapper->options = *options;
-    mapper->handles = 2;
-    mapper->pipe.data = mapper->flush.data = mapper->writing.data = mapper;
+    mapper->handles = 3;
+    mapper->flush.data = mapper->pause.data = mapper->control.data = mapper;
     uv_prepare_init(options->loop, &mapper->flush);
-    uv_pipe_init(options->loop, &mapper->pipe, 0);
-    int failed = uv_pipe_open(&mapper->pipe, process.fd);
-    if (!failed) {
-        mapper->options.process.fd = -1; /* the loop's now */
-        failed = uv_read_start((uv_stream_t *)&mapper->pipe, allocate, received);
-    }
-    if (failed) {
-        mapper_close(mapper, NULL, NULL);
-        return NULL;
-    }
-    return mapper;
+    uv_timer_init(options->loop, &mapper->pause);
+    if (uv_poll_start(&mapper->control, UV_READABLE, told) == 0)
+        return mapper;
+    mapper_close(mapper, NULL, NULL);
+    return NULL;
 }

@@ -2,7 +2,6 @@
 #include "map/mapping.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,21 +11,23 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-
-/* Where an evaluator is, in memory it shares with its parent: what it leaves behind depends on it. */
-enum evaluator_place { AT_FRAME, EVALUATING, ANSWERING, RETIRED };
 
 /* What an evaluator may grow by before it retires, where there is no bound of memory: libjq leaks here and
  * there, and a heap that was large once stays so. */
-enum { GROWTH_UNBOUNDED = 64 << 20 };
+enum { GROWTH_UNBOUNDED = 64 << 20, READ_BYTES = 64 * 1024, FORK_PAUSE_MS = 100 };
 
 struct evaluator {
     int fd;
     const struct map_process_options *options;
     struct mappings *mappings;
-    atomic_int *place;
+    atomic_bool *evaluating; /* shared with its parent: its death is the expression's fault */
+    struct buffer in;        /* read ahead */
+    size_t taken;            /* of it, in bytes */
+    struct buffer fields;
 };
 
 /* Blocking streams */
@@ -46,24 +47,27 @@ static bool read_all(int fd, void *bytes, size_t len)
     return true;
 }
 
-static bool write_all(int fd, const void *bytes, size_t len)
+/** One system call where it can be: the other side wakes up once. */
+static bool write_frame(int fd, uint32_t what, struct slice bytes)
 {
-    for (const char *at = bytes; len > 0;) {
-        ssize_t put = send(fd, at, len, MSG_NOSIGNAL);
+    struct map_frame head = {(uint32_t)bytes.len, what};
+    struct iovec parts[] = {{&head, sizeof head}, {(void *)(uintptr_t)bytes.ptr, bytes.len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    for (size_t left = sizeof head + bytes.len; left > 0;) {
+        ssize_t put = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
             return false;
-        at += put;
-        len -= (size_t)put;
+        left -= (size_t)put;
+        for (size_t i = 0; i < 2; i++) {
+            size_t part = (size_t)put < parts[i].iov_len ? (size_t)put : parts[i].iov_len;
+            parts[i].iov_base = (char *)parts[i].iov_base + part;
+            parts[i].iov_len -= part;
+            put -= (ssize_t)part;
+        }
     }
     return true;
-}
-
-static bool write_frame(int fd, uint32_t what, struct slice bytes)
-{
-    struct map_frame head = {(uint32_t)bytes.len, what};
-    return write_all(fd, &head, sizeof head) && write_all(fd, bytes.ptr, bytes.len);
 }
 
 /** Reads a frame into `bytes`, which is emptied first. False: gone, or no memory. */
@@ -81,16 +85,89 @@ static bool read_frame(int fd, uint32_t *what, struct buffer *bytes)
 
 /* The evaluator */
 
-static bool discard(int fd, size_t len)
+static struct slice unread(const struct evaluator *evaluator)
+{
+    struct slice all = buffer_slice(&evaluator->in);
+    return (struct slice){all.ptr + evaluator->taken, all.len - evaluator->taken};
+}
+
+/** Moves what has not been taken to the beginning of a buffer that holds `total` bytes. False: no memory. */
+static bool make_room(struct evaluator *evaluator, size_t total)
+{
+    struct slice rest = unread(evaluator);
+    bool oversized = evaluator->in.cap > (size_t)4 * READ_BYTES && total <= READ_BYTES;
+    if (evaluator->in.cap < total || oversized) {
+        struct buffer in = {0};
+        if (buffer_reserve(&in, total) != 0)
+            return false;
+        buffer_append_slice(&in, rest);
+        buffer_clear(&evaluator->in);
+        evaluator->in = in;
+    } else if (evaluator->taken > 0) {
+        memmove(evaluator->in.ptr, rest.ptr, rest.len);
+    }
+    evaluator->in.len = rest.len;
+    evaluator->taken = 0;
+    return true;
+}
+
+/** False: the agent is gone. */
+static bool read_more(struct evaluator *evaluator)
+{
+    struct buffer *in = &evaluator->in;
+    ssize_t got;
+    do
+        got = read(evaluator->fd, in->ptr + in->len, in->cap - in->len);
+    while (got < 0 && errno == EINTR);
+    if (got > 0)
+        in->len += (size_t)got;
+    return got > 0;
+}
+
+/** Reads past a frame that there is no memory for. */
+static bool discard(struct evaluator *evaluator, size_t len)
 {
     char chunk[4096];
+    struct slice rest = unread(evaluator);
+    len -= rest.len;
+    evaluator->taken = evaluator->in.len;
     while (len > 0) {
         size_t part = len < sizeof chunk ? len : sizeof chunk;
-        if (!read_all(fd, chunk, part))
+        if (!read_all(evaluator->fd, chunk, part))
             return false;
         len -= part;
     }
     return true;
+}
+
+/** There is no memory for the frame, of which `have` bytes have been read. False: its end is not known, or
+ * the agent is gone. */
+static bool refuse(struct evaluator *evaluator, size_t have, size_t whole)
+{
+    static const char no_memory[] = "the event is too large for MAPPING_MAX_MEMORY";
+    return have >= sizeof(struct map_frame) && discard(evaluator, whole) &&
+           write_frame(evaluator->fd, 1, SLICE_LITERAL(no_memory));
+}
+
+/** The next frame, which stays where it is until the one after it is asked for. False: the agent is gone. */
+static bool next_frame(struct evaluator *evaluator, struct map_frame *head, struct slice *bytes)
+{
+    for (;;) {
+        struct slice rest = unread(evaluator);
+        size_t whole = sizeof *head;
+        if (rest.len >= sizeof *head) {
+            memcpy(head, rest.ptr, sizeof *head);
+            whole += head->len;
+        }
+        if (rest.len >= sizeof *head && rest.len >= whole) {
+            *bytes = (struct slice){rest.ptr + sizeof *head, head->len};
+            evaluator->taken += whole;
+            return true;
+        }
+        bool fits = make_room(evaluator, whole < READ_BYTES ? READ_BYTES : whole);
+        if (fits ? !read_more(evaluator) : !refuse(evaluator, rest.len, whole))
+            return false;
+    }
 }
 
 void map_process_limit_time(int64_t cpu_ms)
@@ -99,18 +176,19 @@ void map_process_limit_time(int64_t cpu_ms)
     setitimer(ITIMER_PROF, &alarm, NULL);
 }
 
-static bool answer(struct evaluator *evaluator, uint32_t what, struct slice input, struct buffer *fields)
+static bool answer(struct evaluator *evaluator, uint32_t what, struct slice input)
 {
-    static const char no_memory[] = "the event is too large for MAPPING_MAX_MEMORY";
-    *evaluator->place = EVALUATING;
-    map_process_limit_time(evaluator->options->cpu_ms);
+    static const char no_memory[] = "what the mapping gives is too large for MAPPING_MAX_MEMORY";
+    struct buffer *fields = &evaluator->fields;
     fields->len = 0;
+    *evaluator->evaluating = true;
+    map_process_limit_time(evaluator->options->cpu_ms);
     if (what == 0)
         mappings_request(evaluator->mappings, input, evaluator->options->secret, NULL, fields);
     else
         mappings_report(evaluator->mappings, what, input, evaluator->options->secret, NULL, fields);
     map_process_limit_time(0);
-    *evaluator->place = ANSWERING;
+    *evaluator->evaluating = false;
     bool failed = fields->failed;
     fields->failed = false;
     return failed ? write_frame(evaluator->fd, 1, SLICE_LITERAL(no_memory))
@@ -124,36 +202,20 @@ static size_t peak_memory(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }
 
-/** Answers frame by frame, reading no further than the frame at hand: the next evaluator goes on behind it.
- */
+/** Answers frame by frame, until the agent closes the socket or memory has grown: what is read ahead by then,
+ * the next evaluator gets. */
 static void evaluate(struct evaluator *evaluator)
 {
-    struct buffer input = {0}, fields = {0};
     struct map_frame head;
+    struct slice input;
     size_t bound = evaluator->options->memory_bytes;
     size_t enough = peak_memory() + (bound > 0 ? bound / 4 : GROWTH_UNBOUNDED);
-    bool going = true;
-    while (going) {
-        *evaluator->place = AT_FRAME;
-        if (!read_all(evaluator->fd, &head, sizeof head))
-            break;
-        input.len = 0;
-        if (buffer_reserve(&input, (size_t)head.len + 1) != 0) {
-            input.failed = false;
-            going =
-                discard(evaluator->fd, head.len) &&
-                write_frame(evaluator->fd, 1, SLICE_LITERAL("the event is too large for MAPPING_MAX_MEMORY"));
-            continue;
-        }
-        going = read_all(evaluator->fd, input.ptr, head.len) &&
-                answer(evaluator, head.what, (struct slice){input.ptr, head.len}, &fields);
-        if (going && peak_memory() > enough) { /* the bound is one event's, not what came before it */
-            *evaluator->place = RETIRED;
-            break;
-        }
+    /* the bound is one event's, not what came before it */
+    while (next_frame(evaluator, &head, &input) && answer(evaluator, head.what, input) &&
+           peak_memory() <= enough) {
     }
-    buffer_clear(&input);
-    buffer_clear(&fields);
+    buffer_clear(&evaluator->in);
+    buffer_clear(&evaluator->fields);
 }
 
 void map_process_confine(const struct map_process_options *options)
@@ -182,37 +244,76 @@ void map_process_describe_death(const struct map_process_options *options, int s
             out, 128,
             "the mapping needed more memory than MAPPING_MAX_MEMORY (%zu bytes), or broke jq (signal %d)",
             options->memory_bytes, number);
+    else if (number == SIGKILL)
+        snprintf(out, 128, "the process that evaluated the mapping was killed (signal 9): is memory short?");
     else
         snprintf(out, 128, "evaluating the mapping failed (signal %d)", number);
 }
 
-/** Forks evaluators until the agent is gone. */
-static _Noreturn void attend(struct evaluator *evaluator)
+/** The socket of an evaluator that is asked for; -1: the agent is gone. */
+static int receive_socket(int control)
 {
-    for (;;) {
-        int status = 0;
-        *evaluator->place = AT_FRAME;
-        pid_t child = fork();
-        if (child < 0)
-            _exit(1);
-        if (child == 0) {
-            map_process_confine(evaluator->options);
-            evaluate(evaluator);
-            _exit(0);
-        }
-        while (waitpid(child, &status, 0) < 0)
-            if (errno != EINTR)
-                _exit(1);
-        if (*evaluator->place == RETIRED)
-            continue;
-        /* Gone in the middle of a frame, nobody knows where the next one begins. */
-        if (*evaluator->place != EVALUATING)
-            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
-        char reason[128];
-        map_process_describe_death(evaluator->options, status, reason);
-        if (!write_frame(evaluator->fd, 1, slice_of(reason)))
-            _exit(0);
+    char byte;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } rights;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = rights.bytes,
+                             .msg_controllen = sizeof rights.bytes};
+    ssize_t got;
+    do
+        got = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    int fd = -1;
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+static void describe_end(const struct evaluator *evaluator, int status, struct map_end *out)
+{
+    *out = (struct map_end){.how = MAP_END_RETIRED};
+    if (WIFEXITED(status) && !*evaluator->evaluating)
+        return;
+    map_process_describe_death(evaluator->options, status, out->reason);
+    bool own = *evaluator->evaluating && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    out->how = own ? MAP_END_FAILED : MAP_END_KILLED;
+}
+
+/** There may be no process to be had for a while. */
+static pid_t fork_evaluator(void)
+{
+    static const struct timespec pause = {.tv_nsec = FORK_PAUSE_MS * 1000000L};
+    pid_t pid;
+    while ((pid = fork()) < 0)
+        nanosleep(&pause, NULL);
+    return pid;
+}
+
+static void run_evaluator(struct evaluator *evaluator, int control)
+{
+    struct map_end end;
+    int status = 0;
+    *evaluator->evaluating = false;
+    pid_t child = fork_evaluator();
+    if (child == 0) {
+        close(control);
+        map_process_confine(evaluator->options);
+        evaluate(evaluator);
+        _exit(0);
     }
+    close(evaluator->fd);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(1);
+    memset(&end, 0, sizeof end);
+    describe_end(evaluator, status, &end);
+    if (send(control, &end, sizeof end, MSG_NOSIGNAL) != (ssize_t)sizeof end)
+        _exit(0);
 }
 
 static void add_environment(char *const *entries)
@@ -260,33 +361,38 @@ static struct mappings *compile(int fd, struct slice file)
     return told ? mappings : NULL;
 }
 
-/** The built-in mappings: most agents never need them. */
-static struct mappings *compile_when_needed(int fd)
+/** The built-in mappings, once they are needed: most agents never do. */
+static struct mappings *compile_builtin(void)
 {
     struct mappings *mappings = NULL;
     struct buffer ignored = {0};
-    struct pollfd readable = {.fd = fd, .events = POLLIN};
-    while (poll(&readable, 1, -1) < 0)
-        if (errno != EINTR)
-            return NULL;
     mappings_load(slice_of(mappings_builtin), &mappings, &ignored, &ignored);
     buffer_clear(&ignored);
     return mappings;
 }
 
-static _Noreturn void be_process(int fd, const struct map_process_options *options)
+static _Noreturn void be_process(int control, const struct map_process_options *options)
 {
-    struct evaluator evaluator = {.fd = fd, .options = options};
+    struct evaluator evaluator = {.options = options};
     add_environment(options->environment);
     shed();
-    evaluator.place =
-        mmap(NULL, sizeof *evaluator.place, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (evaluator.place == MAP_FAILED)
+    evaluator.evaluating =
+        mmap(NULL, sizeof *evaluator.evaluating, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (evaluator.evaluating == MAP_FAILED)
         _exit(1);
-    evaluator.mappings = slice_is_null(options->file) ? compile_when_needed(fd) : compile(fd, options->file);
-    if (!evaluator.mappings)
-        _exit(1);
-    attend(&evaluator);
+    if (!slice_is_null(options->file)) {
+        evaluator.mappings = compile(control, options->file);
+        if (!evaluator.mappings)
+            _exit(1);
+    }
+    while ((evaluator.fd = receive_socket(control)) >= 0) {
+        if (!evaluator.mappings)
+            evaluator.mappings = compile_builtin();
+        if (!evaluator.mappings)
+            _exit(1);
+        run_evaluator(&evaluator, control);
+    }
+    _exit(0);
 }
 
 /* The agent's side */
@@ -331,6 +437,35 @@ int map_process_start(const struct map_process_options *options, struct map_proc
     if (failed)
         map_process_end(out);
     return failed;
+}
+
+int map_process_evaluator(const struct map_process *process, int *fd)
+{
+    int ends[2];
+    char byte = 0;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } rights = {
+        .head = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))}};
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = rights.bytes,
+                             .msg_controllen = sizeof rights.bytes};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return PA_ERR_IO;
+    memcpy(CMSG_DATA(&rights.head), &ends[1], sizeof ends[1]);
+    bool sent = sendmsg(process->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    int why = errno;
+    close(ends[1]);
+    if (!sent) {
+        close(ends[0]);
+        errno = why;
+        return PA_ERR_IO;
+    }
+    *fd = ends[0];
+    return 0;
 }
 
 void map_process_end(struct map_process *process)

@@ -1,8 +1,8 @@
 /* The process that evaluates mappings. libjq has no bound of time or memory of its own and ends its process
  * when memory is out, so it runs in one that may be ended: a single-threaded child compiles the file once and
  * forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies alone, and the
- * next one is a fork away (about a millisecond). What it costs: one idle process, whose pages are the agent's
- * own until written to. */
+ * next one is a fork away (about a millisecond). Each has a socket of its own. What it costs: one idle
+ * process, whose pages are the agent's own until written to. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
@@ -20,15 +20,28 @@ struct map_process_options {
 
 struct map_process {
     pid_t pid;
-    int fd; /* a stream socket that speaks the frames below */
+    int fd; /* a stream socket on which evaluators are asked for and their ends are told */
 };
 #define MAP_PROCESS_NONE ((struct map_process){-1, -1})
 
-/** A frame's head, in both directions; `len` bytes follow. */
+/** A frame's head, in both directions of an evaluator's socket; `len` bytes follow. Answers come in the order
+ * of the questions. */
 struct map_frame {
     uint32_t len;
-    uint32_t what; /* to the process: 0, an event; n, a context of the n-th mapping's report.
+    uint32_t what; /* to an evaluator: 0, an event; n, a context of the n-th mapping's report.
                       From it: 0, fields (mapping.h); 1, a reason in words why there are none */
+};
+
+enum map_end_kind {
+    MAP_END_RETIRED, /* of its own will, or because its socket was closed */
+    MAP_END_FAILED,  /* what it was evaluating, the first question without an answer, passed a bound or broke
+                        jq */
+    MAP_END_KILLED   /* by somebody else: the system, when memory is short */
+};
+/** What the process tells of an evaluator that has ended. */
+struct map_end {
+    enum map_end_kind how;
+    char reason[128]; /* in words; empty for MAP_END_RETIRED */
 };
 
 /** Forks the process: call it before any thread exists. 0; PA_ERR_INVALID with a line per problem of the
@@ -36,6 +49,9 @@ struct map_frame {
  */
 int map_process_start(const struct map_process_options *options, struct map_process *out,
                       struct buffer *problems, struct buffer *warnings);
+/** Asks for an evaluator, one at a time: *fd is the socket that it reads frames from and answers on. A struct
+ * map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
+int map_process_evaluator(const struct map_process *process, int *fd);
 /** Kills the process, waits for it and closes the socket (unless fd is -1: somebody else owns it by now). */
 void map_process_end(struct map_process *process);
 

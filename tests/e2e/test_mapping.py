@@ -3,7 +3,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import pathlib
+import signal
 
 import pytest
 
@@ -147,6 +149,33 @@ def test_endless_and_greedy_expressions_fail_their_runs_alone(mapped, world, por
     assert outcome(port, "r_stop") == {"status": "SUCCESS"}  # no output: null, and so no body
     assert {r["target"]: r["body"] for r in recorder.wait(21)} == {"/x": b"", **{f"/{n}": str(n).encode() for n in range(20)}}
     assert "r_stop" in json.dumps([i for i in agent.log.snapshot() if i.get("error.message") == "mapping 1, body: jq: no output"])
+    assert agent.terminate() == 0
+
+
+def children(pid):
+    return [int(one) for one in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def evaluators(agent):
+    return [evaluator for process in children(agent.process.pid) for evaluator in children(process)]
+
+
+def test_an_evaluator_that_is_killed_costs_no_event(mapped, world, port, recorder):
+    """As the kernel does when memory is short: while it is idle, and while it is at work."""
+    agent = mapped([{"body": "if .payload.properties.slow then last(range(1000000)) else .payload.properties.n end"}]).assigned()
+    world.produce(event("r_1", recorder.url + "/x", {"n": 1}))
+    assert outcome(port, "r_1") == {"status": "SUCCESS"}
+    for pid in evaluators(agent):
+        os.kill(pid, signal.SIGKILL)
+    world.produce(event("r_2", recorder.url + "/x", {"n": 2}))
+    assert outcome(port, "r_2") == {"status": "SUCCESS"}
+    [idle] = evaluators(agent)
+    world.produce(event("r_slow", recorder.url + "/x", {"slow": True}), *[event(f"r_{n}", recorder.url + "/x", {"n": n}) for n in range(3, 20)])
+    os.kill(idle, signal.SIGKILL)  # before it has the slow one, at it, or behind it: all must do
+    for n in range(3, 20):
+        assert outcome(port, f"r_{n}") == {"status": "SUCCESS"}
+    assert outcome(port, "r_slow") == {"status": "SUCCESS"}
+    assert sorted(int(r["body"]) for r in recorder.wait(20)) == [*range(1, 20), 999999]
     assert agent.terminate() == 0
 
 

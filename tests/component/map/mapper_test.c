@@ -1,6 +1,7 @@
 /* The mappings' process: answers in order, bounds of time and memory that end one evaluation and no other. */
 #include "map/mapper.h"
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,9 +142,112 @@ static pid_t evaluator_of(pid_t process)
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)process, (int)process);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    assert_non_null(fgets(children, sizeof children, file));
+    bool any = fgets(children, sizeof children, file) != NULL;
     fclose(file);
-    return (pid_t)strtol(children, NULL, 10);
+    return any ? (pid_t)strtol(children, NULL, 10) : 0;
+}
+
+/** Kills the evaluator at work, once it is another than `before`; runs the loop meanwhile. */
+static pid_t kill_evaluator(struct world *world, pid_t before)
+{
+    pid_t pid;
+    while ((pid = evaluator_of(world->process)) == before || pid == 0)
+        uv_run(&world->loop, UV_RUN_NOWAIT);
+    kill(pid, SIGKILL);
+    return pid;
+}
+
+static void an_idle_evaluator_that_is_killed_is_replaced(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\".n\"}]", 2000, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    wait_answers(world, 1);
+    pid_t first = kill_evaluator(world, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    wait_answers(world, 2);
+    assert_string_equal(world->text[1], "i=1 b=2 ");
+    assert_int_not_equal(evaluator_of(world->process), first);
+    assert_false(world->lost);
+    world_free(world);
+}
+
+static void what_a_killed_evaluator_was_at_is_tried_again(void **state)
+{
+    (void)state;
+    static char events[200][32];
+    struct world *world = world_new("[{\"body\":\"last(range(.n))\"}]", 0, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1000000}"), answered, world);
+    for (int i = 0; i < 200; i++) {
+        snprintf(events[i], sizeof events[i], "{\"n\":%d}", i + 1);
+        mapper_request(world->mapper, slice_of(events[i]), answered, world);
+    }
+    kill_evaluator(world, 0);
+    wait_answers(world, 201);
+    assert_string_equal(world->text[200 % 64], "i=1 b=199 ");
+    assert_string_equal(world->text[137 % 64], "i=1 b=136 ");
+    assert_false(world->lost);
+    world_free(world);
+}
+
+static void what_evaluators_are_killed_over_twice_fails_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\"if .loop then last(repeat(1)) else .n end\"}]", 0, 0);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    kill_evaluator(world, kill_evaluator(world, 0));
+    wait_answers(world, 2);
+    assert_string_equal(world->text[0],
+                        "failed: the process that evaluated the mapping was killed (signal 9): "
+                        "is memory short?");
+    assert_string_equal(world->text[1], "i=1 b=2 ");
+    assert_false(world->lost);
+    world_free(world);
+}
+
+/** What is sent again must still be there: a forgotten call's event is not. */
+static void a_forgotten_call_is_not_tried_again(void **state)
+{
+    (void)state;
+    struct world *world = world_new("[{\"body\":\"if .loop then last(repeat(1)) else .n end\"}]", 0, 0);
+    char *endless = strdup("{\"loop\":true}"), *waiting = strdup("{\"n\":1}");
+    struct map_call *first = mapper_request(world->mapper, slice_of(endless), answered, world);
+    struct map_call *second = mapper_request(world->mapper, slice_of(waiting), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    pid_t pid;
+    while ((pid = evaluator_of(world->process)) == 0)
+        uv_run(&world->loop, UV_RUN_NOWAIT);
+    map_call_forget(second);
+    map_call_forget(first);
+    free(endless);
+    free(waiting);
+    kill(pid, SIGKILL);
+    wait_answers(world, 1);
+    assert_string_equal(world->text[0], "i=1 b=3 ");
+    assert_false(world->lost);
+    world_free(world);
+}
+
+/** More than sockets hold, in both directions. */
+static void large_events_and_answers_come_through(void **state)
+{
+    (void)state;
+    enum { LARGE = 3 << 20 };
+    struct world *world = world_new("[{\"body\":\"[.]\",\"query\":{\"l\":\".t|length\"}}]", 20000, 0);
+    char *event = malloc(LARGE + 16);
+    size_t len = (size_t)sprintf(event, "{\"t\":\"");
+    memset(event + len, 'x', LARGE);
+    strcpy(event + len + LARGE, "\"}");
+    for (int i = 0; i < 6; i++)
+        mapper_request(world->mapper, slice_of(event), answered, world);
+    mapper_request(world->mapper, SLICE_LITERAL("{\"t\":\"a\"}"), answered, world);
+    wait_answers(world, 7);
+    for (int i = 0; i < 6; i++)
+        assert_memory_equal(world->text[i], "i=1 q=l=3145728 b=[{\"t\":\"xxx", 26);
+    assert_string_equal(world->text[6], "i=1 q=l=1 b=[{\"t\":\"a\"}] ");
+    free(event);
+    world_free(world);
 }
 
 /** What one event needed must not count against the bound of those that follow, nor stay taken. */
@@ -252,6 +356,7 @@ static void the_death_of_the_process_is_told(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the agent does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_come_in_order),
         cmocka_unit_test(a_program_that_does_not_end_fails_alone),
@@ -259,7 +364,12 @@ int main(void)
         cmocka_unit_test(a_program_that_eats_memory_fails_alone),
 #endif
         cmocka_unit_test(an_evaluator_that_has_grown_is_replaced),
+        cmocka_unit_test(an_idle_evaluator_that_is_killed_is_replaced),
+        cmocka_unit_test(what_a_killed_evaluator_was_at_is_tried_again),
+        cmocka_unit_test(what_evaluators_are_killed_over_twice_fails_alone),
         cmocka_unit_test(a_forgotten_call_is_not_answered),
+        cmocka_unit_test(a_forgotten_call_is_not_tried_again),
+        cmocka_unit_test(large_events_and_answers_come_through),
         cmocka_unit_test(the_builtin_is_compiled_when_needed),
         cmocka_unit_test(secrets_are_not_in_the_environment),
         cmocka_unit_test(a_wrong_file_is_told),
