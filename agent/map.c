@@ -5,6 +5,7 @@
 #include "map/process.h"
 #include "map_report.h"
 #include "map_show.h"
+#include "mapping_process.h"
 #include "options.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAPPING_FILE_MAX = 16 << 20, EVALUATING_SIZE = 128, UNWRITABLE = 2 };
+enum { EVALUATING_SIZE = 128, UNWRITABLE = 2 };
 
 struct map_command {
     struct option_list events;
@@ -36,7 +37,8 @@ struct map_command {
 static int load_settings(struct map_command *command)
 {
     static const char *const names[] = {"PORT_CLIENT_SECRET", "CONTROL_THE_PAYLOAD_CONFIG_PATH",
-                                        "MAPPING_TIMEOUT", "MAPPING_MAX_MEMORY", "RECORD_MAX_BYTES"};
+                                        "MAPPING_TIMEOUT",    "MAPPING_MAX_MEMORY",
+                                        "RECORD_MAX_BYTES",   "DETAILED_LOGGING"};
     struct buffer problems = {0};
     int failed = input_settings(&command->config, names, sizeof names / sizeof *names, &problems);
     if (failed)
@@ -52,49 +54,43 @@ static int load_settings(struct map_command *command)
         .memory_bytes = (size_t)command->config.mapping_max_memory,
     };
     command->options.secret = command->config.client_secret.value;
+    command->options.detailed = command->config.detailed_logging;
     return EXIT_CODE_OK;
 }
 
-/** The file's text; the built-in mappings where there is no file at the configured path. */
-static int read_mappings(struct map_command *command, struct buffer *text)
+/** Compiles the file, or the built-in mappings where the agent would use them. */
+static int compile(struct map_command *command, const char *path, struct slice text, struct buffer *problems)
 {
-    struct error err = {0};
-    const char *path = command->mapping ? command->mapping : command->config.mapping_path;
-    snprintf(command->source, sizeof command->source, "%s", path);
-    if (!command->mapping && access(path, F_OK) != 0 && errno == ENOENT) {
-        snprintf(command->source, sizeof command->source, "built-in mappings (there is no %s)", path);
-        buffer_append_text(text, mappings_builtin);
-        return EXIT_CODE_OK;
-    }
-    if (input_read(path, MAPPING_FILE_MAX, text, &err) == 0)
-        return EXIT_CODE_OK;
-    fprintf(stderr, "port-agent map: the mapping file %s\n", err.message);
-    return EXIT_CODE_CONFIG;
-}
-
-static void tell_lines(const char *lead, struct buffer *lines)
-{
-    for (const char *at = buffer_text(lines); *at; at += strcspn(at, "\n") + 1)
-        fprintf(stderr, "%s: %.*s\n", lead, (int)strcspn(at, "\n"), at);
+    struct buffer wrong = {0}, odd = {0}, warnings = {0};
+    int failed = mappings_load(text, &command->mappings, &wrong, &odd);
+    mapping_file_add_lines(problems, path, buffer_slice(&wrong));
+    mapping_file_add_lines(&warnings, path, buffer_slice(&odd));
+    fputs(buffer_text(&warnings), stderr);
+    buffer_clear(&wrong);
+    buffer_clear(&odd);
+    buffer_clear(&warnings);
+    return failed;
 }
 
 static int load_mappings(struct map_command *command)
 {
-    struct buffer text = {0}, problems = {0}, warnings = {0};
-    int outcome = read_mappings(command, &text);
-    if (outcome == EXIT_CODE_OK) {
-        int failed = mappings_load(buffer_slice(&text), &command->mappings, &problems, &warnings);
-        tell_lines(command->source, &problems);
-        tell_lines(command->source, &warnings);
-        if (failed == PA_ERR_MEMORY)
-            fputs("port-agent map: out of memory\n", stderr);
-        outcome = !failed ? EXIT_CODE_OK : failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
+    const char *path = command->mapping ? command->mapping : command->config.mapping_path;
+    struct buffer text = {0}, problems = {0};
+    snprintf(command->source, sizeof command->source, "%s", path);
+    int failed =
+        mapping_file_read(command->mapping ? "--mapping" : MAPPING_FILE_SETTING, path, &text, &problems);
+    if (failed == PA_ERR_NOT_FOUND) {
+        snprintf(command->source, sizeof command->source, "built-in mappings (there is no %s)", path);
+        buffer_append_text(&text, mappings_builtin);
     }
+    if (!failed || failed == PA_ERR_NOT_FOUND)
+        failed = compile(command, path, buffer_slice(&text), &problems);
+    if (failed)
+        fputs(failed == PA_ERR_MEMORY ? "port-agent map: out of memory\n" : buffer_text(&problems), stderr);
     buffer_clear(&text);
     buffer_clear(&problems);
-    buffer_clear(&warnings);
     command->options.mappings = command->mappings;
-    return outcome;
+    return !failed ? EXIT_CODE_OK : failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
 }
 
 static int load_response(struct map_command *command)

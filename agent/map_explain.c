@@ -135,35 +135,41 @@ static void add_header(struct explanation *out, struct slice name, struct slice 
     buffer_append_slice(&header->value, value);
 }
 
+/** As the agent makes them, with words for what it only knows when it sends. */
 static void make_headers(struct explanation *out)
 {
-    static const char *const own[][2] = {{"X-Port-Timestamp", "<seconds since the epoch>"},
-                                         {"X-Port-Signature", "v1,<signature of timestamp.body>"},
-                                         {"Idempotency-Key", "<topic>-<partition>-<offset>"},
-                                         {"webhook-id", "<topic>-<partition>-<offset>"}};
-    if (out->has_body && !mapped_has_header(&out->mapped, "Content-Type"))
-        add_header(out, SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json"), true);
-    for (size_t i = 0; i < out->mapped.header_count; i++)
-        if (!mapped_header_is_reserved(out->mapped.headers[i].name))
-            add_header(out, out->mapped.headers[i].name, out->mapped.headers[i].value, false);
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        add_header(out, slice_of(own[i][0]), slice_of(own[i][1]), true);
+    const struct own_headers own = {.timestamp = SLICE_LITERAL("<seconds since the epoch>"),
+                                    .signature = SLICE_LITERAL("v1,<signature of timestamp.body>"),
+                                    .attempt = SLICE_LITERAL("<1 for the first attempt>"),
+                                    .id = SLICE_LITERAL("<topic>-<partition>-<offset>")};
+    struct mapped_header *list = calloc(OWN_HEADERS + out->mapped.header_count, sizeof *list);
+    size_t count = list ? mapped_headers(&out->mapped, &own, list) : 0;
+    out->out_of_memory |= !list;
+    for (size_t i = 0; i < count; i++) {
+        bool mapped = false;
+        for (size_t j = 0; j < out->mapped.header_count; j++)
+            mapped |= list[i].value.ptr == out->mapped.headers[j].value.ptr;
+        add_header(out, list[i].name, list[i].value, !mapped);
+    }
+    free(list);
 }
 
 static void make_request(struct explanation *out)
 {
     const struct mapped_request *mapped = &out->mapped;
-    struct slice method = slice_is_null(mapped->method) ? out->event.invocation.method : mapped->method;
-    struct slice url = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
     struct url_parts parts;
     struct error err = {0};
-    mapped_method(method.len > 0 ? method : SLICE_LITERAL("POST"), &out->method);
-    mapped_url(mapped, url, &out->url);
+    out->target = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
+    mapped_url(mapped, out->target, &out->url);
     out->has_body = !mapped->no_body;
     out->body = slice_is_null(mapped->body) ? buffer_slice(&out->event.payload) : mapped->body;
-    if (url_parse(buffer_slice(&out->url), &parts, &err) != 0)
+    int failed = mapped_method(mapped, out->event.invocation.method, &out->method, &err);
+    if (!failed) {
+        failed = url_parse(buffer_slice(&out->url), &parts, &err);
+        url_parts_clear(&parts);
+    }
+    if (failed)
         buffer_append_text(&out->failure, err.message);
-    url_parts_clear(&parts);
     make_headers(out);
 }
 

@@ -41,6 +41,7 @@ struct explanation {
     size_t mapping_count;
     struct buffer failure; /* why there is no request, in words; empty: there is one */
     struct buffer method, url;
+    struct slice target; /* the URL without the query; of `fields` or `event` */
     struct explained_header *headers;
     size_t header_count;
     bool has_body;
@@ -58,6 +59,7 @@ struct explain_options {
     struct slice secret; /* the client secret; null: there is none */
     enum explain_kind kind;
     const struct explained_response *response;
+    bool detailed;    /* DETAILED_LOGGING: summaries quote answers */
     char *evaluating; /* memory that outlives this process: where the last result came from */
     size_t evaluating_size;
 };

@@ -1,4 +1,5 @@
 #include "map_report.h"
+#include "deliver/summary.h"
 #include "map/context.h"
 #include "port/response.h"
 #include <cjson/cJSON.h>
@@ -73,7 +74,7 @@ static void write_context(const struct explained_response *response, const struc
     const struct report_context context = {
         .event = buffer_slice(&explanation->event.payload),
         .method = buffer_slice(&explanation->method),
-        .url = buffer_slice(&explanation->url),
+        .url = explanation->target,
         .body = explanation->has_body ? explanation->body : (struct slice){NULL, 0},
         .headers_json = explanation->mapped.headers_json,
         .query_json = explanation->mapped.query_json,
@@ -85,17 +86,26 @@ static void write_context(const struct explained_response *response, const struc
 }
 
 /** What is reported where the mapping says nothing else. */
-static void make_default(const struct explained_response *response, const struct event *event,
+static void make_default(const struct explain_options *options, const struct explanation *explanation,
                          struct explained_report *report)
 {
+    const struct explained_response *response = options->response;
+    const struct event *event = &explanation->event;
     bool success = response->status < STATUS_FAILED, node_run = run_id_is_node_run(event->run_id);
     if (event->invocation.synchronized && node_run && success)
         port_node_response(response->status, buffer_slice(&response->text), &report->response_json);
     else if (event->invocation.synchronized && !node_run)
         port_action_response(buffer_slice(&response->text), &report->response_json);
     if (!success) {
+        struct buffer cause = {0}, detail = {0};
         buffer_append_text(&report->status, "FAILURE");
-        buffer_appendf(&report->summary, "Webhook failed: the endpoint answered %d", response->status);
+        failure_cause(response->status, &cause);
+        if (options->detailed)
+            failure_detail(buffer_slice(&explanation->fields), buffer_slice(&response->text), &detail);
+        failure_summary(true, buffer_slice(&cause), 1, buffer_slice(&detail), &report->summary);
+        report->summary.failed |= cause.failed || detail.failed;
+        buffer_clear(&cause);
+        buffer_clear(&detail);
     } else if (event->invocation.synchronized) {
         buffer_append_text(&report->status, "SUCCESS");
     }
@@ -117,7 +127,7 @@ void map_report_make(const struct explain_options *options, const struct mapping
     report->made = run_id_is_usable(out->event.run_id) && out->event.kind == EVENT_RUN;
     if (!report->made)
         return;
-    make_default(options->response, &out->event, report);
+    make_default(options, out, report);
     if (out->mapped.reports) {
         struct mapped_report mapped;
         write_context(options->response, out, &context);

@@ -4,24 +4,18 @@
 
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 
-/** The file's text. 0; PA_ERR_NOT_FOUND where there is none at the default path; PA_ERR_INVALID with a line;
- * PA_ERR_MEMORY. */
-static int read_mappings(const char *path, struct buffer *text, struct buffer *problems)
+int mapping_file_read(const char *name, const char *path, struct buffer *text, struct buffer *problems)
 {
     struct error err = {0};
+    bool may_be_absent = strcmp(path, CONFIG_MAPPING_PATH) == 0 && strcmp(name, MAPPING_FILE_SETTING) == 0;
     int failed = input_read(path, FILE_MAX_BYTES, text, &err);
-    if (!failed || failed == PA_ERR_MEMORY ||
-        (failed == PA_ERR_NOT_FOUND && strcmp(path, CONFIG_MAPPING_PATH) == 0))
+    if (!failed || failed == PA_ERR_MEMORY || (failed == PA_ERR_NOT_FOUND && may_be_absent))
         return failed;
-    if (failed == PA_ERR_NOT_FOUND)
-        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s does not exist\n", path);
-    else
-        buffer_appendf(problems, "CONTROL_THE_PAYLOAD_CONFIG_PATH: %s\n", err.message);
+    buffer_appendf(problems, "%s: %s\n", name, err.message);
     return PA_ERR_INVALID;
 }
 
-/** Every line with the file's name in front. */
-static void add_lines(struct buffer *out, const char *path, struct slice lines)
+void mapping_file_add_lines(struct buffer *out, const char *path, struct slice lines)
 {
     while (lines.len > 0) {
         const char *end = memchr(lines.ptr, '\n', lines.len);
@@ -45,7 +39,7 @@ int mapping_process_start(const struct config *config, struct map_process *proce
         .memory_bytes = (size_t)config->mapping_max_memory,
     };
     *process = MAP_PROCESS_NONE;
-    int failed = read_mappings(path, &text, problems);
+    int failed = mapping_file_read(MAPPING_FILE_SETTING, path, &text, problems);
     *from_file = failed != PA_ERR_NOT_FOUND;
     if (failed == PA_ERR_NOT_FOUND)
         failed = 0;
@@ -54,8 +48,8 @@ int mapping_process_start(const struct config *config, struct map_process *proce
             options.file = text.len > 0 ? buffer_slice(&text) : (struct slice){"", 0};
         failed = map_process_start(&options, process, &wrong, &odd);
     }
-    add_lines(problems, path, buffer_slice(&wrong));
-    add_lines(warnings, path, buffer_slice(&odd));
+    mapping_file_add_lines(problems, path, buffer_slice(&wrong));
+    mapping_file_add_lines(warnings, path, buffer_slice(&odd));
     if (failed == PA_ERR_MEMORY)
         buffer_append_text(problems, "out of memory\n");
     buffer_clear(&text);

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_HEADERS = 6 };
-
 static struct slice body_of(const struct delivery *delivery)
 {
     if (delivery->request.no_body)
@@ -15,33 +13,6 @@ static struct slice body_of(const struct delivery *delivery)
 }
 
 /* Sending */
-
-struct headers {
-    struct http_header *list;
-    size_t count;
-    const struct mapped_request *mapped;
-};
-
-/** One of the agent's own, unless the mapping has its own of that name. */
-static void add_default(struct headers *headers, const char *name, struct slice value)
-{
-    if (!mapped_has_header(headers->mapped, name))
-        headers->list[headers->count++] = (struct http_header){slice_of(name), value};
-}
-
-static void add_own(struct headers *headers, const char *name, struct slice value)
-{
-    headers->list[headers->count++] = (struct http_header){slice_of(name), value};
-}
-
-static void add_mapped(struct headers *headers)
-{
-    for (size_t i = 0; i < headers->mapped->header_count; i++) {
-        const struct mapped_header *header = &headers->mapped->headers[i];
-        if (!mapped_header_is_reserved(header->name))
-            headers->list[headers->count++] = (struct http_header){header->name, header->value};
-    }
-}
 
 /** Does anybody read the answer's body? */
 static bool body_matters(const struct delivery *delivery)
@@ -53,7 +24,9 @@ static bool body_matters(const struct delivery *delivery)
 static void answered(void *ctx, const struct http_result *result);
 static void attempt_over(struct delivery *delivery, const struct http_result *result);
 
-static struct http_call *start_with(struct delivery *delivery, struct http_header *list)
+/** `list` has room for all headers, and `sent` too. */
+static struct http_call *start_with(struct delivery *delivery, struct mapped_header *list,
+                                    struct http_header *sent)
 {
     struct deliver *deliver = delivery->deliver;
     struct slice body = body_of(delivery);
@@ -66,18 +39,17 @@ static struct http_call *start_with(struct delivery *delivery, struct http_heade
     struct buffer attempt = {.ptr = attempt_text, .cap = sizeof attempt_text};
     buffer_append_int(&seconds, now_s);
     buffer_append_int(&attempt, delivery->attempt);
-    struct headers headers = {.list = list, .mapped = &delivery->request};
-    add_default(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    add_own(&headers, "X-Port-Timestamp", buffer_slice(&seconds));
-    add_own(&headers, "X-Port-Signature", slice_of(signature));
-    add_own(&headers, "X-Port-Attempt", buffer_slice(&attempt));
-    add_default(&headers, "Idempotency-Key", slice_of(delivery->id));
-    add_default(&headers, "webhook-id", slice_of(delivery->id));
-    add_mapped(&headers);
+    const struct own_headers own = {.timestamp = buffer_slice(&seconds),
+                                    .signature = slice_of(signature),
+                                    .attempt = buffer_slice(&attempt),
+                                    .id = slice_of(delivery->id)};
+    size_t count = mapped_headers(&delivery->request, &own, list);
+    for (size_t i = 0; i < count; i++)
+        sent[i] = (struct http_header){list[i].name, list[i].value};
     struct http_request request = {.method = delivery->method,
                                    .url = delivery->target->url,
-                                   .headers = headers.list,
-                                   .header_count = headers.count,
+                                   .headers = sent,
+                                   .header_count = count,
                                    .body = body,
                                    .discard_body = !body_matters(delivery),
                                    .keep_headers = delivery->is_run && delivery->request.reports};
@@ -86,13 +58,16 @@ static struct http_call *start_with(struct delivery *delivery, struct http_heade
 
 static struct http_call *start_call(struct delivery *delivery)
 {
-    struct http_header few[OWN_HEADERS + 16];
+    struct mapped_header few[OWN_HEADERS + 16];
+    struct http_header few_sent[OWN_HEADERS + 16];
     size_t count = OWN_HEADERS + delivery->request.header_count;
     if (count <= sizeof few / sizeof *few)
-        return start_with(delivery, few);
-    struct http_header *many = calloc(count, sizeof *many);
-    struct http_call *call = many ? start_with(delivery, many) : NULL;
+        return start_with(delivery, few, few_sent);
+    struct mapped_header *many = calloc(count, sizeof *many);
+    struct http_header *many_sent = calloc(count, sizeof *many_sent);
+    struct http_call *call = many && many_sent ? start_with(delivery, many, many_sent) : NULL;
     free(many);
+    free(many_sent);
     return call;
 }
 

@@ -19,7 +19,7 @@
 #include "http/url.h"
 #include "map/request.h"
 
-enum { METHOD_SIZE = 33, DETAIL_BYTES = 8192, DELIVERY_OVERHEAD = 1024 };
+enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024 };
 
 /** Where a delivery stands.
  *

@@ -11,26 +11,13 @@ static bool needs_mapping(const struct delivery *delivery)
            (options->mapping_file || slice_equal_text(delivery->event.invocation.type, "GITLAB"));
 }
 
-/** The method of the invocation, or of the mapping (which may be any token). False: it is none. */
-static bool set_method(struct delivery *delivery)
+static int set_method(struct delivery *delivery, struct error *err)
 {
-    static const char *const allowed[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
-    struct slice method = delivery->event.invocation.method;
+    /* of at most 32 characters: whoever gave it saw to that */
     struct buffer out = {.ptr = delivery->method, .cap = sizeof delivery->method};
-    if (!slice_is_null(delivery->request.method)) {
-        mapped_method(delivery->request.method, &out); /* of at most 32 characters: the mapping saw to that */
-        delivery->method[out.len] = '\0';
-        return true;
-    }
-    if (slice_is_null(method) || method.len == 0)
-        method = SLICE_LITERAL("POST");
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-        if (slice_equal_ignore_case(method, allowed[i])) {
-            memcpy(delivery->method, allowed[i], strlen(allowed[i]) + 1);
-            return true;
-        }
-    }
-    return false;
+    int failed = mapped_method(&delivery->request, delivery->event.invocation.method, &out, err);
+    delivery->method[out.len] = '\0';
+    return failed;
 }
 
 static int set_target(struct delivery *delivery, struct error *err)
@@ -52,10 +39,9 @@ static int set_target(struct delivery *delivery, struct error *err)
 /** PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
 static int address(struct delivery *delivery, struct error *err)
 {
-    if (!set_method(delivery))
-        return error_set(err, PA_ERR_INVALID,
-                         "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
-    int failed = set_target(delivery, err);
+    int failed = set_method(delivery, err);
+    if (!failed)
+        failed = set_target(delivery, err);
     if (failed)
         return failed;
     delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);

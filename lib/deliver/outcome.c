@@ -1,6 +1,7 @@
 /* What an answer means: in the log, to the run's people, and as the run's result (contract, section 4). */
 #include "base/log.h"
 #include "deliver/internal.h"
+#include "deliver/summary.h"
 #include "map/context.h"
 #include "port/response.h"
 #include <string.h>
@@ -13,32 +14,21 @@ void outcome_shown(const struct delivery *delivery, struct slice text, struct bu
         buffer_append_slice(out, text);
 }
 
-static void append_detail(const struct delivery *delivery, struct slice body, struct buffer *out)
-{
-    outcome_shown(delivery, body, out); /* masked before it is cut: a cut secret would not be found */
-    if (out->len > DETAIL_BYTES)
-        out->len = DETAIL_BYTES;
-}
-
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
                              struct outcome *out)
 {
     bool answered = result->failure == HTTP_OK;
     out->error_type = answered ? "http_status" : http_failure_name(result->failure);
     if (answered)
-        buffer_appendf(&out->cause, "the endpoint answered %d", result->status);
+        failure_cause(result->status, &out->cause);
     else
         outcome_shown(delivery, slice_of(result->reason), &out->cause);
     if (detailed)
-        append_detail(delivery, result->body, &out->detail);
-    buffer_append_text(&out->summary, answered ? "Webhook failed: " : "Webhook got no valid answer: ");
-    buffer_append_slice(&out->summary, buffer_slice(&out->cause));
-    if (delivery->attempt > 1)
-        buffer_appendf(&out->summary, " (after %u attempts)", delivery->attempt);
-    if (out->detail.len > 0) {
-        buffer_append_text(&out->summary, ". Answer: ");
-        buffer_append_slice(&out->summary, buffer_slice(&out->detail));
-    }
+        failure_detail(delivery->request.secret_count > 0 ? buffer_slice(&delivery->mapped)
+                                                          : (struct slice){NULL, 0},
+                       result->body, &out->detail);
+    failure_summary(answered, buffer_slice(&out->cause), delivery->attempt, buffer_slice(&out->detail),
+                    &out->summary);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,

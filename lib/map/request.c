@@ -132,15 +132,27 @@ void mapped_url(const struct mapped_request *request, struct slice url, struct b
         buffer_append(out, fragment, url.len - base.len);
 }
 
-void mapped_method(struct slice method, struct buffer *out)
+int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
+                  struct error *err)
 {
+    static const char *const in_use[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+    struct slice method = invocations.len > 0 ? invocations : SLICE_LITERAL("POST");
+    bool known = !slice_is_null(request->method);
+    if (known)
+        method = request->method;
+    for (size_t i = 0; i < sizeof in_use / sizeof *in_use && !known; i++)
+        known = slice_equal_ignore_case(method, in_use[i]);
+    if (!known)
+        return error_set(err, PA_ERR_INVALID,
+                         "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
     for (size_t i = 0; i < method.len; i++) {
         char c = method.ptr[i];
         buffer_append_char(out, c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c);
     }
+    return 0;
 }
 
-bool mapped_has_header(const struct mapped_request *request, const char *name)
+static bool has_header(const struct mapped_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
         if (slice_equal_ignore_case(request->headers[i].name, name))
@@ -148,11 +160,32 @@ bool mapped_has_header(const struct mapped_request *request, const char *name)
     return false;
 }
 
-bool mapped_header_is_reserved(struct slice name)
+size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
+                      struct mapped_header *out)
 {
-    return slice_equal_ignore_case(name, "X-Port-Signature") ||
-           slice_equal_ignore_case(name, "X-Port-Timestamp") ||
-           slice_equal_ignore_case(name, "X-Port-Attempt");
+    const struct {
+        const char *name;
+        struct slice value;
+        bool always;
+    } ours[OWN_HEADERS] = {{"Content-Type", SLICE_LITERAL("application/json"), false},
+                           {"X-Port-Timestamp", own->timestamp, true},
+                           {"X-Port-Signature", own->signature, true},
+                           {"X-Port-Attempt", own->attempt, true},
+                           {"Idempotency-Key", own->id, false},
+                           {"webhook-id", own->id, false}};
+    size_t count = 0;
+    for (size_t i = 0; i < OWN_HEADERS; i++)
+        if (ours[i].always || !has_header(request, ours[i].name))
+            out[count++] = (struct mapped_header){slice_of(ours[i].name), ours[i].value};
+    for (size_t i = 0; i < request->header_count; i++) {
+        bool reserved = false;
+        for (size_t own_at = 0; own_at < OWN_HEADERS; own_at++)
+            reserved |=
+                ours[own_at].always && slice_equal_ignore_case(request->headers[i].name, ours[own_at].name);
+        if (!reserved)
+            out[count++] = request->headers[i];
+    }
+    return count;
 }
 
 /* The answer's headers */

@@ -39,13 +39,23 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
 
 /** Appends `url` with the query joined to it (before a fragment, behind a query it already has). */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
-/** Appends the method in capitals: as HTTP clients send it, and as signatures of requests expect it. */
-void mapped_method(struct slice method, struct buffer *out);
-/** Does the mapping give this header? Names are compared without case. */
-bool mapped_has_header(const struct mapped_request *request, const char *name);
-/** True for the headers that are the agent's own whatever a mapping says: X-Port-Signature, X-Port-Timestamp,
- * X-Port-Attempt. */
-bool mapped_header_is_reserved(struct slice name);
+/** Appends the method, in capitals: the mapping's (any HTTP method), or the invocation method's own (null or
+ * empty: POST). 0; PA_ERR_INVALID: the latter is none of those in use, with a sentence. */
+int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
+                  struct error *err);
+
+/** The agent's own headers, as they are for one attempt. */
+struct own_headers {
+    struct slice timestamp, signature, attempt;
+    struct slice id; /* of the event, the same for every attempt */
+};
+enum { OWN_HEADERS = 6 };
+/** Writes the headers that are sent, the agent's own first, to `out`, which has room for OWN_HEADERS and
+ * request->header_count. X-Port-Timestamp, X-Port-Signature and X-Port-Attempt are always the agent's;
+ * Content-Type, Idempotency-Key and webhook-id are the mapping's where it has them (names are compared
+ * without case). How many they are. */
+size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
+                      struct mapped_header *out);
 
 /** Appends an answer's "Name: value" lines, each ended by CR LF, as an object: the names as they came, the
  * values of one that came twice joined with ", " (RFC 9110, section 5.2). */

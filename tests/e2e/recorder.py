@@ -34,7 +34,7 @@ class Recorder:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_FETCH = handle_any
 
         class Server(ThreadingHTTPServer):
             request_queue_size = 256

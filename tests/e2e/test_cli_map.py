@@ -84,10 +84,22 @@ def test_an_answer_shows_the_report(explain):
     assert explain(mapping=mapping, response={"statusCode": 201, "headers": {"Via": "x"}, "json": {"id": 7, "url": ["http://a"]}})["report"] == {
         "runId": "r_1", "status": "SUCCESS", "summary": "201 x POST", "link": ["http://a"], "externalRunId": "7", "response": {"id": 7, "url": ["http://a"]}}
     assert explain(mapping=[{}], response={"statusCode": 503, "text": "busy"})["report"] == {
-        "runId": "r_1", "status": "FAILURE", "summary": "Webhook failed: the endpoint answered 503", "link": None, "externalRunId": None, "response": "busy"}
+        "runId": "r_1", "status": "FAILURE", "summary": "Webhook failed: the endpoint answered 503. Answer: busy", "link": None, "externalRunId": None, "response": "busy"}
     assert explain(mapping=[{}], response="plain body")["report"]["response"] == "plain body"
     node = run_event("wfnr_1", "http://x", properties={})
     assert explain(event=node, mapping=[{}], response="{}")["report"]["response"] == {"status": 200, "data": {}}
+
+
+def test_summaries_quote_the_answer_as_the_agents_settings_say(explain):
+    summary = lambda **settings: explain(mapping=[{}], response={"statusCode": 503, "text": "busy"}, environment=settings)["report"]["summary"]
+    assert summary(DETAILED_LOGGING="false") == "Webhook failed: the endpoint answered 503"
+    assert summary(DETAILED_LOGGING="true") == "Webhook failed: the endpoint answered 503. Answer: busy"
+
+
+@pytest.mark.parametrize("method, accepted", [("delete", "DELETE"), ("", "POST"), ("HEAD", None), ("FETCH", None)])
+def test_the_invocations_own_method_is_one_of_those_in_use(explain, method, accepted):
+    shown = explain(event=run_event("r_1", "http://x", method=method), code=0 if accepted else 1)
+    assert accepted and shown["request"]["method"] == accepted or "none of POST, PUT, PATCH, DELETE, GET" in shown["failure"]
 
 
 def test_a_wrong_answer_file_is_told(run_map):
@@ -159,7 +171,9 @@ def test_a_wrong_mapping_file_exits_78_with_every_problem(run_map):
     assert (done.returncode, done.stdout) == (78, "")
     assert "mapping 1, url: jq:" in done.stderr and "mapping 2, enabled: is number" in done.stderr and "mapping 3, nothing" in done.stderr
     done = run_map(arguments=("--mapping", "/nowhere.json"))
-    assert done.returncode == 78 and "'/nowhere.json' cannot be read" in done.stderr
+    assert done.returncode == 78 and "--mapping: '/nowhere.json' cannot be read" in done.stderr
+    done = run_map(environment={"CONTROL_THE_PAYLOAD_CONFIG_PATH": "nowhere.json"})  # the agent would not start
+    assert done.returncode == 78 and "CONTROL_THE_PAYLOAD_CONFIG_PATH: 'nowhere.json' cannot be read" in done.stderr
 
 
 @pytest.mark.parametrize("arguments, message", [

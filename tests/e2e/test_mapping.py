@@ -6,10 +6,11 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 
 import pytest
 
-from harness import SECRET, change_event, compact, encrypted, run_event, sign
+from harness import BINARY, SECRET, change_event, compact, encrypted, run_event, sign
 from recorder import Recorder
 
 MAPPINGS = pathlib.Path(__file__).parent / "mappings"
@@ -344,3 +345,30 @@ def test_documented_files_send_their_credentials(mapped, world, port, recorder):
     assert agent.terminate() == 0
     shown = everything(agent, port)
     assert not [t for t in ("argo-t0k", "circle-t0k", "genie-k3y", "terraform-t0k") if t in shown]
+
+
+def test_port_agent_map_shows_what_the_agent_sends_and_reports(mapped, world, port, recorder, tmp_path):
+    """The same file, event and answer, once through each."""
+    own = {"content-type": '"text/plain"', "idempotency-key": '"mine"', "X-Port-Attempt": '"7"', "X-Port-Signature": '"forged"'}
+    report = {"summary": '[.request.method, .request.url, .request.query.a, .request.body.n, .response.text] | map(tostring) | join(" ")', "externalRunId": ".request.headers | keys | join(\" \")"}
+    mapping = [{"enabled": ".payload.properties.n == 1", "method": '"options"', "query": {"a": '"b c"'}, "headers": own, "body": "{n: 1}", "report": report},
+               {"enabled": ".payload.properties.n == 2", "body": "null"}, {"enabled": ".payload.properties.n == 3", "url": '.payload.action.invocationMethod.url + "?x=1#f"', "query": {"y": "2"}}, {}]
+    recorder.answer = lambda request: (503 if "y=2" in request["target"] or request["body"] == b"" else 201, {"id": 7})
+    agent = mapped(mapping).assigned()
+    for n in range(1, 5):
+        record = event(f"r_{n}", recorder.url + "/x", {"n": n}, method="PUT")
+        (tmp_path / "event.json").write_text(record)
+        world.produce(record)
+        result, request = outcome(port, f"r_{n}"), recorder.wait(n)[n - 1]
+        (tmp_path / "answer.json").write_text(json.dumps({"statusCode": 503 if n in (2, 3) else 201, "text": json.dumps({"id": 7})}))
+        done = subprocess.run([BINARY, "map", "--event", "event.json", "--mapping", "mapping.json", "--response", "answer.json", "--output", "json"], cwd=tmp_path, capture_output=True, text=True)
+        shown = json.loads(done.stdout)
+        assert shown["request"]["method"] == request["method"] and shown["request"]["url"].split("#")[0] == recorder.url + request["target"]
+        assert (shown["request"]["body"] or "").encode() == request["body"]
+        headers = {k.lower(): v for k, v in shown["request"]["headers"].items()}
+        connections = {"host", "content-length", "accept", "accept-encoding", "user-agent"}
+        assert headers.keys() == request["headers"].keys() - connections
+        assert all(value == request["headers"][name] for name, value in headers.items() if "<" not in value)
+        assert {name for name, value in headers.items() if "<" in value} <= {"x-port-timestamp", "x-port-signature", "x-port-attempt", "idempotency-key", "webhook-id"}
+        assert {k: v for k, v in shown["report"].items() if k in ("status", "summary", "externalRunId", "link") and v is not None} == result
+    assert agent.terminate() == 0

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -31,6 +32,62 @@ static void the_query_joins_what_the_url_has(void **state)
     url_with("http://a/b#part", "c=1", "http://a/b?c=1#part");
 }
 
+static void method_is(const char *invocations, const char *expected)
+{
+    struct mapped_request request = {0};
+    struct buffer method = {0};
+    struct error err = {0};
+    struct slice given = invocations ? slice_of(invocations) : (struct slice){NULL, 0};
+    assert_int_equal(mapped_method(&request, given, &method, &err), expected ? 0 : PA_ERR_INVALID);
+    if (expected)
+        text_is(&method, expected);
+    else
+        assert_non_null(strstr(err.message, "none of POST, PUT, PATCH, DELETE, GET"));
+}
+
+static void without_a_mappings_method_it_is_one_of_those_in_use(void **state)
+{
+    (void)state;
+    method_is(NULL, "POST");
+    method_is("", "POST");
+    method_is("delete", "DELETE");
+    method_is("GET", "GET");
+    method_is("HEAD", NULL);
+    method_is("PO ST", NULL);
+}
+
+static void headers_are(struct mapped_header *list, size_t count, const char *expected)
+{
+    struct buffer out = {0};
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_slice(&out, list[i].name);
+        buffer_append_char(&out, '=');
+        buffer_append_slice(&out, list[i].value);
+        buffer_append_char(&out, ' ');
+    }
+    text_is(&out, expected);
+}
+
+static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
+{
+    (void)state;
+    struct mapped_header mapped[] = {{SLICE_LITERAL("content-TYPE"), SLICE_LITERAL("text/plain")},
+                                     {SLICE_LITERAL("x-port-signature"), SLICE_LITERAL("forged")},
+                                     {SLICE_LITERAL("idempotency-key"), SLICE_LITERAL("mine")},
+                                     {SLICE_LITERAL("X-PORT-ATTEMPT"), SLICE_LITERAL("9")},
+                                     {SLICE_LITERAL("X-A"), SLICE_LITERAL("1")}};
+    struct own_headers own = {SLICE_LITERAL("17"), SLICE_LITERAL("v1,s"), SLICE_LITERAL("2"),
+                              SLICE_LITERAL("id")};
+    struct mapped_request request = {.headers = mapped, .header_count = 5}, plain = {0};
+    struct mapped_header out[OWN_HEADERS + 5];
+    headers_are(out, mapped_headers(&plain, &own, out),
+                "Content-Type=application/json X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 "
+                "Idempotency-Key=id webhook-id=id ");
+    headers_are(out, mapped_headers(&request, &own, out),
+                "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 webhook-id=id "
+                "content-TYPE=text/plain idempotency-key=mine X-A=1 ");
+}
+
 static void fields_are_read_into_one_request(void **state)
 {
     (void)state;
@@ -46,12 +103,10 @@ static void fields_are_read_into_one_request(void **state)
     assert_int_equal(request.mapping, 12);
     assert_true(request.reports);
     assert_true(slice_is_null(request.url) && slice_is_null(request.failure) && !request.no_body);
-    assert_true(mapped_has_header(&request, "Content-Type"));
-    assert_false(mapped_has_header(&request, "Accept"));
     assert_true(slice_equal_text(request.headers[0].value, "text/plain"));
     assert_true(slice_equal_text(request.body, "[1]"));
     struct buffer method = {0};
-    mapped_method(request.method, &method);
+    assert_int_equal(mapped_method(&request, SLICE_LITERAL("TRACE"), &method, NULL), 0);
     text_is(&method, "PUT");
     mapped_request_clear(&request);
     assert_int_equal(mapped_request_read((struct slice){fields.ptr, fields.len - 1}, &request),
@@ -109,6 +164,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_joins_what_the_url_has),
+        cmocka_unit_test(without_a_mappings_method_it_is_one_of_those_in_use),
+        cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),
         cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
