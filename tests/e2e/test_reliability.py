@@ -82,25 +82,61 @@ def test_a_stuck_record_is_remembered_and_the_rest_is_not_repeated(world, port, 
     assert all(n == 1 for run, n in deliveries([receiver]).items() if run != "r_stuck")
 
 
+def results_of(port, run_id):
+    return [body for method, path, body in port.of_run(run_id) if method == "PATCH" and path == ""]
+
+
 def test_an_endpoint_that_never_answers_delays_nobody(world, port, receivers):
+    """The silent ones come first and hang all the while; the others have their half of the window at once, and are all answered."""
     silent, lively = receivers[0], receivers[1]
-    world.agent(RUN_LOGS="off").assigned()
+    world.agent(RUN_LOGS="off", WEBHOOK_INVOKER_TIMEOUT="300", WEBHOOK_TOTAL_TIMEOUT="300").assigned()
+    share, warm = IN_FLIGHT // 2, [f"r_warm_{n}" for n in range(500)]
+    together = [f"r_together_{n}" for n in range(4 * share)]
     world.produce(*[run_event(f"r_silent_{n}", silent.url + "/never", synchronized=False) for n in range(400)],
-                  *[run_event(f"r_{n}", lively.url + "/ok", synchronized=False) for n in range(1000)])
-    lively.wait_runs([f"r_{n}" for n in range(1000)], timeout=20)
+                  *[run_event(run, lively.url + "/ok", synchronized=False) for run in warm],
+                  *[run_event(run, f"{lively.url}/gather/{share}", synchronized=True) for run in together])
+    port.wait(lambda: all(results_of(port, run) for run in together), 60)  # an answer that waits for so many at once is not given to fewer
+    assert sorted(lively.runs()) == sorted(warm + together)
+    held = silent.seen.wait(lambda items: items)
+    assert len(held) <= IN_FLIGHT // 16 and {i["attempt"] for i in held} == {"1"}
+    assert not any(port.of_run(f"r_silent_{n}") for n in range(400)), "a silent one had its end: nothing waited beside it"
+
+
+def test_an_endpoint_that_never_answers_fails_its_own_runs_alone(world, port, receivers):
+    silent, lively = receivers[0], receivers[1]
+    agent = world.agent(RUN_LOGS="off", WEBHOOK_INVOKER_TIMEOUT="1", WEBHOOK_BREAKER_FAILURES="0").assigned()
+    mute, others = [f"r_silent_{n}" for n in range(20)], [f"r_{n}" for n in range(400)]
+    world.produce(*[run_event(run, silent.url + "/never", synchronized=n % 2 == 0) for n, run in enumerate(mute)],
+                  *[run_event(run, lively.url + "/ok") for run in others])
+    port.wait(lambda: all(results_of(port, run) for run in mute + others), 60)
+    for run in mute:
+        [result] = results_of(port, run)
+        assert result["status"] == "FAILURE" and "no answer in time" in result["summary"], result
+    assert all(results_of(port, run) == [{"status": "SUCCESS"}] for run in others)
+    assert set(deliveries([silent]).values()) == set(deliveries([lively]).values()) == {1}
+    assert agent.terminate() == 0
+    assert committed(world).offset == len(mute + others), "offsets do not wait for an endpoint that never answers"
 
 
 def test_two_agents_one_killed(make_world, port, receivers):
-    world = make_world(partitions=4)
-    agents = [world.agent(), world.agent()]
+    world, window = make_world(partitions=4), 64
+    agents = [world.agent(RUN_LOGS="off", WEBHOOK_MAX_IN_FLIGHT=str(window)) for _ in range(2)]
     for agent in agents:
         agent.assigned()
-    count = 2000
+    count = 5000
     world.produce(*records(receivers, count))
-    receivers[0].seen.wait(lambda items: len(items) > 50)
+    wait_count(receivers, 3000)
+    killed_at = time.monotonic()
     agents[0].kill()
-    wait_all(receivers, count, 60)
+    assert any(item["msg"] == "webhook delivered" for item in agents[0].log.snapshot())
+    assert len(deliveries(receivers)) < count, "it should have been killed in the middle"
+    wait_all(receivers, count, 90)
+    assert_order(receivers)
+    # Slack for a busy machine: without any commits, half of what came before, 1,500, would come again.
+    assert_repeats_within(receivers, [killed_at], window, slack=0.75)
+    assert all(item["valid"] for item in arrivals(receivers))
     assert agents[1].terminate() == 0
+    assert sum(committed(world, partition).offset for partition in range(4)) == count
 
 
 def test_cooperative_sticky_members_come_and_go(make_world, port, receivers):

@@ -1,6 +1,7 @@
 """Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
 Behaviour by path:
 /ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless
+/gather/COUNT: unanswered until so many of them wait at once
 /once-a-connection: answered on a fresh connection, which is closed unanswered when it is used again
 One JSON line per webhook on standard output, with when it came (monotonic, which all processes share); the first line is the port.
 Listens on every address, so that 127.0.0.x are as many destinations."""
@@ -23,6 +24,18 @@ def signature_valid(headers, body):
 
 
 failures = {}
+gathered = []
+
+
+async def gather(count):
+    """Returns once that many callers wait."""
+    gathered.append(asyncio.get_running_loop().create_future())
+    waited = gathered[-1]
+    if len(gathered) == count:
+        for one in gathered:
+            one.set_result(None)
+        gathered.clear()
+    await waited
 
 
 async def answer(path, writer):
@@ -38,6 +51,8 @@ async def answer(path, writer):
             status, extra = int(parts[1]), f"Retry-After: {parts[3]}\r\n" if parts[3] else ""
     elif parts[0] == "delay":
         await asyncio.sleep(int(parts[1]) / 1000)
+    elif parts[0] == "gather":
+        await gather(int(parts[1]))
     elif parts[0] == "never":
         await asyncio.sleep(3600)
     elif parts[0] == "redirect":
