@@ -325,17 +325,20 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     free(lines);
 }
 
+static int64_t hang_ms;
+
 static struct reply first_run_hangs(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
     (void)n;
-    return (struct reply){.delay_ms = strstr(request->target, "r_slow") ? 400 : 0};
+    return (struct reply){.delay_ms = strstr(request->target, "r_slow") ? hang_ms : 0};
 }
 
 static void runs_go_side_by_side(void **state)
 {
     (void)state;
     struct runs *runs = runs_new(8);
+    hang_ms = 3000; /* time for the others, on a machine that is busy too */
     runs->port->script = first_run_hangs;
     finish(runs, open_run(runs, "r_slow"), FAILURE_RESULT);
     char id[16];
@@ -383,6 +386,7 @@ static void a_cancelled_run_sends_nothing_more_and_is_silent(void **state)
     size_t before = runs->port->count;
     assert_nothing_held(runs);
 
+    hang_ms = 400;
     runs->port->script = first_run_hangs;
     report = open_run(runs, "r_slow"); /* on its way */
     finish(runs, report, SUCCESS_RESULT);
