@@ -207,7 +207,7 @@ class Outcome:
 
     def __init__(self):
         self.mapping, self.failed, self.warned, self.secrets = None, False, [], []
-        self.method = self.url = self.body = None
+        self.method = self.url = self.target = self.body = None  # `target`: the URL without the query
         self.headers, self.query, self.reports = {}, {}, None
         self.plain = None
 
@@ -269,7 +269,7 @@ def apply_mapping(fields, event, raw, unsealed, outcome):
     warned = outcome.warned
     method = event["payload"]["action"]["invocationMethod"]
     outcome.plain = event = decrypt(event, fields.get("fieldsToDecryptPaths", []), unsealed, outcome)
-    url = text_field(fields, "url", event, method["url"], warned)
+    outcome.target = url = text_field(fields, "url", event, method["url"], warned)
     outcome.method = text_field(fields, "method", event, method.get("method", "POST"), warned).upper()
     if not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in outcome.method) or not outcome.method:
         raise Failure()
@@ -317,7 +317,7 @@ def expected(mappings, event, raw, unsealed):
 
 def expected_report(outcome, status, answer):
     """What is reported beside the defaults: only the fields that a mapping gives. `answer`: the endpoint's JSON."""
-    context = {"body": outcome.plain, "request": {"method": outcome.method, "url": outcome.url}, "response": {"statusCode": status, "json": answer}}
+    context = {"body": outcome.plain, "request": {"method": outcome.method, "url": outcome.target}, "response": {"statusCode": status, "json": answer}}
     made = {}
     for name, node in (outcome.reports or {}).items():
         found = filled(node, context, f"report.{name}", outcome.warned)

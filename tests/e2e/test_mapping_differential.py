@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 import mapping_cases as cases
-from harness import BINARY, SECRET, compact, encrypted
+from harness import BINARY, SECRET, compact, encrypted, sign
+from recorder import Recorder
 
 FILES, EVENTS = 60, 2000
 
@@ -84,3 +85,81 @@ def test_generated_files(number, sealed, tmp_path):
         except AssertionError as difference:
             raise AssertionError(f"{difference}\nfile: {json.dumps(file.json(), ensure_ascii=False)}\nevent: {compact(event)}\nshown: {json.dumps(shown, ensure_ascii=False)}\n"
                                  f"expected: {vars(outcome)}") from None
+
+
+# The same by the whole agent: a quarter of the files in one, with all their events, from Kafka to the endpoint and to Port
+
+STATUSES = [201, 404]
+ANSWER = {"id": 7, "url": "https://l/7"}
+
+
+def offset_of(request):
+    return int(request["headers"]["idempotency-key"].rsplit("-", 1)[1])
+
+
+def check_request(request, outcome, base):
+    assert (request["method"], request["target"]) == (outcome.method, outcome.url.removeprefix(base))
+    assert request["body"] == (outcome.body or "").encode()
+    for name, text in outcome.headers.items():
+        assert request["headers"][name.lower()].encode("latin-1") == text.strip(" \t").encode(), name
+
+
+def check_result(reported, wanted, status, synchronized):
+    """What Port was told of a run whose endpoint was asked; `wanted`: what its mapping reports."""
+    wanted = dict(wanted)
+    if status >= 400:
+        wanted.setdefault("status", "FAILURE")
+    elif synchronized:
+        wanted.setdefault("status", "SUCCESS")
+    results = [body for _, part, body in reported if part == ""]
+    if status >= 400 and "summary" not in wanted:
+        assert str(status) in results[0].pop("summary")
+    assert results == ([wanted] if wanted else [])
+    assert [body for _, part, body in reported if part == "/response"] == ([{"response": ANSWER}] if synchronized else [])
+
+
+def warned_fields(agent):
+    """{run: the fields that warned}"""
+    found = {}
+    for line in agent.log.snapshot():
+        if line["msg"] == "a mapping's expression gave nothing":
+            found.setdefault(line["port.run_id"], []).append(line["error.message"])
+    return {run: sorted(fields_that_warn(warnings)) for run, warnings in found.items()}
+
+
+def test_generated_files_by_the_whole_agent(sealed, world, port, tmp_path):
+    recorder = Recorder()
+    recorder.answer = lambda request: (STATUSES[offset_of(request) % 2], ANSWER)
+    unsealed = {v: k for k, v in sealed.items()}
+    mappings, events, outcomes = [], [], []
+    for number in range(0, FILES, 4):
+        file = cases.File(number, per_file(number), recorder.url, sealed)
+        mappings += file.json(restrict=f".context.file == {number}")
+        for event in file.events:
+            event = {**event, "headers": {}}
+            events.append(event)
+            outcomes.append(cases.expected(file.mappings, event, compact(event), unsealed))
+    (tmp_path / "mapping.json").write_text(json.dumps(mappings, ensure_ascii=False))
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), DETAILED_LOGGING="false", **cases.ENVIRONMENT)
+    world.produce(*[compact({**e, "headers": {"X-Port-Timestamp": "1768317616", "X-Port-Signature": sign(compact(e))}}) for e in events])
+    sent = {i for i, outcome in enumerate(outcomes) if outcome.mapping and not outcome.failed}
+    requests = {offset_of(r): r for r in recorder.wait(len(sent), timeout=120)}
+    assert requests.keys() == sent and len(sent) > 100
+    for offset, (event, outcome) in enumerate(zip(events, outcomes)):
+        run, synchronized, status = event["context"]["runId"], event["payload"]["action"]["invocationMethod"]["synchronized"], STATUSES[offset % 2]
+        try:
+            if offset in sent:
+                check_request(requests[offset], outcome, recorder.url)
+                wanted = cases.expected_report(outcome, status, ANSWER)
+                settled = 2 + synchronized + bool(wanted or status >= 400 or synchronized)
+                port.wait(lambda: len(port.of_run(run)) >= settled)
+                check_result(port.of_run(run), wanted, status, synchronized)
+            elif outcome.failed:
+                port.wait(lambda: [body["status"] for _, part, body in port.of_run(run) if part == ""] == ["FAILURE"])
+            else:
+                assert port.of_run(run) == []
+        except AssertionError as difference:
+            raise AssertionError(f"{difference}\nevent: {compact(event)}\nexpected: {vars(outcome)}\nsent: {requests.get(offset)}\nreported: {port.of_run(run)}") from None
+    assert agent.terminate() == 0
+    assert warned_fields(agent) == {e["context"]["runId"]: sorted(o.warned) for e, o in zip(events, outcomes) if o.warned}
+    recorder.close()

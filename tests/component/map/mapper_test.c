@@ -27,7 +27,7 @@ static void lost(void *ctx)
 static void late(uv_timer_t *timer)
 {
     (void)timer;
-    fail_msg("no answer in 30 s");
+    fail_msg("no answer in two minutes");
 }
 
 static struct world *world_new(const char *file, int64_t cpu_ms, size_t memory)
@@ -42,7 +42,7 @@ static struct world *world_new(const char *file, int64_t cpu_ms, size_t memory)
     world->process = mapper.process.pid;
     uv_loop_init(&world->loop);
     uv_timer_init(&world->loop, &world->deadline);
-    uv_timer_start(&world->deadline, late, 30000, 0);
+    uv_timer_start(&world->deadline, late, 120000, 0);
     world->mapper = mapper_new(&mapper);
     assert_non_null(world->mapper);
     buffer_clear(&problems);
@@ -350,7 +350,7 @@ static void the_death_of_the_process_is_told(void **state)
     pid_t pid = mapper.process.pid;
     uv_loop_init(&world->loop);
     uv_timer_init(&world->loop, &world->deadline);
-    uv_timer_start(&world->deadline, late, 30000, 0);
+    uv_timer_start(&world->deadline, late, 120000, 0);
     world->mapper = mapper_new(&mapper);
     kill(-pid, SIGKILL);
     while (!world->lost)
