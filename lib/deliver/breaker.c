@@ -24,8 +24,8 @@ void breaker_started(struct breaker *breaker)
         breaker->permits--;
 }
 
-/** Deliveries in front of the queue that have waited long enough; the queue is in the order of arrival, but
- * for those that were tried before and came back. */
+/** Deliveries in front of the queue that have waited long enough; the queue is in the order of arrival, with
+ * those in front that were tried before and came back. */
 static unsigned overdue(const struct destination *destination)
 {
     int64_t now_ms = clock_monotonic_ms(destination->deliver->options.clock);
@@ -94,8 +94,9 @@ void breaker_heard(struct destination *destination, const struct http_result *re
         return;
     }
     breaker->failures++;
-    /* Open, it is an attempt from before that ends now. */
-    if (breaker->state == BREAKER_HALF_OPEN ||
+    /* Open, it is an attempt from before that ends now. Half-open, those that waited long enough have theirs
+     * first: there may be more of them than can be in progress at once. */
+    if ((breaker->state == BREAKER_HALF_OPEN && breaker->permits == 0) ||
         (breaker->state == BREAKER_CLOSED && breaker->failures >= threshold))
         trip(destination);
 }

@@ -30,6 +30,13 @@ static void room_check(struct deliver *deliver)
     uv_idle_start(deliver->wake, room_again);
 }
 
+static void pressure_check(struct deliver *deliver)
+{
+    bool pressed = deliver->counters.bytes_held > deliver->options.max_bytes / 2;
+    if (pressed != (deliver->pressed_ms > 0))
+        deliver->pressed_ms = pressed ? clock_monotonic_ms(deliver->options.clock) : 0;
+}
+
 void delivery_charge(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
@@ -39,6 +46,7 @@ void delivery_charge(struct delivery *delivery)
                    outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
     deliver->counters.bytes_held += bytes - delivery->bytes;
     delivery->bytes = bytes;
+    pressure_check(deliver);
     room_check(deliver);
 }
 
@@ -74,6 +82,7 @@ void delivery_free(struct delivery *delivery)
     buffer_clear(&delivery->value);
     event_clear(&delivery->event);
     free(delivery);
+    pressure_check(deliver);
     room_check(deliver);
 }
 

@@ -9,7 +9,8 @@
  *     thirty that never answer hold thirty slots, not all of them. When slots are scarce (at most a
  *     quarter is free) even the first attempt at one that was silent before must be within that sixteenth.
  *   - What waits for those that do not answer is held in memory, and when memory is full nobody's records are
- *     taken any more. So once half of it is used, while slots are not scarce, they may hold half the window.
+ *     taken any more. So once half of it has been used for ten seconds, while slots are not scarce, they may
+ *     hold half the window. Not sooner: what they get, they hold for as long as a timeout.
  *   - One that answers has a limit that grows by one with every answer (slow start as in TCP, RFC 5681,
  *     section 3.1), up to the whole window, and is halved when it falls silent.
  *   - In company (another destination was active in the last ten seconds) one that is above its fair share
@@ -27,7 +28,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNPROVEN_PART = 16, FIRST_LIMIT_MIN = 4, RESERVE_PART = 16, COMPANY_MS = 10000, QUICK_MS = 1000 };
+enum {
+    UNPROVEN_PART = 16,
+    FIRST_LIMIT_MIN = 4,
+    RESERVE_PART = 16,
+    COMPANY_MS = 10000,
+    PRESSED_MS = 10000,
+    QUICK_MS = 1000
+};
 
 static int compare(const void *a, const void *b)
 {
@@ -120,15 +128,20 @@ static bool allowed_in_company(const struct deliver *deliver, const struct desti
     return in_flight < fair + (window - reserve - fair) * part;
 }
 
+static bool pressed_for_long(const struct deliver *deliver)
+{
+    return deliver->pressed_ms > 0 &&
+           clock_monotonic_ms(deliver->options.clock) - deliver->pressed_ms >= PRESSED_MS;
+}
+
 /** May one that does not answer have one more attempt? */
 static bool may_try(const struct deliver *deliver, const struct destination *destination)
 {
     unsigned window = deliver->options.max_in_flight, unproven = deliver->unproven_in_flight;
     bool scarce = window - deliver->in_state[DELIVERY_SENDING] <= window / 4;
-    bool pressed = deliver->counters.bytes_held > deliver->options.max_bytes / 2;
     if (destination->in_flight == 0 && !(destination->silent && scarce))
         return unproven < window - window / 4;
-    if (pressed && !scarce)
+    if (!scarce && pressed_for_long(deliver))
         return unproven < window / 2;
     return destination->in_flight < destination->limit && unproven < first_limit(deliver);
 }
@@ -177,7 +190,8 @@ static struct destination *next_turn(struct deliver *deliver)
 
 void destination_push(struct deliver *deliver, struct delivery *delivery)
 {
-    list_push(&delivery->destination->ready, delivery);
+    struct delivery_list *ready = &delivery->destination->ready;
+    delivery->attempt > 0 ? list_push_front(ready, delivery) : list_push(ready, delivery);
     check_activity(deliver, delivery->destination);
     destination_take_turn(deliver, delivery->destination);
 }

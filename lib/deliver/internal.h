@@ -175,6 +175,7 @@ struct deliver {
     size_t turns;
     unsigned active;                           /* destinations with something ready or in flight */
     int64_t company_ms;                        /* when more than one was, last */
+    int64_t pressed_ms;                        /* since when half the memory is used; 0: it is not */
     unsigned unproven_in_flight;               /* attempts at destinations that do not answer */
     struct target *targets[256];               /* direct-mapped by hash */
     struct destination *idle_destinations[64]; /* recently idle, kept for what is known of them */
@@ -225,6 +226,7 @@ void lanes_free(struct deliver *deliver);
 
 /* destination.c */
 struct destination *destination_find(struct deliver *deliver, const char *name);
+/** Behind what waits there; one that was tried before goes in front: it is older. */
 void destination_push(struct deliver *deliver, struct delivery *delivery);
 /** The next delivery to send, in turn; NULL: none may be sent. Counts it as in flight. */
 struct delivery *destination_next(struct deliver *deliver);
@@ -258,6 +260,7 @@ void targets_free(struct deliver *deliver);
 
 /* lists of queued deliveries (lane.c) */
 void list_push(struct delivery_list *list, struct delivery *delivery);
+void list_push_front(struct delivery_list *list, struct delivery *delivery);
 struct delivery *list_pop(struct delivery_list *list);
 void list_remove(struct delivery *delivery);
 

@@ -16,6 +16,18 @@ void list_push(struct delivery_list *list, struct delivery *delivery)
     list->last = delivery;
 }
 
+void list_push_front(struct delivery_list *list, struct delivery *delivery)
+{
+    delivery->queue = list;
+    delivery->queue_previous = NULL;
+    delivery->queue_next = list->first;
+    if (list->first)
+        list->first->queue_previous = delivery;
+    else
+        list->last = delivery;
+    list->first = delivery;
+}
+
 void list_remove(struct delivery *delivery)
 {
     struct delivery_list *list = delivery->queue;

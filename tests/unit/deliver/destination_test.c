@@ -195,9 +195,66 @@ static void slots_that_nobody_needs_empty_the_memory_that_silence_fills(void **s
     }
     queue(world, "http://s", MANY);
     assert_int_equal(start_all(world), 1);
-    world->deliver->counters.bytes_held = MEMORY / 2 + 1;
+    world->deliver->pressed_ms = world->now_ms; /* half the memory is used, since now */
+    assert_int_equal(start_all(world), 0);
+    world->now_ms += 10000;
     assert_int_equal(start_all(world), WINDOW / 2 - 1);
-    world->deliver->counters.bytes_held = 0;
+    world_free(world);
+}
+
+/** Lets the breaker's interval pass, as far as it concerns the breaker: nothing is sent. */
+static void interval_over(struct world *world, struct destination *destination)
+{
+    struct due *due = &destination->breaker.due;
+    void (*fired)(struct due *) = due->fired;
+    assert_non_null(fired);
+    schedule_remove(&world->deliver->schedule, due);
+    world->deliver->withdrawing = true;
+    fired(due);
+    world->deliver->withdrawing = false;
+}
+
+static void whatever_waited_long_enough_has_its_attempt(void **state)
+{
+    (void)state;
+    enum { WAITING = 40, FAILURES = 3 };
+    struct world *world = world_new();
+    world->deliver->options.breaker_failures = FAILURES;
+    struct destination *destination = queue(world, "http://r", FAILURES);
+    struct http_result refused = {.failure = HTTP_CONNECT};
+    for (int i = 0; i < FAILURES; i++) {
+        start_all(world);
+        end(world, destination, refused);
+    }
+    assert_int_equal(destination->breaker.state, BREAKER_OPEN);
+    queue(world, "http://r", WAITING);
+    assert_int_equal(start_all(world), 0);
+    world->now_ms += 20000;
+    interval_over(world, destination);
+    size_t attempts = 0;
+    for (size_t started; (started = start_all(world)) > 0; attempts += started)
+        while (destination->in_flight > 0)
+            end(world, destination, refused);
+    assert_int_equal(attempts, WAITING);
+    assert_int_equal(destination->breaker.state, BREAKER_OPEN);
+    world_free(world);
+}
+
+/** Behind those that came since, it would wait for them to have waited long enough. */
+static void one_that_was_tried_before_is_next(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct destination *destination = queue(world, "http://r", 3);
+    struct delivery *first = destination_next(world->deliver);
+    assert_ptr_equal(first, world->deliveries[0]);
+    destination_answered(world->deliver, destination,
+                         &(struct http_result){.failure = HTTP_OK, .status = 429, .duration_ms = 1});
+    first->attempt = 1;
+    destination_push(world->deliver, first);
+    assert_ptr_equal(destination_next(world->deliver), first);
+    assert_ptr_equal(destination_next(world->deliver), world->deliveries[1]);
+    assert_ptr_equal(destination_next(world->deliver), world->deliveries[2]);
     world_free(world);
 }
 
@@ -208,6 +265,8 @@ int main(void)
         cmocka_unit_test(in_company_all_of_them_leave_a_part_of_the_window),
         cmocka_unit_test(those_that_were_silent_share_a_small_part_while_slots_are_scarce),
         cmocka_unit_test(slots_that_nobody_needs_empty_the_memory_that_silence_fills),
+        cmocka_unit_test(whatever_waited_long_enough_has_its_attempt),
+        cmocka_unit_test(one_that_was_tried_before_is_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
