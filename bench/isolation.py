@@ -82,13 +82,14 @@ def steady(world, form, number, options):
     return world.sink.stats()["latency_us"]
 
 
-def backlog(world, form, options, delay_ms):
-    """All records are there when the agent starts: what counts is when the last good one arrives."""
+def backlog(world, form, options):
+    """All records are there when the agent starts: what counts is when the last good one arrives. The endpoints take so long that the
+    window is what bounds it: bounded by the processor, it would share that with the bad ones' records, which are read and tried as well."""
     topic = f"bench.backlog.{form}"
     if topic not in world.broker.admin().list_topics(timeout=10).topics:
         order = world.order(form, options.backlog)
         world.records.fill_with(topic, len(order), lambda n: order[n])
-    world.sink.reset(delay_ms)
+    world.sink.reset(options.delay_ms)
     agent = world.start(topic)
     agent.wait_webhooks(options.backlog)
     agent.kill()
@@ -102,21 +103,39 @@ def both(run):
 
 def measure(world, options):
     """Figures: name -> ({form: values}, whether more is better)."""
-    rates, latencies = {0: [], options.delay_ms: []} if options.backlog else {}, []
+    rates, latencies = [], []
     if options.backlog:
-        backlog(world, WITHOUT, options, 0)  # the broker's own first requests are slow: they are nobody's figures
+        backlog(world, WITHOUT, options)  # the broker's own first requests are slow: they are nobody's figures
     for number in range(options.rounds):
         say(f"round {number + 1}: steady rate")
         latencies.append(both(lambda form: steady(world, form, number, options)))
-        for delay_ms, found in rates.items():
-            say(f"round {number + 1}: backlog, endpoints at {delay_ms} ms")
-            found.append(both(lambda form: backlog(world, form, options, delay_ms)))
+        if options.backlog:
+            say(f"round {number + 1}: backlog")
+            rates.append(both(lambda form: backlog(world, form, options)))
     total = options.per_second * (GOOD + BAD) // GOOD
     figures = {f"{options.per_second}/s to the good ones ({total}/s in all) for {options.seconds} s: {key}, ms":
                (by_form([{form: stats[key] / 1000 for form, stats in pair.items()} for pair in latencies]), False) for key in ("p50", "p99")}
-    for delay_ms, found in rates.items():
-        figures[f"backlog of {options.backlog:,} to the good ones, endpoints at {delay_ms} ms: webhooks/s"] = (by_form(found), True)
+    if options.backlog:
+        figures[f"backlog of {options.backlog:,} to the good ones, which take {options.delay_ms} ms: webhooks/s"] = (by_form(rates), True)
     return figures
+
+
+def pile_up(world, options):
+    """Records for those that refuse, and nothing else but one in a hundred for the good ones: what is held, and what moves."""
+    count = options.pile_up
+    world.records.fill_with("bench.pile", count, lambda n: world.good[n % GOOD] if n % 100 == 0 else world.bad[SILENT + n % REFUSING])
+    world.sink.reset()
+    agent = world.start("bench.pile")
+    agent.wait_until(agent.assigned_ns, "assignment")
+    print("| second | good delivered | refused given up | held, MB | waiting for a turn or a retry | agent's peak RSS, MB |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    begin = time.monotonic()
+    for second in range(30, options.seconds + 1, 30):
+        time.sleep(max(0, begin + second - time.monotonic()))
+        told = agent.summary()
+        agent.read_rss()
+        print(f"| {second} | {world.sink.stats()['webhooks']:,} | {told['failed']:,} | {told['bytes_held'] / 1e6:.1f} | "
+              f"{told['queued'] + told['waiting_for_retry']:,} | {agent.peak_rss_kb / 1024:.1f} |", flush=True)
 
 
 def by_form(pairs):
@@ -142,8 +161,9 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
     parser.add_argument("--per-second", type=int, default=120, help="steady rate to the good ones (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=15, help="how long the steady rate lasts (default: %(default)s)")
-    parser.add_argument("--backlog", type=int, default=3000, help="records for the good ones; 0: no backlogs (default: %(default)s)")
-    parser.add_argument("--delay-ms", type=int, default=50, help="of the slower backlog's endpoints (default: %(default)s)")
+    parser.add_argument("--backlog", type=int, default=3600, help="records for the good ones; 0: no backlogs (default: %(default)s)")
+    parser.add_argument("--delay-ms", type=int, default=250, help="what the backlog's endpoints take (default: %(default)s)")
+    parser.add_argument("--pile-up", type=int, metavar="N", help="instead: N records for those that refuse, looked at for --seconds")
     parser.add_argument("--timeout", type=float, default=30, help="WEBHOOK_INVOKER_TIMEOUT (default: %(default)s)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
     return parser.parse_args()
@@ -154,6 +174,9 @@ def main():
     say("starting the broker and the sink")
     world = World(options.build, options.timeout)
     try:
+        if options.pile_up:
+            pile_up(world, options)
+            return 0
         figures = measure(world, options)
     finally:
         world.close()

@@ -152,6 +152,14 @@ class Agent(Program):
                 return log_time_ns(json.loads(line)["time"])
         return 0
 
+    def summary(self):
+        """Its counters as they are now."""
+        told = lambda: [line for line in self.text().splitlines() if '"msg":"summary"' in line]
+        before = len(told())
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_until(lambda: len(told()) > before, "summary")
+        return json.loads(told()[-1])
+
     def finish(self):
         self.read_rss()
         evaluating_us = self.evaluating_us()

@@ -95,9 +95,9 @@ static inline struct world *world_with(struct deliver_options deliver)
     struct http_client_options http = {.loop = &world->port->loop,
                                        .clock = clock_system(),
                                        .user_agent = "port-agent/test",
-                                       .connect_timeout_ms = 20000,
-                                       .idle_timeout_ms = 20000,
-                                       .total_timeout_ms = 20000,
+                                       .connect_timeout_ms = 2000,
+                                       .idle_timeout_ms = 5000,
+                                       .total_timeout_ms = 5000,
                                        .max_response_bytes = 65536,
                                        .max_connections = 32,
                                        .follow_redirects = true};

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { SEEN_MAX = 4096, WAIT_MS = 30000 };
+enum { SEEN_MAX = 4096, WAIT_MS = 10000 };
 
 struct seen {
     char *method, *target, *body, *authorization, *user_agent, *reserved_usage;
@@ -112,9 +112,9 @@ static inline struct fake_port *fake_port_new(unsigned max_concurrent)
     struct http_client_options http = {.loop = &port->loop,
                                        .clock = clock_system(),
                                        .user_agent = "port-agent/test",
-                                       .connect_timeout_ms = 20000,
-                                       .idle_timeout_ms = 20000,
-                                       .total_timeout_ms = 20000,
+                                       .connect_timeout_ms = 2000,
+                                       .idle_timeout_ms = 5000,
+                                       .total_timeout_ms = 5000,
                                        .max_response_bytes = 65536,
                                        .max_connections = 32,
                                        .verify_tls = true};
