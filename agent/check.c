@@ -5,6 +5,8 @@
 #include "http/authorities.h"
 #include "mapping_process.h"
 #include "options.h"
+#include <errno.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,25 +110,40 @@ static int check_authorities(struct check_command *command)
     return command->authorities ? 0 : err.kind;
 }
 
-/** Letters that cannot be written hold their records back: better known before. */
+/** What `path` is made in. The caller frees. */
+static char *parent_of(const char *path)
+{
+    char *copy = strdup(path), *parent = copy ? strdup(dirname(copy)) : NULL;
+    free(copy);
+    return parent;
+}
+
+/** Letters that cannot be written hold their records back: better known before. That it is a directory, if it
+ * is there, is the settings' own check. */
 static void check_dead_letters(struct check_command *command)
 {
     const char *directory = command->config.dead_letter_dir;
     if (!*directory)
         return;
-    bool there = access(directory, F_OK) == 0, writable = access(directory, W_OK | X_OK) == 0;
+    char *parent = parent_of(directory);
+    bool there = access(directory, F_OK) == 0;
+    const char *place = there ? directory : parent ? parent : "";
+    int error = access(place, W_OK | X_OK) == 0 ? 0 : errno;
     struct check_step *step =
-        check_begin(&command->steps, AREA, "dead letters", writable || !there ? CHECK_OK : CHECK_WARNING);
-    buffer_appendf(&step->detail, "%s %s", directory,
-                   writable ? "can be written"
-                   : there  ? "cannot be written"
-                            : "is made when it is needed");
-    if (there && !writable)
-        buffer_appendf(&step->hint,
-                       "let user %ld write there: a dead letter that cannot be written holds its "
-                       "partition back",
-                       (long)geteuid());
+        check_begin(&command->steps, AREA, "dead letters", error ? CHECK_FAILED : CHECK_OK);
+    buffer_appendf(&step->detail, "DEAD_LETTER_DIR: %s %s", directory,
+                   !error  ? there ? "can be written" : "is made when the agent starts"
+                   : there ? "cannot be written: "
+                           : "is not there and cannot be made: ");
+    if (error)
+        buffer_appendf(&step->detail, "%s%s%s", there ? "" : place, there ? "" : ": ", strerror(error));
+    if (error)
+        buffer_appendf(
+            &step->hint,
+            "%s user %ld write there: a dead letter that cannot be written holds its partition back",
+            there ? "let" : "make the directory, and let", (long)geteuid());
     check_end(&command->steps, step);
+    free(parent);
 }
 
 static void check_odd_settings(struct check_command *command)
@@ -240,9 +257,10 @@ int command_check(int argc, char **argv)
             "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
             "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
             "nothing; every step has a deadline. Secrets are never shown.",
-        .exit_codes =
-            "Exit codes: 0 all is right (warnings may be); 1 a connection or what it needs failed; 64 wrong\n"
-            "usage; 78 settings, mapping file or authorities are wrong (a line each on standard error).",
+        .exit_codes = "Exit codes: 0 all is right (warnings may be); 1 a connection or what it needs failed, "
+                      "or dead letters\n"
+                      "cannot be written; 64 wrong usage; 78 settings, mapping file or authorities are wrong "
+                      "(a line each on standard error).",
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };

@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "config/dotenv.h"
 #include "config/table.h"
+#include "http/proxy.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -286,29 +288,42 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     *target = slice_to_text(url);
 }
 
-/** A proxy's URL may hold a password, so a wrong one is told without its value. */
-static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
+/** Whether libcurl can take it is asked of what the client itself asks; which schemes it is to know, here. */
+static bool is_proxy(struct slice text, const char *spelled, struct error *why)
 {
     static const char *const schemes[] = {"http://",    "https://",  "socks4://",
                                           "socks4a://", "socks5://", "socks5h://"};
-    struct slice text = slice_trim(slice_of(value));
-    bool known = !strstr(value, "://");
+    struct proxy proxy;
+    bool known = !strstr(spelled, "://");
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        known |= strncasecmp(text.ptr, schemes[i], strlen(schemes[i])) == 0;
+        known |= strncasecmp(spelled, schemes[i], strlen(schemes[i])) == 0;
     bool plain = text.len > 0 && text.len <= 1024;
     for (size_t i = 0; i < text.len && plain; i++)
         plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
-    if (!known || !plain) {
-        buffer_appendf(loading->problems,
-                       "%s: is not a proxy's address; write http://host:port (also https, "
-                       "socks4, socks4a, socks5, socks5h)\n",
-                       setting->name);
-        return;
-    }
+    if (!known || !plain)
+        return error_set(why, PA_ERR_INVALID, known ? "not an address" : "unknown scheme") == 0;
+    bool parsed = proxy_parse(spelled, &proxy, why) == 0;
+    proxy_clear(&proxy);
+    return parsed;
+}
+
+static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice text = slice_trim(slice_of(value));
+    struct error why = {0};
     char **target = member(loading, setting);
     free(*target);
     *target = slice_to_text(text);
-    loading->problems->failed |= !*target;
+    if (!*target || (!is_proxy(text, *target, &why) && why.kind == PA_ERR_MEMORY)) {
+        loading->problems->failed = true;
+    } else if (why.kind) {
+        buffer_appendf(loading->problems, "%s: '", setting->name);
+        proxy_append_shown(loading->problems, text);
+        buffer_appendf(loading->problems,
+                       "' is not accepted (%s); write http://host:port, with user:password@ before the host "
+                       "where one is wanted (also https, socks4, socks4a, socks5, socks5h)\n",
+                       why.message);
+    }
 }
 
 static void set_level(struct loading *loading, const struct setting *setting, const char *value)
@@ -412,6 +427,20 @@ static void settle_topic(struct loading *loading, char **topic, const char *suff
     loading->problems->failed |= !*topic;
 }
 
+/** A directory that is missing is made; one that cannot be written may be, later. */
+static void settle_dead_letter_directory(struct loading *loading)
+{
+    const char *path = loading->config->dead_letter_dir;
+    struct stat status;
+    bool other = stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == ENOTDIR;
+    if (*path && other)
+        buffer_appendf(
+            loading->problems,
+            "DEAD_LETTER_DIR: '%.200s' is not a directory; write the path of one (its last part is "
+            "made if it is missing)\n",
+            path);
+}
+
 static void settle_dead_letters(struct loading *loading)
 {
     const struct config *config = loading->config;
@@ -430,6 +459,7 @@ static void settle_dead_letters(struct loading *loading)
                        "DEAD_LETTER_TOPIC: '%.200s' is a topic the agent consumes; write "
                        "another one\n",
                        topic);
+    settle_dead_letter_directory(loading);
 }
 
 static void settle_proxies(struct loading *loading)

@@ -1,6 +1,5 @@
 /* See proxy.h. */
 #include "http/proxy.h"
-#include "base/slice.h"
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -69,6 +68,33 @@ void proxy_clear(struct proxy *proxy)
     free(proxy->url);
     free(proxy->shown);
     *proxy = (struct proxy){0};
+}
+
+/** "8080", also with a path behind it: in "user:password", where the host is missing, it could be a password.
+ */
+static bool is_port(struct slice text)
+{
+    const char *slash = memchr(text.ptr, '/', text.len);
+    size_t len = slash ? (size_t)(slash - text.ptr) : text.len;
+    for (size_t i = 0; i < len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return len <= 5;
+}
+
+void proxy_append_shown(struct buffer *out, struct slice text)
+{
+    const char *scheme = memmem(text.ptr, text.len, "://", 3), *host = scheme ? scheme + 3 : text.ptr;
+    const char *end = text.ptr + text.len, *at = memrchr(host, '@', (size_t)(end - host));
+    const char *colon = at ? NULL : memchr(host, ':', (size_t)(end - host));
+    bool secret = colon && !is_port((struct slice){colon + 1, (size_t)(end - colon - 1)});
+    buffer_append(out, text.ptr, (size_t)(host - text.ptr));
+    if (at)
+        buffer_append_text(out, "***");
+    const char *from = at ? at : host, *to = secret ? colon + 1 : end;
+    buffer_append(out, from, (size_t)(to - from));
+    if (secret)
+        buffer_append_text(out, "***");
 }
 
 /* NO_PROXY */

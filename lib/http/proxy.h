@@ -2,6 +2,7 @@
  * in NO_PROXY and does not tell which calls went through the proxy. */
 #pragma once
 #include "base/error.h"
+#include "base/slice.h"
 #include <stdbool.h>
 
 struct proxy {
@@ -14,6 +15,10 @@ struct proxy {
  * (never the password); PA_ERR_MEMORY. Clear with proxy_clear. */
 int proxy_parse(const char *text, struct proxy *proxy, struct error *err);
 void proxy_clear(struct proxy *proxy);
+
+/** Appends the text of a proxy's address, right or wrong, as it may be shown: "***" stands for what is or
+ * could be a user and password. */
+void proxy_append_shown(struct buffer *out, struct slice text);
 
 /** Is this host (as in a URL; IPv6 with or without brackets) one of `list` (NO_PROXY; NULL: none)? Entries
  * are separated by commas or blanks: a host name or address, a domain ("example.com", ".example.com" and

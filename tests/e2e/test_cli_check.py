@@ -90,6 +90,27 @@ def test_files_that_settings_name_must_be_there(check, environment, wrong, says)
     assert says in check({**environment, **wrong}, code=78).stderr
 
 
+@pytest.mark.parametrize("wrong, says", [
+    ({"HTTP_PROXY": "http://h:99999"}, "HTTP_PROXY: 'http://h:99999' is not accepted"),
+    ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY: 'http://' is not accepted"),
+    ({"all_proxy": "http://user:pa55word@h:x"}, "ALL_PROXY: 'http://***@h:x' is not accepted"),
+    ({"HTTP_PROXY": "//h", "LOG_LEVEL": "loud"}, "HTTP_PROXY: '//h' is not accepted"),
+    ({"DEAD_LETTER_DIR": __file__}, f"DEAD_LETTER_DIR: '{__file__}' is not a directory; write"),
+])
+def test_what_the_agent_does_not_start_with_is_a_problem_for_check_too(check, environment, tmp_path, wrong, says):
+    done = check({**environment, **wrong}, code=78)
+    start = subprocess.run([BINARY], env={**PLAIN, **environment, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert start.returncode == 78 and start.stderr == done.stderr
+    assert says in done.stderr and done.stderr.count("\n") == len(wrong) and "pa55word" not in done.stderr + done.stdout
+
+
+def test_a_directory_for_dead_letters_that_cannot_be_made_is_told(check, environment, tmp_path):
+    done = check({**environment, "DEAD_LETTER_DIR": "/proc/nowhere/letters"}, code=1)
+    assert "✗ dead letters" in done.stdout and "/proc/nowhere: No such file or directory" in done.stdout and "make the directory" in done.stdout
+    done = check({**environment, "DEAD_LETTER_DIR": str(tmp_path / "letters")})
+    assert "is made when the agent starts" in done.stdout and not (tmp_path / "letters").exists()
+
+
 def test_what_is_odd_is_a_warning(check, environment):
     done = check({**environment, "WEBHOOK_VERIFY_SSL": "false", "PORT_CLIENT_SECRET": SECRET + " "})
     assert "! webhook tls" in done.stdout and "! client secret" in done.stdout and "2 warnings" in done.stdout

@@ -5,7 +5,7 @@ from harness import ROOT
 
 ALLOWED = {
     "base": set(),
-    "config": {"base"},
+    "config": {"base", "http"},
     "deadletter": {"base", "kafka", "port"},
     "event": {"base"},
     "http": {"base"},

@@ -50,6 +50,28 @@ static void nothing_is_no_proxy_and_nonsense_is_an_error(void **state)
     }
 }
 
+static void what_could_be_a_password_is_not_shown(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"http://host:3128", "http://host:3128"},
+                                           {"http://host:99999/", "http://host:99999/"},
+                                           {"http://", "http://"},
+                                           {"", ""},
+                                           {"//h", "//h"},
+                                           {"http://host:", "http://host:"},
+                                           {"http://user:pa55@host:x", "http://***@host:x"},
+                                           {"user:pa/5@5@host:1", "***@host:1"},
+                                           {"http://user:pa55word", "http://user:***"},
+                                           {"user:1234567", "user:***"},
+                                           {"user:12pa55", "user:***"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer shown = {0};
+        proxy_append_shown(&shown, slice_of(cases[i][0]));
+        assert_string_equal(buffer_text(&shown), cases[i][1]);
+        buffer_clear(&shown);
+    }
+}
+
 struct bypass_case {
     const char *list, *host;
     int port;
@@ -129,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_gets_its_scheme_and_port_and_hides_its_password),
         cmocka_unit_test(nothing_is_no_proxy_and_nonsense_is_an_error),
+        cmocka_unit_test(what_could_be_a_password_is_not_shown),
         cmocka_unit_test(no_proxy_lists),
         cmocka_unit_test(an_entry_longer_than_any_name_is_passed_over),
     };
