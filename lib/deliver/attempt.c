@@ -149,8 +149,6 @@ void deliver_pump(struct deliver *deliver)
 
 void delivery_queue(struct delivery *delivery)
 {
-    if (delivery->queued_ms == 0)
-        delivery->queued_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     delivery_enter(delivery, DELIVERY_QUEUED);
     destination_push(delivery->deliver, delivery);
     deliver_pump(delivery->deliver);

@@ -4,14 +4,15 @@
  *                                     ▲                    │
  *                                     └──────failed, interval doubled
  *
- * A failure is no answer at all, or a 5xx. Half-open lets one attempt through; beside it whatever came ten
- * seconds ago or earlier, so that a destination that never comes back is told so soon: five attempts at it
- * take less than half a minute, where without a breaker they would be over in seven seconds, and lost to an
- * outage of eight. */
+ * A failure is no answer at all, or a 5xx. Half-open lets one attempt through, and beside it whatever has
+ * waited for half a minute since it came or was tried last: five attempts take about a hundred seconds then,
+ * where without a breaker they would be over in seven and lost to an outage of eight, and one who is never
+ * answered still hears of it. What waits is held in memory, and when that is full nobody's records are taken
+ * any more: once half of it is used, ten seconds must do. */
 #include "base/log.h"
 #include "deliver/internal.h"
 
-enum { FIRST_INTERVAL_MS = 500, MAX_INTERVAL_MS = 3000, PATIENCE_MS = 10000 };
+enum { FIRST_INTERVAL_MS = 500, MAX_INTERVAL_MS = 3000, PATIENCE_MS = 30000, PRESSED_PATIENCE_MS = 10000 };
 
 bool breaker_lets(const struct breaker *breaker)
 {
@@ -24,14 +25,15 @@ void breaker_started(struct breaker *breaker)
         breaker->permits--;
 }
 
-/** Deliveries in front of the queue that have waited long enough; the queue is in the order of arrival, with
- * those in front that were tried before and came back. */
+/** Deliveries in front of the queue that have waited long enough; it is in the order of queued_ms. */
 static unsigned overdue(const struct destination *destination)
 {
-    int64_t now_ms = clock_monotonic_ms(destination->deliver->options.clock);
+    const struct deliver *deliver = destination->deliver;
+    int64_t patience_ms = deliver_is_pressed(deliver) ? PRESSED_PATIENCE_MS : PATIENCE_MS;
+    int64_t since_ms = clock_monotonic_ms(deliver->options.clock) - patience_ms;
     unsigned count = 0;
     for (const struct delivery *delivery = destination->ready.first;
-         delivery && now_ms - delivery->queued_ms >= PATIENCE_MS; delivery = delivery->queue_next)
+         delivery && delivery->queued_ms <= since_ms; delivery = delivery->queue_next)
         count++;
     return count;
 }

@@ -37,6 +37,11 @@ static void pressure_check(struct deliver *deliver)
         deliver->pressed_ms = pressed ? clock_monotonic_ms(deliver->options.clock) : 0;
 }
 
+bool deliver_is_pressed(const struct deliver *deliver)
+{
+    return deliver->pressed_ms > 0;
+}
+
 void delivery_charge(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;

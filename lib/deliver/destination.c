@@ -191,7 +191,13 @@ static struct destination *next_turn(struct deliver *deliver)
 void destination_push(struct deliver *deliver, struct delivery *delivery)
 {
     struct delivery_list *ready = &delivery->destination->ready;
-    delivery->attempt > 0 ? list_push_front(ready, delivery) : list_push(ready, delivery);
+    bool held_back = delivery->destination->breaker.state != BREAKER_CLOSED && !deliver_is_pressed(deliver);
+    if (delivery->attempt > 0 && !held_back) {
+        list_push_front(ready, delivery);
+    } else {
+        delivery->queued_ms = clock_monotonic_ms(deliver->options.clock);
+        list_push(ready, delivery);
+    }
     check_activity(deliver, delivery->destination);
     destination_take_turn(deliver, delivery->destination);
 }

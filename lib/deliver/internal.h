@@ -145,7 +145,8 @@ struct delivery {
     struct dead_letter_write *burial;
     struct http_call *call;
     unsigned attempt;              /* started so far */
-    int64_t queued_ms, started_ms; /* when it came to its destination; when its first attempt began */
+    int64_t queued_ms, started_ms; /* when it came to its destination (see
+                                      destination_push); when its first attempt began */
     struct due due;                /* its next attempt */
     struct outcome outcome;        /* of its last attempt */
     struct buffer context;         /* what its mapping's report is made from */
@@ -226,7 +227,8 @@ void lanes_free(struct deliver *deliver);
 
 /* destination.c */
 struct destination *destination_find(struct deliver *deliver, const char *name);
-/** Behind what waits there; one that was tried before goes in front: it is older. */
+/** Behind what waits there. One that was tried before goes in front, for it is older; while a breaker holds
+ * it back, unless memory is pressed, it has its wait anew. */
 void destination_push(struct deliver *deliver, struct delivery *delivery);
 /** The next delivery to send, in turn; NULL: none may be sent. Counts it as in flight. */
 struct delivery *destination_next(struct deliver *deliver);
@@ -277,6 +279,10 @@ void delivery_drop(struct delivery *delivery);
 void delivery_leave_lane(struct delivery *delivery);
 /** The same for one that may be the head of its lane, and whose report may be open. */
 void delivery_leave(struct delivery *delivery);
+
+/** Half of the memory for records is used: what only waits must give way before nobody's records are taken.
+ */
+bool deliver_is_pressed(const struct deliver *deliver);
 
 /* attempt.c */
 /** It is addressed and it is its turn in its lane: queues it at its destination. */

@@ -141,6 +141,28 @@ static void a_breaker_delays_and_drops_nothing(void **state)
     world_free(world);
 }
 
+static void an_open_breaker_sends_probes_alone_for_half_a_minute(void **state)
+{
+    (void)state;
+    struct deliver_options options = patient_with("5xx");
+    options.breaker_failures = 4;
+    options.retry.max_attempts = 100;
+    struct world *world = world_with(options);
+    world->failures = 1000;
+    for (int i = 0; i < 8; i++)
+        give(world, (struct event_text){.run_id = "r_1", .path = "/flaky"});
+    while (counters_of(world).breakers_open == 0 || counters_of(world).sending > 0)
+        run_for(world->port, 2);
+    size_t before = world->arrived;
+    world->port->turned_ms += 15000;
+    run_until(world->port, &world->arrived, before + 1);
+    run_for(world->port, 50);
+    assert_int_equal(world->arrived, before + 1);
+    world->port->turned_ms += 16000;
+    run_until(world->port, &world->arrived, before + 8);
+    world_free(world);
+}
+
 static struct reply port_away(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -277,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_refused_connection_is_tried_again_until_its_time_is_over),
         cmocka_unit_test(a_waiting_retry_holds_back_its_own_key_alone),
         cmocka_unit_test(a_breaker_delays_and_drops_nothing),
+        cmocka_unit_test(an_open_breaker_sends_probes_alone_for_half_a_minute),
         cmocka_unit_test(a_record_that_comes_back_is_reported_and_not_delivered_again),
         cmocka_unit_test(no_more_records_are_remembered_than_the_window_holds),
         cmocka_unit_test(an_event_that_is_too_old_fails_its_run),
