@@ -161,9 +161,9 @@ static void make_request(struct explanation *out)
     struct error err = {0};
     out->target = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
     mapped_url(mapped, out->target, &out->url);
-    out->has_body = !mapped->no_body;
-    out->body = slice_is_null(mapped->body) ? buffer_slice(&out->event.payload) : mapped->body;
     int failed = mapped_method(mapped, out->event.invocation.method, &out->method, &err);
+    out->body = mapped_body(mapped, buffer_slice(&out->method), buffer_slice(&out->event.payload));
+    out->has_body = !slice_is_null(out->body);
     if (!failed) {
         failed = url_parse(buffer_slice(&out->url), &parts, &err);
         url_parts_clear(&parts);

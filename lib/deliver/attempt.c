@@ -6,10 +6,8 @@
 
 static struct slice body_of(const struct delivery *delivery)
 {
-    if (delivery->request.no_body)
-        return (struct slice){NULL, 0};
-    return slice_is_null(delivery->request.body) ? buffer_slice(&delivery->event.payload)
-                                                 : delivery->request.body;
+    return mapped_body(&delivery->request, slice_of(delivery->method),
+                       buffer_slice(&delivery->event.payload));
 }
 
 /* Sending */

@@ -37,12 +37,17 @@ void mapped_report_read(struct slice fields, struct mapped_report *out);
 /** Calls `warned` with every warning among the fields of either kind. */
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
 
-/** Appends `url` with the query joined to it (before a fragment, behind a query it already has). */
+/** Appends `url` with the query joined to it (before a fragment, behind a query it already has). Blanks in it
+ * are written %20, as HTTP clients do (RFC 3986 has no place for them). */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
 /** Appends the method, in capitals: the mapping's (any HTTP method), or the invocation method's own (null or
  * empty: POST). 0; PA_ERR_INVALID: the latter is none of those in use, with a sentence. */
 int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
                   struct error *err);
+
+/** What is sent, and signed, with a method as mapped_method gives it: null: no body. A HEAD request has none.
+ * `event`: its canonical bytes. */
+struct slice mapped_body(const struct mapped_request *request, struct slice method, struct slice event);
 
 /** The agent's own headers, as they are for one attempt. */
 struct own_headers {

@@ -97,6 +97,22 @@ def test_requests_without_a_body_sign_the_empty_text(mapped, world, recorder):
         assert "transfer-encoding" not in request["headers"]
 
 
+def test_a_head_request_has_no_body_and_signs_none(mapped, world, recorder):
+    mapped([{"method": '"head"', "enabled": ".payload.properties.n == 1"}, {"method": '"HEAD"', "body": '"text"'}]).assigned()
+    recorder.answer = lambda request: (200, "")
+    for n in (1, 2):
+        world.produce(event(f"r_{n}", recorder.url + "/x", {"n": n}))
+        request = recorder.wait(n)[-1]
+        assert (request["method"], request["body"]) == ("HEAD", b"") and signed(request) and "content-length" not in request["headers"]
+
+
+def test_blanks_in_urls_are_sent_as_clients_send_them(mapped, world, recorder):
+    mapped([{"enabled": ".payload.properties.n == 1", "url": '.payload.action.invocationMethod.url + "/jobs/my job"', "query": {"q": '"a b"'}}, {}]).assigned()
+    for n, target in ((1, "/x%20y/jobs/my%20job?q=a%20b"), (2, "/x%20y")):
+        world.produce(event(f"r_{n}", recorder.url + "/x y", {"n": n}))
+        assert recorder.wait(n)[-1]["target"] == target
+
+
 def test_an_unchanged_body_is_the_records_own_bytes(mapped, world, recorder):
     mapped([{"headers": {"X-Big": ".payload.properties.big | type"}, "report": {"summary": '"x"'}}]).assigned()
     record = event("r_1", recorder.url + "/x", {"big": "@", "text": "Zoë"}).replace('"@"', "[12345678901234567890,1.0,1e-7,0.10,-0]")
