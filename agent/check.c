@@ -59,6 +59,7 @@ static int check_config(struct check_command *command)
     struct config_input input = {.environment = environ, .dotenv_path = ".env"};
     int failed = config_load(&command->config, &input, &command->steps.problems);
     settings_step(&command->steps, "settings", 0, "every value is accepted");
+    warn_lines(&command->steps, "settings", &command->config.warnings);
     return failed;
 }
 

@@ -43,6 +43,7 @@ int setup_load(struct setup *setup)
         failed = failed ? failed : unmapped;
     }
     if (failed) {
+        fputs(buffer_text(&setup->config.warnings), stderr);
         fwrite(buffer_text(&problems), 1, problems.len, stderr);
         setup_close(setup);
     }
@@ -50,18 +51,18 @@ int setup_load(struct setup *setup)
     return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
 }
 
-static void tell_mapping_warnings(struct setup *setup)
+static void tell_warnings(const char *message, struct buffer *warnings)
 {
-    struct slice lines = buffer_slice(&setup->mapping_warnings);
+    struct slice lines = buffer_slice(warnings);
     while (lines.len > 0) {
         const char *end = memchr(lines.ptr, '\n', lines.len);
         size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
-        log_warning("mapping file", F_SLICE("reason", ((struct slice){lines.ptr, len})));
+        log_warning(message, F_SLICE("reason", ((struct slice){lines.ptr, len})));
         len += end != NULL;
         lines.ptr += len;
         lines.len -= len;
     }
-    buffer_clear(&setup->mapping_warnings);
+    buffer_clear(warnings);
 }
 
 static void authority_left_out(void *ctx, const char *sentence)
@@ -97,7 +98,8 @@ int setup_open(struct setup *setup, int log_fd)
         return EXIT_CODE_FAILURE;
     }
     log_set_current(setup->log);
-    tell_mapping_warnings(setup);
+    tell_warnings("settings", &setup->config.warnings);
+    tell_warnings("mapping file", &setup->mapping_warnings);
     return open_authorities(setup);
 }
 

@@ -532,7 +532,8 @@ static void load_dotenv(struct loading *loading)
     const char *path = loading->input->dotenv_path;
     errno = 0;
     if (path && read_file(path, &text))
-        dotenv_parse(buffer_slice(&text), loading->input->environment, &loading->dotenv, loading->problems);
+        loading->problems->failed |= dotenv_parse(buffer_slice(&text), loading->input->environment,
+                                                  &loading->dotenv, &loading->config->warnings) != 0;
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
         buffer_appendf(loading->problems, ".env: '%s' cannot be read: %s\n", path, strerror(errno));
     if (text.ptr)
@@ -583,6 +584,7 @@ void config_clear(struct config *config)
         free(*entry);
     }
     free(config->dotenv_environment);
+    buffer_clear(&config->warnings);
     if (config->client_secret.value.ptr) {
         char *secret = (char *)(uintptr_t)config->client_secret.value.ptr;
         explicit_bzero(secret, config->client_secret.value.len);

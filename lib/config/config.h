@@ -83,6 +83,7 @@ struct config {
     bool log_colour;            /* text on a terminal and NO_COLOR unset or empty */
     char **dotenv_environment;  /* NAME=value of .env where the environment has no NAME, NULL at the end: what
                                    mappings see through `env` beside the environment */
+    struct buffer warnings;     /* what is odd but works (lines of .env that cannot be read), a line each */
 };
 
 /** What the loader reads; tests pass their own. */

@@ -179,14 +179,24 @@ static struct slice read_name(struct reader *r)
     return (struct slice){first, (size_t)(end - first)};
 }
 
+static void skip_export(struct reader *r)
+{
+    static const char word[] = "export";
+    struct reader after = *r;
+    if (!slice_starts_with((struct slice){r->in.ptr + r->at, r->in.len - r->at}, word))
+        return;
+    after.at += strlen(word);
+    size_t end = after.at;
+    skip_spaces(&after);
+    if (after.at > end)
+        *r = after;
+}
+
 static const char *read_entry(struct reader *r, char *const *environment, struct dotenv *out)
 {
     struct buffer value = {0};
     const char *problem = NULL;
-    if (slice_starts_with((struct slice){r->in.ptr + r->at, r->in.len - r->at}, "export ")) {
-        r->at += strlen("export ");
-        skip_spaces(r);
-    }
+    skip_export(r);
     struct slice name = read_name(r);
     skip_spaces(r);
     if (name.len == 0)
@@ -216,7 +226,7 @@ static const char *read_entry(struct reader *r, char *const *environment, struct
     return problem;
 }
 
-int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out, struct buffer *problems)
+int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out, struct buffer *warnings)
 {
     struct reader r = {.in = text, .line = 1};
     *out = (struct dotenv){0};
@@ -229,11 +239,11 @@ int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out
         if (c != '#' && c != '\n' && c != '\r' && !at_end(&r)) {
             const char *problem = read_entry(&r, environment, out);
             if (problem)
-                buffer_appendf(problems, ".env line %u: %s\n", line, problem);
+                buffer_appendf(warnings, ".env line %u is left out: %s\n", line, problem);
         }
         skip_line(&r);
     }
-    return problems->failed ? PA_ERR_MEMORY : 0;
+    return warnings->failed ? PA_ERR_MEMORY : 0;
 }
 
 const char *dotenv_get(const struct dotenv *dotenv, const char *name)

@@ -210,6 +210,33 @@ static void polling_has_the_contracts_defaults(void **state)
     buffer_clear(&problems);
 }
 
+/** As python-dotenv has it: a warning, and the rest of the file counts. */
+static void a_line_of_dotenv_that_cannot_be_read_is_left_out(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "PORT_ORG_ID=org\nNOT A LINE\nPORT_CLIENT_ID=\"open\nexport\tPORT_CLIENT_ID=client\n"
+        "PORT_CLIENT_SECRET='secret'\nKAFKA_CONSUMER_GROUP_ID=group\n";
+    char path[] = "/tmp/dotenv-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+    char *environment[] = {NULL};
+    struct config_input input = {.environment = environment, .dotenv_path = path};
+    struct config config;
+    struct buffer problems = {0};
+    int failed = config_load(&config, &input, &problems);
+    if (failed)
+        fail_msg("%s", buffer_text(&problems));
+    assert_string_equal(config.client_id, "client");
+    assert_string_equal(buffer_text(&config.warnings),
+                        ".env line 2 is left out: no '=' after the name\n"
+                        ".env line 3 is left out: a quote that does not end\n");
+    config_clear(&config);
+    buffer_clear(&problems);
+    unlink(path);
+}
+
 static void mappings_see_what_only_dotenv_has(void **state)
 {
     (void)state;
@@ -268,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_reference_is_compared_within_its_bounds),
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
+        cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),
         cmocka_unit_test(dead_letters_have_one_place),
     };
