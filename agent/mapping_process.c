@@ -11,7 +11,10 @@ int mapping_file_read(const char *name, const char *path, struct buffer *text, s
     int failed = input_read(path, FILE_MAX_BYTES, text, &err);
     if (!failed || failed == PA_ERR_MEMORY || (failed == PA_ERR_NOT_FOUND && may_be_absent))
         return failed;
-    buffer_appendf(problems, "%s: %s\n", name, err.message);
+    if (failed == PA_ERR_NOT_FOUND)
+        buffer_appendf(problems, "%s: %s does not exist\n", name, path);
+    else
+        buffer_appendf(problems, "%s: %s\n", name, err.message);
     return PA_ERR_INVALID;
 }
 
