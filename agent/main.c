@@ -4,10 +4,12 @@
 #include "config/config.h"
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct command {
@@ -59,8 +61,21 @@ static int usage_error(const char *argument)
     return EXIT_CODE_USAGE;
 }
 
+/** A descriptor that came closed would be given to the next socket, and what is meant for the log would go
+ * there.
+ */
+static void hold_standard_descriptors(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+        ;
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_descriptors();
     if (argc < 2)
         return command_run(0, NULL);
     const char *first = argv[1];

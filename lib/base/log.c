@@ -237,12 +237,45 @@ static struct slice cut_text(struct slice text, bool *cut)
     return text;
 }
 
+/** The character that starts here, when it would break a line for some readers, or steer a terminal or the
+ * order in which text is shown (Unicode's C1 controls, its line and paragraph separators and its
+ * bidirectional controls): its code point, else 0. Valid UTF-8 has two or three bytes for them. */
+static unsigned unsafe_character(struct slice text)
+{
+    const unsigned char *c = (const unsigned char *)text.ptr;
+    if (text.len >= 2 && c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+        return c[1];
+    if (text.len < 3 || c[0] != 0xe2 || (c[1] != 0x80 && c[1] != 0x81) || (c[2] & 0xc0) != 0x80)
+        return 0;
+    unsigned code = 0x2000U + ((c[1] & 0x3fU) << 6) + (c[2] & 0x3fU);
+    bool unsafe = code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+                  (code >= 0x2066 && code <= 0x2069);
+    return unsafe ? code : 0;
+}
+
+static void append_escaped(struct buffer *line, struct slice text)
+{
+    struct slice plain = {text.ptr, 0};
+    while (text.len > 0) {
+        /* Nothing below 0xc2 starts one, so most bytes cost one comparison. */
+        unsigned code = (unsigned char)*text.ptr >= 0xc2 ? unsafe_character(text) : 0;
+        size_t len = code == 0 ? 1 : code < 0x800 ? 2 : 3;
+        if (code > 0) {
+            buffer_append_json_escaped(line, plain);
+            buffer_appendf(line, "\\u%04x", code);
+        }
+        text = (struct slice){text.ptr + len, text.len - len};
+        plain = code > 0 ? (struct slice){text.ptr, 0} : (struct slice){plain.ptr, plain.len + 1};
+    }
+    buffer_append_json_escaped(line, plain);
+}
+
 static void append_text_value(struct buffer *line, struct slice text)
 {
     bool cut;
     text = cut_text(text, &cut);
     buffer_append_char(line, '"');
-    buffer_append_json_escaped(line, text);
+    append_escaped(line, text);
     if (cut)
         buffer_append_text(line, "\xe2\x80\xa6");
     buffer_append_char(line, '"');

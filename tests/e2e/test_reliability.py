@@ -241,6 +241,22 @@ def test_a_reader_that_stops_reading_stops_nothing(world, port, receiver):
         process.kill()
 
 
+def test_closed_standard_descriptors_stop_nothing(world, port, receiver):
+    """Otherwise the next socket would have their numbers, and the log would be sent to it."""
+    import os
+    import signal
+    import subprocess
+    from harness import BINARY
+    process = subprocess.Popen(["sh", "-c", 'exec "$0" <&- >&- 2>&-', BINARY], env={"PATH": os.environ["PATH"], **world.environment})
+    try:
+        world.produce(run_event("r_ok", receiver.url + "/ok"))
+        receiver.wait_runs(["r_ok"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+
+
 def test_second_signal_exits_at_once_and_usr1_summarises(world, port, receiver):
     import signal
     agent = world.agent(DRAIN_TIMEOUT_SECONDS="60").assigned()

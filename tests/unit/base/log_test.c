@@ -53,6 +53,29 @@ static void a_line_cannot_be_forged(void **state)
     }
 }
 
+/** Line separators, C1 controls and bidirectional controls. */
+static void what_readers_or_terminals_would_act_on_is_escaped(void **state)
+{
+    (void)state;
+    static const char unsafe[] = "a\u2028b\u2029c\xc2\x85"
+                                 "d\xc2\x9b"
+                                 "e\u202ef\u2066g\u200fh",
+                      safe[] = "\xc2\xa0 é € \u2027 \u2030 \u2065 😀";
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct log_options options = {.fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO};
+    struct log *log = log_new(&options);
+    log_set_current(log);
+    log_info("message", F_STR("unsafe", unsafe), F_STR("safe", safe));
+    log_free(log, 1000);
+    close(ends[1]);
+    char *text = read_all(ends[0]);
+    assert_non_null(strstr(text, "\"a\\u2028b\\u2029c\\u0085d\\u009be\\u202ef\\u2066g\\u200fh\""));
+    assert_non_null(strstr(text, safe));
+    free(text);
+    close(ends[0]);
+}
+
 static void a_reader_that_does_not_read_stops_nobody_and_drops_are_told(void **state)
 {
     (void)state;
@@ -125,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_cannot_be_forged),
+        cmocka_unit_test(what_readers_or_terminals_would_act_on_is_escaped),
         cmocka_unit_test(a_reader_that_does_not_read_stops_nobody_and_drops_are_told),
         cmocka_unit_test(a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes),
         cmocka_unit_test(json_strings_hold_anything),
