@@ -11,8 +11,10 @@
  *   - What waits for those that do not answer is held in memory, and when memory is full nobody's records are
  *     taken any more. So once half of it has been used for ten seconds, while slots are not scarce, they may
  *     hold half the window. Not sooner: what they get, they hold for as long as a timeout.
- *   - One that answers has a limit that grows by one with every answer (slow start as in TCP, RFC 5681,
- *     section 3.1), up to the whole window, and is halved when it falls silent.
+ *   - One that answers and is alone may use the whole window; but for a sixteenth once it has been silent for
+ *     a second, and twice as long as it is used to.
+ *   - Otherwise one that answers has a limit that grows by one with every answer (slow start as in TCP,
+ *     RFC 5681, section 3.1), up to the whole window, and is halved when it falls silent.
  *   - In company (another destination was active in the last ten seconds) one that is above its fair share
  *     leaves a sixteenth of the window to the others (what those that do not answer hold is part of it), and
  *     of the rest it may use the part that its latency allows: all of it up to a second, half at two seconds,
@@ -112,6 +114,14 @@ static unsigned reserve_of(const struct deliver *deliver)
     return reserve > deliver->unproven_in_flight + least ? reserve - deliver->unproven_in_flight : least;
 }
 
+static bool allowed_alone(const struct deliver *deliver, const struct destination *destination,
+                          int64_t now_ms)
+{
+    double silence_ms = (double)(now_ms - destination->quiet_since_ms);
+    bool fell_silent = silence_ms > QUICK_MS && silence_ms > 2 * destination->latency_ms;
+    return !fell_silent || destination->in_flight < deliver->options.max_in_flight - reserve_of(deliver);
+}
+
 /** May one that answers, and is not alone, have one more in flight? */
 static bool allowed_in_company(const struct deliver *deliver, const struct destination *destination,
                                int64_t now_ms)
@@ -153,11 +163,12 @@ static bool may_start(const struct deliver *deliver, const struct destination *d
         return false;
     if (!destination->answers)
         return may_try(deliver, destination);
-    if (destination->in_flight >= destination->limit)
-        return false;
-    int64_t now_ms = destination->in_flight > 0 ? clock_monotonic_ms(deliver->options.clock) : 0;
-    return destination->in_flight == 0 || !in_company(deliver, now_ms) ||
-           allowed_in_company(deliver, destination, now_ms);
+    if (destination->in_flight == 0)
+        return true;
+    int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
+    if (!in_company(deliver, now_ms))
+        return allowed_alone(deliver, destination, now_ms);
+    return destination->in_flight < destination->limit && allowed_in_company(deliver, destination, now_ms);
 }
 
 /* Turns */

@@ -133,6 +133,35 @@ static void one_that_answers_and_is_alone_has_the_whole_window(void **state)
     world_free(world);
 }
 
+static void one_answer_opens_the_window_to_one_that_is_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct destination *destination = queue(world, "http://a", MANY);
+    size_t first = start_all(world);
+    assert_in_range(first, 1, WINDOW / 2);
+    answer(world, destination);
+    assert_int_equal(start_all(world), WINDOW - first + 1);
+    world_free(world);
+}
+
+static void one_that_falls_silent_alone_leaves_a_part_to_who_may_come(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct destination *destination = proven(world, "http://a");
+    world->now_ms += 60000;
+    queue(world, "http://a", WINDOW / 2);
+    assert_int_equal(start_all(world), WINDOW / 2);
+    world->now_ms += 5000;
+    queue(world, "http://a", WINDOW);
+    assert_in_range(start_all(world), WINDOW / 4, WINDOW / 2 - 1);
+    assert_int_equal(destination->in_flight, world->deliver->in_state[DELIVERY_SENDING]);
+    queue(world, "http://b", 1);
+    assert_int_equal(start_all(world), 1);
+    world_free(world);
+}
+
 /** Whatever the number of those that are above their share: slots are left for the others. */
 static void in_company_all_of_them_leave_a_part_of_the_window(void **state)
 {
@@ -269,6 +298,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_answers_and_is_alone_has_the_whole_window),
+        cmocka_unit_test(one_answer_opens_the_window_to_one_that_is_alone),
+        cmocka_unit_test(one_that_falls_silent_alone_leaves_a_part_to_who_may_come),
         cmocka_unit_test(in_company_all_of_them_leave_a_part_of_the_window),
         cmocka_unit_test(those_that_were_silent_share_a_small_part_while_slots_are_scarce),
         cmocka_unit_test(slots_that_nobody_needs_empty_the_memory_that_silence_fills),
