@@ -173,6 +173,13 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
     call_free(call);
 }
 
+/** RFC 9110, section 15.4: what these ask for is somewhere else. The others of their class are answers: a
+ * choice (300), or that nothing has changed (304). */
+static bool leads_elsewhere(long status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 /** A redirect that is followed starts the next hop; true: the call goes on. */
 static bool follow(struct http_call *call, enum http_failure *failure)
 {
@@ -185,8 +192,13 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     /* Not CURLINFO_REDIRECT_URL, which is there only when the whole body has come: a cut one has a Location
      * too. */
     struct slice location = header_value(call->easy, "Location");
-    if (slice_is_null(location))
+    if (slice_is_null(location)) {
+        if (leads_elsewhere(status)) {
+            snprintf(call->reason, sizeof call->reason, "redirect %ld without a Location", status);
+            *failure = HTTP_REDIRECT;
+        }
         return false;
+    }
     if (!redirect_allowed(call, (int)status, location.ptr, &next, call->reason, sizeof call->reason)) {
         *failure = HTTP_REDIRECT;
         return false;

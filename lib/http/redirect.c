@@ -57,6 +57,34 @@ static char *resolve(const char *base, const char *location)
     return target;
 }
 
+static bool copy_part(CURLU *from, CURLU *to, CURLUPart part)
+{
+    char *value = NULL;
+    CURLUcode code = curl_url_get(from, part, &value, 0);
+    bool ok =
+        code == CURLUE_OK ? curl_url_set(to, part, value, 0) == CURLUE_OK : code != CURLUE_OUT_OF_MEMORY;
+    curl_free(value);
+    return ok;
+}
+
+/** An absolute location on the same host leaves the user info out, which a relative one inherits: it goes
+ * along all the same. NULL: out of memory; free with curl_free. */
+static char *with_user(const char *base, const char *target)
+{
+    char *user = NULL, *url = NULL;
+    CURLU *from = curl_url(), *to = curl_url();
+    bool ok = from && to && curl_url_set(from, CURLUPART_URL, base, 0) == CURLUE_OK &&
+              curl_url_set(to, CURLUPART_URL, target, 0) == CURLUE_OK;
+    if (ok && curl_url_get(to, CURLUPART_USER, &user, 0) == CURLUE_NO_USER)
+        ok = copy_part(from, to, CURLUPART_USER) && copy_part(from, to, CURLUPART_PASSWORD);
+    if (!ok || curl_url_get(to, CURLUPART_URL, &url, 0) != CURLUE_OK)
+        url = NULL;
+    curl_free(user);
+    curl_url_cleanup(from);
+    curl_url_cleanup(to);
+    return url;
+}
+
 bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
                       char *reason, size_t size)
 {
@@ -72,9 +100,11 @@ bool redirect_allowed(const struct http_call *call, int status, const char *loca
     place_clear(&from);
     place_clear(&to);
     if (!why) {
-        *next = strdup(target);
+        char *url = with_user(call->url, target);
+        *next = url ? strdup(url) : NULL;
         if (!*next)
             snprintf(reason, size, "out of memory");
+        curl_free(url);
     }
     curl_free(target);
     return !why && *next;

@@ -41,6 +41,8 @@ static void serve(void *ctx, struct http_exchange *exchange, const struct http_s
         char header[200];
         snprintf(header, sizeof header, "Location: %s\r\n", path + 13);
         http_server_answer(exchange, atoi(path + 10), "text/plain", header, SLICE_LITERAL("moved"), 0);
+    } else if (strncmp(path, "/nowhere/", 9) == 0) {
+        http_server_answer(exchange, atoi(path + 9), "text/plain", NULL, SLICE_LITERAL("moved"), 0);
     } else if (strncmp(path, "/big", 4) == 0) {
         static char big[4096];
         bool moved = strcmp(path, "/big-redirect") == 0;
@@ -231,8 +233,11 @@ static void redirects_follow_the_rule(void **state)
         {"/redirect/302/ok", "only 307"},
         {"/redirect/307http://localhost:1/", "another host"},
         {"/redirect/307http://127.0.0.1:1/", "another port"},
+        {"/nowhere/302", "redirect 302 without a Location"},
+        {"/nowhere/308", "redirect 308 without a Location"},
         {"/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/ok", "more than 5"}};
-    for (size_t i = 0; i < 4; i++) {
+    enum { REFUSED = sizeof refused / sizeof *refused };
+    for (size_t i = 0; i < REFUSED; i++) {
         start(&world, "POST", refused[i][0], NO_BODY);
         run_until(&world, i + 2);
         assert_int_equal(world.result.failure, HTTP_REDIRECT);
@@ -240,8 +245,12 @@ static void redirects_follow_the_rule(void **state)
             fail_msg("'%s' does not say '%s'", world.result.reason, refused[i][1]);
     }
     start(&world, "GET", "/redirect/302/ok", NO_BODY);
-    run_until(&world, 6);
+    run_until(&world, REFUSED + 2);
     assert_int_equal(world.result.status, 201);
+    start(&world, "GET", "/nowhere/304", NO_BODY);
+    run_until(&world, REFUSED + 3);
+    assert_int_equal(world.result.failure, HTTP_OK);
+    assert_int_equal(world.result.status, 304);
     close_world(&world);
 }
 
