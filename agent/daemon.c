@@ -225,6 +225,13 @@ static void announce(struct daemon *daemon)
 
 /* Making the parts */
 
+/** Responses that have come take room which those still to be read cannot have. */
+static size_t answers_held(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    return daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0;
+}
+
 static struct http_client *webhook_client(struct daemon *daemon, const char *user_agent, struct error *err)
 {
     const struct config *config = daemon->options.config;
@@ -236,6 +243,9 @@ static struct http_client *webhook_client(struct daemon *daemon, const char *use
         .idle_timeout_ms = config->invoker_timeout_ms,
         .total_timeout_ms = config->total_timeout_ms,
         .max_response_bytes = (size_t)config->max_response_bytes,
+        .total_response_bytes = (size_t)config->total_response_bytes,
+        .held_elsewhere = answers_held,
+        .held_ctx = daemon,
         .max_connections = (size_t)config->max_in_flight,
         .verify_tls = config->verify_tls,
         .follow_redirects = true,
@@ -355,6 +365,7 @@ static int make_deliver(struct daemon *daemon)
         .mapping_file = daemon->options.mapping_file,
         .miss_is_reported = strcmp(config->mapping_miss, "report") == 0,
         .max_bytes = (size_t)config->queue_max_bytes / 2,
+        .total_response_bytes = (size_t)config->total_response_bytes,
         .record_max_bytes = (size_t)config->record_max_bytes,
         .detailed_logging = config->detailed_logging,
         .room = room_again,

@@ -45,6 +45,22 @@ int buffer_reserve(struct buffer *b, size_t more)
     return 0;
 }
 
+int buffer_reserve_to(struct buffer *b, size_t cap)
+{
+    if (b->failed)
+        return PA_ERR_MEMORY;
+    if (b->ptr && b->cap >= cap)
+        return 0;
+    char *grown = realloc(b->ptr, cap);
+    if (!grown) {
+        b->failed = true;
+        return PA_ERR_MEMORY;
+    }
+    b->ptr = grown;
+    b->cap = cap;
+    return 0;
+}
+
 void buffer_append(struct buffer *b, const void *bytes, size_t len)
 {
     if (len == 0 || buffer_reserve(b, len) != 0)

@@ -42,6 +42,8 @@ void buffer_init(struct buffer *b);
 void buffer_clear(struct buffer *b);
 /** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
 int buffer_reserve(struct buffer *b, size_t more);
+/** Makes room for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */
+int buffer_reserve_to(struct buffer *b, size_t cap);
 void buffer_append(struct buffer *b, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);
 void buffer_append_text(struct buffer *b, const char *text);

@@ -63,6 +63,7 @@ struct config {
     int64_t dedup_window;                  /* DEDUP_WINDOW, records; default 10000; 0: off */
     int64_t event_max_age_ms;              /* EVENT_MAX_AGE_SECONDS; 0: off */
     int64_t max_response_bytes;            /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
+    int64_t total_response_bytes;          /* WEBHOOK_TOTAL_RESPONSE_BYTES, default 32 MiB */
     bool verify_tls;                       /* WEBHOOK_VERIFY_SSL */
     int64_t queue_max_bytes;               /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
     int64_t record_max_bytes;              /* RECORD_MAX_BYTES, default 32 MiB */

@@ -1,6 +1,7 @@
 /* One request: signed, sent, answered; then tried again, or over. */
 #include "base/log.h"
 #include "deliver/internal.h"
+#include "deliver/summary.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +13,15 @@ static struct slice body_of(const struct delivery *delivery)
 
 /* Sending */
 
-/** Does anybody read the answer's body? */
-static bool body_matters(const struct delivery *delivery)
+/** How much of the answer's body anybody reads. A detail is masked before it is cut, so that a secret on the
+ * cut is found: where there are secrets all of it is needed. */
+static size_t body_wanted(const struct delivery *delivery)
 {
-    return delivery->deliver->options.detailed_logging ||
-           (delivery->is_run && (delivery->synchronized || delivery->request.reports));
+    if (delivery->is_run && (delivery->synchronized || delivery->request.reports))
+        return SIZE_MAX;
+    if (!delivery->deliver->options.detailed_logging)
+        return 0;
+    return delivery->request.secret_count > 0 ? SIZE_MAX : DETAIL_BYTES;
 }
 
 static void answered(void *ctx, const struct http_result *result);
@@ -28,6 +33,7 @@ static struct http_call *start_with(struct delivery *delivery, struct mapped_hea
 {
     struct deliver *deliver = delivery->deliver;
     struct slice body = body_of(delivery);
+    size_t wanted = body_wanted(delivery);
     int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
     char signature[SIGNATURE_SIZE], seconds_text[24], attempt_text[24];
     struct slice signed_body = slice_is_null(body) ? (struct slice){"", 0} : body;
@@ -49,7 +55,8 @@ static struct http_call *start_with(struct delivery *delivery, struct mapped_hea
                                    .headers = sent,
                                    .header_count = count,
                                    .body = body,
-                                   .discard_body = !body_matters(delivery),
+                                   .discard_body = wanted < SIZE_MAX,
+                                   .keep_bytes = wanted,
                                    .keep_headers = delivery->is_run && delivery->request.reports};
     return http_start(deliver->options.http, &request, answered, delivery);
 }
@@ -129,6 +136,17 @@ static void expire(struct delivery *delivery)
     delivery_fail_unsent(delivery, "event_expired", reason);
 }
 
+bool deliver_answers_leave_room(struct deliver *deliver)
+{
+    size_t bound = deliver->options.total_response_bytes;
+    size_t under_way = deliver->in_state[DELIVERY_SENDING] + deliver->in_state[DELIVERY_BURYING] +
+                       deliver->in_state[DELIVERY_REPORT_MAPPING] + deliver->in_state[DELIVERY_REPORTING];
+    /* Where nothing is under way there is nothing to wait for. */
+    deliver->held = bound > 0 && under_way > 0 &&
+                    http_client_body_bytes(deliver->options.http) + deliver_answer_bytes(deliver) >= bound;
+    return !deliver->held;
+}
+
 void deliver_pump(struct deliver *deliver)
 {
     struct delivery *delivery;
@@ -136,7 +154,7 @@ void deliver_pump(struct deliver *deliver)
         return;
     deliver->pumping = true;
     while (!deliver->withdrawing && deliver->in_state[DELIVERY_SENDING] < deliver->options.max_in_flight &&
-           (delivery = destination_next(deliver))) {
+           deliver_answers_leave_room(deliver) && (delivery = destination_next(deliver))) {
         if (is_fresh(delivery))
             send_delivery(delivery);
         else
@@ -179,6 +197,7 @@ static void try_again(struct delivery *delivery, const struct http_result *resul
         buffer_clear(&text);
     }
     buffer_clear(&cause);
+    outcome_clear(&delivery->outcome); /* the next attempt has its own */
     delivery_enter(delivery, DELIVERY_WAITING);
     schedule_add(&deliver->schedule, &delivery->due, clock_monotonic_ms(deliver->options.clock) + wait_ms,
                  due_again);

@@ -16,6 +16,7 @@ struct delivered {
     int32_t partition;
     size_t next;               /* in the same bucket: an index from 1; 0: the last */
     struct run_report *report; /* still owed; NULL: none */
+    size_t report_bytes;
 };
 
 /** The signature stands for the whole event; one without is hashed itself. */
@@ -32,13 +33,20 @@ static size_t *bucket_of(const struct dedup *dedup, const char *topic, int32_t p
     return &dedup->buckets[(hash >> 32) & (dedup->bucket_count - 1)];
 }
 
+/** The entry's report is not kept here any more. */
+static void let_go(struct dedup *dedup, struct delivered *entry)
+{
+    dedup->kept_reports--;
+    dedup->kept_bytes -= entry->report_bytes;
+    entry->report = NULL;
+}
+
 static void drop_report(struct dedup *dedup, struct delivered *entry)
 {
     if (!entry->report)
         return;
     run_report_cancel(entry->report);
-    entry->report = NULL;
-    dedup->kept_reports--;
+    let_go(dedup, entry);
 }
 
 static void forget(struct dedup *dedup, struct delivered *entry)
@@ -65,12 +73,12 @@ static struct delivered *find(const struct dedup *dedup, const char *topic, int3
     return NULL;
 }
 
-bool dedup_open(struct dedup *dedup, size_t window)
+bool dedup_open(struct dedup *dedup, size_t window, size_t max_kept_bytes)
 {
     size_t buckets = 1;
     while (buckets < window)
         buckets *= 2;
-    *dedup = (struct dedup){.window = window, .bucket_count = buckets};
+    *dedup = (struct dedup){.window = window, .bucket_count = buckets, .max_kept_bytes = max_kept_bytes};
     if (window == 0)
         return true;
     dedup->ring = calloc(window, sizeof *dedup->ring);
@@ -114,14 +122,17 @@ bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery)
     struct delivered *entry = find(dedup, delivery->topic, delivery->partition, delivery->offset);
     if (!entry)
         return false;
-    if (entry->report || !delivery->report || dedup->kept_reports >= REPORTS_MAX) {
+    if (entry->report || !delivery->report || dedup->kept_reports >= REPORTS_MAX ||
+        dedup->kept_bytes + run_report_bytes(delivery->report) > dedup->max_kept_bytes) {
         forget(dedup, entry);
         return false;
     }
     run_report_pause(delivery->report);
     entry->report = delivery->report;
+    entry->report_bytes = run_report_bytes(entry->report);
     delivery->report = NULL;
     dedup->kept_reports++;
+    dedup->kept_bytes += entry->report_bytes;
     return true;
 }
 
@@ -144,8 +155,8 @@ bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64
         return false;
     }
     *report = entry->report;
-    dedup->kept_reports -= entry->report != NULL;
-    entry->report = NULL;
+    if (entry->report)
+        let_go(dedup, entry);
     return true;
 }
 

@@ -14,8 +14,10 @@ static void room_again(uv_idle_t *wake)
 {
     struct deliver *deliver = wake->data;
     uv_idle_stop(wake);
-    if (deliver->options.room && !deliver->stopped)
+    if (deliver->room_owed && deliver->options.room && !deliver->stopped)
         deliver->options.room(deliver->options.room_ctx);
+    deliver->room_owed = false;
+    deliver_pump(deliver);
 }
 
 /** Something was given up: the source hears of it once an eighth of the bound is free, not record by record.
@@ -24,10 +26,12 @@ static void room_check(struct deliver *deliver)
 {
     size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
     size_t bound = deliver->options.max_bytes;
-    if (!deliver->room_wanted || (held > bound - bound / 8 && deliver->counters.bytes_held > 0))
-        return;
-    deliver->room_wanted = false;
-    uv_idle_start(deliver->wake, room_again);
+    if (deliver->room_wanted && (held <= bound - bound / 8 || deliver->counters.bytes_held == 0)) {
+        deliver->room_wanted = false;
+        deliver->room_owed = true;
+    }
+    if (deliver->room_owed || (deliver->held && deliver_answers_leave_room(deliver)))
+        uv_idle_start(deliver->wake, room_again);
 }
 
 static void pressure_check(struct deliver *deliver)
@@ -46,11 +50,14 @@ void delivery_charge(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
     const struct outcome *outcome = &delivery->outcome;
+    size_t answer =
+        delivery->context.cap + outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
     size_t bytes = DELIVERY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
-                   delivery->key.cap + delivery->value.cap + delivery->mapped.cap + delivery->context.cap +
-                   outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
+                   delivery->key.cap + delivery->value.cap + delivery->mapped.cap + answer;
     deliver->counters.bytes_held += bytes - delivery->bytes;
+    deliver->answer_bytes += answer - delivery->answer_bytes;
     delivery->bytes = bytes;
+    delivery->answer_bytes = answer;
     pressure_check(deliver);
     room_check(deliver);
 }
@@ -75,6 +82,7 @@ void delivery_free(struct delivery *delivery)
         delivery->next->previous = delivery->previous;
     deliver->in_state[delivery->state]--;
     deliver->counters.bytes_held -= delivery->bytes;
+    deliver->answer_bytes -= delivery->answer_bytes;
     schedule_remove(&deliver->schedule, &delivery->due);
     target_release(delivery->target);
     if (delivery->destination)
@@ -233,6 +241,11 @@ size_t deliver_give_up(struct deliver *deliver)
     return count;
 }
 
+size_t deliver_answer_bytes(const struct deliver *deliver)
+{
+    return deliver->answer_bytes + reports_bytes(deliver->options.reports);
+}
+
 bool deliver_idle(const struct deliver *deliver)
 {
     return !deliver->first;
@@ -316,7 +329,9 @@ struct deliver *deliver_new(const struct deliver_options *options)
         return NULL;
     deliver->options = *options;
     deliver->wake = calloc(1, sizeof *deliver->wake);
-    if (!deliver->wake || !dedup_open(&deliver->dedup, options->dedup_window) ||
+    /* What nobody may ever come back for takes a part of the room only. */
+    size_t kept_bytes = options->total_response_bytes > 0 ? options->total_response_bytes / 4 : SIZE_MAX;
+    if (!deliver->wake || !dedup_open(&deliver->dedup, options->dedup_window, kept_bytes) ||
         !schedule_open(&deliver->schedule, options->loop, options->clock)) {
         dedup_close(&deliver->dedup);
         free(deliver->wake);

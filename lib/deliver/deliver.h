@@ -63,6 +63,8 @@ struct deliver_options {
     bool miss_is_reported; /* a workflow node run that no mapping wants is reported failed */
     struct dead_letters *dead_letters; /* borrowed; NULL: none are written */
     size_t max_bytes;                  /* of records, responses and results held here */
+    size_t total_response_bytes;       /* of responses alone, being read, or waiting as results; beyond it no
+                                          webhook       starts but one at a time. 0: no bound */
     size_t record_max_bytes;
     bool detailed_logging;
     void (*room)(void *ctx); /* there is room again after has_room said no; called from the loop, never inside
@@ -97,5 +99,7 @@ size_t deliver_give_up(struct deliver *deliver);
 /** True when nothing is queued, sending or waiting for a result to be accepted. */
 bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct deliver_counters *out);
+/** What is held of responses that have come, results that wait for Port included. */
+size_t deliver_answer_bytes(const struct deliver *deliver);
 /** Writes the one-line summary at INFO, with `count` more fields at its end (those of the source). */
 void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count);

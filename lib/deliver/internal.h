@@ -151,8 +151,9 @@ struct delivery {
     struct outcome outcome;        /* of its last attempt */
     struct buffer context;         /* what its mapping's report is made from */
     struct run_report *report;
-    size_t bytes; /* charged */
-    char id[];    /* the record's, with a NUL */
+    size_t bytes;        /* charged */
+    size_t answer_bytes; /* those of them that its answer takes */
+    char id[];           /* the record's, with a NUL */
 };
 
 /** Where a record is in its topic, for log lines; left out where it is in none. */
@@ -165,7 +166,7 @@ struct delivered;
 struct dedup {
     struct delivered *ring;
     size_t *buckets;
-    size_t window, bucket_count, next, kept_reports;
+    size_t window, bucket_count, next, kept_reports, kept_bytes, max_kept_bytes;
 };
 
 struct deliver {
@@ -184,11 +185,12 @@ struct deliver {
     struct dedup dedup;
     struct deliver_counters counters;
     size_t in_state[DELIVERY_STATES];
-    size_t deliveries;
+    size_t answer_bytes; /* of deliveries; reports count their own */
     bool pumping;
+    bool held; /* something may be ready, but too much is held of answers */
     char *topics[8];
-    bool stopped; /* takes and starts no more, but for what is unrepeatable */
-    bool room_wanted;
+    bool stopped;                /* takes and starts no more, but for what is unrepeatable */
+    bool room_wanted, room_owed; /* the source asked for room; there is some, and it has not been told */
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
     uv_idle_t *wake;  /* on the heap; tells the source that there is room */
 };
@@ -198,7 +200,8 @@ bool deliver_has_room(void *ctx, size_t bytes);
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
 
 /* dedup.c */
-bool dedup_open(struct dedup *dedup, size_t window);
+/** Reports that are owed to remembered records are kept up to `max_kept_bytes`. False: out of memory. */
+bool dedup_open(struct dedup *dedup, size_t window, size_t max_kept_bytes);
 void dedup_close(struct dedup *dedup);
 /** Remembers that the delivery had its last answer. */
 void dedup_add(struct dedup *dedup, const struct delivery *delivery);
@@ -287,8 +290,10 @@ bool deliver_is_pressed(const struct deliver *deliver);
 /* attempt.c */
 /** It is addressed and it is its turn in its lane: queues it at its destination. */
 void delivery_queue(struct delivery *delivery);
-/** Starts what may start. */
+/** Starts what may start. What answers take bounds it, beside the window. */
 void deliver_pump(struct deliver *deliver);
+/** May another webhook start, as far as answers are concerned? Notes it where not. */
+bool deliver_answers_leave_room(struct deliver *deliver);
 /** Ends the attempt under way without a word to anybody. */
 void delivery_cancel_attempt(struct delivery *delivery);
 /** The delivery fails for good, wherever it stands before its last answer; nothing is under way for it. */

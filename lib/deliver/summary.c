@@ -1,8 +1,6 @@
 #include "deliver/summary.h"
 #include "map/request.h"
 
-enum { DETAIL_BYTES = 8192 };
-
 void failure_cause(int status, struct buffer *out)
 {
     buffer_appendf(out, "the endpoint answered %d", status);

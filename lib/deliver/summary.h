@@ -2,6 +2,8 @@
 #pragma once
 #include "base/slice.h"
 
+enum { DETAIL_BYTES = 8192 }; /* of an answer that are shown */
+
 /** Appends why an answered request failed: "the endpoint answered 503". */
 void failure_cause(int status, struct buffer *out);
 /** Appends the answer as it is shown: without the decrypted values among `fields` (mapping.h; null: there are

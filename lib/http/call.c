@@ -3,24 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
-{
-    struct http_call *call = ctx;
-    size_t len = size * count, bound = call->max_response_bytes;
-    size_t keep = call->received < bound ? bound - call->received : 0;
-    if (keep > len)
-        keep = len;
-    call->received += keep;
-    if (!call->discard_body)
-        buffer_append(&call->response, bytes, keep);
-    if (call->response.failed)
-        call->cut = HTTP_CUT_NO_ROOM;
-    else if (keep < len)
-        call->cut = HTTP_CUT_TOO_LONG;
-    /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
-    return call->cut ? CURL_WRITEFUNC_ERROR : len;
-}
-
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
@@ -82,7 +64,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
@@ -183,6 +165,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->body = request->body;
     call->has_body = !slice_is_null(request->body);
     call->discard_body = request->discard_body;
+    call->keep_bytes = request->keep_bytes;
     call->keep_headers = request->keep_headers;
     call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
                                                            : client_options(client)->max_response_bytes;

@@ -13,6 +13,7 @@ struct http_client {
     struct http_client_options options; /* its texts are our copies: */
     char *texts[TEXT_OPTIONS];
     struct proxy http_proxy, https_proxy;
+    struct body_room body_room;
     CURLM *multi;
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
@@ -44,6 +45,22 @@ static void initialise_curl(void)
 const struct http_client_options *client_options(const struct http_client *client)
 {
     return &client->options;
+}
+
+struct http_call *client_first(const struct http_client *client)
+{
+    return client->first;
+}
+
+struct body_room *client_body_room(struct http_client *client)
+{
+    return &client->body_room;
+}
+
+size_t http_client_body_bytes(const struct http_client *client)
+{
+    const struct body_room *room = &client->body_room;
+    return room->used + (room->beyond ? room->beyond->response.cap : 0);
 }
 
 bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out)
@@ -168,9 +185,11 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
         curl_multi_remove_handle(client->multi, call->easy); /* nothing happens if it is out already */
     fill_result(call, failure, code, &result);
     call_unlink(call);
+    body_leave(call);
     call->done(call->ctx, &result);
     easy_give(client, call->easy);
     call_free(call);
+    bodies_go_on(client); /* not before `done` has accounted for what it keeps */
 }
 
 /** RFC 9110, section 15.4: what these ask for is somewhere else. The others of their class are answers: a
@@ -207,6 +226,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     call->url = next;
     call->redirects++;
     call->cut = HTTP_WHOLE;
+    body_leave(call);
     call->active_ms = clock_monotonic_ms(client->options.clock);
     if (call_prepare(call) && curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
         return true;
@@ -311,18 +331,25 @@ static void defer(struct http_call *call, enum http_failure verdict)
         uv_idle_start(&client->deferred, end_deferred);
 }
 
+void call_stop(struct http_call *call, enum http_failure verdict)
+{
+    if (call->easy)
+        curl_multi_remove_handle(call->client->multi, call->easy);
+    defer(call, verdict);
+    body_leave(call);
+}
+
 /** Those that connect count too: libcurl must not run a call again that it could not write down. */
 static void end_unwatched(struct http_client *client)
 {
     for (struct http_call *call = client->first; call; call = call->next) {
         curl_socket_t fd = CURL_SOCKET_BAD;
-        if (call->deferred)
+        if (call->deferred || call->waiting)
             continue;
         curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
         if (socket_is_wanted(&client->sockets, fd))
             continue;
-        curl_multi_remove_handle(client->multi, call->easy);
-        defer(call, HTTP_MEMORY);
+        call_stop(call, HTTP_MEMORY);
     }
 }
 
@@ -377,14 +404,16 @@ static void swept(uv_timer_t *timer)
         next = call->next;
         if (call->deferred)
             continue;
-        enum http_failure failure = overdue(call, now);
-        if (failure == HTTP_OK)
+        enum http_failure failure = HTTP_OK;
+        if (call->waiting && now >= call->deadline_ms)
+            call->cut = HTTP_CUT_NO_ROOM; /* the endpoint has done its work: its status counts */
+        else if (call->waiting || (failure = overdue(call, now)) == HTTP_OK)
             continue;
         /* Ended through the deferred queue, since `done` may cancel or start others and we are in the list.
          */
-        curl_multi_remove_handle(client->multi, call->easy);
-        defer(call, failure);
+        call_stop(call, failure);
     }
+    bodies_go_on(client); /* what is held elsewhere may have become less */
 }
 
 /* Calls that end without libcurl's word */
@@ -405,11 +434,8 @@ static void end_deferred(uv_idle_t *idle)
 
 void http_call_cancel(struct http_call *call)
 {
-    if (call->deferred)
-        return;
-    if (call->easy)
-        curl_multi_remove_handle(call->client->multi, call->easy);
-    defer(call, HTTP_CANCELLED);
+    if (!call->deferred)
+        call_stop(call, HTTP_CANCELLED);
 }
 
 static void nobody(void *ctx, const struct http_result *result)
@@ -526,6 +552,8 @@ static void open_handles(struct http_client *client)
 static bool copy_options(struct http_client *client, const struct http_client_options *options)
 {
     client->options = *options;
+    if (options->total_response_bytes > 0 && options->total_response_bytes / 2 < options->max_response_bytes)
+        client->options.total_response_bytes = options->max_response_bytes * 2;
     const char **texts[TEXT_OPTIONS] = {&client->options.user_agent, &client->options.ca_bundle,
                                         &client->options.no_proxy};
     client->options.http_proxy = client->options.https_proxy = NULL; /* their parsed form counts */

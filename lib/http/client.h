@@ -19,7 +19,14 @@ struct http_client_options {
     int64_t idle_timeout_ms;    /* longest silence (no byte in or out) once connected */
     int64_t total_timeout_ms;   /* over all, redirects included */
     size_t max_response_bytes;  /* decoded body bytes kept; what is beyond is not read */
-    size_t max_connections;     /* size of the connection cache (idle ones kept for reuse) */
+    /** Bound of the long bodies (over 16 KiB) held at once, those held elsewhere included; beyond it reading
+     * waits, at most until the call's deadline, and what cannot wait is cut. At least twice
+     * max_response_bytes is taken. 0: none. */
+    size_t total_response_bytes;
+    /** Bytes of bodies that results were made of and that are still held. NULL: none. */
+    size_t (*held_elsewhere)(void *ctx);
+    void *held_ctx;
+    size_t max_connections; /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
     bool follow_redirects;  /* rule below; false: a 3xx is the response */
     const char *ca_bundle;  /* PEM file of the authorities to trust (http/authorities.h), for servers and for
@@ -43,7 +50,8 @@ struct http_request {
     const struct http_header *headers;
     size_t header_count;
     struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
-    bool discard_body; /* response body bytes are counted, none kept */
+    bool discard_body; /* response body bytes are counted, and only the first keep_bytes of them kept */
+    size_t keep_bytes; /* without discard_body: nothing */
     bool keep_headers; /* the result has the response's headers */
     size_t max_response_bytes; /* for this request instead of the client's; 0: the client's */
 };
@@ -72,7 +80,8 @@ enum http_failure {
 enum http_cut {
     HTTP_WHOLE,
     HTTP_CUT_TOO_LONG,   /* longer than the bound: its beginning is there */
-    HTTP_CUT_NO_ROOM,    /* there was no memory for it: what there was room for is there */
+    HTTP_CUT_NO_ROOM,    /* there was no room for it within total_response_bytes, or no memory: what there was
+                            room for is there */
     HTTP_CUT_UNREADABLE, /* its Content-Encoding is unknown, or not what it says: nothing is there */
 };
 
@@ -118,6 +127,8 @@ void http_call_cancel(struct http_call *call);
 /** Ends the call like http_call_cancel, but nobody hears of it unless `instead` is given: for an owner that
  * goes away before its calls. The request's body is not touched again. */
 void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
+/** What long bodies hold now, of calls whose done has not run. */
+size_t http_client_body_bytes(const struct http_client *client);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
 /** Frees what is only kept for the next load: handles that are not in use, but for a few. */

@@ -1,5 +1,6 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
- * call.c (one request), failure.c (libcurl's codes in words), redirect.c (which are followed). */
+ * call.c (one request), body.c (what is kept of responses), failure.c (libcurl's codes in words), redirect.c
+ * (which are followed). */
 #pragma once
 #include "http/client.h"
 #include "http/proxy.h"
@@ -16,7 +17,7 @@ struct http_call {
     char *url; /* of the present hop */
     struct slice body;
     bool has_body, discard_body, keep_headers;
-    size_t max_response_bytes;
+    size_t max_response_bytes, keep_bytes;
     http_done *done;
     void *ctx;
 
@@ -25,6 +26,9 @@ struct http_call {
     size_t header_bytes;
     enum http_cut cut;
     bool header_overflow;
+    size_t room;  /* that the body has taken */
+    bool waiting; /* for more of it, paused */
+    struct http_call *next_waiting;
     unsigned redirects;
     const struct proxy *proxy; /* of the present hop; NULL: none */
     unsigned sends;            /* of the present hop: more than one is libcurl sending again */
@@ -47,6 +51,21 @@ void call_free(struct http_call *call);
 bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 bool easy_prepare(CURL *easy, const struct http_client_options *options);
+
+/* body.c */
+/** The memory that long bodies share. */
+struct body_room {
+    size_t used;
+    struct http_call *waiting; /* first come first */
+    struct http_call *beyond;  /* the one that has room of its own, not counted in `used`; NULL: none */
+    bool giving;
+};
+/** CURLOPT_WRITEFUNCTION. */
+size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
+/** Lets those go on for whom there is room now. Outside of libcurl's callbacks, as the next one. */
+void bodies_go_on(struct http_client *client);
+/** Gives the call's room back, and its place among those who wait. Others get it with bodies_go_on. */
+void body_leave(struct http_call *call);
 
 /* failure.c */
 enum http_failure failure_of(struct http_call *call, CURLcode code);
@@ -96,5 +115,10 @@ void sockets_close(struct http_sockets *sockets);
  * must not hear of it: it would give up the whole multi handle. */
 void socket_is_unwatched(CURL *easy);
 const struct http_client_options *client_options(const struct http_client *client);
+/** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
+void call_stop(struct http_call *call, enum http_failure verdict);
+/** The active calls. */
+struct http_call *client_first(const struct http_client *client);
+struct body_room *client_body_room(struct http_client *client);
 /** The proxy that a call to this place goes through (NULL: none). False: out of memory, or not a URL. */
 bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out);

@@ -29,7 +29,7 @@ struct port_call {
     uint64_t number; /* in order of arrival */
     const char *method, *path;
     struct slice body;
-    bool reserved_usage;
+    bool reserved_usage, body_is_lent;
     size_t max_response_bytes;
     bool refreshed;        /* a 401 has had its second chance */
     unsigned token_serial; /* the token it was sent with */
@@ -440,12 +440,14 @@ struct port_call *port_api_start(struct port_api *api, const struct port_request
                                  void *ctx)
 {
     struct slice body = request->body;
+    size_t copied = request->body_is_lent ? 0 : body.len;
     size_t method_size = strlen(request->method) + 1, path_size = strlen(request->path) + 1;
-    struct port_call *call = malloc(sizeof *call + method_size + path_size + body.len + 1);
+    struct port_call *call = malloc(sizeof *call + method_size + path_size + copied + 1);
     if (!call)
         return NULL;
     *call = (struct port_call){.api = api,
                                .reserved_usage = request->reserved_usage,
+                               .body_is_lent = request->body_is_lent,
                                .max_response_bytes = request->max_response_bytes,
                                .done = done,
                                .ctx = ctx,
@@ -455,10 +457,10 @@ struct port_call *port_api_start(struct port_api *api, const struct port_request
     call->method = memcpy(to, request->method, method_size);
     call->path = memcpy(to + method_size, request->path, path_size);
     to += method_size + path_size;
-    if (body.len > 0)
-        memcpy(to, body.ptr, body.len);
+    if (copied > 0)
+        memcpy(to, body.ptr, copied);
     if (!slice_is_null(body))
-        call->body = (struct slice){to, body.len};
+        call->body = request->body_is_lent ? body : (struct slice){to, body.len};
     call->previous = api->last;
     if (api->last)
         api->last->next = call;
@@ -480,12 +482,20 @@ struct port_call *port_api_call(struct port_api *api, const char *method, const 
 
 void port_call_cancel(struct port_call *call)
 {
-    /* A request under way is left to finish unheard: cancelling it would cost the connection. */
+    struct port_api *api = call->api;
+    /* A request under way is left to finish unheard, where it can be: cancelling it costs the connection. */
     call->done = nothing;
-    if (call->state == CALL_QUEUED) {
-        call_unlink(call);
-        call_free(call);
+    if (call->state != CALL_QUEUED && !call->body_is_lent)
+        return;
+    bool sent = call->http != NULL;
+    if (sent) {
+        http_call_forget(call->http, NULL, NULL);
+        api->sent--;
     }
+    call_unlink(call);
+    call_free(call);
+    if (sent)
+        pump(api);
 }
 
 uint64_t port_api_requests(const struct port_api *api)

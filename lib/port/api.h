@@ -45,10 +45,11 @@ struct port_result {
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;
 
-/** What is asked of Port; all of it is copied. */
+/** What is asked of Port; all of it is copied, but for the body where it is lent. */
 struct port_request {
     const char *method, *path;
     struct slice body;         /* null: none */
+    bool body_is_lent;         /* it stays where it is until `done` has run or the call is cancelled */
     bool reserved_usage;       /* with the header x-port-reserved-usage: true, as polling sends it */
     size_t max_response_bytes; /* bytes of the answer that are kept; 0: the client's bound */
 };

@@ -16,7 +16,8 @@ enum {
     MAX_BACKOFF_MS = 30000,
     LOGS_MAX = 10000,
     SAY_AGAIN_MS = 10000,
-    CALL_OVERHEAD = 128
+    CALL_OVERHEAD = 256,
+    LOG_BYTES_MAX = 4 << 20
 };
 
 struct step {
@@ -49,7 +50,7 @@ struct reports {
     struct run_report *first;
     uv_idle_t *deferred;
     struct run_report *deferred_first;
-    size_t bytes, waiting, logs;
+    size_t bytes, waiting, logs, log_bytes;
     uint64_t logs_failed;
     int64_t said_ms;
 };
@@ -66,8 +67,10 @@ static size_t step_bytes(const struct step *step)
 static void step_free(struct reports *reports, struct step *step)
 {
     reports->bytes -= step_bytes(step);
-    if (!step->result)
+    if (!step->result) {
         reports->logs--;
+        reports->log_bytes -= step_bytes(step);
+    }
     free(step);
 }
 
@@ -93,10 +96,12 @@ static void step_append(struct run_report *report, struct step *step)
 {
     struct reports *reports = report->reports;
     reports->bytes += step_bytes(step);
-    if (step->result)
+    if (step->result) {
         report->has_result = true;
-    else
+    } else {
         reports->logs++;
+        reports->log_bytes += step_bytes(step);
+    }
     if (report->last)
         report->last->next = step;
     else
@@ -251,11 +256,13 @@ static void advance(struct run_report *report)
     if (waits_for_retry(report) || report->call || report->deferred)
         return;
     for (struct step *step; (step = report->first) != NULL; step_drop(report)) {
-        struct slice body = {step->texts + step->path_size, step->body_size};
-        report->call = port_api_call(report->reports->options.api, step->result ? "PATCH" : "POST",
-                                     step->texts, body, step_answered, report);
+        const struct port_request request = {.method = step->result ? "PATCH" : "POST",
+                                             .path = step->texts,
+                                             .body = {step->texts + step->path_size, step->body_size},
+                                             .body_is_lent = true};
+        report->call = port_api_start(report->reports->options.api, &request, step_answered, report);
         if (report->call) {
-            report->call_bytes = step_bytes(step) + CALL_OVERHEAD;
+            report->call_bytes = step->path_size + CALL_OVERHEAD;
             report->reports->bytes += report->call_bytes;
             return;
         }
@@ -300,7 +307,7 @@ void run_report_log(struct run_report *report, struct slice text)
     struct reports *reports = report->reports;
     if (!reports->options.run_logs)
         return;
-    if (reports->logs >= LOGS_MAX) {
+    if (reports->logs >= LOGS_MAX || reports->log_bytes >= LOG_BYTES_MAX) {
         log_lost(report, 0, "too many logs wait for Port");
         return;
     }
@@ -468,6 +475,14 @@ void run_report_resume(struct run_report *report, report_done *done, void *ctx)
         advance(report);
     else
         defer(report);
+}
+
+size_t run_report_bytes(const struct run_report *report)
+{
+    size_t bytes = sizeof *report + report->call_bytes;
+    for (const struct step *step = report->first; step; step = step->next)
+        bytes += step_bytes(step);
+    return bytes;
 }
 
 void run_report_cancel(struct run_report *report)

@@ -312,7 +312,7 @@ def test_compressed_responses_are_understood(world, port, authority, h2_receiver
     world.produce(run_event("r_small", h2_receiver.url + f"/{encoding}"))
     assert outcome(port, "r_small") == {"status": "SUCCESS"}
     assert response_of(port, "r_small") == {"received": True, "text": "Zoë 東京 🚀"}
-    assert encoding in h2_receiver.seen.snapshot()[0]["accepts"]
+    assert encoding in h2_receiver.wait_runs(["r_small"])[0]["accepts"]
 
 
 def test_a_decompression_bomb_is_cut(world, port, authority, h2_receiver):
@@ -336,3 +336,25 @@ def test_what_libcurl_sends_again_is_the_same_attempt(world, port, receiver):
     again = [s for s in receiver.seen.snapshot() if s["run"] == "r_second"]
     assert len(again) == 2 and again[0]["idempotency"] == again[1]["idempotency"] == f"{world.runs}-0-1"
     assert "resent" not in agent.wait_log("webhook delivered", port__run_id="r_first")
+
+
+def peak_mib(agent):
+    status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_long_answers_come_whole_in_bounded_memory_though_port_is_away(world, port, receiver):
+    """Seventy megabytes of answers, all on their way at once, and nobody to report them to at first."""
+    agent = world.agent(RUN_LOGS="false").assigned()
+    port.fail_status = 503
+    runs = [f"r_{i}" for i in range(80)]
+    world.produce(*[run_event(run, f"http://127.0.0.{i % 12 + 1}:{receiver.port}/big/900000") for i, run in enumerate(runs)])
+    receiver.wait_runs(runs)
+    agent.log.wait(lambda lines: sum(line["msg"].startswith("a result waits for Port") for line in lines) >= 20)
+    port.fail_status = None
+    for run in runs:
+        assert outcome(port, run) == {"status": "SUCCESS"}
+        assert len(response_of(port, run)["filler"]) == 900000
+    assert not [line for line in agent.log.snapshot() if line["msg"].startswith("response body")]
+    print(f"peak {peak_mib(agent):.1f} MiB")
+    assert peak_mib(agent) < 72

@@ -1,6 +1,6 @@
 """Receives webhooks and checks Port's signature by itself, over the raw body. Usage: receiver.py SECRET [CERTIFICATE KEY]
 Behaviour by path:
-/ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless
+/ok  /status/CODE[/RETRY_AFTER]  /flaky/CODE/TIMES/RETRY_AFTER/NAME (then 200)  /delay/MS  /never  /redirect/CODE/TARGET  /endless  /big/BYTES
 /gather/COUNT: unanswered until so many of them wait at once
 /once-a-connection: answered on a fresh connection, which is closed unanswered when it is used again
 One JSON line per webhook on standard output, with when it came (monotonic, which all processes share); the first line is the port.
@@ -57,6 +57,8 @@ async def answer(path, writer):
         await asyncio.sleep(3600)
     elif parts[0] == "redirect":
         status, extra = int(parts[1]), "Location: " + "/".join(parts[2:]).replace("|", "/") + "\r\n"
+    elif parts[0] == "big":
+        body = json.dumps({"filler": "x" * int(parts[1])}).encode()
     elif parts[0] == "endless":
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:

@@ -171,11 +171,65 @@ static void a_silent_destination_leaves_the_window_to_others(void **state)
     world_free(world);
 }
 
+static struct reply port_away(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    (void)request;
+    return (struct reply){.status = 503};
+}
+
+static struct deliver_counters counters_of(const struct world *world)
+{
+    struct deliver_counters counters;
+    deliver_counters(world->deliver, &counters);
+    return counters;
+}
+
+/** Results that Port does not take hold their answers: what was taken already waits, instead of adding to
+ * them. */
+static void no_webhook_starts_while_too_much_is_held_of_answers(void **state)
+{
+    (void)state;
+    enum { BOUND = 5 * LONG, WINDOW = 4, GIVEN = 20 };
+    struct world *world = world_with((struct deliver_options){
+        .max_in_flight = WINDOW, .max_bytes = 1 << 20, .total_response_bytes = BOUND});
+    world->port->script = port_away;
+    for (int i = 0; i < GIVEN; i++)
+        give(world, (struct event_text){.run_id = "r_1", .path = "/long", .synchronized = true});
+    /* Each holds its answer: it is held back once that is too much. */
+    while (deliver_answer_bytes(world->deliver) < BOUND || counters_of(world).sending > 0)
+        run_for(world->port, 1);
+    assert_int_equal(counters_of(world).queued + counters_of(world).reporting, GIVEN);
+    assert_in_range(world->arrived, 5, 5 + WINDOW - 1);
+    assert_true(deliver_answer_bytes(world->deliver) < BOUND + WINDOW * (LONG + 4096));
+    world->port->script = NULL;
+    run_until(world->port, &world->done, GIVEN);
+    assert_int_equal(world->arrived, GIVEN);
+    assert_holds_nothing(world);
+    assert_int_equal(deliver_answer_bytes(world->deliver), 0);
+    world_free(world);
+}
+
+static void what_is_longer_than_all_the_room_goes_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_with(
+        (struct deliver_options){.max_in_flight = 4, .max_bytes = 1 << 20, .total_response_bytes = 1});
+    for (int i = 0; i < 5; i++)
+        give(world, (struct event_text){.run_id = "r_1", .path = "/long", .synchronized = true});
+    run_until(world->port, &world->done, 5);
+    assert_holds_nothing(world);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_done_when_its_result_is_accepted),
         cmocka_unit_test(an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one),
+        cmocka_unit_test(no_webhook_starts_while_too_much_is_held_of_answers),
+        cmocka_unit_test(what_is_longer_than_all_the_room_goes_alone),
         cmocka_unit_test(records_of_one_key_go_one_after_another),
         cmocka_unit_test(no_more_than_the_window_is_in_flight),
         cmocka_unit_test(there_is_room_again_when_something_is_done),

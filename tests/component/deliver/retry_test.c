@@ -207,6 +207,28 @@ static void a_record_that_comes_back_is_reported_and_not_delivered_again(void **
     world_free(world);
 }
 
+/** Nobody may ever come back for what is kept: it takes a part of the room only. */
+static void a_report_too_long_to_be_kept_is_made_anew(void **state)
+{
+    (void)state;
+    struct deliver_options options = patient();
+    options.dedup_window = 2;
+    options.total_response_bytes = 3 * LONG;
+    struct world *world = world_with(options);
+    world->port->script = port_away;
+    give(world, (struct event_text){.run_id = "r_1", .path = "/long", .synchronized = true});
+    run_until(world->port, &world->port->count, 3);
+    world->sink.withdraw(world->sink.ctx, world, true);
+    assert_int_equal(deliver_answer_bytes(world->deliver), 0);
+    world->port->script = NULL;
+    give(world,
+         (struct event_text){.run_id = "r_1", .path = "/long", .synchronized = true, .offset_plus_one = 1});
+    run_until(world->port, &world->done, 1);
+    assert_int_equal(world->arrived, 2);
+    assert_int_equal(counters_of(world).deduplicated, 0);
+    world_free(world);
+}
+
 static void no_more_records_are_remembered_than_the_window_holds(void **state)
 {
     (void)state;
@@ -301,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_breaker_delays_and_drops_nothing),
         cmocka_unit_test(an_open_breaker_sends_probes_alone_for_half_a_minute),
         cmocka_unit_test(a_record_that_comes_back_is_reported_and_not_delivered_again),
+        cmocka_unit_test(a_report_too_long_to_be_kept_is_made_anew),
         cmocka_unit_test(no_more_records_are_remembered_than_the_window_holds),
         cmocka_unit_test(an_event_that_is_too_old_fails_its_run),
         cmocka_unit_test(a_silent_destination_holds_back_no_other),

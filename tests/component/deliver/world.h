@@ -5,7 +5,7 @@
 #include "port/report.h"
 #include "source/class.h"
 
-enum { RECORDS = 64 };
+enum { RECORDS = 64, LONG = 20000 };
 
 struct world;
 struct given {
@@ -47,7 +47,7 @@ static inline void note(char *out, size_t size, struct slice text)
 }
 
 /** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /unreadable… has a body that
- * cannot be decoded; anything else is answered 200. */
+ * cannot be decoded, /long… one of LONG bytes; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -61,7 +61,11 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         world->held[world->held_count++] = exchange;
     else if (slice_starts_with(request->target, "/500"))
         http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
-    else if (slice_starts_with(request->target, "/unreadable"))
+    else if (slice_starts_with(request->target, "/long")) {
+        static char body[LONG];
+        memset(body, 'x', sizeof body);
+        http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){body, sizeof body}, 0);
+    } else if (slice_starts_with(request->target, "/unreadable"))
         http_server_answer(exchange, 200, "application/json", "Content-Encoding: gzip\r\n",
                            SLICE_LITERAL("{\"ok\":true}"), 0);
     else if (slice_starts_with(request->target, "/flaky") && world->failures > 0) {

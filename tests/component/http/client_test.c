@@ -203,6 +203,27 @@ static void a_long_response_is_cut_and_still_a_response(void **state)
     close_world(&world);
 }
 
+static void of_a_body_that_is_discarded_only_its_beginning_is_kept(void **state)
+{
+    (void)state;
+    static const size_t kept[] = {0, 3, 5, 100};
+    struct world world;
+    char url[64];
+    open_world(&world, 5000, 10000);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/ok", http_server_port(world.server));
+    for (size_t i = 0; i < 4; i++) {
+        struct http_request request = {
+            .method = "POST", .url = url, .discard_body = true, .keep_bytes = kept[i]};
+        assert_non_null(http_start(world.client, &request, finished, &world));
+        run_until(&world, i + 1);
+        assert_int_equal(world.result.status, 201);
+        assert_false(world.result.body_cut);
+        assert_int_equal(world.body_len, kept[i] < 5 ? kept[i] : 5);
+        assert_memory_equal(world.body, "hello", world.body_len);
+    }
+    close_world(&world);
+}
+
 static void a_redirect_whose_body_is_cut_is_a_redirect_all_the_same(void **state)
 {
     (void)state;
@@ -319,6 +340,7 @@ int main(void)
         cmocka_unit_test(the_total_deadline_holds_even_while_connected),
         cmocka_unit_test(an_answer_that_came_while_we_did_not_run_is_no_timeout),
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
+        cmocka_unit_test(of_a_body_that_is_discarded_only_its_beginning_is_kept),
         cmocka_unit_test(redirects_follow_the_rule),
         cmocka_unit_test(a_redirect_whose_body_is_cut_is_a_redirect_all_the_same),
         cmocka_unit_test(cancelling_and_closing_end_every_call_once),

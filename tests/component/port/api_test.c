@@ -421,6 +421,32 @@ static void a_cancelled_call_is_silent_at_every_stage(void **state)
     fake_port_free(port);
 }
 
+static void a_lent_body_is_not_touched_once_its_call_is_cancelled(void **state)
+{
+    (void)state;
+    enum { LONG = 200 * 1024 };
+    struct fake_port *port = fake_port_new(1);
+    struct answers answers = {0}, cancelled = {0};
+    port->script = slow;
+    char *lent = malloc(LONG);
+    assert_non_null(lent);
+    memset(lent, 'x', LONG);
+    const struct port_request request = {
+        .method = "PATCH", .path = "/v1/lent", .body = {lent, LONG}, .body_is_lent = true};
+    struct port_call *sent = port_api_start(port->api, &request, answered, &cancelled);
+    struct port_call *queued = port_api_start(port->api, &request, answered, &cancelled);
+    post(port, "/v1/kept", &answers); /* there is one slot: it goes when the others are gone */
+    run_until(port, &port->count, 2);
+    port_call_cancel(queued);
+    port_call_cancel(sent);
+    memset(lent, 0, LONG);
+    free(lent);
+    run_until(port, &answers.count, 1);
+    assert_int_equal(answers.accepted, 1);
+    assert_int_equal(cancelled.count, 0);
+    fake_port_free(port);
+}
+
 static void a_cancelled_call_is_not_sent_again_after_a_401(void **state)
 {
     (void)state;
@@ -502,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_lost_connection_is_unavailable),
         cmocka_unit_test(port_may_come_up_later),
         cmocka_unit_test(a_cancelled_call_is_silent_at_every_stage),
+        cmocka_unit_test(a_lent_body_is_not_touched_once_its_call_is_cancelled),
         cmocka_unit_test(a_cancelled_call_is_not_sent_again_after_a_401),
         cmocka_unit_test(a_callback_may_cancel_another_call),
         cmocka_unit_test(a_callback_may_free_everything),

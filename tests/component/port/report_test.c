@@ -441,6 +441,24 @@ static void logs_are_bounded_while_port_is_silent(void **state)
     free(lines);
 }
 
+static void long_logs_are_bounded_by_their_bytes(void **state)
+{
+    (void)state;
+    enum { LONG = 10000, BOUND = 4 << 20 };
+    static char text[LONG];
+    struct runs *runs = runs_new(1);
+    runs->port->token_reply.delay_ms = 300; /* a token, but not now */
+    memset(text, 'x', sizeof text);
+    struct run_report *report = open_run(runs, "r_1");
+    for (int i = 0; i < 1000; i++)
+        run_report_log(report, (struct slice){text, sizeof text});
+    assert_in_range(reports_logs_pending(runs->reports), 400, BOUND / LONG + 1);
+    assert_in_range(reports_bytes(runs->reports), BOUND, BOUND + 2 * LONG);
+    run_report_cancel(report);
+    assert_nothing_held(runs);
+    runs_free(runs);
+}
+
 static void run_logs_can_be_switched_off(void **state)
 {
     (void)state;
@@ -474,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_run_sends_nothing_more_and_is_silent),
         cmocka_unit_test(freeing_drops_everything_silently),
         cmocka_unit_test(logs_are_bounded_while_port_is_silent),
+        cmocka_unit_test(long_logs_are_bounded_by_their_bytes),
         cmocka_unit_test(run_logs_can_be_switched_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

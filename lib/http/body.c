@@ -1,0 +1,228 @@
+/* Response bodies, and the memory they share (total_response_bytes). A body up to FREE_BYTES is simply kept;
+ * one that grows beyond takes room. Who finds none waits: its transfer is paused, and the
+ * connection's own flow control holds the endpoint back.
+ *
+ * So that those who wait do not wait for each other, one at a time has room of its own for all that may still
+ * come, beside the bound. So that no endpoint fills the room alone, one origin has half of it at most.
+ *
+ * Two kinds cannot wait, since libcurl would go on reading into memory of its own: streams of HTTP/2, whose
+ * window it opens to megabytes at once, and before libcurl 8.13 compressed bodies, of which it decodes all
+ * that it has read. A part of the room is theirs alone, and where that is not enough they are cut. */
+#include "http/client_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { FREE_BYTES = 16 * 1024, STEP_BYTES = 64 * 1024 };
+enum growth { GROW, WAIT, CUT };
+
+/* Room */
+
+static struct body_room *room_of(const struct http_call *call)
+{
+    return client_body_room(call->client);
+}
+
+/** What a body takes that has come to `total` bytes: all that was announced, so that few are whole before
+ * many are half, or else a step. */
+static size_t need_of(const struct http_call *call, size_t total)
+{
+    size_t need = (total + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
+    curl_off_t announced = -1;
+    if (total <= FREE_BYTES)
+        return 0;
+    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced >= 0 && (uint64_t)announced >= total)
+        need = (size_t)announced;
+    return need < call->max_response_bytes ? need : call->max_response_bytes;
+}
+
+static bool can_wait(const struct http_call *call)
+{
+    static const unsigned PAUSES_BEFORE_IT_DECODES = 0x080d00;
+    struct curl_header *encoding = NULL;
+    long version = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+    if (version >= CURL_HTTP_VERSION_2_0)
+        return false;
+    return curl_version_info(CURLVERSION_NOW)->version_num >= PAUSES_BEFORE_IT_DECODES ||
+           curl_easy_header(call->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) != CURLHE_OK;
+}
+
+static size_t room_for(const struct http_call *call, bool waits)
+{
+    size_t all = client_options(call->client)->total_response_bytes;
+    return waits ? all - all / 4 : all;
+}
+
+/** All that is held but for this call's own part. */
+static size_t held_by_others(const struct http_call *call)
+{
+    const struct http_client_options *options = client_options(call->client);
+    size_t elsewhere = options->held_elsewhere ? options->held_elsewhere(options->held_ctx) : 0;
+    return room_of(call)->used - call->room + elsewhere;
+}
+
+static size_t origin_length(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?#") : strlen(url);
+}
+
+/** What the other calls to the same place hold. */
+static size_t held_by_origin(const struct http_call *call)
+{
+    size_t len = origin_length(call->url), held = 0;
+    for (const struct http_call *other = client_first(call->client); other; other = other->next)
+        if (other != call && other->room > 0 && origin_length(other->url) == len &&
+            strncmp(other->url, call->url, len) == 0)
+            held += other->room;
+    return held;
+}
+
+static void take(struct http_call *call, size_t need)
+{
+    room_of(call)->used += need - call->room;
+    call->room = need;
+}
+
+static bool take_if_there_is(struct http_call *call, size_t need, bool waits)
+{
+    size_t all = room_for(call, waits), others = held_by_others(call), origin = held_by_origin(call);
+    if (others + need > all || (origin > 0 && origin + need > all / 2))
+        return false;
+    take(call, need);
+    return true;
+}
+
+/** Room of its own for all that may still come: for one call at a time. */
+static bool take_beyond(struct http_call *call)
+{
+    struct body_room *room = room_of(call);
+    if (room->beyond || held_by_others(call) > room_for(call, true))
+        return false;
+    room->beyond = call;
+    take(call, 0);
+    return true;
+}
+
+/** What the call may hold now. */
+static size_t granted(const struct http_call *call)
+{
+    return room_of(call)->beyond == call ? call->max_response_bytes : call->room;
+}
+
+/** May the body grow to `total` bytes? */
+static enum growth growth_to(struct http_call *call, size_t total)
+{
+    size_t need = need_of(call, total);
+    if (need <= granted(call) || client_options(call->client)->total_response_bytes == 0)
+        return GROW;
+    bool waits = can_wait(call);
+    if (take_if_there_is(call, need, waits) || (waits && take_beyond(call)))
+        return GROW;
+    return waits ? WAIT : CUT;
+}
+
+/* Those who wait */
+
+static void enqueue(struct http_call *call)
+{
+    struct http_call **last = &room_of(call)->waiting;
+    while (*last)
+        last = &(*last)->next_waiting;
+    *last = call;
+    call->next_waiting = NULL;
+    call->waiting = true;
+}
+
+static void dequeue(struct http_call *call)
+{
+    struct http_call **at = &room_of(call)->waiting;
+    while (*at != call)
+        at = &(*at)->next_waiting;
+    *at = call->next_waiting;
+    call->waiting = false;
+}
+
+/** The first of them for whom there is room; it has it then. */
+static struct http_call *give_room(struct body_room *room)
+{
+    for (struct http_call *call = room->waiting; call; call = call->next_waiting)
+        if (take_if_there_is(call, need_of(call, call->response.len + STEP_BYTES), true) || take_beyond(call))
+            return call;
+    return NULL;
+}
+
+void bodies_go_on(struct http_client *client)
+{
+    struct body_room *room = client_body_room(client);
+    struct http_call *call;
+    if (room->giving) /* whoever gives room up meanwhile is seen by the loop below */
+        return;
+    room->giving = true;
+    while ((call = give_room(room)) != NULL) {
+        dequeue(call);
+        call->active_ms = clock_monotonic_ms(client_options(client)->clock);
+        /* What libcurl had kept back comes to body_received now, and an error of it goes no further. */
+        if (curl_easy_pause(call->easy, CURLPAUSE_CONT) != CURLE_OK)
+            call_stop(call, call->cut ? HTTP_OK : HTTP_MEMORY);
+    }
+    room->giving = false;
+}
+
+void body_leave(struct http_call *call)
+{
+    if (call->waiting)
+        dequeue(call);
+    if (room_of(call)->beyond == call)
+        room_of(call)->beyond = NULL;
+    take(call, 0);
+}
+
+/* Bytes */
+
+/** How much of the body anybody will read. */
+static size_t most_kept(const struct http_call *call)
+{
+    struct curl_header *location = NULL;
+    long status = 0;
+    if (call->discard_body)
+        return call->keep_bytes;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    bool redirect = status >= 300 && status < 400 &&
+                    curl_easy_header(call->easy, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK;
+    return redirect ? FREE_BYTES : SIZE_MAX;
+}
+
+static void keep(struct http_call *call, const char *bytes, size_t len)
+{
+    if (call->response.len + len > FREE_BYTES && granted(call) > 0)
+        buffer_reserve_to(&call->response, granted(call)); /* no more than what is accounted for */
+    buffer_append(&call->response, bytes, len);
+}
+
+size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct http_call *call = ctx;
+    size_t len = size * count, bound = call->max_response_bytes, most = most_kept(call);
+    size_t read = call->received < bound ? bound - call->received : 0;
+    if (read > len)
+        read = len;
+    size_t kept = call->response.len < most ? most - call->response.len : 0;
+    if (kept > read)
+        kept = read;
+    enum growth growth = growth_to(call, call->response.len + kept);
+    if (growth == WAIT) {
+        enqueue(call);
+        return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
+    }
+    if (growth == GROW)
+        keep(call, bytes, kept);
+    call->received += read;
+    if (growth == CUT || call->response.failed)
+        call->cut = HTTP_CUT_NO_ROOM;
+    else if (read < len)
+        call->cut = HTTP_CUT_TOO_LONG;
+    /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
+    return call->cut ? CURL_WRITEFUNC_ERROR : len;
+}
