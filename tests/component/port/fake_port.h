@@ -23,7 +23,8 @@ struct reply {
     int status; /* 0: 200 */
     const char *headers, *body;
     int64_t delay_ms;
-    bool cut; /* no answer: the connection is closed */
+    bool cut;  /* no answer: the connection is closed */
+    bool hold; /* none until the test answers port->held */
 };
 
 struct fake_port {
@@ -39,6 +40,7 @@ struct fake_port {
     struct reply token_reply; /* status 0: a token */
     /** The answer to the n-th request (from 0) that is no token request. NULL: 200 {}. */
     struct reply (*script)(struct fake_port *port, size_t n, const struct seen *request);
+    struct http_exchange *held; /* NULL: none */
     char url[64];
 };
 
@@ -86,7 +88,9 @@ static inline void fake_handle(void *ctx, struct http_exchange *exchange,
         reply = answer_token(port, text, sizeof text);
     else if (port->script)
         reply = port->script(port, port->count - port->tokens - 1, seen);
-    if (reply.cut)
+    if (reply.hold)
+        port->held = exchange;
+    else if (reply.cut)
         http_server_abort(exchange);
     else
         http_server_answer(exchange, reply.status ? reply.status : 200, "application/json", reply.headers,
@@ -138,6 +142,8 @@ static inline void fake_port_free(struct fake_port *port)
 {
     port_api_free(port->api);
     http_client_close(port->http, NULL, NULL);
+    if (port->held)
+        http_server_abort(port->held);
     if (port->server)
         http_server_close(port->server, NULL, NULL);
     uv_run(&port->loop, UV_RUN_DEFAULT);

@@ -325,21 +325,25 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     free(lines);
 }
 
-static int64_t hang_ms;
-
 static struct reply first_run_hangs(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
     (void)n;
-    return (struct reply){.delay_ms = strstr(request->target, "r_slow") ? hang_ms : 0};
+    return (struct reply){.delay_ms = strstr(request->target, "r_slow") ? 400 : 0};
+}
+
+static struct reply first_run_is_held(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    return (struct reply){.hold = strstr(request->target, "r_slow") != NULL};
 }
 
 static void runs_go_side_by_side(void **state)
 {
     (void)state;
     struct runs *runs = runs_new(8);
-    hang_ms = 3000; /* time for the others, on a machine that is busy too */
-    runs->port->script = first_run_hangs;
+    runs->port->script = first_run_is_held;
     finish(runs, open_run(runs, "r_slow"), FAILURE_RESULT);
     char id[16];
     for (int i = 0; i < 50; i++) {
@@ -351,6 +355,8 @@ static void runs_go_side_by_side(void **state)
     assert_int_equal(reports_waiting(runs->reports), 51);
     run_until(runs->port, &runs->done, 50);
     assert_int_equal(reports_waiting(runs->reports), 1);
+    http_server_answer(runs->port->held, 200, "application/json", NULL, SLICE_LITERAL("{}"), 0);
+    runs->port->held = NULL;
     run_until(runs->port, &runs->done, 51);
     assert_int_equal(runs->port->tokens, 1);
     assert_nothing_held(runs);
@@ -386,7 +392,6 @@ static void a_cancelled_run_sends_nothing_more_and_is_silent(void **state)
     size_t before = runs->port->count;
     assert_nothing_held(runs);
 
-    hang_ms = 400;
     runs->port->script = first_run_hangs;
     report = open_run(runs, "r_slow"); /* on its way */
     finish(runs, report, SUCCESS_RESULT);
