@@ -87,6 +87,12 @@ static void authority_left_out(void *ctx, const char *sentence)
     check_say(ctx, AREA, "authorities", CHECK_WARNING, sentence, NULL);
 }
 
+static void add_problem(struct check_steps *steps, const char *problem)
+{
+    buffer_append_one_line(&steps->problems, slice_of(problem));
+    buffer_append_char(&steps->problems, '\n');
+}
+
 static int check_authorities(struct check_command *command)
 {
     struct check_steps *steps = &command->steps;
@@ -100,7 +106,7 @@ static int check_authorities(struct check_command *command)
     size_t before = steps->problems.len;
     command->authorities = authorities_new(&options, &err);
     if (!command->authorities)
-        buffer_appendf(&steps->problems, "%s\n", err.message);
+        add_problem(steps, err.message);
     else if (authorities_added(command->authorities) > 0)
         buffer_appendf(&right, "%zu certificates added to the system's",
                        authorities_added(command->authorities));

@@ -8,16 +8,24 @@
 
 enum { NUMBER_DIGITS = 9, DAY_MS = 86400000 };
 
+/** Milliseconds since the epoch; false: there is no such day (strptime knows 31 days in each month). */
+static bool day_exists(struct tm fields, int64_t *out)
+{
+    const struct tm asked = fields;
+    *out = (int64_t)timegm(&fields) * 1000;
+    return fields.tm_mon == asked.tm_mon && fields.tm_mday == asked.tm_mday;
+}
+
 /** "2026-01-13T15:20:16Z" (a fraction may follow) or "2026-01-13", in UTC, as milliseconds since the epoch;
  * at the day's end when `end` is set. False: it is neither. */
 static bool parse_time(const char *text, bool end, int64_t *out)
 {
     struct tm fields = {0};
     const char *rest = strptime(text, "%Y-%m-%d", &fields);
-    if (!rest)
+    if (!rest || !day_exists(fields, out))
         return false;
     if (!*rest) {
-        *out = (int64_t)timegm(&fields) * 1000 + (end ? DAY_MS - 1 : 0);
+        *out += end ? DAY_MS - 1 : 0;
         return true;
     }
     rest = strptime(rest, "T%H:%M:%S", &fields);

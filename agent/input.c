@@ -68,6 +68,7 @@ int input_settings(struct config *config, const char *const *names, size_t count
         at += line.len;
     }
     buffer_clear(&all);
+    fputs(buffer_text(&config->warnings), stderr);
     if (failed == PA_ERR_MEMORY || problems->failed)
         return PA_ERR_MEMORY;
     return problems->len > before ? PA_ERR_INVALID : 0;

@@ -8,6 +8,6 @@
  */
 int input_read(const char *path, size_t max, struct buffer *out, struct error *err);
 /** Loads the environment and .env for a command that needs the `count` settings in `names` at most: problems
- * of others are left out, and that one is not set is no problem here. 0, PA_ERR_INVALID with a line per
- * problem, PA_ERR_MEMORY; config_clear in all cases. */
+ * of others are left out, and that one is not set is no problem here. Warnings go to standard error. 0,
+ * PA_ERR_INVALID with a line per problem, PA_ERR_MEMORY; config_clear in all cases. */
 int input_settings(struct config *config, const char *const *names, size_t count, struct buffer *problems);

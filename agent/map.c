@@ -43,7 +43,6 @@ static int load_settings(struct map_command *command)
     int failed = input_settings(&command->config, names, sizeof names / sizeof *names, &problems);
     if (failed)
         fputs(failed == PA_ERR_MEMORY ? "port-agent map: out of memory\n" : buffer_text(&problems), stderr);
-    fputs(buffer_text(&command->config.warnings), stderr);
     buffer_clear(&problems);
     if (failed)
         return failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;

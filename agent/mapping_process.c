@@ -11,10 +11,9 @@ int mapping_file_read(const char *name, const char *path, struct buffer *text, s
     int failed = input_read(path, FILE_MAX_BYTES, text, &err);
     if (!failed || failed == PA_ERR_MEMORY || (failed == PA_ERR_NOT_FOUND && may_be_absent))
         return failed;
-    if (failed == PA_ERR_NOT_FOUND)
-        buffer_appendf(problems, "%s: %s does not exist\n", name, path);
-    else
-        buffer_appendf(problems, "%s: %s\n", name, err.message);
+    buffer_appendf(problems, "%s: ", name);
+    buffer_append_one_line(problems, slice_of(failed == PA_ERR_NOT_FOUND ? path : err.message));
+    buffer_append_text(problems, failed == PA_ERR_NOT_FOUND ? " does not exist\n" : "\n");
     return PA_ERR_INVALID;
 }
 

@@ -123,7 +123,10 @@ void setup_close(struct setup *setup)
 int setup_cannot_start(const struct error *err)
 {
     if (err->kind == PA_ERR_INVALID) {
-        fprintf(stderr, "%s\n", err->message);
+        struct buffer line = {0};
+        buffer_append_one_line(&line, slice_of(err->message));
+        fprintf(stderr, "%s\n", buffer_text(&line));
+        buffer_clear(&line);
         return EXIT_CODE_CONFIG;
     }
     log_critical("the agent cannot start", F_STR("error.message", err->message));

@@ -179,6 +179,19 @@ size_t utf8_sequence(const char *p, size_t n)
     return len;
 }
 
+void buffer_append_one_line(struct buffer *b, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '\n' || c == '\r')
+            buffer_append_text(b, c == '\n' ? "\\n" : "\\r");
+        else if (c < 0x20 || c == 0x7f)
+            buffer_appendf(b, "\\x%02x", c);
+        else
+            buffer_append_char(b, (char)c);
+    }
+}
+
 static void append_control(struct buffer *b, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";

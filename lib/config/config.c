@@ -1,12 +1,9 @@
 /* Reads every setting of the table from the environment, then .env; collects every problem before it gives
  * up. */
 #include "config/config.h"
-#include "config/dotenv.h"
-#include "config/table.h"
-#include "http/proxy.h"
+#include "config/loading.h"
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +11,6 @@
 #include <sys/stat.h>
 
 enum { FILE_MAX = 1 << 20 };
-
-struct loading {
-    struct config *config;
-    const struct config_input *input;
-    struct dotenv dotenv;
-    struct buffer *problems;
-};
-
-/** A copy; without memory for it the whole load fails. */
-static char *copy(struct loading *loading, const char *text)
-{
-    char *copied = strdup(text);
-    loading->problems->failed |= !copied;
-    return copied;
-}
 
 /* Where values come from */
 
@@ -93,16 +75,18 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
     const char *direct = lookup_setting(loading, setting), *path = lookup(loading, file_name);
     if (!path || !*path)
-        return direct ? copy(loading, direct) : NULL;
+        return direct ? loading_copy(loading, direct) : NULL;
     if (direct) {
         buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name,
                        setting->name, file_name);
-        return copy(loading, direct);
+        return loading_copy(loading, direct);
     }
     struct buffer value = {0};
     errno = 0;
     if (!read_file(path, &value)) {
-        buffer_appendf(loading->problems, "%s: '%s' cannot be read: %s\n", file_name, path, strerror(errno));
+        char rest[160];
+        snprintf(rest, sizeof rest, "cannot be read: %s", strerror(errno));
+        loading_problem(loading, file_name, slice_of(path), rest);
         buffer_clear(&value);
         return NULL;
     }
@@ -115,283 +99,12 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     return text;
 }
 
-/* Kinds */
-
-static void *member(const struct loading *loading, const struct setting *setting)
-{
-    return (char *)loading->config + setting->offset;
-}
-
-static void problem(struct loading *loading, const struct setting *setting, const char *value,
-                    const char *accepted)
-{
-    buffer_appendf(loading->problems, "%s: '%.200s' is not accepted; write %s\n", setting->name, value,
-                   accepted);
-}
-
-static void set_boolean(struct loading *loading, const struct setting *setting, const char *value)
-{
-    static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no", "off"};
-    bool *target = member(loading, setting);
-    struct slice text = slice_trim(slice_of(value));
-    for (size_t i = 0; i < 4; i++) {
-        if (slice_equal_ignore_case(text, yes[i]) || slice_equal_ignore_case(text, no[i])) {
-            *target = slice_equal_ignore_case(text, yes[i]);
-            return;
-        }
-    }
-    problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off)");
-}
-
-static void range_problem(struct loading *loading, const struct setting *setting, const char *value,
-                          const char *unit)
-{
-    char accepted[160];
-    snprintf(accepted, sizeof accepted, "a %s from %.10g to %.12g", unit, setting->minimum, setting->maximum);
-    problem(loading, setting, value, accepted);
-}
-
-static bool parse_integer(const char *value, bool suffixes, double *out)
-{
-    char *end;
-    struct slice text = slice_trim(slice_of(value));
-    if (text.len == 0 || text.len > 20 || (*text.ptr != '-' && (*text.ptr < '0' || *text.ptr > '9')))
-        return false;
-    errno = 0;
-    long long number = strtoll(text.ptr, &end, 10);
-    struct slice rest = slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)});
-    double unit = 1;
-    if (suffixes && slice_equal_ignore_case(rest, "KiB"))
-        unit = 1024;
-    else if (suffixes && slice_equal_ignore_case(rest, "MiB"))
-        unit = 1024 * 1024;
-    else if (suffixes && slice_equal_ignore_case(rest, "GiB"))
-        unit = 1024 * 1024 * 1024;
-    else if (rest.len > 0)
-        return false;
-    *out = (double)number * unit;
-    return errno == 0 && end > text.ptr;
-}
-
-static void set_integer(struct loading *loading, const struct setting *setting, const char *value)
-{
-    int64_t *target = member(loading, setting);
-    double number;
-    bool bytes = setting->kind == SETTING_BYTES;
-    if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
-        range_problem(loading, setting, value,
-                      bytes ? "number of bytes (KiB, MiB or GiB may follow)" : "whole number");
-    else
-        *target = (int64_t)number;
-}
-
-/** A decimal number within the setting's range; NAN and a problem for anything else. */
-static double number_of(struct loading *loading, const struct setting *setting, const char *value,
-                        const char *unit)
-{
-    struct slice text = slice_trim(slice_of(value));
-    char *end = NULL;
-    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") >= text.len;
-    double number = plain ? strtod(text.ptr, &end) : NAN;
-    if (plain && end == text.ptr + text.len && number >= setting->minimum && number <= setting->maximum)
-        return number;
-    range_problem(loading, setting, value, unit);
-    return NAN;
-}
-
-static void set_seconds(struct loading *loading, const struct setting *setting, const char *value)
-{
-    int64_t *target = member(loading, setting);
-    double seconds = number_of(loading, setting, value, "number of seconds");
-    if (!isnan(seconds))
-        *target = (int64_t)(seconds * 1000 + 0.5);
-}
-
-static void set_number(struct loading *loading, const struct setting *setting, const char *value)
-{
-    double *target = member(loading, setting);
-    double number = number_of(loading, setting, value, "number");
-    if (!isnan(number))
-        *target = number;
-}
-
-static void choice_problem(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct buffer words = {0};
-    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
-        buffer_appendf(&words, "%s%s", words.len > 0 ? ", " : "", choice->word);
-    char accepted[256];
-    snprintf(accepted, sizeof accepted, "one of %s", buffer_text(&words));
-    problem(loading, setting, value, accepted);
-    buffer_clear(&words);
-}
-
-/** What the word means; NULL (and a problem) when it is none of the choices. */
-static const char *choice_of(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct slice text = slice_trim(slice_of(value));
-    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
-        if (slice_equal_ignore_case(text, choice->word))
-            return choice->meaning;
-    choice_problem(loading, setting, value);
-    return NULL;
-}
-
-static void set_text(struct loading *loading, const struct setting *setting, const char *value)
-{
-    char **target = member(loading, setting);
-    free(*target);
-    *target = copy(loading, value);
-}
-
-static void set_secret(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct secret *secret = member(loading, setting);
-    secret->value = (struct slice){copy(loading, value), strlen(value)};
-    if (!secret->value.ptr)
-        secret->value.len = 0;
-}
-
-static void set_choice(struct loading *loading, const struct setting *setting, const char *value)
-{
-    const char *meaning = choice_of(loading, setting, value);
-    struct config *config = loading->config;
-    if (!meaning)
-        return;
-    if (member(loading, setting) == (void *)&config->streamer) {
-        config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
-    } else if (member(loading, setting) == (void *)&config->log_format) {
-        config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
-    } else {
-        set_text(loading, setting, meaning);
-    }
-}
-
-static void set_url(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct slice url = slice_trim(slice_of(value));
-    while (url.len > 0 && url.ptr[url.len - 1] == '/')
-        url.len--;
-    bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
-    if (!scheme) {
-        buffer_appendf(loading->problems, "%s: '%.200s' has no scheme; write https://%.200s\n", setting->name,
-                       value, value);
-        return;
-    }
-    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) ||
-        memchr(url.ptr, '#', url.len)) {
-        problem(loading, setting, value, "a URL without blanks, query and fragment, at most 1024 characters");
-        return;
-    }
-    char **target = member(loading, setting);
-    free(*target);
-    *target = slice_to_text(url);
-}
-
-/** Whether libcurl can take it is asked of what the client itself asks; which schemes it is to know, here. */
-static bool is_proxy(struct slice text, const char *spelled, struct error *why)
-{
-    static const char *const schemes[] = {"http://",    "https://",  "socks4://",
-                                          "socks4a://", "socks5://", "socks5h://"};
-    struct proxy proxy;
-    bool known = !strstr(spelled, "://");
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        known |= strncasecmp(spelled, schemes[i], strlen(schemes[i])) == 0;
-    bool plain = text.len > 0 && text.len <= 1024;
-    for (size_t i = 0; i < text.len && plain; i++)
-        plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
-    if (!known || !plain)
-        return error_set(why, PA_ERR_INVALID, known ? "not an address" : "unknown scheme") == 0;
-    bool parsed = proxy_parse(spelled, &proxy, why) == 0;
-    proxy_clear(&proxy);
-    return parsed;
-}
-
-static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct slice text = slice_trim(slice_of(value));
-    struct error why = {0};
-    char **target = member(loading, setting);
-    free(*target);
-    *target = slice_to_text(text);
-    if (!*target || (!is_proxy(text, *target, &why) && why.kind == PA_ERR_MEMORY)) {
-        loading->problems->failed = true;
-    } else if (why.kind) {
-        buffer_appendf(loading->problems, "%s: '", setting->name);
-        proxy_append_shown(loading->problems, text);
-        buffer_appendf(loading->problems,
-                       "' is not accepted (%s); write http://host:port, with user:password@ before the host "
-                       "where one is wanted (also https, socks4, socks4a, socks5, socks5h)\n",
-                       why.message);
-    }
-}
-
-static void set_level(struct loading *loading, const struct setting *setting, const char *value)
-{
-    int level = log_level_parse(slice_trim(slice_of(value)));
-    if (level < 0)
-        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL");
-    else
-        loading->config->log_level = (enum log_level)level;
-}
-
-static void set_retry_on(struct loading *loading, const struct setting *setting, const char *value)
-{
-    struct slice wrong = {NULL, 0};
-    if (retry_on_parse(slice_of(value), member(loading, setting), &wrong))
-        return;
-    buffer_appendf(loading->problems,
-                   "%s: '%.*s' is not accepted; write status codes from 300 to 599, 4xx, 5xx, "
-                   "timeout or reset with commas between them, or none alone\n",
-                   setting->name, (int)wrong.len, wrong.ptr);
-}
-
-static void set_value(struct loading *loading, const struct setting *setting, const char *value)
-{
-    switch (setting->kind) {
-    case SETTING_TEXT:
-        set_text(loading, setting, value);
-        break;
-    case SETTING_SECRET:
-        set_secret(loading, setting, value);
-        break;
-    case SETTING_BOOLEAN:
-        set_boolean(loading, setting, value);
-        break;
-    case SETTING_INTEGER:
-    case SETTING_BYTES:
-        set_integer(loading, setting, value);
-        break;
-    case SETTING_SECONDS:
-        set_seconds(loading, setting, value);
-        break;
-    case SETTING_NUMBER:
-        set_number(loading, setting, value);
-        break;
-    case SETTING_PROXY:
-        set_proxy(loading, setting, value);
-        break;
-    case SETTING_URL:
-        set_url(loading, setting, value);
-        break;
-    case SETTING_RETRY_ON:
-        set_retry_on(loading, setting, value);
-        break;
-    case SETTING_CHOICE:
-        set_choice(loading, setting, value);
-        break;
-    case SETTING_LEVEL:
-        set_level(loading, setting, value);
-        break;
-    }
-}
-
 /* What settings mean together */
 
 static void replace(struct loading *loading, char **target, const char *text)
 {
     free(*target);
-    *target = copy(loading, text);
+    *target = loading_copy(loading, text);
 }
 
 static void settle_kafka(struct loading *loading)
@@ -434,11 +147,8 @@ static void settle_dead_letter_directory(struct loading *loading)
     struct stat status;
     bool other = stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == ENOTDIR;
     if (*path && other)
-        buffer_appendf(
-            loading->problems,
-            "DEAD_LETTER_DIR: '%.200s' is not a directory; write the path of one (its last part is "
-            "made if it is missing)\n",
-            path);
+        loading_problem(loading, "DEAD_LETTER_DIR", slice_of(path),
+                        "is not a directory; write the path of one (its last part is made if it is missing)");
 }
 
 static void settle_dead_letters(struct loading *loading)
@@ -455,10 +165,8 @@ static void settle_dead_letters(struct loading *loading)
         buffer_append_text(loading->problems, "DEAD_LETTER_TOPIC: needs the Kafka streamer; with "
                                               "STREAMER_NAME=POLLING write DEAD_LETTER_DIR\n");
     if (*topic && (strcmp(topic, config->runs_topic) == 0 || strcmp(topic, config->change_log_topic) == 0))
-        buffer_appendf(loading->problems,
-                       "DEAD_LETTER_TOPIC: '%.200s' is a topic the agent consumes; write "
-                       "another one\n",
-                       topic);
+        loading_problem(loading, "DEAD_LETTER_TOPIC", slice_of(topic),
+                        "is a topic the agent consumes; write another one");
     settle_dead_letter_directory(loading);
 }
 
@@ -498,12 +206,12 @@ static void load_settings(struct loading *loading)
         const struct setting *setting = &config_settings[i];
         char *value = text_of(loading, setting);
         if (is_owned_text(setting))
-            set_text(loading, setting, "");
+            loading_set_empty(loading, setting);
         format_given |= value && setting->offset == offsetof(struct config, log_format);
         if (value)
-            set_value(loading, setting, value);
+            loading_set(loading, setting, value);
         else if (setting->fallback)
-            set_value(loading, setting, setting->fallback);
+            loading_set(loading, setting, setting->fallback);
         else if (setting->required)
             buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name,
                            setting->help);

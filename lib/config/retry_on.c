@@ -1,4 +1,7 @@
 #include "config/retry_on.h"
+#include <string.h>
+
+static const char BLANKS[] = " \t\r\n";
 
 static void add_status(struct retry_on *on, unsigned status)
 {
@@ -42,28 +45,38 @@ static bool add_word(struct retry_on *on, struct slice word)
     return true;
 }
 
-static bool separates(char c)
+static bool add_words(struct retry_on *on, struct slice element, size_t *words, struct slice *wrong)
 {
-    return c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    while (element.len > 0) {
+        size_t len = 0;
+        while (len < element.len && !strchr(BLANKS, element.ptr[len]))
+            len++;
+        *wrong = (struct slice){element.ptr, len};
+        if (!add_word(on, *wrong) || (on->nothing && *words > 0))
+            return false;
+        ++*words;
+        element = slice_trim((struct slice){element.ptr + len, element.len - len});
+    }
+    return true;
 }
 
 bool retry_on_parse(struct slice text, struct retry_on *out, struct slice *wrong)
 {
     size_t words = 0;
     *out = (struct retry_on){0};
-    for (size_t at = 0; at < text.len;) {
-        size_t start = at;
-        while (at < text.len && !separates(text.ptr[at]))
-            at++;
-        *wrong = (struct slice){text.ptr + start, at - start};
-        if (at > start && !add_word(out, *wrong))
+    if (slice_trim(text).len == 0)
+        return true;
+    for (struct slice rest = text;;) {
+        const char *comma = memchr(rest.ptr, ',', rest.len);
+        size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
+        struct slice element = slice_trim((struct slice){rest.ptr, len});
+        *wrong = element;
+        if (element.len == 0 || !add_words(out, element, &words, wrong))
             return false;
-        words += at > start;
-        if (out->nothing && words > 1)
-            return false;
-        at += at == start;
+        if (!comma)
+            return true;
+        rest = (struct slice){comma + 1, rest.len - len - 1};
     }
-    return true;
 }
 
 bool retry_on_status(const struct retry_on *on, int status)

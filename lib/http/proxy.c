@@ -88,11 +88,11 @@ void proxy_append_shown(struct buffer *out, struct slice text)
     const char *end = text.ptr + text.len, *at = memrchr(host, '@', (size_t)(end - host));
     const char *colon = at ? NULL : memchr(host, ':', (size_t)(end - host));
     bool secret = colon && !is_port((struct slice){colon + 1, (size_t)(end - colon - 1)});
-    buffer_append(out, text.ptr, (size_t)(host - text.ptr));
+    buffer_append_one_line(out, (struct slice){text.ptr, (size_t)(host - text.ptr)});
     if (at)
         buffer_append_text(out, "***");
     const char *from = at ? at : host, *to = secret ? colon + 1 : end;
-    buffer_append(out, from, (size_t)(to - from));
+    buffer_append_one_line(out, (struct slice){from, (size_t)(to - from)});
     if (secret)
         buffer_append_text(out, "***");
 }

@@ -16,8 +16,8 @@ struct proxy {
 int proxy_parse(const char *text, struct proxy *proxy, struct error *err);
 void proxy_clear(struct proxy *proxy);
 
-/** Appends the text of a proxy's address, right or wrong, as it may be shown: "***" stands for what is or
- * could be a user and password. */
+/** Appends the text of a proxy's address, right or wrong, as it may be shown, within its line: "***" stands
+ * for what is or could be a user and password. */
 void proxy_append_shown(struct buffer *out, struct slice text);
 
 /** Is this host (as in a URL; IPv6 with or without brackets) one of `list` (NO_PROXY; NULL: none)? Entries

@@ -104,6 +104,15 @@ def test_what_the_agent_does_not_start_with_is_a_problem_for_check_too(check, en
     assert says in done.stderr and done.stderr.count("\n") == len(wrong) and "pa55word" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "PORT_API_BASE_URL", "HTTP_PROXY", "SSL_CERT_FILE", "CONTROL_THE_PAYLOAD_CONFIG_PATH"])
+def test_a_line_break_in_a_value_makes_no_second_line(check, environment, tmp_path, name):
+    wrong = {**environment, name: "/no\nwhere"}
+    done = check(wrong, code=78)
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith(name) and "/no\\nwhere" in done.stderr
+    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert start.returncode == 78 and start.stderr == done.stderr
+
+
 def test_a_directory_for_dead_letters_that_cannot_be_made_is_told(check, environment, tmp_path):
     done = check({**environment, "DEAD_LETTER_DIR": "/proc/nowhere/letters"}, code=1)
     assert "✗ dead letters" in done.stdout and "/proc/nowhere: No such file or directory" in done.stdout and "make the directory" in done.stdout

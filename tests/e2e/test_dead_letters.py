@@ -80,6 +80,14 @@ def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
         assert len([c for c in port.calls[before:] if "/runs/" in c[1]]) == 0
 
 
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_day_that_does_not_exist_is_no_time(tmp_path, option):
+    for time_, code in ("2026-02-28", 0), ("2028-02-29T23:59:59.5Z", 0), ("2026-02-30", 64), ("2026-02-29T00:00:00Z", 64), ("2026-04-31", 64), ("tomorrow", 64):
+        done = subprocess.run([BINARY, "dead-letters", "list", "--dir", str(tmp_path), option, time_], env={}, capture_output=True, text=True, timeout=30)
+        assert done.returncode == code, (time_, done)
+        assert code == 0 or f"'{time_}' is no time; write 2026-01-13" in done.stderr
+
+
 def test_a_replay_that_fails_is_a_letter_again(world, port, kept):
     world.agent(**kept, **QUICK).assigned()
     world.produce(run_event("r_1", f"http://127.0.0.1:{free_port()}/"))

@@ -20,6 +20,14 @@ def seen(tmp_path, text):
     return found
 
 
+def test_a_line_that_is_left_out_is_told_by_every_command_without_its_content(tmp_path):
+    (tmp_path / ".env").write_text("a line of h1dden\nPORT_CLIENT_SECRET=from-file\nA h1dden=1\n")
+    for command, code in (["sign", "--timestamp", "1"], 0), (["dead-letters", "list"], 78):
+        done = subprocess.run([BINARY, *command], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, input="x", capture_output=True, text=True, timeout=30)
+        assert done.returncode == code and "h1dden" not in done.stderr
+        assert [line[:11] for line in done.stderr.splitlines()[:2]] == [".env line 1", ".env line 3"]
+
+
 def test_files_read_as_python_dotenv_reads_them(tmp_path):
     (tmp_path / "event.json").write_text(run_event("r_1", "http://x"))
     (tmp_path / "mapping.json").write_text('[{"body": "env"}]')

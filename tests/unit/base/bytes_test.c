@@ -53,6 +53,15 @@ static void integers_are_written_to_their_limits(void **state)
     buffer_clear(&b);
 }
 
+static void one_line_stays_one(void **state)
+{
+    (void)state;
+    struct buffer b = {0};
+    buffer_append_one_line(&b, SLICE_LITERAL("a\nb\r\n\tc\x1b[2J \\n \"ü\"\x7f\0"));
+    assert_string_equal(buffer_text(&b), "a\\nb\\r\\n\\x09c\\x1b[2J \\n \"ü\"\\x7f\\x00");
+    buffer_clear(&b);
+}
+
 static void slices_compare_and_trim(void **state)
 {
     (void)state;
@@ -108,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_valid_utf8_has_a_length),
         cmocka_unit_test(integers_are_written_to_their_limits),
+        cmocka_unit_test(one_line_stays_one),
         cmocka_unit_test(slices_compare_and_trim),
         cmocka_unit_test(stamps_are_rfc3339_in_utc),
         cmocka_unit_test(an_error_is_cut_to_fit),

@@ -87,6 +87,13 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"MAPPING_MISS=ignore", "report, skip"},
         {"WEBHOOK_RETRY_ON=502,6xx", "WEBHOOK_RETRY_ON: '6xx' is not accepted"},
         {"WEBHOOK_RETRY_ON=none,502", "none alone"},
+        {"WEBHOOK_RETRY_ON=500,,502",
+         "WEBHOOK_RETRY_ON: '500,,502' has nothing beside a comma; write status"},
+        {"LOG_LEVEL=IN\nFO", "LOG_LEVEL: 'IN\\nFO' is not accepted"},
+        {"PORT_API_BASE_URL=a\r\nb", "'a\\r\\nb' has no scheme; write https://a\\r\\nb\n"},
+        {"HTTP_PROXY=http://h\n:1", "HTTP_PROXY: 'http://h\\n:1' is not accepted"},
+        {"WEBHOOK_RETRY_ON=50\a0", "WEBHOOK_RETRY_ON: '50\\x070' is not accepted"},
+        {"SSL_CERT_FILE_FILE=/no\nwhere", "SSL_CERT_FILE_FILE: '/no\\nwhere' cannot be read"},
         {"https_proxy=ftp://hush@proxy", "HTTPS_PROXY: 'ftp://***@proxy' is not accepted (unknown scheme); "
                                          "write http://host:port"},
         {"HTTP_PROXY=http://h:99999", "HTTP_PROXY: 'http://h:99999' is not accepted"},
@@ -107,6 +114,7 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         if (!strstr(buffer_text(&problems), wrong[i][1]))
             fail_msg("%s: '%s' does not say '%s'", wrong[i][0], problems.ptr, wrong[i][1]);
         assert_null(strstr(problems.ptr, "hush"));
+        assert_ptr_equal(strchr(problems.ptr, '\n'), problems.ptr + problems.len - 1);
         config_clear(&config);
         buffer_clear(&problems);
     }

@@ -38,6 +38,19 @@ static void a_wrong_word_is_named(void **state)
     }
 }
 
+static void nothing_beside_a_comma_is_wrong(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"500,,502", ",500", "500,", "500, ,502", ",", "none,"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct retry_on on;
+        struct slice wrong;
+        if (retry_on_parse(slice_of(texts[i]), &on, &wrong))
+            fail_msg("'%s' was taken", texts[i]);
+        assert_int_equal(wrong.len, 0);
+    }
+}
+
 static void none_stands_alone(void **state)
 {
     (void)state;
@@ -52,6 +65,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_widen_what_is_tried_again),
         cmocka_unit_test(a_wrong_word_is_named),
+        cmocka_unit_test(nothing_beside_a_comma_is_wrong),
         cmocka_unit_test(none_stands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,309 @@
+/* One value of each kind: what it means, or what is wrong with it. */
+#include "config/loading.h"
+#include "http/proxy.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { SHOWN_MAX = 200 };
+
+char *loading_copy(struct loading *loading, const char *text)
+{
+    char *copied = strdup(text);
+    loading->problems->failed |= !copied;
+    return copied;
+}
+
+static void *member(const struct loading *loading, const struct setting *setting)
+{
+    return (char *)loading->config + setting->offset;
+}
+
+void loading_problem(struct loading *loading, const char *name, struct slice value, const char *accepted)
+{
+    if (value.len > SHOWN_MAX)
+        value.len = SHOWN_MAX;
+    buffer_appendf(loading->problems, "%s: '", name);
+    buffer_append_one_line(loading->problems, value);
+    buffer_appendf(loading->problems, "' %s\n", accepted);
+}
+
+static void problem(struct loading *loading, const struct setting *setting, const char *value,
+                    const char *accepted)
+{
+    struct buffer rest = {0};
+    buffer_appendf(&rest, "is not accepted; write %s", accepted);
+    loading_problem(loading, setting->name, slice_of(value), buffer_text(&rest));
+    buffer_clear(&rest);
+}
+
+static void set_boolean(struct loading *loading, const struct setting *setting, const char *value)
+{
+    static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no", "off"};
+    bool *target = member(loading, setting);
+    struct slice text = slice_trim(slice_of(value));
+    for (size_t i = 0; i < 4; i++) {
+        if (slice_equal_ignore_case(text, yes[i]) || slice_equal_ignore_case(text, no[i])) {
+            *target = slice_equal_ignore_case(text, yes[i]);
+            return;
+        }
+    }
+    problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off)");
+}
+
+static void range_problem(struct loading *loading, const struct setting *setting, const char *value,
+                          const char *unit)
+{
+    char accepted[160];
+    snprintf(accepted, sizeof accepted, "a %s from %.10g to %.12g", unit, setting->minimum, setting->maximum);
+    problem(loading, setting, value, accepted);
+}
+
+static bool parse_integer(const char *value, bool suffixes, double *out)
+{
+    char *end;
+    struct slice text = slice_trim(slice_of(value));
+    if (text.len == 0 || text.len > 20 || (*text.ptr != '-' && (*text.ptr < '0' || *text.ptr > '9')))
+        return false;
+    errno = 0;
+    long long number = strtoll(text.ptr, &end, 10);
+    struct slice rest = slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)});
+    double unit = 1;
+    if (suffixes && slice_equal_ignore_case(rest, "KiB"))
+        unit = 1024;
+    else if (suffixes && slice_equal_ignore_case(rest, "MiB"))
+        unit = 1024 * 1024;
+    else if (suffixes && slice_equal_ignore_case(rest, "GiB"))
+        unit = 1024 * 1024 * 1024;
+    else if (rest.len > 0)
+        return false;
+    *out = (double)number * unit;
+    return errno == 0 && end > text.ptr;
+}
+
+static void set_integer(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int64_t *target = member(loading, setting);
+    double number;
+    bool bytes = setting->kind == SETTING_BYTES;
+    if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
+        range_problem(loading, setting, value,
+                      bytes ? "number of bytes (KiB, MiB or GiB may follow)" : "whole number");
+    else
+        *target = (int64_t)number;
+}
+
+/** A decimal number within the setting's range; NAN and a problem for anything else. */
+static double number_of(struct loading *loading, const struct setting *setting, const char *value,
+                        const char *unit)
+{
+    struct slice text = slice_trim(slice_of(value));
+    char *end = NULL;
+    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") >= text.len;
+    double number = plain ? strtod(text.ptr, &end) : NAN;
+    if (plain && end == text.ptr + text.len && number >= setting->minimum && number <= setting->maximum)
+        return number;
+    range_problem(loading, setting, value, unit);
+    return NAN;
+}
+
+static void set_seconds(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int64_t *target = member(loading, setting);
+    double seconds = number_of(loading, setting, value, "number of seconds");
+    if (!isnan(seconds))
+        *target = (int64_t)(seconds * 1000 + 0.5);
+}
+
+static void set_number(struct loading *loading, const struct setting *setting, const char *value)
+{
+    double *target = member(loading, setting);
+    double number = number_of(loading, setting, value, "number");
+    if (!isnan(number))
+        *target = number;
+}
+
+static void choice_problem(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct buffer words = {0};
+    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
+        buffer_appendf(&words, "%s%s", words.len > 0 ? ", " : "", choice->word);
+    char accepted[256];
+    snprintf(accepted, sizeof accepted, "one of %s", buffer_text(&words));
+    problem(loading, setting, value, accepted);
+    buffer_clear(&words);
+}
+
+/** What the word means; NULL (and a problem) when it is none of the choices. */
+static const char *choice_of(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice text = slice_trim(slice_of(value));
+    for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
+        if (slice_equal_ignore_case(text, choice->word))
+            return choice->meaning;
+    choice_problem(loading, setting, value);
+    return NULL;
+}
+
+static void set_text(struct loading *loading, const struct setting *setting, const char *value)
+{
+    char **target = member(loading, setting);
+    free(*target);
+    *target = loading_copy(loading, value);
+}
+
+static void set_secret(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct secret *secret = member(loading, setting);
+    secret->value = (struct slice){loading_copy(loading, value), strlen(value)};
+    if (!secret->value.ptr)
+        secret->value.len = 0;
+}
+
+static void set_choice(struct loading *loading, const struct setting *setting, const char *value)
+{
+    const char *meaning = choice_of(loading, setting, value);
+    struct config *config = loading->config;
+    if (!meaning)
+        return;
+    if (member(loading, setting) == (void *)&config->streamer) {
+        config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
+    } else if (member(loading, setting) == (void *)&config->log_format) {
+        config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    } else {
+        set_text(loading, setting, meaning);
+    }
+}
+
+static void set_url(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice url = slice_trim(slice_of(value));
+    while (url.len > 0 && url.ptr[url.len - 1] == '/')
+        url.len--;
+    bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
+    if (!scheme) {
+        struct buffer rest = {0};
+        buffer_append_text(&rest, "has no scheme; write https://");
+        buffer_append_one_line(&rest, (struct slice){value, strnlen(value, SHOWN_MAX)});
+        loading_problem(loading, setting->name, slice_of(value), buffer_text(&rest));
+        buffer_clear(&rest);
+        return;
+    }
+    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) ||
+        memchr(url.ptr, '#', url.len)) {
+        problem(loading, setting, value, "a URL without blanks, query and fragment, at most 1024 characters");
+        return;
+    }
+    char **target = member(loading, setting);
+    free(*target);
+    *target = slice_to_text(url);
+}
+
+/** Whether libcurl can take it is asked of what the client itself asks; which schemes it is to know, here. */
+static bool is_proxy(struct slice text, const char *spelled, struct error *why)
+{
+    static const char *const schemes[] = {"http://",    "https://",  "socks4://",
+                                          "socks4a://", "socks5://", "socks5h://"};
+    struct proxy proxy;
+    bool known = !strstr(spelled, "://");
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        known |= strncasecmp(spelled, schemes[i], strlen(schemes[i])) == 0;
+    bool plain = text.len > 0 && text.len <= 1024;
+    for (size_t i = 0; i < text.len && plain; i++)
+        plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
+    if (!known || !plain)
+        return error_set(why, PA_ERR_INVALID, known ? "not an address" : "unknown scheme") == 0;
+    bool parsed = proxy_parse(spelled, &proxy, why) == 0;
+    proxy_clear(&proxy);
+    return parsed;
+}
+
+static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice text = slice_trim(slice_of(value));
+    struct error why = {0};
+    char **target = member(loading, setting);
+    free(*target);
+    *target = slice_to_text(text);
+    if (!*target || (!is_proxy(text, *target, &why) && why.kind == PA_ERR_MEMORY)) {
+        loading->problems->failed = true;
+    } else if (why.kind) {
+        buffer_appendf(loading->problems, "%s: '", setting->name);
+        proxy_append_shown(loading->problems, text);
+        buffer_appendf(loading->problems,
+                       "' is not accepted (%s); write http://host:port, with user:password@ before the host "
+                       "where one is wanted (also https, socks4, socks4a, socks5, socks5h)\n",
+                       why.message);
+    }
+}
+
+static void set_level(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int level = log_level_parse(slice_trim(slice_of(value)));
+    if (level < 0)
+        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL");
+    else
+        loading->config->log_level = (enum log_level)level;
+}
+
+static void set_retry_on(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct slice wrong = {NULL, 0};
+    if (retry_on_parse(slice_of(value), member(loading, setting), &wrong))
+        return;
+    static const char accepted[] =
+        "write status codes from 300 to 599, 4xx, 5xx, timeout or reset with commas "
+        "between them, or none alone";
+    struct buffer rest = {0};
+    buffer_appendf(&rest, "%s; %s", wrong.len > 0 ? "is not accepted" : "has nothing beside a comma",
+                   accepted);
+    loading_problem(loading, setting->name, wrong.len > 0 ? wrong : slice_of(value), buffer_text(&rest));
+    buffer_clear(&rest);
+}
+
+void loading_set(struct loading *loading, const struct setting *setting, const char *value)
+{
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        set_text(loading, setting, value);
+        break;
+    case SETTING_SECRET:
+        set_secret(loading, setting, value);
+        break;
+    case SETTING_BOOLEAN:
+        set_boolean(loading, setting, value);
+        break;
+    case SETTING_INTEGER:
+    case SETTING_BYTES:
+        set_integer(loading, setting, value);
+        break;
+    case SETTING_SECONDS:
+        set_seconds(loading, setting, value);
+        break;
+    case SETTING_NUMBER:
+        set_number(loading, setting, value);
+        break;
+    case SETTING_PROXY:
+        set_proxy(loading, setting, value);
+        break;
+    case SETTING_URL:
+        set_url(loading, setting, value);
+        break;
+    case SETTING_RETRY_ON:
+        set_retry_on(loading, setting, value);
+        break;
+    case SETTING_CHOICE:
+        set_choice(loading, setting, value);
+        break;
+    case SETTING_LEVEL:
+        set_level(loading, setting, value);
+        break;
+    }
+}
+
+void loading_set_empty(struct loading *loading, const struct setting *setting)
+{
+    set_text(loading, setting, "");
+}
