@@ -4,8 +4,6 @@
 #include "deadletter/dead_letter.h"
 #include "deliver/internal.h"
 
-enum { MEMORY_WAIT_MS = 1000 };
-
 static void report_or_map(struct delivery *delivery);
 
 void delivery_open_report(struct delivery *delivery)
@@ -183,22 +181,33 @@ static void bury_later(struct due *due)
     bury((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
 }
 
-/** The answer is gone, and what there was no memory to keep of it: the record has to be delivered again. */
+/** False: the answer is gone, and there was no memory to keep of it what is reported. */
 static bool answer_is_kept(const struct delivery *delivery)
 {
     return !delivery->is_run || (!delivery->outcome.response.failed && !delivery->context.failed);
 }
 
+/** The record has to be delivered again. False: nobody gets it again, so its result is told without that. */
+static bool leave_unkept(struct delivery *delivery)
+{
+    log_error(delivery->unrepeatable ? "out of memory: the result is reported without the endpoint's answer"
+                                     : "out of memory: the record is left for the next assignment",
+              F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery), F_OFFSET(delivery),
+              F_SLICE("port.run_id", delivery->event.run_id));
+    if (delivery->unrepeatable) {
+        buffer_clear(&delivery->outcome.response);
+        buffer_clear(&delivery->context);
+        return false;
+    }
+    dedup_forget(&delivery->deliver->dedup, delivery);
+    delivery_leave(delivery);
+    return true;
+}
+
 void delivery_conclude(struct delivery *delivery)
 {
-    if (!answer_is_kept(delivery)) {
-        log_error("out of memory: the record is left for the next assignment",
-                  F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-                  F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
-        dedup_forget(&delivery->deliver->dedup, delivery);
-        delivery_leave(delivery);
+    if (!answer_is_kept(delivery) && leave_unkept(delivery))
         return;
-    }
     buffer_clear(&delivery->event.payload);
     delivery_charge(delivery);
     if (delivery->outcome.success || !delivery->deliver->options.dead_letters) {

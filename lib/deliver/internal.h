@@ -19,7 +19,7 @@
 #include "http/url.h"
 #include "map/request.h"
 
-enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024 };
+enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024, MEMORY_WAIT_MS = 1000 };
 
 /** Where a delivery stands.
  *

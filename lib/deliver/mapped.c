@@ -67,6 +67,30 @@ static int enter_destinations_lane(struct delivery *delivery)
     return lane ? 0 : PA_ERR_MEMORY;
 }
 
+static void due_again(struct due *due)
+{
+    delivery_map((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+}
+
+/** Memory is out before it has started: its record is left to whoever gets it next. One that nobody gets
+ * again begins anew, a little later. */
+static void leave_or_wait(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    if (!delivery->unrepeatable) {
+        delivery_leave(delivery);
+        return;
+    }
+    mapped_request_clear(&delivery->request);
+    buffer_clear(&delivery->mapped);
+    target_release(delivery->target);
+    delivery->target = NULL;
+    delivery_charge(delivery);
+    delivery_enter(delivery, DELIVERY_MAPPING);
+    schedule_add(&deliver->schedule, &delivery->due,
+                 clock_monotonic_ms(deliver->options.clock) + MEMORY_WAIT_MS, due_again);
+}
+
 /** The request is known: to its destination, when it is its turn in its lane. */
 static void route(struct delivery *delivery)
 {
@@ -75,7 +99,7 @@ static void route(struct delivery *delivery)
     if (!failed)
         failed = enter_destinations_lane(delivery);
     if (failed == PA_ERR_MEMORY) {
-        delivery_leave(delivery);
+        leave_or_wait(delivery);
         return;
     }
     if (failed) {
@@ -136,7 +160,7 @@ static void mapped(void *ctx, struct slice fields, const char *failure)
                      : mapped_request_read(buffer_slice(&delivery->mapped), &delivery->request);
     delivery_charge(delivery);
     if (failed == PA_ERR_MEMORY)
-        delivery_leave(delivery);
+        leave_or_wait(delivery);
     else if (failed)
         fail(delivery, SLICE_LITERAL("its mapping gave something that is no request"));
     else if (!slice_is_null(delivery->request.failure))
@@ -157,5 +181,5 @@ void delivery_map(struct delivery *delivery)
     delivery->map_call = mapper_request(delivery->deliver->options.mapper,
                                         buffer_slice(&delivery->event.payload), mapped, delivery);
     if (!delivery->map_call)
-        delivery_leave(delivery);
+        leave_or_wait(delivery);
 }

@@ -139,12 +139,17 @@ static int64_t quiet_asked_ms(const struct port_api *api, const struct http_resu
     return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
 }
 
+static bool was_starved(const struct http_result *http)
+{
+    return http->failure == HTTP_MEMORY || (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
+}
+
 static enum port_answer answer_of(const struct http_result *http)
 {
     if (http->failure != HTTP_OK && http->failure != HTTP_REDIRECT)
         return PORT_UNAVAILABLE;
-    if (http->status >= 200 && http->status < 300)
-        return PORT_ACCEPTED;
+    if (http->status >= 200 && http->status < 300) /* what Port says in it may be what matters */
+        return http->body_cut == HTTP_CUT_NO_ROOM ? PORT_UNAVAILABLE : PORT_ACCEPTED;
     if (http->status >= 500 || http->status == 408 || http->status == 429)
         return PORT_UNAVAILABLE;
     return PORT_REFUSED;
@@ -154,6 +159,8 @@ static void describe(const struct http_result *http, char *out, size_t size)
 {
     if (http->failure != HTTP_OK)
         snprintf(out, size, "%s", http->reason);
+    else if (http->body_cut == HTTP_CUT_NO_ROOM)
+        snprintf(out, size, "Port answered %d; there was no memory for the rest of it", http->status);
     else
         snprintf(out, size, "Port answered %d", http->status);
 }
@@ -263,6 +270,7 @@ static void token_answered(void *ctx, const struct http_result *http)
         .status = http->status,
         .retry_after_ms = quiet_asked_ms(api, http),
         .authentication = refused,
+        .out_of_memory = was_starved(http),
         .server_date_ms = -1,
     };
     char sentence[400];
@@ -365,6 +373,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .body_cut = http->body_cut == HTTP_CUT_TOO_LONG,
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
+            .out_of_memory = was_starved(http),
             .server_date_ms = -1,
         };
         adapt(api, result.answer);

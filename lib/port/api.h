@@ -28,8 +28,8 @@ enum port_answer {
     PORT_ACCEPTED, /* 2xx */
     PORT_REFUSED,  /* 4xx that will not change by trying again (everything but 401 before a fresh token, 408,
                       429) */
-    PORT_UNAVAILABLE /* no response, 5xx, 408, 429: try later; retry_after_ms tells when, -1 if Port did not
-                        say */
+    PORT_UNAVAILABLE /* no response, or one there was no memory for, 5xx, 408, 429: try later; retry_after_ms
+                        tells when, -1 if Port did not say */
 };
 struct port_result {
     enum port_answer answer;
@@ -39,6 +39,7 @@ struct port_result {
     int64_t retry_after_ms;
     const char
         *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
+    bool out_of_memory;     /* PORT_UNAVAILABLE because of us, not of Port */
     bool authentication;    /* it failed at the token: 401/403 for these credentials */
     int64_t server_date_ms; /* reserved: -1 */
 };

@@ -395,7 +395,6 @@ static void destroy_done(uv_work_t *work, int status)
 {
     struct kafka_consumer *consumer = work->data;
     (void)status;
-    free(work);
     consumer->events = consumer->records = NULL;
     consumer->rk = NULL;
     uv_close((uv_handle_t *)&consumer->wake, handle_closed);
@@ -428,11 +427,8 @@ static void destroy(struct kafka_consumer *consumer)
     if (consumer->changing)
         rd_kafka_topic_partition_list_destroy(consumer->changing);
     consumer->changing = NULL;
-    uv_work_t *work = calloc(1, sizeof *work);
-    if (!work)
-        abort();
-    work->data = consumer;
-    uv_queue_work(consumer->options.loop, work, destroy_work, destroy_done);
+    consumer->destruction.data = consumer;
+    uv_queue_work(consumer->options.loop, &consumer->destruction, destroy_work, destroy_done);
 }
 
 static void try_close(struct kafka_consumer *consumer)

@@ -58,6 +58,7 @@ struct kafka_consumer {
     uv_timer_t tick; /* keeps max.poll.interval.ms satisfied, whatever happens */
     uv_timer_t commit_timer;
     uv_timer_t step_timer; /* deadlines of rebalances and of closing */
+    uv_work_t destruction; /* of the client: a part of us, so that leaving needs no memory */
     unsigned open_handles;
 
     struct partition *partitions;

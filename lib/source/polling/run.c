@@ -149,12 +149,15 @@ static void ours(struct polled_run *run)
     poller_advance(poller);
 }
 
+/** What fails for want of memory is no attempt: Port may have the run as ours, from one whose answer was
+ * lost, and then nobody gets it any more. */
 static void not_answered(struct polled_run *run, const char *reason, int64_t retry_after_ms)
 {
     struct poller *poller = run->poller;
     if (run->attempts < ACK_ATTEMPTS && !poller->source->stopped) {
-        poller_due_in(poller, clock_backoff_ms(poller->source->options.clock, ACK_BACKOFF_MS, 2.0,
-                                               ACK_BACKOFF_CAP_MS, run->attempts - 1));
+        poller_due_in(poller,
+                      clock_backoff_ms(poller->source->options.clock, ACK_BACKOFF_MS, 2.0, ACK_BACKOFF_CAP_MS,
+                                       run->attempts > 0 ? run->attempts - 1 : 0));
         return;
     }
     log_warning("run left to Port: it could not be acknowledged", F_STR("port.run_id", run->id),
@@ -168,6 +171,7 @@ static void acknowledged(void *ctx, const struct port_result *result)
     struct polled_run *run = ctx;
     run->ack = NULL;
     if (result->answer == PORT_UNAVAILABLE) {
+        run->attempts -= result->out_of_memory;
         not_answered(run, result->reason, result->retry_after_ms);
         return;
     }
@@ -202,6 +206,7 @@ static bool acknowledge(struct polled_run *run)
     run->ack = send_ack(run->poller, run->id, acknowledged, run);
     if (run->ack)
         return true;
+    run->attempts--;
     not_answered(run, "out of memory", -1);
     return false;
 }

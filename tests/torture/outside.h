@@ -1,0 +1,36 @@
+/* The world outside, in a thread of its own: Port, and endpoints that check what reaches them. */
+#pragma once
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define OUTSIDE_SECRET SLICE_LITERAL("0123456789abcdef0123456789abcdef")
+
+struct outside;
+
+/** Ends the process when it cannot start. */
+struct outside *outside_new(void);
+void outside_free(struct outside *outside);
+/** "http://127.0.0.1:NNNN": Port below /v1, and these endpoints, each followed by a name. All of them end the
+ * process when a signature is wrong:
+ *   /ok/NAME      200 with {"ok":true}
+ *   /fail/NAME    500 with {"error":"no"}
+ *   /busy/NAME    429, once; then as /ok
+ *   /moved/NAME   307 to /ok/NAME
+ *   /zipped/NAME  as /ok, with Content-Encoding: gzip */
+const char *outside_url(const struct outside *outside);
+
+/** Runs that may be claimed now: the JSON of one, until it is acknowledged. NULL: none. Borrowed. */
+struct outside_offer {
+    const char *id, *run;
+    bool node_run;
+};
+void outside_offer(struct outside *outside, const struct outside_offer *offer);
+
+/** What Port has been told of a run: its PATCHes that are results, one a line, "PATH BODY\n", and once where
+ * the same was told again (its answer was lost); the caller frees. */
+char *outside_results(struct outside *outside, const char *run_id);
+/** Webhooks that came to an endpoint with this name. */
+size_t outside_webhooks(struct outside *outside, const char *name);
+/** Forgets everything. */
+void outside_reset(struct outside *outside);
