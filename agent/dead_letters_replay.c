@@ -17,6 +17,7 @@ struct replay {
     struct letters_filter filter;
     const struct command_usage *usage;
     bool json, all;
+    int lock; /* of the directory's letters; -1: none */
     struct setup setup;
     uv_loop_t loop;
     uv_signal_t signals[2];
@@ -253,9 +254,29 @@ static bool override_place(struct config *config, const struct letters_place *pl
     return config->dead_letter_dir && config->dead_letter_topic;
 }
 
+/** Before the letters are read: what another replay has sent by then is remembered. */
+static int lock_letters(struct replay *replay)
+{
+    const char *directory = replay->setup.config.dead_letter_dir, *command = replay->usage->command;
+    struct error err = {0};
+    if (!*directory)
+        return EXIT_CODE_OK;
+    replay->lock = dead_letter_replay_lock(directory, false, &err);
+    if (replay->lock == PA_ERR_UNAVAILABLE) {
+        fprintf(stderr, "port-agent %s: %s: waiting for its end (Ctrl-C gives up)\n", command, err.message);
+        replay->lock = dead_letter_replay_lock(directory, true, &err);
+    }
+    if (replay->lock >= 0)
+        return EXIT_CODE_OK;
+    fprintf(stderr, "port-agent %s: %s\n", command, err.message);
+    return EXIT_CODE_FAILURE;
+}
+
 static int run_replay(struct replay *replay)
 {
     int outcome = setup_open(&replay->setup, STDERR_FILENO);
+    if (outcome == EXIT_CODE_OK)
+        outcome = lock_letters(replay);
     if (outcome == EXIT_CODE_OK)
         outcome = letters_open_with(&replay->place, replay->usage, &replay->setup.config,
                                     setup_ca_bundle(&replay->setup));
@@ -294,13 +315,15 @@ static int replay_with(struct replay *replay, const char *output)
         outcome = run_replay(replay);
     else
         outcome = EXIT_CODE_FAILURE;
+    if (replay->lock >= 0)
+        close(replay->lock);
     setup_close(&replay->setup);
     return outcome;
 }
 
 int dead_letters_replay(int argc, char **argv)
 {
-    struct replay replay = {0};
+    struct replay replay = {.lock = -1};
     struct letters_filter *filter = &replay.filter;
     const char *output = NULL;
     const struct command_option options[] = {
@@ -328,7 +351,8 @@ int dead_letters_replay(int argc, char **argv)
             "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
             "remembered\n"
             "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
-            "another ID. The agent may run meanwhile. Log lines go to standard error.",
+            "another ID. The agent may run meanwhile. A second replay of one directory waits for the first\n"
+            "one's end; of one topic, run one at a time. Log lines go to standard error.",
         .exit_codes =
             "Exit codes: 0 all were delivered; 1 not all, or it could not go on; 64 wrong usage; 78 "
             "wrong settings.",

@@ -12,7 +12,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { REASON_SIZE = 512, CREDENTIALS_EVERY_MS = 10000, HEADER_COUNT = 9 };
+enum {
+    REASON_SIZE = 512,
+    CREDENTIALS_EVERY_MS = 10000,
+    HEADER_COUNT = 9,
+    TOPIC_WAIT_MS = 1000, /* the longest that closing waits for the question below */
+    TOPIC_AGAIN_MS = 5000
+};
 
 enum producer_state { PRODUCER_CLOSED, PRODUCER_OPEN, PRODUCER_DESTROYING };
 
@@ -26,6 +32,11 @@ struct producer {
     int wake_fd; /* eventfd that the client's queue writes to */
     uv_poll_t wake;
     uv_work_t destroying;
+    /* Is the topic there? Asked once a client is open, until brokers have answered. */
+    uv_work_t asking;
+    uv_timer_t ask_again;
+    bool asking_topic, topic_known; /* the thread pool has the client; there was an answer */
+    rd_kafka_resp_err_t topic_answer;
     size_t bytes; /* held by the client */
     bool serving; /* its events are being read: it may not be destroyed meanwhile */
     bool broken;  /* a fatal error: to be destroyed and made anew */
@@ -181,7 +192,7 @@ void producer_pump(struct producer *producer, int64_t now_ms)
 {
     struct dead_letter_write *write = write_due(producer->letters, NULL, now_ms), *next;
     struct error err = {0};
-    if (!write || producer->closing || producer->state == PRODUCER_DESTROYING)
+    if (!write || producer->closing || producer->broken || producer->state == PRODUCER_DESTROYING)
         return;
     if (!*producer->settings.bootstrap_servers) {
         /* Until Port's first answer there is nothing to say. */
@@ -201,6 +212,73 @@ void producer_pump(struct producer *producer, int64_t now_ms)
         if (producer->broken)
             producer_destroy(producer);
     }
+}
+
+/* Whether the topic is there, before a letter needs it */
+
+static void ask_work(uv_work_t *work)
+{
+    struct producer *producer = work->data;
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->client, producer->topic, NULL);
+    rd_kafka_resp_err_t code = topic ? rd_kafka_metadata(producer->client, 0, topic, &metadata, TOPIC_WAIT_MS)
+                                     : rd_kafka_last_error();
+    if (!code && metadata)
+        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    producer->topic_answer = code;
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    if (topic)
+        rd_kafka_topic_destroy(topic);
+}
+
+static void say_topic(const struct producer *producer)
+{
+    const char *what = NULL;
+    if (producer->topic_answer == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        what = "the topic does not exist: create it, or correct DEAD_LETTER_TOPIC";
+    else if (producer->topic_answer == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        what = "the topic is not for this user: let it write there, or correct DEAD_LETTER_TOPIC";
+    else if (producer->topic_answer == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
+        what = "this is no name that a topic may have: correct DEAD_LETTER_TOPIC";
+    if (what)
+        log_warning("dead letters cannot be written now: records that need one will be held back",
+                    F_STR("messaging.destination.name", producer->topic),
+                    F_STR("error.type", rd_kafka_err2name(producer->topic_answer)),
+                    F_STR("error.message", what));
+}
+
+static void ask_again(uv_timer_t *timer);
+
+static void ask_done(uv_work_t *work, int status)
+{
+    struct producer *producer = work->data;
+    rd_kafka_resp_err_t code = producer->topic_answer;
+    (void)status;
+    producer->asking_topic = false;
+    /* The client's own errors begin with an underscore: nobody has answered. */
+    producer->topic_known = code >= 0 && code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    if (producer->closing || producer->broken)
+        producer_destroy(producer);
+    else if (producer->topic_known)
+        say_topic(producer);
+    else
+        uv_timer_start(&producer->ask_again, ask_again, TOPIC_AGAIN_MS, 0);
+}
+
+static void ask_about_topic(struct producer *producer)
+{
+    if (producer->state != PRODUCER_OPEN || producer->asking_topic || producer->topic_known ||
+        producer->broken || producer->closing)
+        return;
+    producer->asking_topic = true;
+    producer->asking.data = producer;
+    uv_queue_work(producer->letters->loop, &producer->asking, ask_work, ask_done);
+}
+
+static void ask_again(uv_timer_t *timer)
+{
+    ask_about_topic(timer->data);
 }
 
 /* Delivery reports and errors */
@@ -306,6 +384,9 @@ static void access_fetched(void *ctx, const struct kafka_credentials *credential
         log_error("out of memory for fresh Kafka credentials", F_NONE);
     else if (producer->state == PRODUCER_OPEN)
         use_credentials(producer);
+    else if (producer->state == PRODUCER_CLOSED && !producer->topic_known)
+        open_client(producer, NULL); /* what is wrong is said when a letter needs it */
+    ask_about_topic(producer);
     letters_wake(producer->letters);
 }
 
@@ -329,7 +410,7 @@ static void part_closed(struct producer *producer)
     letters_part_closed(letters);
 }
 
-static void wake_closed(uv_handle_t *handle)
+static void handle_closed(uv_handle_t *handle)
 {
     part_closed(handle->data);
 }
@@ -369,17 +450,19 @@ static void destroy_done(uv_work_t *work, int status)
     producer->client = NULL;
     producer->events = NULL;
     producer->state = PRODUCER_CLOSED;
+    producer->broken = false;
     give_back(producer);
     if (producer->closing)
-        uv_close((uv_handle_t *)&producer->wake, wake_closed);
+        uv_close((uv_handle_t *)&producer->wake, handle_closed);
     else
         letters_wake(producer->letters);
 }
 
-/** Joining the client's threads takes a while: that is the thread pool's. */
+/** Joining the client's threads takes a while: that is the thread pool's. Whoever has the client now comes
+ * here again afterwards. */
 static void producer_destroy(struct producer *producer)
 {
-    if (producer->state != PRODUCER_OPEN || producer->serving)
+    if (producer->state != PRODUCER_OPEN || producer->serving || producer->asking_topic)
         return;
     producer->state = PRODUCER_DESTROYING;
     producer->destroying.data = producer;
@@ -423,17 +506,21 @@ struct producer *producer_new(struct dead_letters *letters, const struct dead_le
     uv_poll_init(letters->loop, &producer->wake, producer->wake_fd);
     producer->wake.data = producer;
     uv_poll_start(&producer->wake, UV_READABLE, woken);
+    uv_timer_init(letters->loop, &producer->ask_again);
+    producer->ask_again.data = producer;
+    ask_about_topic(producer);
     return producer;
 }
 
 void producer_close(struct producer *producer)
 {
     producer->closing = true;
-    producer->closing_parts = producer->access ? 2 : 1;
+    producer->closing_parts = producer->access ? 3 : 2;
+    uv_close((uv_handle_t *)&producer->ask_again, handle_closed);
     if (producer->access)
         kafka_access_close(producer->access, access_closed, producer);
     if (producer->state == PRODUCER_OPEN)
         producer_destroy(producer);
     else if (producer->state == PRODUCER_CLOSED)
-        uv_close((uv_handle_t *)&producer->wake, wake_closed);
+        uv_close((uv_handle_t *)&producer->wake, handle_closed);
 }

@@ -7,7 +7,8 @@
 enum {
     MESSAGE_SLACK = 1 << 20, /* keys and headers */
     MESSAGE_LIMIT = 1000000000,
-    MESSAGE_TIMEOUT_MS = 30000
+    MESSAGE_TIMEOUT_MS = 30000,
+    MISSING_TOPIC_MS = 3000 /* after which a topic that no broker knows fails its letters */
 };
 
 static char *copy_text(const char *text)
@@ -83,6 +84,7 @@ static int set_producing(rd_kafka_conf_t *conf, const struct producer_settings *
         kafka_set_number(conf, "message.max.bytes", message, err) ||
         kafka_set_number(conf, "queue.buffering.max.kbytes", message / 1024 + 1, err) ||
         kafka_set_number(conf, "message.timeout.ms", MESSAGE_TIMEOUT_MS, err) ||
+        kafka_set_number(conf, "topic.metadata.propagation.max.ms", MISSING_TOPIC_MS, err) ||
         kafka_set_number(conf, "linger.ms", 5, err))
         return err->kind;
     return 0;

@@ -27,6 +27,11 @@ struct dead_letter_reader;
 
 /** NULL with the cause in err. */
 struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err);
+/** Two replays of one directory at once would send each letter twice: a lock that only one process has, until
+ * its descriptor is closed or the process ends. The descriptor; PA_ERR_UNAVAILABLE when another process has
+ * it (never with `wait`: then this blocks until that one is through); PA_ERR_IO. A topic knows no such lock.
+ */
+int dead_letter_replay_lock(const char *directory, bool wait, struct error *err);
 /** Reads what the topic holds now, partition after partition. The connection's texts are copied;
  * `record_max_bytes` as in dead_letters_options. NULL with the cause in err: no broker answers within ten
  * seconds, there is no such topic, and so on. */

@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+enum { REPLAY_LOCK_MODE = 0640 };
+static const char REPLAY_LOCK_NAME[] = "dead-letters.replay.lock";
 
 struct directory_reader {
     struct dead_letter_reader reader; /* first: what reader.c knows of it */
@@ -139,6 +143,26 @@ static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry
         if (len <= 0)
             close_day(reader);
     }
+}
+
+int dead_letter_replay_lock(const char *directory, bool wait, struct error *err)
+{
+    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = folder < 0 ? -1
+                          : openat(folder, REPLAY_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                                   REPLAY_LOCK_MODE);
+    int failed = lock < 0 ? cannot(err, "cannot lock the letters of", directory) : 0;
+    while (!failed && flock(lock, LOCK_EX | (wait ? 0 : LOCK_NB)) != 0)
+        if (errno != EINTR)
+            failed = errno == EWOULDBLOCK
+                         ? error_set(err, PA_ERR_UNAVAILABLE,
+                                     "another process replays the letters of '%.300s'", directory)
+                         : cannot(err, "cannot lock the letters of", directory);
+    if (folder >= 0)
+        close(folder);
+    if (failed && lock >= 0)
+        close(lock);
+    return failed ? failed : lock;
 }
 
 static int mark_day(struct directory_reader *reader, const struct dead_letter_place *places, size_t count,

@@ -5,12 +5,13 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from broker import free_port
 from confluent_kafka import Consumer
-from harness import BINARY, ROOT, run_event
+from harness import BINARY, ROOT, Lines, run_event
 from recorder import Recorder
 from test_polling import polled_node_run, polled_run
 
@@ -97,6 +98,44 @@ def test_a_replay_that_fails_is_a_letter_again(world, port, kept):
     assert len(listed(world, kept)) >= 1 and len(results_of(port, "r_1")) == 2
 
 
+def test_two_replays_of_a_directory_send_each_letter_once(world, port, mended, tmp_path):
+    kept = {"DEAD_LETTER_DIR": str(tmp_path / "letters")}
+    agent = world.agent(**kept).assigned()
+    world.produce(*(run_event(f"r_{i}", mended.url) for i in range(3)))
+    port.wait(lambda: all(results_of(port, f"r_{i}") for i in range(3)))
+    assert agent.terminate() == 0
+    before, arrived, released = len(mended.requests), threading.Event(), threading.Event()
+
+    def answer(request):
+        arrived.set()
+        released.wait(60)
+        return 200, {}
+
+    mended.answer = answer
+    environment = {**world.environment, **kept, "WEBHOOK_INVOKER_TIMEOUT": "100"}
+    replays = []
+
+    def replay():
+        replays.append(subprocess.Popen([BINARY, "dead-letters", "replay", "--all"], env=environment, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, cwd="/tmp"))
+        return Lines(replays[-1].stderr, str)
+
+    try:
+        replay()
+        assert arrived.wait(30)
+        heard = replay()
+        heard.wait(lambda lines: any("waiting for its end" in line for line in lines), what="the second one's word")
+        released.set()
+        told = [process.stdout.read() for process in replays]
+        assert [process.wait(60) for process in replays] == [0, 0]
+    finally:
+        released.set()
+        for process in replays:
+            process.kill()
+    assert "3 delivered" in told[0] and told[1] == "no dead letters to replay\n"
+    assert len(mended.requests) - before == 3
+
+
 def node_results_of(port, run_id):
     return [body for method, path, body in port.of_node_run(run_id) if method == "PATCH" and path == ""]
 
@@ -176,6 +215,22 @@ def test_letters_of_a_topic_carry_the_record_and_why(world, port, kafka):
     assert headers["dead-letter.attempts"] == "2" and headers["dead-letter.topic"] == world.runs
     assert headers["dead-letter.partition"] == "0" and headers["dead-letter.offset"] == "0" and "refused" in headers["dead-letter.reason"]
     assert "pa55" not in headers["dead-letter.url"] and "hidden" not in headers["dead-letter.url"] and "/hook" in headers["dead-letter.url"]
+
+
+def test_a_topic_that_is_missing_is_told_at_the_start(world):
+    agent = world.agent(DEAD_LETTER_TOPIC=f"{world.org}.dead", **QUICK).assigned()
+    told = agent.wait_log("dead letters cannot be written now", messaging__destination__name=f"{world.org}.dead")
+    assert told["level"] == "WARNING" and told["error.type"] == "UNKNOWN_TOPIC_OR_PART" and "create it, or correct DEAD_LETTER_TOPIC" in told["error.message"]
+    assert agent.terminate() == 0
+
+
+def test_a_topic_that_is_there_is_not_warned_of(world, port, kafka):
+    kafka.create(f"{world.org}.dead")
+    agent = world.agent(DEAD_LETTER_TOPIC=f"{world.org}.dead", **QUICK).assigned()
+    world.produce(run_event("r_1", f"http://127.0.0.1:{free_port()}/"))
+    port.wait(lambda: results_of(port, "r_1"))
+    assert agent.terminate() == 0
+    assert [i for i in agent.log.snapshot() if i["msg"].startswith("dead letters cannot")] == []
 
 
 def test_a_letter_that_cannot_be_written_holds_its_record_back(world, port, tmp_path):

@@ -1,4 +1,5 @@
 /* Letters in a directory: on disk before `done`, never lost, never half there. */
+#include "deadletter/reader.h"
 #include "letters.h"
 #include <cjson/cJSON.h>
 #include <dirent.h>
@@ -395,6 +396,21 @@ static void a_directory_that_is_missing_is_made(void **state)
     free(text);
 }
 
+static void one_process_replays_a_directory_at_a_time(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    int lock = dead_letter_replay_lock(directory, false, &err);
+    assert_true(lock >= 0);
+    assert_int_equal(dead_letter_replay_lock(directory, false, &err), PA_ERR_UNAVAILABLE);
+    assert_non_null(strstr(err.message, directory));
+    close(lock);
+    lock = dead_letter_replay_lock(directory, true, &err);
+    assert_true(lock >= 0);
+    close(lock);
+    assert_int_equal(dead_letter_replay_lock("/nowhere", true, &err), PA_ERR_IO);
+}
+
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(int argc, char **argv)
@@ -416,6 +432,7 @@ int main(int argc, char **argv)
         IN_A_DIRECTORY(an_agent_that_stopped_with_the_lock_holds_nobody_for_ever),
         IN_A_DIRECTORY(places_that_cannot_be_are_refused_at_once),
         IN_A_DIRECTORY(a_directory_that_is_missing_is_made),
+        IN_A_DIRECTORY(one_process_replays_a_directory_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
