@@ -10,14 +10,13 @@ while [ $# -gt 0 ]; do
     *) echo "Usage: ./dev image [--tag NAME]" >&2; exit 64 ;;
     esac
 done
-revision=$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+revision=${REVISION:-$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)}
 base=debian:trixie-slim
 
 say() { printf 'image: %s\n' "$*"; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 install() {
-    as_root apt-get update -qq >/dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 if docker info >/dev/null 2>&1; then
@@ -25,11 +24,27 @@ if docker info >/dev/null 2>&1; then
     exec docker build -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
 fi
 
+# Podman builds where it has the base image or a registry; buildah can make one from Debian's packages.
+if ! command -v buildah >/dev/null && podman info >/dev/null 2>&1 &&
+    { podman image exists "docker.io/library/$base" || timeout 60 podman pull -q "docker.io/library/$base" >/dev/null 2>&1; }; then
+    say "building $tag with podman"
+    exec podman build --isolation chroot --network host -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+fi
+
+export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+if [ "$(id -u)" != 0 ]; then
+    say "going on as root, with sudo: $tag will be among root's images"
+    exec sudo env REVISION="$revision" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" --tag "$tag"
+fi
 if ! command -v buildah >/dev/null; then
     say "installing buildah"
     install buildah crun
 fi
-export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+# From Debian 13 on buildah asks for it, even where it makes no network.
+release=$(. /etc/os-release && echo "${VERSION_ID:-0}")
+if [ "${release%%.*}" -ge 13 ] && [ ! -e /usr/lib/podman/netavark ]; then
+    install netavark
+fi
 
 make_base() {
     local mirror root script
@@ -66,5 +81,10 @@ if ! buildah inspect --type image "docker.io/library/$base" >/dev/null 2>&1 && !
     make_base
 fi
 say "building $tag with buildah"
-buildah bud --isolation chroot --network host --pull-never -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+# The limits as they are: newer buildahs raise them, which even root may not do within a container.
+limits=()
+if [ "${release%%.*}" -ge 13 ]; then
+    limits=(--ulimit "nofile=$(ulimit -Sn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Su):$(ulimit -Hu)")
+fi
+buildah bud "${limits[@]//unlimited/-1}" --isolation chroot --network host --pull-never -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
 say "$tag is ready"

@@ -3,6 +3,7 @@ import collections
 import random
 import time
 
+from confluent_kafka import Consumer, TopicPartition
 from harness import run_event
 
 COMMIT_SECONDS, SLACK_SECONDS = 0.25, 0.1
@@ -72,3 +73,11 @@ def assert_repeats_within(receivers, kills, in_flight, slack=SLACK_SECONDS):
     print(f"{repeats} repeats after {len(kills)} kills; the bound is {bound}")
     assert repeats <= bound
     return repeats, bound
+
+
+def committed(world, partition=0):
+    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
+    try:
+        return consumer.committed([TopicPartition(world.runs, partition)], timeout=10)[0]
+    finally:
+        consumer.close()

@@ -1,6 +1,7 @@
 """Proxies and certificate authorities: a real proxy, real TLS servers, a real broker."""
 import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -221,6 +222,10 @@ def mounted(name, text):
         path.unlink()
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="writes and mounts where only root may")
+
+
+@needs_root
 def test_authorities_come_from_both_settings_and_the_mounted_folder(world, port, open_receiver, tmp_path):
     issuers = [Authority(f"authority {i}") for i in range(3)]
     try:
@@ -256,6 +261,7 @@ READ_ONLY = ["unshare", "--mount", "sh", "-c", "mount --make-rprivate / && for a
              "mount -o remount,bind,ro \"$at\" 2>/dev/null; done; exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"", "sh"]
 
 
+@needs_root
 def test_a_read_only_root_and_kafka_over_tls(world, port, kafka, authority, tls_receiver):
     """The broker's authority comes from the mounted folder, the receiver's from the setting; nothing can be written anywhere."""
     assert subprocess.run([*READ_ONLY, "sh", "-c", "for d in / /tmp /dev/shm /var/tmp /run; do touch $d/x 2>/dev/null && exit 1; done; exit 0"]).returncode == 0

@@ -4,9 +4,7 @@ import sys
 import time
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
-
-from accounting import arrivals, assert_order, assert_repeats_within, deliveries, records, wait_all, wait_count
+from accounting import arrivals, assert_order, assert_repeats_within, committed, deliveries, records, wait_all, wait_count
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from harness import ROOT, Agent, Receiver, run_event
 
@@ -19,14 +17,6 @@ def receivers():
     yield many
     for one in many:
         one.close()
-
-
-def committed(world, partition=0):
-    consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
-    try:
-        return consumer.committed([TopicPartition(world.runs, partition)], timeout=10)[0]
-    finally:
-        consumer.close()
 
 
 def test_twenty_thousand_records_and_ten_kills(make_world, port, receivers):
