@@ -321,7 +321,8 @@ static struct reply fails_at_first(struct fake_port *port, size_t n, const struc
 {
     (void)port;
     (void)request;
-    return n < failures ? (struct reply){.status = 500} : (struct reply){.delay_ms = 20};
+    return n < failures ? (struct reply){.status = 500}
+                        : (struct reply){.delay_ms = n == failures ? 1000 : 0};
 }
 
 static void failures_halve_how_many_are_sent_at_once(void **state)
@@ -396,7 +397,7 @@ static struct reply slow(struct fake_port *port, size_t n, const struct seen *re
     (void)port;
     (void)n;
     (void)request;
-    return (struct reply){.delay_ms = 60};
+    return (struct reply){.delay_ms = 500};
 }
 
 static void a_cancelled_call_is_silent_at_every_stage(void **state)
