@@ -513,10 +513,8 @@ static void end_all(uv_idle_t *idle)
 {
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
-    while (client->first) {
-        struct http_call *call = client->first;
-        call_end(call, HTTP_CANCELLED, CURLE_OK);
-    }
+    while (client->first)
+        call_end(client->first, HTTP_CANCELLED, CURLE_OK);
     close_handles(client);
 }
 
