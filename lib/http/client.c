@@ -208,8 +208,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (!client->options.follow_redirects || status < 300 || status > 399)
         return false;
-    /* Not CURLINFO_REDIRECT_URL, which is there only when the whole body has come: a cut one has a Location
-     * too. */
+    /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. */
     struct slice location = header_value(call->easy, "Location");
     if (slice_is_null(location)) {
         if (leads_elsewhere(status)) {
