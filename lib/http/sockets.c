@@ -102,10 +102,15 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     struct socket_watch *watch = watch_find(sockets, fd);
     (void)socket_ctx;
     if (what == CURL_POLL_REMOVE) {
-        if (watch && !watch->connection)
+        if (watch && !watch->connection) {
             watch_close(watch);
-        else if (watch)
+        } else if (watch) {
+            /* One that still connects may be closed without telling us (libcurl before 8.5), and libuv ends
+             * the process when it is to watch what is closed. */
+            if (watch->wanted != UV_READABLE)
+                watch_stop(watch);
             watch->wanted = 0;
+        }
         return 0;
     }
     if (!watch)
