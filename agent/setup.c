@@ -28,6 +28,46 @@ void setup_process(void)
     }
 }
 
+/* Certificate authorities */
+
+static void authority_left_out(void *ctx, const char *sentence)
+{
+    struct setup *setup = ctx;
+    buffer_appendf(&setup->authority_warnings, "%s\n", sentence);
+}
+
+static int read_authorities(struct setup *setup, const char *ssl_cert_file, const char *requests_ca_bundle,
+                            struct error *err)
+{
+    struct authorities_options options = {.ssl_cert_file = ssl_cert_file,
+                                          .requests_ca_bundle = requests_ca_bundle,
+                                          .directory = AUTHORITIES_DIRECTORY,
+                                          .warn = authority_left_out,
+                                          .ctx = setup};
+    authorities_free(setup->authorities);
+    buffer_clear(&setup->authority_warnings);
+    setup->authorities = authorities_new(&options, err);
+    return setup->authorities ? 0 : err->kind;
+}
+
+/** 0, or a kind of error, and then a line in `problems` for each of the two settings that is wrong. */
+static int load_authorities(struct setup *setup, struct buffer *problems)
+{
+    const struct config *config = &setup->config;
+    const char *alone[][2] = {{config->ssl_cert_file, ""}, {"", config->requests_ca_bundle}};
+    struct error err = {0};
+    int failed = read_authorities(setup, config->ssl_cert_file, config->requests_ca_bundle, &err);
+    if (failed && failed != PA_ERR_INVALID)
+        buffer_appendf(problems, "port-agent: %s\n", err.message);
+    for (size_t i = 0; failed == PA_ERR_INVALID && i < 2; i++) {
+        if (read_authorities(setup, alone[i][0], alone[i][1], &err) == PA_ERR_INVALID) {
+            buffer_append_one_line(problems, slice_of(err.message));
+            buffer_append_char(problems, '\n');
+        }
+    }
+    return failed;
+}
+
 int setup_load(struct setup *setup)
 {
     struct config_input input = {
@@ -41,6 +81,10 @@ int setup_load(struct setup *setup)
         int unmapped = mapping_process_start(&setup->config, &setup->map_process, &setup->mapping_file,
                                              &problems, &setup->mapping_warnings);
         failed = failed ? failed : unmapped;
+    }
+    if (failed != PA_ERR_MEMORY) {
+        int untrusted = load_authorities(setup, &problems);
+        failed = failed ? failed : untrusted;
     }
     if (failed) {
         fputs(buffer_text(&setup->config.warnings), stderr);
@@ -65,28 +109,6 @@ static void tell_warnings(const char *message, struct buffer *warnings)
     buffer_clear(warnings);
 }
 
-static void authority_left_out(void *ctx, const char *sentence)
-{
-    (void)ctx;
-    log_warning("certificate authorities are incomplete", F_STR("error.message", sentence));
-}
-
-static int open_authorities(struct setup *setup)
-{
-    struct authorities_options options = {.ssl_cert_file = setup->config.ssl_cert_file,
-                                          .requests_ca_bundle = setup->config.requests_ca_bundle,
-                                          .directory = AUTHORITIES_DIRECTORY,
-                                          .warn = authority_left_out};
-    struct error err = {0};
-    setup->authorities = authorities_new(&options, &err);
-    if (!setup->authorities)
-        return setup_cannot_start(&err);
-    if (authorities_added(setup->authorities) > 0)
-        log_info("certificate authorities added to the system's",
-                 F_INT("count", authorities_added(setup->authorities)));
-    return EXIT_CODE_OK;
-}
-
 int setup_open(struct setup *setup, int log_fd)
 {
     const struct config *config = &setup->config;
@@ -100,7 +122,11 @@ int setup_open(struct setup *setup, int log_fd)
     log_set_current(setup->log);
     tell_warnings("settings", &setup->config.warnings);
     tell_warnings("mapping file", &setup->mapping_warnings);
-    return open_authorities(setup);
+    tell_warnings("certificate authorities are incomplete", &setup->authority_warnings);
+    if (authorities_added(setup->authorities) > 0)
+        log_info("certificate authorities added to the system's",
+                 F_INT("count", authorities_added(setup->authorities)));
+    return EXIT_CODE_OK;
 }
 
 const char *setup_ca_bundle(const struct setup *setup)
@@ -115,6 +141,7 @@ void setup_close(struct setup *setup)
     log_set_current(NULL);
     log_free(setup->log, LOG_FLUSH_MS);
     buffer_clear(&setup->mapping_warnings);
+    buffer_clear(&setup->authority_warnings);
     config_clear(&setup->config);
     *setup = (struct setup){.map_process = MAP_PROCESS_NONE};
 }

@@ -1,5 +1,5 @@
 /* What stands before the daemon can run, in the agent and in commands that run one: the process, the settings
- * with their mapping file, the log, the certificate authorities. In this order, and undone in the opposite
+ * with their mapping file and the certificate authorities, the log. In this order, and undone in the opposite
  * one. */
 #pragma once
 #include "config/config.h"
@@ -12,17 +12,19 @@ struct setup {
     struct map_process map_process; /* MAP_PROCESS_NONE once the daemon has taken it over */
     bool mapping_file;
     struct buffer mapping_warnings;
-    struct log *log;
     struct authorities *authorities;
+    struct buffer authority_warnings;
+    struct log *log;
 };
 
 /** Limits, signals and memory of a process that runs the daemon. */
 void setup_process(void);
-/** Settings and mapping file; all that is wrong with either is told at once on standard error. Starts the
- * mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing to undo.
+/** Settings, mapping file and authorities; all that is wrong with any is told at once on standard error.
+ * Starts the mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing
+ * to undo.
  */
 int setup_load(struct setup *setup);
-/** Opens the log on `log_fd` and gathers the authorities. EXIT_CODE_OK, or the exit code, with the cause
+/** Opens the log on `log_fd` and tells the warnings there. EXIT_CODE_OK, or the exit code, with the cause
  * told; undo with setup_close in both cases. */
 int setup_open(struct setup *setup, int log_fd);
 /** Of the authorities, for daemon_options. */

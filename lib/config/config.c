@@ -196,7 +196,7 @@ static bool is_owned_text(const struct setting *setting)
     bool choice = setting->kind == SETTING_CHOICE && setting->offset != offsetof(struct config, streamer) &&
                   setting->offset != offsetof(struct config, log_format);
     return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL ||
-           setting->kind == SETTING_PROXY;
+           setting->kind == SETTING_BROKERS || setting->kind == SETTING_PROXY;
 }
 
 static void load_settings(struct loading *loading)
@@ -204,7 +204,9 @@ static void load_settings(struct loading *loading)
     bool format_given = false;
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct setting *setting = &config_settings[i];
+        size_t problems = loading->problems->len;
         char *value = text_of(loading, setting);
+        bool told = loading->problems->len > problems;
         if (is_owned_text(setting))
             loading_set_empty(loading, setting);
         format_given |= value && setting->offset == offsetof(struct config, log_format);
@@ -212,7 +214,7 @@ static void load_settings(struct loading *loading)
             loading_set(loading, setting, value);
         else if (setting->fallback)
             loading_set(loading, setting, setting->fallback);
-        else if (setting->required)
+        else if (setting->required && !told)
             buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name,
                            setting->help);
         if (value)

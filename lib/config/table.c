@@ -63,7 +63,7 @@ const struct setting config_settings[] = {
      AT(local_port),
      .help = "true: brokers come from the next setting, no credentials are fetched"},
     {.name = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS",
-     .kind = SETTING_TEXT,
+     .kind = SETTING_BROKERS,
      AT(bootstrap_servers),
      .help = "brokers, host:port with commas; only with, and then required by, the setting above"},
     {.name = "KAFKA_CONSUMER_SECURITY_PROTOCOL",

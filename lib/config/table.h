@@ -12,7 +12,8 @@ enum setting_kind {
     SETTING_NUMBER,  /* decimals allowed */
     SETTING_PROXY,   /* a URL that may lack its scheme, and may hold a password */
     SETTING_URL,
-    SETTING_CHOICE, /* one of `choices`, any case; kept as the choice's meaning */
+    SETTING_BROKERS, /* host:port with commas between them */
+    SETTING_CHOICE,  /* one of `choices`, any case; kept as the choice's meaning */
     SETTING_LEVEL,
     SETTING_RETRY_ON
 };

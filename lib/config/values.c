@@ -183,6 +183,10 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     while (url.len > 0 && url.ptr[url.len - 1] == '/')
         url.len--;
     bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
+    if (!scheme && memmem(url.ptr, url.len, "://", 3)) {
+        problem(loading, setting, value, "a URL that starts with https:// or http://");
+        return;
+    }
     if (!scheme) {
         struct buffer rest = {0};
         buffer_append_text(&rest, "has no scheme; write https://");
@@ -199,6 +203,39 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     char **target = member(loading, setting);
     free(*target);
     *target = slice_to_text(url);
+}
+
+/** HOST, HOST:PORT or [ADDRESS]:PORT, with librdkafka's PROTOCOL:// before it or not. */
+static bool is_broker(struct slice text)
+{
+    const char *scheme = memmem(text.ptr, text.len, "://", 3);
+    if (scheme)
+        text = (struct slice){scheme + 3, text.len - (size_t)(scheme + 3 - text.ptr)};
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || strchr("/?#@", text.ptr[i]))
+            return false;
+    const char *colon = memrchr(text.ptr, ':', text.len), *bracket = memrchr(text.ptr, ']', text.len);
+    if (!colon || (bracket && colon < bracket))
+        return text.len > 0;
+    struct slice port = {colon + 1, text.len - (size_t)(colon + 1 - text.ptr)};
+    bool plain = port.len > 0 && port.len <= 5 && strspn(port.ptr, "0123456789") >= port.len;
+    long number = plain ? strtol(port.ptr, NULL, 10) : 0;
+    return colon > text.ptr && number >= 1 && number <= 65535;
+}
+
+static void set_brokers(struct loading *loading, const struct setting *setting, const char *value)
+{
+    for (const char *at = value;; at++) {
+        const char *end = strchrnul(at, ',');
+        if (!is_broker(slice_trim((struct slice){at, (size_t)(end - at)}))) {
+            problem(loading, setting, value, "host:port, with commas between several");
+            return;
+        }
+        at = end;
+        if (!*end)
+            break;
+    }
+    set_text(loading, setting, value);
 }
 
 /** Whether libcurl can take it is asked of what the client itself asks; which schemes it is to know, here. */
@@ -290,6 +327,9 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
         break;
     case SETTING_URL:
         set_url(loading, setting, value);
+        break;
+    case SETTING_BROKERS:
+        set_brokers(loading, setting, value);
         break;
     case SETTING_RETRY_ON:
         set_retry_on(loading, setting, value);
