@@ -122,17 +122,18 @@ static void warned(void *ctx, struct slice warning)
                 F_SLICE("error.message", warning));
 }
 
-/** No mapping wants the event: another agent's may. */
+/** No mapping wants the event: another agent's may, but for a workflow node run that MAPPING_MISS does not
+ * leave to it. */
 static void miss(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
+    if (delivery->is_run && run_id_is_node_run(delivery->event.run_id) && deliver->options.miss_is_reported) {
+        delivery_fail_unsent(delivery, "no_mapping", "no mapping wants this workflow node run");
+        return;
+    }
     deliver->counters.skipped++;
     log_debug("no mapping wants the event", F_STR("messaging.destination.name", delivery->topic),
               F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
-    if (delivery->is_run && run_id_is_node_run(delivery->event.run_id) && deliver->options.miss_is_reported) {
-        delivery_refuse(delivery, "no_mapping", "no mapping wants this workflow node run");
-        return;
-    }
     delivery_leave_lane(delivery);
     delivery_done(delivery);
 }
