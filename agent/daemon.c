@@ -5,6 +5,7 @@
 #include "daemon.h"
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
+#include "http/url.h"
 #include "port/api.h"
 #include "source/kafka/kafka.h"
 #include "source/polling/polling.h"
@@ -350,6 +351,7 @@ static int make_deliver(struct daemon *daemon)
         .http = daemon->webhooks,
         .reports = daemon->reports,
         .signer = daemon->signer,
+        .client_secret = config->client_secret.value,
         .max_in_flight = (unsigned)config->max_in_flight,
         .max_in_flight_per_destination = (unsigned)config->max_in_flight_per_destination,
         .retry = {.on = config->retry_on,
@@ -416,9 +418,12 @@ static void unmake_parts(struct daemon *daemon)
 static void say_start(const struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
+    struct buffer url = {0};
+    url_append_shown(&url, slice_of(config->api_base_url));
     log_info("starting", F_STR("version", agent_version), F_STR("revision", agent_revision),
-             F_STR("port_api", config->api_base_url), F_STR("streamer", streamers[config->streamer].name),
+             F_SLICE("port_api", buffer_slice(&url)), F_STR("streamer", streamers[config->streamer].name),
              F_INT("max_in_flight", config->max_in_flight));
+    buffer_clear(&url);
     if (!config->verify_tls)
         log_warning("WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked", F_NONE);
 }

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
+#include "http/url.h"
 #include "input.h"
 #include "kafka/access.h"
 #include <stdlib.h>
@@ -111,10 +112,14 @@ static int fetch_credentials(struct login *login, const struct config *config, c
     uv_loop_close(&login->loop);
     if (!http)
         return err->kind;
-    return login->fetched
-               ? 0
-               : error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
-                           config->api_base_url, *login->reason ? login->reason : "no answer");
+    if (login->fetched)
+        return 0;
+    struct buffer url = {0};
+    url_append_shown(&url, slice_of(config->api_base_url));
+    error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
+              buffer_text(&url), *login->reason ? login->reason : "no answer");
+    buffer_clear(&url);
+    return err->kind;
 }
 
 /* Opening */

@@ -1,13 +1,11 @@
 #include "map_explain.h"
+#include "base/secrets.h"
 #include "http/url.h"
 #include "map_report.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-enum { SECRET_MIN = 6 };
 
 extern char **environ;
 
@@ -42,23 +40,6 @@ static void evaluated(void *ctx, const char *where, struct slice expression, str
 
 /* Secrets */
 
-bool explanation_name_is_secret(struct slice name)
-{
-    static const char *const parts[] = {"authorization", "cookie",  "token",      "secret",    "password",
-                                        "passwd",        "api-key", "api_key",    "apikey",    "private",
-                                        "credential",    "x-auth",  "access-key", "access_key"};
-    char lower[128];
-    size_t len = name.len < sizeof lower - 1 ? name.len : sizeof lower - 1;
-    for (size_t i = 0; i < len; i++)
-        lower[i] = (char)tolower((unsigned char)name.ptr[i]);
-    lower[len] = '\0';
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strstr(lower, parts[i]))
-            return true;
-    return false;
-}
-
-/** A value that looks like nothing in particular would mask half of what is shown. */
 static void add_secret(struct explanation *out, struct slice value)
 {
     if (value.len >= SECRET_MIN)
@@ -69,7 +50,7 @@ static void add_environment_secrets(struct explanation *out)
 {
     for (char **entry = environ; *entry; entry++) {
         const char *value = strchr(*entry, '=');
-        if (value && explanation_name_is_secret((struct slice){*entry, (size_t)(value - *entry)}))
+        if (value && secret_name((struct slice){*entry, (size_t)(value - *entry)}))
             add_secret(out, slice_of(value + 1));
     }
 }
@@ -81,21 +62,10 @@ static void add_expression_secrets(struct explanation *out)
         const struct explained_expression *one = &out->expressions[i];
         struct slice text = buffer_slice(&one->expression), result = buffer_slice(&one->result);
         const char *last = one->where ? strrchr(one->where, '.') : NULL;
-        if (last && explanation_name_is_secret(slice_of(last + 1)) && memmem(text.ptr, text.len, "env", 3) &&
+        if (last && secret_name(slice_of(last + 1)) && memmem(text.ptr, text.len, "env", 3) &&
             result.len > 2 && *result.ptr == '"')
             add_secret(out, (struct slice){result.ptr + 1, result.len - 2});
     }
-}
-
-struct slice explanation_userinfo(struct slice url)
-{
-    const char *scheme = memmem(url.ptr, url.len, "://", 3);
-    const char *start = scheme ? scheme + 3 : NULL;
-    size_t rest = start ? url.len - (size_t)(start - url.ptr) : 0, authority = 0;
-    while (authority < rest && !memchr("/?#", start[authority], 3))
-        authority++;
-    const char *at = authority > 0 ? memrchr(start, '@', authority) : NULL;
-    return at ? (struct slice){start, (size_t)(at - start)} : (struct slice){NULL, 0};
 }
 
 static void collect_secrets(const struct explain_options *options, struct explanation *out)
@@ -106,10 +76,10 @@ static void collect_secrets(const struct explain_options *options, struct explan
         if (field.tag == MAPPED_SECRET)
             mapped_append(&out->secrets, MAPPED_SECRET, field.value);
     for (size_t i = 0; i < out->mapped.header_count; i++)
-        if (explanation_name_is_secret(out->mapped.headers[i].name))
+        if (secret_name(out->mapped.headers[i].name))
             add_secret(out, out->mapped.headers[i].value);
     add_secret(out, options->secret);
-    add_secret(out, explanation_userinfo(buffer_slice(&out->url)));
+    add_secret(out, url_user_info(buffer_slice(&out->url)));
     add_environment_secrets(out);
     add_expression_secrets(out);
 }

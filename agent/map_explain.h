@@ -70,7 +70,3 @@ void explanation_clear(struct explanation *explanation);
 
 /** Appends what is shown of a text: secrets masked. */
 void explanation_mask(const struct explanation *explanation, struct slice text, struct buffer *out);
-/** A URL's user and password; null: it has none. */
-struct slice explanation_userinfo(struct slice url);
-/** Is a header, member or variable of this name likely to hold a credential? */
-bool explanation_name_is_secret(struct slice name);

@@ -98,12 +98,15 @@ static void make_default(const struct explain_options *options, const struct exp
         port_action_response(buffer_slice(&response->text), &report->response_json);
     if (!success) {
         struct buffer cause = {0}, detail = {0};
+        struct secrets secrets = {0};
+        mapped_secrets(buffer_slice(&explanation->secrets), &secrets);
         buffer_append_text(&report->status, "FAILURE");
         failure_cause(response->status, &cause);
         if (options->detailed)
-            failure_detail(buffer_slice(&explanation->fields), buffer_slice(&response->text), &detail);
+            failure_detail(&secrets, buffer_slice(&response->text), &detail);
         failure_summary(true, buffer_slice(&cause), 1, buffer_slice(&detail), &report->summary);
         report->summary.failed |= cause.failed || detail.failed;
+        secrets_clear(&secrets);
         buffer_clear(&cause);
         buffer_clear(&detail);
     } else if (event->invocation.synchronized) {

@@ -1,5 +1,6 @@
 /* What is shown of an explanation, and its form for programs. */
 #include "map_show.h"
+#include "http/url.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ void map_show_header_value(const struct explanation *explanation, const struct e
 {
     if (header->placeholder)
         buffer_append_slice(out, buffer_slice(&header->value));
-    else if (explanation_name_is_secret(buffer_slice(&header->name)))
+    else if (secret_name(buffer_slice(&header->name)))
         buffer_append_text(out, "***");
     else
         explanation_mask(explanation, buffer_slice(&header->value), out);
@@ -52,7 +53,7 @@ void map_show_header_value(const struct explanation *explanation, const struct e
 void map_show_url(const struct explanation *explanation, struct buffer *out)
 {
     struct slice url = buffer_slice(&explanation->url);
-    struct slice userinfo = explanation_userinfo(url);
+    struct slice userinfo = url_user_info(url);
     struct buffer text = {0};
     if (slice_is_null(userinfo)) {
         buffer_append_slice(&text, url);
@@ -71,7 +72,7 @@ void map_show_url(const struct explanation *explanation, struct buffer *out)
 static bool is_credential(const struct explained_expression *expression)
 {
     const char *field = field_of(expression->where);
-    return strncmp(field, "headers.", 8) == 0 && explanation_name_is_secret(slice_of(field + 8));
+    return strncmp(field, "headers.", 8) == 0 && secret_name(slice_of(field + 8));
 }
 
 /** What masking left of `json`: a text that holds it, where a number or a member's name was masked. */

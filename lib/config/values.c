@@ -1,6 +1,7 @@
 /* One value of each kind: what it means, or what is wrong with it. */
 #include "config/loading.h"
 #include "http/proxy.h"
+#include "http/url.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -177,27 +178,35 @@ static void set_choice(struct loading *loading, const struct setting *setting, c
     }
 }
 
+static void problem_without_scheme(struct loading *loading, const struct setting *setting, const char *shown)
+{
+    struct buffer rest = {0};
+    buffer_append_text(&rest, "has no scheme; write https://");
+    buffer_append_one_line(&rest, (struct slice){shown, strnlen(shown, SHOWN_MAX)});
+    loading_problem(loading, setting->name, slice_of(shown), buffer_text(&rest));
+    buffer_clear(&rest);
+}
+
 static void set_url(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct slice url = slice_trim(slice_of(value));
     while (url.len > 0 && url.ptr[url.len - 1] == '/')
         url.len--;
     bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
-    if (!scheme && memmem(url.ptr, url.len, "://", 3)) {
-        problem(loading, setting, value, "a URL that starts with https:// or http://");
-        return;
-    }
-    if (!scheme) {
-        struct buffer rest = {0};
-        buffer_append_text(&rest, "has no scheme; write https://");
-        buffer_append_one_line(&rest, (struct slice){value, strnlen(value, SHOWN_MAX)});
-        loading_problem(loading, setting->name, slice_of(value), buffer_text(&rest));
-        buffer_clear(&rest);
-        return;
-    }
-    if (url.len > 1024 || memchr(url.ptr, ' ', url.len) || memchr(url.ptr, '?', url.len) ||
-        memchr(url.ptr, '#', url.len)) {
-        problem(loading, setting, value, "a URL without blanks, query and fragment, at most 1024 characters");
+    bool plain = url.len <= 1024 && !memchr(url.ptr, ' ', url.len) && !memchr(url.ptr, '?', url.len) &&
+                 !memchr(url.ptr, '#', url.len);
+    if (!scheme || !plain) {
+        struct buffer shown = {0}; /* there may be a password in it */
+        url_append_shown(&shown, slice_of(value));
+        if (scheme)
+            problem(loading, setting, buffer_text(&shown),
+                    "a URL without blanks, query and fragment, at most 1024 characters");
+        else if (strstr(value, "://"))
+            problem(loading, setting, buffer_text(&shown), "a URL that starts with https:// or http://");
+        else
+            problem_without_scheme(loading, setting, buffer_text(&shown));
+        loading->problems->failed |= shown.failed;
+        buffer_clear(&shown);
         return;
     }
     char **target = member(loading, setting);

@@ -35,16 +35,16 @@ static struct http_call *start_with(struct delivery *delivery, struct mapped_hea
     struct slice body = body_of(delivery);
     size_t wanted = body_wanted(delivery);
     int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
-    char signature[SIGNATURE_SIZE], seconds_text[24], attempt_text[24];
+    char seconds_text[24], attempt_text[24];
     struct slice signed_body = slice_is_null(body) ? (struct slice){"", 0} : body;
-    if (signer_sign(deliver->options.signer, now_s, signed_body, signature) != 0)
+    if (signer_sign(deliver->options.signer, now_s, signed_body, delivery->signature) != 0)
         return NULL;
     struct buffer seconds = {.ptr = seconds_text, .cap = sizeof seconds_text};
     struct buffer attempt = {.ptr = attempt_text, .cap = sizeof attempt_text};
     buffer_append_int(&seconds, now_s);
     buffer_append_int(&attempt, delivery->attempt);
     const struct own_headers own = {.timestamp = buffer_slice(&seconds),
-                                    .signature = slice_of(signature),
+                                    .signature = slice_of(delivery->signature),
                                     .attempt = buffer_slice(&attempt),
                                     .id = slice_of(delivery->id)};
     size_t count = mapped_headers(&delivery->request, &own, list);

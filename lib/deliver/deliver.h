@@ -52,6 +52,7 @@ struct deliver_options {
     struct http_client *http; /* the webhooks' client */
     struct reports *reports;
     struct signer *signer;
+    struct slice client_secret; /* borrowed; in no log, summary or run log, should an endpoint say it */
     unsigned max_in_flight;
     unsigned max_in_flight_per_destination; /* 0: no bound of its own */
     struct deliver_retry retry;

@@ -138,7 +138,8 @@ struct delivery {
     struct buffer mapped;          /* the fields its mapping gave */
     struct mapped_request request; /* pointing into them */
     char method[METHOD_SIZE];
-    struct target *target; /* NULL: not known yet */
+    char signature[SIGNATURE_SIZE]; /* of its last attempt; "": none yet */
+    struct target *target;          /* NULL: not known yet */
     struct lane *lane;
     struct destination *destination;
     struct map_call *map_call;

@@ -14,6 +14,56 @@ void outcome_shown(const struct delivery *delivery, struct slice text, struct bu
         buffer_append_slice(out, text);
 }
 
+/** What was sent, or is known, and must not be shown when it comes back. `credentials`: what is made for
+ * this. */
+static void collect_secrets(const struct delivery *delivery, struct secrets *out,
+                            struct buffer credentials[2])
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    struct slice signature = slice_of(delivery->signature);
+    mapped_secrets(buffer_slice(&delivery->mapped), out);
+    mapped_header_secrets(&delivery->request, out);
+    if (slice_starts_with(signature, "v1,"))
+        secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
+    secrets_add(out, options->client_secret, SECRET_MIN);
+    if (!delivery->target)
+        return;
+    url_credentials(slice_of(delivery->target->url), &credentials[0], &credentials[1]);
+    struct slice plain = buffer_slice(&credentials[0]);
+    const char *colon = plain.len > 0 ? memchr(plain.ptr, ':', plain.len) : NULL;
+    size_t user = colon ? (size_t)(colon - plain.ptr) : plain.len;
+    secrets_add(out, plain, SECRET_MIN);
+    if (colon && user + 1 < plain.len)
+        secrets_add(out, (struct slice){colon + 1, plain.len - user - 1}, SECRET_MIN);
+    else /* a token alone */
+        secrets_add(out, (struct slice){plain.ptr, user}, SECRET_MIN);
+    secrets_add(out, buffer_slice(&credentials[1]), 1);
+    out->failed |= credentials[0].failed || credentials[1].failed;
+}
+
+static void wipe(struct buffer *buffer)
+{
+    if (buffer->ptr)
+        explicit_bzero(buffer->ptr, buffer->cap);
+    buffer_clear(buffer);
+}
+
+/** Appends what others said, without secrets. */
+static void append_foreign(const struct delivery *delivery, const struct http_result *result, bool detailed,
+                           struct outcome *out)
+{
+    struct secrets secrets = {0};
+    struct buffer credentials[2] = {{0}, {0}};
+    collect_secrets(delivery, &secrets, credentials);
+    if (result->failure != HTTP_OK)
+        redact(&secrets, slice_of(result->reason), SIZE_MAX, &out->cause);
+    if (detailed)
+        failure_detail(&secrets, result->body, &out->detail);
+    secrets_clear(&secrets);
+    wipe(&credentials[0]);
+    wipe(&credentials[1]);
+}
+
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
                              struct outcome *out)
 {
@@ -21,12 +71,8 @@ static void describe_failure(const struct delivery *delivery, const struct http_
     out->error_type = answered ? "http_status" : http_failure_name(result->failure);
     if (answered)
         failure_cause(result->status, &out->cause);
-    else
-        outcome_shown(delivery, slice_of(result->reason), &out->cause);
-    if (detailed)
-        failure_detail(delivery->request.secret_count > 0 ? buffer_slice(&delivery->mapped)
-                                                          : (struct slice){NULL, 0},
-                       result->body, &out->detail);
+    if (!answered || detailed)
+        append_foreign(delivery, result, detailed, out);
     failure_summary(answered, buffer_slice(&out->cause), delivery->attempt, buffer_slice(&out->detail),
                     &out->summary);
 }

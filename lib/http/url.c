@@ -1,6 +1,7 @@
 #include "http/url.h"
 #include <ctype.h>
 #include <curl/curl.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -97,4 +98,60 @@ void url_parts_clear(struct url_parts *parts)
     free(parts->destination);
     free(parts->redacted);
     *parts = (struct url_parts){0};
+}
+
+/* User info */
+
+struct slice url_user_info(struct slice url)
+{
+    const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    const char *start = scheme ? scheme + 3 : NULL;
+    size_t rest = start ? url.len - (size_t)(start - url.ptr) : 0, authority = 0;
+    while (authority < rest && !memchr("/?#", start[authority], 3))
+        authority++;
+    const char *at = authority > 0 ? memrchr(start, '@', authority) : NULL;
+    return at ? (struct slice){start, (size_t)(at - start)} : (struct slice){NULL, 0};
+}
+
+static void append_decoded(struct buffer *out, const char *text, size_t len)
+{
+    int decoded_len = 0;
+    char *decoded = len > 0 && len <= URL_MAX ? curl_easy_unescape(NULL, text, (int)len, &decoded_len) : NULL;
+    out->failed |= len > 0 && !decoded;
+    if (decoded)
+        buffer_append(out, decoded, (size_t)decoded_len);
+    curl_free(decoded);
+}
+
+void url_credentials(struct slice url, struct buffer *plain, struct buffer *basic)
+{
+    struct slice info = url_user_info(url);
+    if (slice_is_null(info))
+        return;
+    const char *colon = info.len > 0 ? memchr(info.ptr, ':', info.len) : NULL;
+    size_t user = colon ? (size_t)(colon - info.ptr) : info.len, before = plain->len;
+    append_decoded(plain, info.ptr, user);
+    buffer_append_char(plain, ':');
+    if (colon)
+        append_decoded(plain, colon + 1, info.len - user - 1);
+    size_t len = plain->len - before;
+    basic->failed |= plain->failed;
+    if (basic->failed || buffer_reserve(basic, len * 4 / 3 + 4) != 0)
+        return;
+    basic->len += (size_t)EVP_EncodeBlock((unsigned char *)basic->ptr + basic->len,
+                                          (const unsigned char *)plain->ptr + before, (int)len);
+}
+
+void url_append_shown(struct buffer *out, struct slice url)
+{
+    const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    const char *start = scheme ? scheme + 3 : url.ptr;
+    size_t rest = url.len - (size_t)(start - url.ptr);
+    const char *at = rest > 0 ? memrchr(start, '@', rest) : NULL;
+    if (at) {
+        buffer_append(out, url.ptr, (size_t)(start - url.ptr));
+        buffer_append_text(out, "***");
+        url = (struct slice){at, rest - (size_t)(at - start)};
+    }
+    buffer_append_slice(out, url);
 }

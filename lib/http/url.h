@@ -13,3 +13,12 @@ struct url_parts {
  * PA_ERR_MEMORY. Clear `parts` with url_parts_clear. */
 int url_parse(struct slice url, struct url_parts *parts, struct error *err);
 void url_parts_clear(struct url_parts *parts);
+
+/** A URL's user and password, as they stand in it; null: it has none. */
+struct slice url_user_info(struct slice url);
+/** Appends them as "user:password", decoded, to `plain`, and as they are sent, the base64 of Basic
+ * authentication (RFC 7617), to `basic`; nothing where the URL has none. */
+void url_credentials(struct slice url, struct buffer *plain, struct buffer *basic);
+/** Appends the text of a URL, right or wrong, as it may be shown: "***" stands for what is or could be a user
+ * and password, whatever stands unescaped in it. */
+void url_append_shown(struct buffer *out, struct slice url);

@@ -273,132 +273,34 @@ void mapped_headers_json(struct slice lines, struct buffer *out)
     buffer_append_char(out, '}');
 }
 
-/* Masking */
+/* Secrets */
 
-/** The value of `count` hexadecimal digits; -1: they are not all there. */
-static int32_t hexadecimal(struct slice text, size_t count)
-{
-    int32_t value = 0;
-    if (text.len < count)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        char c = text.ptr[i];
-        int32_t digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-static struct slice after(struct slice text, size_t count)
-{
-    return (struct slice){text.ptr + count, text.len - count};
-}
-
-/** \uXXXX, or two of them for a character beyond the basic plane. Bytes of the text taken; 0: it is neither.
- */
-static size_t unescape_unicode(struct slice text, char out[4], size_t *len)
-{
-    int32_t code = hexadecimal(after(text, 2), 4), low = -1;
-    size_t taken = 6;
-    if (code >= 0xD800 && code < 0xDC00 && text.len >= 12 && text.ptr[6] == '\\' && text.ptr[7] == 'u')
-        low = hexadecimal(after(text, 8), 4);
-    if (low >= 0xDC00 && low < 0xE000) {
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        taken = 12;
-    }
-    if (code < 0)
-        return 0;
-    *len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = *len; i > 1; i--, code >>= 6)
-        out[i - 1] = (char)(0x80 | (code & 0x3F));
-    out[0] = (char)(leads[*len] | code);
-    return taken;
-}
-
-/** Reads one escape: of JSON, or of a URL. Bytes of the text taken; 0: there is none. */
-static size_t unescape(struct slice text, char out[4], size_t *len)
-{
-    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    *len = 1;
-    if (text.len >= 3 && text.ptr[0] == '%') {
-        int32_t byte = hexadecimal(after(text, 1), 2);
-        out[0] = (char)byte;
-        return byte < 0 ? 0 : 3;
-    }
-    if (text.len < 2 || text.ptr[0] != '\\')
-        return 0;
-    if (text.ptr[1] == 'u')
-        return unescape_unicode(text, out, len);
-    const char *letter = text.ptr[1] ? strchr(letters, text.ptr[1]) : NULL;
-    if (!letter)
-        return 0;
-    out[0] = meanings[letter - letters];
-    return 2;
-}
-
-/** Does the text begin with the secret, each character as it is or escaped? Then how many bytes of it. */
-static size_t begins_with_escaped(struct slice text, struct slice secret)
-{
-    size_t at = 0;
-    while (secret.len > 0) {
-        char bytes[4];
-        size_t len, taken = at < text.len ? unescape(after(text, at), bytes, &len) : 0;
-        if (taken > 0 && len <= secret.len && memcmp(bytes, secret.ptr, len) == 0) {
-            at += taken;
-            secret = after(secret, len);
-        } else if (at < text.len &&
-                   (text.ptr[at] == secret.ptr[0] ||
-                    (text.ptr[at] == '+' && secret.ptr[0] == ' '))) { /* forms write blanks so */
-            at++;
-            secret = after(secret, 1);
-        } else {
-            return 0;
-        }
-    }
-    return at;
-}
-
-/** The longest of the decrypted values that the text begins with, in whatever writing; 0: none. */
-static size_t secret_at(struct slice fields, struct slice text)
+void mapped_secrets(struct slice fields, struct secrets *out)
 {
     struct mapped_field field;
-    size_t longest = 0;
-    while (mapped_next(&fields, &field)) {
-        struct slice secret = field.value;
-        if (field.tag != MAPPED_SECRET || secret.len == 0)
+    while (mapped_next(&fields, &field))
+        if (field.tag == MAPPED_SECRET)
+            secrets_add(out, field.value, 1);
+}
+
+void mapped_header_secrets(const struct mapped_request *request, struct secrets *out)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct slice value = request->headers[i].value;
+        if (!secret_name(request->headers[i].name))
             continue;
-        size_t len = begins_with_escaped(text, secret);
-        if (len < secret.len && text.len >= secret.len && memcmp(text.ptr, secret.ptr, secret.len) == 0)
-            len = secret.len; /* one that holds what looks like an escape */
-        if (len > longest)
-            longest = len;
+        secrets_add(out, value, SECRET_MIN);
+        const char *blank = value.len > 0 ? memchr(value.ptr, ' ', value.len) : NULL;
+        if (blank) /* "Bearer abc": what comes back may be without its scheme */
+            secrets_add(out, slice_trim((struct slice){blank, value.len - (size_t)(blank - value.ptr)}),
+                        SECRET_MIN);
     }
-    return longest;
 }
 
 void mapped_mask(struct slice fields, struct slice text, struct buffer *out)
 {
-    struct buffer secrets = {0};
-    struct mapped_field field;
-    /* The fields hold a whole body as well: what is looked through for every byte of the text is less. */
-    for (struct slice rest = fields; mapped_next(&rest, &field);)
-        if (field.tag == MAPPED_SECRET)
-            mapped_append(&secrets, MAPPED_SECRET, field.value);
-    out->failed |= secrets.failed; /* better nothing than a secret */
-    for (size_t len; text.len > 0; text = after(text, len)) {
-        len = secret_at(buffer_slice(&secrets), text);
-        if (len > 0)
-            buffer_append_text(out, "***");
-        else
-            buffer_append(out, text.ptr, len = 1);
-    }
-    if (secrets.ptr)
-        explicit_bzero(secrets.ptr, secrets.len);
-    buffer_clear(&secrets);
+    struct secrets secrets = {0};
+    mapped_secrets(fields, &secrets);
+    redact(&secrets, text, SIZE_MAX, out);
+    secrets_clear(&secrets);
 }

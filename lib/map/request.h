@@ -1,6 +1,7 @@
 /* From the fields that evaluating a mapping gave (mapping.h) to what is sent: the one reading of them that
  * the agent and `port-agent map` share. Pure. */
 #pragma once
+#include "base/secrets.h"
 #include "map/mapping.h"
 
 struct mapped_header {
@@ -19,7 +20,7 @@ struct mapped_request {
     bool no_body;
     struct slice body;                     /* null, without no_body: the event's own bytes */
     struct slice headers_json, query_json; /* null: none; only where there is a report */
-    size_t secret_count;                   /* decrypted values among the fields: see mapped_mask */
+    size_t secret_count;                   /* decrypted values among the fields: see mapped_secrets */
 };
 
 /** What mappings_report came to. */
@@ -66,7 +67,9 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
  * values of one that came twice joined with ", " (RFC 9110, section 5.2). */
 void mapped_headers_json(struct slice lines, struct buffer *out);
 
-/** Appends `text` with every decrypted value of `fields` replaced by ***, however its characters are written:
- * as they are, escaped as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1).
- * The longest value that begins at a place counts. Before anything is shown that might hold one. */
+/** Adds the decrypted values of `fields`, which must stay as long as `out`. */
+void mapped_secrets(struct slice fields, struct secrets *out);
+/** Adds what the mapping's headers hold that are named like a secret (secret_name); the request must stay. */
+void mapped_header_secrets(const struct mapped_request *request, struct secrets *out);
+/** Appends `text` without the decrypted values of `fields`, as redact does. */
 void mapped_mask(struct slice fields, struct slice text, struct buffer *out);

@@ -4,6 +4,7 @@
 #include "port/api.h"
 #include "base/log.h"
 #include "http/retry_after.h"
+#include "port/answer.h"
 #include <assert.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -16,8 +17,7 @@ enum {
     DEFAULT_LIFETIME_S = 3600,
     TOKEN_MARGIN_S = 60,
     TOKEN_TRY_AGAIN_MS = 5000, /* after a failed early refresh, while the old token still serves */
-    MEMORY_PAUSE_MS = 200,
-    SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that go into the reason */
+    MEMORY_PAUSE_MS = 200
 };
 
 enum call_state { CALL_QUEUED, CALL_SENT };
@@ -44,6 +44,7 @@ struct port_api {
     char *base_url, *client_id;
     struct buffer client_secret;
     struct buffer token;      /* "Bearer …" */
+    struct buffer old_token;  /* the one before: a call under way may have been sent with it */
     int64_t token_refresh_ms; /* monotonic: from then on a fresh one is wanted … */
     int64_t token_expiry_ms;  /* … and from then on this one is of no use */
     unsigned token_serial;
@@ -139,40 +140,23 @@ static int64_t quiet_asked_ms(const struct port_api *api, const struct http_resu
     return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
 }
 
-static bool was_starved(const struct http_result *http)
+static void add_token(struct secrets *secrets, const struct buffer *token)
 {
-    return http->failure == HTTP_MEMORY || (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
+    const size_t scheme = sizeof "Bearer " - 1;
+    if (token->len > scheme)
+        secrets_add(secrets, (struct slice){token->ptr + scheme, token->len - scheme}, SECRET_MIN);
 }
 
-static enum port_answer answer_of(const struct http_result *http)
+/** In words, without what we have sent to Port, should it come back. */
+static void describe(const struct port_api *api, const struct http_result *http, bool quoted, char *out,
+                     size_t size)
 {
-    if (http->failure != HTTP_OK && http->failure != HTTP_REDIRECT)
-        return PORT_UNAVAILABLE;
-    if (http->status >= 200 && http->status < 300) /* what Port says in it may be what matters */
-        return http->body_cut == HTTP_CUT_NO_ROOM ? PORT_UNAVAILABLE : PORT_ACCEPTED;
-    if (http->status >= 500 || http->status == 408 || http->status == 429)
-        return PORT_UNAVAILABLE;
-    return PORT_REFUSED;
-}
-
-static void describe(const struct http_result *http, char *out, size_t size)
-{
-    if (http->failure != HTTP_OK)
-        snprintf(out, size, "%s", http->reason);
-    else if (http->body_cut == HTTP_CUT_NO_ROOM)
-        snprintf(out, size, "Port answered %d; there was no memory for the rest of it", http->status);
-    else
-        snprintf(out, size, "Port answered %d", http->status);
-}
-
-/** The same, with what Port says about a refusal. */
-static void describe_answer(const struct http_result *http, char *out, size_t size)
-{
-    describe(http, out, size);
-    size_t len = http->body.len > SAID_BY_PORT_MAX ? SAID_BY_PORT_MAX : http->body.len;
-    size_t used = strlen(out);
-    if (answer_of(http) == PORT_REFUSED && http->failure == HTTP_OK && len > 0)
-        snprintf(out + used, size - used, ": %.*s", (int)len, http->body.ptr);
+    struct secrets secrets = {0};
+    add_token(&secrets, &api->token);
+    add_token(&secrets, &api->old_token);
+    secrets_add(&secrets, buffer_slice(&api->client_secret), SECRET_MIN);
+    port_answer_describe(http, quoted, &secrets, out, size);
+    secrets_clear(&secrets);
 }
 
 /* The token */
@@ -218,9 +202,14 @@ static bool token_is_sendable(const char *token)
 
 static void token_forget(struct port_api *api)
 {
-    if (api->token.ptr)
-        explicit_bzero(api->token.ptr, api->token.cap);
-    api->token.len = 0;
+    struct buffer old = api->old_token;
+    if (api->token.len == 0)
+        return;
+    if (old.ptr)
+        explicit_bzero(old.ptr, old.cap);
+    old.len = 0;
+    api->old_token = api->token;
+    api->token = old;
 }
 
 static bool token_read(struct port_api *api, struct slice body)
@@ -256,13 +245,13 @@ static void token_answered(void *ctx, const struct http_result *http)
 {
     struct port_api *api = ctx;
     api->token_call = NULL;
-    if (answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
+    if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
         pump(api);
         return;
     }
     char reason[300];
-    describe(http, reason, sizeof reason);
-    if (answer_of(http) == PORT_ACCEPTED)
+    describe(api, http, false, reason, sizeof reason);
+    if (port_answer_of(http) == PORT_ACCEPTED)
         snprintf(reason, sizeof reason, "Port's answer has no accessToken that can be used");
     bool refused = http->failure == HTTP_OK && (http->status == 401 || http->status == 403);
     struct port_result result = {
@@ -270,7 +259,7 @@ static void token_answered(void *ctx, const struct http_result *http)
         .status = http->status,
         .retry_after_ms = quiet_asked_ms(api, http),
         .authentication = refused,
-        .out_of_memory = was_starved(http),
+        .out_of_memory = port_answer_starved(http),
         .server_date_ms = -1,
     };
     char sentence[400];
@@ -365,15 +354,15 @@ static void call_answered(void *ctx, const struct http_result *http)
     api->sent--;
     if (!try_with_fresh_token(call, http)) {
         char reason[300];
-        describe_answer(http, reason, sizeof reason);
+        describe(api, http, true, reason, sizeof reason);
         struct port_result result = {
-            .answer = answer_of(http),
+            .answer = port_answer_of(http),
             .status = http->status,
             .body = http->body,
             .body_cut = http->body_cut == HTTP_CUT_TOO_LONG,
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
-            .out_of_memory = was_starved(http),
+            .out_of_memory = port_answer_starved(http),
             .server_date_ms = -1,
         };
         adapt(api, result.answer);
@@ -545,6 +534,7 @@ void port_api_free(struct port_api *api)
     }
     wipe(&api->client_secret);
     wipe(&api->token);
+    wipe(&api->old_token);
     wipe(&api->token_body);
     buffer_clear(&api->url);
     free(api->base_url);

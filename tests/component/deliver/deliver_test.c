@@ -26,6 +26,34 @@ static void an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one(void
     world_free(world);
 }
 
+static void what_an_endpoint_echoes_of_our_secrets_is_masked(void **state)
+{
+    (void)state;
+    struct world *world = world_with(
+        (struct deliver_options){.max_in_flight = 4, .max_bytes = 1 << 20, .detailed_logging = true});
+    struct caught caught = logs_catch();
+    struct buffer told = {0};
+    give(world, (struct event_text){.run_id = "r_1", .path = "/echo", .user_info = "u:passw%2Frd@"});
+    run_until(world->port, &world->done, 1);
+    char *logged = logs_end(&caught);
+    buffer_append_text(&told, logged);
+    for (size_t i = 1; i < world->port->count; i++)
+        buffer_append_text(&told, world->port->seen[i].body);
+    assert_true(strncmp(world->signature, "v1,", 3) == 0 && strlen(world->signature) == SIGNATURE_SIZE - 1);
+    assert_string_equal(world->authorization, "Basic dTpwYXNzdy9yZA==");
+    const char *all = buffer_text(&told);
+    assert_non_null(strstr(logged, "you sent"));
+    assert_int_equal(occurrences(all, "you sent"), 2); /* the log line, the run's summary */
+    assert_int_equal(occurrences(all, "v1,***"), 2);
+    assert_int_equal(occurrences(all, "Basic ***"), 2);
+    assert_null(strstr(all, world->signature + 3));
+    assert_null(strstr(all, "dTpwYXNzdy9yZA"));
+    assert_null(strstr(all, "world's secret"));
+    free(logged);
+    buffer_clear(&told);
+    world_free(world);
+}
+
 static void records_of_one_key_go_one_after_another(void **state)
 {
     (void)state;
@@ -230,6 +258,7 @@ int main(void)
         cmocka_unit_test(an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one),
         cmocka_unit_test(no_webhook_starts_while_too_much_is_held_of_answers),
         cmocka_unit_test(what_is_longer_than_all_the_room_goes_alone),
+        cmocka_unit_test(what_an_endpoint_echoes_of_our_secrets_is_masked),
         cmocka_unit_test(records_of_one_key_go_one_after_another),
         cmocka_unit_test(no_more_than_the_window_is_in_flight),
         cmocka_unit_test(there_is_room_again_when_something_is_done),

@@ -27,6 +27,7 @@ struct world {
     size_t done, dropped, rooms;
     /* what the endpoint saw */
     struct http_exchange *held[RECORDS];
+    char signature[64], authorization[64]; /* of the last /echo */
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
     size_t arrived, held_count;
     size_t failures; /* how often /flaky still answers 503 with Retry-After */
@@ -46,8 +47,23 @@ static inline void note(char *out, size_t size, struct slice text)
     snprintf(out, size, "%.*s", (int)text.len, text.ptr ? text.ptr : "");
 }
 
-/** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /unreadable… has a body that
- * cannot be decoded, /long… one of LONG bytes; anything else is answered 200. */
+/** Answers 500 with what it was sent, as frameworks do that show their errors. */
+static inline void echo(struct world *world, struct http_exchange *exchange)
+{
+    struct buffer body = {0};
+    note(world->signature, sizeof world->signature, http_exchange_header(exchange, "X-Port-Signature"));
+    note(world->authorization, sizeof world->authorization, http_exchange_header(exchange, "Authorization"));
+    buffer_append_text(&body, "{\"said\":\"you sent\",\"signature\":");
+    buffer_append_json_string(&body, slice_of(world->signature));
+    buffer_append_text(&body, ",\"authorization\":");
+    buffer_append_json_string(&body, slice_of(world->authorization));
+    buffer_append_text(&body, ",\"key\":\"world's secret\"}");
+    http_server_answer(exchange, 500, "application/json", NULL, buffer_slice(&body), 0);
+    buffer_clear(&body);
+}
+
+/** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /echo with what it was sent,
+ * /unreadable… has a body that cannot be decoded, /long… one of LONG bytes; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -61,6 +77,8 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         world->held[world->held_count++] = exchange;
     else if (slice_starts_with(request->target, "/500"))
         http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
+    else if (slice_starts_with(request->target, "/echo"))
+        echo(world, exchange);
     else if (slice_starts_with(request->target, "/long")) {
         static char body[LONG];
         memset(body, 'x', sizeof body);
@@ -119,6 +137,7 @@ static inline struct world *world_with(struct deliver_options deliver)
     deliver.http = world->webhooks;
     deliver.reports = world->reports;
     deliver.signer = world->signer;
+    deliver.client_secret = SLICE_LITERAL("world's secret");
     deliver.record_max_bytes = 65536;
     deliver.room = room;
     deliver.room_ctx = world;
@@ -160,7 +179,8 @@ static inline void assert_holds_nothing(const struct world *world)
 struct event_text {
     const char *run_id, *path, *key;
     bool synchronized, forged, to_other;
-    bool polled; /* as Port's API hands it over, acknowledged */
+    const char *user_info; /* of the URL, with its @ */
+    bool polled;           /* as Port's API hands it over, acknowledged */
     const char *broken;
     const void *assignment;
     int64_t age_ms;          /* 0: the record has no timestamp */
@@ -174,8 +194,8 @@ static inline void write_event(const struct world *world, const struct event_tex
     buffer_appendf(
         &body,
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
-        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://127.0.0.1:%d%s\"}}},\"headers\":{",
-        text->run_id, text->synchronized ? "true" : "false",
+        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s127.0.0.1:%d%s\"}}},\"headers\":{",
+        text->run_id, text->synchronized ? "true" : "false", text->user_info ? text->user_info : "",
         http_server_port(text->to_other ? world->other : world->endpoint), text->path);
     buffer_append_slice(out, buffer_slice(&body));
     buffer_append_text(&body, "}}");

@@ -204,6 +204,36 @@ static void a_4xx_is_a_refusal_with_ports_own_words(void **state)
     fake_port_free(port);
 }
 
+static char echoed[512];
+
+/** With the token it was sent, the first one that ever was, the client secret, and far behind the place where
+ * a refusal's body is cut. */
+static struct reply echo_401(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    snprintf(echoed, sizeof echoed, "{\"sent\":\"%s\",\"old\":\"token-1\",\"s\":\"s\\\\3cret\",\"%0150d%s\"}",
+             request->authorization, 0, request->authorization);
+    return (struct reply){.status = 401, .body = echoed};
+}
+
+static void what_port_echoes_of_our_secrets_is_masked(void **state)
+{
+    (void)state;
+    struct fake_port *port = fake_port_new(8);
+    struct answers answers = {0};
+    port->script = echo_401;
+    call_once(port, &answers);
+    assert_int_equal(answers.refused, 1);
+    assert_int_equal(port->tokens, 2);
+    static const char said[] =
+        "Port answered 401: {\"sent\":\"Bearer ***\",\"old\":\"***\",\"s\":\"***\",\"000";
+    if (strncmp(answers.reason, said, sizeof said - 1) != 0)
+        fail_msg("%s", answers.reason);
+    assert_null(strstr(answers.reason, "token-"));
+    fake_port_free(port);
+}
+
 static void refused_credentials_are_told_to_every_waiting_call(void **state)
 {
     (void)state;
@@ -521,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_401_refreshes_the_token_once_for_all),
         cmocka_unit_test(a_401_with_a_fresh_token_is_a_refusal),
         cmocka_unit_test(a_4xx_is_a_refusal_with_ports_own_words),
+        cmocka_unit_test(what_port_echoes_of_our_secrets_is_masked),
         cmocka_unit_test(refused_credentials_are_told_to_every_waiting_call),
         cmocka_unit_test(a_token_that_cannot_be_read_is_unavailable),
         cmocka_unit_test(nothing_is_sent_while_port_asks_for_quiet),

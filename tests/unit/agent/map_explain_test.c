@@ -78,39 +78,11 @@ static void whatever_the_event_is_something_is_shown(void **state)
     assert_says(&shown, "there is no mapping", "no mapping wants the event");
 }
 
-static void names_of_credentials_are_known(void **state)
-{
-    (void)state;
-    static const char *const secret[] = {"Authorization", "PRIVATE-TOKEN", "x-api-key", "Set-Cookie",
-                                         "DB_PASSWORD"};
-    static const char *const plain[] = {"Content-Type", "Author", "X-Request-Id", "", "Accept"};
-    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++) {
-        assert_true(explanation_name_is_secret(slice_of(secret[i])));
-        assert_false(explanation_name_is_secret(slice_of(plain[i])));
-    }
-}
-
-static void the_password_of_a_url_is_found(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {{"http://u:p@x/", "u:p"}, {"http://a@b@x", "a@b"},
-                                           {"http://x/a@b", NULL},   {"http://x?a@b", NULL},
-                                           {"http://", NULL},        {"", NULL},
-                                           {"no url", NULL}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct slice found = explanation_userinfo(slice_of(cases[i][0]));
-        assert_true(slice_is_null(found) == !cases[i][1]);
-        assert_true(!cases[i][1] || slice_equal_text(found, cases[i][1]));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_and_its_report_are_shown),
         cmocka_unit_test(whatever_the_event_is_something_is_shown),
-        cmocka_unit_test(names_of_credentials_are_known),
-        cmocka_unit_test(the_password_of_a_url_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,8 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS= , ", "write host:port"},
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a:9092,:9092", "write host:port"},
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a b:9092", "write host:port"},
+        {"PORT_API_BASE_URL=u:hush@port", "'***@port' has no scheme; write https://***@port"},
+        {"PORT_API_BASE_URL=http://u:hu?sh@port", "PORT_API_BASE_URL: 'http://***@port' is not accepted"},
         {"KAFKA_CONSUMER_AUTO_OFFSET_RESET=middle", "earliest"},
         {"POLLING_BACKOFF_FACTOR=0.5", "a number from 1 to 100"},
         {"MAPPING_MISS=ignore", "report, skip"},

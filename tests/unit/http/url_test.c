@@ -54,11 +54,63 @@ static void only_http_and_https_are_taken(void **state)
     }
 }
 
+static void the_user_info_of_a_url_is_found(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"http://u:p@x/", "u:p"}, {"http://a@b@x", "a@b"},
+                                           {"http://x/a@b", NULL},   {"http://x?a@b", NULL},
+                                           {"http://", NULL},        {"", NULL},
+                                           {"no url", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice found = url_user_info(slice_of(cases[i][0]));
+        assert_true(slice_is_null(found) == !cases[i][1]);
+        assert_true(!cases[i][1] || slice_equal_text(found, cases[i][1]));
+    }
+}
+
+static void credentials_are_told_as_they_are_sent(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"http://u:p%40ss%3Aw@x/", "u:p@ss:w", "dTpwQHNzOnc="}, /* the base64 is coreutils' */
+        {"http://token@x/", "token:", "dG9rZW46"},
+        {"http://@x/", ":", "Og=="},
+        {"http://x/u:p@y", "", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer plain = {0}, basic = {0};
+        url_credentials(slice_of(cases[i][0]), &plain, &basic);
+        assert_string_equal(buffer_text(&plain), cases[i][1]);
+        assert_string_equal(buffer_text(&basic), cases[i][2]);
+        buffer_clear(&plain);
+        buffer_clear(&basic);
+    }
+}
+
+static void a_shown_url_has_no_user_info_however_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"https://api.getport.io", "https://api.getport.io"},
+                                           {"http://u:p@127.0.0.1:9/x", "http://***@127.0.0.1:9/x"},
+                                           {"http://u:a/b@c?d@host", "http://***@host"},
+                                           {"u:p@host", "***@host"},
+                                           {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer out = {0};
+        url_append_shown(&out, slice_of(cases[i][0]));
+        assert_string_equal(buffer_text(&out), cases[i][1]);
+        buffer_clear(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_has_a_destination_and_a_form_for_logs),
         cmocka_unit_test(only_http_and_https_are_taken),
+        cmocka_unit_test(the_user_info_of_a_url_is_found),
+        cmocka_unit_test(credentials_are_told_as_they_are_sent),
+        cmocka_unit_test(a_shown_url_has_no_user_info_however_it_is_written),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
 }

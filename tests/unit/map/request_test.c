@@ -151,6 +151,25 @@ static void escapes_of_any_kind_are_seen_through(void **state)
     masked_as(odd, "a\\\\b%41 a\\\\\\\\b%2541", "*** ***");
 }
 
+static void headers_named_like_secrets_hold_some(void **state)
+{
+    (void)state;
+    struct mapped_header headers[] = {{SLICE_LITERAL("Authorization"), SLICE_LITERAL("Bearer abcdefgh")},
+                                      {SLICE_LITERAL("X-Api-Key"), SLICE_LITERAL("0123456789")},
+                                      {SLICE_LITERAL("X-Other"), SLICE_LITERAL("something")},
+                                      {SLICE_LITERAL("Private-Token"), SLICE_LITERAL("short")},
+                                      {SLICE_LITERAL("Cookie"), {NULL, 0}}};
+    const struct mapped_request request = {.headers = headers,
+                                           .header_count = sizeof headers / sizeof *headers};
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    mapped_header_secrets(&request, &secrets);
+    redact(&secrets, SLICE_LITERAL("Bearer abcdefgh, abcdefgh, 0123456789, something, short"), SIZE_MAX,
+           &out);
+    text_is(&out, "***, ***, ***, something, short");
+    secrets_clear(&secrets);
+}
+
 static void an_answers_headers_are_an_object(void **state)
 {
     (void)state;
@@ -169,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),
+        cmocka_unit_test(headers_named_like_secrets_hold_some),
         cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
         cmocka_unit_test(escapes_of_any_kind_are_seen_through),
     };

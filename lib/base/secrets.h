@@ -1,0 +1,30 @@
+/* Values that must not be shown, and foreign texts without them: whoever is sent a secret may send it back.
+ * Pure.
+ */
+#pragma once
+#include "base/slice.h"
+
+/** Bytes of a value that is found by where it stands, not known as a secret: a shorter one looks like nothing
+ * in particular, and would mask half of what is shown. */
+enum { SECRET_MIN = 6 };
+
+/** Values to look for, borrowed. Zero-initialise; release with secrets_clear. */
+struct secrets {
+    struct slice *values;
+    size_t count, room;
+    bool failed; /* memory was out: redact gives nothing then */
+};
+
+/** Adds a value of at least `shortest` bytes; a shorter one, and an empty one, is left out. */
+void secrets_add(struct secrets *secrets, struct slice value, size_t shortest);
+void secrets_clear(struct secrets *secrets);
+
+/** Does the name of a header, setting or member say that its value is a secret ("Authorization", "X-Api-Key",
+ * "PRIVATE-TOKEN", "db_password")? Case does not matter. */
+bool secret_name(struct slice name);
+
+/** Appends `text` with every secret replaced by ***, however its characters are written: as they are, escaped
+ * as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1). The longest secret
+ * that begins at a place counts; so does the beginning of one, of SECRET_MIN bytes, where the text ends.
+ * `limit`: bytes after which no more is wanted; at most as many are appended. */
+void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out);

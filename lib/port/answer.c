@@ -1,0 +1,47 @@
+#include "port/answer.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that are quoted */ };
+
+bool port_answer_starved(const struct http_result *http)
+{
+    return http->failure == HTTP_MEMORY || (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
+}
+
+enum port_answer port_answer_of(const struct http_result *http)
+{
+    if (http->failure != HTTP_OK && http->failure != HTTP_REDIRECT)
+        return PORT_UNAVAILABLE;
+    if (http->status >= 200 && http->status < 300) /* what Port says in it may be what matters */
+        return http->body_cut == HTTP_CUT_NO_ROOM ? PORT_UNAVAILABLE : PORT_ACCEPTED;
+    if (http->status >= 500 || http->status == 408 || http->status == 429)
+        return PORT_UNAVAILABLE;
+    return PORT_REFUSED;
+}
+
+static void append_shown(const struct secrets *secrets, struct slice text, size_t limit, char *out,
+                         size_t size)
+{
+    struct buffer shown = {0};
+    size_t used = strlen(out);
+    redact(secrets, text, limit, &shown);
+    snprintf(out + used, size - used, "%s", buffer_text(&shown));
+    buffer_clear(&shown);
+}
+
+void port_answer_describe(const struct http_result *http, bool quoted, const struct secrets *secrets,
+                          char *out, size_t size)
+{
+    *out = '\0';
+    if (http->failure != HTTP_OK) {
+        append_shown(secrets, slice_of(http->reason), size, out, size);
+        return;
+    }
+    bool said = quoted && port_answer_of(http) == PORT_REFUSED && http->body.len > 0;
+    snprintf(out, size, "Port answered %d%s%s", http->status,
+             http->body_cut == HTTP_CUT_NO_ROOM ? "; there was no memory for the rest of it" : "",
+             said ? ": " : "");
+    if (said)
+        append_shown(secrets, http->body, SAID_BY_PORT_MAX, out, size);
+}

@@ -1,0 +1,12 @@
+/* What an answer of Port's API means to the call that asked. Pure. */
+#pragma once
+#include "base/secrets.h"
+#include "port/api.h"
+
+enum port_answer port_answer_of(const struct http_result *http);
+/** There was no memory for it: trying again may help. */
+bool port_answer_starved(const struct http_result *http);
+/** Writes it in words, without the secrets; `quoted`: with the beginning of what Port says about a refusal.
+ */
+void port_answer_describe(const struct http_result *http, bool quoted, const struct secrets *secrets,
+                          char *out, size_t size);

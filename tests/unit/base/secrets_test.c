@@ -1,0 +1,142 @@
+/* What is taken for a secret, and where it is found in a text. */
+#include "base/secrets.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void redacted_within(const char *const values[], const char *text, size_t limit, const char *expected)
+{
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    /* no byte behind it may be read: the sanitizers see to that */
+    char *exact = malloc(strlen(text) + (*text == '\0'));
+    assert_non_null(exact);
+    memcpy(exact, text, strlen(text));
+    for (size_t i = 0; values[i]; i++)
+        secrets_add(&secrets, slice_of(values[i]), 1);
+    redact(&secrets, (struct slice){exact, strlen(text)}, limit, &out);
+    assert_string_equal(buffer_text(&out), expected);
+    buffer_clear(&out);
+    secrets_clear(&secrets);
+    free(exact);
+}
+
+static void redacted(const char *const values[], const char *text, const char *expected)
+{
+    redacted_within(values, text, SIZE_MAX, expected);
+}
+
+static void a_secret_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const char *const one[] = {"s3cret", NULL}, *const none[] = {NULL};
+    redacted(one, "s3cret", "***");
+    redacted(one, "s3crets3cret as3cretb s3creT", "****** a***b s3creT");
+    redacted(one, "", "");
+    redacted(one, "s3s3cret", "s3***");
+    redacted(none, "s3cret \\u0041 %41+", "s3cret \\u0041 %41+");
+}
+
+static void the_longest_of_overlapping_ones_counts(void **state)
+{
+    (void)state;
+    static const char *const nested[] = {"abc", "xabcy", "abcdef", NULL};
+    redacted(nested, "xabcy xabc abcde abcdef", "*** x*** ***de ***");
+    static const char *const chained[] = {"one-two", "two-three", NULL};
+    redacted(chained, "one-two-three", "***-three");
+}
+
+static void escapes_are_seen_through(void **state)
+{
+    (void)state;
+    static const char *const signature[] = {"aB/c+d==", NULL};
+    redacted(signature, "aB\\/c+d== aB%2Fc%2Bd%3D%3D aB\\u002fc\\u002Bd=\\u003d", "*** *** ***");
+    static const char *const odd[] = {"a\\b%41", NULL};
+    redacted(odd, "a\\b%41 a\\\\b%2541", "*** ***");
+}
+
+static void the_beginning_of_one_at_the_end_of_a_text_counts(void **state)
+{
+    (void)state;
+    static const char *const one[] = {"secret/value", NULL};
+    redacted(one, "a secret/valu", "a ***");
+    redacted(one, "a secret", "a ***");
+    redacted(one, "a secre", "a secre"); /* too little to tell */
+    redacted(one, "a secret\\", "a ***");
+    redacted(one, "a secret\\u002", "a ***");
+    redacted(one, "a secret%2", "a ***");
+    redacted(one, "a secret%20", "a secret%20");
+    redacted(one, "a secret\\u0041\"}", "a secret\\u0041\"}");
+    redacted(one, "a secrets", "a secrets");
+}
+
+static void no_more_than_the_limit_is_given(void **state)
+{
+    (void)state;
+    static const char *const one[] = {"s3cret", NULL};
+    redacted_within(one, "abcdef", 3, "abc");
+    redacted_within(one, "ab s3cret", 6, "ab ***");
+    redacted_within(one, "ab s3cret", 5, "ab **");
+    redacted_within(one, "ab s3cret", 3, "ab ");
+    redacted_within(one, "s3crets3cret.", 7, "******.");
+    redacted_within(one, "s3cret", 0, "");
+}
+
+static void short_ones_are_left_out(void **state)
+{
+    (void)state;
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    secrets_add(&secrets, SLICE_LITERAL("12345"), SECRET_MIN);
+    secrets_add(&secrets, SLICE_LITERAL(""), 0);
+    secrets_add(&secrets, (struct slice){NULL, 0}, 0);
+    assert_int_equal(secrets.count, 0);
+    for (size_t i = 0; i < 20; i++)
+        secrets_add(&secrets, SLICE_LITERAL("123456"), SECRET_MIN);
+    assert_int_equal(secrets.count, 20);
+    redact(&secrets, SLICE_LITERAL("12345 123456"), SIZE_MAX, &out);
+    assert_string_equal(buffer_text(&out), "12345 ***");
+    buffer_clear(&out);
+    secrets_clear(&secrets);
+}
+
+static void without_memory_for_the_list_nothing_is_shown(void **state)
+{
+    (void)state;
+    const struct secrets secrets = {.failed = true};
+    struct buffer out = {0};
+    redact(&secrets, SLICE_LITERAL("s3cret"), SIZE_MAX, &out);
+    assert_true(out.failed);
+    assert_int_equal(out.len, 0);
+    buffer_clear(&out);
+}
+
+static void names_of_credentials_are_known(void **state)
+{
+    (void)state;
+    static const char *const secret[] = {"Authorization", "PRIVATE-TOKEN", "x-api-key", "Set-Cookie",
+                                         "DB_PASSWORD"};
+    static const char *const plain[] = {"Content-Type", "Author", "X-Request-Id", "", "Accept"};
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++) {
+        assert_true(secret_name(slice_of(secret[i])));
+        assert_false(secret_name(slice_of(plain[i])));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_secret_is_found_wherever_it_stands),
+        cmocka_unit_test(the_longest_of_overlapping_ones_counts),
+        cmocka_unit_test(escapes_are_seen_through),
+        cmocka_unit_test(the_beginning_of_one_at_the_end_of_a_text_counts),
+        cmocka_unit_test(no_more_than_the_limit_is_given),
+        cmocka_unit_test(short_ones_are_left_out),
+        cmocka_unit_test(without_memory_for_the_list_nothing_is_shown),
+        cmocka_unit_test(names_of_credentials_are_known),
+    };
+    return cmocka_run_group_tests_name("secrets", tests, NULL, NULL);
+}
