@@ -133,12 +133,15 @@ static void drain_poll(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     int64_t now_ms = clock_monotonic_ms(daemon->options.clock);
-    bool idle = source_idle(daemon->source) && deliver_idle(daemon->deliver) &&
-                reports_logs_pending(daemon->reports) == 0;
+    size_t logs = reports_logs_pending(daemon->reports);
+    bool done = source_idle(daemon->source) && deliver_idle(daemon->deliver);
+    bool idle = done && logs == 0;
     bool late = now_ms >= daemon->drain_deadline_ms;
     if (!idle && (!late || give_up(daemon, now_ms)))
         return;
-    if (!idle) {
+    if (done && !idle)
+        log_warning("drain time is over: the last progress logs did not reach Port", F_INT("count", logs));
+    if (!done) {
         struct deliver_counters counters;
         deliver_counters(daemon->deliver, &counters);
         log_warning("drain time is over: what is left will be delivered again",

@@ -496,6 +496,11 @@ void port_call_cancel(struct port_call *call)
         pump(api);
 }
 
+bool port_call_is_sent(const struct port_call *call)
+{
+    return call->state == CALL_SENT;
+}
+
 uint64_t port_api_requests(const struct port_api *api)
 {
     return api->requests;

@@ -63,8 +63,11 @@ struct port_call *port_api_start(struct port_api *api, const struct port_request
 /** port_api_start for a request with nothing but these. */
 struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
                                 port_done *done, void *ctx);
-/** Forgets the call: `done` will not run. */
+/** Forgets the call: `done` will not run. A request under way whose body is lent is cut off with its
+ * connection and leaves its place to the next; any other is left to finish unheard. */
 void port_call_cancel(struct port_call *call);
+/** False: it waits for its turn, or for the token. */
+bool port_call_is_sent(const struct port_call *call);
 /** HTTP requests made so far, token requests included: for the summary and tests. */
 uint64_t port_api_requests(const struct port_api *api);
 

@@ -3,10 +3,17 @@
  *
  *     OPEN ──finish──▶ FINISHED ──last result step answered──▶ (done called, freed)
  *       steps are sent one after another in either state; WAITING is a result step between two attempts
+ *
+ * A log under way is watched: it has five seconds, and once the run is finished all its logs together have
+ * two. They are counted in ticks of the loop, not by the clock, so that a process that stood still does not
+ * give up an answer that lies there to be read; and only while the log is on its way, since where it queues
+ * the result would queue too. While logs fail in this way one after another they are left out, but for one in
+ * half a minute: else those of other runs would take every connection there is.
  */
 #include "port/report.h"
 #include "base/log.h"
 #include "event/event.h"
+#include "port/outcome_body.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +23,11 @@ enum {
     MAX_BACKOFF_MS = 30000,
     LOGS_MAX = 10000,
     SAY_AGAIN_MS = 10000,
+    LOG_TICK_MS = 500,
+    LOG_TICKS = 10,
+    LAST_LOGS_TICKS = 4,
+    OVERDUE_MAX = 3, /* logs in a row */
+    PROBE_LOG_MS = 30000,
     CALL_OVERHEAD = 256,
     LOG_BYTES_MAX = 4 << 20
 };
@@ -34,8 +46,9 @@ struct run_report {
     bool node_run;
     struct step *first, *last;
     struct port_call *call;
-    uv_timer_t *retry; /* on the heap: it outlives us while it closes */
-    unsigned attempt;
+    uv_timer_t
+        *timer; /* a result's next attempt, a log's ticks; on the heap: it outlives us while it closes */
+    unsigned attempt, log_ticks;
     bool finished, has_result;
     enum report_outcome outcome;
     bool deferred; /* done is owed from the loop: linked in the list of those */
@@ -51,8 +64,10 @@ struct reports {
     uv_idle_t *deferred;
     struct run_report *deferred_first;
     size_t bytes, waiting, logs, log_bytes;
+    size_t retrying, accepted_late; /* results between attempts; those accepted since there were none */
     uint64_t logs_failed;
-    int64_t said_ms;
+    int64_t said_ms, next_log_ms;
+    unsigned overdue; /* logs given up in a row */
 };
 
 static void advance(struct run_report *report);
@@ -145,6 +160,14 @@ static void call_ended(struct run_report *report)
     report->call_bytes = 0;
 }
 
+static void call_drop(struct run_report *report)
+{
+    if (!report->call)
+        return;
+    port_call_cancel(report->call);
+    call_ended(report);
+}
+
 static void result_ended(struct run_report *report)
 {
     if (report->finished && report->has_result)
@@ -152,17 +175,22 @@ static void result_ended(struct run_report *report)
     report->has_result = false;
 }
 
+static void attempts_ended(struct run_report *report)
+{
+    if (report->attempt > 0)
+        report->reports->retrying--;
+    report->attempt = 0;
+}
+
 static void report_free(struct run_report *report)
 {
     struct reports *reports = report->reports;
-    if (report->call) {
-        port_call_cancel(report->call);
-        call_ended(report);
-    }
+    call_drop(report);
+    attempts_ended(report);
     while (report->first)
         step_drop(report);
-    uv_timer_stop(report->retry);
-    uv_close((uv_handle_t *)report->retry, timer_free);
+    uv_timer_stop(report->timer);
+    uv_close((uv_handle_t *)report->timer, timer_free);
     undefer(report);
     result_ended(report);
     if (report->previous)
@@ -212,22 +240,45 @@ static void retry_later(struct run_report *report, const struct port_result *res
                                        reports->options.max_backoff_ms, report->attempt);
     if (result && result->retry_after_ms > wait_ms)
         wait_ms = result->retry_after_ms;
-    if (report->attempt++ == 0)
+    if (report->attempt++ == 0) {
+        if (reports->retrying++ == 0)
+            reports->accepted_late = 0;
         log_warning("a result waits for Port; it is tried until Port accepts it",
                     F_STR("port.run_id", report->run_id),
                     F_INT("http.response.status_code", result ? result->status : 0),
                     F_STR("error.message", result ? result->reason : "out of memory"));
-    uv_timer_start(report->retry, retry_due, (uint64_t)wait_ms, 0);
+    }
+    uv_timer_start(report->timer, retry_due, (uint64_t)wait_ms, 0);
+}
+
+static void accepted(struct run_report *report)
+{
+    struct reports *reports = report->reports;
+    report->outcome = REPORT_ACCEPTED;
+    if (report->attempt == 0)
+        return;
+    log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
+              F_INT("attempts", report->attempt + 1));
+    attempts_ended(report);
+    if (++reports->accepted_late > 1 && reports->retrying == 0)
+        log_info("Port accepts results again", F_INT("results", reports->accepted_late));
+}
+
+static void log_answered(struct run_report *report, const struct port_result *result)
+{
+    uv_timer_stop(report->timer);
+    if (result->answer != PORT_ACCEPTED)
+        log_lost(report, result->status, result->reason);
+    if (result->status != 0)
+        report->reports->overdue = 0;
 }
 
 static void step_answered(void *ctx, const struct port_result *result)
 {
     struct run_report *report = ctx;
     call_ended(report);
-    bool is_result = report->first->result;
-    if (!is_result) {
-        if (result->answer != PORT_ACCEPTED)
-            log_lost(report, result->status, result->reason);
+    if (!report->first->result) {
+        log_answered(report, result);
     } else if (result->answer == PORT_UNAVAILABLE) {
         retry_later(report, result);
         return;
@@ -235,20 +286,67 @@ static void step_answered(void *ctx, const struct port_result *result)
         log_error("result refused by Port", F_STR("port.run_id", report->run_id),
                   F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
         report->outcome = REPORT_REFUSED;
+        attempts_ended(report);
     } else {
-        report->outcome = REPORT_ACCEPTED;
-        if (report->attempt > 0)
-            log_info("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
-                     F_INT("attempts", report->attempt + 1));
+        accepted(report);
     }
-    report->attempt = 0;
     step_drop(report);
     advance(report);
 }
 
+/* Logs under way */
+
+/** True: logs are left out for now. False lets one through, or all. */
+static bool logs_left_out(struct reports *reports)
+{
+    if (reports->overdue < OVERDUE_MAX)
+        return false;
+    int64_t now = clock_monotonic_ms(reports->options.clock);
+    if (now < reports->next_log_ms)
+        return true;
+    reports->next_log_ms = now + PROBE_LOG_MS;
+    return false;
+}
+
+static void drop_logs(struct run_report *report, const char *reason)
+{
+    for (; report->first && !report->first->result; step_drop(report))
+        log_lost(report, 0, reason);
+}
+
+static void give_log_up(struct run_report *report)
+{
+    struct reports *reports = report->reports;
+    if (port_call_is_sent(report->call) && ++reports->overdue >= OVERDUE_MAX)
+        reports->next_log_ms = clock_monotonic_ms(reports->options.clock) + PROBE_LOG_MS;
+    call_drop(report);
+    uv_timer_stop(report->timer);
+    log_lost(report, 0, "no answer in time");
+    step_drop(report);
+    if (report->finished)
+        drop_logs(report, "the one before it had no answer in time");
+    advance(report);
+}
+
+static void log_tick(uv_timer_t *timer)
+{
+    struct run_report *report = timer->data;
+    bool sent = port_call_is_sent(report->call);
+    if (sent ? --report->log_ticks == 0 : report->reports->overdue >= OVERDUE_MAX)
+        give_log_up(report);
+}
+
+static void watch_log(struct run_report *report)
+{
+    uint64_t tick_ms = (uint64_t)report->reports->options.log_tick_ms;
+    if (!report->finished)
+        report->log_ticks = LOG_TICKS;
+    uv_timer_start(report->timer, log_tick, tick_ms, tick_ms);
+}
+
 static bool waits_for_retry(const struct run_report *report)
 {
-    return uv_is_active((const uv_handle_t *)report->retry);
+    return uv_is_active((const uv_handle_t *)report->timer);
 }
 
 static void advance(struct run_report *report)
@@ -256,6 +354,10 @@ static void advance(struct run_report *report)
     if (waits_for_retry(report) || report->call || report->deferred)
         return;
     for (struct step *step; (step = report->first) != NULL; step_drop(report)) {
+        if (!step->result && logs_left_out(report->reports)) {
+            log_lost(report, 0, "Port does not answer progress logs");
+            continue;
+        }
         const struct port_request request = {.method = step->result ? "PATCH" : "POST",
                                              .path = step->texts,
                                              .body = {step->texts + step->path_size, step->body_size},
@@ -264,6 +366,8 @@ static void advance(struct run_report *report)
         if (report->call) {
             report->call_bytes = step->path_size + CALL_OVERHEAD;
             report->reports->bytes += report->call_bytes;
+            if (!step->result)
+                watch_log(report);
             return;
         }
         if (step->result) {
@@ -281,16 +385,16 @@ static void advance(struct run_report *report)
 struct run_report *run_report_open(struct reports *reports, struct slice run_id)
 {
     struct run_report *report = calloc(1, sizeof *report);
-    uv_timer_t *retry = calloc(1, sizeof *retry);
-    if (!report || !retry) {
+    uv_timer_t *timer = calloc(1, sizeof *timer);
+    if (!report || !timer) {
         free(report);
-        free(retry);
+        free(timer);
         return NULL;
     }
     /* Made here, where there being no memory can still be told: a result that has to wait needs it. */
-    uv_timer_init(reports->options.loop, retry);
-    retry->data = report;
-    report->retry = retry;
+    uv_timer_init(reports->options.loop, timer);
+    timer->data = report;
+    report->timer = timer;
     report->reports = reports;
     reports->bytes += sizeof *report;
     snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
@@ -327,29 +431,6 @@ void run_report_log(struct run_report *report, struct slice text)
 
 /* Results */
 
-static void add_name(struct buffer *body, const char *name)
-{
-    buffer_append_char(body, body->len > 0 ? ',' : '{');
-    buffer_append_json_string(body, slice_of(name));
-    buffer_append_char(body, ':');
-}
-
-static void add_field(struct buffer *body, const char *name, struct slice value)
-{
-    if (slice_is_null(value))
-        return;
-    add_name(body, name);
-    buffer_append_json_string(body, value);
-}
-
-static void add_json_field(struct buffer *body, const char *name, struct slice json)
-{
-    if (slice_is_null(json))
-        return;
-    add_name(body, name);
-    buffer_append_slice(body, json);
-}
-
 /** The value of a run that has one; NULL: out of memory. */
 static struct step *response_step(const struct run_report *report, struct slice response)
 {
@@ -360,40 +441,15 @@ static struct step *response_step(const struct run_report *report, struct slice 
     return step_new(report, true, "/response", &body);
 }
 
-/** Nothing but its fields; empty when there are none. */
-static void write_action_outcome(const struct run_result *result, struct buffer *body)
-{
-    add_field(body, "status", result->status);
-    add_field(body, "summary", result->summary);
-    add_json_field(body, "link", result->link_json);
-    add_field(body, "externalRunId", result->external_run_id);
-    if (body->len > 0)
-        buffer_append_char(body, '}');
-}
-
-static void write_node_outcome(const struct run_result *result, struct buffer *body)
-{
-    if (slice_is_null(result->status))
-        return;
-    bool success = slice_equal_text(result->status, "SUCCESS");
-    buffer_appendf(body, "{\"status\":\"COMPLETED\",\"result\":\"%s\"", success ? "SUCCESS" : "FAILED");
-    if (success && !slice_is_null(result->response)) {
-        buffer_append_text(body, ",\"output\":{\"response\":");
-        buffer_append_slice(body, result->response);
-        buffer_append_char(body, '}');
-    }
-    buffer_append_char(body, '}');
-}
-
 /** Queues all of the result, or, when memory is out, nothing of it: false. */
 static bool result_append(struct run_report *report, const struct run_result *result)
 {
     struct step *response = NULL, *outcome = NULL;
     struct buffer body = {0};
     if (report->node_run)
-        write_node_outcome(result, &body);
+        node_outcome_write(result, &body);
     else
-        write_action_outcome(result, &body);
+        action_outcome_write(result, &body);
     bool has_response = !report->node_run && !slice_is_null(result->response);
     bool has_outcome = body.len > 0 || body.failed;
     if (has_outcome)
@@ -443,6 +499,7 @@ bool run_report_finish(struct run_report *report, const struct run_result *resul
     report->done = done;
     report->ctx = ctx;
     report->finished = true;
+    report->log_ticks = LAST_LOGS_TICKS;
     if (report->has_result) {
         report->reports->waiting++;
         advance(report);
@@ -457,11 +514,8 @@ void run_report_pause(struct run_report *report)
     report->done = NULL;
     if (report->has_result)
         report->reports->waiting--;
-    if (report->call) {
-        port_call_cancel(report->call);
-        call_ended(report);
-    }
-    uv_timer_stop(report->retry);
+    call_drop(report);
+    uv_timer_stop(report->timer);
     undefer(report);
 }
 
@@ -515,6 +569,8 @@ struct reports *reports_new(const struct reports_options *options)
         reports->options.first_backoff_ms = FIRST_BACKOFF_MS;
     if (reports->options.max_backoff_ms == 0)
         reports->options.max_backoff_ms = MAX_BACKOFF_MS;
+    if (reports->options.log_tick_ms == 0)
+        reports->options.log_tick_ms = LOG_TICK_MS;
     reports->deferred = calloc(1, sizeof *reports->deferred);
     if (!reports->deferred) {
         free(reports);

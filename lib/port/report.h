@@ -1,6 +1,6 @@
 /* What a run's people see in Port: progress logs and the result, in order within a run, side by side across
- * runs. Logs are best effort (one attempt); a result is retried with backoff until Port accepts it or refuses
- * it for good. */
+ * runs. Logs are best effort (one attempt, and no more than two seconds of a result's time); a result is
+ * retried with backoff until Port accepts it or refuses it for good. */
 #pragma once
 #include "port/api.h"
 
@@ -14,6 +14,7 @@ struct reports_options {
     bool run_logs;             /* false: report_log does nothing */
     int64_t first_backoff_ms;  /* 0: 500 */
     int64_t max_backoff_ms;    /* 0: 30000 */
+    int64_t log_tick_ms;       /* a log that has no answer after ten of these is given up; 0: 500 */
 };
 struct reports *reports_new(const struct reports_options *options);
 /** Drops what is queued; no callback runs after it. */
@@ -21,7 +22,9 @@ void reports_free(struct reports *reports);
 
 /** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. NULL: out of memory. */
 struct run_report *run_report_open(struct reports *reports, struct slice run_id);
-/** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. */
+/** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. It may be lost,
+ * which is said in a warning: when Port refuses it or has no answer in time, when too many wait, and while
+ * Port leaves them unanswered one after another. */
 void run_report_log(struct run_report *report, struct slice text);
 
 /** The result of a run, as contract section 4 reports it. Null slices are left out. */
@@ -35,7 +38,8 @@ struct run_result {
 };
 enum report_outcome { REPORT_ACCEPTED, REPORT_REFUSED };
 typedef void report_done(void *ctx, enum report_outcome outcome);
-/** Queues the result behind what is queued, and closes the report: `done` runs exactly once, when Port has
+/** Queues the result behind what is queued (logs still queued or under way get four ticks together, then they
+ * are given up), and closes the report: `done` runs exactly once, when Port has
  * accepted or refused everything that is a result (at once, from the loop, when the result is empty: then
  * logs still queued are sent without anybody waiting for them). The report must not be used by the caller
  * afterwards, except with run_report_cancel. For a workflow node run `status` FAILURE gives

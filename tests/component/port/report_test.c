@@ -211,7 +211,44 @@ static void a_result_is_retried_until_port_accepts_it(void **state)
     runs_free(runs);
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "a result waits for Port"), 1);
-    assert_int_equal(occurrences(lines, "a waiting result was accepted by Port"), 1);
+    assert_int_equal(
+        occurrences(lines, "\"level\":\"DEBUG\",\"msg\":\"a waiting result was accepted by Port\""), 1);
+    assert_int_equal(occurrences(lines, "\"level\":\"INFO\""), 0);
+    free(lines);
+}
+
+static size_t times_seen(const struct fake_port *port, const char *run_id)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < port->count; i++)
+        count += strstr(port->seen[i].target, run_id) != NULL;
+    return count;
+}
+
+/** So all three have had an answer, and wait, before any is accepted. */
+static struct reply fail_until_each_came_twice(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)n;
+    (void)request;
+    bool all = times_seen(port, "r_1") > 1 && times_seen(port, "r_2") > 1 && times_seen(port, "r_3") > 1;
+    return (struct reply){.status = all ? 200 : 503};
+}
+
+static void it_is_said_once_that_port_accepts_results_again(void **state)
+{
+    (void)state;
+    struct runs *runs = runs_new(8);
+    struct caught caught = logs_catch();
+    runs->port->script = fail_until_each_came_twice;
+    finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+    finish(runs, open_run(runs, "r_2"), FAILURE_RESULT);
+    finish(runs, open_run(runs, "r_3"), FAILURE_RESULT);
+    run_until(runs->port, &runs->done, 3);
+    runs_free(runs);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"level\":\"INFO\""), 1);
+    assert_int_equal(occurrences(lines, "Port accepts results again"), 1);
+    assert_int_equal(occurrences(lines, "\"results\":3"), 1);
     free(lines);
 }
 
@@ -323,6 +360,140 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "progress log did not reach Port"), 1);
     free(lines);
+}
+
+static struct reply logs_hang(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    return (struct reply){.delay_ms = strstr(request->target, "/logs") ? 3600000 : 0};
+}
+
+/** Runs whose logs are given up sooner than a user would want it. */
+static struct runs *hurried_runs_new(unsigned max_concurrent)
+{
+    struct runs *runs = runs_new(max_concurrent);
+    reports_free(runs->reports);
+    struct reports_options options = {.api = runs->port->api,
+                                      .loop = &runs->port->loop,
+                                      .clock = &runs->port->clock,
+                                      .run_logs = true,
+                                      .log_tick_ms = 100};
+    runs->reports = reports_new(&options);
+    assert_non_null(runs->reports);
+    runs->port->script = logs_hang;
+    return runs;
+}
+
+static size_t logs_seen(const struct fake_port *port)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < port->count; i++)
+        count += strstr(port->seen[i].target, "/logs") != NULL;
+    return count;
+}
+
+static void a_result_is_not_held_up_by_logs_that_hang(void **state)
+{
+    (void)state;
+    struct runs *runs = hurried_runs_new(1); /* the log has the only connection */
+    struct caught caught = logs_catch();
+    struct run_report *report = open_run(runs, "r_1");
+    run_report_log(report, SLICE_LITERAL("sent"));
+    run_until(runs->port, &runs->port->count, 2);
+    run_report_log(report, SLICE_LITERAL("answered"));
+    run_report_log(report, SLICE_LITERAL("once more"));
+    finish(runs, report, SUCCESS_RESULT);
+    run_until(runs->port, &runs->done, 1);
+    assert_int_equal(runs->accepted, 1);
+    assert_int_equal(runs->port->count - runs->port->tokens, 3);
+    assert_request(runs->port, 1, "POST /v1/actions/runs/r_1/logs {\"message\":\"sent\"}");
+    assert_request(runs->port, 2, "PATCH /v1/actions/runs/r_1/response {\"response\":{\"n\":1e400}}");
+    assert_request(runs->port, 3, "PATCH /v1/actions/runs/r_1 {\"status\":\"SUCCESS\"}");
+    assert_nothing_held(runs);
+    runs_free(runs);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "progress log did not reach Port"), 1);
+    free(lines);
+}
+
+static void a_log_that_hangs_is_given_up_though_no_result_is_due(void **state)
+{
+    (void)state;
+    struct runs *runs = hurried_runs_new(1);
+    struct run_report *report = open_run(runs, "r_1");
+    run_report_log(report, SLICE_LITERAL("sent"));
+    run_report_log(report, SLICE_LITERAL("tried again"));
+    run_until(runs->port, &runs->port->count, 3);
+    assert_int_equal(runs->done, 0);
+    assert_request(runs->port, 2, "POST /v1/actions/runs/r_1/logs {\"message\":\"tried again\"}");
+    finish(runs, report, nothing_to_say);
+    run_until(runs->port, &runs->done, 1);
+    settle(runs);
+    runs_free(runs);
+}
+
+static void a_paused_run_goes_on_past_a_log_that_hangs(void **state)
+{
+    (void)state;
+    struct runs *runs = hurried_runs_new(1);
+    struct run_report *report = open_run(runs, "r_1");
+    run_report_log(report, SLICE_LITERAL("sent"));
+    finish(runs, report, FAILURE_RESULT);
+    run_until(runs->port, &runs->port->count, 2);
+    run_report_pause(report);
+    assert_int_equal(reports_waiting(runs->reports), 0);
+    run_report_resume(report, told, runs);
+    run_until(runs->port, &runs->done, 1);
+    assert_int_equal(runs->accepted, 1);
+    settle(runs);
+    runs_free(runs);
+}
+
+static struct reply all_is_well(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    (void)request;
+    return (struct reply){0};
+}
+
+/** A run with one log and a failure to report, from start to end. */
+static void run_through(struct runs *runs, const char *id)
+{
+    struct run_report *report = open_run(runs, id);
+    run_report_log(report, SLICE_LITERAL("sent"));
+    finish(runs, report, FAILURE_RESULT);
+    run_until(runs->port, &runs->done, runs->done + 1);
+}
+
+static void logs_that_hang_again_and_again_are_left_out_for_a_while(void **state)
+{
+    (void)state;
+    struct runs *runs = hurried_runs_new(8);
+    for (int i = 0; i < 3; i++)
+        run_through(runs, "r_hangs");
+    size_t seen = logs_seen(runs->port);
+    for (int i = 0; i < 10; i++)
+        run_through(runs, "r_quick");
+    assert_int_equal(logs_seen(runs->port), seen);
+    assert_int_equal(runs->accepted, 13);
+
+    runs->port->turned_ms += 30000; /* one is tried, in vain */
+    run_through(runs, "r_probe");
+    assert_in_range(logs_seen(runs->port), seen, seen + 1);
+    seen = logs_seen(runs->port);
+    runs->port->script = all_is_well;
+    run_through(runs, "r_quick");
+    assert_int_equal(logs_seen(runs->port), seen);
+
+    runs->port->turned_ms += 30000; /* and now it comes through: so do the others */
+    for (int i = 0; i < 5; i++)
+        run_through(runs, "r_again");
+    assert_int_equal(logs_seen(runs->port), seen + 5);
+    assert_int_equal(runs->accepted, 20);
+    settle(runs);
+    runs_free(runs);
 }
 
 static struct reply first_run_hangs(struct fake_port *port, size_t n, const struct seen *request)
@@ -489,10 +660,15 @@ int main(void)
         cmocka_unit_test(a_workflow_node_run_is_reported_in_its_own_form),
         cmocka_unit_test(hostile_texts_stay_inside_their_strings),
         cmocka_unit_test(a_result_is_retried_until_port_accepts_it),
+        cmocka_unit_test(it_is_said_once_that_port_accepts_results_again),
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),
         cmocka_unit_test(a_refused_response_is_followed_by_the_outcome_which_decides),
         cmocka_unit_test(a_lost_log_is_not_retried_and_holds_nothing_up),
+        cmocka_unit_test(a_result_is_not_held_up_by_logs_that_hang),
+        cmocka_unit_test(a_log_that_hangs_is_given_up_though_no_result_is_due),
+        cmocka_unit_test(a_paused_run_goes_on_past_a_log_that_hangs),
+        cmocka_unit_test(logs_that_hang_again_and_again_are_left_out_for_a_while),
         cmocka_unit_test(runs_go_side_by_side),
         cmocka_unit_test(a_cancelled_run_sends_nothing_more_and_is_silent),
         cmocka_unit_test(freeing_drops_everything_silently),

@@ -1,0 +1,50 @@
+/* The JSON that a run's outcome is told with. Holds no state; what cannot be written marks the buffer failed.
+ */
+#include "port/outcome_body.h"
+
+static void add_name(struct buffer *body, const char *name)
+{
+    buffer_append_char(body, body->len > 0 ? ',' : '{');
+    buffer_append_json_string(body, slice_of(name));
+    buffer_append_char(body, ':');
+}
+
+static void add_field(struct buffer *body, const char *name, struct slice value)
+{
+    if (slice_is_null(value))
+        return;
+    add_name(body, name);
+    buffer_append_json_string(body, value);
+}
+
+static void add_json_field(struct buffer *body, const char *name, struct slice json)
+{
+    if (slice_is_null(json))
+        return;
+    add_name(body, name);
+    buffer_append_slice(body, json);
+}
+
+void action_outcome_write(const struct run_result *result, struct buffer *body)
+{
+    add_field(body, "status", result->status);
+    add_field(body, "summary", result->summary);
+    add_json_field(body, "link", result->link_json);
+    add_field(body, "externalRunId", result->external_run_id);
+    if (body->len > 0)
+        buffer_append_char(body, '}');
+}
+
+void node_outcome_write(const struct run_result *result, struct buffer *body)
+{
+    if (slice_is_null(result->status))
+        return;
+    bool success = slice_equal_text(result->status, "SUCCESS");
+    buffer_appendf(body, "{\"status\":\"COMPLETED\",\"result\":\"%s\"", success ? "SUCCESS" : "FAILED");
+    if (success && !slice_is_null(result->response)) {
+        buffer_append_text(body, ",\"output\":{\"response\":");
+        buffer_append_slice(body, result->response);
+        buffer_append_char(body, '}');
+    }
+    buffer_append_char(body, '}');
+}
