@@ -168,10 +168,25 @@ static void note_beginnings(const struct secrets *secrets, bool beginnings[UCHAR
         beginnings[(unsigned char)*secrets->values[i].ptr] = true;
 }
 
+/** Bytes at the end of a text that begin a character whose rest was cut. */
+static size_t cut_character(struct slice text)
+{
+    for (size_t len = 1; len < 4 && len <= text.len; len++) {
+        unsigned char c = (unsigned char)text.ptr[text.len - len];
+        size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+        if (c < 0x80)
+            return 0;
+        if (c >= 0xC0)
+            return len < whole ? len : 0;
+    }
+    return 0;
+}
+
 void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out)
 {
     static const char mask[] = "***";
-    bool beginnings[UCHAR_MAX + 1] = {false};
+    bool beginnings[UCHAR_MAX + 1] = {false}, cut = limit < SIZE_MAX;
+    size_t before = out->len;
     out->failed |= secrets->failed; /* better nothing than a secret */
     if (secrets->count > 0)
         note_beginnings(secrets, beginnings);
@@ -190,4 +205,6 @@ void redact(const struct secrets *secrets, struct slice text, size_t limit, stru
         text = after(text, found > 0 ? found : 1);
         limit -= shown;
     }
+    if (cut && !out->failed && out->len > before)
+        out->len -= cut_character((struct slice){out->ptr + before, out->len - before});
 }

@@ -26,5 +26,6 @@ bool secret_name(struct slice name);
 /** Appends `text` with every secret replaced by ***, however its characters are written: as they are, escaped
  * as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1). The longest secret
  * that begins at a place counts; so does the beginning of one, of SECRET_MIN bytes, where the text ends.
- * `limit`: bytes after which no more is wanted; at most as many are appended. */
+ * `limit`: bytes after which no more is wanted: at most as many are appended, none of a character that they
+ * do not hold whole; SIZE_MAX: all. */
 void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out);

@@ -83,6 +83,13 @@ static void no_more_than_the_limit_is_given(void **state)
     redacted_within(one, "ab s3cret", 3, "ab ");
     redacted_within(one, "s3crets3cret.", 7, "******.");
     redacted_within(one, "s3cret", 0, "");
+    redacted_within(one, "a€€", 6, "a€");
+    redacted_within(one, "a€€", 4, "a€");
+    redacted_within(one, "🚀", 3, "");
+    redacted_within(one, "s3cret€", 5, "***");
+    redacted_within(one, "x\x80\x80\x80\x80", 4, "x\x80\x80\x80"); /* no text at all */
+    redacted_within(one, "x\xe2\x82", 100, "x");                   /* cut by who kept it */
+    redacted(one, "x\xe2\x82", "x\xe2\x82");
 }
 
 static void short_ones_are_left_out(void **state)
