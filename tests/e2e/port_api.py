@@ -22,6 +22,8 @@ class PortApi:
         self.claims = {"runs": [], "nodeRuns": []}   # (monotonic time, limit) of each claim
         self.acked = []
         self.unacknowledged = set()                  # ids whose acknowledgement does not count
+        self.logs_answered = threading.Event()       # cleared: progress logs are taken, and their answer waits for it
+        self.logs_answered.set()
         self.claim_answers = {}                      # path: (status, body, headers) instead of a claim's own answer
         api = self
 
@@ -48,7 +50,10 @@ class PortApi:
             def handle_any(self):
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length) or "null") if length else None
-                self.answer(*api.serve(self.command, self.path, body, self.headers))
+                answer = api.serve(self.command, self.path, body, self.headers)
+                if self.path.endswith("/logs"):
+                    api.logs_answered.wait()
+                self.answer(*answer)
 
             do_GET = do_POST = do_PATCH = handle_any
 
@@ -141,5 +146,6 @@ class PortApi:
                 self.lock.wait(left)
 
     def close(self):
+        self.logs_answered.set()
         self.server.shutdown()
         self.server.server_close()

@@ -54,6 +54,16 @@ def test_asynchronous_success_costs_three_requests(world, port, receiver):
     assert [p for _, p, _ in port.of_run("r_async")] == ["/logs", "/logs"]
 
 
+def test_progress_logs_that_hang_cost_no_result_when_the_agent_is_stopped(world, port, receiver):
+    port.logs_answered.clear()
+    agent = world.agent(DRAIN_TIMEOUT_SECONDS="15").assigned()
+    world.produce(run_event("r_hung", receiver.url + "/ok"))
+    agent.wait_log("webhook delivered", port__run_id="r_hung")
+    assert agent.terminate(timeout=30) == 0
+    assert [p for _, p, _ in port.of_run("r_hung")] == ["/logs", "/response", ""]
+    assert committed(world).offset == 1
+
+
 def test_every_method_and_both_receivers(world, port, receiver, node_receiver):
     world.agent().assigned()
     methods = ["POST", "PUT", "PATCH", "DELETE", "GET"]
