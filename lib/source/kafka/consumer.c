@@ -17,15 +17,20 @@ enum {
 
 /* Errors and logs */
 
+void consumer_give_up(struct kafka_consumer *consumer)
+{
+    if (!consumer->fatal_said)
+        consumer->options.fatal(consumer->options.ctx);
+    consumer->fatal_said = true;
+}
+
 static void fatal(struct kafka_consumer *consumer)
 {
     char reason[256];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(consumer->rk, reason, sizeof reason);
     log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
                  F_STR("error.message", reason));
-    if (!consumer->fatal_said)
-        consumer->options.fatal(consumer->options.ctx);
-    consumer->fatal_said = true;
+    consumer_give_up(consumer);
 }
 
 /** librdkafka tells of a refusal once, not at every reconnection, so asking again is on a clock of our own.

@@ -121,6 +121,10 @@ void rebalance_advance(struct kafka_consumer *consumer);
 /** On closing: a drain under way ends now, a lookup that waits is given up. */
 void rebalance_hurry(struct kafka_consumer *consumer);
 
+/* consumer.c */
+/** Tells the owner, once, that the consumer cannot go on; the cause has been logged. */
+void consumer_give_up(struct kafka_consumer *consumer);
+
 /* errors.c */
 /** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left
  * out.

@@ -185,13 +185,25 @@ static bool lookup_new(struct kafka_consumer *consumer)
     return true;
 }
 
+/** Without its partitions records would pass unseen. A restart loses nothing, and others can have them. */
+static void leave_assignment(struct kafka_consumer *consumer)
+{
+    log_critical("out of memory: what was assigned cannot be consumed", F_NONE);
+    rebalance_end(consumer);
+    if (!cooperative(consumer))
+        answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
+    consumer_give_up(consumer);
+}
+
 static void assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
     consumer->changing = rd_kafka_topic_partition_list_copy(list);
     for (int i = 0; i < list->cnt; i++) {
         if (!partition_find(consumer, list->elems[i].topic, list->elems[i].partition) &&
-            !partition_new(consumer, list->elems[i].topic, list->elems[i].partition))
-            abort(); /* without its partition a record would pass unseen; a restart loses nothing */
+            !partition_new(consumer, list->elems[i].topic, list->elems[i].partition)) {
+            leave_assignment(consumer);
+            return;
+        }
     }
     consumer->rebalance = REBALANCE_LOOKING_UP;
     if (list->cnt == 0) {
@@ -199,7 +211,7 @@ static void assigned(struct kafka_consumer *consumer, const rd_kafka_topic_parti
         return;
     }
     if (!lookup_new(consumer))
-        abort();
+        leave_assignment(consumer);
 }
 
 /* Revocation */
