@@ -255,19 +255,21 @@ static unsigned unsafe_character(struct slice text)
 
 static void append_escaped(struct buffer *line, struct slice text)
 {
-    struct slice plain = {text.ptr, 0};
-    while (text.len > 0) {
+    size_t start = 0, i = 0;
+    while (i < text.len) {
         /* Nothing below 0xc2 starts one, so most bytes cost one comparison. */
-        unsigned code = (unsigned char)*text.ptr >= 0xc2 ? unsafe_character(text) : 0;
-        size_t len = code == 0 ? 1 : code < 0x800 ? 2 : 3;
-        if (code > 0) {
-            buffer_append_json_escaped(line, plain);
-            buffer_appendf(line, "\\u%04x", code);
+        struct slice rest = {text.ptr + i, text.len - i};
+        unsigned code = (unsigned char)text.ptr[i] >= 0xc2 ? unsafe_character(rest) : 0;
+        if (code == 0) {
+            i++;
+            continue;
         }
-        text = (struct slice){text.ptr + len, text.len - len};
-        plain = code > 0 ? (struct slice){text.ptr, 0} : (struct slice){plain.ptr, plain.len + 1};
+        buffer_append_json_escaped(line, (struct slice){text.ptr + start, i - start});
+        buffer_appendf(line, "\\u%04x", code);
+        i += code < 0x800 ? 2 : 3;
+        start = i;
     }
-    buffer_append_json_escaped(line, plain);
+    buffer_append_json_escaped(line, (struct slice){text.ptr + start, text.len - start});
 }
 
 static void append_text_value(struct buffer *line, struct slice text)
