@@ -17,6 +17,18 @@ void buffer_clear(struct buffer *b)
     *b = (struct buffer){0};
 }
 
+static int resize(struct buffer *b, size_t cap)
+{
+    char *grown = realloc(b->ptr, cap);
+    if (!grown) {
+        b->failed = true;
+        return PA_ERR_MEMORY;
+    }
+    b->ptr = grown;
+    b->cap = cap;
+    return 0;
+}
+
 int buffer_reserve(struct buffer *b, size_t more)
 {
     if (b->failed)
@@ -35,14 +47,7 @@ int buffer_reserve(struct buffer *b, size_t more)
      * it. */
     if (b->len == 0 && more > 256)
         cap = more;
-    char *grown = realloc(b->ptr, cap);
-    if (!grown) {
-        b->failed = true;
-        return PA_ERR_MEMORY;
-    }
-    b->ptr = grown;
-    b->cap = cap;
-    return 0;
+    return resize(b, cap);
 }
 
 int buffer_reserve_to(struct buffer *b, size_t cap)
@@ -51,14 +56,7 @@ int buffer_reserve_to(struct buffer *b, size_t cap)
         return PA_ERR_MEMORY;
     if (b->ptr && b->cap >= cap)
         return 0;
-    char *grown = realloc(b->ptr, cap);
-    if (!grown) {
-        b->failed = true;
-        return PA_ERR_MEMORY;
-    }
-    b->ptr = grown;
-    b->cap = cap;
-    return 0;
+    return resize(b, cap);
 }
 
 void buffer_append(struct buffer *b, const void *bytes, size_t len)

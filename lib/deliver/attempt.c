@@ -251,7 +251,6 @@ void delivery_give_up(struct delivery *delivery)
 {
     const struct deliver *deliver = delivery->deliver;
     if (delivery->attempt == 0) {
-        delivery_leave_lane(delivery);
         delivery_fail_unsent(delivery, "cancelled", "the agent was stopped first");
         return;
     }
