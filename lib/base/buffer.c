@@ -177,6 +177,16 @@ size_t utf8_sequence(const char *p, size_t n)
     return len;
 }
 
+size_t utf8_encode(uint32_t code, char out[4])
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(leads[len] | code);
+    return len;
+}
+
 void buffer_append_one_line(struct buffer *b, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {

@@ -46,25 +46,6 @@ bool secret_name(struct slice name)
 
 /* Finding them */
 
-/** The value of `count` hexadecimal digits; -1: they are not all there. */
-static int32_t hexadecimal(struct slice text, size_t count)
-{
-    int32_t value = 0;
-    if (text.len < count)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        char c = text.ptr[i];
-        int32_t digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
 static struct slice after(struct slice text, size_t count)
 {
     return (struct slice){text.ptr + count, text.len - count};
@@ -74,21 +55,17 @@ static struct slice after(struct slice text, size_t count)
  */
 static size_t unescape_unicode(struct slice text, char out[4], size_t *len)
 {
-    int32_t code = hexadecimal(after(text, 2), 4), low = -1;
+    int32_t code = slice_hexadecimal(after(text, 2), 4), low = -1;
     size_t taken = 6;
     if (code >= 0xD800 && code < 0xDC00 && text.len >= 12 && text.ptr[6] == '\\' && text.ptr[7] == 'u')
-        low = hexadecimal(after(text, 8), 4);
+        low = slice_hexadecimal(after(text, 8), 4);
     if (low >= 0xDC00 && low < 0xE000) {
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
         taken = 12;
     }
     if (code < 0)
         return 0;
-    *len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = *len; i > 1; i--, code >>= 6)
-        out[i - 1] = (char)(0x80 | (code & 0x3F));
-    out[0] = (char)(leads[*len] | code);
+    *len = utf8_encode((uint32_t)code, out);
     return taken;
 }
 
@@ -98,7 +75,7 @@ static size_t unescape(struct slice text, char out[4], size_t *len)
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     *len = 1;
     if (text.len >= 3 && text.ptr[0] == '%') {
-        int32_t byte = hexadecimal(after(text, 1), 2);
+        int32_t byte = slice_hexadecimal(after(text, 1), 2);
         out[0] = (char)byte;
         return byte < 0 ? 0 : 3;
     }
@@ -117,7 +94,7 @@ static size_t unescape(struct slice text, char out[4], size_t *len)
 static bool is_cut_escape(struct slice text)
 {
     bool unicode = text.len >= 2 && text.ptr[1] == 'u';
-    bool half = unicode && text.len >= 6 && hexadecimal(after(text, 2), 4) >> 10 == 0xD800 >> 10;
+    bool half = unicode && text.len >= 6 && slice_hexadecimal(after(text, 2), 4) >> 10 == 0xD800 >> 10;
     size_t whole = text.ptr[0] == '%' ? 3 : half ? 12 : unicode ? 6 : 2;
     return (text.ptr[0] == '%' || text.ptr[0] == '\\') && text.len < whole;
 }

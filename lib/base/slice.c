@@ -51,6 +51,29 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+static int32_t digit_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int32_t slice_hexadecimal(struct slice s, size_t count)
+{
+    int32_t value = 0;
+    if (s.len < count)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        int32_t digit = digit_value(s.ptr[i]);
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
 char *slice_to_text(struct slice s)
 {
     char *text = malloc(s.len + 1);

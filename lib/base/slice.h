@@ -23,6 +23,9 @@ bool slice_equal_ignore_case(struct slice a, const char *text);
 bool slice_starts_with(struct slice s, const char *prefix);
 /** Without ASCII blanks (space, tab, CR, LF) on both sides. */
 struct slice slice_trim(struct slice s);
+/** The value of the first `count` bytes (at most 7) as hexadecimal digits, in either case; -1: there are not
+ * so many, or not all of them are digits. */
+int32_t slice_hexadecimal(struct slice s, size_t count);
 /** A malloc'ed NUL-terminated copy (the null slice gives ""); the caller frees. NULL: out of memory. */
 char *slice_to_text(struct slice s);
 /** FNV-1a over the bytes: for in-process hash tables only. */
@@ -67,3 +70,6 @@ void buffer_append_json_string(struct buffer *b, struct slice text);
 /** Length of the valid UTF-8 sequence at p (1 to 4), or 0 when it is not valid UTF-8 (RFC 3629: no overlong
  * forms, no surrogates, nothing above U+10FFFF). `n` is how many bytes may be read, at least 1. */
 size_t utf8_sequence(const char *p, size_t n);
+/** Writes the character in UTF-8 and returns its length (1 to 4). `code` is at most U+10FFFF; a surrogate,
+ * which is no character, gives three bytes that utf8_sequence does not take. */
+size_t utf8_encode(uint32_t code, char out[4]);

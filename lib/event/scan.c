@@ -45,58 +45,20 @@ static void skip_blanks(struct scan *s)
 
 /* Strings */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /** Four hexadecimal digits at `at`; -1 when they are not there. */
-static int read_hex4(const struct scan *s, size_t at)
+static int32_t read_hex4(const struct scan *s, size_t at)
 {
-    int value = 0;
-    if (s->in.len - at < 4)
-        return -1;
-    for (size_t i = 0; i < 4; i++) {
-        int digit = hex_value(s->in.ptr[at + i]);
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
+    return slice_hexadecimal((struct slice){s->in.ptr + at, s->in.len - at}, 4);
 }
 
-static void append_utf8(struct buffer *out, unsigned code)
+static void append_utf8(struct buffer *out, uint32_t code)
 {
     char bytes[4];
-    size_t len;
-    if (code < 0x80) {
-        bytes[0] = (char)code;
-        len = 1;
-    } else if (code < 0x800) {
-        bytes[0] = (char)(0xc0 | (code >> 6));
-        bytes[1] = (char)(0x80 | (code & 0x3f));
-        len = 2;
-    } else if (code < 0x10000) {
-        bytes[0] = (char)(0xe0 | (code >> 12));
-        bytes[1] = (char)(0x80 | ((code >> 6) & 0x3f));
-        bytes[2] = (char)(0x80 | (code & 0x3f));
-        len = 3;
-    } else {
-        bytes[0] = (char)(0xf0 | (code >> 18));
-        bytes[1] = (char)(0x80 | ((code >> 12) & 0x3f));
-        bytes[2] = (char)(0x80 | ((code >> 6) & 0x3f));
-        bytes[3] = (char)(0x80 | (code & 0x3f));
-        len = 4;
-    }
-    buffer_append(out, bytes, len);
+    buffer_append(out, bytes, utf8_encode(code, bytes));
 }
 
 /** A character that came as \uXXXX, as JSON.stringify writes it. */
-static void append_character(struct buffer *out, unsigned code)
+static void append_character(struct buffer *out, uint32_t code)
 {
     static const char hex[] = "0123456789abcdef";
     static const char shorts[] = "btn\0fr"; /* \b is 8, \t 9, \n 10, \f 12, \r 13 */
@@ -119,20 +81,20 @@ static void append_character(struct buffer *out, unsigned code)
 /** After "\u": the code point, with a pair of surrogates joined. */
 static bool unicode_escape(struct scan *s)
 {
-    int code = read_hex4(s, s->at);
+    int32_t code = read_hex4(s, s->at);
     if (code < 0)
         return fail(s, "bad \\u escape");
     s->at += 4;
     bool leads = code >= 0xd800 && code <= 0xdbff;
     if (leads && s->in.len - s->at >= 6 && s->in.ptr[s->at] == '\\' && s->in.ptr[s->at + 1] == 'u') {
-        int second = read_hex4(s, s->at + 2);
+        int32_t second = read_hex4(s, s->at + 2);
         if (second >= 0xdc00 && second <= 0xdfff) {
             s->at += 6;
-            append_utf8(s->out, 0x10000u + (((unsigned)code - 0xd800u) << 10) + ((unsigned)second - 0xdc00u));
+            append_utf8(s->out, 0x10000u + (((uint32_t)code - 0xd800u) << 10) + ((uint32_t)second - 0xdc00u));
             return true;
         }
     }
-    append_character(s->out, (unsigned)code);
+    append_character(s->out, (uint32_t)code);
     return true;
 }
 
@@ -325,9 +287,7 @@ static void append_meaning(struct buffer *texts, struct slice canonical)
         p++;
         const char *letter = memchr(letters, *p, sizeof letters - 1);
         if (*p == 'u') {
-            unsigned code = 0;
-            for (int i = 1; i <= 4; i++)
-                code = code * 16 + (unsigned)hex_value(p[i]);
+            uint32_t code = (uint32_t)slice_hexadecimal((struct slice){p + 1, 4}, 4);
             append_utf8(texts, code >= 0xd800 && code <= 0xdfff ? 0xfffd : code);
             p += 4;
         } else {

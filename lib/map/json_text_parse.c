@@ -16,26 +16,11 @@ static jv parse_value(struct parsing *parsing);
 
 /* Strings */
 
-static int hexadecimal(const char *digits)
-{
-    int code = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = digits[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        code = code * 16 + digit;
-    }
-    return code;
-}
-
 /** Takes \uXXXX, which canonical JSON has for control characters and for half a surrogate pair. */
 static bool unescape_unicode(struct parsing *parsing)
 {
-    int code = parsing->end - parsing->at >= ESCAPE_LEN ? hexadecimal(parsing->at + 2) : -1;
+    struct slice digits = {parsing->at + 2, (size_t)(parsing->end - parsing->at) - 2};
+    int32_t code = slice_hexadecimal(digits, 4);
     if (code >= 0 && code < 0x80)
         buffer_append_char(&parsing->text, (char)code);
     else if (code >= 0xD800 && code < 0xE000)

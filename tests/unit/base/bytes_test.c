@@ -40,6 +40,62 @@ static void only_valid_utf8_has_a_length(void **state)
                      cases[i].expected);
 }
 
+static void a_character_is_written_as_utf8_reads_it(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t code;
+        const char *expected;
+    } cases[] = {{0x01, "\x01"},
+                 {0x7f, "\x7f"},
+                 {0x80, "\xc2\x80"},
+                 {0x7ff, "\xdf\xbf"},
+                 {0x800, "\xe0\xa0\x80"},
+                 {0xffff, "\xef\xbf\xbf"},
+                 {0x10000, "\xf0\x90\x80\x80"},
+                 {0x10ffff, "\xf4\x8f\xbf\xbf"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[4];
+        size_t len = utf8_encode(cases[i].code, out);
+        assert_int_equal(len, strlen(cases[i].expected));
+        assert_memory_equal(out, cases[i].expected, len);
+        assert_int_equal(utf8_sequence(out, len), len);
+    }
+    char surrogate[4];
+    assert_int_equal(utf8_encode(0xd800, surrogate), 3);
+    assert_int_equal(utf8_sequence(surrogate, 3), 0);
+}
+
+static void hexadecimal_digits_are_all_there_or_none_count(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t count;
+        int32_t expected;
+    } cases[] = {{"09", 2, 0x09},
+                 {"afAF", 4, 0xafaf},
+                 {"00e9 and more", 4, 0xe9},
+                 {"fffffff", 7, 0xfffffff},
+                 {"f", 2, -1},
+                 {"", 1, -1},
+                 {"0g", 2, -1},
+                 {"0G", 2, -1},
+                 {"/0", 2, -1},
+                 {":0", 2, -1},
+                 {"@0", 2, -1},
+                 {"`0", 2, -1},
+                 {" 1", 2, -1},
+                 {"-1", 2, -1},
+                 {"0x", 2, -1},
+                 {"\xc3\xa9", 2, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t value = slice_hexadecimal(slice_of(cases[i].text), cases[i].count);
+        if (value != cases[i].expected)
+            fail_msg("'%s': %d, expected %d", cases[i].text, (int)value, (int)cases[i].expected);
+    }
+}
+
 static void integers_are_written_to_their_limits(void **state)
 {
     (void)state;
@@ -116,6 +172,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_valid_utf8_has_a_length),
+        cmocka_unit_test(a_character_is_written_as_utf8_reads_it),
+        cmocka_unit_test(hexadecimal_digits_are_all_there_or_none_count),
         cmocka_unit_test(integers_are_written_to_their_limits),
         cmocka_unit_test(one_line_stays_one),
         cmocka_unit_test(slices_compare_and_trim),
