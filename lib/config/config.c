@@ -10,7 +10,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX = 1 << 20 };
+enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249 };
+#define TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
 
 /* Where values come from */
 
@@ -129,7 +130,24 @@ static void settle_kafka(struct loading *loading)
         replace(loading, &config->sasl_mechanism, "");
 }
 
-static void settle_topic(struct loading *loading, char **topic, const char *suffix)
+/** Kafka's own rule (org.apache.kafka.common.internals.Topic). librdkafka would take a name that begins with
+ * ^ for a regular expression. */
+static bool is_topic_name(const char *name)
+{
+    static const char accepted[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t len = strspn(name, accepted);
+    return len > 0 && len <= TOPIC_NAME_MAX && !name[len] && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}
+
+static void check_topic(struct loading *loading, const char *setting, const char *topic)
+{
+    if (!is_topic_name(topic))
+        loading_problem(loading, setting, slice_of(topic),
+                        "is not accepted; write the name of a topic: " TOPIC_NAME_RULE);
+}
+
+static void derive_topic(struct loading *loading, char **topic, const char *suffix)
 {
     struct buffer name = {0};
     if (**topic)
@@ -138,6 +156,28 @@ static void settle_topic(struct loading *loading, char **topic, const char *suff
     free(*topic);
     *topic = buffer_take(&name, NULL);
     loading->problems->failed |= !*topic;
+}
+
+static void settle_topics(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    bool runs_given = *config->runs_topic, changes_given = *config->change_log_topic;
+    derive_topic(loading, &loading->config->runs_topic, ".runs");
+    derive_topic(loading, &loading->config->change_log_topic, ".change.log");
+    if (loading->problems->failed || config->streamer != STREAMER_KAFKA)
+        return;
+    if (runs_given)
+        check_topic(loading, "KAFKA_RUNS_TOPIC", config->runs_topic);
+    if (changes_given)
+        check_topic(loading, "KAFKA_CHANGE_LOG_TOPIC", config->change_log_topic);
+    if (*config->dead_letter_topic)
+        check_topic(loading, "DEAD_LETTER_TOPIC", config->dead_letter_topic);
+    if ((!runs_given && !is_topic_name(config->runs_topic)) ||
+        (!changes_given && !is_topic_name(config->change_log_topic)))
+        loading_problem(
+            loading, "PORT_ORG_ID", slice_of(config->org_id),
+            "is not accepted; write the organisation's id as Port shows it (the names of its topics "
+            "begin with it: " TOPIC_NAME_RULE "), or set KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC");
 }
 
 /** A directory that is missing is made; one that cannot be written may be, later. */
@@ -225,8 +265,7 @@ static void load_settings(struct loading *loading)
         return;
     settle_kafka(loading);
     settle_proxies(loading);
-    settle_topic(loading, &loading->config->runs_topic, ".runs");
-    settle_topic(loading, &loading->config->change_log_topic, ".change.log");
+    settle_topics(loading);
     if (loading->problems->failed)
         return;
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)

@@ -144,13 +144,13 @@ def test_redirects(world, port, receiver, node_receiver):
 
 
 def test_settings_problems_are_all_told_at_once():
-    result = subprocess.run([BINARY], env={"LOG_LEVEL": "loud", "WEBHOOK_MAX_IN_FLIGHT": "0", "PORT_API_BASE_URL": "api.getport.io",
+    result = subprocess.run([BINARY], env={"LOG_LEVEL": "loud", "WEBHOOK_MAX_IN_FLIGHT": "0", "PORT_API_BASE_URL": "api.getport.io", "KAFKA_RUNS_TOPIC": "org x.runs",
                                           "PORT_CLIENT_SECRET_FILE": "/nowhere/a", "SSL_CERT_FILE": "/nowhere/b", "REQUESTS_CA_BUNDLE": "/nowhere/c"},
                             capture_output=True, text=True, cwd="/tmp", timeout=10)
     assert result.returncode == 78
     names = [line.split(":")[0] for line in result.stderr.strip().splitlines()]
     assert sorted(names) == sorted(["PORT_ORG_ID", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "LOG_LEVEL", "WEBHOOK_MAX_IN_FLIGHT",
-                                    "PORT_API_BASE_URL", "KAFKA_CONSUMER_GROUP_ID"])
+                                    "PORT_API_BASE_URL", "KAFKA_CONSUMER_GROUP_ID", "KAFKA_RUNS_TOPIC"])
 
 
 def test_help_and_version():

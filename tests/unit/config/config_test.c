@@ -300,6 +300,81 @@ static void dead_letters_have_one_place(void **state)
     buffer_clear(&problems);
 }
 
+/** The problems of a configuration with this PORT_ORG_ID and up to two more settings; the caller frees. */
+static char *problems_of(const char *org_id, char *a, char *b)
+{
+    char line[400];
+    struct config config;
+    struct buffer problems = {0};
+    snprintf(line, sizeof line, "PORT_ORG_ID=%s", org_id);
+    char *environment[] = {line, MINIMUM[1], MINIMUM[2], MINIMUM[3], a, b, NULL};
+    struct config_input input = {.environment = environment};
+    int result = config_load(&config, &input, &problems);
+    assert_int_equal(result, problems.len > 0 ? PA_ERR_INVALID : 0);
+    config_clear(&config);
+    return buffer_take(&problems, NULL);
+}
+
+static void assert_problems(const char *org_id, char *a, char *b, const char *expected)
+{
+    char *problems = problems_of(org_id, a, b);
+    if (strncmp(problems, expected, strlen(expected)) != 0 || (!*expected && *problems))
+        fail_msg("'%s': '%s', expected '%s…'", org_id, problems, expected);
+    assert_true(!*problems || strchr(problems, '\n') == strrchr(problems, '\n'));
+    free(problems);
+}
+
+static void an_organisation_is_told_when_kafka_has_no_topic_of_that_name(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"org x", " org_x", "org_x ", "org/x",
+                                        "org:x", "örg",    "org,x",  "^org"};
+    char expected[200];
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(expected, sizeof expected,
+                 "PORT_ORG_ID: '%s' is not accepted; write the organisation's id as Port", wrong[i]);
+        assert_problems(wrong[i], NULL, NULL, expected);
+        assert_problems(wrong[i], "KAFKA_RUNS_TOPIC=runs", NULL, expected);
+        assert_problems(wrong[i], "KAFKA_RUNS_TOPIC=runs", "KAFKA_CHANGE_LOG_TOPIC=changes", "");
+        assert_problems(wrong[i], "STREAMER_NAME=POLLING", NULL, "");
+    }
+    assert_problems("org\nx", NULL, NULL, "PORT_ORG_ID: 'org\\nx' is not accepted");
+    assert_problems("Org-1_x.y", NULL, NULL, "");
+    char longest[251];
+    memset(longest, 'o', sizeof longest);
+    longest[249 - strlen(".change.log")] = '\0';
+    assert_problems(longest, NULL, NULL, "");
+    longest[strlen(longest)] = 'o';
+    longest[249 - strlen(".change.log") + 1] = '\0';
+    assert_problems(longest, NULL, NULL, "PORT_ORG_ID: 'oooo");
+}
+
+static void topics_have_names_that_kafka_takes(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"KAFKA_RUNS_TOPIC", "KAFKA_CHANGE_LOG_TOPIC", "DEAD_LETTER_TOPIC"};
+    static const char *const wrong[] = {"a b", "a,b", "^org.*", ".", "..", "a\tb", "runs "};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char setting[400], expected[100], longest[251];
+        snprintf(expected, sizeof expected, "%s: '", names[i]);
+        for (size_t j = 0; j < sizeof wrong / sizeof *wrong; j++) {
+            snprintf(setting, sizeof setting, "%s=%s", names[i], wrong[j]);
+            assert_problems("org", setting, NULL, expected);
+        }
+        memset(longest, 't', sizeof longest);
+        longest[250] = '\0';
+        snprintf(setting, sizeof setting, "%s=%s", names[i], longest);
+        assert_problems("org", setting, NULL, expected);
+        setting[strlen(setting) - 1] = '\0';
+        assert_problems("org", setting, NULL, "");
+    }
+    assert_problems(
+        "org", "KAFKA_RUNS_TOPIC=a b", NULL,
+        "KAFKA_RUNS_TOPIC: 'a b' is not accepted; write the name of a topic: letters, digits, '.', "
+        "'_' and '-', at most 249 characters\n");
+    assert_problems("org", "KAFKA_RUNS_TOPIC=a b", "STREAMER_NAME=POLLING", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +389,8 @@ int main(void)
         cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),
         cmocka_unit_test(dead_letters_have_one_place),
+        cmocka_unit_test(an_organisation_is_told_when_kafka_has_no_topic_of_that_name),
+        cmocka_unit_test(topics_have_names_that_kafka_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
