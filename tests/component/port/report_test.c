@@ -1,80 +1,7 @@
 /* What a run's people see in Port: in order within a run, side by side across runs, results until Port has
  * decided. */
-#include "fake_port.h"
-#include "port/report.h"
+#include "runs.h"
 #include <cjson/cJSON.h>
-
-struct runs {
-    struct fake_port *port;
-    struct reports *reports;
-    size_t done, accepted, refused;
-};
-
-static struct runs *runs_new(unsigned max_concurrent)
-{
-    struct runs *runs = calloc(1, sizeof *runs);
-    assert_non_null(runs);
-    runs->port = fake_port_new(max_concurrent);
-    struct reports_options options = {.api = runs->port->api,
-                                      .loop = &runs->port->loop,
-                                      .clock = &runs->port->clock,
-                                      .run_logs = true,
-                                      .first_backoff_ms = 20,
-                                      .max_backoff_ms = 80};
-    runs->reports = reports_new(&options);
-    assert_non_null(runs->reports);
-    return runs;
-}
-
-static void runs_free(struct runs *runs)
-{
-    reports_free(runs->reports);
-    fake_port_free(runs->port);
-    free(runs);
-}
-
-static void told(void *ctx, enum report_outcome outcome)
-{
-    struct runs *runs = ctx;
-    runs->done++;
-    runs->accepted += outcome == REPORT_ACCEPTED;
-    runs->refused += outcome == REPORT_REFUSED;
-}
-
-static struct run_report *open_run(struct runs *runs, const char *id)
-{
-    struct run_report *report = run_report_open(runs->reports, slice_of(id));
-    assert_non_null(report);
-    return report;
-}
-
-static void finish(struct runs *runs, struct run_report *report, struct run_result result)
-{
-    size_t before = runs->done;
-    assert_true(run_report_finish(report, &result, told, runs));
-    assert_int_equal(runs->done, before);
-}
-
-static void assert_nothing_held(struct runs *runs)
-{
-    assert_int_equal(reports_bytes(runs->reports), 0);
-    assert_int_equal(reports_waiting(runs->reports), 0);
-    assert_int_equal(reports_logs_pending(runs->reports), 0);
-}
-
-static void settle(struct runs *runs)
-{
-    int64_t end = clock_monotonic_ms(clock_system()) + WAIT_MS;
-    while (reports_bytes(runs->reports) > 0 && clock_monotonic_ms(clock_system()) < end)
-        run_for(runs->port, 10);
-    assert_nothing_held(runs);
-}
-
-static const struct run_result nothing_to_say;
-#define SUCCESS_RESULT \
-    ((struct run_result){.response = SLICE_LITERAL("{\"n\":1e400}"), .status = SLICE_LITERAL("SUCCESS")})
-#define FAILURE_RESULT \
-    ((struct run_result){.status = SLICE_LITERAL("FAILURE"), .summary = SLICE_LITERAL("it broke")})
 
 static void a_synchronous_run_takes_four_requests_in_order(void **state)
 {
@@ -267,7 +194,7 @@ static void a_result_honours_retry_after(void **state)
     runs->port->script = wait_a_second;
     finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
     run_until(runs->port, &runs->done, 1);
-    assert_in_range(clock_monotonic_ms(clock_system()) - start, 950, 3000);
+    assert_true(clock_monotonic_ms(clock_system()) - start >= 950);
     assert_int_equal(runs->port->count - runs->port->tokens, 2);
     runs_free(runs);
 }
@@ -334,166 +261,6 @@ static void a_refused_response_is_followed_by_the_outcome_which_decides(void **s
     assert_int_equal(occurrences(lines, "\"http.response.status_code\":413"), 1);
     assert_int_equal(occurrences(lines, "token-1"), 0);
     free(lines);
-}
-
-static struct reply logs_fail(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    int status = n % 2 ? 500 : 404;
-    return (struct reply){.status = strstr(request->target, "/logs") ? status : 200};
-}
-
-static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
-{
-    (void)state;
-    struct runs *runs = runs_new(8);
-    struct caught caught = logs_catch();
-    runs->port->script = logs_fail;
-    struct run_report *report = open_run(runs, "r_1");
-    for (int i = 0; i < 10; i++)
-        run_report_log(report, SLICE_LITERAL("x"));
-    finish(runs, report, FAILURE_RESULT);
-    run_until(runs->port, &runs->done, 1);
-    assert_int_equal(runs->accepted, 1);
-    assert_int_equal(runs->port->count - runs->port->tokens, 11);
-    runs_free(runs);
-    char *lines = logs_end(&caught);
-    assert_int_equal(occurrences(lines, "progress log did not reach Port"), 1);
-    free(lines);
-}
-
-static struct reply logs_hang(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    (void)n;
-    return (struct reply){.delay_ms = strstr(request->target, "/logs") ? 3600000 : 0};
-}
-
-/** Runs whose logs are given up sooner than a user would want it. */
-static struct runs *hurried_runs_new(unsigned max_concurrent)
-{
-    struct runs *runs = runs_new(max_concurrent);
-    reports_free(runs->reports);
-    struct reports_options options = {.api = runs->port->api,
-                                      .loop = &runs->port->loop,
-                                      .clock = &runs->port->clock,
-                                      .run_logs = true,
-                                      .log_tick_ms = 100};
-    runs->reports = reports_new(&options);
-    assert_non_null(runs->reports);
-    runs->port->script = logs_hang;
-    return runs;
-}
-
-static size_t logs_seen(const struct fake_port *port)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < port->count; i++)
-        count += strstr(port->seen[i].target, "/logs") != NULL;
-    return count;
-}
-
-static void a_result_is_not_held_up_by_logs_that_hang(void **state)
-{
-    (void)state;
-    struct runs *runs = hurried_runs_new(1); /* the log has the only connection */
-    struct caught caught = logs_catch();
-    struct run_report *report = open_run(runs, "r_1");
-    run_report_log(report, SLICE_LITERAL("sent"));
-    run_until(runs->port, &runs->port->count, 2);
-    run_report_log(report, SLICE_LITERAL("answered"));
-    run_report_log(report, SLICE_LITERAL("once more"));
-    finish(runs, report, SUCCESS_RESULT);
-    run_until(runs->port, &runs->done, 1);
-    assert_int_equal(runs->accepted, 1);
-    assert_int_equal(runs->port->count - runs->port->tokens, 3);
-    assert_request(runs->port, 1, "POST /v1/actions/runs/r_1/logs {\"message\":\"sent\"}");
-    assert_request(runs->port, 2, "PATCH /v1/actions/runs/r_1/response {\"response\":{\"n\":1e400}}");
-    assert_request(runs->port, 3, "PATCH /v1/actions/runs/r_1 {\"status\":\"SUCCESS\"}");
-    assert_nothing_held(runs);
-    runs_free(runs);
-    char *lines = logs_end(&caught);
-    assert_int_equal(occurrences(lines, "progress log did not reach Port"), 1);
-    free(lines);
-}
-
-static void a_log_that_hangs_is_given_up_though_no_result_is_due(void **state)
-{
-    (void)state;
-    struct runs *runs = hurried_runs_new(1);
-    struct run_report *report = open_run(runs, "r_1");
-    run_report_log(report, SLICE_LITERAL("sent"));
-    run_report_log(report, SLICE_LITERAL("tried again"));
-    run_until(runs->port, &runs->port->count, 3);
-    assert_int_equal(runs->done, 0);
-    assert_request(runs->port, 2, "POST /v1/actions/runs/r_1/logs {\"message\":\"tried again\"}");
-    finish(runs, report, nothing_to_say);
-    run_until(runs->port, &runs->done, 1);
-    settle(runs);
-    runs_free(runs);
-}
-
-static void a_paused_run_goes_on_past_a_log_that_hangs(void **state)
-{
-    (void)state;
-    struct runs *runs = hurried_runs_new(1);
-    struct run_report *report = open_run(runs, "r_1");
-    run_report_log(report, SLICE_LITERAL("sent"));
-    finish(runs, report, FAILURE_RESULT);
-    run_until(runs->port, &runs->port->count, 2);
-    run_report_pause(report);
-    assert_int_equal(reports_waiting(runs->reports), 0);
-    run_report_resume(report, told, runs);
-    run_until(runs->port, &runs->done, 1);
-    assert_int_equal(runs->accepted, 1);
-    settle(runs);
-    runs_free(runs);
-}
-
-static struct reply all_is_well(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    (void)n;
-    (void)request;
-    return (struct reply){0};
-}
-
-/** A run with one log and a failure to report, from start to end. */
-static void run_through(struct runs *runs, const char *id)
-{
-    struct run_report *report = open_run(runs, id);
-    run_report_log(report, SLICE_LITERAL("sent"));
-    finish(runs, report, FAILURE_RESULT);
-    run_until(runs->port, &runs->done, runs->done + 1);
-}
-
-static void logs_that_hang_again_and_again_are_left_out_for_a_while(void **state)
-{
-    (void)state;
-    struct runs *runs = hurried_runs_new(8);
-    for (int i = 0; i < 3; i++)
-        run_through(runs, "r_hangs");
-    size_t seen = logs_seen(runs->port);
-    for (int i = 0; i < 10; i++)
-        run_through(runs, "r_quick");
-    assert_int_equal(logs_seen(runs->port), seen);
-    assert_int_equal(runs->accepted, 13);
-
-    runs->port->turned_ms += 30000; /* one is tried, in vain */
-    run_through(runs, "r_probe");
-    assert_in_range(logs_seen(runs->port), seen, seen + 1);
-    seen = logs_seen(runs->port);
-    runs->port->script = all_is_well;
-    run_through(runs, "r_quick");
-    assert_int_equal(logs_seen(runs->port), seen);
-
-    runs->port->turned_ms += 30000; /* and now it comes through: so do the others */
-    for (int i = 0; i < 5; i++)
-        run_through(runs, "r_again");
-    assert_int_equal(logs_seen(runs->port), seen + 5);
-    assert_int_equal(runs->accepted, 20);
-    settle(runs);
-    runs_free(runs);
 }
 
 static struct reply first_run_hangs(struct fake_port *port, size_t n, const struct seen *request)
@@ -594,63 +361,6 @@ static void freeing_drops_everything_silently(void **state)
     free(runs);
 }
 
-static void logs_are_bounded_while_port_is_silent(void **state)
-{
-    (void)state;
-    struct runs *runs = runs_new(1);
-    runs->port->token_reply.delay_ms = 300; /* a token, but not now */
-    struct caught caught = logs_catch();
-    for (int i = 0; i < 10050; i++)
-        finish(runs, open_run(runs, "r_1"), nothing_to_say);
-    struct run_report *report = open_run(runs, "r_2");
-    for (int i = 0; i < 10050; i++)
-        run_report_log(report, SLICE_LITERAL("x"));
-    assert_int_equal(reports_logs_pending(runs->reports), 10000);
-    run_until(runs->port, &runs->done, 10050);
-    finish(runs, report, FAILURE_RESULT);
-    assert_int_equal(reports_waiting(runs->reports), 1);
-    run_report_cancel(report);
-    assert_nothing_held(runs);
-    runs_free(runs);
-    char *lines = logs_end(&caught);
-    assert_int_equal(occurrences(lines, "too many logs wait for Port"), 1);
-    free(lines);
-}
-
-static void long_logs_are_bounded_by_their_bytes(void **state)
-{
-    (void)state;
-    enum { LONG = 10000, BOUND = 4 << 20 };
-    static char text[LONG];
-    struct runs *runs = runs_new(1);
-    runs->port->token_reply.delay_ms = 300; /* a token, but not now */
-    memset(text, 'x', sizeof text);
-    struct run_report *report = open_run(runs, "r_1");
-    for (int i = 0; i < 1000; i++)
-        run_report_log(report, (struct slice){text, sizeof text});
-    assert_in_range(reports_logs_pending(runs->reports), 400, BOUND / LONG + 1);
-    assert_in_range(reports_bytes(runs->reports), BOUND, BOUND + 2 * LONG);
-    run_report_cancel(report);
-    assert_nothing_held(runs);
-    runs_free(runs);
-}
-
-static void run_logs_can_be_switched_off(void **state)
-{
-    (void)state;
-    struct runs *runs = runs_new(1);
-    reports_free(runs->reports);
-    struct reports_options options = {
-        .api = runs->port->api, .loop = &runs->port->loop, .clock = &runs->port->clock};
-    runs->reports = reports_new(&options);
-    struct run_report *report = open_run(runs, "r_1");
-    run_report_log(report, SLICE_LITERAL("x"));
-    finish(runs, report, FAILURE_RESULT);
-    run_until(runs->port, &runs->done, 1);
-    assert_int_equal(runs->port->count, 2);
-    runs_free(runs);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -664,17 +374,9 @@ int main(void)
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),
         cmocka_unit_test(a_refused_response_is_followed_by_the_outcome_which_decides),
-        cmocka_unit_test(a_lost_log_is_not_retried_and_holds_nothing_up),
-        cmocka_unit_test(a_result_is_not_held_up_by_logs_that_hang),
-        cmocka_unit_test(a_log_that_hangs_is_given_up_though_no_result_is_due),
-        cmocka_unit_test(a_paused_run_goes_on_past_a_log_that_hangs),
-        cmocka_unit_test(logs_that_hang_again_and_again_are_left_out_for_a_while),
         cmocka_unit_test(runs_go_side_by_side),
         cmocka_unit_test(a_cancelled_run_sends_nothing_more_and_is_silent),
         cmocka_unit_test(freeing_drops_everything_silently),
-        cmocka_unit_test(logs_are_bounded_while_port_is_silent),
-        cmocka_unit_test(long_logs_are_bounded_by_their_bytes),
-        cmocka_unit_test(run_logs_can_be_switched_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
