@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import threading
@@ -128,7 +129,12 @@ class Agent:
         return self.wait(timeout)
 
     def wait(self, timeout=20):
-        code = self.process.wait(timeout)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            stacks = shutil.which("gdb") and subprocess.run(["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt"],
+                                                            capture_output=True, text=True, timeout=60).stdout
+            raise AssertionError(f"still there after {timeout} s; its last lines: {self.log.snapshot()[-20:]}\n{stacks or ''}") from None
         self.log.thread.join(5)
         self.errors.thread.join(5)
         assert self.log.bad == [], f"not JSON: {self.log.bad[:3]}"

@@ -11,6 +11,7 @@ enum {
     TAKE_BATCH = 64,
     TICK_MS = 500,
     CLOSE_MS = 2000,
+    CLOSING_TICK_MS = 50,
     CREDENTIALS_AGAIN_MS = 2000,
     CREDENTIALS_CAP_MS = 60000
 };
@@ -259,6 +260,8 @@ static bool copy_options(struct kafka_consumer *consumer, const struct kafka_con
     own->runs_topic = copy_text(options->runs_topic);
     own->change_log_topic = copy_text(options->change_log_topic);
     own->assignment_strategy = own->group_instance_id = "";
+    /* Not asked of librdkafka: rd_kafka_rebalance_protocol waits for ever for a client that is leaving. */
+    consumer->cooperative = strcmp(options->assignment_strategy, "cooperative-sticky") == 0;
     return own->group_id && own->auto_offset_reset && own->runs_topic && own->change_log_topic;
 }
 
@@ -436,18 +439,34 @@ static void destroy(struct kafka_consumer *consumer)
     uv_queue_work(consumer->options.loop, &consumer->destruction, destroy_work, destroy_done);
 }
 
+/** Only between rebalances: librdkafka's thread gives up a rebalance under way, and then no longer waits for,
+ * nor replies to, the answer. */
+static void ask_to_close(struct kafka_consumer *consumer)
+{
+    consumer->close_asked = true;
+    consumer->close_deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS;
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->events);
+    if (error) {
+        kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+        consumer->close_deadline_ms = 0;
+    }
+}
+
 static void try_close(struct kafka_consumer *consumer)
 {
-    if (consumer->destroying || consumer->lookup)
+    if (!consumer->close_asked && consumer->rebalance == REBALANCE_IDLE)
+        ask_to_close(consumer);
+    if (consumer->destroying || !consumer->close_asked || consumer->lookups_running > 0)
         return; /* a lookup in the thread pool still uses the client; it ends within its own timeout */
-    bool late = clock_monotonic_ms(consumer->options.clock) >= consumer->close_deadline_ms;
-    if (rd_kafka_consumer_closed(consumer->rk) || (late && consumer->close_asked)) {
-        if (!rd_kafka_consumer_closed(consumer->rk))
-            log_warning(
-                "the group did not confirm our leaving in time; the broker notices by the session timeout",
-                F_STR("messaging.consumer.group.name", consumer->options.group_id));
-        destroy(consumer);
-    }
+    bool closed = rd_kafka_consumer_closed(consumer->rk) != 0;
+    if (!closed && clock_monotonic_ms(consumer->options.clock) < consumer->close_deadline_ms)
+        return;
+    if (!closed)
+        log_warning(
+            "the group did not confirm our leaving in time; the broker notices by the session timeout",
+            F_STR("messaging.consumer.group.name", consumer->options.group_id));
+    destroy(consumer);
 }
 
 void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx)
@@ -455,17 +474,9 @@ void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *
     consumer->closing = true;
     consumer->closed = closed;
     consumer->closed_ctx = ctx;
-    consumer->close_deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS;
     kafka_consumer_stop_taking(consumer);
-    uv_timer_start(&consumer->tick, ticked, 50, 50);
+    uv_timer_start(&consumer->tick, ticked, 0, CLOSING_TICK_MS);
     rebalance_hurry(consumer);
-    consumer->close_asked = true;
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->events);
-    if (error) {
-        kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-        consumer->close_deadline_ms = 0;
-    }
 }
 
 void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out)

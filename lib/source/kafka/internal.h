@@ -42,6 +42,8 @@ struct kafka_ticket {
  *     IDLE ──assign──▶ LOOKING_UP ──committed offsets known──▶ IDLE
  *       │
  *       └──revoke──▶ DRAINING ──nothing live, or time──▶ COMMITTING ──answered, or time──▶ IDLE
+ *
+ * An event that comes in between ends what is under way first (rebalance.c, overtake).
  */
 enum rebalance_state { REBALANCE_IDLE, REBALANCE_LOOKING_UP, REBALANCE_DRAINING, REBALANCE_COMMITTING };
 
@@ -76,7 +78,9 @@ struct kafka_consumer {
     unsigned rejoin_assignments; /* cooperative: assignments still to come after a revocation: its own, then
                                     that of the rejoin */
     int64_t rejoin_until_ms;     /* … or this long at most */
-    struct lookup *lookup;
+    struct lookup *lookup;       /* of the assignment under way */
+    unsigned lookups_running;    /* in the thread pool, those of assignments that were overtaken too */
+    bool cooperative;
 
     bool closing, close_asked, destroying;
     int64_t close_deadline_ms;
@@ -118,7 +122,7 @@ void commit_timer_fired(uv_timer_t *timer);
 void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 /** A ticket came back, or a commit was answered: may the revocation go on? */
 void rebalance_advance(struct kafka_consumer *consumer);
-/** On closing: a drain under way ends now, a lookup that waits is given up. */
+/** On closing: a drain under way ends now, an assignment that was not answered yet is given up. */
 void rebalance_hurry(struct kafka_consumer *consumer);
 
 /* consumer.c */

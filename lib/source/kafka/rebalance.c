@@ -1,5 +1,9 @@
 /* Assignment and revocation, step by step on the loop. librdkafka sends no further rebalance until the one
- * before was answered with assign or unassign, so there is one state for all (internal.h draws it). */
+ * before was answered with assign or unassign, so there is one state for all (internal.h draws it). But it
+ * gives one up when topics change or the client closes: then the next event overtakes it.
+ *
+ * rd_kafka_assign and its like wait without a bound for librdkafka's thread, which answers nobody any more
+ * once the group is left. So they are called only as the answer to an event, never after it. */
 #include "source/kafka/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +19,9 @@ struct lookup {
     rd_kafka_topic_partition_list_t *list;
     bool latest;
     bool running;
+    bool overtaken; /* nobody waits for what it finds */
     rd_kafka_resp_err_t code;
 };
-
-static bool cooperative(const struct kafka_consumer *consumer)
-{
-    const char *protocol = rd_kafka_rebalance_protocol(consumer->rk);
-    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
-}
 
 static void answer_failed(struct kafka_consumer *consumer, rd_kafka_error_t *error, rd_kafka_resp_err_t code)
 {
@@ -109,7 +108,7 @@ static void assign(struct kafka_consumer *consumer)
 {
     for (int i = 0; i < consumer->changing->cnt; i++)
         partition_begin(consumer, &consumer->changing->elems[i]);
-    if (cooperative(consumer))
+    if (consumer->cooperative)
         answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
     else
         answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, consumer->changing));
@@ -127,7 +126,8 @@ static void lookup_free(uv_handle_t *handle)
 
 static void lookup_end(struct lookup *lookup)
 {
-    lookup->consumer->lookup = NULL;
+    if (!lookup->overtaken)
+        lookup->consumer->lookup = NULL;
     uv_close((uv_handle_t *)&lookup->retry, lookup_free);
 }
 
@@ -136,24 +136,23 @@ static void lookup_done(uv_work_t *work, int status);
 static void lookup_start(uv_timer_t *timer)
 {
     struct lookup *lookup = timer->data;
-    lookup->running = true;
     if (uv_queue_work(timer->loop, &lookup->work, lookup_work, lookup_done) != 0) {
-        lookup->running = false;
         uv_timer_start(timer, lookup_start, LOOKUP_RETRY_MS, 0);
+        return;
     }
+    lookup->running = true;
+    lookup->consumer->lookups_running++;
 }
-
-static void unassign(struct kafka_consumer *consumer);
 
 static void lookup_done(uv_work_t *work, int status)
 {
     struct lookup *lookup = work->data;
     struct kafka_consumer *consumer = lookup->consumer;
     lookup->running = false;
+    consumer->lookups_running--;
     (void)status;
-    if (consumer->closing) {
+    if (lookup->overtaken) {
         lookup_end(lookup);
-        unassign(consumer);
         return;
     }
     if (lookup->code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -190,13 +189,15 @@ static void leave_assignment(struct kafka_consumer *consumer)
 {
     log_critical("out of memory: what was assigned cannot be consumed", F_NONE);
     rebalance_end(consumer);
-    if (!cooperative(consumer))
+    if (!consumer->cooperative)
         answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
     consumer_give_up(consumer);
 }
 
 static void assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
+    if (consumer->closing)
+        return; /* leaving is the answer */
     consumer->changing = rd_kafka_topic_partition_list_copy(list);
     for (int i = 0; i < list->cnt; i++) {
         if (!partition_find(consumer, list->elems[i].topic, list->elems[i].partition) &&
@@ -222,21 +223,24 @@ static struct partition *changing_partition(struct kafka_consumer *consumer, int
                           consumer->changing->elems[i].partition);
 }
 
-static void unassign(struct kafka_consumer *consumer)
+static void free_changing(struct kafka_consumer *consumer)
 {
-    uv_timer_stop(&consumer->step_timer);
     for (int i = 0; i < consumer->changing->cnt; i++) {
         struct partition *partition = changing_partition(consumer, i);
         if (partition)
             partition_free(partition);
     }
-    if (cooperative(consumer) && consumer->changing->cnt > 0 && consumer->rebalance != REBALANCE_LOOKING_UP)
+}
+
+static void unassign(struct kafka_consumer *consumer)
+{
+    uv_timer_stop(&consumer->step_timer);
+    free_changing(consumer);
+    if (consumer->cooperative)
         answer_failed(consumer, rd_kafka_incremental_unassign(consumer->rk, consumer->changing), 0);
-    else if (!cooperative(consumer))
-        answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
     else
-        answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
-    consumer->rejoin_assignments = cooperative(consumer) && !consumer->closing ? 2 : 0;
+        answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
+    consumer->rejoin_assignments = consumer->cooperative && !consumer->closing ? 2 : 0;
     consumer->rejoin_until_ms = clock_monotonic_ms(consumer->options.clock) + REJOIN_MS;
     log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt), F_BOOL("lost", consumer->lost));
     rebalance_end(consumer);
@@ -307,9 +311,21 @@ void rebalance_advance(struct kafka_consumer *consumer)
         unassign(consumer);
 }
 
+/** Those of `list` that we hold: librdkafka also revokes what it offered and was never taken, and then
+ * refuses an answer that names it. */
+static rd_kafka_topic_partition_list_t *held(struct kafka_consumer *consumer,
+                                             const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *held = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++)
+        if (partition_find(consumer, list->elems[i].topic, list->elems[i].partition))
+            rd_kafka_topic_partition_list_add(held, list->elems[i].topic, list->elems[i].partition);
+    return held;
+}
+
 static void revoked(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
-    consumer->changing = rd_kafka_topic_partition_list_copy(list);
+    consumer->changing = held(consumer, list);
     consumer->lost = rd_kafka_assignment_lost(consumer->rk) != 0;
     if (consumer->lost)
         log_warning("assignment lost: another member may hold these partitions already, so nothing is "
@@ -321,9 +337,36 @@ static void revoked(struct kafka_consumer *consumer, const rd_kafka_topic_partit
     rebalance_advance(consumer);
 }
 
+/* Events */
+
+/** Gives up an assignment that was not answered yet; its partitions have taken nothing. */
+static void forget_offer(struct kafka_consumer *consumer)
+{
+    struct lookup *lookup = consumer->lookup;
+    consumer->lookup = NULL;
+    lookup->overtaken = true;
+    if (!lookup->running)
+        lookup_end(lookup);
+    free_changing(consumer);
+    rebalance_end(consumer);
+}
+
+/** The rebalance under way ends at once, because librdkafka has given it up. */
+static void overtake(struct kafka_consumer *consumer)
+{
+    if (consumer->rebalance == REBALANCE_LOOKING_UP) {
+        forget_offer(consumer);
+    } else if (consumer->rebalance != REBALANCE_IDLE) {
+        consumer->lost = true;
+        withdraw_changing(consumer, true);
+        unassign(consumer);
+    }
+}
+
 void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    overtake(consumer);
     if (consumer->rejoin_assignments > 0)
         consumer->rejoin_assignments--;
     switch (rd_kafka_event_error(event)) {
@@ -335,18 +378,18 @@ void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
         break;
     default:
         kafka_error_say(consumer, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
-        rd_kafka_assign(consumer->rk, NULL);
+        if (!consumer->closing)
+            rd_kafka_assign(consumer->rk, NULL);
         break;
     }
 }
 
 void rebalance_hurry(struct kafka_consumer *consumer)
 {
-    struct lookup *lookup = consumer->lookup;
-    if (consumer->rebalance == REBALANCE_DRAINING)
-        uv_timer_start(&consumer->step_timer, step_timer_fired, 0, 0);
-    if (!lookup || lookup->running)
-        return; /* lookup_done sees `closing` */
-    lookup_end(lookup);
-    unassign(consumer);
+    if (consumer->rebalance == REBALANCE_LOOKING_UP) {
+        forget_offer(consumer);
+    } else if (consumer->rebalance == REBALANCE_DRAINING) {
+        withdraw_changing(consumer, true);
+        rebalance_advance(consumer);
+    }
 }

@@ -1,0 +1,231 @@
+/* The Kafka consumer on librdkafka's mock cluster, with a sink that is this test. */
+#include "base/clock.h"
+#include "base/slice.h"
+#include "source/kafka/consumer.h"
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 30000, TAKEN_MAX = 16, MEMBERS = 24 };
+static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
+
+static rd_kafka_t *host;
+static rd_kafka_mock_cluster_t *cluster;
+
+struct world {
+    struct kafka_consumer *consumer;
+    struct ticket *tickets[TAKEN_MAX];
+    int64_t offsets[TAKEN_MAX];
+    size_t count;
+    bool closing, closed;
+};
+
+static int open_cluster(void **state)
+{
+    (void)state;
+    host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), NULL, 0);
+    cluster = host ? rd_kafka_mock_cluster_new(host, 1) : NULL;
+    return cluster && rd_kafka_mock_topic_create(cluster, RUNS, 1, 1) == 0 &&
+                   rd_kafka_mock_topic_create(cluster, CHANGES, 1, 1) == 0
+               ? 0
+               : -1;
+}
+
+static int close_cluster(void **state)
+{
+    (void)state;
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(host);
+    return 0;
+}
+
+static void produce(char *value)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), NULL, 0);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(RUNS), RD_KAFKA_V_PARTITION(0),
+                                       RD_KAFKA_V_VALUE(value, strlen(value)),
+                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+                     0);
+    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
+    rd_kafka_destroy(producer);
+}
+
+/* The sink */
+
+static bool has_room(void *ctx, size_t bytes)
+{
+    (void)bytes;
+    return ((struct world *)ctx)->count < TAKEN_MAX;
+}
+
+static void take(void *ctx, const struct record *record, struct ticket *ticket)
+{
+    struct world *world = ctx;
+    assert_string_equal(record->topic, RUNS);
+    world->offsets[world->count] = record->offset;
+    world->tickets[world->count++] = ticket;
+}
+
+static void give_back(struct world *world, size_t n, bool done)
+{
+    struct ticket *ticket = world->tickets[n];
+    world->tickets[n] = NULL;
+    if (ticket)
+        done ? source_ticket_done(ticket) : source_ticket_drop(ticket);
+}
+
+static void withdraw(void *ctx, const void *assignment, bool cancel_started)
+{
+    struct world *world = ctx;
+    (void)assignment;
+    (void)cancel_started;
+    for (size_t i = 0; i < world->count; i++)
+        give_back(world, i, false);
+}
+
+/* Life */
+
+static uv_loop_t loop;
+static uv_timer_t deadline;
+
+static void too_late(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
+}
+
+static int open_loop(void **state)
+{
+    (void)state;
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &deadline);
+    return uv_timer_start(&deadline, too_late, DEADLINE_MS, 0);
+}
+
+static int close_loop(void **state)
+{
+    (void)state;
+    uv_close((uv_handle_t *)&deadline, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
+}
+
+static void world_open(struct world *world, const char *group, const char *strategy)
+{
+    *world = (struct world){0};
+    struct kafka_consumer_options options = {
+        .loop = &loop,
+        .clock = clock_system(),
+        .sink = {world, has_room, take, withdraw},
+        .bootstrap_servers = rd_kafka_mock_cluster_bootstraps(cluster),
+        .security_protocol = "plaintext",
+        .sasl_mechanism = "",
+        .username = "",
+        .group_id = group,
+        .assignment_strategy = strategy,
+        .auto_offset_reset = "earliest",
+        .session_timeout_ms = 6000,
+        .drain_timeout_ms = 1000,
+        .prefetch_bytes = 1 << 20,
+        .record_max_bytes = 1 << 20,
+        .runs_topic = RUNS,
+        .change_log_topic = CHANGES,
+    };
+    struct error err = {0};
+    world->consumer = kafka_consumer_new(&options, &err);
+    assert_non_null(world->consumer);
+}
+
+static bool is_assigned(const struct world *world)
+{
+    struct kafka_consumer_counters counters;
+    kafka_consumer_counters(world->consumer, &counters);
+    return counters.assigned == 2;
+}
+
+static void wait_for_records(struct world *world, size_t count)
+{
+    while (world->count < count)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void closed(void *ctx)
+{
+    struct world *world = ctx;
+    world->consumer = NULL;
+    world->closed = true;
+}
+
+static void world_close(struct world *world)
+{
+    kafka_consumer_close(world->consumer, closed, world);
+    while (!world->closed)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
+/* Tests */
+
+/** They close while they still ask where to start, so that a revocation overtakes the assignment. And a
+ * client that has left answers no more questions, for whose answers librdkafka waits without a bound. It
+ * leaves in a thread of its own, so whether one comes too late is a matter of luck: many try. */
+static void members_leave_as_soon_as_they_were_assigned(void **state)
+{
+    (void)state;
+    struct world worlds[MEMBERS];
+    size_t left = MEMBERS;
+    for (size_t i = 0; i < MEMBERS; i++) {
+        char group[32];
+        snprintf(group, sizeof group, "leaving-%zu", i);
+        world_open(&worlds[i], group, i % 2 == 0 ? "range,roundrobin" : "cooperative-sticky");
+    }
+    while (left > 0) {
+        uv_run(&loop, UV_RUN_ONCE);
+        left = 0;
+        for (size_t i = 0; i < MEMBERS; i++) {
+            left += !worlds[i].closed;
+            if (worlds[i].closing || !is_assigned(&worlds[i]))
+                continue;
+            worlds[i].closing = true;
+            kafka_consumer_close(worlds[i].consumer, closed, &worlds[i]);
+        }
+    }
+}
+
+static void what_is_done_is_committed_and_the_rest_comes_again(void **state)
+{
+    (void)state;
+    struct world world;
+    produce("0");
+    produce("1");
+    produce("2");
+    world_open(&world, "again", "range,roundrobin");
+    wait_for_records(&world, 3);
+    give_back(&world, 2, true);
+    give_back(&world, 0, true);
+    world_close(&world);
+
+    produce("3");
+    world_open(&world, "again", "range,roundrobin");
+    wait_for_records(&world, 2);
+    assert_int_equal(world.offsets[0], 1);
+    assert_int_equal(world.offsets[1], 3);
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(members_leave_as_soon_as_they_were_assigned, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(what_is_done_is_committed_and_the_rest_comes_again, open_loop,
+                                        close_loop),
+    };
+    return cmocka_run_group_tests(tests, open_cluster, close_cluster);
+}
