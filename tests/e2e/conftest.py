@@ -6,6 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from broker import Broker  # noqa: E402
+from certificates import Authority  # noqa: E402
 from harness import ROOT, SECRET, Agent, Receiver, produce  # noqa: E402
 from port_api import PortApi  # noqa: E402
 
@@ -19,6 +20,13 @@ def kafka():
         yield broker.start()
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    one = Authority()
+    yield one
+    one.remove()
 
 
 @pytest.fixture

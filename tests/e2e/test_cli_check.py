@@ -8,19 +8,12 @@ import time
 import pytest
 
 from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
-from certificates import Authority, server_context
+from certificates import server_context
 from harness import BINARY, SECRET
 from port_api import PortApi
 from proxy import Proxy
 
 PLAIN = {"PATH": os.environ["PATH"]}
-
-
-@pytest.fixture(scope="module")
-def authority():
-    one = Authority()
-    yield one
-    one.remove()
 
 
 @pytest.fixture

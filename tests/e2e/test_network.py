@@ -18,13 +18,6 @@ from proxy import Proxy
 MOUNTED = pathlib.Path("/usr/local/share/ca-certificates")
 
 
-@pytest.fixture(scope="module")
-def authority():
-    one = Authority()
-    yield one
-    one.remove()
-
-
 @pytest.fixture
 def open_receiver():
     opened = []

@@ -137,21 +137,13 @@ static void a_revocation_cancels_what_is_left_without_a_report(void **state)
     world_free(world);
 }
 
-static struct reply away(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    (void)n;
-    (void)request;
-    return (struct reply){.status = 503};
-}
-
 /* What waits for Port is withdrawn like the rest: a completion after the revocation would touch a partition
  * that is gone. */
 static void a_revocation_withdraws_what_waits_for_port(void **state)
 {
     (void)state;
     struct world *world = world_new(4, 1 << 20);
-    world->port->script = away;
+    world->port->script = port_away;
     give(world, (struct event_text){.run_id = "r_1", .path = "/ok", .synchronized = true});
     give(world, (struct event_text){.run_id = "wfnr_1", .path = "/ok", .forged = true});
     run_until(world->port, &world->port->count, 4);
@@ -197,14 +189,6 @@ static void a_silent_destination_leaves_the_window_to_others(void **state)
         let_go(world, i);
     run_until(world->port, &world->done, 4);
     world_free(world);
-}
-
-static struct reply port_away(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    (void)n;
-    (void)request;
-    return (struct reply){.status = 503};
 }
 
 static struct deliver_counters counters_of(const struct world *world)

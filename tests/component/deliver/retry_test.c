@@ -163,14 +163,6 @@ static void an_open_breaker_sends_probes_alone_for_half_a_minute(void **state)
     world_free(world);
 }
 
-static struct reply port_away(struct fake_port *port, size_t n, const struct seen *request)
-{
-    (void)port;
-    (void)n;
-    (void)request;
-    return (struct reply){.status = 503};
-}
-
 static void a_record_that_comes_back_is_reported_and_not_delivered_again(void **state)
 {
     (void)state;

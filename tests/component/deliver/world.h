@@ -100,6 +100,14 @@ static inline void let_go(struct world *world, size_t n)
     world->held[n] = NULL;
 }
 
+static inline struct reply port_away(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    (void)request;
+    return (struct reply){.status = 503};
+}
+
 static inline void room(void *ctx)
 {
     ((struct world *)ctx)->rooms++;
@@ -114,17 +122,7 @@ static inline struct world *world_with(struct deliver_options deliver)
     world->endpoint = http_server_new(&world->port->loop, 0, endpoint_handle, world, &err);
     world->other = http_server_new(&world->port->loop, 0, endpoint_handle, world, &err);
     assert_true(world->endpoint && world->other);
-    struct http_client_options http = {.loop = &world->port->loop,
-                                       .clock = clock_system(),
-                                       .user_agent = "port-agent/test",
-                                       .connect_timeout_ms = 2000,
-                                       .idle_timeout_ms = 5000,
-                                       .total_timeout_ms = 5000,
-                                       .max_response_bytes = 65536,
-                                       .max_connections = 32,
-                                       .follow_redirects = true};
-    world->webhooks = http_client_new(&http, &err);
-    assert_non_null(world->webhooks);
+    world->webhooks = loopback_client(&world->port->loop);
     world->signer = signer_new(SLICE_LITERAL("secret"));
     struct reports_options reports = {.api = world->port->api,
                                       .loop = &world->port->loop,

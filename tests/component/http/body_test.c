@@ -2,13 +2,7 @@
  */
 #include "http/client_internal.h"
 #include "http/server.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tested_client.h"
 
 enum {
     IDLE_MS = 300,
@@ -20,15 +14,11 @@ enum {
 };
 
 struct world {
-    uv_loop_t loop;
-    uv_timer_t tick;
-    struct clock clock; /* stands still but for what the test says */
-    int64_t now_ms;
+    struct tested_client http; /* its clock stands still but for what the test says */
     struct http_server *server;
     uv_tcp_t stalling; /* sends all of its body but the last byte */
     int stalling_port;
     struct stalled *stalled;
-    struct http_client *client;
     size_t held_elsewhere; /* what the client is told */
     size_t most_waiting;
     size_t done, whole, cut, shortest_cut, longest_cut;
@@ -105,25 +95,12 @@ static void connection_came(uv_stream_t *listener, int status)
     struct stalled *peer = calloc(1, sizeof *peer);
     assert_int_equal(status, 0);
     assert_non_null(peer);
-    uv_tcp_init(&world->loop, &peer->tcp);
+    uv_tcp_init(&world->http.loop, &peer->tcp);
     peer->tcp.data = peer;
     peer->next = world->stalled;
     world->stalled = peer;
     uv_accept(listener, (uv_stream_t *)&peer->tcp);
     uv_read_start((uv_stream_t *)&peer->tcp, give_buffer, request_came);
-}
-
-static void stall(struct world *world)
-{
-    struct sockaddr_in address;
-    int length = sizeof address;
-    uv_tcp_init(&world->loop, &world->stalling);
-    world->stalling.data = world;
-    uv_ip4_addr("127.0.0.1", 0, &address);
-    uv_tcp_bind(&world->stalling, (const struct sockaddr *)&address, 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&world->stalling, 64, connection_came), 0);
-    uv_tcp_getsockname(&world->stalling, (struct sockaddr *)&address, &length);
-    world->stalling_port = ntohs(address.sin_port);
 }
 
 static void peer_closed(uv_handle_t *handle)
@@ -138,31 +115,12 @@ static size_t held(void *ctx)
     return ((struct world *)ctx)->held_elsewhere;
 }
 
-static void ticked(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
-static int64_t now(void *ctx)
-{
-    return ((struct world *)ctx)->now_ms;
-}
-
 static void open_world(struct world *world)
 {
     struct error err = {0};
     memset(world, 0, sizeof *world);
     memset(filler, 'x', sizeof filler);
-    uv_loop_init(&world->loop);
-    uv_timer_init(&world->loop, &world->tick);
-    uv_timer_start(&world->tick, ticked, 5, 5);
-    stall(world);
-    world->clock = (struct clock){.monotonic_ms = now, .wall_ms = now, .ctx = world};
-    world->server = http_server_new(&world->loop, 0, serve, world, &err);
-    struct http_client_options options = {.loop = &world->loop,
-                                          .clock = &world->clock,
-                                          .user_agent = "test",
-                                          .connect_timeout_ms = 20000,
+    struct http_client_options options = {.connect_timeout_ms = 20000,
                                           .idle_timeout_ms = IDLE_MS,
                                           .total_timeout_ms = TOTAL_MS,
                                           .max_response_bytes = LONGEST,
@@ -171,23 +129,21 @@ static void open_world(struct world *world)
                                           .held_ctx = world,
                                           .max_connections = 64,
                                           .follow_redirects = true};
-    world->client = http_client_new(&options, &err);
+    tested_client_open(&world->http, 0, options);
+    world->stalling_port = listen_on_loopback(&world->http.loop, &world->stalling, world, connection_came);
+    world->server = http_server_new(&world->http.loop, 0, serve, world, &err);
     assert_non_null(world->server);
-    assert_non_null(world->client);
 }
 
 static void close_world(struct world *world)
 {
-    uv_close((uv_handle_t *)&world->tick, NULL);
     uv_close((uv_handle_t *)&world->stalling, NULL);
     for (struct stalled *peer = world->stalled, *next; peer; peer = next) {
         next = peer->next;
         uv_close((uv_handle_t *)&peer->tcp, peer_closed);
     }
-    http_client_close(world->client, NULL, NULL);
     http_server_close(world->server, NULL, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    tested_client_close(&world->http);
 }
 
 static void finished(void *ctx, const struct http_result *result)
@@ -211,7 +167,7 @@ static struct http_call *start_at(struct world *world, int origin, int port, con
     char url[96];
     snprintf(url, sizeof url, "http://h%d.localhost:%d%s", origin, port, path);
     struct http_request request = {.method = "GET", .url = url};
-    struct http_call *call = http_start(world->client, &request, finished, world);
+    struct http_call *call = http_start(world->http.client, &request, finished, world);
     assert_non_null(call);
     return call;
 }
@@ -224,7 +180,8 @@ static struct http_call *start(struct world *world, int origin, const char *path
 static size_t waiting(const struct world *world)
 {
     size_t count = 0;
-    for (struct http_call *call = client_body_room(world->client)->waiting; call; call = call->next_waiting)
+    for (struct http_call *call = client_body_room(world->http.client)->waiting; call;
+         call = call->next_waiting)
         count++;
     return count;
 }
@@ -232,8 +189,8 @@ static size_t waiting(const struct world *world)
 /** One turn of the loop; what is held is within the bound after each. */
 static void turn(struct world *world)
 {
-    uv_run(&world->loop, UV_RUN_ONCE);
-    assert_in_range(http_client_body_bytes(world->client), 0, ROOM + LONGEST);
+    uv_run(&world->http.loop, UV_RUN_ONCE);
+    assert_in_range(http_client_body_bytes(world->http.client), 0, ROOM + LONGEST);
     if (waiting(world) > world->most_waiting)
         world->most_waiting = waiting(world);
 }
@@ -259,7 +216,7 @@ static void many_at_once_all_come_whole(void **state)
         start(&world, i % 5, "/long");
     run_until(&world, 50);
     assert_int_equal(world.whole, 50);
-    assert_int_equal(http_client_body_bytes(world.client), 0);
+    assert_int_equal(http_client_body_bytes(world.http.client), 0);
     close_world(&world);
 }
 
@@ -290,11 +247,11 @@ static void what_finds_no_room_until_its_deadline_is_cut(void **state)
     run_until(&world, 5);
     assert_int_equal(world.whole, 5); /* the small ones never wait */
     run_until_waiting(&world, 5);
-    world.now_ms += TOTAL_MS - 1;
+    world.http.now_ms += TOTAL_MS - 1;
     for (int i = 0; i < 100; i++)
         turn(&world);
     assert_int_equal(world.done, 5);
-    world.now_ms += 1;
+    world.http.now_ms += 1;
     run_until(&world, 10);
     assert_int_equal(world.cut, 5);
     assert_int_equal(world.last.failure, HTTP_OK);
@@ -329,7 +286,7 @@ static void who_goes_away_while_waiting_leaves_the_others_their_turn(void **stat
     for (int i = 0; i < 3; i++)
         start(&world, i, "/long");
     run_until_waiting(&world, 3);
-    struct http_call *second = client_body_room(world.client)->waiting->next_waiting;
+    struct http_call *second = client_body_room(world.http.client)->waiting->next_waiting;
     struct http_call *third = second->next_waiting;
     http_call_cancel(second);
     assert_int_equal(waiting(&world), 2);
@@ -363,7 +320,7 @@ static void an_origin_that_stalls_in_its_bodies_leaves_room_to_others(void **sta
     assert_int_equal(waiting(&world), 8);
     /* Those that do not wait for us are silent, and fail; then others have their turn, and are silent too. */
     while (world.done < 20) {
-        world.now_ms += IDLE_MS / 4;
+        world.http.now_ms += IDLE_MS / 4;
         turn(&world);
     }
     assert_int_equal(world.whole, 10);

@@ -1,22 +1,10 @@
 /* The HTTP client against real loopback servers, on a loop of its own. */
-#include "http/client.h"
 #include "http/server.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tested_client.h"
 
 struct world {
-    uv_loop_t loop;
-    uv_timer_t
-        tick; /* a call may end before the loop polls: without a tick UV_RUN_ONCE would wait for ever */
-    struct clock clock; /* the system's, plus `turned_ms` */
-    int64_t turned_ms;
+    struct tested_client http;
     struct http_server *server;
-    struct http_client *client;
     struct http_exchange *held[64];
     size_t held_count, requests, done, concurrent_now;
     char last_method[16], last_body[64], last_target[128];
@@ -65,49 +53,28 @@ static void finished(void *ctx, const struct http_result *result)
     world->done++;
 }
 
-static int64_t turned(void *ctx)
-{
-    return clock_monotonic_ms(clock_system()) + ((struct world *)ctx)->turned_ms;
-}
-
-static void ticked(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
 static void open_world(struct world *world, int64_t idle_ms, int64_t total_ms)
 {
     struct error err = {0};
     memset(world, 0, sizeof *world);
-    uv_loop_init(&world->loop);
-    uv_timer_init(&world->loop, &world->tick);
-    uv_timer_start(&world->tick, ticked, 5, 5);
-    world->clock = (struct clock){.monotonic_ms = turned, .wall_ms = turned, .ctx = world};
-    world->server = http_server_new(&world->loop, 0, serve, world, &err);
-    struct http_client_options options = {.loop = &world->loop,
-                                          .clock = &world->clock,
-                                          .user_agent = "test",
-                                          .connect_timeout_ms = 2000,
+    struct http_client_options options = {.connect_timeout_ms = 2000,
                                           .idle_timeout_ms = idle_ms,
                                           .total_timeout_ms = total_ms,
                                           .max_response_bytes = 1000,
                                           .max_connections = 64,
                                           .verify_tls = true,
                                           .follow_redirects = true};
-    world->client = http_client_new(&options, &err);
+    tested_client_open(&world->http, TICK_MS, options);
+    world->server = http_server_new(&world->http.loop, 0, serve, world, &err);
     assert_non_null(world->server);
-    assert_non_null(world->client);
 }
 
 static void close_world(struct world *world)
 {
     for (size_t i = 0; i < world->held_count; i++)
         http_server_abort(world->held[i]);
-    uv_close((uv_handle_t *)&world->tick, NULL);
-    http_client_close(world->client, NULL, NULL);
     http_server_close(world->server, NULL, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    tested_client_close(&world->http);
 }
 
 static struct http_call *start(struct world *world, const char *method, const char *path, struct slice body)
@@ -115,13 +82,13 @@ static struct http_call *start(struct world *world, const char *method, const ch
     char url[256];
     snprintf(url, sizeof url, "http://127.0.0.1:%d%s", http_server_port(world->server), path);
     struct http_request request = {.method = method, .url = path[0] == '/' ? url : path, .body = body};
-    return http_start(world->client, &request, finished, world);
+    return http_start(world->http.client, &request, finished, world);
 }
 
 static void run_until(struct world *world, size_t done)
 {
     while (world->done < done)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&world->http.loop, UV_RUN_ONCE);
 }
 
 static const struct slice NO_BODY = {NULL, 0};
@@ -186,13 +153,13 @@ static void an_answer_that_came_while_we_did_not_run_is_no_timeout(void **state)
     open_world(&world, 2000, 20000);
     start(&world, "GET", "/hold", (struct slice){NULL, 0});
     while (world.held_count == 0)
-        uv_run(&world.loop, UV_RUN_ONCE);
+        uv_run(&world.http.loop, UV_RUN_ONCE);
     http_server_answer(world.held[0], 200, "text/plain", NULL, SLICE_LITERAL("hello"), 0);
     world.held_count = 0;
-    world.turned_ms += 50000;
+    world.http.now_ms += 50000;
     uv_sleep(300); /* the next sweep is due before the answer is read */
     while (world.done == 0)
-        uv_run(&world.loop, UV_RUN_ONCE);
+        uv_run(&world.http.loop, UV_RUN_ONCE);
     assert_int_equal(world.result.failure, HTTP_OK);
     assert_int_equal(world.result.status, 200);
     close_world(&world);
@@ -223,7 +190,7 @@ static void of_a_body_that_is_discarded_only_its_beginning_is_kept(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct http_request request = {
             .method = "POST", .url = url, .discard_body = true, .keep_bytes = kept[i]};
-        assert_non_null(http_start(world.client, &request, finished, &world));
+        assert_non_null(http_start(world.http.client, &request, finished, &world));
         run_until(&world, i + 1);
         assert_int_equal(world.result.status, 201);
         assert_false(world.result.body_cut);
@@ -293,7 +260,7 @@ static void cancelling_and_closing_end_every_call_once(void **state)
     for (int i = 0; i < 8; i++)
         start(&world, "POST", "/hold", NO_BODY);
     while (world.held_count < 9)
-        uv_run(&world.loop, UV_RUN_ONCE);
+        uv_run(&world.http.loop, UV_RUN_ONCE);
     http_call_cancel(call);
     assert_int_equal(world.done, 0);
     run_until(&world, 1);
@@ -312,12 +279,12 @@ static void a_connection_closed_while_idle_keeps_nothing_busy_and_is_not_used_ag
     run_until(&world, 1);
     int port = http_server_port(world.server);
     http_server_close(world.server, NULL, NULL);
-    uint64_t until = uv_now(&world.loop) + 60;
+    uint64_t until = uv_now(&world.http.loop) + 60;
     unsigned turns = 0;
-    for (; uv_now(&world.loop) < until; turns++)
-        uv_run(&world.loop, UV_RUN_ONCE);
+    for (; uv_now(&world.http.loop) < until; turns++)
+        uv_run(&world.http.loop, UV_RUN_ONCE);
     assert_in_range(turns, 1, 100); /* the tick's are twelve */
-    world.server = http_server_new(&world.loop, port, serve, &world, &err);
+    world.server = http_server_new(&world.http.loop, port, serve, &world, &err);
     assert_non_null(world.server);
     start(&world, "POST", "/", SLICE_LITERAL("second"));
     run_until(&world, 2);
@@ -334,10 +301,10 @@ static void many_at_once(void **state)
     open_world(&world, 10000, 20000);
     for (int i = 0; i < 300; i++)
         start(&world, "POST", "/ok", SLICE_LITERAL("x"));
-    assert_int_equal(http_client_active(world.client), 300);
+    assert_int_equal(http_client_active(world.http.client), 300);
     run_until(&world, 300);
     assert_int_equal(world.requests, 300);
-    assert_int_equal(http_client_active(world.client), 0);
+    assert_int_equal(http_client_active(world.http.client), 0);
     close_world(&world);
 }
 

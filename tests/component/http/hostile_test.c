@@ -1,18 +1,10 @@
 /* The HTTP client against servers that break the rules: bytes as scripted, on a raw loopback socket. Each
  * case must end with its name, in time, and with bounded memory. */
-#include "http/client.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tested_client.h"
 
 enum {
     IDLE_MS = 400,
     TOTAL_MS = 1500,
-    TICK_MS = 5,
     CLOCK_MS_A_TICK = 20,
     KEPT_BYTES = 64 * 1024,
     FLOOD_BYTES = 16 * 1024
@@ -29,17 +21,13 @@ struct script {
 };
 
 struct world {
-    uv_loop_t loop;
-    uv_timer_t tick;
-    struct clock clock; /* turned by the tick: it stands still while the machine has no time for us */
-    int64_t now_ms;
+    struct tested_client http;
     uv_tcp_t listener;
     int port;
     struct script script;
     struct peer *peers;
     size_t connections, requests;
     char request[16384]; /* the last one's head */
-    struct http_client *client;
     size_t done;
     struct http_result result;
     char body[256];
@@ -153,53 +141,25 @@ static void accepted(uv_stream_t *listener, int status)
     peer->open = 2;
     peer->next = world->peers;
     world->peers = peer;
-    uv_tcp_init(&world->loop, &peer->tcp);
-    uv_timer_init(&world->loop, &peer->timer);
+    uv_tcp_init(&world->http.loop, &peer->tcp);
+    uv_timer_init(&world->http.loop, &peer->timer);
     peer->tcp.data = peer->timer.data = peer;
     uv_accept(listener, (uv_stream_t *)&peer->tcp);
     uv_read_start((uv_stream_t *)&peer->tcp, peer_buffer, peer_read);
 }
 
-static void ticked(uv_timer_t *timer)
-{
-    ((struct world *)timer->data)->now_ms += CLOCK_MS_A_TICK;
-}
-
-static int64_t world_now_ms(void *ctx)
-{
-    return ((struct world *)ctx)->now_ms;
-}
-
 static void open_world(struct world *world)
 {
-    struct error err = {0};
-    struct sockaddr_in address;
-    int length = sizeof address;
     memset(world, 0, sizeof *world);
-    uv_loop_init(&world->loop);
-    uv_timer_init(&world->loop, &world->tick);
-    world->tick.data = world;
-    uv_timer_start(&world->tick, ticked, TICK_MS, TICK_MS);
-    world->clock = (struct clock){.monotonic_ms = world_now_ms, .wall_ms = world_now_ms, .ctx = world};
-    uv_tcp_init(&world->loop, &world->listener);
-    world->listener.data = world;
-    uv_ip4_addr("127.0.0.1", 0, &address);
-    uv_tcp_bind(&world->listener, (const struct sockaddr *)&address, 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&world->listener, 64, accepted), 0);
-    uv_tcp_getsockname(&world->listener, (struct sockaddr *)&address, &length);
-    world->port = ntohs(address.sin_port);
-    struct http_client_options options = {.loop = &world->loop,
-                                          .clock = &world->clock,
-                                          .user_agent = "test",
-                                          .connect_timeout_ms = 20000,
+    struct http_client_options options = {.connect_timeout_ms = 20000,
                                           .idle_timeout_ms = IDLE_MS,
                                           .total_timeout_ms = TOTAL_MS,
                                           .max_response_bytes = KEPT_BYTES,
                                           .max_connections = 16,
                                           .verify_tls = true,
                                           .follow_redirects = true};
-    world->client = http_client_new(&options, &err);
-    assert_non_null(world->client);
+    tested_client_open(&world->http, CLOCK_MS_A_TICK, options);
+    world->port = listen_on_loopback(&world->http.loop, &world->listener, world, accepted);
 }
 
 static void close_listener(struct world *world)
@@ -211,12 +171,9 @@ static void close_world(struct world *world)
 {
     while (world->peers)
         peer_close(world->peers);
-    uv_close((uv_handle_t *)&world->tick, NULL);
     if (!uv_is_closing((uv_handle_t *)&world->listener))
         close_listener(world);
-    http_client_close(world->client, NULL, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    tested_client_close(&world->http);
 }
 
 static void finished(void *ctx, const struct http_result *result)
@@ -234,9 +191,9 @@ static void post(struct world *world, const char *before_port, const char *path)
     size_t before = world->done;
     snprintf(text, sizeof text, "%s:%d%s", before_port, world->port, path);
     struct http_request request = {.method = "POST", .url = text, .body = SLICE_LITERAL("{}")};
-    assert_non_null(http_start(world->client, &request, finished, world));
+    assert_non_null(http_start(world->http.client, &request, finished, world));
     while (world->done == before)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&world->http.loop, UV_RUN_ONCE);
 }
 
 #define HEAD "HTTP/1.1 200 OK\r\n"
