@@ -1,10 +1,13 @@
-/* Time runs fast here, for the clock and for the loop's timers alike: deadlines are far away all the same, so
- * that a call that nobody goes on with is a record that is stuck, and not one that timed out. */
+/* Time runs fast here, for the clock and for the loop's timers alike, but where librdkafka's own time counts
+ * as well. Deadlines are far away all the same, so that a call that nobody goes on with is a record that is
+ * stuck, and not one that timed out. */
 #include "agent.h"
+#include "brokers.h"
 #include "config/config.h"
 #include "deadletter/dead_letter.h"
 #include "deliver/deliver.h"
 #include "source/class.h"
+#include "source/kafka/kafka.h"
 #include "source/polling/polling.h"
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -13,7 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPEED = 50, FAR_MS = SPEED * 600000, STUCK_MS = 60000 };
+enum { SPEED = 50, FAR_MS = SPEED * 600000, STUCK_MS = 60000, RECORDS_MAX = 4 };
+
+/** A record that is out, between the source and what delivers it. */
+struct handed {
+    struct ticket ticket;
+    struct ticket *inner; /* the source's own; NULL: none */
+    struct agent *agent;
+};
 
 struct agent {
     const struct kind *kind;
@@ -28,19 +38,22 @@ struct agent {
     struct config config;
     struct source *source; /* NULL: records are handed over here */
     const char *trouble;   /* what ends an agent; NULL: nothing */
-    /* the record that was given last */
-    struct ticket ticket;
-    struct ticket *inner; /* the source's own; NULL: none */
     bool taking;
+    /* the records that are looked at */
+    struct handed handed[RECORDS_MAX];
     struct given *given;
+    int64_t first; /* the offset of the first */
 };
 
 int __real_uv_timer_start(uv_timer_t *timer, uv_timer_cb fired, uint64_t wait_ms, uint64_t repeat_ms);
 int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb fired, uint64_t wait_ms, uint64_t repeat_ms);
 
+const char agent_gave_up[] = "the source gave up";
+static uint64_t speed = SPEED;
+
 static uint64_t shortened(uint64_t ms)
 {
-    return (ms + SPEED - 1) / SPEED;
+    return (ms + speed - 1) / speed;
 }
 
 int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb fired, uint64_t wait_ms, uint64_t repeat_ms)
@@ -51,7 +64,7 @@ int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb fired, uint64_t wait_ms
 static int64_t fast_ms(void *ctx)
 {
     (void)ctx;
-    return clock_monotonic_ms(clock_system()) * SPEED;
+    return clock_monotonic_ms(clock_system()) * (int64_t)speed;
 }
 
 static int64_t wall_ms(void *ctx)
@@ -72,12 +85,14 @@ static const struct clock fast_clock = {fast_ms, wall_ms, no_chance, NULL};
 
 static void settled(struct ticket *ticket, bool done)
 {
-    struct agent *agent = (struct agent *)(void *)((char *)ticket - offsetof(struct agent, ticket));
-    struct ticket *inner = agent->inner;
-    agent->inner = NULL;
-    agent->given->done += done;
+    struct handed *handed = (struct handed *)(void *)((char *)ticket - offsetof(struct handed, ticket));
+    struct agent *agent = handed->agent;
+    struct given *given = &agent->given[handed - agent->handed];
+    struct ticket *inner = handed->inner;
+    handed->inner = NULL;
+    given->done += done;
     /* What the polling source gets back while it hands it over, it hands over again. */
-    agent->given->dropped += !done && !(inner && agent->taking);
+    given->dropped += !done && !(agent->kind->polled && agent->taking);
     if (inner)
         inner->settle(inner, done);
 }
@@ -92,10 +107,13 @@ static void take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct agent *agent = ctx;
     struct source_sink sink = deliver_sink(agent->deliver);
-    agent->ticket.settle = settled;
-    agent->inner = ticket;
+    int64_t place = record->offset < 0 ? 0 : record->offset - agent->first;
+    if (place < 0 || place >= RECORDS_MAX)
+        abort(); /* it was committed */
+    struct handed *handed = &agent->handed[place];
+    *handed = (struct handed){{settled}, ticket, agent};
     agent->taking = true;
-    sink.take(sink.ctx, record, &agent->ticket);
+    sink.take(sink.ctx, record, &handed->ticket);
     agent->taking = false;
 }
 
@@ -132,7 +150,7 @@ static void grow_watchers(uv_loop_t *loop)
 
 static void source_failed(void *ctx)
 {
-    ((struct agent *)ctx)->trouble = "the source gave up";
+    ((struct agent *)ctx)->trouble = agent_gave_up;
 }
 
 static struct http_client *client_new(struct agent *agent)
@@ -185,6 +203,13 @@ static void open_letters(struct agent *agent, const char *directory)
         abort();
 }
 
+static void room_again(void *ctx)
+{
+    struct agent *agent = ctx;
+    if (agent->source)
+        source_resume(agent->source);
+}
+
 static void open_deliver(struct agent *agent)
 {
     struct deliver_options options = {.loop = &agent->loop,
@@ -202,12 +227,25 @@ static void open_deliver(struct agent *agent)
                                       .dead_letters = agent->letters,
                                       .max_bytes = 1 << 20,
                                       .record_max_bytes = 65536,
-                                      .detailed_logging = true};
+                                      .detailed_logging = true,
+                                      .room = room_again,
+                                      .room_ctx = agent};
     if ((agent->deliver = deliver_new(&options)) == NULL)
         abort();
 }
 
-static void open_source(struct agent *agent)
+static struct source_options source_options(struct agent *agent)
+{
+    return (struct source_options){.loop = &agent->loop,
+                                   .clock = &fast_clock,
+                                   .config = &agent->config,
+                                   .port = agent->api,
+                                   .sink = {agent, has_room, take, withdraw},
+                                   .fatal = source_failed,
+                                   .ctx = agent};
+}
+
+static void open_polling(struct agent *agent)
 {
     agent->config.polling = (struct polling_config){.interval_ms = 500,
                                                     .batch_size = 10,
@@ -215,15 +253,38 @@ static void open_source(struct agent *agent)
                                                     .backoff_factor = 2,
                                                     .max_backoff_ms = 250,
                                                     .max_failure_ms = FAR_MS};
-    struct source_options options = {.loop = &agent->loop,
-                                     .clock = &fast_clock,
-                                     .config = &agent->config,
-                                     .port = agent->api,
-                                     .sink = {agent, has_room, take, withdraw},
-                                     .fatal = source_failed,
-                                     .ctx = agent};
+    struct source_options options = source_options(agent);
     if ((agent->source = polling_source_new(&options, NULL)) == NULL)
         abort();
+}
+
+static char *text(const char *literal)
+{
+    return (char *)(uintptr_t)literal;
+}
+
+bool agent_consume(struct agent *agent, const char *brokers, int64_t first, struct given *given)
+{
+    agent->config = (struct config){.local_port = true,
+                                    .bootstrap_servers = text(brokers),
+                                    .security_protocol = text("plaintext"),
+                                    .sasl_mechanism = text(""),
+                                    .group_id = text(BROKERS_GROUP),
+                                    .group_instance_id = text(""),
+                                    .assignment_strategy = text("range,roundrobin"),
+                                    .auto_offset_reset = text("earliest"),
+                                    .runs_topic = text(BROKERS_RUNS),
+                                    .change_log_topic = text(BROKERS_CHANGE_LOG),
+                                    .session_timeout_ms = BROKERS_SESSION_MS,
+                                    .drain_timeout_ms = 1000,
+                                    .queue_max_bytes = 2 << 20,
+                                    .record_max_bytes = 65536};
+    agent->first = first;
+    agent->given = given;
+    struct source_options options = source_options(agent);
+    struct error err = {0};
+    agent->source = kafka_source_new(&options, &err);
+    return agent->source != NULL;
 }
 
 struct agent *agent_open(const struct kind *kind, const struct outside *outside, const char *letters)
@@ -235,6 +296,7 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
         (agent->signer = signer_new(OUTSIDE_SECRET)) == NULL)
         abort();
     agent->kind = kind;
+    speed = kind->consumed ? 1 : SPEED;
     grow_watchers(&agent->loop);
     log_set_current(agent->log);
     agent->webhooks = client_new(agent);
@@ -244,7 +306,7 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
         open_letters(agent, letters);
     open_deliver(agent);
     if (kind->polled)
-        open_source(agent);
+        open_polling(agent);
     return agent;
 }
 
@@ -283,6 +345,7 @@ void agent_give(struct agent *agent, struct outside *outside, const struct sampl
 {
     *given = (struct given){0};
     agent->given = given;
+    agent->first = (int64_t)number;
     if (agent->kind->polled) {
         struct slice id = slice_of(sample->run_id);
         outside_offer(outside,
@@ -305,20 +368,43 @@ static void wake(uv_timer_t *timer)
     (void)timer;
 }
 
-const char *agent_run_until_settled(struct agent *agent, const struct given *given)
+const char *agent_run_until(struct agent *agent, bool (*reached)(const void *ctx), const void *ctx)
 {
     int64_t end = clock_monotonic_ms(clock_system()) + STUCK_MS;
     uv_timer_t timer;
+    bool there;
     uv_timer_init(&agent->loop, &timer);
-    uv_timer_start(&timer, wake, (uint64_t)SPEED * 100, (uint64_t)SPEED * 100);
-    while (given->done + given->dropped == 0 && !agent->trouble && clock_monotonic_ms(clock_system()) < end)
+    uv_timer_start(&timer, wake, speed * 100, speed * 100);
+    while (!(there = reached(ctx)) && !agent->trouble && clock_monotonic_ms(clock_system()) < end)
         uv_run(&agent->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&agent->loop, UV_RUN_NOWAIT);
-    if (agent->trouble)
-        return agent->trouble;
+    return there || agent->trouble ? agent->trouble : "the record is stuck";
+}
+
+static bool is_settled(const void *ctx)
+{
+    const struct given *given = ctx;
+    return given->done + given->dropped > 0;
+}
+
+const char *agent_run_until_settled(struct agent *agent, const struct given *given)
+{
+    const char *trouble = agent_run_until(agent, is_settled, given);
+    if (trouble)
+        return trouble;
     if (given->done + given->dropped != 1)
-        return given->done + given->dropped == 0 ? "the record is stuck" : "the record was settled twice";
+        return "the record was settled twice";
     return given->dropped > 0 && agent->kind->polled ? "a polled run was dropped, which nobody gets again"
                                                      : NULL;
+}
+
+uint64_t agent_commits(const struct agent *agent)
+{
+    struct log_field fields[SOURCE_FIELDS_MAX];
+    size_t count = agent->source ? source_summary(agent->source, fields) : 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(fields[i].name, "commits") == 0)
+            return (uint64_t)fields[i].value.integer;
+    return 0;
 }

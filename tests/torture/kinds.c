@@ -56,6 +56,7 @@ const struct kind kinds[] = {
      .results_cut = {NODE_SUCCESS("{}"), NODE " {\"status\":\"COMPLETED\",\"result\":\"SUCCESS\"}\n"}},
     {.name = "change-log", .endpoint = "ok", .webhooks = 1},
     {.name = "forged", .run_id = "r_", .endpoint = "ok", .forged = true, .results = ""},
+    {.name = "consumed", .run_id = "r_", .endpoint = "ok", .consumed = true, .webhooks = 1, .results = ""},
     {.name = "forged-node", .run_id = "wfnr_", .endpoint = "ok", .forged = true},
 };
 const size_t kinds_count = sizeof kinds / sizeof *kinds;

@@ -8,8 +8,9 @@ struct kind {
     const char *run_id;   /* what it begins with; NULL: a change-log event, which has no run */
     const char *endpoint; /* of outside.h */
     bool synchronized;
-    bool forged; /* its signature is wrong */
-    bool polled; /* claimed from Port, through the polling source */
+    bool forged;   /* its signature is wrong */
+    bool polled;   /* claimed from Port, through the polling source */
+    bool consumed; /* through the Kafka source; torture_consumed says how */
     bool keyed;
     bool buried;     /* dead letters are written */
     size_t webhooks; /* at least, when all goes well */

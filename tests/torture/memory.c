@@ -2,6 +2,7 @@
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <execinfo.h>
+#include <librdkafka/rdkafka.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <search.h>
@@ -23,6 +24,9 @@ void *__wrap_realloc(void *block, size_t size);
 void __wrap_free(void *block);
 char *__wrap_strdup(const char *text);
 void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
+
+void __real_rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list);
+void __wrap_rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list);
 
 enum { TABLE = 1 << 16, FRAMES = 32 };
 
@@ -195,6 +199,15 @@ char *__wrap_strdup(const char *text)
 void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *))
 {
     return refuse() ? NULL : __real_tsearch(key, root, compare);
+}
+
+/* librdkafka frees what a commit's metadata was allocated with here. */
+void __wrap_rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].metadata)
+            forget(list->elems[i].metadata);
+    __real_rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void *openssl_malloc(size_t size, const char *file, int line)

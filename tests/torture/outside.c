@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEN_MAX = 2048 };
+enum { SEEN_MAX = 2048, HELD_MAX = 16 };
 
 static const struct slice ok_body = SLICE_LITERAL("{\"ok\":true}");
 /* ok_body in the format of RFC 1952. */
@@ -28,12 +28,15 @@ struct outside {
     size_t count;
     struct outside_offer offer;
     bool acknowledged;
+    bool released;
     char url[64]; /* "": not yet */
-    uv_async_t stop;
+    uv_async_t stop, release;
     /* the thread's own */
     uv_loop_t loop;
     struct http_server *server;
     struct signer *signer;
+    struct http_exchange *held[HELD_MAX];
+    size_t held_count;
 };
 
 static void give_up(const char *why)
@@ -145,6 +148,28 @@ static void answer_moved(struct http_exchange *exchange, struct slice target)
     http_server_answer(exchange, 307, "text/plain", location, SLICE_LITERAL("moved"), 0);
 }
 
+/** Until outside_release. */
+static void hold(struct outside *outside, struct http_exchange *exchange)
+{
+    pthread_mutex_lock(&outside->mutex);
+    bool released = outside->released;
+    pthread_mutex_unlock(&outside->mutex);
+    if (released) {
+        answer(exchange, 200, ok_body);
+        return;
+    }
+    if (outside->held_count == HELD_MAX)
+        give_up("more requests held than expected");
+    outside->held[outside->held_count++] = exchange;
+}
+
+static void released(uv_async_t *release)
+{
+    struct outside *outside = release->data;
+    while (outside->held_count > 0)
+        answer(outside->held[--outside->held_count], 200, ok_body);
+}
+
 static void answer_endpoint(struct outside *outside, struct http_exchange *exchange,
                             const struct http_server_request *request)
 {
@@ -159,6 +184,8 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
         answer(exchange, 500, SLICE_LITERAL("{\"error\":\"no\"}"));
     else if (slice_starts_with(request->target, "/busy/") && first)
         answer(exchange, 429, SLICE_LITERAL("\"later\""));
+    else if (slice_starts_with(request->target, "/held/"))
+        hold(outside, exchange);
     else if (slice_starts_with(request->target, "/zipped/"))
         http_server_answer(exchange, 200, "application/json", "Content-Encoding: gzip\r\n", ok_zipped, 0);
     else
@@ -179,7 +206,9 @@ static void handle(void *ctx, struct http_exchange *exchange, const struct http_
 static void stopped(uv_async_t *stop)
 {
     struct outside *outside = stop->data;
+    released(&outside->release);
     uv_close((uv_handle_t *)stop, NULL);
+    uv_close((uv_handle_t *)&outside->release, NULL);
     http_server_close(outside->server, NULL, NULL);
 }
 
@@ -190,7 +219,8 @@ static void *run(void *ctx)
     memory_outside();
     uv_loop_init(&outside->loop);
     uv_async_init(&outside->loop, &outside->stop, stopped);
-    outside->stop.data = outside;
+    uv_async_init(&outside->loop, &outside->release, released);
+    outside->stop.data = outside->release.data = outside;
     outside->signer = signer_new(OUTSIDE_SECRET);
     outside->server = http_server_new(&outside->loop, 0, handle, outside, &err);
     if (!outside->signer || !outside->server)
@@ -276,10 +306,19 @@ size_t outside_webhooks(struct outside *outside, const char *name)
     return count;
 }
 
+void outside_release(struct outside *outside)
+{
+    pthread_mutex_lock(&outside->mutex);
+    outside->released = true;
+    pthread_mutex_unlock(&outside->mutex);
+    uv_async_send(&outside->release);
+}
+
 void outside_reset(struct outside *outside)
 {
     pthread_mutex_lock(&outside->mutex);
     outside->count = 0;
+    outside->released = false;
     outside->offer = (struct outside_offer){0};
     pthread_mutex_unlock(&outside->mutex);
 }

@@ -17,7 +17,8 @@ void outside_free(struct outside *outside);
  *   /fail/NAME    500 with {"error":"no"}
  *   /busy/NAME    429, once; then as /ok
  *   /moved/NAME   307 to /ok/NAME
- *   /zipped/NAME  as /ok, with Content-Encoding: gzip */
+ *   /zipped/NAME  as /ok, with Content-Encoding: gzip
+ *   /held/NAME    as /ok, but not before outside_release */
 const char *outside_url(const struct outside *outside);
 
 /** Runs that may be claimed now: the JSON of one, until it is acknowledged. NULL: none. Borrowed. */
@@ -32,5 +33,7 @@ void outside_offer(struct outside *outside, const struct outside_offer *offer);
 char *outside_results(struct outside *outside, const char *run_id);
 /** Webhooks that came to an endpoint with this name. */
 size_t outside_webhooks(struct outside *outside, const char *name);
-/** Forgets everything. */
+/** What is held is answered, and from now on nothing is held. */
+void outside_release(struct outside *outside);
+/** Forgets everything, and holds again. */
 void outside_reset(struct outside *outside);

@@ -8,11 +8,10 @@
  * then nothing is lost either. Each kind has a process of its own, so that a crash can be told with the
  * allocation it came from.
  */
-#include "agent.h"
+#include "torture.h"
+#include "brokers.h"
 #include "memory.h"
 #include <curl/curl.h>
-#include <dirent.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MORE = 8 };
+enum { MORE = 8, WAITING_PROCESSES = 24 };
 
 struct options {
     const struct kind *kind; /* NULL: all */
@@ -29,169 +28,25 @@ struct options {
     size_t every;            /* only each so-manieth of them */
 };
 
-/** How far a kind has come; shared with its process. */
-struct progress {
-    size_t n, more, counted, most;
-};
-
-struct torture {
-    const struct kind *kind;
-    struct outside *outside;
-    struct progress *progress;
-    char directory[64];
-    char letters[96];
-};
-
-/* Dead letters */
-
-/** Calls `each` with the path of every file. */
-static void for_files(const char *directory, void (*each)(void *ctx, const char *path), void *ctx)
+static bool torture_record(struct torture *torture)
 {
-    DIR *files = opendir(directory);
-    for (struct dirent *file; files && (file = readdir(files)) != NULL;) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", directory, file->d_name);
-        if (file->d_name[0] != '.')
-            each(ctx, path);
-    }
-    if (files)
-        closedir(files);
-}
-
-struct search {
-    const char *name;
-    bool found;
-};
-
-static void search_file(void *ctx, const char *path)
-{
-    struct search *search = ctx;
-    char line[8192];
-    FILE *lines = fopen(path, "r");
-    while (lines && fgets(line, sizeof line, lines))
-        search->found |= strstr(line, search->name) != NULL;
-    if (lines)
-        fclose(lines);
-}
-
-static void remove_file(void *ctx, const char *path)
-{
-    (void)ctx;
-    unlink(path);
-}
-
-/* What must hold */
-
-static bool says_failed(const char *results)
-{
-    return strstr(results, "\"status\":\"FAILURE\"") || strstr(results, "\"result\":\"FAILED\"");
-}
-
-static bool says(const char *results, const char *expected, const char *run_id)
-{
-    char text[512];
-    if (!expected)
-        return false;
-    kind_expect(expected, run_id, text);
-    return strcmp(results, text) == 0;
-}
-
-/** What Port was told is right for a record that is done. `strictly`: it must have gone well. */
-static bool is_told(const struct kind *kind, const char *results, const char *run_id, bool strictly)
-{
-    if (!kind->run_id)
-        return true;
-    if (!kind->results)
-        return says_failed(results);
-    return says(results, kind->results, run_id) ||
-           (!strictly && (says_failed(results) || says(results, kind->results_cut[0], run_id) ||
-                          says(results, kind->results_cut[1], run_id)));
-}
-
-/** NULL, or what is wrong with a record that counts as done. */
-static const char *wrong_with(struct torture *torture, const struct sample *sample, bool strictly)
-{
-    static char said[2048];
-    const struct kind *kind = torture->kind;
-    char *results = outside_results(torture->outside, kind->run_id ? sample->run_id : "no run");
-    const char *told = results ? results : "";
-    struct search letter = {sample->name, !kind->buried};
-    if (kind->buried)
-        for_files(torture->letters, search_file, &letter);
-    size_t webhooks = outside_webhooks(torture->outside, sample->name);
-    bool failed = kind->run_id && says_failed(told);
-    bool arrived = webhooks >= kind->webhooks || (!strictly && failed);
-    bool ok = is_told(kind, told, sample->run_id, strictly) && letter.found && arrived;
-    snprintf(said, sizeof said, "%zu webhooks%s, Port was told:\n%s", webhooks,
-             letter.found ? "" : ", no dead letter", told);
-    free(results);
-    return ok ? NULL : said;
-}
-
-static void complain(const struct progress *progress, const char *what, const char *detail)
-{
-    fprintf(stderr, "allocation %zu of %zu (and %zu after it): %s%s%s\n", progress->n, progress->counted,
-            progress->more, what, detail ? ": " : "", detail ? detail : "");
-    _exit(1);
-}
-
-static void expect_settled(const struct torture *torture, const char *trouble)
-{
-    if (trouble)
-        complain(torture->progress, trouble, NULL);
-}
-
-/* The torture */
-
-/** One record while the n-th allocation fails, one more when memory is there again. True: it came to the
- * n-th. */
-static bool torture_once(struct torture *torture)
-{
-    static size_t serial; /* a late request of one time must not count for the next */
-    struct progress *progress = torture->progress;
-    struct sample first, second;
-    struct given given, after;
-    const char *wrong;
-    serial += 2;
-    outside_reset(torture->outside);
-    struct agent *agent = agent_open(torture->kind, torture->outside, torture->letters);
-    sample_write(torture->kind, torture->outside, serial, &first);
-    sample_write(torture->kind, torture->outside, serial + 1, &second);
-    memory_arm(progress->n, progress->more);
-    agent_give(agent, torture->outside, &first, serial, &given);
-    const char *trouble = agent_run_until_settled(agent, &given);
-    progress->counted = memory_count();
-    bool failed = memory_disarm();
-    expect_settled(torture, trouble);
-    if (given.dropped && !failed)
-        complain(progress, "the record was dropped though nothing failed", NULL);
-    if (given.done && (wrong = wrong_with(torture, &first, !failed)) != NULL)
-        complain(progress, "the record is lost", wrong);
-    agent_give(agent, torture->outside, &second, serial + 1, &after);
-    expect_settled(torture, agent_run_until_settled(agent, &after));
-    if (!after.done || (wrong = wrong_with(torture, &second, true)) != NULL)
-        complain(progress, "the record after it is not delivered as it should be",
-                 after.done ? wrong : "dropped");
-    if (!agent_close(agent))
-        complain(progress, "something was left on the loop", NULL);
-    for_files(torture->letters, remove_file, NULL);
-    return failed;
+    return torture->kind->consumed ? torture_consumed(torture) : torture_delivery(torture);
 }
 
 static bool torture_and_count(struct torture *torture)
 {
     size_t mark = memory_mark();
-    bool failed = torture_once(torture);
+    bool failed = torture_record(torture);
     if (memory_left(mark) > 0)
         complain(torture->progress, "a leak", NULL);
     return failed;
 }
 
-static void torture_each(struct torture *torture, size_t every)
+static void torture_each(struct torture *torture, size_t first, size_t every)
 {
     struct progress *progress = torture->progress;
     for (progress->more = 0; progress->more <= MORE; progress->more += MORE) {
-        progress->n = 1;
+        progress->n = first;
         while (torture_and_count(torture)) {
             progress->most = progress->counted > progress->most ? progress->counted : progress->most;
             progress->n += every;
@@ -208,20 +63,25 @@ static void prepare(struct torture *torture)
     memory_hook();
     signal(SIGPIPE, SIG_IGN); /* as the agent does */
     torture->outside = outside_new();
+    torture->brokers = torture->kind->consumed ? brokers_new() : NULL;
     /* Twice without a failure: what libraries keep for ever is there then. */
-    torture_once(torture);
-    torture_once(torture);
+    torture_record(torture);
+    torture_record(torture);
 }
 
 static void clean_up(struct torture *torture)
 {
+    if (torture->brokers)
+        brokers_free(torture->brokers);
     outside_free(torture->outside);
     curl_global_cleanup();
     rmdir(torture->letters);
     rmdir(torture->directory);
 }
 
-static void torture_kind(const struct options *options, struct progress *progress)
+/** `at` of `processes`: each takes its share of the allocations. */
+static _Noreturn void torture_kind(const struct options *options, struct progress *progress, size_t at,
+                                   size_t processes)
 {
     struct torture torture = {.kind = options->kind, .progress = progress};
     prepare(&torture);
@@ -231,33 +91,49 @@ static void torture_kind(const struct options *options, struct progress *progres
         memory_trace();
         torture_and_count(&torture);
     } else {
-        torture_each(&torture, options->every);
+        torture_each(&torture, 1 + at * options->every, processes * options->every);
     }
     clean_up(&torture);
     exit(0); /* the leak checker has its say */
 }
 
-/** In a process of its own. */
-static bool survives(const struct options *options)
+static bool is_over(pid_t child, const struct progress *progress)
 {
-    struct progress *progress =
-        mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status = 0;
-    if (progress == MAP_FAILED)
+    if (waitpid(child, &status, 0) != child)
         abort();
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        torture_kind(options, progress);
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        abort();
-    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (WIFSIGNALED(status))
         fprintf(stderr, "allocation %zu (and %zu after it): signal %d\n", progress->n, progress->more,
                 WTERMSIG(status));
-    printf("%s: %s, %zu allocations, each failed%s\n", options->kind->name, ok ? "ok" : "FAILED",
-           progress->most, options->every > 1 ? " that the stride meets" : " alone and with the 8 after it");
-    munmap(progress, sizeof *progress);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/** In processes of its own: one, or several where most of the time is waiting. */
+static bool survives(const struct options *options)
+{
+    size_t processes = options->kind->consumed && options->n == 0 ? WAITING_PROCESSES : 1;
+    struct progress *progress = mmap(NULL, WAITING_PROCESSES * sizeof *progress, PROT_READ | PROT_WRITE,
+                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t children[WAITING_PROCESSES];
+    bool ok = true;
+    size_t most = 0;
+    if (progress == MAP_FAILED)
+        abort();
+    fflush(NULL);
+    for (size_t i = 0; i < processes; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            torture_kind(options, &progress[i], i, processes);
+        if (children[i] < 0)
+            abort();
+    }
+    for (size_t i = 0; i < processes; i++) {
+        ok &= is_over(children[i], &progress[i]);
+        most = progress[i].most > most ? progress[i].most : most;
+    }
+    printf("%s: %s, %zu allocations, each failed%s\n", options->kind->name, ok ? "ok" : "FAILED", most,
+           options->every > 1 ? " that the stride meets" : " alone and with the 8 after it");
+    munmap(progress, WAITING_PROCESSES * sizeof *progress);
     return ok;
 }
 
