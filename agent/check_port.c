@@ -1,6 +1,6 @@
 #include "check_port.h"
-#include "base/version.h"
 #include "http/route.h"
+#include "http_options.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -351,25 +351,15 @@ static void calls(struct checking *checking)
 
 static int prepare(struct checking *checking, const char *ca_bundle, struct error *err)
 {
-    static char user_agent[64];
     const struct config *config = checking->config;
-    snprintf(user_agent, sizeof user_agent, "port-agent/%s", agent_version);
-    const struct http_client_options options = {
-        .loop = &checking->loop,
-        .clock = clock_system(),
-        .user_agent = user_agent,
-        .connect_timeout_ms = checking->timeout_ms,
-        .idle_timeout_ms = checking->timeout_ms,
-        .total_timeout_ms = checking->timeout_ms,
-        .max_response_bytes = RESPONSE_BYTES,
-        .max_connections = 1,
-        .verify_tls = true,
-        .follow_redirects = true,
-        .ca_bundle = ca_bundle,
-        .http_proxy = config->http_proxy,
-        .https_proxy = config->https_proxy,
-        .no_proxy = config->no_proxy,
-    };
+    struct http_client_options options = http_options(config, ca_bundle);
+    options.loop = &checking->loop;
+    options.clock = clock_system();
+    options.connect_timeout_ms = checking->timeout_ms;
+    options.idle_timeout_ms = checking->timeout_ms;
+    options.total_timeout_ms = checking->timeout_ms;
+    options.max_response_bytes = RESPONSE_BYTES;
+    options.max_connections = 1;
     checking->client = http_client_new(&options, err);
     if (!checking->client)
         return err->kind;

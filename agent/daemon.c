@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
 #include "http/url.h"
+#include "http_options.h"
 #include "port/api.h"
 #include "source/kafka/kafka.h"
 #include "source/polling/polling.h"
@@ -236,50 +237,38 @@ static size_t answers_held(void *ctx)
     return daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0;
 }
 
-static struct http_client *webhook_client(struct daemon *daemon, const char *user_agent, struct error *err)
+static struct http_client_options client_options(const struct daemon *daemon)
+{
+    struct http_client_options options = http_options(daemon->options.config, daemon->options.ca_bundle);
+    options.loop = daemon->options.loop;
+    options.clock = daemon->options.clock;
+    return options;
+}
+
+static struct http_client *webhook_client(struct daemon *daemon, struct error *err)
 {
     const struct config *config = daemon->options.config;
-    struct http_client_options options = {
-        .loop = daemon->options.loop,
-        .clock = daemon->options.clock,
-        .user_agent = user_agent,
-        .connect_timeout_ms = config->invoker_timeout_ms,
-        .idle_timeout_ms = config->invoker_timeout_ms,
-        .total_timeout_ms = config->total_timeout_ms,
-        .max_response_bytes = (size_t)config->max_response_bytes,
-        .total_response_bytes = (size_t)config->total_response_bytes,
-        .held_elsewhere = answers_held,
-        .held_ctx = daemon,
-        .max_connections = (size_t)config->max_in_flight,
-        .verify_tls = config->verify_tls,
-        .follow_redirects = true,
-        .ca_bundle = daemon->options.ca_bundle,
-        .http_proxy = config->http_proxy,
-        .https_proxy = config->https_proxy,
-        .no_proxy = config->no_proxy,
-    };
+    struct http_client_options options = client_options(daemon);
+    options.connect_timeout_ms = config->invoker_timeout_ms;
+    options.idle_timeout_ms = config->invoker_timeout_ms;
+    options.total_timeout_ms = config->total_timeout_ms;
+    options.max_response_bytes = (size_t)config->max_response_bytes;
+    options.total_response_bytes = (size_t)config->total_response_bytes;
+    options.held_elsewhere = answers_held;
+    options.held_ctx = daemon;
+    options.max_connections = (size_t)config->max_in_flight;
+    options.verify_tls = config->verify_tls;
     return http_client_new(&options, err);
 }
 
-static struct http_client *port_client(struct daemon *daemon, const char *user_agent, struct error *err)
+static struct http_client *port_client(struct daemon *daemon, struct error *err)
 {
-    const struct config *config = daemon->options.config;
-    struct http_client_options options = {
-        .loop = daemon->options.loop,
-        .clock = daemon->options.clock,
-        .user_agent = user_agent,
-        .connect_timeout_ms = PORT_CONNECT_MS,
-        .idle_timeout_ms = PORT_DEADLINE_MS,
-        .total_timeout_ms = PORT_DEADLINE_MS,
-        .max_response_bytes = PORT_RESPONSE_BYTES,
-        .max_connections = PORT_CONNECTIONS,
-        .verify_tls = true,
-        .follow_redirects = true,
-        .ca_bundle = daemon->options.ca_bundle,
-        .http_proxy = config->http_proxy,
-        .https_proxy = config->https_proxy,
-        .no_proxy = config->no_proxy,
-    };
+    struct http_client_options options = client_options(daemon);
+    options.connect_timeout_ms = PORT_CONNECT_MS;
+    options.idle_timeout_ms = PORT_DEADLINE_MS;
+    options.total_timeout_ms = PORT_DEADLINE_MS;
+    options.max_response_bytes = PORT_RESPONSE_BYTES;
+    options.max_connections = PORT_CONNECTIONS;
     return http_client_new(&options, err);
 }
 
@@ -384,13 +373,11 @@ static int make_deliver(struct daemon *daemon)
 
 static int make_parts(struct daemon *daemon, struct error *err)
 {
-    char user_agent[128];
-    snprintf(user_agent, sizeof user_agent, "port-agent/%s", agent_version);
     daemon->signer = signer_new(daemon->options.config->client_secret.value);
     if (!daemon->signer)
         return error_set(err, PA_ERR_MEMORY, "no HMAC-SHA-256 from OpenSSL");
-    daemon->webhooks = webhook_client(daemon, user_agent, err);
-    daemon->port_http = daemon->webhooks ? port_client(daemon, user_agent, err) : NULL;
+    daemon->webhooks = webhook_client(daemon, err);
+    daemon->port_http = daemon->webhooks ? port_client(daemon, err) : NULL;
     if (!daemon->port_http)
         return PA_ERR_IO;
     if (make_port(daemon) != 0 || make_mapper(daemon) != 0)

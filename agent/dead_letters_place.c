@@ -1,10 +1,10 @@
 /* Where the letters are, and how to get there. Credentials that only Port has are fetched on a loop of their
  * own, which is over before the letters are read. */
-#include "base/version.h"
 #include "commands.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
 #include "http/url.h"
+#include "http_options.h"
 #include "input.h"
 #include "kafka/access.h"
 #include <stdlib.h>
@@ -47,22 +47,14 @@ static void login_late(uv_timer_t *deadline)
 static struct http_client *login_client(struct login *login, const struct config *config,
                                         const char *ca_bundle, struct error *err)
 {
-    char user_agent[128];
-    snprintf(user_agent, sizeof user_agent, "port-agent/%s", agent_version);
-    struct http_client_options options = {.loop = &login->loop,
-                                          .clock = clock_system(),
-                                          .user_agent = user_agent,
-                                          .connect_timeout_ms = PORT_CONNECT_MS,
-                                          .idle_timeout_ms = PORT_CONNECT_MS,
-                                          .total_timeout_ms = PORT_WAIT_MS,
-                                          .max_response_bytes = PORT_RESPONSE_BYTES,
-                                          .max_connections = 1,
-                                          .verify_tls = true,
-                                          .follow_redirects = true,
-                                          .ca_bundle = ca_bundle,
-                                          .http_proxy = config->http_proxy,
-                                          .https_proxy = config->https_proxy,
-                                          .no_proxy = config->no_proxy};
+    struct http_client_options options = http_options(config, ca_bundle);
+    options.loop = &login->loop;
+    options.clock = clock_system();
+    options.connect_timeout_ms = PORT_CONNECT_MS;
+    options.idle_timeout_ms = PORT_CONNECT_MS;
+    options.total_timeout_ms = PORT_WAIT_MS;
+    options.max_response_bytes = PORT_RESPONSE_BYTES;
+    options.max_connections = 1;
     return http_client_new(&options, err);
 }
 

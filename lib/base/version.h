@@ -3,5 +3,7 @@
 
 /** Semantic version, as in CMakeLists.txt ("0.1.0"). */
 extern const char agent_version[];
+/** What our requests say sent them ("port-agent/0.1.0"). */
+extern const char agent_user_agent[];
 /** Git revision, with "-dirty" when the tree had changes; "unknown" outside a checkout. */
 extern const char agent_revision[];

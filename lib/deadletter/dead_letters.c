@@ -114,8 +114,7 @@ void write_failed(struct dead_letter_write *write, const char *reason)
 
 /* Writing and forgetting */
 
-/** A NUL-terminated copy at *at, which moves on behind it. */
-static const char *copy_at(char **at, struct slice text)
+const char *letter_text(char **at, struct slice text)
 {
     char *copy = *at;
     if (text.len > 0)
@@ -135,12 +134,12 @@ static bool copy_texts(struct dead_letter_write *write, const struct dead_letter
         return false;
     write->texts = at;
     write->letter = *letter;
-    write->letter.reason = copy_at(&at, reason);
-    write->letter.topic = copy_at(&at, topic);
-    write->letter.url = copy_at(&at, url);
-    write->letter.id.ptr = copy_at(&at, letter->id);
+    write->letter.reason = letter_text(&at, reason);
+    write->letter.topic = letter_text(&at, topic);
+    write->letter.url = letter_text(&at, url);
+    write->letter.id.ptr = letter_text(&at, letter->id);
     if (!slice_is_null(letter->run_id))
-        write->letter.run_id.ptr = copy_at(&at, letter->run_id);
+        write->letter.run_id.ptr = letter_text(&at, letter->run_id);
     return true;
 }
 

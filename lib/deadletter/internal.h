@@ -49,6 +49,10 @@ struct dead_letters {
     void *closed_ctx;
 };
 
+/* dead_letters.c, for whoever keeps a letter's texts in one allocation */
+/** A NUL-terminated copy at *at, which moves on behind it. */
+const char *letter_text(char **at, struct slice text);
+
 /* dead_letters.c, for the two kinds */
 /** The next write after `after` (NULL: from the first) that may be tried at `now_ms`; NULL: none. */
 struct dead_letter_write *write_due(struct dead_letters *letters, struct dead_letter_write *after,

@@ -152,17 +152,6 @@ static void forget_message(struct topic_reader *reader)
     reader->texts = NULL;
 }
 
-/** The header as a text at *at, which moves on behind it. */
-static const char *copy_header(char **at, struct slice value)
-{
-    char *copy = *at;
-    if (value.len > 0)
-        memcpy(copy, value.ptr, value.len);
-    copy[value.len] = '\0';
-    *at += value.len + 1;
-    return copy;
-}
-
 /** 1: it is a letter; 0: it is something else; or an error. */
 static int take_message(struct topic_reader *reader, struct dead_letter_entry *entry, struct error *err)
 {
@@ -185,7 +174,7 @@ static int take_message(struct topic_reader *reader, struct dead_letter_entry *e
     if (!at)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < NAMES; i++)
-        texts[i] = copy_header(&at, values[i]);
+        texts[i] = letter_text(&at, values[i]);
     snprintf(entry->place.id, sizeof entry->place.id, "%" PRId32 ":%" PRId64, message->partition,
              message->offset);
     entry->replayed = replayed_has(&reader->replayed, (uint64_t)message->offset);

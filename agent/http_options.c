@@ -1,0 +1,14 @@
+/* See http_options.h. */
+#include "http_options.h"
+#include "base/version.h"
+
+struct http_client_options http_options(const struct config *config, const char *ca_bundle)
+{
+    return (struct http_client_options){.user_agent = agent_user_agent,
+                                        .verify_tls = true,
+                                        .follow_redirects = true,
+                                        .ca_bundle = ca_bundle,
+                                        .http_proxy = config->http_proxy,
+                                        .https_proxy = config->https_proxy,
+                                        .no_proxy = config->no_proxy};
+}
