@@ -89,8 +89,8 @@ void source_resume(struct source *source);
 void source_stop_taking(struct source *source);
 /** Nothing is on its way into the sink: true soon after source_stop_taking. */
 bool source_idle(const struct source *source);
-/** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four seconds,
- * withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
+/** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four
+ * seconds, withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
 enum { SOURCE_FIELDS_MAX = 8 };

@@ -44,8 +44,8 @@ int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *
                                    struct secret password);
 /** Takes no more records from now on; assignments stay and commits go on. */
 void kafka_consumer_stop_taking(struct kafka_consumer *consumer);
-/** Commits what is done, leaves the group, closes (bounded by about four seconds), then `closed` runs from the
- * loop and the consumer is freed. */
+/** Commits what is done, leaves the group, closes (bounded by about four seconds), then `closed` runs from
+ * the loop and the consumer is freed. */
 void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx);
 /** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and
  * tests. */
