@@ -1,5 +1,5 @@
-/* Environment, .env and NAME_FILE to one validated struct. One table (config_table) feeds the loader, --help
- * and docs/settings.md. */
+/* Environment, .env and NAME_FILE to one validated struct. One table (config_settings) feeds the loader,
+ * --help and README.md. */
 #pragma once
 #include "base/error.h"
 #include "base/log.h"
@@ -100,7 +100,6 @@ struct config_input {
 int config_load(struct config *config, const struct config_input *input, struct buffer *problems);
 void config_clear(struct config *config);
 
-/** Writes the settings as they stand in the table: for --help (plain) and docs/settings.md (a Markdown
- * table). */
+/** Writes the settings as they stand in the table: for --help (plain) and README.md (a Markdown table). */
 void config_print_help(FILE *out);
 void config_print_markdown(FILE *out);
