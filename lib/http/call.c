@@ -1,7 +1,9 @@
 /* One request: its easy handle's options and what libcurl calls back with. */
 #include "http/client_internal.h"
+#include "http/url.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
@@ -78,6 +80,27 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
            set_authorities(easy, options->ca_bundle);
 }
 
+/** A proxy that is asked for the whole URL, as opposed to one that only connects. */
+static bool asks_proxy(const struct http_call *call)
+{
+    return call->proxy && strncasecmp(call->url, "http://", 7) == 0 &&
+           strncasecmp(call->proxy->url, "http", 4) == 0;
+}
+
+/** Where libcurl (7.88) has no memory for a URL's query it asks without it, unless it is told what to ask
+ * for. What a proxy is asked for it writes with care. */
+static bool set_target(CURL *easy, const struct http_call *call)
+{
+    struct buffer target = {0};
+    if (!strchr(call->url, '?') || asks_proxy(call))
+        return set_text(easy, CURLOPT_REQUEST_TARGET, NULL);
+    url_target(call->url, &target);
+    const char *text = buffer_text(&target);
+    bool set = !target.failed && set_text(easy, CURLOPT_REQUEST_TARGET, text);
+    buffer_clear(&target);
+    return set;
+}
+
 bool call_prepare(struct http_call *call)
 {
     CURL *easy = call->easy;
@@ -107,7 +130,8 @@ bool call_prepare(struct http_call *call)
     /* "" keeps libcurl from asking the environment. */
     return client_proxy(call->client, call->url, &call->proxy) &&
            set_text(easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
-           set_text(easy, CURLOPT_CUSTOMREQUEST, call->method) && set_text(easy, CURLOPT_URL, call->url);
+           set_text(easy, CURLOPT_CUSTOMREQUEST, call->method) && set_text(easy, CURLOPT_URL, call->url) &&
+           set_target(easy, call);
 }
 
 /** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to

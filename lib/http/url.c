@@ -100,6 +100,24 @@ void url_parts_clear(struct url_parts *parts)
     *parts = (struct url_parts){0};
 }
 
+void url_target(const char *url, struct buffer *out)
+{
+    CURLU *handle = curl_url();
+    char *path = NULL, *query = NULL;
+    CURLUcode code = handle ? curl_url_set(handle, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK)
+        code = curl_url_get(handle, CURLUPART_PATH, &path, CURLU_URLENCODE);
+    if (code == CURLUE_OK)
+        code = curl_url_get(handle, CURLUPART_QUERY, &query, 0);
+    if (code == CURLUE_OK || code == CURLUE_NO_QUERY)
+        buffer_appendf(out, "%s%s%s", path, query ? "?" : "", query ? query : "");
+    else
+        out->failed = true;
+    curl_free(path);
+    curl_free(query);
+    curl_url_cleanup(handle);
+}
+
 /* User info */
 
 struct slice url_user_info(struct slice url)

@@ -14,6 +14,9 @@ struct url_parts {
 int url_parse(struct slice url, struct url_parts *parts, struct error *err);
 void url_parts_clear(struct url_parts *parts);
 
+/** Appends the path and the query of a URL that url_parse accepts, as they are asked for. */
+void url_target(const char *url, struct buffer *out);
+
 /** A URL's user and password, as they stand in it; null: it has none. */
 struct slice url_user_info(struct slice url);
 /** Appends them as "user:password", decoded, to `plain`, and as they are sent, the base64 of Basic

@@ -251,6 +251,28 @@ static void redirects_follow_the_rule(void **state)
     close_world(&world);
 }
 
+static void what_a_url_asks_for_is_asked_for_as_it_stands(void **state)
+{
+    (void)state;
+    static const char *const asked[][2] = {{"/a?x=1&y=%20#part", "/a?x=1&y=%20"},
+                                           {"/a", "/a"}, /* nothing is left of the one before */
+                                           {"/a/../b/./c?q=/../", "/b/c?q=/../"},
+                                           {"/a?", "/a?"},
+                                           {"/%C3%BC?\xc3\xbc", "/%C3%BC?\xc3\xbc"},
+                                           {"/\xc3\xbc?x", "/%c3%bc?x"},
+                                           {"/\xc3\xbc", "/%c3%bc"},
+                                           {"/redirect/307/b?x=1", "/b?x=1"},
+                                           {"/a#part?x=1", "/a"}};
+    struct world world;
+    open_world(&world, 60000, 60000);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        start(&world, "POST", asked[i][0], NO_BODY);
+        run_until(&world, i + 1);
+        assert_string_equal(world.last_target, asked[i][1]);
+    }
+    close_world(&world);
+}
+
 static void cancelling_and_closing_end_every_call_once(void **state)
 {
     (void)state;
@@ -318,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
         cmocka_unit_test(of_a_body_that_is_discarded_only_its_beginning_is_kept),
         cmocka_unit_test(redirects_follow_the_rule),
+        cmocka_unit_test(what_a_url_asks_for_is_asked_for_as_it_stands),
         cmocka_unit_test(a_redirect_whose_body_is_cut_is_a_redirect_all_the_same),
         cmocka_unit_test(cancelling_and_closing_end_every_call_once),
         cmocka_unit_test(a_connection_closed_while_idle_keeps_nothing_busy_and_is_not_used_again),
