@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "deadletter/dead_letter.h"
 #include "deliver/deliver.h"
+#include "mappings.h"
 #include "source/class.h"
 #include "source/kafka/kafka.h"
 #include "source/polling/polling.h"
@@ -33,6 +34,7 @@ struct agent {
     struct port_api *api;
     struct reports *reports;
     struct signer *signer;
+    struct mapper *mapper;
     struct dead_letters *letters;
     struct deliver *deliver;
     struct config config;
@@ -192,6 +194,19 @@ static void open_port(struct agent *agent, const char *url)
         abort();
 }
 
+static void mapper_lost(void *ctx)
+{
+    ((struct agent *)ctx)->trouble = "the mappings' process was given up";
+}
+
+static void open_mapper(struct agent *agent)
+{
+    struct mapper_options options = {
+        .loop = &agent->loop, .process = mappings_process(), .lost = mapper_lost, .ctx = agent};
+    if ((agent->mapper = mapper_new(&options)) == NULL)
+        abort();
+}
+
 static void open_letters(struct agent *agent, const char *directory)
 {
     struct dead_letters_options options = {.loop = &agent->loop,
@@ -224,6 +239,8 @@ static void open_deliver(struct agent *agent)
                                                 .max_backoff_ms = 250},
                                       .breaker_failures = 10,
                                       .dedup_window = 16,
+                                      .mapper = agent->mapper,
+                                      .mapping_file = agent->mapper != NULL,
                                       .dead_letters = agent->letters,
                                       .max_bytes = 1 << 20,
                                       .record_max_bytes = 65536,
@@ -302,6 +319,8 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
     agent->webhooks = client_new(agent);
     agent->port_http = client_new(agent);
     open_port(agent, outside_url(outside));
+    if (kind->mapping)
+        open_mapper(agent);
     if (kind->buried)
         open_letters(agent, letters);
     open_deliver(agent);
@@ -324,6 +343,8 @@ bool agent_close(struct agent *agent)
     deliver_free(agent->deliver);
     if (agent->letters)
         dead_letters_close(agent->letters, NULL, NULL);
+    if (agent->mapper)
+        mapper_close(agent->mapper, NULL, NULL);
     reports_free(agent->reports);
     port_api_free(agent->api);
     http_client_close(agent->webhooks, NULL, NULL);

@@ -1,4 +1,6 @@
 #include "kinds.h"
+#include "mappings.h"
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #define NODE_SUCCESS(data_)                                                                            \
     NODE " {\"status\":\"COMPLETED\",\"result\":\"SUCCESS\",\"output\":{\"response\":{\"status\":200," \
          "\"data\":" data_ "}}}\n"
+#define MADE(summary_) RUN " {\"status\":\"SUCCESS\",\"summary\":\"" summary_ "\",\"externalRunId\":\"77\"}\n"
 
 const struct kind kinds[] = {
     {.name = "asynchronous", .run_id = "r_", .endpoint = "ok", .webhooks = 1, .results = ""},
@@ -31,6 +34,15 @@ const struct kind kinds[] = {
      .results = RESPONSE SUCCESS,
      .results_cut = {SUCCESS}},
     {.name = "dead-letter", .run_id = "r_", .endpoint = "fail", .keyed = true, .buried = true, .webhooks = 1},
+    {.name = "mapped",
+     .run_id = "r_",
+     .endpoint = "mapped",
+     .synchronized = true,
+     .mapping = mappings_file,
+     .webhooks = 1,
+     .results = RESPONSE MADE("made true"),
+     .results_cut = {MADE("made null")}},
+    {.name = "mapped-endless", .run_id = "r_", .endpoint = "ok", .mapping = mappings_endless},
     {.name = "polled",
      .run_id = "r_",
      .endpoint = "ok",
@@ -81,16 +93,34 @@ void kind_expect(const char *results, const char *run_id, char out[512])
     out[len] = '\0';
 }
 
+/** "pass" as Port encrypts it: base64 of IV, ciphertext and tag (contract, section 3). */
+static void encrypt(char out[80])
+{
+    unsigned char bytes[16 + 4 + 16] = "sixteen of bytes";
+    int len = 0;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (!cipher || EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, NULL, NULL) != 1 ||
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_IVLEN, 16, NULL) != 1 ||
+        EVP_EncryptInit_ex(cipher, NULL, NULL, (const unsigned char *)OUTSIDE_SECRET.ptr, bytes) != 1 ||
+        EVP_EncryptUpdate(cipher, bytes + 16, &len, (const unsigned char *)"pass", 4) != 1 ||
+        EVP_EncryptFinal_ex(cipher, bytes + 16 + len, &len) != 1 ||
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, 16, bytes + 20) != 1)
+        abort();
+    EVP_CIPHER_CTX_free(cipher);
+    EVP_EncodeBlock((unsigned char *)out, bytes, sizeof bytes);
+}
+
 static void write_run(const struct kind *kind, const struct outside *outside, struct sample *sample)
 {
-    char body[1024], signature[SIGNATURE_SIZE];
+    char body[1024], secret[80], signature[SIGNATURE_SIZE];
+    encrypt(secret);
     int len = snprintf(
         body, sizeof body,
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
-        "\"agent\":true,\"synchronized\":%s,\"url\":\"%s/%s/%s\"}}},"
+        "\"agent\":true,\"synchronized\":%s,\"url\":\"%s/%s/%s\"}},\"properties\":{\"secret\":\"%s\"}},"
         "\"headers\":{",
         sample->run_id, kind->synchronized ? "true" : "false", outside_url(outside), kind->endpoint,
-        sample->name);
+        sample->name, secret);
     snprintf(body + len, sizeof body - (size_t)len, "}}");
     struct signer *signer = signer_new(OUTSIDE_SECRET);
     if (!signer || signer_sign_text(signer, SLICE_LITERAL("1768317616"), slice_of(body), signature) != 0)

@@ -12,8 +12,9 @@ struct kind {
     bool polled;   /* claimed from Port, through the polling source */
     bool consumed; /* through the Kafka source; torture_consumed says how */
     bool keyed;
-    bool buried;     /* dead letters are written */
-    size_t webhooks; /* at least, when all goes well */
+    const char *mapping; /* the mapping file, of mappings.h; NULL: none */
+    bool buried;         /* dead letters are written */
+    size_t webhooks;     /* at least, when all goes well */
     /* What Port is told when all goes well, %s being the run's id: one line for each PATCH. NULL: that it
      * failed. */
     const char *results;

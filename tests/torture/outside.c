@@ -140,6 +140,24 @@ static void check_signature(struct outside *outside, struct http_exchange *excha
         give_up("a webhook's signature is wrong");
 }
 
+/** /mapped/NAME?team=a%20b, whose run is r_NAME. */
+static void check_mapped(struct http_exchange *exchange, const struct http_server_request *request)
+{
+    char expected[128];
+    struct slice target = request->target;
+    const char *query = memchr(target.ptr, '?', target.len);
+    size_t before = query ? (size_t)(query - target.ptr) : 0;
+    size_t prefix = strlen("/mapped/");
+    struct slice rest = {query, target.len - before};
+    if (!query || !slice_equal_text(rest, "?team=a%20b") || !slice_equal_text(request->method, "PUT") ||
+        !slice_equal_text(http_exchange_header(exchange, "X-Team"), "platform"))
+        give_up("a mapped webhook's method, query or header is wrong");
+    snprintf(expected, sizeof expected, "{\"secret\":\"pass\",\"from\":\"r_%.*s\"}", (int)(before - prefix),
+             target.ptr + prefix);
+    if (!slice_equal_text(body_of(request), expected))
+        give_up("a mapped webhook's body is wrong");
+}
+
 static void answer_moved(struct http_exchange *exchange, struct slice target)
 {
     char location[160];
@@ -179,6 +197,8 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
         answer_moved(exchange, request->target);
         return;
     }
+    if (slice_starts_with(request->target, "/mapped/"))
+        check_mapped(exchange, request);
     remember(outside, request->target, "");
     if (slice_starts_with(request->target, "/fail/"))
         answer(exchange, 500, SLICE_LITERAL("{\"error\":\"no\"}"));
@@ -293,7 +313,8 @@ char *outside_results(struct outside *outside, const char *run_id)
 static bool is_for(const struct seen *seen, const char *name)
 {
     const char *last = strrchr(seen->path, '/');
-    return !seen->line[0] && last && strcmp(last + 1, name) == 0;
+    size_t len = last ? strcspn(last + 1, "?") : 0;
+    return !seen->line[0] && len == strlen(name) && strncmp(last + 1, name, len) == 0;
 }
 
 size_t outside_webhooks(struct outside *outside, const char *name)

@@ -10,6 +10,7 @@
  */
 #include "torture.h"
 #include "brokers.h"
+#include "mappings.h"
 #include "memory.h"
 #include <curl/curl.h>
 #include <signal.h>
@@ -60,6 +61,8 @@ static void prepare(struct torture *torture)
     if (!mkdtemp(torture->directory))
         complain(torture->progress, "no directory", NULL);
     snprintf(torture->letters, sizeof torture->letters, "%s/letters", torture->directory);
+    if (torture->kind->mapping)
+        mappings_begin(torture->kind->mapping);
     memory_hook();
     signal(SIGPIPE, SIG_IGN); /* as the agent does */
     torture->outside = outside_new();
