@@ -12,9 +12,9 @@ enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 10000, SAY_EVERY_MS = 60000 };
 struct dead_letter_write *write_due(struct dead_letters *letters, struct dead_letter_write *after,
                                     int64_t now_ms)
 {
-    struct dead_letter_write *write = after ? after->next : letters->first;
+    struct dead_letter_write *write = after ? TAILQ_NEXT(after, all) : TAILQ_FIRST(&letters->writes);
     while (write && (write->state != WRITE_WAITING || write->not_before_ms > now_ms))
-        write = write->next;
+        write = TAILQ_NEXT(write, all);
     return write;
 }
 
@@ -25,7 +25,8 @@ static void timer_fired(uv_timer_t *timer);
 static void schedule(struct dead_letters *letters, int64_t now_ms)
 {
     int64_t earliest = INT64_MAX;
-    for (struct dead_letter_write *write = letters->first; write; write = write->next)
+    for (struct dead_letter_write *write = TAILQ_FIRST(&letters->writes); write;
+         write = TAILQ_NEXT(write, all))
         if (write->state == WRITE_WAITING && write->not_before_ms > now_ms && write->not_before_ms < earliest)
             earliest = write->not_before_ms;
     if (earliest < INT64_MAX)
@@ -54,14 +55,7 @@ void letters_wake(struct dead_letters *letters)
 static void write_unlink(struct dead_letter_write *write)
 {
     struct dead_letters *letters = write->letters;
-    if (write->previous)
-        write->previous->next = write->next;
-    else
-        letters->first = write->next;
-    if (write->next)
-        write->next->previous = write->previous;
-    else
-        letters->last = write->previous;
+    TAILQ_REMOVE(&letters->writes, write, all);
     letters->counters.waiting--;
     free(write->texts);
     free(write);
@@ -164,12 +158,7 @@ struct dead_letter_write *dead_letters_write(struct dead_letters *letters, const
     write->done = done;
     write->ctx = ctx;
     make_id(letters->clock, write->id);
-    write->previous = letters->last;
-    if (letters->last)
-        letters->last->next = write;
-    else
-        letters->first = write;
-    letters->last = write;
+    TAILQ_INSERT_TAIL(&letters->writes, write, all);
     letters->counters.waiting++;
     letters_wake(letters);
     return write;
@@ -204,6 +193,7 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }
+    TAILQ_INIT(&letters->writes);
     letters->loop = options->loop;
     letters->clock = options->clock;
     letters->first_backoff_ms = options->first_backoff_ms > 0 ? options->first_backoff_ms : FIRST_BACKOFF_MS;
@@ -243,8 +233,8 @@ void dead_letters_close(struct dead_letters *letters, void (*closed)(void *ctx),
     letters->closed = closed;
     letters->closed_ctx = ctx;
     letters->closing_parts = 2;
-    for (struct dead_letter_write *write = letters->first, *next; write; write = next) {
-        next = write->next;
+    for (struct dead_letter_write *write = TAILQ_FIRST(&letters->writes), *next; write; write = next) {
+        next = TAILQ_NEXT(write, all);
         dead_letter_write_forget(write);
     }
     uv_close((uv_handle_t *)&letters->timer, timer_closed);

@@ -9,13 +9,14 @@
  */
 #pragma once
 #include "deadletter/dead_letter.h"
+#include <sys/queue.h>
 
 enum { LETTER_ID_SIZE = 17, BATCH_BYTES = 1 << 20 };
 
 enum write_state { WRITE_WAITING, WRITE_UNDER_WAY };
 
 struct dead_letter_write {
-    struct dead_letter_write *previous, *next;
+    TAILQ_ENTRY(dead_letter_write) all;
     struct dead_letters *letters;
     struct dead_letter letter; /* key and value borrowed, the texts in `texts` */
     char *texts;
@@ -38,8 +39,8 @@ struct dead_letters {
     int64_t first_backoff_ms, max_backoff_ms;
     struct directory *directory; /* one of the two */
     struct producer *producer;
-    uv_timer_t timer; /* the next time something may be tried */
-    struct dead_letter_write *first, *last;
+    uv_timer_t timer;                                         /* the next time something may be tried */
+    TAILQ_HEAD(dead_letter_writes, dead_letter_write) writes; /* the oldest first */
     struct dead_letters_counters counters;
     bool failing, said; /* logged: something could not be written, and nothing was since; ever logged */
     int64_t said_ms;    /* when that was */

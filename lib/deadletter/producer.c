@@ -423,9 +423,9 @@ static void access_closed(void *ctx)
 /** What the client held is not written: it is tried with the next one (or dropped, when closing). */
 static void give_back(struct producer *producer)
 {
-    struct dead_letter_write *write = producer->letters->first, *next;
+    struct dead_letter_write *write = TAILQ_FIRST(&producer->letters->writes), *next;
     for (; write; write = next) {
-        next = write->next;
+        next = TAILQ_NEXT(write, all);
         if (write->state == WRITE_UNDER_WAY)
             write_failed(write,
                          *producer->last_error ? producer->last_error : "the Kafka producer has ended");

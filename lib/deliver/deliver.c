@@ -74,12 +74,7 @@ void delivery_enter(struct delivery *delivery, enum delivery_state state)
 void delivery_free(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
-    if (delivery->previous)
-        delivery->previous->next = delivery->next;
-    else
-        deliver->first = delivery->next;
-    if (delivery->next)
-        delivery->next->previous = delivery->previous;
+    LIST_REMOVE(delivery, all);
     deliver->in_state[delivery->state]--;
     deliver->counters.bytes_held -= delivery->bytes;
     deliver->answer_bytes -= delivery->answer_bytes;
@@ -187,8 +182,8 @@ static void withdraw_matching(struct deliver *deliver, const struct withdrawal *
 {
     struct delivery *next;
     deliver->withdrawing = true;
-    for (struct delivery *delivery = deliver->first; delivery; delivery = next) {
-        next = delivery->next; // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
+    for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries); delivery; delivery = next) {
+        next = LIST_NEXT(delivery, all); // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
         bool matches = !what->assignment || delivery->assignment == what->assignment;
         bool kept =
             (!what->started && has_started(delivery)) || (!what->unrepeatable && delivery->unrepeatable);
@@ -219,9 +214,9 @@ void deliver_stop_starting(struct deliver *deliver)
 /** The first that may be given up; NULL: none. */
 static struct delivery *unanswered(const struct deliver *deliver)
 {
-    struct delivery *delivery = deliver->first;
+    struct delivery *delivery = LIST_FIRST(&deliver->deliveries);
     while (delivery && !(delivery->unrepeatable && delivery->state < DELIVERY_BURYING))
-        delivery = delivery->next;
+        delivery = LIST_NEXT(delivery, all);
     return delivery;
 }
 
@@ -248,7 +243,7 @@ size_t deliver_answer_bytes(const struct deliver *deliver)
 
 bool deliver_idle(const struct deliver *deliver)
 {
-    return !deliver->first;
+    return LIST_EMPTY(&deliver->deliveries);
 }
 
 /* Counters */

@@ -168,10 +168,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->outcome.error_type = "";
     delivery->content = dedup_content(&deliver->dedup, event);
     deliver->in_state[delivery->state]++;
-    delivery->next = deliver->first;
-    if (deliver->first)
-        deliver->first->previous = delivery;
-    deliver->first = delivery;
+    LIST_INSERT_HEAD(&deliver->deliveries, delivery, all);
     delivery_charge(delivery);
     return delivery;
 }

@@ -18,6 +18,7 @@
 #include "deliver/deliver.h"
 #include "http/url.h"
 #include "map/request.h"
+#include <sys/queue.h>
 
 enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024, MEMORY_WAIT_MS = 1000 };
 
@@ -116,7 +117,7 @@ struct outcome {
 };
 
 struct delivery {
-    struct delivery *previous, *next;             /* all of them */
+    LIST_ENTRY(delivery) all;
     struct delivery *queue_previous, *queue_next; /* in a lane's or a destination's list */
     struct delivery_list *queue;                  /* the list it is in; NULL: none */
     struct deliver *deliver;
@@ -172,7 +173,7 @@ struct dedup {
 
 struct deliver {
     struct deliver_options options;
-    struct delivery *first;
+    LIST_HEAD(deliveries, delivery) deliveries;
     void *lanes, *destinations;                 /* tsearch(3) trees */
     struct destination *turn_first, *turn_last; /* destinations with something ready */
     size_t turns;

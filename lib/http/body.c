@@ -72,7 +72,7 @@ static size_t origin_length(const char *url)
 static size_t held_by_origin(const struct http_call *call)
 {
     size_t len = origin_length(call->url), held = 0;
-    for (const struct http_call *other = client_first(call->client); other; other = other->next)
+    for (const struct http_call *other = client_first(call->client); other; other = LIST_NEXT(other, active))
         if (other != call && other->room > 0 && origin_length(other->url) == len &&
             strncmp(other->url, call->url, len) == 0)
             held += other->room;

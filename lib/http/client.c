@@ -22,7 +22,7 @@ struct http_client {
     bool sweep_put_off;
     uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
     unsigned open_handles;
-    struct http_call *first;
+    LIST_HEAD(http_calls, http_call) calls; /* active ones */
     size_t active;
     size_t deferred_calls;
     CURL **idle; /* pool of easy handles, last in first out */
@@ -49,7 +49,7 @@ const struct http_client_options *client_options(const struct http_client *clien
 
 struct http_call *client_first(const struct http_client *client)
 {
-    return client->first;
+    return LIST_FIRST(&client->calls);
 }
 
 struct body_room *client_body_room(struct http_client *client)
@@ -123,12 +123,7 @@ void http_client_trim(struct http_client *client)
 static void call_unlink(struct http_call *call)
 {
     struct http_client *client = call->client;
-    if (call->previous)
-        call->previous->next = call->next;
-    else
-        client->first = call->next;
-    if (call->next)
-        call->next->previous = call->previous;
+    LIST_REMOVE(call, active);
     client->active--;
     if (client->active == 0)
         uv_timer_stop(&client->sweep);
@@ -341,7 +336,7 @@ void call_stop(struct http_call *call, enum http_failure verdict)
 /** Those that connect count too: libcurl must not run a call again that it could not write down. */
 static void end_unwatched(struct http_client *client)
 {
-    for (struct http_call *call = client->first; call; call = call->next) {
+    for (struct http_call *call = LIST_FIRST(&client->calls); call; call = LIST_NEXT(call, active)) {
         curl_socket_t fd = CURL_SOCKET_BAD;
         if (call->deferred || call->waiting)
             continue;
@@ -399,8 +394,8 @@ static void swept(uv_timer_t *timer)
     struct http_call *next;
     if (put_off(client, now))
         return;
-    for (struct http_call *call = client->first; call; call = next) {
-        next = call->next;
+    for (struct http_call *call = LIST_FIRST(&client->calls); call; call = next) {
+        next = LIST_NEXT(call, active);
         if (call->deferred)
             continue;
         enum http_failure failure = HTTP_OK;
@@ -422,9 +417,9 @@ static void end_deferred(uv_idle_t *idle)
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
     while (client->deferred_calls > 0) {
-        struct http_call *call = client->first;
+        struct http_call *call = LIST_FIRST(&client->calls);
         while (call && !call->deferred)
-            call = call->next;
+            call = LIST_NEXT(call, active);
         if (!call)
             break;
         call_end(call, call->verdict, CURLE_OK);
@@ -458,10 +453,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
         return NULL;
     call->started_ms = call->active_ms = clock_monotonic_ms(client->options.clock);
     call->deadline_ms = call->started_ms + client->options.total_timeout_ms;
-    call->next = client->first;
-    if (client->first)
-        client->first->previous = call;
-    client->first = call;
+    LIST_INSERT_HEAD(&client->calls, call, active);
     if (client->active++ == 0) {
         client->swept_ms = call->started_ms;
         uv_timer_again(&client->sweep);
@@ -512,8 +504,8 @@ static void end_all(uv_idle_t *idle)
 {
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
-    while (client->first)
-        call_end(client->first, HTTP_CANCELLED, CURLE_OK);
+    while (!LIST_EMPTY(&client->calls))
+        call_end(LIST_FIRST(&client->calls), HTTP_CANCELLED, CURLE_OK);
     close_handles(client);
 }
 

@@ -5,11 +5,12 @@
 #include "http/client.h"
 #include "http/proxy.h"
 #include <curl/curl.h>
+#include <sys/queue.h>
 
 enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024 };
 
 struct http_call {
-    struct http_call *previous, *next; /* in the client's list of active calls */
+    LIST_ENTRY(http_call) active; /* in the client's list */
     struct http_client *client;
     CURL *easy;                 /* NULL: never got that far */
     struct curl_slist *headers; /* an array of nodes, with their texts behind them */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 enum { HEAD_MAX = 65536, BODY_MAX = 64 << 20 };
 
@@ -17,7 +18,7 @@ struct http_exchange {
 };
 
 struct connection {
-    struct connection *previous, *next;
+    LIST_ENTRY(connection) open;
     struct http_server *server;
     uv_tcp_t tcp;
     struct buffer in;
@@ -32,7 +33,7 @@ struct http_server {
     http_server_handler *handler;
     void *ctx;
     int port;
-    struct connection *first;
+    LIST_HEAD(connections, connection) connections; /* open ones */
     bool closing;
     size_t handles;
     void (*closed)(void *ctx);
@@ -70,12 +71,7 @@ static void connection_close(struct connection *connection)
 {
     if (uv_is_closing((uv_handle_t *)&connection->tcp))
         return;
-    if (connection->previous)
-        connection->previous->next = connection->next;
-    else
-        connection->server->first = connection->next;
-    if (connection->next)
-        connection->next->previous = connection->previous;
+    LIST_REMOVE(connection, open);
     if (connection->exchange) {
         struct http_exchange *exchange = connection->exchange;
         exchange->connection = NULL;
@@ -199,10 +195,7 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_init(server->loop, &connection->tcp);
     connection->tcp.data = connection;
     server->handles++;
-    connection->next = server->first;
-    if (server->first)
-        server->first->previous = connection;
-    server->first = connection;
+    LIST_INSERT_HEAD(&server->connections, connection, open);
     if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0) {
         connection_close(connection);
         return;
@@ -315,7 +308,7 @@ void http_server_close(struct http_server *server, void (*closed)(void *ctx), vo
     server->closing = true;
     server->closed = closed;
     server->closed_ctx = ctx;
-    while (server->first)
-        connection_close(server->first);
+    while (!LIST_EMPTY(&server->connections))
+        connection_close(LIST_FIRST(&server->connections));
     uv_close((uv_handle_t *)&server->listener, listener_closed);
 }

@@ -5,11 +5,11 @@
 #include "base/log.h"
 #include "http/retry_after.h"
 #include "port/answer.h"
-#include <assert.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum {
     DEFAULT_CONCURRENT = 32,
@@ -23,7 +23,7 @@ enum {
 enum call_state { CALL_QUEUED, CALL_SENT };
 
 struct port_call {
-    struct port_call *previous, *next;
+    TAILQ_ENTRY(port_call) all;
     struct port_api *api;
     enum call_state state;
     uint64_t number; /* in order of arrival */
@@ -51,10 +51,10 @@ struct port_api {
     struct http_call *token_call;
     struct buffer token_body, url; /* reused */
     uint64_t numbers;
-    unsigned entered;               /* callbacks under way: a callback may free us */
-    bool freed;                     /* … and has done so */
-    struct port_call *first, *last; /* queued and sent, in order of arrival */
-    struct port_call *unsent;       /* the first that may be queued: a hint for the pump */
+    unsigned entered;                        /* callbacks under way: a callback may free us */
+    bool freed;                              /* … and has done so */
+    TAILQ_HEAD(port_calls, port_call) calls; /* queued and sent, in order of arrival */
+    struct port_call *unsent;                /* the first that may be queued: a hint for the pump */
     unsigned sent;
     double limit;
     int64_t quiet_until_ms;
@@ -74,17 +74,9 @@ static void call_free(struct port_call *call)
 static void call_unlink(struct port_call *call)
 {
     struct port_api *api = call->api;
-    assert((call->previous == NULL) == (api->first == call));
     if (api->unsent == call)
-        api->unsent = call->next;
-    if (call->previous)
-        call->previous->next = call->next;
-    else
-        api->first = call->next;
-    if (call->next)
-        call->next->previous = call->previous;
-    else
-        api->last = call->previous;
+        api->unsent = TAILQ_NEXT(call, all);
+    TAILQ_REMOVE(&api->calls, call, all);
 }
 
 static void enter(struct port_api *api)
@@ -176,7 +168,8 @@ static bool token_is_fresh(const struct port_api *api)
 static struct port_call *first_queued(const struct port_api *api, uint64_t number)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow call_unlink */
-    for (struct port_call *call = api->first; call && call->number < number; call = call->next)
+    for (struct port_call *call = TAILQ_FIRST(&api->calls); call && call->number < number;
+         call = TAILQ_NEXT(call, all))
         if (call->state == CALL_QUEUED)
             return call;
     return NULL;
@@ -342,7 +335,7 @@ static bool try_with_fresh_token(struct port_call *call, const struct http_resul
     if (call->token_serial == api->token_serial)
         token_forget(api);
     call->state = CALL_QUEUED;
-    api->unsent = api->first;
+    api->unsent = TAILQ_FIRST(&api->calls);
     return true;
 }
 
@@ -430,7 +423,7 @@ static void pump(struct port_api *api)
             if (call->state == CALL_QUEUED)
                 return;
         }
-        api->unsent = call->next;
+        api->unsent = TAILQ_NEXT(call, all);
     }
 }
 
@@ -459,12 +452,7 @@ struct port_call *port_api_start(struct port_api *api, const struct port_request
         memcpy(to, body.ptr, copied);
     if (!slice_is_null(body))
         call->body = request->body_is_lent ? body : (struct slice){to, body.len};
-    call->previous = api->last;
-    if (api->last)
-        api->last->next = call;
-    else
-        api->first = call;
-    api->last = call;
+    TAILQ_INSERT_TAIL(&api->calls, call, all);
     if (!api->unsent)
         api->unsent = call;
     pump(api);
@@ -525,8 +513,8 @@ void port_api_free(struct port_api *api)
     if (!api || api->freed)
         return;
     struct port_call *call;
-    while ((call = api->first) != NULL) {
-        api->first = call->next;
+    while ((call = TAILQ_FIRST(&api->calls)) != NULL) {
+        TAILQ_REMOVE(&api->calls, call, all);
         if (call->state == CALL_SENT)
             http_call_forget(call->http, NULL, NULL);
         call_free(call);
@@ -554,6 +542,7 @@ struct port_api *port_api_new(const struct port_api_options *options)
     struct port_api *api = calloc(1, sizeof *api);
     if (!api)
         return NULL;
+    TAILQ_INIT(&api->calls);
     api->options = *options;
     if (api->options.max_concurrent == 0)
         api->options.max_concurrent = DEFAULT_CONCURRENT;

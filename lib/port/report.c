@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 enum {
     FIRST_BACKOFF_MS = 500,
@@ -40,7 +41,7 @@ struct step {
 };
 
 struct run_report {
-    struct run_report *previous, *next;
+    LIST_ENTRY(run_report) all;
     struct reports *reports;
     char run_id[132];
     bool node_run;
@@ -52,7 +53,7 @@ struct run_report {
     bool finished, has_result;
     enum report_outcome outcome;
     bool deferred; /* done is owed from the loop: linked in the list of those */
-    struct run_report *deferred_previous, *deferred_next;
+    LIST_ENTRY(run_report) owed;
     size_t call_bytes; /* held by the call under way */
     report_done *done;
     void *ctx;
@@ -60,9 +61,8 @@ struct run_report {
 
 struct reports {
     struct reports_options options;
-    struct run_report *first;
+    LIST_HEAD(run_reports, run_report) all, owed;
     uv_idle_t *deferred;
-    struct run_report *deferred_first;
     size_t bytes, waiting, logs, log_bytes;
     size_t retrying, accepted_late; /* results between attempts; those accepted since there were none */
     uint64_t logs_failed;
@@ -145,12 +145,7 @@ static void undefer(struct run_report *report)
     if (!report->deferred)
         return;
     report->deferred = false;
-    if (report->deferred_previous)
-        report->deferred_previous->deferred_next = report->deferred_next;
-    else
-        report->reports->deferred_first = report->deferred_next;
-    if (report->deferred_next)
-        report->deferred_next->deferred_previous = report->deferred_previous;
+    LIST_REMOVE(report, owed);
 }
 
 static void call_ended(struct run_report *report)
@@ -193,12 +188,7 @@ static void report_free(struct run_report *report)
     uv_close((uv_handle_t *)report->timer, timer_free);
     undefer(report);
     result_ended(report);
-    if (report->previous)
-        report->previous->next = report->next;
-    else
-        reports->first = report->next;
-    if (report->next)
-        report->next->previous = report->previous;
+    LIST_REMOVE(report, all);
     reports->bytes -= sizeof *report;
     free(report);
 }
@@ -399,10 +389,7 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
     reports->bytes += sizeof *report;
     snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
     report->node_run = run_id_is_node_run(run_id);
-    report->next = reports->first;
-    if (reports->first)
-        reports->first->previous = report;
-    reports->first = report;
+    LIST_INSERT_HEAD(&reports->all, report, all);
     return report;
 }
 
@@ -471,7 +458,7 @@ static bool result_append(struct run_report *report, const struct run_result *re
 static void deferred_due(uv_idle_t *idle)
 {
     struct reports *reports = idle->data;
-    for (struct run_report *report; (report = reports->deferred_first) != NULL;) {
+    for (struct run_report *report; (report = LIST_FIRST(&reports->owed)) != NULL;) {
         undefer(report);
         tell(report);
         advance(report);
@@ -483,11 +470,7 @@ static void deferred_due(uv_idle_t *idle)
 static void defer(struct run_report *report)
 {
     report->deferred = true;
-    report->deferred_previous = NULL;
-    report->deferred_next = report->reports->deferred_first;
-    if (report->deferred_next)
-        report->deferred_next->deferred_previous = report;
-    report->reports->deferred_first = report;
+    LIST_INSERT_HEAD(&report->reports->owed, report, owed);
     uv_idle_start(report->reports->deferred, deferred_due);
 }
 
@@ -585,9 +568,9 @@ void reports_free(struct reports *reports)
 {
     if (!reports)
         return;
-    while (reports->first) {
+    while (!LIST_EMPTY(&reports->all)) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
-        report_free(reports->first);
+        report_free(LIST_FIRST(&reports->all));
     }
     uv_close((uv_handle_t *)reports->deferred, timer_free);
     free(reports);

@@ -10,6 +10,7 @@
 #include "source/class.h"
 #include "source/polling/claim.h"
 #include "source/polling/polling.h"
+#include <sys/queue.h>
 
 /** One of Port's two queues, and the round it is in:
  *
@@ -44,7 +45,7 @@ enum run_state {
 
 struct polled_run {
     struct ticket ticket; /* first: the seam's view of it */
-    struct polled_run *previous, *next;
+    LIST_ENTRY(polled_run) all;
     struct poller *poller;
     enum run_state state;
     struct port_call *ack;
@@ -61,8 +62,8 @@ struct polling_source {
     struct source source; /* first: the seam's view of it */
     struct source_options options;
     struct poller pollers[CLAIM_KINDS];
-    struct polled_run *first; /* every run that is claimed and not done */
-    void *by_id;              /* the same ones, a tsearch(3) tree */
+    LIST_HEAD(polled_runs, polled_run) runs; /* every run that is claimed and not done */
+    void *by_id;                             /* the same ones, a tsearch(3) tree */
     size_t held;
     size_t run_bytes; /* what a run takes, from those that came lately */
     bool stopped, fatal_said, worked;

@@ -37,10 +37,7 @@ static struct polled_run *run_new(struct poller *poller, const struct claimed *c
         return NULL;
     }
     run->event = buffer_take(claimed->event, &run->event_len);
-    run->next = source->first;
-    if (source->first)
-        source->first->previous = run;
-    source->first = run;
+    LIST_INSERT_HEAD(&source->runs, run, all);
     source->held++;
     return run;
 }
@@ -49,12 +46,7 @@ static void run_free(struct polled_run *run)
 {
     struct polling_source *source = run->poller->source;
     tdelete(run->id, &source->by_id, compare);
-    if (run->previous)
-        run->previous->next = run->next;
-    else
-        source->first = run->next;
-    if (run->next)
-        run->next->previous = run->previous;
+    LIST_REMOVE(run, all);
     source->held--;
     free(run->broken);
     free(run->event);
@@ -254,9 +246,9 @@ static bool waits(const struct polled_run *run)
 /** One at a time: handing over may bring other tickets back, which are then gone from the list. */
 void runs_go_on(struct poller *poller)
 {
-    struct polled_run *run = poller->source->first;
+    struct polled_run *run = LIST_FIRST(&poller->source->runs);
     while (run && (run->poller != poller || !waits(run)))
-        run = run->next;
+        run = LIST_NEXT(run, all);
     if (!run)
         return;
     bool went = run->state == RUN_WAITING ? hand_over(run) : acknowledge(run);
@@ -267,8 +259,8 @@ void runs_go_on(struct poller *poller)
 void runs_stop(struct polling_source *source)
 {
     struct polled_run *next;
-    for (struct polled_run *run = source->first; run; run = next) {
-        next = run->next;
+    for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = next) {
+        next = LIST_NEXT(run, all);
         if (run->state == RUN_ACKNOWLEDGING && !run->ack)
             leave(run);
     }
@@ -277,8 +269,8 @@ void runs_stop(struct polling_source *source)
 void runs_free(struct polling_source *source)
 {
     struct polled_run *next;
-    for (struct polled_run *run = source->first; run; run = next) {
-        next = run->next;
+    for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = next) {
+        next = LIST_NEXT(run, all);
         if (run->ack)
             port_call_cancel(run->ack);
         if (run->state == RUN_ACKNOWLEDGING)
