@@ -1,6 +1,7 @@
 /* One request: its easy handle's options and what libcurl calls back with. */
 #include "http/client_internal.h"
 #include "http/url.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,11 +74,21 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
+    /* client_proxy decides; "" keeps libcurl from asking the environment. */
     return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
-           set_text(easy, CURLOPT_ACCEPT_ENCODING, "") &&
-           set_text(easy, CURLOPT_USERAGENT, options->user_agent) &&
-           set_text(easy, CURLOPT_NOPROXY, "") && /* client_proxy decides; the environment is not asked */
-           set_authorities(easy, options->ca_bundle);
+           set_text(easy, CURLOPT_ACCEPT_ENCODING, "") && set_text(easy, CURLOPT_PROXY, "") &&
+           set_text(easy, CURLOPT_NOPROXY, "") && set_authorities(easy, options->ca_bundle);
+}
+
+static bool set_proxy(struct http_call *call)
+{
+    const struct http_client_options *options = client_options(call->client);
+    if (!client_has_proxy(call->client))
+        return true;
+    /* own_headers has the name for the server; this one is for the proxy, with CONNECT. */
+    return client_proxy(call->client, call->url, &call->proxy) &&
+           set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
+           set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 
 /** A proxy that is asked for the whole URL, as opposed to one that only connects. */
@@ -117,6 +128,7 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
+    const char *method = call->method;
     curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
     if (head) {
         /* no body in either direction */
@@ -124,14 +136,25 @@ bool call_prepare(struct http_call *call)
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.ptr ? call->body.ptr : "");
+        if (strcmp(method, "POST") == 0)
+            method = NULL; /* libcurl's own, with such a body */
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    /* "" keeps libcurl from asking the environment. */
-    return client_proxy(call->client, call->url, &call->proxy) &&
-           set_text(easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
-           set_text(easy, CURLOPT_CUSTOMREQUEST, call->method) && set_text(easy, CURLOPT_URL, call->url) &&
-           set_target(easy, call);
+    return set_proxy(call) && set_text(easy, CURLOPT_CUSTOMREQUEST, method) &&
+           set_text(easy, CURLOPT_URL, call->url) && set_target(easy, call);
+}
+
+void own_headers_fill(struct own_headers *own, const char *user_agent)
+{
+    int features = curl_version_info(CURLVERSION_NOW)->features;
+    snprintf(own->user_agent, sizeof own->user_agent, "User-Agent: %s", user_agent);
+    snprintf(own->accept_encoding, sizeof own->accept_encoding, "Accept-Encoding: %s%s%s",
+             features & CURL_VERSION_LIBZ ? "deflate, gzip" : "identity",
+             features & CURL_VERSION_BROTLI ? ", br" : "", features & CURL_VERSION_ZSTD ? ", zstd" : "");
+    /* Leave out what libcurl would add. */
+    snprintf(own->no_content_type, sizeof own->no_content_type, "Content-Type:");
+    snprintf(own->no_expect, sizeof own->no_expect, "Expect:");
 }
 
 /** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
@@ -151,28 +174,40 @@ static char *write_header(struct curl_slist *node, char *at, const struct http_h
     return at;
 }
 
+static bool has_header(const struct http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (slice_equal_ignore_case(request->headers[i].name, name))
+            return true;
+    return false;
+}
+
 /** The list and its texts are one piece of memory: the nodes, then the lines. */
 static bool copy_headers(struct http_call *call, const struct http_request *request)
 {
-    /* Leave out what libcurl would add. */
-    static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
-    enum { OWN_NODES = 2, COLON_SPACE_NUL = 3 };
-    bool content_type = false;
+    struct own_headers *own = client_own_headers(call->client);
+    struct {
+        const char *name;
+        char *line;
+    } ours[] = {{"User-Agent", own->user_agent},
+                {"Accept-Encoding", own->accept_encoding},
+                {"Content-Type", own->no_content_type},
+                {"Expect", own->no_expect}};
+    enum { OURS = sizeof ours / sizeof *ours, COLON_SPACE_NUL = 3 };
     size_t count = request->header_count, text_bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        content_type |= slice_equal_ignore_case(request->headers[i].name, "Content-Type");
+    for (size_t i = 0; i < count; i++)
         text_bytes += request->headers[i].name.len + request->headers[i].value.len + COLON_SPACE_NUL;
-    }
-    struct curl_slist *nodes = malloc((count + OWN_NODES) * sizeof *nodes + text_bytes);
+    struct curl_slist *nodes = malloc((count + OURS) * sizeof *nodes + text_bytes);
     if (!nodes)
         return false;
-    char *at = (char *)(nodes + count + OWN_NODES);
-    for (size_t i = 0; i < count; i++) {
+    char *at = (char *)(nodes + count + OURS);
+    for (size_t i = 0; i < count; i++)
         at = write_header(&nodes[i], at, &request->headers[i]);
-        nodes[i].next = &nodes[i + 1];
-    }
-    nodes[count] = (struct curl_slist){no_expect, content_type ? NULL : &nodes[count + 1]};
-    nodes[count + 1] = (struct curl_slist){no_content_type, NULL};
+    for (size_t i = 0; i < OURS; i++)
+        if (!has_header(request, ours[i].name))
+            nodes[count++].data = ours[i].line;
+    for (size_t i = 0; i < count; i++)
+        nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
     call->headers = nodes;
     return true;
 }
@@ -210,4 +245,46 @@ void call_free(struct http_call *call)
     free(call->method);
     free(call->url);
     free(call);
+}
+
+/* What came of it */
+
+struct slice call_header(const struct http_call *call, const char *name)
+{
+    struct curl_header *header = NULL;
+    if (call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        return slice_of(header->value);
+    return (struct slice){NULL, 0};
+}
+
+void call_result(struct http_call *call, enum http_failure failure, CURLcode code, struct http_result *result)
+{
+    long status = 0, version = 0;
+    const char *type = NULL;
+    if (call->easy) {
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+    }
+    result->failure = failure;
+    if (failure != HTTP_OK)
+        failure_reason(call, failure, code, result->reason, sizeof result->reason);
+    result->status = (int)status;
+    result->body = (struct slice){call->response.ptr, call->response.len};
+    result->owned_body = &call->response;
+    if (call->keep_headers)
+        result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",
+                                         call->response_headers.len};
+    result->body_cut = call->cut;
+    result->content_type = slice_of(type);
+    if (status >= 400)
+        result->retry_after = call_header(call, "Retry-After");
+    result->duration_ms = clock_monotonic_ms(client_options(call->client)->clock) - call->started_ms;
+    result->sent = request_is_written(call) && !refused_by_proxy(call);
+    result->resent = call->resent;
+    result->redirects = call->redirects;
+    result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
+                           : version == CURL_HTTP_VERSION_1_1 ? 11
+                           : version == CURL_HTTP_VERSION_2_0 ? 20
+                                                              : 0;
 }

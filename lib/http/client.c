@@ -14,6 +14,7 @@ struct http_client {
     char *texts[TEXT_OPTIONS];
     struct proxy http_proxy, https_proxy;
     struct body_room body_room;
+    struct own_headers own_headers;
     CURLM *multi;
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
@@ -61,6 +62,16 @@ size_t http_client_body_bytes(const struct http_client *client)
 {
     const struct body_room *room = &client->body_room;
     return room->used + (room->beyond ? room->beyond->response.cap : 0);
+}
+
+struct own_headers *client_own_headers(struct http_client *client)
+{
+    return &client->own_headers;
+}
+
+bool client_has_proxy(const struct http_client *client)
+{
+    return client->http_proxy.url || client->https_proxy.url;
 }
 
 bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out)
@@ -129,47 +140,6 @@ static void call_unlink(struct http_call *call)
         uv_timer_stop(&client->sweep);
 }
 
-static struct slice header_value(CURL *easy, const char *name)
-{
-    struct curl_header *header = NULL;
-    if (easy && curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-        return slice_of(header->value);
-    return (struct slice){NULL, 0};
-}
-
-static void fill_result(struct http_call *call, enum http_failure failure, CURLcode code,
-                        struct http_result *result)
-{
-    long status = 0, version = 0;
-    const char *type = NULL;
-    if (call->easy) {
-        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-        curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-    }
-    result->failure = failure;
-    if (failure != HTTP_OK)
-        failure_reason(call, failure, code, result->reason, sizeof result->reason);
-    result->status = (int)status;
-    result->body = (struct slice){call->response.ptr, call->response.len};
-    result->owned_body = &call->response;
-    if (call->keep_headers)
-        result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",
-                                         call->response_headers.len};
-    result->body_cut = call->cut;
-    result->content_type = slice_of(type);
-    if (status >= 400)
-        result->retry_after = header_value(call->easy, "Retry-After");
-    result->duration_ms = clock_monotonic_ms(call->client->options.clock) - call->started_ms;
-    result->sent = request_is_written(call) && !refused_by_proxy(call);
-    result->resent = call->resent;
-    result->redirects = call->redirects;
-    result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
-                           : version == CURL_HTTP_VERSION_1_1 ? 11
-                           : version == CURL_HTTP_VERSION_2_0 ? 20
-                                                              : 0;
-}
-
 static void call_end(struct http_call *call, enum http_failure failure, CURLcode code)
 {
     struct http_client *client = call->client;
@@ -178,7 +148,7 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
         client->deferred_calls--;
     if (call->easy)
         curl_multi_remove_handle(client->multi, call->easy); /* nothing happens if it is out already */
-    fill_result(call, failure, code, &result);
+    call_result(call, failure, code, &result);
     call_unlink(call);
     body_leave(call);
     call->done(call->ctx, &result);
@@ -204,7 +174,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     if (!client->options.follow_redirects || status < 300 || status > 399)
         return false;
     /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. */
-    struct slice location = header_value(call->easy, "Location");
+    struct slice location = call_header(call, "Location");
     if (slice_is_null(location)) {
         if (leads_elsewhere(status)) {
             snprintf(call->reason, sizeof call->reason, "redirect %ld without a Location", status);
@@ -575,6 +545,7 @@ struct http_client *http_client_new(const struct http_client_options *options, s
         return NULL;
     }
     bool copied = copy_options(client, options);
+    own_headers_fill(&client->own_headers, copied ? client->options.user_agent : "");
     client->idle_room = options->max_connections;
     client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
     client->multi = curl_multi_init();

@@ -48,6 +48,18 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
 void call_free(struct http_call *call);
+/** The last response's header of this name; null: none. Good until the easy handle is used again. */
+struct slice call_header(const struct http_call *call, const char *name);
+/** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
+void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
+                 struct http_result *result);
+/** Header lines that go with every request which has none of that name. libcurl would add them too, but
+ * formats what it makes of its options twice, a character at a time. */
+struct own_headers {
+    char user_agent[160], accept_encoding[64];
+    char no_content_type[16], no_expect[16]; /* "Name:" leaves out what libcurl would add */
+};
+void own_headers_fill(struct own_headers *own, const char *user_agent);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
 bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
@@ -121,5 +133,7 @@ void call_stop(struct http_call *call, enum http_failure verdict);
 /** The active calls. */
 struct http_call *client_first(const struct http_client *client);
 struct body_room *client_body_room(struct http_client *client);
+struct own_headers *client_own_headers(struct http_client *client);
+bool client_has_proxy(const struct http_client *client);
 /** The proxy that a call to this place goes through (NULL: none). False: out of memory, or not a URL. */
 bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out);
