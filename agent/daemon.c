@@ -24,7 +24,7 @@ enum {
     DRAIN_POLL_MS = 10,
     GIVE_UP_MS =
         1500, /* to report what is given up: with the default drain time still within docker stop's 10 s */
-    CLOSING_LATE_MS = 2500 /* the source takes 2000 at most, unless a thread hangs */
+    CLOSING_LATE_MS = 2500 /* a source that takes longer has no broker that answers, or a thread that hangs */
 };
 
 enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
