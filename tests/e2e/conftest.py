@@ -8,9 +8,23 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from broker import Broker  # noqa: E402
 from certificates import Authority  # noqa: E402
 from harness import ROOT, SECRET, Agent, Receiver, produce  # noqa: E402
+from helm import Helm  # noqa: E402
 from port_api import PortApi  # noqa: E402
 
 numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: "helm" in item.fixturenames)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def helm_build(request):
+    one = Helm()
+    if any("helm" in item.fixturenames for item in request.session.items):
+        one.start()
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """What is in deploy/: the Helm chart with the existing chart's values, the plain manifests and the systemd unit.
 
-Helm is built from its Go module once; manifests are checked against Kubernetes' own schemas, strictly."""
+Helm is built from its Go module once (helm.py); manifests are checked against Kubernetes' own schemas, strictly."""
 import base64
 import json
 import os
@@ -14,9 +14,7 @@ import yaml
 
 from harness import BINARY, ROOT
 
-HELM_VERSION = "v3.12.3"  # the newest whose module builds with Debian 12's Go 1.19
 KUBERNETES = ("1.25", "1.37")  # the oldest and the newest whose schemas the pinned kubernetes-validate has
-TOOLS = ROOT / ".cache/go"
 CHART = ROOT / "deploy/helm/port-agent"
 UNIT = ROOT / "deploy/systemd/port-agent.service"
 EXISTING = ROOT / "tests/e2e/kubernetes/existing-values.yaml"
@@ -41,27 +39,9 @@ EXISTING_DEFAULTS = {
     "DETAILED_LOGGING": "true", "WEBHOOK_VERIFY_SSL": "true"}
 
 
-def built_helm():
-    """Helm at .cache/go/bin, built there when missing; what the build leaves behind is 1 GB and goes."""
-    helm = TOOLS / f"bin/helm-{HELM_VERSION}"
-    if helm.exists():
-        return helm
-    assert shutil.which("go"), "Helm is built with Go: install golang-go"
-    work = TOOLS / "build"
-    environment = {**os.environ, "GOPATH": str(work / "path"), "GOCACHE": str(work / "cache"), "GOBIN": str(work / "bin"), "CGO_ENABLED": "0",
-                   "GOFLAGS": "-mod=mod -modcacherw", "GOTOOLCHAIN": "local"}
-    try:
-        subprocess.run(["go", "install", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{HELM_VERSION}"], check=True, env=environment, cwd=TOOLS.parent)
-        helm.parent.mkdir(parents=True, exist_ok=True)
-        (work / "bin/helm").rename(helm)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return helm
-
-
 @pytest.fixture(scope="session")
-def helm(tmp_path_factory):
-    program, home = built_helm(), tmp_path_factory.mktemp("helm")
+def helm(helm_build, tmp_path_factory):
+    program, home = helm_build.ready(), tmp_path_factory.mktemp("helm")
     # Nothing of the user's own Helm: no plugins, no repositories, no cluster.
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(home / "none")}
 
