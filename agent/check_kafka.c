@@ -1,4 +1,5 @@
 #include "check_kafka.h"
+#include "base/clock.h"
 #include "source/kafka/probe.h"
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -49,16 +50,21 @@ static int look_up(const char *host, int64_t timeout_ms, struct addrinfo **out)
     /* Not on the stack: a lookup that is given up goes on in its thread. */
     static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct gaicb *lookup = calloc(1, sizeof *lookup);
-    struct timespec deadline = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
     if (!lookup)
         return EAI_MEMORY;
     lookup->ar_name = strdup(host);
     lookup->ar_request = &hints;
     const struct gaicb *const list[] = {lookup};
     int failed = lookup->ar_name ? getaddrinfo_a(GAI_NOWAIT, &lookup, 1, NULL) : EAI_MEMORY;
-    if (!failed)
-        gai_suspend(list, 1, &deadline);
     int code = failed ? failed : gai_error(lookup);
+    /* gai_suspend(3) may return before the time is up with nothing done. */
+    int64_t deadline = clock_monotonic_ms(clock_system()) + timeout_ms;
+    for (int64_t left = timeout_ms; code == EAI_INPROGRESS && left > 0;
+         left = deadline - clock_monotonic_ms(clock_system())) {
+        struct timespec wait = {left / 1000, left % 1000 * 1000000};
+        gai_suspend(list, 1, &wait);
+        code = gai_error(lookup);
+    }
     if (code == EAI_INPROGRESS) /* its memory stays its own */
         return EAI_AGAIN;
     *out = lookup->ar_result;

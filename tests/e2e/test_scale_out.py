@@ -69,7 +69,9 @@ def scale(make_world, receiver, changes, prefix):
         agents.append(start())
     produced = load.finish()
     receiver.wait_runs(produced, timeout=60)
-    assert all(agent.terminate() == 0 for agent in agents) and all(agent.wait() == 0 for agent in leaving)
+    codes = [agent.terminate() for agent in agents] + [agent.wait() for agent in leaving]
+    for agent, code in zip(agents + leaving, codes):
+        assert code == 0, f"ended with {code}: {agent.log.snapshot()[-20:]} {agent.errors.snapshot()}"
     return produced, receiver.seen.snapshot()
 
 
