@@ -1,14 +1,13 @@
 #include "brokers.h"
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
+#include "../component/kafka/mock_cluster.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { DEADLINE_MS = 60000 };
 
 struct brokers {
-    rd_kafka_t *host, *producer, *reader;
-    rd_kafka_mock_cluster_t *cluster;
+    struct mock_cluster mock;
+    rd_kafka_t *producer, *reader;
 };
 
 static void need(int worked, const char *what)
@@ -25,10 +24,9 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
     need(rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK, reason);
 }
 
-static rd_kafka_t *client(const struct brokers *brokers, rd_kafka_type_t type, rd_kafka_conf_t *conf)
+static rd_kafka_t *client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
     char reason[256];
-    set(conf, "bootstrap.servers", brokers_address(brokers));
     set(conf, "log_level", "0");
     rd_kafka_t *rk = rd_kafka_new(type, conf, reason, sizeof reason);
     need(rk != NULL, reason);
@@ -46,22 +44,16 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 struct brokers *brokers_new(void)
 {
     struct brokers *brokers = calloc(1, sizeof *brokers);
-    char reason[256];
     need(brokers != NULL, "no memory");
-    rd_kafka_conf_t *host = rd_kafka_conf_new();
-    set(host, "log_level", "0");
-    brokers->host = rd_kafka_new(RD_KAFKA_PRODUCER, host, reason, sizeof reason);
-    need(brokers->host != NULL, reason);
-    brokers->cluster = rd_kafka_mock_cluster_new(brokers->host, 1);
-    need(brokers->cluster && rd_kafka_mock_topic_create(brokers->cluster, BROKERS_RUNS, 1, 1) == 0 &&
-             rd_kafka_mock_topic_create(brokers->cluster, BROKERS_CHANGE_LOG, 1, 1) == 0,
+    need(mock_cluster_open(&brokers->mock, (const char *[]){BROKERS_RUNS, BROKERS_CHANGE_LOG}, 2),
          "no topics");
-    rd_kafka_conf_t *producer = rd_kafka_conf_new(), *reader = rd_kafka_conf_new();
+    rd_kafka_conf_t *producer = mock_cluster_conf(&brokers->mock),
+                    *reader = mock_cluster_conf(&brokers->mock);
     set(producer, "linger.ms", "0");
     rd_kafka_conf_set_dr_msg_cb(producer, delivered);
     set(reader, "group.id", BROKERS_GROUP);
-    brokers->producer = client(brokers, RD_KAFKA_PRODUCER, producer);
-    brokers->reader = client(brokers, RD_KAFKA_CONSUMER, reader); /* joins nothing, only asks */
+    brokers->producer = client(RD_KAFKA_PRODUCER, producer);
+    brokers->reader = client(RD_KAFKA_CONSUMER, reader); /* joins nothing, only asks */
     return brokers;
 }
 
@@ -69,14 +61,13 @@ void brokers_free(struct brokers *brokers)
 {
     rd_kafka_destroy(brokers->producer);
     rd_kafka_destroy(brokers->reader);
-    rd_kafka_mock_cluster_destroy(brokers->cluster);
-    rd_kafka_destroy(brokers->host);
+    mock_cluster_close(&brokers->mock);
     free(brokers);
 }
 
 const char *brokers_address(const struct brokers *brokers)
 {
-    return rd_kafka_mock_cluster_bootstraps(brokers->cluster);
+    return mock_cluster_address(&brokers->mock);
 }
 
 int64_t brokers_produce(struct brokers *brokers, struct slice value)

@@ -1,34 +1,29 @@
 /* Letters in a Kafka topic, on librdkafka's mock cluster with errors injected. */
+#include "../kafka/mock_cluster.h"
 #include "letters.h"
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
 enum { API_PRODUCE = 0, API_INIT_PRODUCER_ID = 22 };
 static const char TOPIC[] = "org.dead-letters";
 
-static rd_kafka_t *host;
-static rd_kafka_mock_cluster_t *cluster;
+static struct mock_cluster mock;
 
 static int open_cluster(void **state)
 {
     (void)state;
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), NULL, 0);
-    cluster = host ? rd_kafka_mock_cluster_new(host, 1) : NULL;
-    return cluster ? rd_kafka_mock_topic_create(cluster, TOPIC, 1, 1) : -1;
+    return mock_cluster_open(&mock, (const char *[]){TOPIC}, 1) ? 0 : -1;
 }
 
 static int close_cluster(void **state)
 {
     (void)state;
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
+    mock_cluster_close(&mock);
     return 0;
 }
 
 static void open_topic(struct world *world)
 {
     struct dead_letters_options options = {.topic = TOPIC,
-                                           .bootstrap_servers = rd_kafka_mock_cluster_bootstraps(cluster),
+                                           .bootstrap_servers = mock_cluster_address(&mock),
                                            .security_protocol = "plaintext",
                                            .record_max_bytes = 32 << 20};
     world_open(world, &options);
@@ -36,8 +31,7 @@ static void open_topic(struct world *world)
 
 static rd_kafka_t *new_reader(void)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), NULL, 0);
+    rd_kafka_conf_t *conf = mock_cluster_conf(&mock);
     rd_kafka_conf_set(conf, "group.id", "reader", NULL, 0);
     rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(1);
@@ -120,7 +114,7 @@ static void a_refusal_holds_letters_back_until_it_passes(void **state)
                                                    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED};
     struct world world;
     open_topic(&world);
-    rd_kafka_mock_push_request_errors_array(cluster, API_PRODUCE, 3, refusals);
+    rd_kafka_mock_push_request_errors_array(mock.cluster, API_PRODUCE, 3, refusals);
     struct dead_letter letter = letter_of(1, "{}");
     world_write(&world, &letter);
     world_run_failures(&world, 3);
@@ -154,7 +148,7 @@ static void a_producer_that_ended_is_made_anew(void **state)
 {
     (void)state;
     struct world world;
-    rd_kafka_mock_push_request_errors(cluster, API_INIT_PRODUCER_ID, 1,
+    rd_kafka_mock_push_request_errors(mock.cluster, API_INIT_PRODUCER_ID, 1,
                                       RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
     open_topic(&world);
     struct dead_letter letter = letter_of(1, "{}");
@@ -168,7 +162,7 @@ static void a_forgotten_letter_tells_nobody_and_its_bytes_are_not_read_again(voi
     (void)state;
     struct world world;
     open_topic(&world);
-    rd_kafka_mock_broker_set_rtt(cluster, 1, 200);
+    rd_kafka_mock_broker_set_rtt(mock.cluster, 1, 200);
     char *value = strdup("{\"short\":\"lived\"}");
     struct dead_letter letter = letter_of(1, value);
     struct dead_letter_write *write = world_write(&world, &letter);
@@ -186,7 +180,7 @@ static void closing_does_not_wait_for_brokers(void **state)
     (void)state;
     struct world world;
     open_topic(&world);
-    rd_kafka_mock_broker_set_down(cluster, 1);
+    rd_kafka_mock_broker_set_down(mock.cluster, 1);
     struct dead_letter letter = letter_of(1, "{}");
     world_write(&world, &letter);
     uv_run(&world.loop, UV_RUN_ONCE);

@@ -1,9 +1,8 @@
 /* The Kafka consumer on librdkafka's mock cluster, with a sink that is this test. */
+#include "../kafka/mock_cluster.h"
 #include "base/clock.h"
 #include "base/slice.h"
 #include "source/kafka/consumer.h"
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +14,7 @@
 enum { DEADLINE_MS = 30000, TAKEN_MAX = 16, MEMBERS = 24 };
 static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
 
-static rd_kafka_t *host;
-static rd_kafka_mock_cluster_t *cluster;
+static struct mock_cluster cluster;
 
 struct world {
     struct kafka_consumer *consumer;
@@ -29,27 +27,19 @@ struct world {
 static int open_cluster(void **state)
 {
     (void)state;
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), NULL, 0);
-    cluster = host ? rd_kafka_mock_cluster_new(host, 1) : NULL;
-    return cluster && rd_kafka_mock_topic_create(cluster, RUNS, 1, 1) == 0 &&
-                   rd_kafka_mock_topic_create(cluster, CHANGES, 1, 1) == 0
-               ? 0
-               : -1;
+    return mock_cluster_open(&cluster, (const char *[]){RUNS, CHANGES}, 2) ? 0 : -1;
 }
 
 static int close_cluster(void **state)
 {
     (void)state;
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
+    mock_cluster_close(&cluster);
     return 0;
 }
 
 static void produce(char *value)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), NULL, 0);
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, mock_cluster_conf(&cluster), NULL, 0);
     assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(RUNS), RD_KAFKA_V_PARTITION(0),
                                        RD_KAFKA_V_VALUE(value, strlen(value)),
                                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
@@ -125,7 +115,7 @@ static void world_open(struct world *world, const char *group, const char *strat
         .loop = &loop,
         .clock = clock_system(),
         .sink = {world, has_room, take, withdraw},
-        .bootstrap_servers = rd_kafka_mock_cluster_bootstraps(cluster),
+        .bootstrap_servers = mock_cluster_address(&cluster),
         .security_protocol = "plaintext",
         .sasl_mechanism = "",
         .username = "",
