@@ -30,14 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    UNPROVEN_PART = 16,
-    FIRST_LIMIT_MIN = 4,
-    RESERVE_PART = 16,
-    COMPANY_MS = 10000,
-    PRESSED_MS = 10000,
-    QUICK_MS = 1000
-};
+enum { UNPROVEN_PART = 16, FIRST_LIMIT_MIN = 4, RESERVE_PART = 16, COMPANY_MS = 10000, PRESSED_MS = 10000 };
+static const double QUICK_MS = 1000;
 
 static int compare(const void *a, const void *b)
 {

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#ifndef CURLU_GET_EMPTY
+#define CURLU_GET_EMPTY 0 /* before libcurl 8.8 an empty query was given without being asked for */
+#endif
+
 enum { URL_MAX = 8192 };
 
 static char *part(CURLU *handle, CURLUPart what, unsigned flags)
@@ -108,7 +112,7 @@ void url_target(const char *url, struct buffer *out)
     if (code == CURLUE_OK)
         code = curl_url_get(handle, CURLUPART_PATH, &path, CURLU_URLENCODE);
     if (code == CURLUE_OK)
-        code = curl_url_get(handle, CURLUPART_QUERY, &query, 0);
+        code = curl_url_get(handle, CURLUPART_QUERY, &query, CURLU_GET_EMPTY);
     if (code == CURLUE_OK || code == CURLUE_NO_QUERY)
         buffer_appendf(out, "%s%s%s", path, query ? "?" : "", query ? query : "");
     else

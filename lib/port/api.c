@@ -14,11 +14,10 @@
 enum {
     DEFAULT_CONCURRENT = 32,
     QUIET_MAX_MS = 300000,
-    DEFAULT_LIFETIME_S = 3600,
-    TOKEN_MARGIN_S = 60,
     TOKEN_TRY_AGAIN_MS = 5000, /* after a failed early refresh, while the old token still serves */
     MEMORY_PAUSE_MS = 200
 };
+static const double DEFAULT_LIFETIME_S = 3600, TOKEN_MARGIN_S = 60;
 
 enum call_state { CALL_QUEUED, CALL_SENT };
 
