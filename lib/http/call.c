@@ -141,6 +141,7 @@ bool call_prepare(struct http_call *call)
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, client_authorities_age(call->client));
     return set_proxy(call) && set_text(easy, CURLOPT_CUSTOMREQUEST, method) &&
            set_text(easy, CURLOPT_URL, call->url) && set_target(easy, call);
 }

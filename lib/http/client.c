@@ -8,6 +8,7 @@
 #include <strings.h>
 
 enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEPT = 16 };
+enum { AUTHORITIES_S = 24 * 3600 };
 
 struct http_client {
     struct http_client_options options; /* its texts are our copies: */
@@ -28,6 +29,7 @@ struct http_client {
     size_t deferred_calls;
     CURL **idle; /* pool of easy handles, last in first out */
     size_t idle_count, idle_room;
+    int64_t suspected_ms; /* when the authorities that are in memory proved unreadable; 0: never */
     bool closing;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -41,6 +43,14 @@ static void initialise_curl(void)
      * wanted: numbers keep their point. */
     setlocale(LC_CTYPE, "C.UTF-8");
     curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+long client_authorities_age(const struct http_client *client)
+{
+    if (client->suspected_ms == 0)
+        return AUTHORITIES_S;
+    int64_t since_s = (clock_monotonic_ms(client->options.clock) - client->suspected_ms) / 1000;
+    return since_s < 1 ? 1 : since_s < AUTHORITIES_S ? (long)since_s : AUTHORITIES_S;
 }
 
 const struct http_client_options *client_options(const struct http_client *client)
@@ -207,6 +217,8 @@ static void transfer_over(struct http_call *call, CURLcode code)
         call->response.len = 0;
     }
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
+    if (key_was_unreadable(call))
+        call->client->suspected_ms = clock_monotonic_ms(call->client->options.clock);
     if (failure == HTTP_OK && refused_by_proxy(call))
         failure = HTTP_PROXY;
     if (call->response_headers.failed)

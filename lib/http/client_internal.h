@@ -82,6 +82,9 @@ void body_leave(struct http_call *call);
 
 /* failure.c */
 enum http_failure failure_of(struct http_call *call, CURLcode code);
+/** The handshake met a key that could not be read when its certificate was: for want of memory, it may be,
+ * and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
+bool key_was_unreadable(const struct http_call *call);
 /** A response that came from the proxy, which wants a user and a password. */
 bool refused_by_proxy(const struct http_call *call);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
@@ -130,6 +133,10 @@ void socket_is_unwatched(CURL *easy);
 const struct http_client_options *client_options(const struct http_client *client);
 /** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
 void call_stop(struct http_call *call, enum http_failure verdict);
+/** For how many seconds after they were read the authorities in libcurl's memory may be used: a day, but not
+ * those that were read before they were last found unreadable, unless that was within the last second. So
+ * they are read once a second at most, even if it is the server's own key that cannot be read. */
+long client_authorities_age(const struct http_client *client);
 /** The active calls. */
 struct http_call *client_first(const struct http_client *client);
 struct body_room *client_body_room(struct http_client *client);

@@ -1,6 +1,8 @@
 /* libcurl's result codes (libcurl-errors(3)) as failures, and in words. */
 #include "http/client_internal.h"
 #include "http/url.h"
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,13 @@ enum { HEADER_LINE_TOO_LONG = CURLE_OUT_OF_MEMORY };
 static bool header_line_too_long(const struct http_call *call, CURLcode code)
 {
     return request_is_written(call) && call->received == 0 && (int)code == (int)HEADER_LINE_TOO_LONG;
+}
+
+bool key_was_unreadable(const struct http_call *call)
+{
+    char code[24];
+    snprintf(code, sizeof code, "error:%08lX:", (unsigned long)ERR_PACK(ERR_LIB_EVP, 0, EVP_R_DECODE_ERROR));
+    return strstr(call->curl_error, code) != NULL;
 }
 
 enum http_failure failure_of(struct http_call *call, CURLcode code)
