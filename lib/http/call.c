@@ -57,6 +57,14 @@ static bool set_authorities(CURL *easy, const char *ca_bundle)
            set_text(easy, CURLOPT_CAPATH, NULL) && set_text(easy, CURLOPT_PROXY_CAPATH, NULL);
 }
 
+/** Before 8.8 libcurl, when it has no memory to keep a TLS session, leaves a host's name in its cache that it
+ * has freed, and frees it again. Without that cache each new connection shakes hands in full; few would not,
+ * as the cache is each easy handle's own, and connections are kept. */
+static bool keeps_sessions(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080800;
+}
+
 bool easy_prepare(CURL *easy, const struct http_client_options *options)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -67,6 +75,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, keeps_sessions() ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
