@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 enum { SPEED = 50, FAR_MS = SPEED * 600000, STUCK_MS = 60000, RECORDS_MAX = 4 };
+enum { TLS_CONNECT_MS = 2000, TLS_IDLE_MS = 8000 };
 
 /** A record that is out, between the source and what delivers it. */
 struct handed {
@@ -155,18 +156,21 @@ static void source_failed(void *ctx)
     ((struct agent *)ctx)->trouble = agent_gave_up;
 }
 
-static struct http_client *client_new(struct agent *agent)
+/** libcurl may take a failure of OpenSSL's for want of memory for "would wait", and then only a deadline ends
+ * the call: the time to connect, or the longest silence, which must never be over for want of a processor. */
+static struct http_client *client_new(struct agent *agent, const char *ca_bundle)
 {
     struct error err = {0};
     struct http_client_options options = {.loop = &agent->loop,
                                           .clock = &fast_clock,
                                           .user_agent = "port-agent/torture",
-                                          .connect_timeout_ms = FAR_MS,
-                                          .idle_timeout_ms = FAR_MS,
+                                          .connect_timeout_ms = ca_bundle ? TLS_CONNECT_MS : FAR_MS,
+                                          .idle_timeout_ms = ca_bundle ? TLS_IDLE_MS : FAR_MS,
                                           .total_timeout_ms = FAR_MS,
                                           .max_response_bytes = 65536,
                                           .max_connections = 4,
                                           .verify_tls = true,
+                                          .ca_bundle = ca_bundle,
                                           .follow_redirects = true};
     struct http_client *client = http_client_new(&options, &err);
     if (!client)
@@ -313,11 +317,11 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
         (agent->signer = signer_new(OUTSIDE_SECRET)) == NULL)
         abort();
     agent->kind = kind;
-    speed = kind->consumed ? 1 : SPEED;
+    speed = kind->consumed || kind->tls ? 1 : SPEED;
     grow_watchers(&agent->loop);
     log_set_current(agent->log);
-    agent->webhooks = client_new(agent);
-    agent->port_http = client_new(agent);
+    agent->webhooks = client_new(agent, kind->tls ? outside_ca_bundle(outside) : NULL);
+    agent->port_http = client_new(agent, NULL);
     open_port(agent, outside_url(outside));
     if (kind->mapping)
         open_mapper(agent);

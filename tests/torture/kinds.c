@@ -34,6 +34,14 @@ const struct kind kinds[] = {
      .results = RESPONSE SUCCESS,
      .results_cut = {SUCCESS}},
     {.name = "dead-letter", .run_id = "r_", .endpoint = "fail", .keyed = true, .buried = true, .webhooks = 1},
+    {.name = "tls",
+     .run_id = "r_",
+     .endpoint = "ok",
+     .synchronized = true,
+     .tls = true,
+     .webhooks = 1,
+     .results = RESPONSE SUCCESS,
+     .results_cut = {SUCCESS}},
     {.name = "mapped",
      .run_id = "r_",
      .endpoint = "mapped",
@@ -93,6 +101,11 @@ void kind_expect(const char *results, const char *run_id, char out[512])
     out[len] = '\0';
 }
 
+static const char *url_of(const struct kind *kind, const struct outside *outside)
+{
+    return kind->tls ? outside_tls_url(outside) : outside_url(outside);
+}
+
 /** "pass" as Port encrypts it: base64 of IV, ciphertext and tag (contract, section 3). */
 static void encrypt(char out[80])
 {
@@ -119,7 +132,7 @@ static void write_run(const struct kind *kind, const struct outside *outside, st
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
         "\"agent\":true,\"synchronized\":%s,\"url\":\"%s/%s/%s\"}},\"properties\":{\"secret\":\"%s\"}},"
         "\"headers\":{",
-        sample->run_id, kind->synchronized ? "true" : "false", outside_url(outside), kind->endpoint,
+        sample->run_id, kind->synchronized ? "true" : "false", url_of(kind, outside), kind->endpoint,
         sample->name, secret);
     snprintf(body + len, sizeof body - (size_t)len, "}}");
     struct signer *signer = signer_new(OUTSIDE_SECRET);
@@ -138,7 +151,7 @@ static void write_polled(const struct kind *kind, const struct outside *outside,
     snprintf(
         method, sizeof method,
         "\"type\":\"WEBHOOK\",\"agent\":true,\"synchronized\":true,\"method\":\"POST\",\"url\":\"%s/%s/%s\"",
-        outside_url(outside), kind->endpoint, sample->name);
+        url_of(kind, outside), kind->endpoint, sample->name);
     bool node_run = run_id_is_node_run(slice_of(sample->run_id));
     snprintf(sample->value, sizeof sample->value,
              node_run ? "{\"identifier\":\"%s\",\"config\":{%s}}"
@@ -161,5 +174,5 @@ void sample_write(const struct kind *kind, const struct outside *outside, size_t
         snprintf(sample->value, sizeof sample->value,
                  "{\"action\":\"CREATE\",\"changelogDestination\":{\"type\":\"WEBHOOK\",\"agent\":true,"
                  "\"url\":\"%s/%s/%s\"}}",
-                 outside_url(outside), kind->endpoint, sample->name);
+                 url_of(kind, outside), kind->endpoint, sample->name);
 }

@@ -70,7 +70,7 @@ struct block {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the table */
 static struct block table[TABLE];
-static size_t last_number;
+static size_t last_number, blocks;
 static char gone;
 
 static size_t place_of(const void *ptr)
@@ -89,6 +89,7 @@ static void remember(void *ptr)
     }
     table[at].ptr = ptr;
     table[at].number = ++last_number;
+    blocks++;
     table[at].frame_count = traced ? backtrace(table[at].frames, FRAMES) : 0;
     pthread_mutex_unlock(&mutex);
 }
@@ -100,8 +101,10 @@ static void forget(const void *ptr)
     size_t at = place_of(ptr), steps = 0;
     while (table[at].ptr && table[at].ptr != ptr && steps++ < TABLE)
         at = (at + 1) % TABLE;
-    if (table[at].ptr == ptr)
+    if (table[at].ptr == ptr) {
         table[at].ptr = table[(at + 1) % TABLE].ptr ? &gone : NULL;
+        blocks--;
+    }
     pthread_mutex_unlock(&mutex);
 }
 
@@ -118,6 +121,14 @@ size_t memory_mark(void)
     size_t mark = last_number;
     pthread_mutex_unlock(&mutex);
     return mark;
+}
+
+size_t memory_blocks(void)
+{
+    pthread_mutex_lock(&mutex);
+    size_t count = blocks;
+    pthread_mutex_unlock(&mutex);
+    return count;
 }
 
 size_t memory_left(size_t mark)

@@ -21,6 +21,8 @@ size_t memory_count(void);
 void memory_trace(void);
 /** A point in time: blocks are numbered as they are allocated. */
 size_t memory_mark(void);
+/** Blocks that there are now, of all threads but those outside. */
+size_t memory_blocks(void);
 /** Blocks allocated since the mark, by all threads but those outside, that have not been freed. Printed with
  * the stacks they come from, if those are kept. */
 size_t memory_left(size_t mark);

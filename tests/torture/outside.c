@@ -2,6 +2,7 @@
 #include "event/signature.h"
 #include "http/server.h"
 #include "memory.h"
+#include "tls_front.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,9 @@ struct outside {
     struct signer *signer;
     struct http_exchange *held[HELD_MAX];
     size_t held_count;
+    /* the owner's */
+    char tls_url[64];
+    const char *ca_bundle;
 };
 
 static void give_up(const char *why)
@@ -281,6 +285,23 @@ void outside_free(struct outside *outside)
 const char *outside_url(const struct outside *outside)
 {
     return outside->url;
+}
+
+const char *outside_tls_url(const struct outside *outside)
+{
+    return outside->tls_url;
+}
+
+const char *outside_ca_bundle(const struct outside *outside)
+{
+    return outside->ca_bundle;
+}
+
+void outside_set_tls(struct outside *outside, const struct tls_front *front, const char *ca_bundle)
+{
+    snprintf(outside->tls_url, sizeof outside->tls_url, "https://127.0.0.1:%d", front->port);
+    outside->ca_bundle = ca_bundle;
+    tls_front_serve(front, http_server_port(outside->server));
 }
 
 void outside_offer(struct outside *outside, const struct outside_offer *offer)

@@ -7,6 +7,7 @@
 #define OUTSIDE_SECRET SLICE_LITERAL("0123456789abcdef0123456789abcdef")
 
 struct outside;
+struct tls_front;
 
 /** Ends the process when it cannot start. */
 struct outside *outside_new(void);
@@ -21,6 +22,11 @@ void outside_free(struct outside *outside);
  *   /mapped/NAME  as /ok; ends the process when it is not what mappings_file makes of the run
  *   /held/NAME    as /ok, but not before outside_release */
 const char *outside_url(const struct outside *outside);
+
+/** The same over TLS, and the authority to trust; "" until outside_set_tls. */
+const char *outside_tls_url(const struct outside *outside);
+const char *outside_ca_bundle(const struct outside *outside);
+void outside_set_tls(struct outside *outside, const struct tls_front *front, const char *ca_bundle);
 
 /** Runs that may be claimed now: the JSON of one, until it is acknowledged. NULL: none. Borrowed. */
 struct outside_offer {

@@ -17,7 +17,7 @@ struct torture {
     struct brokers *brokers; /* NULL: records are handed over, or polled */
     struct progress *progress;
     char directory[64];
-    char letters[96];
+    char letters[96], ca_bundle[96];
 };
 
 /* verdict.c */
