@@ -133,7 +133,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
         partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
     if (message->err) {
         kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
-    } else if (partition && !partition->revoked) {
+    } else if (partition && partition->begun && !partition->revoked) {
         if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
             if (!partition->parked) {
                 partition->parked = message;

@@ -24,6 +24,8 @@ struct partition {
     struct kafka_ticket *settled; /* tickets dropped, still linked in `offsets` as not done */
     bool changed;                 /* something to commit */
     bool committing;              /* in the commit that is under way */
+    bool begun;                   /* it is known where it starts: what comes before was fetched for an earlier
+                                     assignment, and comes again */
     bool revoked;                 /* takes no more; late completions still count until it is let go */
     bool paused;                  /* its note is full: no fetching until there is room */
     rd_kafka_message_t *parked;   /* taken from the queue when the note was full */
@@ -103,6 +105,9 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, st
 
 /* partition.c */
 struct partition *partition_new(struct kafka_consumer *consumer, const char *topic, int32_t number);
+/** About to be assigned from `position` on (-1: no committed offset): its records go to the consumer's. */
+void partition_begin(struct partition *partition, int64_t position);
+/** Its tickets that are still out settle without effect. */
 void partition_free(struct partition *partition);
 struct partition *partition_find(struct kafka_consumer *consumer, const char *topic, int32_t number);
 /** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing
@@ -120,6 +125,8 @@ void commit_timer_fired(uv_timer_t *timer);
 
 /* rebalance.c */
 void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
+/** These partitions are ours from now on, whatever we held until now. Called by rebalance_event. */
+void rebalance_assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 /** A ticket came back, or a commit was answered: may the revocation go on? */
 void rebalance_advance(struct kafka_consumer *consumer);
 /** On closing: a drain under way ends now, an assignment that was not answered yet is given up. */

@@ -18,10 +18,7 @@ struct partition *partition_new(struct kafka_consumer *consumer, const char *top
     }
     partition->kind = strcmp(topic, consumer->options.change_log_topic) == 0 ? EVENT_CHANGE_LOG : EVENT_RUN;
     offsets_init(&partition->offsets, -1);
-    /* Forwarded before it is assigned, so that no record can reach the consumer queue. */
     partition->queue = rd_kafka_queue_get_partition(consumer->rk, topic, number);
-    if (partition->queue)
-        rd_kafka_queue_forward(partition->queue, consumer->records);
     partition->next = consumer->partitions;
     consumer->partitions = partition;
     return partition;
@@ -36,9 +33,45 @@ static void tickets_free(struct kafka_ticket *ticket)
     }
 }
 
+void partition_begin(struct partition *partition, int64_t position)
+{
+    offsets_init(&partition->offsets, position);
+    partition->begun = true;
+    /* Before it is assigned, so that no record can reach the consumer queue, and after an earlier assignment
+     * of it has ended, which ends its forwarding too. */
+    if (partition->queue)
+        rd_kafka_queue_forward(partition->queue, partition->consumer->records);
+}
+
+/** What is still under way belongs to nobody now; what was dropped goes. */
+static void tickets_detach(struct partition *partition)
+{
+    for (struct offset_entry *entry = partition->offsets.first; entry; entry = entry->next) {
+        struct kafka_ticket *ticket =
+            (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
+        ticket->partition = NULL;
+    }
+    tickets_free(partition->settled);
+    partition->settled = NULL;
+    partition->live = 0;
+}
+
+/** A record that waits for room in the sink, and would come again to whoever is assigned the partition next:
+ * us, perhaps. */
+static void unpark(struct kafka_consumer *consumer, const struct partition *partition)
+{
+    rd_kafka_message_t *parked = consumer->parked;
+    if (!parked || parked->partition != partition->number ||
+        strcmp(rd_kafka_topic_name(parked->rkt), partition->topic) != 0)
+        return;
+    rd_kafka_message_destroy(parked);
+    consumer->parked = NULL;
+}
+
 void partition_free(struct partition *partition)
 {
     struct kafka_consumer *consumer = partition->consumer;
+    unpark(consumer, partition);
     for (struct partition **at = &consumer->partitions; *at; at = &(*at)->next) {
         if (*at == partition) {
             *at = partition->next;
@@ -51,7 +84,7 @@ void partition_free(struct partition *partition)
         rd_kafka_message_destroy(partition->parked);
     if (partition->queue)
         rd_kafka_queue_destroy(partition->queue);
-    tickets_free(partition->settled);
+    tickets_detach(partition);
     offsets_clear(&partition->offsets);
     free(partition->topic);
     free(partition);
@@ -124,14 +157,7 @@ static void partition_rewind(struct partition *partition, int64_t offset)
                 F_STR("messaging.destination.name", partition->topic),
                 F_INT("messaging.destination.partition.id", partition->number),
                 F_INT("messaging.kafka.offset", offset), F_INT("position", partition->offsets.position));
-    for (struct offset_entry *entry = partition->offsets.first; entry; entry = entry->next) {
-        struct kafka_ticket *ticket =
-            (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
-        ticket->partition = NULL;
-    }
-    tickets_free(partition->settled);
-    partition->settled = NULL;
-    partition->live = 0;
+    tickets_detach(partition);
     offsets_rewind(&partition->offsets, offset);
 }
 

@@ -62,14 +62,15 @@ static void lookup_work(uv_work_t *work)
     }
 }
 
-static void partition_begin(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *element)
+static void begin(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *element)
 {
     struct partition *partition = partition_find(consumer, element->topic, element->partition);
+    if (partition)
+        partition_begin(partition, element->offset < 0 ? -1 : element->offset);
     if (!partition || element->offset < 0) {
         element->offset = RD_KAFKA_OFFSET_BEGINNING;
         return;
     }
-    offsets_init(&partition->offsets, element->offset);
     if (element->opaque) {
         partition->changed = true; /* `latest`: from now on a restart loses nothing */
     } else if (element->metadata_size > 0) {
@@ -107,7 +108,7 @@ static void assignment_said(struct kafka_consumer *consumer)
 static void assign(struct kafka_consumer *consumer)
 {
     for (int i = 0; i < consumer->changing->cnt; i++)
-        partition_begin(consumer, &consumer->changing->elems[i]);
+        begin(consumer, &consumer->changing->elems[i]);
     if (consumer->cooperative)
         answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
     else
@@ -194,27 +195,6 @@ static void leave_assignment(struct kafka_consumer *consumer)
     consumer_give_up(consumer);
 }
 
-static void assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
-{
-    if (consumer->closing)
-        return; /* leaving is the answer */
-    consumer->changing = rd_kafka_topic_partition_list_copy(list);
-    for (int i = 0; i < list->cnt; i++) {
-        if (!partition_find(consumer, list->elems[i].topic, list->elems[i].partition) &&
-            !partition_new(consumer, list->elems[i].topic, list->elems[i].partition)) {
-            leave_assignment(consumer);
-            return;
-        }
-    }
-    consumer->rebalance = REBALANCE_LOOKING_UP;
-    if (list->cnt == 0) {
-        assign(consumer);
-        return;
-    }
-    if (!lookup_new(consumer))
-        leave_assignment(consumer);
-}
-
 /* Revocation */
 
 static struct partition *changing_partition(struct kafka_consumer *consumer, int i)
@@ -232,14 +212,19 @@ static void free_changing(struct kafka_consumer *consumer)
     }
 }
 
-static void unassign(struct kafka_consumer *consumer)
+static void let_go(struct kafka_consumer *consumer)
 {
-    uv_timer_stop(&consumer->step_timer);
     free_changing(consumer);
     if (consumer->cooperative)
         answer_failed(consumer, rd_kafka_incremental_unassign(consumer->rk, consumer->changing), 0);
     else
         answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, NULL));
+}
+
+static void unassign(struct kafka_consumer *consumer)
+{
+    uv_timer_stop(&consumer->step_timer);
+    let_go(consumer);
     consumer->rejoin_assignments = consumer->cooperative && !consumer->closing ? 2 : 0;
     consumer->rejoin_until_ms = clock_monotonic_ms(consumer->options.clock) + REJOIN_MS;
     log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt), F_BOOL("lost", consumer->lost));
@@ -311,15 +296,15 @@ void rebalance_advance(struct kafka_consumer *consumer)
         unassign(consumer);
 }
 
-/** Those of `list` that we hold: librdkafka also revokes what it offered and was never taken, and then
- * refuses an answer that names it. */
+/** Those of `list` that we hold (librdkafka also revokes what it offered and was never taken, and then
+ * refuses an answer that names it); NULL: all that we hold. */
 static rd_kafka_topic_partition_list_t *held(struct kafka_consumer *consumer,
                                              const rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_topic_partition_list_t *held = rd_kafka_topic_partition_list_new(list->cnt);
-    for (int i = 0; i < list->cnt; i++)
-        if (partition_find(consumer, list->elems[i].topic, list->elems[i].partition))
-            rd_kafka_topic_partition_list_add(held, list->elems[i].topic, list->elems[i].partition);
+    rd_kafka_topic_partition_list_t *held = rd_kafka_topic_partition_list_new(8);
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next)
+        if (!list || rd_kafka_topic_partition_list_find(list, partition->topic, partition->number))
+            rd_kafka_topic_partition_list_add(held, partition->topic, partition->number);
     return held;
 }
 
@@ -338,6 +323,42 @@ static void revoked(struct kafka_consumer *consumer, const rd_kafka_topic_partit
 }
 
 /* Events */
+
+/** What we hold when an assignment comes was never revoked: where librdkafka has to join anew (its topics
+ * changed, say) between an assignment's event and our answer to it, it takes the answer and says nothing.
+ * Others may have those partitions already. An incremental assignment leaves what it does not name. */
+static void let_go_of_unrevoked(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    consumer->changing = held(consumer, consumer->cooperative ? list : NULL);
+    if (consumer->changing->cnt > 0) {
+        log_warning("partitions assigned anew without a revocation: what was under way comes again",
+                    F_INT("lost", consumer->changing->cnt));
+        withdraw_changing(consumer, true);
+        let_go(consumer);
+    }
+    rebalance_end(consumer);
+}
+
+void rebalance_assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    if (consumer->closing)
+        return; /* leaving is the answer */
+    let_go_of_unrevoked(consumer, list);
+    consumer->changing = rd_kafka_topic_partition_list_copy(list);
+    for (int i = 0; i < list->cnt; i++) {
+        if (!partition_new(consumer, list->elems[i].topic, list->elems[i].partition)) {
+            leave_assignment(consumer);
+            return;
+        }
+    }
+    consumer->rebalance = REBALANCE_LOOKING_UP;
+    if (list->cnt == 0) {
+        assign(consumer);
+        return;
+    }
+    if (!lookup_new(consumer))
+        leave_assignment(consumer);
+}
 
 /** Gives up an assignment that was not answered yet; its partitions have taken nothing. */
 static void forget_offer(struct kafka_consumer *consumer)
@@ -371,7 +392,7 @@ void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
         consumer->rejoin_assignments--;
     switch (rd_kafka_event_error(event)) {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
-        assigned(consumer, list);
+        rebalance_assigned(consumer, list);
         break;
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
         revoked(consumer, list);

@@ -2,7 +2,7 @@
 #include "../kafka/mock_cluster.h"
 #include "base/clock.h"
 #include "base/slice.h"
-#include "source/kafka/consumer.h"
+#include "source/kafka/internal.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@ enum { DEADLINE_MS = 30000, TAKEN_MAX = 16, MEMBERS = 24 };
 static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
 
 static struct mock_cluster cluster;
+static size_t produced;
 
 struct world {
     struct kafka_consumer *consumer;
@@ -46,6 +47,7 @@ static void produce(char *value)
                      0);
     assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
     rd_kafka_destroy(producer);
+    produced++;
 }
 
 /* The sink */
@@ -210,11 +212,47 @@ static void what_is_done_is_committed_and_the_rest_comes_again(void **state)
     world_close(&world);
 }
 
+/** librdkafka joins anew without a revocation when its topics change while it waits for our answer to an
+ * assignment. What was taken is withdrawn and comes again, and late tickets disturb nothing. */
+static void what_is_assigned_anew_without_a_revocation_comes_again(void **state)
+{
+    (void)state;
+    struct world world;
+    produce("first");
+    produce("second");
+    size_t all = produced;
+    world_open(&world, "anew", "range,roundrobin");
+    wait_for_records(&world, all);
+    give_back(&world, 0, true);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(list, RUNS, 0);
+    rd_kafka_topic_partition_list_add(list, CHANGES, 0);
+    rebalance_assigned(world.consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    for (size_t i = 0; i < all; i++)
+        assert_null(world.tickets[i]);
+
+    wait_for_records(&world, 2 * all);
+    for (size_t i = 0; i < all; i++) {
+        assert_int_equal(world.offsets[all + i], (int64_t)i);
+        give_back(&world, all + i, true);
+    }
+    world_close(&world);
+
+    produce("third");
+    world_open(&world, "anew", "range,roundrobin");
+    wait_for_records(&world, 1);
+    assert_int_equal(world.offsets[0], (int64_t)all);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(members_leave_as_soon_as_they_were_assigned, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(what_is_done_is_committed_and_the_rest_comes_again, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(what_is_assigned_anew_without_a_revocation_comes_again, open_loop,
                                         close_loop),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
