@@ -7,6 +7,7 @@
 #include "event/event.h"
 #include "fuzz.h"
 #include "map/mapping.h"
+#include <errno.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -51,7 +52,10 @@ static void bound_this_process(void)
 static bool ended_well(pid_t pid)
 {
     int status = 0;
-    EXPECT(waitpid(pid, &status, 0) == pid);
+    pid_t ended;
+    while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+        ; /* libFuzzer's own alarm */
+    EXPECT(ended == pid);
     if (WIFSIGNALED(status))
         EXPECT(WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGABRT);
     else
