@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -56,28 +57,55 @@ def encrypted(text):
 
 
 class Lines:
-    """Reads a process's output into a list; wait() blocks until a predicate over it holds."""
+    """Reads a process's output into a list; wait() blocks until a predicate over it holds. A thread reads, and so does who looks:
+    what was written before anything that a test has learnt otherwise is in the list when the test looks."""
 
     def __init__(self, stream, parse):
         self.items, self.changed, self.bad = [], threading.Condition(), []
-        self.parse = parse
-        self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self.stream, self.parse, self.rest = stream, parse, b""
+        self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
-    def _read(self, stream):
-        for line in stream:
-            try:
-                item = self.parse(line)
-            except ValueError:
-                item = None
-                self.bad.append(line)
+    def _readable(self, timeout=None):
+        ready = select.poll()
+        ready.register(self.stream.fileno(), select.POLLIN)
+        return ready.poll(timeout)
+
+    def _read(self):
+        more = True
+        while more:
+            self._readable()
             with self.changed:
-                if item is not None:
-                    self.items.append(item)
+                more = self._take()
                 self.changed.notify_all()
+
+    def _take(self):
+        """All that is there, without waiting; false at the end."""
+        while self._readable(0):
+            chunk = os.read(self.stream.fileno(), 1 << 16)
+            *lines, self.rest = (self.rest + chunk).split(b"\n")
+            for line in lines:
+                self._add(line + b"\n")
+            if not chunk:
+                if self.rest:
+                    self._add(self.rest)
+                self.rest = b""
+                return False
+        return True
+
+    def _add(self, line):
+        try:
+            item = self.parse(line.decode())
+        except ValueError:
+            item = None
+            self.bad.append(line)
+        if item is not None:
+            self.items.append(item)
 
     def snapshot(self):
         with self.changed:
+            self._take()
+            self.changed.notify_all()
             return list(self.items)
 
     def wait(self, predicate, timeout=30, what="a condition"):
