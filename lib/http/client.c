@@ -217,7 +217,7 @@ static void transfer_over(struct http_call *call, CURLcode code)
         call->response.len = 0;
     }
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
-    if (key_was_unreadable(call))
+    if (failure != HTTP_OK && key_was_unreadable(call))
         call->client->suspected_ms = clock_monotonic_ms(call->client->options.clock);
     if (failure == HTTP_OK && refused_by_proxy(call))
         failure = HTTP_PROXY;
