@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { SEEN_MAX = 2048, HELD_MAX = 16 };
+enum { SEEN_MAX = 2048, HELD_MAX = 16, ARRIVAL_SECONDS = 10 };
 
 static const struct slice ok_body = SLICE_LITERAL("{\"ok\":true}");
 /* ok_body in the format of RFC 1952. */
@@ -24,7 +25,7 @@ struct seen {
 struct outside {
     pthread_t thread;
     pthread_mutex_t mutex; /* of what follows */
-    pthread_cond_t ready;
+    pthread_cond_t changed; /* url, or one more seen */
     struct seen seen[SEEN_MAX];
     size_t count;
     struct outside_offer offer;
@@ -57,6 +58,7 @@ static void remember(struct outside *outside, struct slice path, const char *lin
     struct seen *seen = &outside->seen[outside->count++];
     snprintf(seen->path, sizeof seen->path, "%.*s", (int)path.len, path.ptr);
     snprintf(seen->line, sizeof seen->line, "%s", line);
+    pthread_cond_signal(&outside->changed);
     pthread_mutex_unlock(&outside->mutex);
 }
 
@@ -251,7 +253,7 @@ static void *run(void *ctx)
         give_up(err.message);
     pthread_mutex_lock(&outside->mutex);
     snprintf(outside->url, sizeof outside->url, "http://127.0.0.1:%d", http_server_port(outside->server));
-    pthread_cond_signal(&outside->ready);
+    pthread_cond_signal(&outside->changed);
     pthread_mutex_unlock(&outside->mutex);
     uv_run(&outside->loop, UV_RUN_DEFAULT);
     uv_loop_close(&outside->loop);
@@ -263,12 +265,12 @@ struct outside *outside_new(void)
 {
     struct outside *outside = calloc(1, sizeof *outside);
     if (!outside || pthread_mutex_init(&outside->mutex, NULL) != 0 ||
-        pthread_cond_init(&outside->ready, NULL) != 0 ||
+        pthread_cond_init(&outside->changed, NULL) != 0 ||
         pthread_create(&outside->thread, NULL, run, outside) != 0)
         give_up("no thread");
     pthread_mutex_lock(&outside->mutex);
     while (!outside->url[0])
-        pthread_cond_wait(&outside->ready, &outside->mutex);
+        pthread_cond_wait(&outside->changed, &outside->mutex);
     pthread_mutex_unlock(&outside->mutex);
     return outside;
 }
@@ -278,7 +280,7 @@ void outside_free(struct outside *outside)
     uv_async_send(&outside->stop);
     pthread_join(outside->thread, NULL);
     pthread_mutex_destroy(&outside->mutex);
-    pthread_cond_destroy(&outside->ready);
+    pthread_cond_destroy(&outside->changed);
     free(outside);
 }
 
@@ -338,12 +340,24 @@ static bool is_for(const struct seen *seen, const char *name)
     return !seen->line[0] && len == strlen(name) && strncmp(last + 1, name, len) == 0;
 }
 
-size_t outside_webhooks(struct outside *outside, const char *name)
+static size_t webhooks_seen(const struct outside *outside, const char *name)
 {
     size_t count = 0;
-    pthread_mutex_lock(&outside->mutex);
     for (size_t i = 0; i < outside->count; i++)
         count += is_for(&outside->seen[i], name);
+    return count;
+}
+
+size_t outside_webhooks(struct outside *outside, const char *name, size_t expected)
+{
+    struct timespec end;
+    size_t count;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += ARRIVAL_SECONDS;
+    pthread_mutex_lock(&outside->mutex);
+    while ((count = webhooks_seen(outside, name)) < expected &&
+           pthread_cond_timedwait(&outside->changed, &outside->mutex, &end) == 0) {
+    }
     pthread_mutex_unlock(&outside->mutex);
     return count;
 }

@@ -38,8 +38,9 @@ void outside_offer(struct outside *outside, const struct outside_offer *offer);
 /** What Port has been told of a run: its PATCHes that are results, one a line, "PATH BODY\n", and once where
  * the same was told again (its answer was lost); the caller frees. */
 char *outside_results(struct outside *outside, const char *run_id);
-/** Webhooks that came to an endpoint with this name. */
-size_t outside_webhooks(struct outside *outside, const char *name);
+/** Webhooks that came to an endpoint with this name, as soon as they are `expected`, or after some seconds
+ * fewer: the endpoint's thread may yet have to read what was sent to it. */
+size_t outside_webhooks(struct outside *outside, const char *name, size_t expected);
 /** What is held is answered, and from now on nothing is held. */
 void outside_release(struct outside *outside);
 /** Forgets everything, and holds again. */
