@@ -52,6 +52,7 @@ static struct http_call *start_with(struct delivery *delivery, struct mapped_hea
         sent[i] = (struct http_header){list[i].name, list[i].value};
     struct http_request request = {.method = delivery->method,
                                    .url = delivery->target->url,
+                                   .parsed = delivery->target->parts.parsed,
                                    .headers = sent,
                                    .header_count = count,
                                    .body = body,

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+/** libcurl asks first ("Expect: 100-continue") where a body is longer than 1 MiB (its
+ * EXPECT_100_THRESHOLD). */
+enum { EXPECTED_FROM = 1024 * 1024 };
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
@@ -114,7 +118,7 @@ static bool set_target(CURL *easy, const struct http_call *call)
     struct buffer target = {0};
     if (!strchr(call->url, '?') || asks_proxy(call))
         return set_text(easy, CURLOPT_REQUEST_TARGET, NULL);
-    url_target(call->url, &target);
+    url_target(call->url, call->parsed, &target);
     const char *text = buffer_text(&target);
     bool set = !target.failed && set_text(easy, CURLOPT_REQUEST_TARGET, text);
     buffer_clear(&target);
@@ -151,6 +155,7 @@ bool call_prepare(struct http_call *call)
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, client_authorities_age(call->client));
+    curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     return set_proxy(call) && set_text(easy, CURLOPT_CUSTOMREQUEST, method) &&
            set_text(easy, CURLOPT_URL, call->url) && set_target(easy, call);
 }
@@ -162,9 +167,6 @@ void own_headers_fill(struct own_headers *own, const char *user_agent)
     snprintf(own->accept_encoding, sizeof own->accept_encoding, "Accept-Encoding: %s%s%s",
              features & CURL_VERSION_LIBZ ? "deflate, gzip" : "identity",
              features & CURL_VERSION_BROTLI ? ", br" : "", features & CURL_VERSION_ZSTD ? ", zstd" : "");
-    /* Leave out what libcurl would add. */
-    snprintf(own->no_content_type, sizeof own->no_content_type, "Content-Type:");
-    snprintf(own->no_expect, sizeof own->no_expect, "Expect:");
 }
 
 /** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
@@ -184,25 +186,30 @@ static char *write_header(struct curl_slist *node, char *at, const struct http_h
     return at;
 }
 
-static bool has_header(const struct http_request *request, const char *name)
+static bool has_header(const struct http_request *request, struct slice name)
 {
-    for (size_t i = 0; i < request->header_count; i++)
-        if (slice_equal_ignore_case(request->headers[i].name, name))
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct slice given = request->headers[i].name;
+        if (given.len == name.len && strncasecmp(given.ptr, name.ptr, name.len) == 0)
             return true;
+    }
     return false;
 }
 
 /** The list and its texts are one piece of memory: the nodes, then the lines. */
 static bool copy_headers(struct http_call *call, const struct http_request *request)
 {
+    /* "Name:" leaves out what libcurl would add. */
+    static char no_content_type[] = "Content-Type:", no_expect[] = "Expect:";
     struct own_headers *own = client_own_headers(call->client);
-    struct {
-        const char *name;
+    const struct {
+        struct slice name;
         char *line;
-    } ours[] = {{"User-Agent", own->user_agent},
-                {"Accept-Encoding", own->accept_encoding},
-                {"Content-Type", own->no_content_type},
-                {"Expect", own->no_expect}};
+        bool wanted;
+    } ours[] = {{SLICE_LITERAL("User-Agent"), own->user_agent, true},
+                {SLICE_LITERAL("Accept-Encoding"), own->accept_encoding, true},
+                {SLICE_LITERAL("Content-Type"), no_content_type, true},
+                {SLICE_LITERAL("Expect"), no_expect, request->body.len >= EXPECTED_FROM}};
     enum { OURS = sizeof ours / sizeof *ours, COLON_SPACE_NUL = 3 };
     size_t count = request->header_count, text_bytes = 0;
     for (size_t i = 0; i < count; i++)
@@ -214,7 +221,7 @@ static bool copy_headers(struct http_call *call, const struct http_request *requ
     for (size_t i = 0; i < count; i++)
         at = write_header(&nodes[i], at, &request->headers[i]);
     for (size_t i = 0; i < OURS; i++)
-        if (!has_header(request, ours[i].name))
+        if (ours[i].wanted && !has_header(request, ours[i].name))
             nodes[count++].data = ours[i].line;
     for (size_t i = 0; i < count; i++)
         nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
@@ -231,6 +238,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->client = client;
     call->method = strdup(request->method);
     call->url = strdup(request->url);
+    call->parsed = request->parsed;
     call->body = request->body;
     call->has_body = !slice_is_null(request->body);
     call->discard_body = request->discard_body;

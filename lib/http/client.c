@@ -127,6 +127,7 @@ static void easy_give(struct http_client *client, CURL *easy)
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
         curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+        curl_easy_setopt(easy, CURLOPT_CURLU, NULL);
         client->idle[client->idle_count++] = easy;
     } else {
         curl_easy_cleanup(easy);
@@ -198,6 +199,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     }
     free(call->url);
     call->url = next;
+    call->parsed = NULL;
     call->redirects++;
     call->cut = HTTP_WHOLE;
     body_leave(call);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct Curl_URL;
 struct http_client;
 struct http_call;
 
@@ -47,6 +48,7 @@ struct http_header {
 struct http_request {
     const char *method; /* token, upper case as sent; copied */
     const char *url;    /* http or https; copied */
+    struct Curl_URL *parsed; /* the same URL (url_parts); borrowed like the body. NULL: it is parsed */
     const struct http_header *headers;
     size_t header_count;
     struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */

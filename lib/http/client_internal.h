@@ -15,7 +15,8 @@ struct http_call {
     CURL *easy;                 /* NULL: never got that far */
     struct curl_slist *headers; /* an array of nodes, with their texts behind them */
     char *method;
-    char *url; /* of the present hop */
+    char *url;     /* of the present hop */
+    CURLU *parsed; /* the same, borrowed; NULL: libcurl parses it */
     struct slice body;
     bool has_body, discard_body, keep_headers;
     size_t max_response_bytes, keep_bytes;
@@ -57,7 +58,6 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
  * formats what it makes of its options twice, a character at a time. */
 struct own_headers {
     char user_agent[160], accept_encoding[64];
-    char no_content_type[16], no_expect[16]; /* "Name:" leaves out what libcurl would add */
 };
 void own_headers_fill(struct own_headers *own, const char *user_agent);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */

@@ -43,6 +43,7 @@ static int build(CURLU *handle, struct url_parts *parts)
     char *scheme = part(handle, CURLUPART_SCHEME, 0), *host = part(handle, CURLUPART_HOST, 0);
     char *port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT), *given = part(handle, CURLUPART_PORT, 0);
     char *path = part(handle, CURLUPART_PATH, 0), *query = part(handle, CURLUPART_QUERY, 0);
+    char *zone = part(handle, CURLUPART_ZONEID, 0);
     struct buffer destination = {0}, redacted = {0};
     int err = PA_ERR_MEMORY;
     if (scheme && host && port) {
@@ -54,7 +55,8 @@ static int build(CURLU *handle, struct url_parts *parts)
         append_query(&redacted, query);
         parts->destination = buffer_take(&destination, NULL);
         parts->redacted = buffer_take(&redacted, NULL);
-        err = parts->destination && parts->redacted ? 0 : PA_ERR_MEMORY;
+        parts->parsed = zone ? NULL : curl_url_dup(handle);
+        err = parts->destination && parts->redacted && (zone || parts->parsed) ? 0 : PA_ERR_MEMORY;
     }
     curl_free(scheme);
     curl_free(host);
@@ -62,6 +64,7 @@ static int build(CURLU *handle, struct url_parts *parts)
     curl_free(given);
     curl_free(path);
     curl_free(query);
+    curl_free(zone);
     return err;
 }
 
@@ -101,14 +104,17 @@ void url_parts_clear(struct url_parts *parts)
 {
     free(parts->destination);
     free(parts->redacted);
+    curl_url_cleanup(parts->parsed);
     *parts = (struct url_parts){0};
 }
 
-void url_target(const char *url, struct buffer *out)
+void url_target(const char *url, struct Curl_URL *parsed, struct buffer *out)
 {
-    CURLU *handle = curl_url();
+    CURLU *own = parsed ? NULL : curl_url(), *handle = parsed ? parsed : own;
     char *path = NULL, *query = NULL;
-    CURLUcode code = handle ? curl_url_set(handle, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    CURLUcode code = own      ? curl_url_set(own, CURLUPART_URL, url, 0)
+                     : handle ? CURLUE_OK
+                              : CURLUE_OUT_OF_MEMORY;
     if (code == CURLUE_OK)
         code = curl_url_get(handle, CURLUPART_PATH, &path, CURLU_URLENCODE);
     if (code == CURLUE_OK)
@@ -119,7 +125,7 @@ void url_target(const char *url, struct buffer *out)
         out->failed = true;
     curl_free(path);
     curl_free(query);
-    curl_url_cleanup(handle);
+    curl_url_cleanup(own);
 }
 
 /* User info */

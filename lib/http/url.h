@@ -4,9 +4,13 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+struct Curl_URL; /* libcurl's CURLU */
+
 struct url_parts {
     char *destination; /* "https://svc.internal:8443": scheme, host in lower case, port always written */
     char *redacted; /* the URL without user info, query values (kept as names: ?a=***&b=***) and fragment */
+    struct Curl_URL *parsed; /* for http_request, so that libcurl need not parse the URL for each. NULL: it
+                                must (a zone, as in [fe80::1%25eth0]: curl_url_dup of 7.88 forgets it) */
 };
 
 /** Parses an absolute http or https URL of at most 8 KiB. 0; PA_ERR_INVALID with what is wrong;
@@ -14,8 +18,9 @@ struct url_parts {
 int url_parse(struct slice url, struct url_parts *parts, struct error *err);
 void url_parts_clear(struct url_parts *parts);
 
-/** Appends the path and the query of a URL that url_parse accepts, as they are asked for. */
-void url_target(const char *url, struct buffer *out);
+/** Appends the path and the query of a URL that url_parse accepts, as they are asked for. `parsed`: of the
+ * same URL; NULL: it is parsed here. */
+void url_target(const char *url, struct Curl_URL *parsed, struct buffer *out);
 
 /** A URL's user and password, as they stand in it; null: it has none. */
 struct slice url_user_info(struct slice url);
