@@ -95,13 +95,15 @@ int setup_load(struct setup *setup)
     return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
 }
 
-static void tell_warnings(const char *message, const char *field, struct buffer *warnings)
+/** One log line for each line of `warnings`, as the text of `field`. */
+static void tell_warnings(const char *message, struct log_field field, struct buffer *warnings)
 {
     struct slice lines = buffer_slice(warnings);
     while (lines.len > 0) {
         const char *end = memchr(lines.ptr, '\n', lines.len);
         size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
-        log_warning(message, F_SLICE(field, ((struct slice){lines.ptr, len})));
+        field.value.text = (struct slice){lines.ptr, len};
+        log_warning(message, field);
         len += end != NULL;
         lines.ptr += len;
         lines.len -= len;
@@ -120,9 +122,10 @@ int setup_open(struct setup *setup, int log_fd)
         return EXIT_CODE_FAILURE;
     }
     log_set_current(setup->log);
-    tell_warnings("settings", "reason", &setup->config.warnings);
-    tell_warnings("mapping file", "reason", &setup->mapping_warnings);
-    tell_warnings("certificate authorities are incomplete", "error.message", &setup->authority_warnings);
+    tell_warnings("settings", F_STR("reason", ""), &setup->config.warnings);
+    tell_warnings("mapping file", F_STR("reason", ""), &setup->mapping_warnings);
+    tell_warnings("certificate authorities are incomplete", F_STR("error.message", ""),
+                  &setup->authority_warnings);
     if (authorities_added(setup->authorities) > 0)
         log_info("certificate authorities added to the system's",
                  F_INT("count", authorities_added(setup->authorities)));

@@ -253,13 +253,17 @@ static unsigned unsafe_character(struct slice text)
     return unsafe ? code : 0;
 }
 
+/** No unsafe character starts with another byte. */
+static bool may_be_unsafe(struct slice text)
+{
+    return text.len > 0 && (memchr(text.ptr, 0xc2, text.len) || memchr(text.ptr, 0xe2, text.len));
+}
+
 static void append_escaped(struct buffer *line, struct slice text)
 {
-    size_t start = 0, i = 0;
+    size_t start = 0, i = may_be_unsafe(text) ? 0 : text.len;
     while (i < text.len) {
-        /* Nothing below 0xc2 starts one, so most bytes cost one comparison. */
-        struct slice rest = {text.ptr + i, text.len - i};
-        unsigned code = (unsigned char)text.ptr[i] >= 0xc2 ? unsafe_character(rest) : 0;
+        unsigned code = unsafe_character((struct slice){text.ptr + i, text.len - i});
         if (code == 0) {
             i++;
             continue;
@@ -270,6 +274,19 @@ static void append_escaped(struct buffer *line, struct slice text)
         start = i;
     }
     buffer_append_json_escaped(line, (struct slice){text.ptr + start, text.len - start});
+}
+
+/** ,"NAME": */
+static void append_json_name(struct buffer *line, struct slice name)
+{
+    enum { AROUND = 4 };
+    if (buffer_reserve(line, name.len + AROUND) != 0)
+        return;
+    char *at = line->ptr + line->len;
+    memcpy(at, ",\"", 2);
+    memcpy(at + 2, name.ptr, name.len);
+    memcpy(at + 2 + name.len, "\":", 2);
+    line->len += name.len + AROUND;
 }
 
 static void append_text_value(struct buffer *line, struct slice text)
@@ -324,9 +341,7 @@ static void make_json(struct log *log, enum log_level level, const char *message
     for (size_t i = 0; i < count; i++) {
         if (left_out(&fields[i]))
             continue;
-        buffer_append_text(line, ",\"");
-        buffer_append_text(line, fields[i].name);
-        buffer_append_text(line, "\":");
+        append_json_name(line, fields[i].name);
         append_value(line, &fields[i]);
     }
     buffer_append_text(line, "}\n");
@@ -353,7 +368,8 @@ static void make_text(struct log *log, enum log_level level, const char *message
     for (size_t i = 0; i < count; i++) {
         if (left_out(&fields[i]))
             continue;
-        buffer_appendf(line, " %s%s=%s", colour ? "\033[2m" : "", fields[i].name, colour ? "\033[0m" : "");
+        buffer_appendf(line, " %s%s=%s", colour ? "\033[2m" : "", fields[i].name.ptr,
+                       colour ? "\033[0m" : "");
         if (fields[i].kind == LOG_FIELD_TEXT && is_plain(fields[i].value.text))
             buffer_append_slice(line, fields[i].value.text);
         else

@@ -17,7 +17,7 @@ struct secret {
 
 enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_DOUBLE, LOG_FIELD_SKIP };
 struct log_field {
-    const char *name; /* constant, OpenTelemetry's where it has one */
+    struct slice name; /* constant, OpenTelemetry's where it has one */
     enum log_field_kind kind;
     union {
         struct slice text;
@@ -26,14 +26,18 @@ struct log_field {
     } value;
 };
 
-#define F_STR(name_, text_) ((struct log_field){(name_), LOG_FIELD_TEXT, {.text = slice_of(text_)}})
-#define F_SLICE(name_, slice_) ((struct log_field){(name_), LOG_FIELD_TEXT, {.text = (slice_)}})
-#define F_INT(name_, value_) ((struct log_field){(name_), LOG_FIELD_INT, {.integer = (int64_t)(value_)}})
-#define F_BOOL(name_, value_) ((struct log_field){(name_), LOG_FIELD_BOOL, {.integer = (value_) ? 1 : 0}})
-#define F_DOUBLE(name_, value_) ((struct log_field){(name_), LOG_FIELD_DOUBLE, {.number = (value_)}})
+/* Names are literals. */
+#define LOG_NAME_(name_) SLICE_LITERAL("" name_)
+#define F_STR(name_, text_) ((struct log_field){LOG_NAME_(name_), LOG_FIELD_TEXT, {.text = slice_of(text_)}})
+#define F_SLICE(name_, slice_) ((struct log_field){LOG_NAME_(name_), LOG_FIELD_TEXT, {.text = (slice_)}})
+#define F_INT(name_, value_) \
+    ((struct log_field){LOG_NAME_(name_), LOG_FIELD_INT, {.integer = (int64_t)(value_)}})
+#define F_BOOL(name_, value_) \
+    ((struct log_field){LOG_NAME_(name_), LOG_FIELD_BOOL, {.integer = (value_) ? 1 : 0}})
+#define F_DOUBLE(name_, value_) ((struct log_field){LOG_NAME_(name_), LOG_FIELD_DOUBLE, {.number = (value_)}})
 /** A field that is left out: for fields that only some events have. A text field whose slice is null is
  * left out as well. */
-#define F_NONE ((struct log_field){"", LOG_FIELD_SKIP, {.integer = 0}})
+#define F_NONE ((struct log_field){LOG_NAME_(""), LOG_FIELD_SKIP, {.integer = 0}})
 
 struct log;
 struct log_options {

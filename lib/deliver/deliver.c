@@ -297,7 +297,7 @@ void deliver_log_summary(const struct deliver *deliver, const struct log_field *
         F_INT("bytes_held", c.bytes_held),
         F_INT("report_bytes", reports_bytes(deliver->options.reports))};
     size_t own = 0;
-    while (own < SUMMARY_FIELDS_MAX && fields[own].name)
+    while (own < SUMMARY_FIELDS_MAX && fields[own].name.len > 0)
         own++;
     own += dead_letter_fields(deliver, fields + own);
     for (size_t i = 0; i < count && own < SUMMARY_FIELDS_MAX; i++)

@@ -62,17 +62,21 @@ static unsigned first_limit(const struct deliver *deliver)
 
 struct destination *destination_find(struct deliver *deliver, const char *name)
 {
+    struct destination wanted = {.name = (char *)(uintptr_t)name};
+    struct destination **known = tfind(&wanted, &deliver->destinations, compare);
+    if (known)
+        return *known;
     struct destination *destination = calloc(1, sizeof *destination);
     if (!destination)
         return NULL;
     destination->name = strdup(name);
     destination->deliver = deliver;
     destination->limit = first_limit(deliver);
-    struct destination **found =
-        destination->name ? tsearch(destination, &deliver->destinations, compare) : NULL;
-    if (!found || *found != destination)
+    if (!destination->name || !tsearch(destination, &deliver->destinations, compare)) {
         destination_free(destination);
-    return found ? *found : NULL;
+        return NULL;
+    }
+    return destination;
 }
 
 /* Company */

@@ -1,5 +1,9 @@
 /* The multi handle on the loop: its sockets are uv_poll_t, its timeout a uv_timer_t. Calls end here and
- * nowhere else, never inside one of libcurl's callbacks, so that a `done` may start new calls. */
+ * nowhere else, never inside one of libcurl's callbacks, so that a `done` may start new calls.
+ *
+ * Answers are read from all sockets that are ready before the first call ends. What the `done`s start is then
+ * sent in one go by the timeout that libcurl asks for at once. Otherwise each request would go out between
+ * two answers, and wake an endpoint that had just gone to sleep. */
 #include "http/client_internal.h"
 #include <locale.h>
 #include <stdio.h>
@@ -20,6 +24,7 @@ struct http_client {
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
     uv_timer_t sweep;   /* ours: silence and total time */
+    uv_check_t readied; /* the sockets that were ready have been read from */
     int64_t swept_ms;   /* when it ran, last */
     bool sweep_put_off;
     uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
@@ -259,10 +264,20 @@ void socket_is_unwatched(CURL *easy)
 static void end_unwatched(struct http_client *client);
 static void timed_out(uv_timer_t *timer);
 
+static void all_read(uv_check_t *readied)
+{
+    uv_check_stop(readied);
+    collect(readied->data);
+}
+
 static void act(struct http_client *client, curl_socket_t fd, int flags)
 {
     int running;
     CURLMcode code = curl_multi_socket_action(client->multi, fd, flags, &running);
+    if (code == CURLM_OK && fd != CURL_SOCKET_TIMEOUT) {
+        uv_check_start(&client->readied, all_read);
+        return;
+    }
     collect(client);
     if (code == CURLM_OK || client->closing)
         return;
@@ -482,6 +497,7 @@ static void close_handles(struct http_client *client)
     uv_close((uv_handle_t *)&client->timeout, handle_closed);
     uv_close((uv_handle_t *)&client->sweep, handle_closed);
     uv_close((uv_handle_t *)&client->deferred, handle_closed);
+    uv_close((uv_handle_t *)&client->readied, handle_closed);
 }
 
 static void end_all(uv_idle_t *idle)
@@ -512,8 +528,9 @@ static void open_handles(struct http_client *client)
     uv_timer_init(client->options.loop, &client->timeout);
     uv_timer_init(client->options.loop, &client->sweep);
     uv_idle_init(client->options.loop, &client->deferred);
-    client->timeout.data = client->sweep.data = client->deferred.data = client;
-    client->open_handles = 3;
+    uv_check_init(client->options.loop, &client->readied);
+    client->timeout.data = client->sweep.data = client->deferred.data = client->readied.data = client;
+    client->open_handles = 4;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
     sockets_open(&client->sockets, client->options.loop, client->multi, socket_ready, client);

@@ -46,8 +46,8 @@ struct http_header {
 };
 
 struct http_request {
-    const char *method; /* token, upper case as sent; copied */
-    const char *url;    /* http or https; copied */
+    const char *method;      /* token, upper case as sent; copied */
+    const char *url;         /* http or https; copied */
     struct Curl_URL *parsed; /* the same URL (url_parts); borrowed like the body. NULL: it is parsed */
     const struct http_header *headers;
     size_t header_count;

@@ -43,7 +43,8 @@ static int build(CURLU *handle, struct url_parts *parts)
     char *scheme = part(handle, CURLUPART_SCHEME, 0), *host = part(handle, CURLUPART_HOST, 0);
     char *port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT), *given = part(handle, CURLUPART_PORT, 0);
     char *path = part(handle, CURLUPART_PATH, 0), *query = part(handle, CURLUPART_QUERY, 0);
-    char *zone = part(handle, CURLUPART_ZONEID, 0);
+    char *zone = NULL;
+    bool zoned = curl_url_get(handle, CURLUPART_ZONEID, &zone, 0) != CURLUE_NO_ZONEID;
     struct buffer destination = {0}, redacted = {0};
     int err = PA_ERR_MEMORY;
     if (scheme && host && port) {
@@ -55,8 +56,8 @@ static int build(CURLU *handle, struct url_parts *parts)
         append_query(&redacted, query);
         parts->destination = buffer_take(&destination, NULL);
         parts->redacted = buffer_take(&redacted, NULL);
-        parts->parsed = zone ? NULL : curl_url_dup(handle);
-        err = parts->destination && parts->redacted && (zone || parts->parsed) ? 0 : PA_ERR_MEMORY;
+        parts->parsed = zoned ? NULL : curl_url_dup(handle);
+        err = parts->destination && parts->redacted && (zoned || parts->parsed) ? 0 : PA_ERR_MEMORY;
     }
     curl_free(scheme);
     curl_free(host);

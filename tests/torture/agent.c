@@ -429,7 +429,7 @@ uint64_t agent_commits(const struct agent *agent)
     struct log_field fields[SOURCE_FIELDS_MAX];
     size_t count = agent->source ? source_summary(agent->source, fields) : 0;
     for (size_t i = 0; i < count; i++)
-        if (strcmp(fields[i].name, "commits") == 0)
+        if (slice_equal_text(fields[i].name, "commits"))
             return (uint64_t)fields[i].value.integer;
     return 0;
 }

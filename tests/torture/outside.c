@@ -24,7 +24,7 @@ struct seen {
 
 struct outside {
     pthread_t thread;
-    pthread_mutex_t mutex; /* of what follows */
+    pthread_mutex_t mutex;  /* of what follows */
     pthread_cond_t changed; /* url, or one more seen */
     struct seen seen[SEEN_MAX];
     size_t count;

@@ -54,6 +54,42 @@ static void only_http_and_https_are_taken(void **state)
     }
 }
 
+static void a_url_is_parsed_once_for_what_is_asked_for(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"http://svc/vm", "/vm"},
+        {"http://svc", "/"},
+        {"http://svc?a=b%20c", "/?a=b%20c"},
+        {"http://svc/a/../b?", "/b?"},
+        {"http://svc/\xc3\xa4", "/%c3%a4"},
+        {"http://u:p@svc/vm#there", "/vm"},
+        {"http://[::1]:8080/vm", "/vm"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct url_parts parts;
+        struct buffer with = {0}, without = {0};
+        assert_int_equal(url_parse(slice_of(cases[i][0]), &parts, NULL), 0);
+        assert_non_null(parts.parsed);
+        url_target(cases[i][0], parts.parsed, &with);
+        url_target(cases[i][0], NULL, &without);
+        assert_string_equal(buffer_text(&with), cases[i][1]);
+        assert_string_equal(buffer_text(&without), cases[i][1]);
+        buffer_clear(&with);
+        buffer_clear(&without);
+        url_parts_clear(&parts);
+    }
+}
+
+static void a_zone_is_left_to_libcurl(void **state)
+{
+    (void)state;
+    struct url_parts parts;
+    assert_int_equal(url_parse(SLICE_LITERAL("http://[fe80::1%25lo]/vm"), &parts, NULL), 0);
+    assert_null(parts.parsed);
+    url_parts_clear(&parts);
+}
+
 static void the_user_info_of_a_url_is_found(void **state)
 {
     (void)state;
@@ -108,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_has_a_destination_and_a_form_for_logs),
         cmocka_unit_test(only_http_and_https_are_taken),
+        cmocka_unit_test(a_url_is_parsed_once_for_what_is_asked_for),
+        cmocka_unit_test(a_zone_is_left_to_libcurl),
         cmocka_unit_test(the_user_info_of_a_url_is_found),
         cmocka_unit_test(credentials_are_told_as_they_are_sent),
         cmocka_unit_test(a_shown_url_has_no_user_info_however_it_is_written),
