@@ -80,6 +80,12 @@ bool key_was_unreadable(const struct http_call *call)
     return strstr(call->curl_error, code) != NULL;
 }
 
+/** Where libcurl (8) has no memory to write a parsed URL out it says that there is none. */
+static bool url_is_lost(const struct http_call *call)
+{
+    return call->parsed && strcmp(call->curl_error, "No URL set") == 0;
+}
+
 enum http_failure failure_of(struct http_call *call, CURLcode code)
 {
     if (proxy_at_fault(call, code))
@@ -92,7 +98,7 @@ enum http_failure failure_of(struct http_call *call, CURLcode code)
     case CURLE_UNSUPPORTED_PROTOCOL: /* also what libcurl calls an answer that is no HTTP/1 at all */
         return call->sends > 0 ? HTTP_PROTOCOL : HTTP_BAD_URL;
     case CURLE_URL_MALFORMAT:
-        return HTTP_BAD_URL;
+        return url_is_lost(call) ? HTTP_MEMORY : HTTP_BAD_URL;
     case CURLE_COULDNT_RESOLVE_HOST:
         return HTTP_DNS;
     case CURLE_COULDNT_CONNECT:
