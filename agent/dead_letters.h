@@ -20,6 +20,9 @@ struct letters_place {
     struct dead_letter_reader *reader;
 };
 
+/** Whether the command line names a place that there can be: EXIT_CODE_OK, or the exit code with the cause
+ * told. */
+int letters_place_check(const struct letters_place *place, const struct command_usage *usage);
 /** Opens the place for list and show, which need no more settings than where the letters are. EXIT_CODE_OK,
  * or the exit code with the cause told. */
 int letters_open(struct letters_place *place, const struct command_usage *usage);

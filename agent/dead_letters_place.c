@@ -199,12 +199,23 @@ static int open_trusting(struct letters_place *place, const struct command_usage
     return outcome;
 }
 
+int letters_place_check(const struct letters_place *place, const struct command_usage *usage)
+{
+    if (place->directory && place->topic)
+        return options_wrong(usage, "--dir and --topic are both given");
+    if (place->topic && !config_is_topic_name(place->topic))
+        return options_wrong(usage, "--topic: '%s' is not the name of a topic: " CONFIG_TOPIC_NAME_RULE,
+                             place->topic);
+    return EXIT_CODE_OK;
+}
+
 int letters_open(struct letters_place *place, const struct command_usage *usage)
 {
     struct config config = {0};
     struct error err = {0};
-    if (place->directory && place->topic)
-        return options_wrong(usage, "--dir and --topic are both given");
+    int wrong = letters_place_check(place, usage);
+    if (wrong != EXIT_CODE_OK)
+        return wrong;
     if (place->directory) {
         place->reader = dead_letter_reader_directory(place->directory, &err);
         return place->reader ? EXIT_CODE_OK : tell(usage, &err);

@@ -295,8 +295,9 @@ static int parse(struct replay *replay, const char *output)
     const struct command_usage *usage = replay->usage;
     if (!options_output(output, &replay->json))
         return options_wrong(usage, "--output: '%s' is neither text nor json", output);
-    if (replay->place.directory && replay->place.topic)
-        return options_wrong(usage, "--dir and --topic are both given");
+    int wrong = letters_place_check(&replay->place, usage);
+    if (wrong != EXIT_CODE_OK)
+        return wrong;
     if (replay->all == (replay->filter.ids.count > 0))
         return options_wrong(usage, "which letters? Write their IDs, or --all");
     return letters_filter_parse(&replay->filter, usage);

@@ -51,11 +51,11 @@ bool log_enabled(enum log_level level)
 int log_level_parse(struct slice name)
 {
     for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++)
-        if (slice_equal_ignore_case(name, LEVEL_NAMES[level]))
+        if (slice_equal_text_ignore_case(name, LEVEL_NAMES[level]))
             return level;
-    if (slice_equal_ignore_case(name, "WARN"))
+    if (slice_equal_text_ignore_case(name, "WARN"))
         return LOG_WARNING;
-    return slice_equal_ignore_case(name, "FATAL") ? LOG_CRITICAL : -1;
+    return slice_equal_text_ignore_case(name, "FATAL") ? LOG_CRITICAL : -1;
 }
 
 /* Writing */

@@ -24,9 +24,14 @@ bool slice_equal_text(struct slice a, const char *text)
     return slice_equal(a, slice_of(text));
 }
 
-bool slice_equal_ignore_case(struct slice a, const char *text)
+bool slice_equal_ignore_case(struct slice a, struct slice b)
 {
-    return a.len == strlen(text) && (a.len == 0 || strncasecmp(a.ptr, text, a.len) == 0);
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool slice_equal_text_ignore_case(struct slice a, const char *text)
+{
+    return slice_equal_ignore_case(a, slice_of(text));
 }
 
 bool slice_starts_with(struct slice s, const char *prefix)

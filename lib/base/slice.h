@@ -19,7 +19,8 @@ bool slice_is_null(struct slice s);
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_text(struct slice a, const char *text);
 /** Case-insensitive in ASCII only, as header names and boolean settings are compared. */
-bool slice_equal_ignore_case(struct slice a, const char *text);
+bool slice_equal_ignore_case(struct slice a, struct slice b);
+bool slice_equal_text_ignore_case(struct slice a, const char *text);
 bool slice_starts_with(struct slice s, const char *prefix);
 /** Without ASCII blanks (space, tab, CR, LF) on both sides. */
 struct slice slice_trim(struct slice s);

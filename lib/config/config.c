@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249 };
-#define TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
 
 /* Where values come from */
 
@@ -130,9 +129,7 @@ static void settle_kafka(struct loading *loading)
         replace(loading, &config->sasl_mechanism, "");
 }
 
-/** Kafka's own rule (org.apache.kafka.common.internals.Topic). librdkafka would take a name that begins with
- * ^ for a regular expression. */
-static bool is_topic_name(const char *name)
+bool config_is_topic_name(const char *name)
 {
     static const char accepted[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     size_t len = strspn(name, accepted);
@@ -142,9 +139,9 @@ static bool is_topic_name(const char *name)
 
 static void check_topic(struct loading *loading, const char *setting, const char *topic)
 {
-    if (!is_topic_name(topic))
+    if (!config_is_topic_name(topic))
         loading_problem(loading, setting, slice_of(topic),
-                        "is not accepted; write the name of a topic: " TOPIC_NAME_RULE);
+                        "is not accepted; write the name of a topic: " CONFIG_TOPIC_NAME_RULE);
 }
 
 static void derive_topic(struct loading *loading, char **topic, const char *suffix)
@@ -172,12 +169,12 @@ static void settle_topics(struct loading *loading)
         check_topic(loading, "KAFKA_CHANGE_LOG_TOPIC", config->change_log_topic);
     if (*config->dead_letter_topic)
         check_topic(loading, "DEAD_LETTER_TOPIC", config->dead_letter_topic);
-    if ((!runs_given && !is_topic_name(config->runs_topic)) ||
-        (!changes_given && !is_topic_name(config->change_log_topic)))
+    if ((!runs_given && !config_is_topic_name(config->runs_topic)) ||
+        (!changes_given && !config_is_topic_name(config->change_log_topic)))
         loading_problem(
             loading, "PORT_ORG_ID", slice_of(config->org_id),
             "is not accepted; write the organisation's id as Port shows it (the names of its topics "
-            "begin with it: " TOPIC_NAME_RULE "), or set KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC");
+            "begin with it: " CONFIG_TOPIC_NAME_RULE "), or set KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC");
 }
 
 /** A directory that is missing is made; one that cannot be written may be, later. */

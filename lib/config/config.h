@@ -100,6 +100,11 @@ struct config_input {
 int config_load(struct config *config, const struct config_input *input, struct buffer *problems);
 void config_clear(struct config *config);
 
+/** Kafka's own rule for a topic's name (org.apache.kafka.common.internals.Topic), and its words. librdkafka
+ * would take a name that begins with ^ for a regular expression. */
+bool config_is_topic_name(const char *name);
+#define CONFIG_TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
+
 /** Writes the settings as they stand in the table: for --help (plain) and README.md (a Markdown table). */
 void config_print_help(FILE *out);
 void config_print_markdown(FILE *out);

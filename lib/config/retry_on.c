@@ -21,7 +21,7 @@ static bool add_statuses(struct retry_on *on, struct slice word)
         return false;
     unsigned hundreds = (unsigned)(word.ptr[0] - '0') * 100;
     struct slice rest = {word.ptr + 1, 2};
-    if (slice_equal_ignore_case(rest, "xx")) {
+    if (slice_equal_text_ignore_case(rest, "xx")) {
         for (unsigned status = hundreds; status < hundreds + 100; status++)
             add_status(on, status);
         return true;
@@ -34,11 +34,11 @@ static bool add_statuses(struct retry_on *on, struct slice word)
 
 static bool add_word(struct retry_on *on, struct slice word)
 {
-    if (slice_equal_ignore_case(word, "none"))
+    if (slice_equal_text_ignore_case(word, "none"))
         on->nothing = true;
-    else if (slice_equal_ignore_case(word, "timeout"))
+    else if (slice_equal_text_ignore_case(word, "timeout"))
         on->timeout = true;
-    else if (slice_equal_ignore_case(word, "reset"))
+    else if (slice_equal_text_ignore_case(word, "reset"))
         on->reset = true;
     else
         return add_statuses(on, word);

@@ -46,8 +46,8 @@ static void set_boolean(struct loading *loading, const struct setting *setting, 
     bool *target = member(loading, setting);
     struct slice text = slice_trim(slice_of(value));
     for (size_t i = 0; i < 4; i++) {
-        if (slice_equal_ignore_case(text, yes[i]) || slice_equal_ignore_case(text, no[i])) {
-            *target = slice_equal_ignore_case(text, yes[i]);
+        if (slice_equal_text_ignore_case(text, yes[i]) || slice_equal_text_ignore_case(text, no[i])) {
+            *target = slice_equal_text_ignore_case(text, yes[i]);
             return;
         }
     }
@@ -72,11 +72,11 @@ static bool parse_integer(const char *value, bool suffixes, double *out)
     long long number = strtoll(text.ptr, &end, 10);
     struct slice rest = slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)});
     double unit = 1;
-    if (suffixes && slice_equal_ignore_case(rest, "KiB"))
+    if (suffixes && slice_equal_text_ignore_case(rest, "KiB"))
         unit = 1024;
-    else if (suffixes && slice_equal_ignore_case(rest, "MiB"))
+    else if (suffixes && slice_equal_text_ignore_case(rest, "MiB"))
         unit = 1024 * 1024;
-    else if (suffixes && slice_equal_ignore_case(rest, "GiB"))
+    else if (suffixes && slice_equal_text_ignore_case(rest, "GiB"))
         unit = 1024 * 1024 * 1024;
     else if (rest.len > 0)
         return false;
@@ -142,7 +142,7 @@ static const char *choice_of(struct loading *loading, const struct setting *sett
 {
     struct slice text = slice_trim(slice_of(value));
     for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
-        if (slice_equal_ignore_case(text, choice->word))
+        if (slice_equal_text_ignore_case(text, choice->word))
             return choice->meaning;
     choice_problem(loading, setting, value);
     return NULL;

@@ -188,11 +188,9 @@ static char *write_header(struct curl_slist *node, char *at, const struct http_h
 
 static bool has_header(const struct http_request *request, struct slice name)
 {
-    for (size_t i = 0; i < request->header_count; i++) {
-        struct slice given = request->headers[i].name;
-        if (given.len == name.len && strncasecmp(given.ptr, name.ptr, name.len) == 0)
+    for (size_t i = 0; i < request->header_count; i++)
+        if (slice_equal_ignore_case(request->headers[i].name, name))
             return true;
-    }
     return false;
 }
 

@@ -254,7 +254,7 @@ static const char *header_problem(struct slice name, struct slice value)
     if (!is_token(name))
         return "a header's name has a character that names cannot have";
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (slice_equal_ignore_case(name, ours[i]))
+        if (slice_equal_text_ignore_case(name, ours[i]))
             return "Host, Content-Length, Transfer-Encoding and Connection are not a mapping's to set";
     for (size_t i = 0; i < value.len; i++)
         if (((unsigned char)value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] == 0x7f)

@@ -2,7 +2,6 @@
 #include "map/request.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static size_t parse_number(struct slice text)
 {
@@ -158,7 +157,7 @@ int mapped_method(const struct mapped_request *request, struct slice invocations
     if (known)
         method = request->method;
     for (size_t i = 0; i < sizeof in_use / sizeof *in_use && !known; i++)
-        known = slice_equal_ignore_case(method, in_use[i]);
+        known = slice_equal_text_ignore_case(method, in_use[i]);
     if (!known)
         return error_set(err, PA_ERR_INVALID,
                          "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
@@ -169,7 +168,7 @@ int mapped_method(const struct mapped_request *request, struct slice invocations
     return 0;
 }
 
-static bool has_header(const struct mapped_request *request, const char *name)
+static bool has_header(const struct mapped_request *request, struct slice name)
 {
     for (size_t i = 0; i < request->header_count; i++)
         if (slice_equal_ignore_case(request->headers[i].name, name))
@@ -181,19 +180,19 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
                       struct mapped_header *out)
 {
     const struct {
-        const char *name;
+        struct slice name;
         struct slice value;
         bool always;
-    } ours[OWN_HEADERS] = {{"Content-Type", SLICE_LITERAL("application/json"), false},
-                           {"X-Port-Timestamp", own->timestamp, true},
-                           {"X-Port-Signature", own->signature, true},
-                           {"X-Port-Attempt", own->attempt, true},
-                           {"Idempotency-Key", own->id, false},
-                           {"webhook-id", own->id, false}};
+    } ours[OWN_HEADERS] = {{SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json"), false},
+                           {SLICE_LITERAL("X-Port-Timestamp"), own->timestamp, true},
+                           {SLICE_LITERAL("X-Port-Signature"), own->signature, true},
+                           {SLICE_LITERAL("X-Port-Attempt"), own->attempt, true},
+                           {SLICE_LITERAL("Idempotency-Key"), own->id, false},
+                           {SLICE_LITERAL("webhook-id"), own->id, false}};
     size_t count = 0;
     for (size_t i = 0; i < OWN_HEADERS; i++)
         if (ours[i].always || !has_header(request, ours[i].name))
-            out[count++] = (struct mapped_header){slice_of(ours[i].name), ours[i].value};
+            out[count++] = (struct mapped_header){ours[i].name, ours[i].value};
     for (size_t i = 0; i < request->header_count; i++) {
         bool reserved = false;
         for (size_t own_at = 0; own_at < OWN_HEADERS; own_at++)
@@ -223,18 +222,13 @@ static bool next_header(struct slice *lines, struct slice *name, struct slice *v
     return true;
 }
 
-static bool same_name(struct slice a, struct slice b)
-{
-    return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 /** The value of every line from here on that has this name, joined (RFC 9110, section 5.2). */
 static void append_joined(struct buffer *out, struct slice lines, struct slice name)
 {
     struct slice other, value;
     struct buffer joined = {0};
     while (next_header(&lines, &other, &value)) {
-        if (!same_name(name, other))
+        if (!slice_equal_ignore_case(name, other))
             continue;
         if (joined.len > 0)
             buffer_append_text(&joined, ", ");
@@ -249,7 +243,7 @@ static bool came_before(struct slice all, const char *line, struct slice name)
 {
     struct slice other, value;
     while (all.ptr < line && next_header(&all, &other, &value))
-        if (other.ptr < line && same_name(name, other))
+        if (other.ptr < line && slice_equal_ignore_case(name, other))
             return true;
     return false;
 }

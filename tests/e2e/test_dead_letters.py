@@ -89,6 +89,14 @@ def test_a_day_that_does_not_exist_is_no_time(tmp_path, option):
         assert code == 0 or f"'{time_}' is no time; write 2026-01-13" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["list"], ["show", "1"], ["replay", "--all"]])
+@pytest.mark.parametrize("name", ["", "^runs", "a b", "..", "a" * 250])
+def test_a_topic_that_kafka_cannot_have_is_refused(command, name):
+    done = subprocess.run([BINARY, "dead-letters", *command, "--topic", name], env={}, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 64, done
+    assert f"--topic: '{name}' is not the name of a topic" in done.stderr
+
+
 def test_a_replay_that_fails_is_a_letter_again(world, port, kept):
     world.agent(**kept, **QUICK).assigned()
     world.produce(run_event("r_1", f"http://127.0.0.1:{free_port()}/"))

@@ -125,8 +125,8 @@ static void slices_compare_and_trim(void **state)
     assert_false(slice_is_null(slice_of("")));
     assert_true(slice_equal_text(slice_trim(slice_of(" \t a b\r\n")), "a b"));
     assert_int_equal(slice_trim(slice_of(" \r\n")).len, 0);
-    assert_true(slice_equal_ignore_case(slice_of("TrUe"), "true"));
-    assert_false(slice_equal_ignore_case(slice_of("tru"), "true"));
+    assert_true(slice_equal_text_ignore_case(slice_of("TrUe"), "true"));
+    assert_false(slice_equal_text_ignore_case(slice_of("tru"), "true"));
     assert_false(slice_starts_with(slice_of("htt"), "http"));
 }
 
