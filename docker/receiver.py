@@ -25,7 +25,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.path == "/v1/auth/access_token"  # its body is the secret
-        print(self.command, self.path, "" if token else signature(self.headers, body) + body.decode("utf-8", "replace")[:2000], flush=True)
+        shown = "" if token else signature(self.headers, body) + body.decode("utf-8", "replace")[:2000]
+        print(f"{self.command} {self.path} {shown}\n", end="", flush=True)  # in one piece, for requests come side by side
         reply = json.dumps({"accessToken": "local", "expiresIn": 3600} if token else {"ok": True}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
