@@ -1,4 +1,4 @@
-"""The container image: what is in it, and the agent inside it against a real broker. Built with whatever ./dev image finds."""
+"""The container image: what is in it, and the agent inside it against a real broker. Built with buildah, which also looks into it."""
 import json
 import os
 import pathlib
@@ -26,7 +26,7 @@ def buildah(*arguments):
 
 @pytest.fixture(scope="module")
 def image():
-    subprocess.run([str(ROOT / "dev"), "image", "--tag", "port-agent:test"], check=True, cwd=ROOT, env={**os.environ, "STORAGE_DRIVER": "vfs"})
+    subprocess.run([str(ROOT / "dev"), "image", "--buildah", "--tag", "port-agent:test"], check=True, cwd=ROOT, env={**os.environ, "STORAGE_DRIVER": "vfs"})
     container = buildah("from", "--pull-never", *LIMITS, "localhost/port-agent:test")
     yield container
     buildah("rm", container)
