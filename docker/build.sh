@@ -25,6 +25,7 @@ install() {
 make_base() {
     say "no registry to be reached: making $base from Debian's packages (some minutes)"
     tar=$(mktemp)
+    trap 'rm -f "$tar"' EXIT
     if [ "$(id -u)" = 0 ]; then docker/base.sh >"$tar"; else sudo docker/base.sh >"$tar"; fi
 }
 
