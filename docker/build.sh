@@ -30,10 +30,13 @@ make_base() {
 }
 
 if [ $tool = any ] && docker info >/dev/null 2>&1; then
-    if ! docker image inspect "$base" >/dev/null 2>&1 && ! timeout 300 docker pull -q "$base" >/dev/null 2>&1; then
-        make_base
-        docker import "$tar" "$base" >/dev/null
-        rm -f "$tar"
+    if ! docker image inspect "$base" >/dev/null 2>&1; then
+        say "fetching $base"
+        if ! timeout 300 docker pull -q "$base" >/dev/null 2>&1; then
+            make_base
+            docker import "$tar" "$base" >/dev/null
+            rm -f "$tar"
+        fi
     fi
     say "building $tag with docker"
     exec docker build -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
