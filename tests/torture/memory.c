@@ -1,4 +1,5 @@
 #include "memory.h"
+#include "http/tls_memory.h"
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <execinfo.h>
@@ -242,10 +243,17 @@ static void openssl_free(void *block, const char *file, int line)
     __wrap_free(block);
 }
 
+/** The agent's own reserve stands on malloc, which is ours here. */
+static bool hook_openssl(void)
+{
+    return tls_memory_needed() ? tls_memory_reserve()
+                               : CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
+}
+
 void memory_hook(void)
 {
     cJSON_Hooks json = {__wrap_malloc, __wrap_free};
-    bool hooked = CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1 &&
+    bool hooked = hook_openssl() &&
                   uv_replace_allocator(__wrap_malloc, __wrap_realloc, __wrap_calloc, __wrap_free) == 0 &&
                   curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, __wrap_free, __wrap_realloc,
                                        __wrap_strdup, __wrap_calloc) == CURLE_OK;
