@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MORE = 8, WAITING_PROCESSES = 24, TLS_PROCESSES = 12, ALWAYS = 3 };
+enum { MORE = 8, WAITING_PROCESSES = 24, TLS_PROCESSES = 12, ALWAYS = 10 };
 
 struct options {
     const struct kind *kind; /* NULL: all */
@@ -36,7 +36,8 @@ static bool torture_record(struct torture *torture)
 }
 
 /** What OpenSSL puts into its tables when it fails somewhere for the first time, or puts there in the place
- * of something else, is no leak; what grows each time is. */
+ * of something else (3.5 forgets what it has fetched now and then, at random), is no leak; what grows each
+ * time is. */
 static bool torture_and_count(struct torture *torture)
 {
     bool tables = torture->kind->tls;
