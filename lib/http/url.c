@@ -43,8 +43,6 @@ static int build(CURLU *handle, struct url_parts *parts)
     char *scheme = part(handle, CURLUPART_SCHEME, 0), *host = part(handle, CURLUPART_HOST, 0);
     char *port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT), *given = part(handle, CURLUPART_PORT, 0);
     char *path = part(handle, CURLUPART_PATH, 0), *query = part(handle, CURLUPART_QUERY, 0);
-    char *zone = NULL;
-    bool zoned = curl_url_get(handle, CURLUPART_ZONEID, &zone, 0) != CURLUE_NO_ZONEID;
     struct buffer destination = {0}, redacted = {0};
     int err = PA_ERR_MEMORY;
     if (scheme && host && port) {
@@ -56,8 +54,7 @@ static int build(CURLU *handle, struct url_parts *parts)
         append_query(&redacted, query);
         parts->destination = buffer_take(&destination, NULL);
         parts->redacted = buffer_take(&redacted, NULL);
-        parts->parsed = zoned ? NULL : curl_url_dup(handle);
-        err = parts->destination && parts->redacted && (zoned || parts->parsed) ? 0 : PA_ERR_MEMORY;
+        err = parts->destination && parts->redacted ? 0 : PA_ERR_MEMORY;
     }
     curl_free(scheme);
     curl_free(host);
@@ -65,8 +62,16 @@ static int build(CURLU *handle, struct url_parts *parts)
     curl_free(given);
     curl_free(path);
     curl_free(query);
-    curl_free(zone);
     return err;
+}
+
+/** True also where memory is out, so that nobody relies on there being none. */
+static bool has_zone(CURLU *handle)
+{
+    char *zone = NULL;
+    CURLUcode code = curl_url_get(handle, CURLUPART_ZONEID, &zone, 0);
+    curl_free(zone);
+    return code != CURLUE_NO_ZONEID;
 }
 
 int url_parse(struct slice url, struct url_parts *parts, struct error *err)
@@ -94,7 +99,10 @@ int url_parse(struct slice url, struct url_parts *parts, struct error *err)
         else if ((result = build(handle, parts)) != 0)
             error_set(err, result, "out of memory");
     }
-    curl_url_cleanup(handle);
+    if (result == 0 && !has_zone(handle))
+        parts->parsed = handle;
+    else
+        curl_url_cleanup(handle);
     free(text);
     if (result != 0)
         url_parts_clear(parts);
