@@ -54,7 +54,9 @@ static void *allocate(size_t size, const char *file, int line)
 {
     void *block = malloc(size);
     (void)line;
-    return block ? block : take(size, file);
+    if (!block)
+        block = take(size, file);
+    return block;
 }
 
 static void *resize(void *block, size_t size, const char *file, int line)
