@@ -124,12 +124,13 @@ static const char *refusal(struct deliver *deliver, const struct record *record,
         return NULL;
     if (verdict == SIGNATURE_UNCHECKED)
         return unchecked;
-    const char *message =
-        verdict == SIGNATURE_MISSING ? "event refused: signature missing" : "event refused: signature wrong";
+    static const char refused[] = "event refused: ";
+    const char *message = verdict == SIGNATURE_MISSING     ? "event refused: signature missing"
+                          : verdict == SIGNATURE_MALFORMED ? "event refused: timestamp malformed"
+                                                           : "event refused: signature wrong";
     deliver->counters.bad_signatures++;
     say(LOG_WARNING, message, record, event->run_id, NULL);
-    tell(deliver, record, event, "bad_signature",
-         verdict == SIGNATURE_MISSING ? "signature missing" : "signature wrong");
+    tell(deliver, record, event, "bad_signature", message + sizeof refused - 1);
     return message;
 }
 

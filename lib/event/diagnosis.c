@@ -342,16 +342,17 @@ static void judge_timestamp(struct diagnosis *diagnosis)
 {
     struct slice text = diagnosis->timestamp;
     int64_t seconds = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || text.len > 18) {
-            find(diagnosis, "the timestamp is not a whole number of seconds since the epoch");
-            return;
-        }
-        seconds = seconds * 10 + (text.ptr[i] - '0');
-    }
     if (text.len == 0) {
         find(diagnosis, "the timestamp is empty");
-    } else if (seconds > 100000000000) {
+        return;
+    }
+    if (!signature_timestamp_is_usable(text)) {
+        find(diagnosis, "the timestamp is malformed: it is not a whole number of seconds since the epoch");
+        return;
+    }
+    for (size_t i = 0; i < text.len; i++)
+        seconds = seconds * 10 + (text.ptr[i] - '0');
+    if (seconds > 100000000000) {
         find(diagnosis, "the timestamp is too large for seconds since the epoch: milliseconds?");
     } else {
         int64_t age = diagnosis->given->now_s - seconds;
@@ -380,7 +381,8 @@ static bool is_valid(const struct diagnosis *diagnosis)
     bool made = signer && signer_sign_text(signer, diagnosis->timestamp,
                                            buffer_slice(&diagnosis->bodies.list[0].bytes), expected) == 0;
     signer_free(signer);
-    return made && diagnosis->signature.len == SIGNATURE_SIZE - 1 &&
+    return made && signature_timestamp_is_usable(diagnosis->timestamp) &&
+           diagnosis->signature.len == SIGNATURE_SIZE - 1 &&
            CRYPTO_memcmp(expected, diagnosis->signature.ptr, SIGNATURE_SIZE - 1) == 0;
 }
 
@@ -392,9 +394,10 @@ static void judge_missing(struct diagnosis *diagnosis, const struct event *event
                         : event->has_signature_member ? "headers.X-Port-Signature is not a text"
                                                       : "headers.X-Port-Signature is missing");
     if (slice_is_null(diagnosis->timestamp))
-        find(diagnosis, !record                       ? "there is no timestamp"
-                        : event->has_timestamp_member ? "headers.X-Port-Timestamp is not a text"
-                                                      : "headers.X-Port-Timestamp is missing");
+        find(diagnosis, !record ? "there is no timestamp"
+                        : event->has_timestamp_member
+                            ? "headers.X-Port-Timestamp is neither a text nor a number"
+                            : "headers.X-Port-Timestamp is missing");
     if (record && !event->invocation.present)
         find(diagnosis,
              "it has no payload.action.invocationMethod: change-log events carry no signature, and "

@@ -33,7 +33,7 @@ struct event {
     struct slice run_id;       /* `.context.runId` when it is a string */
     struct slice action;       /* `.action` when it is a string */
     struct slice signature;    /* `.headers["X-Port-Signature"]` when it is a string */
-    struct slice timestamp;    /* `.headers["X-Port-Timestamp"]` when it is a string */
+    struct slice timestamp;    /* `.headers["X-Port-Timestamp"]`: a string's text, a number's own digits */
     bool has_signature_member; /* the member is there, with any type (to tell missing from wrong) */
     bool has_timestamp_member;
     const char *wrong_type; /* a member on the way to the invocation method (or its `agent`) that has a type
@@ -46,10 +46,11 @@ struct event {
 void event_init(struct event *event);
 void event_clear(struct event *event);
 /** Parses `record` into `event` (initialised; its old content is released). A JSON number member where a text
- * is expected leaves that text null. For kind EVENT_RUN with invocation type GITLAB the whole top-level
- * `headers` member is left out of the payload. The signature members are cut for both kinds. Returns 0;
- * PA_ERR_INVALID with the reason and byte position ("empty record", "not a JSON object", "not JSON at byte
- * 17: …", "nesting deeper than 512", "invalid UTF-8 at byte 9"); PA_ERR_MEMORY. */
+ * is expected leaves that text null, except the timestamp, which may be either. For kind EVENT_RUN with
+ * invocation type GITLAB the whole top-level `headers` member is left out of the payload. The signature
+ * members are cut for both kinds. Returns 0; PA_ERR_INVALID with the reason and byte position ("empty
+ * record", "not a JSON object", "not JSON at byte 17: …", "nesting deeper than 512", "invalid UTF-8 at byte
+ * 9"); PA_ERR_MEMORY. */
 int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err);
 
 /** An action run or a workflow node run: `wfnr_` starts the latter's id. */

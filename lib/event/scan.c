@@ -302,11 +302,17 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
         s->signature_member = true;
     if (text == SCAN_TIMESTAMP)
         s->timestamp_member = true;
-    s->found[text].found = value.len > 0 && *value.ptr == '"';
+    bool is_text = value.len > 0 && *value.ptr == '"';
+    /* Port writes the timestamp as a text or as a number, and signs the digits as written. */
+    bool is_number = text == SCAN_TIMESTAMP && value.len > 0 && memchr("-0123456789", *value.ptr, 11);
+    s->found[text].found = is_text || is_number;
     if (!s->found[text].found)
         return;
     s->found[text].start = s->texts->len;
-    append_meaning(s->texts, value);
+    if (is_text)
+        append_meaning(s->texts, value);
+    else
+        buffer_append_slice(s->texts, value);
     s->found[text].end = s->texts->len;
 }
 

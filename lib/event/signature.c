@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HMAC_BYTES = 32 };
+enum { HMAC_BYTES = 32, TIMESTAMP_DIGITS_MAX = 18 };
 
 struct signer {
     EVP_MAC *mac;
@@ -79,12 +79,22 @@ int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload
     return err;
 }
 
+bool signature_timestamp_is_usable(struct slice timestamp)
+{
+    for (size_t i = 0; i < timestamp.len; i++)
+        if (timestamp.ptr[i] < '0' || timestamp.ptr[i] > '9')
+            return false;
+    return timestamp.len > 0 && timestamp.len <= TIMESTAMP_DIGITS_MAX;
+}
+
 enum signature_verdict signer_verify(struct signer *signer, const struct event *event)
 {
     if (!event->has_signature_member || !event->has_timestamp_member)
         return SIGNATURE_MISSING;
     char expected[SIGNATURE_SIZE];
-    if (slice_is_null(event->signature) || slice_is_null(event->timestamp))
+    if (!signature_timestamp_is_usable(event->timestamp))
+        return SIGNATURE_MALFORMED;
+    if (slice_is_null(event->signature))
         return SIGNATURE_WRONG;
     if (event->signature.len != SIGNATURE_SIZE - 1)
         return SIGNATURE_WRONG;

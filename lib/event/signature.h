@@ -20,8 +20,16 @@ int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload
 int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
                      char out[SIGNATURE_SIZE]);
 
-enum signature_verdict { SIGNATURE_VALID, SIGNATURE_MISSING, SIGNATURE_WRONG, SIGNATURE_UNCHECKED };
-/** Verifies an event against its own members, comparing in constant time. MISSING: one of the two members is
- * absent; WRONG: they are there but not texts, or do not match; UNCHECKED: out of memory, nothing is known.
- */
+/** True for whole seconds since the epoch in decimal: 1 to 18 digits and nothing else. A timestamp of any
+ * other form is malformed, whoever signed it. */
+bool signature_timestamp_is_usable(struct slice timestamp);
+
+enum signature_verdict {
+    SIGNATURE_VALID,
+    SIGNATURE_MISSING,   /* one of the two members is absent */
+    SIGNATURE_MALFORMED, /* the timestamp is neither a text nor a number of whole seconds in decimal */
+    SIGNATURE_WRONG,     /* both are there, but the signature is not a text, or does not match */
+    SIGNATURE_UNCHECKED  /* out of memory: nothing is known */
+};
+/** Verifies an event against its own members, comparing in constant time. */
 enum signature_verdict signer_verify(struct signer *signer, const struct event *event);

@@ -213,9 +213,9 @@ def test_the_rule_of_headers_is_told_when_it_is_what_differs():
 
 
 def test_missing_members_and_change_log_events_are_told():
-    done = call("verify", "--event", body='{"headers":{"X-Port-Timestamp":1},"changelogDestination":{}}', PORT_CLIENT_SECRET=SECRET)
+    done = call("verify", "--event", body='{"headers":{"X-Port-Timestamp":[1]},"changelogDestination":{}}', PORT_CLIENT_SECRET=SECRET)
     assert done.returncode == 1
-    for says in ("X-Port-Signature is missing", "X-Port-Timestamp is not a text", "change-log events carry no signature"):
+    for says in ("X-Port-Signature is missing", "X-Port-Timestamp is neither a text nor a number", "change-log events carry no signature"):
         assert says in done.out, done.out
     done = call("verify", "--event", body="[1]", PORT_CLIENT_SECRET=SECRET)
     assert done.returncode == 1 and done.out.startswith("not a record\n")

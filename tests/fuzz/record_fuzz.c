@@ -89,6 +89,8 @@ static void check_fields(enum event_kind kind, const struct event *event, const 
     check_text(event->invocation.url, last_member(invocation, "url"));
     check_text(event->run_id, last_member(last_member(root, "context"), "runId"));
     check_text(event->action, last_member(root, "action"));
+    const cJSON *timestamp = last_member(last_member(root, "headers"), "X-Port-Timestamp");
+    EXPECT(slice_is_null(event->timestamp) == !(cJSON_IsString(timestamp) || cJSON_IsNumber(timestamp)));
 }
 
 /** cJSON has its own limits: no lone surrogates, no NUL in a text, no number over 63 characters. */

@@ -269,6 +269,64 @@ static void every_truncation_and_corruption_is_survived(void **state)
     }
 }
 
+/** `timestamp` is JSON: what stands in the record. `signed_as` is what Port hashed. */
+static enum signature_verdict verdict_of(const char *timestamp, const char *signed_as)
+{
+    static const char payload[] = "{\"context\":{\"runId\":\"r_1\"},\"headers\":{}}";
+    struct signer *signer = signer_new(SLICE_LITERAL("k"));
+    char signature[SIGNATURE_SIZE];
+    assert_int_equal(signer_sign_text(signer, slice_of(signed_as), SLICE_LITERAL(payload), signature), 0);
+    struct buffer record = {0};
+    buffer_appendf(&record,
+                   "{\"context\":{\"runId\":\"r_1\"},"
+                   "\"headers\":{\"X-Port-Signature\":\"%s\",\"X-Port-Timestamp\": %s }}",
+                   signature, timestamp);
+    struct event event;
+    struct error err = {0};
+    assert_int_equal(parse(EVENT_RUN, record.ptr, record.len, &event, &err), 0);
+    assert_true(slice_equal_text(buffer_slice(&event.payload), payload));
+    enum signature_verdict verdict = signer_verify(signer, &event);
+    event_clear(&event);
+    buffer_clear(&record);
+    signer_free(signer);
+    return verdict;
+}
+
+static void a_timestamp_is_a_text_or_a_number_of_whole_seconds(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {{"1713277889", "1713277889"},
+                                          {"\"1713277889\"", "1713277889"},
+                                          {"0", "0"},
+                                          {"\"17\\u00313277889\"", "1713277889"},
+                                          {"999999999999999999", "999999999999999999"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(verdict_of(good[i][0], good[i][1]), SIGNATURE_VALID);
+    /* Each is signed as it stands there, so nothing but its form is wrong. */
+    static const char *const malformed[][2] = {{"1713277889.0", "1713277889.0"},
+                                               {"1713277889.5", "1713277889.5"},
+                                               {"-1713277889", "-1713277889"},
+                                               {"-0", "-0"},
+                                               {"1.713277889e9", "1.713277889e9"},
+                                               {"17132778890E-1", "17132778890E-1"},
+                                               {"1000000000000000000", "1000000000000000000"},
+                                               {"\"\"", ""},
+                                               {"\" 1713277889\"", " 1713277889"},
+                                               {"\"1713277889\\n\"", "1713277889\n"},
+                                               {"\"+1713277889\"", "+1713277889"},
+                                               {"\"0x661e8e41\"", "0x661e8e41"},
+                                               {"\"2024-04-16T14:31:29Z\"", "2024-04-16T14:31:29Z"},
+                                               {"\"\u0661\"", "\u0661"},
+                                               {"true", "true"},
+                                               {"null", "null"},
+                                               {"[1713277889]", "1713277889"},
+                                               {"{\"s\":1}", "1"}};
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
+        if (verdict_of(malformed[i][0], malformed[i][1]) != SIGNATURE_MALFORMED)
+            fail_msg("%s", malformed[i][0]);
+    assert_int_equal(verdict_of("1713277889", "1713277890"), SIGNATURE_WRONG);
+}
+
 static void missing_is_told_from_wrong(void **state)
 {
     (void)state;
@@ -281,6 +339,7 @@ static void missing_is_told_from_wrong(void **state)
         {"{\"headers\":{\"X-Port-Timestamp\":\"1\"}}", SIGNATURE_MISSING},
         {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":7}}", SIGNATURE_WRONG},
         {"{\"headers\":{\"X-Port-Timestamp\":1,\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG},
+        {"{\"headers\":{\"X-Port-Timestamp\":null,\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_MALFORMED},
         {"{\"headers\":{\"X-Port-Timestamp\":\"1\",\"X-Port-Signature\":\"v1,x\"}}", SIGNATURE_WRONG}};
     struct signer *signer = signer_new(SLICE_LITERAL("k"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -318,6 +377,7 @@ int main(void)
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_truncation_and_corruption_is_survived),
         cmocka_unit_test(missing_is_told_from_wrong),
+        cmocka_unit_test(a_timestamp_is_a_text_or_a_number_of_whole_seconds),
         cmocka_unit_test(run_ids_are_checked_before_they_reach_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
