@@ -23,19 +23,20 @@ static const char *lookup(const struct loading *loading, const char *name)
     return dotenv_get(&loading->dotenv, name);
 }
 
-/** The value of NAME, or of name where that counts; NULL when it is not set or empty. */
-static const char *lookup_setting(const struct loading *loading, const struct setting *setting)
+/** The value of NAME, or of name where that counts, with this behind it ("" or "_FILE", or "_file"); NULL
+ * when it is not set or empty. */
+static const char *lookup_setting(const struct loading *loading, const struct setting *setting,
+                                  const char *suffix)
 {
-    char lower[64];
+    char name[128];
+    size_t base = strlen(setting->name), in_lower_case[] = {base + strlen(suffix), base, 0};
     const char *value = NULL;
-    if (setting->either_case) {
-        size_t len = strlen(setting->name);
-        for (size_t i = 0; i <= len && i < sizeof lower; i++)
-            lower[i] = (char)tolower((unsigned char)setting->name[i]);
-        value = lookup(loading, lower);
+    for (size_t i = setting->either_case ? 0 : 2; i < 3 && (!value || !*value); i++) {
+        snprintf(name, sizeof name, "%s%s", setting->name, suffix);
+        for (size_t c = 0; c < in_lower_case[i] && c < sizeof name; c++)
+            name[c] = (char)tolower((unsigned char)name[c]);
+        value = lookup(loading, name);
     }
-    if (!value || !*value)
-        value = lookup(loading, setting->name);
     return value && *value ? value : NULL;
 }
 
@@ -73,8 +74,9 @@ static char *text_of(struct loading *loading, const struct setting *setting)
 {
     char file_name[128];
     snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
-    const char *direct = lookup_setting(loading, setting), *path = lookup(loading, file_name);
-    if (!path || !*path)
+    const char *direct = lookup_setting(loading, setting, ""),
+               *path = lookup_setting(loading, setting, "_FILE");
+    if (!path)
         return direct ? loading_copy(loading, direct) : NULL;
     if (direct) {
         buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name,
@@ -91,8 +93,16 @@ static char *text_of(struct loading *loading, const struct setting *setting)
         return NULL;
     }
     strip_newline(&value);
+    /* An empty variable is the usual way to have no proxy; an empty file is a secret that is missing. */
+    const char *wrong = NULL;
+    if (value.len > 0 && memchr(value.ptr, '\0', value.len))
+        wrong = "has a NUL byte; write the value alone into it";
+    else if (value.len == 0 && setting->kind == SETTING_PROXY)
+        wrong = "is empty; write the proxy's address into it";
+    if (wrong)
+        loading_problem(loading, file_name, slice_of(path), wrong);
     char *text = buffer_take(&value, NULL);
-    if (text && !*text) {
+    if (text && (!*text || wrong)) {
         free(text);
         text = NULL;
     }

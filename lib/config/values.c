@@ -247,33 +247,16 @@ static void set_brokers(struct loading *loading, const struct setting *setting, 
     set_text(loading, setting, value);
 }
 
-/** Whether libcurl can take it is asked of what the client itself asks; which schemes it is to know, here. */
-static bool is_proxy(struct slice text, const char *spelled, struct error *why)
-{
-    static const char *const schemes[] = {"http://",    "https://",  "socks4://",
-                                          "socks4a://", "socks5://", "socks5h://"};
-    struct proxy proxy;
-    bool known = !strstr(spelled, "://");
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        known |= strncasecmp(spelled, schemes[i], strlen(schemes[i])) == 0;
-    bool plain = text.len > 0 && text.len <= 1024;
-    for (size_t i = 0; i < text.len && plain; i++)
-        plain = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
-    if (!known || !plain)
-        return error_set(why, PA_ERR_INVALID, known ? "not an address" : "unknown scheme") == 0;
-    bool parsed = proxy_parse(spelled, &proxy, why) == 0;
-    proxy_clear(&proxy);
-    return parsed;
-}
-
 static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct slice text = slice_trim(slice_of(value));
     struct error why = {0};
+    struct proxy proxy = {0};
     char **target = member(loading, setting);
     free(*target);
     *target = slice_to_text(text);
-    if (!*target || (!is_proxy(text, *target, &why) && why.kind == PA_ERR_MEMORY)) {
+    if (!*target || (text.len == 0 ? error_set(&why, PA_ERR_INVALID, "nothing but blanks")
+                                   : proxy_parse(*target, &proxy, &why)) == PA_ERR_MEMORY) {
         loading->problems->failed = true;
     } else if (why.kind) {
         buffer_appendf(loading->problems, "%s: '", setting->name);
@@ -283,6 +266,7 @@ static void set_proxy(struct loading *loading, const struct setting *setting, co
                        "where one is wanted (also https, socks4, socks4a, socks5, socks5h)\n",
                        why.message);
     }
+    proxy_clear(&proxy);
 }
 
 static void set_level(struct loading *loading, const struct setting *setting, const char *value)

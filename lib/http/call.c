@@ -101,6 +101,7 @@ static bool set_proxy(struct http_call *call)
     /* own_headers has the name for the server; this one is for the proxy, with CONNECT. */
     return client_proxy(call->client, call->url, &call->proxy) &&
            set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
+           set_text(call->easy, CURLOPT_PROXYUSERPWD, call->proxy ? call->proxy->credentials : NULL) &&
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 

@@ -183,7 +183,7 @@ static void proxy_reason(const struct http_call *call, const char *destination, 
     curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     if (connect_status == 407 || refused_by_proxy(call))
         detail = "it wants a user and a password that it knows (status 407)";
-    snprintf(out, size, "%s: the proxy %s failed: %.120s", destination, call->proxy ? call->proxy->shown : "",
+    snprintf(out, size, "%s: the proxy %s failed: %.120s", destination, call->proxy ? call->proxy->url : "",
              detail);
 }
 
@@ -211,6 +211,6 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     else
         snprintf(out, size, "%s: %s%s%.120s%s%s", parts.destination, sentence(failure), more ? ": " : "",
                  more ? detail : "", call->proxy ? ", through the proxy " : "",
-                 call->proxy ? call->proxy->shown : "");
+                 call->proxy ? call->proxy->url : "");
     url_parts_clear(&parts);
 }

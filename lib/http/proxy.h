@@ -6,13 +6,17 @@
 #include <stdbool.h>
 
 struct proxy {
-    char *url;   /* with scheme and port, as libcurl takes it; may hold a password. NULL: no proxy */
-    char *shown; /* "http://proxy.internal:3128": what may be logged */
+    char *url; /* "http://proxy.internal:3128": scheme, host and port, which may be logged. NULL: no proxy */
+    char *credentials; /* "user:password", each percent-encoded, as CURLOPT_PROXYUSERPWD takes them (in its
+                          URL libcurl passes over a proxy whose user or password it cannot decode, and asks
+                          the server without one). NULL: none */
 };
 
 /** Reads "http://user:password@host:port", also https, socks4, socks4a, socks5 and socks5h; without a scheme
- * it is http. Default ports: 80, 443 and 1080. NULL or "": no proxy. 0; PA_ERR_INVALID with what is wrong
- * (never the password); PA_ERR_MEMORY. Clear with proxy_clear. */
+ * it is http. Default ports: 80, 443 and 1080. What follows a '/' has no meaning. The last '@' ends the user
+ * and password, which are percent-encoded. NULL or "": no proxy. 0; PA_ERR_INVALID with what is wrong
+ * (nothing of the text itself), whatever could not be used exactly as it is written; PA_ERR_MEMORY. Clear
+ * with proxy_clear. */
 int proxy_parse(const char *text, struct proxy *proxy, struct error *err);
 void proxy_clear(struct proxy *proxy);
 
@@ -21,7 +25,8 @@ void proxy_clear(struct proxy *proxy);
 void proxy_append_shown(struct buffer *out, struct slice text);
 
 /** Is this host (as in a URL; IPv6 with or without brackets) one of `list` (NO_PROXY; NULL: none)? Entries
- * are separated by commas or blanks: a host name or address, a domain ("example.com", ".example.com" and
+ * are separated by commas, blanks or line breaks: a host name or address, a domain ("example.com",
+ * ".example.com" and
  * "*.example.com" are the same: it and everything below it), either with ":port", a network (10.0.0.0/8,
  * fd00::/8), or "*" for all. */
 bool proxy_bypassed(const char *list, const char *host, int port);

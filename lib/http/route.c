@@ -167,7 +167,7 @@ int http_route_trace(struct http_client *client, const char *url, struct http_ro
     bool ready = call && prepare(call, client_options(client));
     if (ready) {
         if (call->proxy)
-            snprintf(out->proxy, sizeof out->proxy, "%s", call->proxy->shown);
+            snprintf(out->proxy, sizeof out->proxy, "%s", call->proxy->url);
         perform(call, out);
         if (out->failure == HTTP_TLS_CERTIFICATE)
             read_untrusted_chain(call, out);

@@ -88,6 +88,11 @@ def test_files_that_settings_name_must_be_there(check, environment, wrong, says)
     ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY: 'http://' is not accepted"),
     ({"all_proxy": "http://user:pa55word@h:x"}, "ALL_PROXY: 'http://***@h:x' is not accepted"),
     ({"HTTP_PROXY": "//h", "LOG_LEVEL": "loud"}, "HTTP_PROXY: '//h' is not accepted"),
+    ({"HTTP_PROXY": "http://user:pa55word%0a@h:1"}, "HTTP_PROXY: 'http://***@h:1' is not accepted (a control character"),
+    ({"https_proxy": "http://us%0der:pa55word@h:1"}, "HTTPS_PROXY: 'http://***@h:1' is not accepted (a control character"),
+    ({"ALL_PROXY": "socks5h://user:pa55word%@h:1"}, "ALL_PROXY: 'socks5h://***@h:1' is not accepted (a '%'"),
+    ({"HTTPS_PROXY": "http://user:12/pa55word@h:1"}, "HTTPS_PROXY: 'http://***@h:1' is not accepted (a '/'"),
+    ({"HTTP_PROXY_FILE": "/dev/null"}, "HTTP_PROXY_FILE: '/dev/null' is empty"),
     ({"DEAD_LETTER_DIR": __file__}, f"DEAD_LETTER_DIR: '{__file__}' is not a directory; write"),
 ])
 def test_what_the_agent_does_not_start_with_is_a_problem_for_check_too(check, environment, tmp_path, wrong, says):
@@ -199,6 +204,24 @@ def test_the_proxy_is_named_and_its_password_is_not(connect, check, environment)
         assert proxy.targets() and all(t.startswith(environment["PORT_API_BASE_URL"]) for t in proxy.targets())
         wrong = connect({**through, "HTTP_PROXY": f"http://user:wrong@127.0.0.1:{proxy.port}"}, code=1)
         assert wrong["proxy"][0]["outcome"] == "failed" and "NO_PROXY" in wrong["proxy"][0]["hint"] and "407" in wrong["proxy"][0]["detail"]
+    finally:
+        proxy.close()
+
+
+@pytest.mark.parametrize("text, good", [("http://us:p%0ax@127.0.0.1:{port}", False), ("http://us:p\nx@127.0.0.1:{port}\n", False),
+                                        ("http://user:pa55word@127.0.0.1:{port}\n", True)], ids=["escaped break", "break within", "final break"])
+def test_a_proxy_is_gone_through_or_the_start_stops(connect, check, environment, tmp_path, port, text, good):
+    proxy = Proxy(user="user", password="pa55word")
+    (tmp_path / "proxy").write_text(text.format(port=proxy.port))
+    through = {**environment, "HTTP_PROXY_FILE": str(tmp_path / "proxy"), "STREAMER_NAME": "POLLING"}
+    try:
+        if good:
+            assert connect(through)["proxy"][0]["detail"] == f"http://127.0.0.1:{proxy.port}"
+            assert len(proxy.targets()) >= len(port.calls) > 0
+        else:
+            done = check(through, "--connect", code=78)
+            assert "HTTP_PROXY: 'http://***@127.0.0.1" in done.stderr and "x@" not in done.stderr and "pa55word" not in done.stderr
+            assert port.calls == [] and proxy.targets() == []
     finally:
         proxy.close()
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.parse
 import uuid
 
 import pytest
@@ -133,6 +134,29 @@ def test_the_lower_case_name_wins_and_a_domain_may_carry_a_port(world, port, rec
     second_target = f"http://hooks.localhost:{receiver.port}/ok"
     port.wait(lambda: second.targets())
     assert first.targets() == [] and second.targets()[0] == second_target
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_password_of_any_characters_reaches_the_proxy(world, port, receiver, open_proxy, scheme):
+    password = "p:@/?#% +;\\'\"&=ä"
+    proxy = open_proxy(user="me@corp", password=password)
+    given = f"{scheme}://me@corp:{urllib.parse.quote(password, safe='@')}@127.0.0.1:{proxy.port}"
+    world.agent(ALL_PROXY=given, NO_PROXY=f"127.0.0.1:{port.server.server_port}").assigned()
+    world.produce(run_event("r_any", receiver.url + "/ok"))
+    assert receiver.wait_runs(["r_any"]) and outcome(port, "r_any")["status"] == "SUCCESS"
+    assert len(proxy.targets()) == 1
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "https_proxy", "ALL_PROXY_FILE"])
+def test_the_agent_does_not_start_with_a_proxy_that_it_cannot_use(world, port, tmp_path, variable):
+    value = "http://us:pa55%0aword@127.0.0.1:1"
+    if variable.endswith("_FILE"):
+        (tmp_path / "secret").write_text(value)
+        value = str(tmp_path / "secret")
+    agent = world.agent(**{variable: value})
+    assert agent.wait() == 78 and port.calls == []
+    told = "".join(agent.errors.snapshot())
+    assert variable.upper().removesuffix("_FILE") + ": " in told and "pa55" not in told and "word" not in told.replace("password", ""), told
 
 
 def failing_proxies(open_proxy):

@@ -109,6 +109,13 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"ALL_PROXY=http://h:hush", "ALL_PROXY: 'http://h:***' is not accepted"},
         {"HTTP_PROXY=//h", "HTTP_PROXY: '//h' is not accepted"},
         {"HTTP_PROXY=http://user:hush@h:x", "HTTP_PROXY: 'http://***@h:x' is not accepted"},
+        {"HTTP_PROXY=http://user:hush%0a@h:1", "HTTP_PROXY: 'http://***@h:1' is not accepted (a control"},
+        {"all_proxy=http://user:hush%@h:1", "ALL_PROXY: 'http://***@h:1' is not accepted (a '%'"},
+        {"HTTPS_PROXY=user:hu://sh@h:1", "HTTPS_PROXY: '***@h:1' is not accepted"},
+        {"HTTP_PROXY=  ", "HTTP_PROXY: '' is not accepted (nothing but blanks)"},
+        {"HTTP_PROXY_FILE=/dev/null", "HTTP_PROXY_FILE: '/dev/null' is empty; write the proxy's address"},
+        {"https_proxy_FILE=/no/where", "HTTPS_PROXY_FILE: '/no/where' cannot be read"},
+        {"all_proxy_file=/no/where", "ALL_PROXY_FILE: '/no/where' cannot be read"},
         {"DEAD_LETTER_DIR=/proc/self/stat", "DEAD_LETTER_DIR: '/proc/self/stat' is not a directory; write"},
         {"DEAD_LETTER_DIR=/proc/self/stat/x", "DEAD_LETTER_DIR: '/proc/self/stat/x' is not a directory"},
         {"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"},
@@ -141,6 +148,47 @@ static void a_setting_may_be_a_file(void **state)
     struct buffer problems = {0};
     assert_int_equal(config_load(&config, &input, &problems), 0);
     assert_true(slice_equal_text(config.client_secret.value, "from-file"));
+    config_clear(&config);
+    buffer_clear(&problems);
+    close(fd);
+    unlink(path);
+}
+
+static void a_proxy_may_be_a_file_with_a_final_line_break(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"HTTP_PROXY_FILE", "http_proxy_FILE", "http_proxy_file"};
+    static const char *const breaks[] = {"", "\n", "\r\n"};
+    for (size_t i = 0; i < 9; i++) {
+        char path[] = "/tmp/setting-XXXXXX", variable[64], text[64];
+        int fd = mkstemp(path);
+        int len = snprintf(text, sizeof text, "http://us:er@proxy:1%s", breaks[i % 3]);
+        assert_true(fd >= 0 && write(fd, text, (size_t)len) == len);
+        snprintf(variable, sizeof variable, "%s=%s", names[i / 3], path);
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(load(&config, variable, NULL, NULL, NULL, &problems), 0);
+        assert_string_equal(config.http_proxy, "http://us:er@proxy:1");
+        assert_int_equal(config.warnings.len, 0);
+        config_clear(&config);
+        buffer_clear(&problems);
+        close(fd);
+        unlink(path);
+    }
+}
+
+static void a_file_with_a_nul_byte_is_no_value(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/setting-XXXXXX", variable[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "http://proxy\0:1", 15) == 15);
+    snprintf(variable, sizeof variable, "HTTP_PROXY_FILE=%s", path);
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, variable, NULL, NULL, NULL, &problems), PA_ERR_INVALID);
+    assert_non_null(strstr(buffer_text(&problems), "has a NUL byte"));
+    assert_ptr_equal(strchr(problems.ptr, '\n'), problems.ptr + problems.len - 1);
     config_clear(&config);
     buffer_clear(&problems);
     close(fd);
@@ -382,6 +430,8 @@ int main(void)
         cmocka_unit_test(values_are_read_in_all_their_forms),
         cmocka_unit_test(wrong_values_are_told_with_what_is_accepted),
         cmocka_unit_test(a_setting_may_be_a_file),
+        cmocka_unit_test(a_proxy_may_be_a_file_with_a_final_line_break),
+        cmocka_unit_test(a_file_with_a_nul_byte_is_no_value),
         cmocka_unit_test(dotenv_reads_as_python_dotenv_does),
         cmocka_unit_test(a_reference_is_compared_within_its_bounds),
         cmocka_unit_test(proxies_are_read_in_either_case),
