@@ -131,6 +131,12 @@ static void make_request(struct explanation *out)
     struct error err = {0};
     out->target = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
     mapped_url(mapped, out->target, &out->url);
+    const char *unsendable = mapped_unsendable(mapped, &out->event.invocation);
+    if (unsendable) {
+        buffer_append_text(&out->failure, unsendable);
+        make_headers(out);
+        return;
+    }
     int failed = mapped_method(mapped, out->event.invocation.method, &out->method, &err);
     out->body = mapped_body(mapped, buffer_slice(&out->method), buffer_slice(&out->event.payload));
     out->has_body = !slice_is_null(out->body);
@@ -169,9 +175,12 @@ static void make_notes(const struct explain_options *options, struct explanation
     const struct event *event = &out->event;
     if (event->kind == EVENT_CHANGE_LOG)
         note(out, "this is a change-log event (changelogDestination): it carries no signature and no run");
-    if (event->wrong_type || event->wrong_detail) {
-        note(out, event->wrong_type ? event->wrong_type : event->wrong_detail);
+    if (event->wrong_type) {
+        note(out, event->wrong_type);
         note(out, "the agent skips such an event");
+    } else if (event->other_topics) {
+        note(out, event_other_topics(event->kind));
+        note(out, "the agent refuses such an event");
     } else if (!event->invocation.agent) {
         note(out, "the agent skips this event: its invocation method's \"agent\" is not true");
     }

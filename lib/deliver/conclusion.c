@@ -234,12 +234,8 @@ void delivery_fail_unsent(struct delivery *delivery, const char *error_type, con
     delivery_conclude(delivery);
 }
 
-void delivery_refuse(struct delivery *delivery, const char *error_type, const char *reason)
+void delivery_report_refused(struct delivery *delivery)
 {
-    outcome_clear(&delivery->outcome);
-    delivery->outcome.error_type = error_type;
-    buffer_append_text(&delivery->outcome.summary, reason);
-    delivery_leave_lane(delivery);
     struct run_result result = result_of(delivery);
     report(delivery, &result);
 }

@@ -15,8 +15,7 @@ bool deliver_has_room(void *ctx, size_t bytes)
     return room;
 }
 
-/** What happened to an event that is not delivered. */
-static void tell(struct deliver *deliver, const struct record *record, const struct event *event,
+void intake_tell(struct deliver *deliver, const struct record *record, const struct event *event,
                  const char *kind, const char *reason)
 {
     if (!deliver->options.observe)
@@ -35,7 +34,7 @@ static void tell(struct deliver *deliver, const struct record *record, const str
     deliver->options.observe(deliver->options.observe_ctx, &outcome);
 }
 
-static void say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
+void intake_say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
                 const char *reason)
 {
     if (!log_enabled(level))
@@ -57,17 +56,15 @@ static int read_event(struct deliver *deliver, const struct record *record, stru
     int failed = event_parse(event, record->kind, record->value, err);
     if (failed)
         return failed;
-    bool ours = record->trusted || event->invocation.agent;
-    const char *wrong = event->wrong_type ? event->wrong_type : ours ? event->wrong_detail : NULL;
-    return wrong ? error_set(err, PA_ERR_INVALID, "%s", wrong) : 0;
+    return event->wrong_type ? error_set(err, PA_ERR_INVALID, "%s", event->wrong_type) : 0;
 }
 
 static void skip(struct deliver *deliver, const struct record *record, struct event *event,
                  struct ticket *ticket)
 {
     deliver->counters.skipped++;
-    say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
-    tell(deliver, record, event, "skipped", "not for an agent");
+    intake_say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
+    intake_tell(deliver, record, event, "skipped", "not for an agent");
     event_clear(event);
     source_ticket_done(ticket);
 }
@@ -110,28 +107,6 @@ static bool keep_record(struct delivery *delivery, const struct record *record)
     buffer_append_slice(&delivery->key, record->key);
     buffer_append_slice(&delivery->value, record->value);
     return !delivery->key.failed && !delivery->value.failed;
-}
-
-static const char unchecked[] = "out of memory: the signature could not be checked";
-
-/** Verifies; NULL: deliver it; `unchecked`: leave it. Otherwise why not, in words. */
-static const char *refusal(struct deliver *deliver, const struct record *record, const struct event *event)
-{
-    if (record->trusted || record->kind == EVENT_CHANGE_LOG)
-        return NULL;
-    enum signature_verdict verdict = signer_verify(deliver->options.signer, event);
-    if (verdict == SIGNATURE_VALID)
-        return NULL;
-    if (verdict == SIGNATURE_UNCHECKED)
-        return unchecked;
-    static const char refused[] = "event refused: ";
-    const char *message = verdict == SIGNATURE_MISSING     ? "event refused: signature missing"
-                          : verdict == SIGNATURE_MALFORMED ? "event refused: timestamp malformed"
-                                                           : "event refused: signature wrong";
-    deliver->counters.bad_signatures++;
-    say(LOG_WARNING, message, record, event->run_id, NULL);
-    tell(deliver, record, event, "bad_signature", message + sizeof refused - 1);
-    return message;
 }
 
 /** There is no memory for it: it stays in its partition, undone. */
@@ -190,7 +165,7 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
                           struct ticket *ticket, struct run_report *report)
 {
     deliver->counters.deduplicated++;
-    say(LOG_DEBUG, "record was delivered already", record, event->run_id, NULL);
+    intake_say(LOG_DEBUG, "record was delivered already", record, event->run_id, NULL);
     if (!report) {
         event_clear(event);
         source_ticket_done(ticket);
@@ -212,8 +187,8 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
 {
     deliver->counters.bad_records++;
     if (slice_is_null(record->run_id)) {
-        say(LOG_WARNING, "record skipped", record, event->run_id, reason);
-        tell(deliver, record, event, "bad_record", reason);
+        intake_say(LOG_WARNING, "record skipped", record, event->run_id, reason);
+        intake_tell(deliver, record, event, "bad_record", reason);
         event_clear(event);
         source_ticket_done(ticket);
         return;
@@ -232,20 +207,26 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
 static void receive(struct deliver *deliver, const struct record *record, struct event *event,
                     struct ticket *ticket)
 {
-    const char *refused = refusal(deliver, record, event);
-    if (refused == unchecked) {
+    enum refusal refusal = refusal_of(deliver, record, event);
+    if (refusal == REFUSAL_UNKNOWN) {
         event_clear(event);
         leave(record, ticket);
         return;
     }
-    /* A refused workflow node run is reported failed; nothing else is done for an event nobody signed. */
-    if (refused && !(run_id_is_node_run(event->run_id) && run_id_is_usable(event->run_id))) {
+    if (refusal != REFUSAL_NONE)
+        refusal_tell(deliver, record, event, refusal);
+    if (refusal != REFUSAL_NONE && !refusal_is_reported(deliver, event, refusal)) {
         event_clear(event);
         source_ticket_done(ticket);
         return;
     }
+    if (refusal == REFUSAL_NONE && event->kind == EVENT_RUN && event->run_id_wrong) {
+        refuse_record(deliver, record, event, ticket, "context.runId is not a text: no run can be told");
+        return;
+    }
     struct run_report *owed = NULL;
-    const char *topic = !refused && record->topic ? topic_intern(deliver, record->topic) : NULL;
+    const char *topic =
+        refusal == REFUSAL_NONE && record->topic ? topic_intern(deliver, record->topic) : NULL;
     if (topic && dedup_find(&deliver->dedup, topic, record->partition, record->offset, event, &owed)) {
         receive_again(deliver, record, event, ticket, owed);
         return;
@@ -253,8 +234,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     struct delivery *delivery = delivery_new(deliver, record, event, ticket);
     if (!delivery)
         return;
-    if (refused)
-        delivery_refuse(delivery, "bad_signature", refused);
+    if (refusal != REFUSAL_NONE)
+        refusal_report(delivery, refusal);
     else
         admit(delivery, record);
 }

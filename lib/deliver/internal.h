@@ -1,6 +1,7 @@
 /* Shared by the files of this room only, in the order of an event's way.
  *
  *   intake.c       a record to a delivery, or to a line that says why not
+ *   refusal.c      events that are not to be believed
  *   dedup.c        records that were delivered a moment ago
  *   mapped.c       what its mapping makes of it; where it goes
  *   lane.c         order: one at a time per lane
@@ -15,6 +16,7 @@
  *   deliver.c      life, room, withdrawing, counters
  */
 #pragma once
+#include "base/log.h"
 #include "deliver/deliver.h"
 #include "http/url.h"
 #include "map/request.h"
@@ -171,6 +173,14 @@ struct dedup {
     size_t window, bucket_count, next, kept_reports, kept_bytes, max_kept_bytes;
 };
 
+/** Events refused of late (refusal.c). */
+struct refusals {
+    struct due due;              /* the end of the minute in which warnings are counted */
+    unsigned told;               /* in this minute, one by one */
+    uint64_t untold, unreported; /* in this minute: without a line; without a report to Port */
+    int64_t next_report_ms;      /* when Port may be told of the next one */
+};
+
 struct deliver {
     struct deliver_options options;
     LIST_HEAD(deliveries, delivery) deliveries;
@@ -185,6 +195,7 @@ struct deliver {
     struct destination *idle_destinations[64]; /* recently idle, kept for what is known of them */
     struct schedule schedule;
     struct dedup dedup;
+    struct refusals refusals;
     struct deliver_counters counters;
     size_t in_state[DELIVERY_STATES];
     size_t answer_bytes; /* of deliveries; reports count their own */
@@ -200,6 +211,34 @@ struct deliver {
 /* intake.c */
 bool deliver_has_room(void *ctx, size_t bytes);
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
+
+/** Tells options.observe what happened to an event that is not delivered. */
+void intake_tell(struct deliver *deliver, const struct record *record, const struct event *event,
+                 const char *kind, const char *reason);
+/** The same as a log line. `message`: constant; `reason`: NULL: none. */
+void intake_say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
+                const char *reason);
+
+/* refusal.c */
+enum refusal {
+    REFUSAL_NONE,
+    REFUSAL_MISSING,      /* no signature */
+    REFUSAL_MALFORMED,    /* no usable timestamp */
+    REFUSAL_WRONG,        /* the signature is of something else */
+    REFUSAL_OTHER_TOPICS, /* the event has the other topic's invocation method */
+    REFUSAL_UNKNOWN       /* out of memory: nothing is known */
+};
+/** Is the event to be believed, by where its record comes from and by its signature? */
+enum refusal refusal_of(struct deliver *deliver, const struct record *record, const struct event *event);
+/** Counts it and warns of it: the first of a minute one by one, the rest of that minute together. */
+void refusal_tell(struct deliver *deliver, const struct record *record, const struct event *event,
+                  enum refusal refusal);
+/** Is Port told that the event's run failed? Only of workflow node runs, and of those only as many as can be
+ * told within a minute, ten a second. */
+bool refusal_is_reported(struct deliver *deliver, const struct event *event, enum refusal refusal);
+/** The delivery ends with a failure reported for its run, when it is its turn. */
+void refusal_report(struct delivery *delivery, enum refusal refusal);
+void refusals_close(struct refusals *refusals, struct schedule *schedule);
 
 /* dedup.c */
 /** Reports that are owed to remembered records are kept up to `max_kept_bytes`. False: out of memory. */
@@ -311,8 +350,8 @@ void delivery_open_report(struct delivery *delivery);
 void delivery_conclude(struct delivery *delivery);
 /** Ends a delivery that sent nothing, with a failure for its run, if it has one. `error_type`: constant. */
 void delivery_fail_unsent(struct delivery *delivery, const char *error_type, const char *reason);
-/** Ends a delivery whose event is not to be delivered here: its run is reported failed, nothing else. */
-void delivery_refuse(struct delivery *delivery, const char *error_type, const char *reason);
+/** Ends a delivery whose event is refused: its run is reported failed, nothing else. */
+void delivery_report_refused(struct delivery *delivery);
 void delivery_report_accepted(void *delivery, enum report_outcome outcome);
 
 /* outcome.c */

@@ -40,7 +40,8 @@ static int set_target(struct delivery *delivery, struct error *err)
 /** PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
 static int address(struct delivery *delivery, struct error *err)
 {
-    int failed = set_method(delivery, err);
+    const char *unsendable = mapped_unsendable(&delivery->request, &delivery->event.invocation);
+    int failed = unsendable ? error_set(err, PA_ERR_INVALID, "%s", unsendable) : set_method(delivery, err);
     if (!failed)
         failed = set_target(delivery, err);
     if (failed)

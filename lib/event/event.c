@@ -1,6 +1,7 @@
 /* From what the walk found to an event. */
 #include "event/event.h"
 #include "event/scan.h"
+#include <stdlib.h>
 #include <string.h>
 
 enum { RUN_ID_MAX = 128 };
@@ -30,6 +31,8 @@ static void fill(struct event *event, const struct scan *scan)
         .present = scan->invocation,
         .agent = scan->invocation && scan->agent,
         .synchronized = scan->invocation && scan->synchronized,
+        .method_wrong = scan->found[SCAN_METHOD].wrong,
+        .url_wrong = scan->found[SCAN_URL].wrong,
         .type = text_at(event, scan->found[SCAN_TYPE]),
         .method = text_at(event, scan->found[SCAN_METHOD]),
         .url = text_at(event, scan->found[SCAN_URL]),
@@ -40,8 +43,9 @@ static void fill(struct event *event, const struct scan *scan)
     event->timestamp = text_at(event, scan->found[SCAN_TIMESTAMP]);
     event->has_signature_member = scan->signature_member;
     event->has_timestamp_member = scan->timestamp_member;
+    event->run_id_wrong = scan->found[SCAN_RUN_ID].wrong;
+    event->other_topics = scan->other_topics;
     event->wrong_type = scan->wrong_type;
-    event->wrong_detail = scan->wrong_detail;
 }
 
 int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err)
@@ -50,7 +54,7 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
     event->kind = kind;
     struct scan scan = {
         .in = record,
-        .invocation_in_root = kind == EVENT_CHANGE_LOG ? "changelogDestination" : NULL,
+        .invocation_in_root = kind == EVENT_CHANGE_LOG,
         .out = &event->payload,
         .texts = &event->texts,
     };
@@ -75,6 +79,12 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
     return 0;
 }
 
+const char *event_other_topics(enum event_kind kind)
+{
+    return kind == EVENT_RUN ? "it is on the runs topic and has a changelogDestination"
+                             : "it is on the change-log topic and has a payload.action.invocationMethod";
+}
+
 bool run_id_is_node_run(struct slice run_id)
 {
     return slice_starts_with(run_id, "wfnr_");
@@ -91,6 +101,26 @@ bool run_id_is_usable(struct slice run_id)
             return false;
     }
     return true;
+}
+
+static bool is_zero(struct slice number)
+{
+    char *text = slice_to_text(number);
+    bool zero = text && strtod(text, NULL) == 0;
+    free(text);
+    return zero;
+}
+
+bool json_is_truthy(struct slice value)
+{
+    static const char *const falsy[] = {"false", "null", "\"\"", "[]", "{}", "0"};
+    if (value.len == 0)
+        return false;
+    for (size_t i = 0; i < sizeof falsy / sizeof *falsy; i++)
+        if (slice_equal_text(value, falsy[i]))
+            return false;
+    bool number = *value.ptr == '-' || (*value.ptr >= '0' && *value.ptr <= '9');
+    return !number || !is_zero(value);
 }
 
 int json_canonical(struct slice in, struct buffer *out, struct error *err)

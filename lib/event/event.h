@@ -18,8 +18,10 @@ enum event_kind { EVENT_RUN, EVENT_CHANGE_LOG };
  * null slices; texts are unescaped (they are what the JSON strings mean) and live inside the event. */
 struct invocation_method {
     bool present;      /* the member exists and is an object */
-    bool agent;        /* `agent` is exactly true */
-    bool synchronized; /* `synchronized` is exactly true */
+    bool agent;        /* `agent` is true in the way of Python: json_is_truthy */
+    bool synchronized; /* likewise */
+    bool method_wrong; /* `method` is there, and neither a text nor null: it cannot be sent */
+    bool url_wrong;    /* likewise */
     struct slice type;
     struct slice method;
     struct slice url;
@@ -36,11 +38,13 @@ struct event {
     struct slice timestamp;    /* `.headers["X-Port-Timestamp"]`: a string's text, a number's own digits */
     bool has_signature_member; /* the member is there, with any type (to tell missing from wrong) */
     bool has_timestamp_member;
-    const char *wrong_type; /* a member on the way to the invocation method (or its `agent`) that has a type
-                               it cannot have; NULL: none */
-    const char
-        *wrong_detail; /* the same for what an agent's event needs: url, method, type, synchronized, runId */
-    struct buffer texts; /* storage of the unescaped texts above */
+    bool run_id_wrong; /* `.context.runId` is there, and neither a text nor null */
+    /* The event has the other kind's invocation method (of whatever type): a run event a top-level
+     * changelogDestination, a change-log event a payload.action.invocationMethod. Nobody delivers it. */
+    bool other_topics;
+    const char *wrong_type; /* a member on the way to the invocation method that has a type which it cannot
+                               have; NULL: none */
+    struct buffer texts;    /* storage of the unescaped texts above */
 };
 
 void event_init(struct event *event);
@@ -53,10 +57,18 @@ void event_clear(struct event *event);
  * 9"); PA_ERR_MEMORY. */
 int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err);
 
+/** Why an event with `other_topics` is refused, in words; by its kind. */
+const char *event_other_topics(enum event_kind kind);
+
 /** An action run or a workflow node run: `wfnr_` starts the latter's id. */
 bool run_id_is_node_run(struct slice run_id);
 /** True for ids that can be put into a Port API path as they are: 1 to 128 of [A-Za-z0-9_-.~]. */
 bool run_id_is_usable(struct slice run_id);
+
+/** Is a JSON value true in the way of Python? Everything is, except false, null, 0 in any form (0.0, -0,
+ * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. When
+ * memory is out a number counts as true. */
+bool json_is_truthy(struct slice value);
 
 /** Any JSON value in the canonical form described above, appended to `out`. PA_ERR_INVALID when `in` is not
  * one JSON value (RFC 8259). */

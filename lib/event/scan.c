@@ -3,7 +3,10 @@
  * QuoteJSONString), so that what we sign is what both documented receivers hash. Recursion is bounded by
  * max_depth. */
 #include "event/scan.h"
+#include "event/event.h"
 #include <string.h>
+
+#define IN_ROOT "changelogDestination"
 
 struct walk {
     struct scan *scan;
@@ -215,6 +218,7 @@ static bool canonical_is(struct slice canonical, const char *text)
 static void forget(struct scan *s, enum scan_place place)
 {
     static const enum scan_text of_invocation[] = {SCAN_TYPE, SCAN_METHOD, SCAN_URL};
+    static const struct scan_range nothing = {0};
     switch (place) {
     case PLACE_PAYLOAD:
     case PLACE_PAYLOAD_ACTION:
@@ -223,11 +227,11 @@ static void forget(struct scan *s, enum scan_place place)
         /* fall through */
     case PLACE_INVOCATION:
         for (size_t i = 0; i < sizeof of_invocation / sizeof *of_invocation; i++)
-            s->found[of_invocation[i]].found = false;
+            s->found[of_invocation[i]] = nothing;
         s->invocation = s->agent = s->synchronized = false;
         return;
     case PLACE_CONTEXT:
-        s->found[SCAN_RUN_ID].found = false;
+        s->found[SCAN_RUN_ID] = nothing;
         return;
     default:
         return;
@@ -242,13 +246,15 @@ static enum scan_place place_of(const struct scan *s, enum scan_place parent, st
             return PLACE_HEADERS;
         if (canonical_is(key, "context"))
             return PLACE_CONTEXT;
-        if (s->invocation_in_root)
-            return canonical_is(key, s->invocation_in_root) ? PLACE_INVOCATION : PLACE_NONE;
+        if (canonical_is(key, IN_ROOT))
+            return s->invocation_in_root ? PLACE_INVOCATION : PLACE_OTHER_TOPICS;
         return canonical_is(key, "payload") ? PLACE_PAYLOAD : PLACE_NONE;
     case PLACE_PAYLOAD:
-        return !s->invocation_in_root && canonical_is(key, "action") ? PLACE_PAYLOAD_ACTION : PLACE_NONE;
+        return canonical_is(key, "action") ? PLACE_PAYLOAD_ACTION : PLACE_NONE;
     case PLACE_PAYLOAD_ACTION:
-        return canonical_is(key, "invocationMethod") ? PLACE_INVOCATION : PLACE_NONE;
+        if (!canonical_is(key, "invocationMethod"))
+            return PLACE_NONE;
+        return s->invocation_in_root ? PLACE_OTHER_TOPICS : PLACE_INVOCATION;
     default:
         return PLACE_NONE;
     }
@@ -306,6 +312,7 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
     /* Port writes the timestamp as a text or as a number, and signs the digits as written. */
     bool is_number = text == SCAN_TIMESTAMP && value.len > 0 && memchr("-0123456789", *value.ptr, 11);
     s->found[text].found = is_text || is_number;
+    s->found[text].wrong = !s->found[text].found && value.len > 0 && *value.ptr != 'n';
     if (!s->found[text].found)
         return;
     s->found[text].start = s->texts->len;
@@ -320,32 +327,16 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
 
 static bool scan_value(struct walk *walk, enum scan_place place);
 
-/** Types that a member cannot have. null is the same as absent. */
-static void check_types(struct scan *s, enum scan_place parent, enum scan_place place, enum scan_text text,
-                        struct slice key, struct slice value)
+/** Types that a place cannot have. null is the same as absent. */
+static void check_type(struct scan *s, enum scan_place place, struct slice value)
 {
-    static const char *const place_names[] = {[PLACE_PAYLOAD] = "payload is not an object",
-                                              [PLACE_PAYLOAD_ACTION] = "payload.action is not an object",
-                                              [PLACE_INVOCATION] = "the invocation method is not an object",
-                                              [PLACE_CONTEXT] = NULL};
-    static const char *const text_names[SCAN_TEXTS] = {
-        [SCAN_TYPE] = "the invocation method's \"type\" is not a string",
-        [SCAN_METHOD] = "the invocation method's \"method\" is not a string",
-        [SCAN_URL] = "the invocation method's \"url\" is not a string",
-        [SCAN_RUN_ID] = "context.runId is not a string"};
-    char first = *value.ptr;
-    if (first == 'n')
-        return;
-    if (place != PLACE_NONE && place < PLACE_CONTEXT && first != '{')
-        s->wrong_type = place_names[place];
-    if (text < SCAN_TEXTS && text_names[text] && first != '"')
-        s->wrong_detail = text_names[text];
-    if (parent == PLACE_INVOCATION && first != 't' && first != 'f') {
-        if (canonical_is(key, "agent"))
-            s->wrong_type = "the invocation method's \"agent\" is not a boolean";
-        else if (canonical_is(key, "synchronized"))
-            s->wrong_detail = "the invocation method's \"synchronized\" is not a boolean";
-    }
+    static const char *const names[] = {[PLACE_PAYLOAD] = "payload is not an object",
+                                        [PLACE_PAYLOAD_ACTION] = "payload.action is not an object",
+                                        [PLACE_INVOCATION] = "the invocation method is not an object",
+                                        [PLACE_CONTEXT] = NULL};
+    bool leads = place == PLACE_INVOCATION || (place < PLACE_INVOCATION && !s->invocation_in_root);
+    if (place != PLACE_NONE && place < PLACE_CONTEXT && leads && *value.ptr != '{' && *value.ptr != 'n')
+        s->wrong_type = names[place];
 }
 
 static void note_member(struct scan *s, enum scan_place parent, enum scan_text text, struct slice key,
@@ -355,11 +346,10 @@ static void note_member(struct scan *s, enum scan_place parent, enum scan_text t
         note_value(s, text, value);
     if (parent != PLACE_INVOCATION)
         return;
-    bool is_true = slice_equal_text(value, "true");
     if (canonical_is(key, "agent"))
-        s->agent = is_true;
+        s->agent = json_is_truthy(value);
     else if (canonical_is(key, "synchronized"))
-        s->synchronized = is_true;
+        s->synchronized = json_is_truthy(value);
 }
 
 static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
@@ -392,6 +382,7 @@ static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
         forget(s, place);
         if (place == PLACE_INVOCATION)
             s->invocation = peek(s) == '{';
+        s->other_topics |= place == PLACE_OTHER_TOPICS;
     }
     size_t value_at = s->out->len;
     if (!scan_value(walk, place))
@@ -401,7 +392,7 @@ static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
     if (matters) {
         key.ptr = s->out->ptr + key_at; /* the buffer may have moved */
         struct slice value = {s->out->ptr + value_at, s->out->len - value_at};
-        check_types(s, parent, place, text, key, value);
+        check_type(s, place, value);
         note_member(s, parent, text, key, value);
     }
     if (text == SCAN_SIGNATURE || text == SCAN_TIMESTAMP) {

@@ -25,26 +25,29 @@ enum scan_place {
     PLACE_PAYLOAD_ACTION,
     PLACE_INVOCATION,
     PLACE_CONTEXT,
-    PLACE_HEADERS
+    PLACE_HEADERS,
+    PLACE_OTHER_TOPICS /* where events of the other kind have their invocation method */
 };
 
 struct scan_range {
     bool found;
+    bool wrong;        /* the member is there, and neither a text nor null */
     size_t start, end; /* in `texts` */
 };
 
 struct scan {
     /* in */
     struct slice in;
-    const char
-        *invocation_in_root; /* "changelogDestination", or NULL: it is at payload.action.invocationMethod */
+    bool invocation_in_root; /* the invocation method is the root's changelogDestination; false: it is at
+                                payload.action.invocationMethod */
     bool any_value;          /* not a record: any value will do, and nothing of it matters */
     struct buffer *out;      /* canonical bytes */
     struct buffer *texts;    /* unescaped texts */
     /* out */
     struct scan_range found[SCAN_TEXTS];
     bool invocation, agent, synchronized, signature_member, timestamp_member;
-    const char *wrong_type, *wrong_detail; /* as in struct event */
+    const char *wrong_type; /* as in struct event */
+    bool other_topics;      /* as in struct event */
     /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole.
      */
     bool headers_found, headers_twice;

@@ -168,6 +168,16 @@ int mapped_method(const struct mapped_request *request, struct slice invocations
     return 0;
 }
 
+const char *mapped_unsendable(const struct mapped_request *request,
+                              const struct invocation_method *invocation)
+{
+    if (invocation->method_wrong && slice_is_null(request->method))
+        return "the invocation method's \"method\" is not a text";
+    if (invocation->url_wrong && slice_is_null(request->url))
+        return "the invocation method's \"url\" is not a text";
+    return NULL;
+}
+
 static bool has_header(const struct mapped_request *request, struct slice name)
 {
     for (size_t i = 0; i < request->header_count; i++)

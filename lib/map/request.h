@@ -2,6 +2,7 @@
  * the agent and `port-agent map` share. Pure. */
 #pragma once
 #include "base/secrets.h"
+#include "event/event.h"
 #include "map/mapping.h"
 
 struct mapped_header {
@@ -45,6 +46,11 @@ void mapped_url(const struct mapped_request *request, struct slice url, struct b
  * empty: POST). 0; PA_ERR_INVALID: the latter is none of those in use, with a sentence. */
 int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
                   struct error *err);
+
+/** Why the invocation's own method or URL cannot be sent, where the mapping gives no other: a member of a
+ * type that is no text. NULL: nothing of the kind. */
+const char *mapped_unsendable(const struct mapped_request *request,
+                              const struct invocation_method *invocation);
 
 /** What is sent, and signed, with a method as mapped_method gives it: null: no body. A HEAD request has none.
  * `event`: its canonical bytes. */

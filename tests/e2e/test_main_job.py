@@ -111,7 +111,7 @@ def test_what_is_not_for_us_or_not_signed_is_not_delivered(world, port, receiver
 def test_bad_records_are_logged_skipped_and_passed(world, port, receiver):
     agent = world.agent(RECORD_MAX_BYTES="100000").assigned()
     bad = [b"", None, b"not json", b"[1,2]", b"7", b"{" * 100000, b'{"a":"\xff"}', b'{"payload":7}', b'{"a":"' + b"x" * 200000 + b'"}',
-           b'{"payload":{"action":{"invocationMethod":{"agent":"yes"}}}}', b'{"a":1}{"b":2}']
+           b'{"payload":{"action":{"invocationMethod":["agent"]}}}', b'{"a":1}{"b":2}']
     world.produce(*bad, run_event("r_good", receiver.url + "/ok"))
     receiver.wait_runs(["r_good"])
     agent.wait_log("webhook delivered", port__run_id="r_good")

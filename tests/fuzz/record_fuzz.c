@@ -78,11 +78,21 @@ static void check_text(struct slice text, const cJSON *expected)
         EXPECT(slice_is_null(text));
 }
 
+/** As Python has it. */
+static bool is_truthy(const cJSON *value)
+{
+    if (cJSON_IsNumber(value))
+        return value->valuedouble != 0;
+    if (cJSON_IsString(value))
+        return value->valuestring[0] != '\0';
+    return cJSON_IsTrue(value) || ((cJSON_IsArray(value) || cJSON_IsObject(value)) && value->child);
+}
+
 static void check_fields(enum event_kind kind, const struct event *event, const cJSON *root)
 {
     const cJSON *invocation = invocation_of(kind, root);
     EXPECT(event->invocation.present == (bool)cJSON_IsObject(invocation));
-    EXPECT(event->invocation.agent == (bool)cJSON_IsTrue(last_member(invocation, "agent")));
+    EXPECT(event->invocation.agent == is_truthy(last_member(invocation, "agent")));
     EXPECT(event->invocation.synchronized == (bool)cJSON_IsTrue(last_member(invocation, "synchronized")));
     check_text(event->invocation.type, last_member(invocation, "type"));
     check_text(event->invocation.method, last_member(invocation, "method"));

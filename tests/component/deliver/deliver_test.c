@@ -174,6 +174,31 @@ static void a_forged_node_run_is_reported_failed_and_no_other(void **state)
     world_free(world);
 }
 
+/** Whoever can write to the topic can have node runs reported failed: at most ten a second. */
+static void forged_node_runs_are_reported_at_a_pace_and_told_in_groups(void **state)
+{
+    (void)state;
+    enum { FORGED = 60, A_SECOND = 10 };
+    struct world *world = world_new(4, 1 << 20);
+    struct caught caught = logs_catch();
+    int64_t began_ms = clock_monotonic_ms(&world->port->clock);
+    for (int i = 0; i < FORGED; i++)
+        give(world, (struct event_text){.run_id = "wfnr_1", .path = "/ok", .forged = true});
+    give(world, (struct event_text){.run_id = "r_1", .path = "/ok"});
+    run_until(world->port, &world->arrived, 1); /* nobody waits for them */
+    size_t told = world->done;
+    int64_t passed_ms = clock_monotonic_ms(&world->port->clock) - began_ms;
+    assert_in_range(told, 0, (size_t)passed_ms * A_SECOND / 1000 + 2);
+    world->port->turned_ms += 60000;
+    run_until(world->port, &world->done, FORGED + 1); /* but all are told */
+    world_free(world);
+    char *logged = logs_end(&caught);
+    assert_int_equal(occurrences(logged, "event refused: signature wrong"), 50);
+    assert_int_equal(occurrences(logged, "events refused: more of them within a minute"), 1);
+    assert_non_null(strstr(logged, "\"count\":10"));
+    free(logged);
+}
+
 static void a_silent_destination_leaves_the_window_to_others(void **state)
 {
     (void)state;
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_revocation_cancels_what_is_left_without_a_report),
         cmocka_unit_test(a_revocation_withdraws_what_waits_for_port),
         cmocka_unit_test(a_forged_node_run_is_reported_failed_and_no_other),
+        cmocka_unit_test(forged_node_runs_are_reported_at_a_pace_and_told_in_groups),
         cmocka_unit_test(a_silent_destination_leaves_the_window_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,89 @@ static void what_decides_is_found(void **state)
     event_clear(&event);
 }
 
+static void truth_is_as_python_has_it(void **state)
+{
+    (void)state;
+    static const char *const falsy[] = {"false", "null",   "0",    "-0", "0.0", "-0.00",  "0e5",
+                                        "0E-9",  "1e-400", "\"\"", "[]", "{}",  "-1e-999"};
+    static const char *const truthy[] = {"true",  "1",         "-1",     "0.1",      "1e-300",
+                                         "\" \"", "\"false\"", "\"0\"",  "[0]",      "{\"a\":null}",
+                                         "[[]]",  "1e400",     "\"no\"", "\"null\"", "12345678901234567890"};
+    for (size_t i = 0; i < sizeof falsy / sizeof *falsy; i++)
+        if (json_is_truthy(slice_of(falsy[i])))
+            fail_msg("%s", falsy[i]);
+    for (size_t i = 0; i < sizeof truthy / sizeof *truthy; i++)
+        if (!json_is_truthy(slice_of(truthy[i])))
+            fail_msg("%s", truthy[i]);
+    assert_false(json_is_truthy((struct slice){NULL, 0}));
+}
+
+static void members_that_cannot_be_sent_are_marked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *members;
+        bool agent, synchronized, method_wrong, url_wrong;
+    } cases[] = {{"\"agent\":\"true\",\"synchronized\":1", true, true, false, false},
+                 {"\"agent\":[ ],\"synchronized\":{ }", false, false, false, false},
+                 {"\"agent\":{\"a\":1},\"url\":5", true, false, false, true},
+                 {"\"agent\":1.0,\"method\":[\"POST\"],\"url\":null", true, false, true, false},
+                 {"\"agent\":true,\"method\":null,\"type\":7,\"url\":{}", true, false, false, true},
+                 {"\"agent\":true,\"url\":5,\"url\":\"http://x\"", true, false, false, false},
+                 {"\"agent\":true,\"url\":\"http://x\",\"url\":false", true, false, false, true},
+                 {"\"agent\":true,\"agent\":0", false, false, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer record = {0};
+        struct event event;
+        struct error err = {0};
+        buffer_appendf(&record, "{\"payload\":{\"action\":{\"invocationMethod\":{ %s }}}}", cases[i].members);
+        assert_int_equal(parse(EVENT_RUN, record.ptr, record.len, &event, &err), 0);
+        bool right = event.invocation.agent == cases[i].agent &&
+                     event.invocation.synchronized == cases[i].synchronized &&
+                     event.invocation.method_wrong == cases[i].method_wrong &&
+                     event.invocation.url_wrong == cases[i].url_wrong && !event.wrong_type;
+        if (!right)
+            fail_msg("%s", cases[i].members);
+        event_clear(&event);
+        buffer_clear(&record);
+    }
+}
+
+static void an_event_with_the_other_topics_method_is_marked(void **state)
+{
+    (void)state;
+    static const char run[] = "\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true}}}";
+    static const struct {
+        enum event_kind kind;
+        const char *more;
+        bool marked;
+    } cases[] = {{EVENT_RUN, "", false},
+                 {EVENT_RUN, ",\"changelogDestination\":{}", true},
+                 {EVENT_RUN, ",\"changelogDestination\":null", true},
+                 {EVENT_RUN, ",\"changelog\\u0044estination\":7", true},
+                 {EVENT_RUN, ",\"context\":{\"changelogDestination\":{}}", false},
+                 {EVENT_CHANGE_LOG, "", true},
+                 {EVENT_CHANGE_LOG, ",\"changelogDestination\":{\"agent\":true}", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer record = {0};
+        struct event event;
+        struct error err = {0};
+        buffer_appendf(&record, "{%s%s}", run, cases[i].more);
+        assert_int_equal(parse(cases[i].kind, record.ptr, record.len, &event, &err), 0);
+        if (event.other_topics != cases[i].marked)
+            fail_msg("case %zu", i);
+        event_clear(&event);
+        buffer_clear(&record);
+    }
+    static const char change[] = "{\"payload\":7,\"changelogDestination\":{\"agent\":true}}";
+    struct event event;
+    struct error err = {0};
+    assert_int_equal(parse(EVENT_CHANGE_LOG, change, sizeof change - 1, &event, &err), 0);
+    assert_false(event.other_topics);
+    assert_null(event.wrong_type);
+    event_clear(&event);
+}
+
 static void the_last_of_two_members_counts(void **state)
 {
     (void)state;
@@ -376,6 +459,9 @@ int main(void)
         cmocka_unit_test(bad_records_say_what_is_wrong),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_truncation_and_corruption_is_survived),
+        cmocka_unit_test(truth_is_as_python_has_it),
+        cmocka_unit_test(members_that_cannot_be_sent_are_marked),
+        cmocka_unit_test(an_event_with_the_other_topics_method_is_marked),
         cmocka_unit_test(missing_is_told_from_wrong),
         cmocka_unit_test(a_timestamp_is_a_text_or_a_number_of_whole_seconds),
         cmocka_unit_test(run_ids_are_checked_before_they_reach_a_path),
