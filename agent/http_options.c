@@ -10,5 +10,7 @@ struct http_client_options http_options(const struct config *config, const char 
                                         .ca_bundle = ca_bundle,
                                         .http_proxy = config->http_proxy,
                                         .https_proxy = config->https_proxy,
+                                        .http_proxy_setting = config->http_proxy_setting,
+                                        .https_proxy_setting = config->https_proxy_setting,
                                         .no_proxy = config->no_proxy};
 }

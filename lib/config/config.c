@@ -220,6 +220,8 @@ static void settle_dead_letters(struct loading *loading)
 static void settle_proxies(struct loading *loading)
 {
     struct config *config = loading->config;
+    config->http_proxy_setting = *config->http_proxy ? "HTTP_PROXY" : "ALL_PROXY";
+    config->https_proxy_setting = *config->https_proxy ? "HTTPS_PROXY" : "ALL_PROXY";
     if (!*config->http_proxy)
         replace(loading, &config->http_proxy, config->all_proxy);
     if (!*config->https_proxy)

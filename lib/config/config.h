@@ -76,6 +76,8 @@ struct config {
     char *http_proxy;  /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */
     char *https_proxy; /* third's value where they are not set themselves. May contain a password */
     char *all_proxy;
+    const char *http_proxy_setting,
+        *https_proxy_setting;   /* where each comes from: "HTTP_PROXY", "ALL_PROXY" … */
     char *no_proxy;             /* NO_PROXY */
     char *ssl_cert_file;        /* SSL_CERT_FILE */
     char *requests_ca_bundle;   /* REQUESTS_CA_BUNDLE */

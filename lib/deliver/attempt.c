@@ -229,7 +229,10 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
     struct deliver *deliver = delivery->deliver;
     int64_t wait_ms;
     deliver->counters.redelivered_resends += result->resent;
-    destination_answered(deliver, delivery->destination, result);
+    if (result->proxy_refused) /* whatever becomes of the attempt, it says nothing of the destination */
+        destination_cancelled(deliver, delivery->destination);
+    else
+        destination_answered(deliver, delivery->destination, result);
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
     if (delivery->outcome.success || !retry_wait(delivery, result, &wait_ms))
         end(delivery, result);

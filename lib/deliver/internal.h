@@ -279,7 +279,7 @@ struct delivery *destination_next(struct deliver *deliver);
 /** An attempt at it has ended. */
 void destination_answered(struct deliver *deliver, struct destination *destination,
                           const struct http_result *result);
-/** An attempt at it was cancelled by us, which says nothing of it. */
+/** An attempt at it was cancelled by us, or did not get as far: it says nothing of the destination. */
 void destination_cancelled(struct deliver *deliver, struct destination *destination);
 /** It may have its turn: something is ready, and its breaker lets it. */
 void destination_take_turn(struct deliver *deliver, struct destination *destination);

@@ -4,13 +4,14 @@
 #include "http/retry_after.h"
 
 /** No request can have reached the endpoint (it can where libcurl sent it again on a connection of its own,
- * and that one failed). A certificate that failed its check will fail again. */
+ * and that one failed). A certificate that failed its check will fail again, and a password that the proxy
+ * refused will be refused again. */
 static bool never_sent(const struct http_result *result)
 {
     enum http_failure failure = result->failure;
-    return !result->sent &&
-           (failure == HTTP_DNS || failure == HTTP_CONNECT || failure == HTTP_CONNECT_TIMEOUT ||
-            failure == HTTP_TLS || failure == HTTP_PROXY || failure == HTTP_MEMORY);
+    return !result->sent && (failure == HTTP_DNS || failure == HTTP_CONNECT ||
+                             failure == HTTP_CONNECT_TIMEOUT || failure == HTTP_TLS ||
+                             (failure == HTTP_PROXY && !result->proxy_refused) || failure == HTTP_MEMORY);
 }
 
 static bool is_wanted(const struct retry_on *on, const struct http_result *result)

@@ -10,12 +10,46 @@
  * EXPECT_100_THRESHOLD). */
 enum { EXPECTED_FROM = 1024 * 1024 };
 
+bool goes_through_tunnel(const struct http_call *call)
+{
+    return call->proxy && strncasecmp(call->url, "https:", 6) == 0 &&
+           strncmp(call->proxy->url, "http", 4) == 0;
+}
+
+bool asks_for_tunnel(CURL *easy)
+{
+    struct http_call *call = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    return call && goes_through_tunnel(call) && !call->tunnelled &&
+           strncmp(call->proxy->url, "http:", 5) == 0;
+}
+
+/** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a
+ * 407, whatever its length, without a pause. */
+static bool on_connect_header(struct http_call *call, const char *line, size_t len)
+{
+    long status = 0;
+    if (call->header_bytes == len && (len < 5 || memcmp(line, "HTTP/", 5) != 0))
+        call->proxy_words = "its answer to CONNECT is not HTTP";
+    if (call->proxy_words || (line[0] != '\r' && line[0] != '\n'))
+        return !call->proxy_words;
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    call->tunnelled = status / 100 == 2;
+    if (call->tunnelled)
+        call->header_bytes = 0; /* those of the response have a bound of their own */
+    else if (status < 200)
+        call->proxy_words = "its answer to CONNECT has no final status";
+    return call->tunnelled || (status != 407 && !call->proxy_words);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
     size_t len = size * count;
     call->header_bytes += len;
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
+    if (call->sends == 0 && goes_through_tunnel(call))
+        return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
     if (call->keep_headers && len > 5 && memcmp(bytes, "HTTP/", 5) == 0)
         call->response_headers.len = 0; /* a status line: what came before was another response's */
     else if (call->keep_headers && len > 2)
@@ -105,8 +139,7 @@ static bool set_proxy(struct http_call *call)
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 
-/** A proxy that is asked for the whole URL, as opposed to one that only connects. */
-static bool asks_proxy(const struct http_call *call)
+bool asks_proxy(const struct http_call *call)
 {
     return call->proxy && strncasecmp(call->url, "http://", 7) == 0 &&
            strncasecmp(call->proxy->url, "http", 4) == 0;
@@ -130,6 +163,8 @@ bool call_prepare(struct http_call *call)
 {
     CURL *easy = call->easy;
     call->sends = 0;
+    call->tunnelled = false;
+    call->proxy_words = NULL;
     call->header_bytes = 0;
     call->received = 0;
     call->response.len = 0;
@@ -297,7 +332,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     if (status >= 400)
         result->retry_after = call_header(call, "Retry-After");
     result->duration_ms = clock_monotonic_ms(client_options(call->client)->clock) - call->started_ms;
-    result->sent = request_is_written(call) && !refused_by_proxy(call);
+    result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
+    result->sent = request_is_written(call) && !result->proxy_refused;
     result->resent = call->resent;
     result->redirects = call->redirects;
     result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10

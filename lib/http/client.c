@@ -226,7 +226,7 @@ static void transfer_over(struct http_call *call, CURLcode code)
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (failure != HTTP_OK && key_was_unreadable(call))
         call->client->suspected_ms = clock_monotonic_ms(call->client->options.clock);
-    if (failure == HTTP_OK && refused_by_proxy(call))
+    if (failure == HTTP_OK && proxy_refuses_password(call, code))
         failure = HTTP_PROXY;
     if (call->response_headers.failed)
         failure = HTTP_MEMORY;
@@ -564,6 +564,8 @@ static int parse_proxies(struct http_client *client, const struct http_client_op
     if (result != 0)
         return error_set(err, result, "the proxy for http URLs: %s", problem.message);
     result = proxy_parse(options->https_proxy, &client->https_proxy, &problem);
+    client->http_proxy.setting = options->http_proxy_setting ? options->http_proxy_setting : "";
+    client->https_proxy.setting = options->https_proxy_setting ? options->https_proxy_setting : "";
     return result == 0 ? 0 : error_set(err, result, "the proxy for https URLs: %s", problem.message);
 }
 

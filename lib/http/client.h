@@ -35,6 +35,8 @@ struct http_client_options {
     const char *http_proxy; /* for http URLs, and the next for https ones, as proxy_parse takes them; copied.
                                NULL or "": none (the environment is not looked at) */
     const char *https_proxy;
+    const char *http_proxy_setting, *https_proxy_setting; /* what they are called where their password is
+                                                             refused; borrowed. NULL: nothing */
     const char *no_proxy; /* hosts, domains and networks reached without it (proxy_bypassed); copied */
 };
 
@@ -67,15 +69,15 @@ enum http_failure {
     HTTP_CONNECT_TIMEOUT, /* "connect_timeout" */
     HTTP_TLS,             /* "tls": handshake cut off or failed */
     HTTP_TLS_CERTIFICATE, /* "tls_certificate": the peer's certificate failed its check */
-    HTTP_PROXY,        /* "proxy": not reached, or it refused (status 407 is set where it wants a password) */
-    HTTP_SEND,         /* "send": connection lost while sending */
-    HTTP_RESET,        /* "reset": connection lost before the whole response */
-    HTTP_IDLE_TIMEOUT, /* "timeout": silence longer than idle_timeout_ms */
-    HTTP_TOTAL_TIMEOUT, /* "total_timeout" */
-    HTTP_PROTOCOL,      /* "protocol": not HTTP, bad encoding, over-long headers … */
-    HTTP_REDIRECT,      /* "redirect": a redirect that is not followed; status is set */
-    HTTP_CANCELLED,     /* "cancelled": http_call_cancel or http_client_close */
-    HTTP_MEMORY         /* "memory" */
+    HTTP_PROXY,           /* "proxy": not reached, it refused, or its answer is no proper one */
+    HTTP_SEND,            /* "send": connection lost while sending */
+    HTTP_RESET,           /* "reset": connection lost before the whole response */
+    HTTP_IDLE_TIMEOUT,    /* "timeout": silence longer than idle_timeout_ms */
+    HTTP_TOTAL_TIMEOUT,   /* "total_timeout" */
+    HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
+    HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
+    HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
+    HTTP_MEMORY           /* "memory" */
 };
 
 /** Why a response's body is not whole. Its status came, and counts, all the same. */
@@ -98,8 +100,9 @@ struct http_result {
     struct slice retry_after;  /* raw header value; null: none */
     struct slice headers;      /* "Name: value" lines, each ended by CR LF; null: not kept */
     int64_t duration_ms;       /* from http_start to now */
-    bool sent;   /* a request was written, or begun: whatever came then, the endpoint may have processed it */
-    bool resent; /* libcurl sent the request again because a reused connection died unanswered */
+    bool sent; /* a request was written, or begun: whatever came then, the endpoint may have processed it */
+    bool proxy_refused; /* HTTP_PROXY: the proxy wants another user and password, as it will the next time */
+    bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
     unsigned redirects; /* followed */
     int http_version;   /* 10, 11, 20; 0: none */
     struct buffer

@@ -33,6 +33,8 @@ struct http_call {
     struct http_call *next_waiting;
     unsigned redirects;
     const struct proxy *proxy; /* of the present hop; NULL: none */
+    bool tunnelled;            /* it has answered its CONNECT with a 2xx */
+    const char *proxy_words;   /* why its answer is not taken, where libcurl does not say so; NULL: it does */
     unsigned sends;            /* of the present hop: more than one is libcurl sending again */
     bool resent;
     int64_t started_ms, deadline_ms, active_ms;
@@ -60,6 +62,12 @@ struct own_headers {
     char user_agent[160], accept_encoding[64];
 };
 void own_headers_fill(struct own_headers *own, const char *user_agent);
+/** Its proxy is asked for the whole URL, as opposed to one that only connects. */
+bool asks_proxy(const struct http_call *call);
+/** Its proxy is one that speaks HTTP, and is asked for a tunnel with CONNECT. */
+bool goes_through_tunnel(const struct http_call *call);
+/** The connection is to such a proxy, without TLS, and the tunnel does not stand yet. */
+bool asks_for_tunnel(CURL *easy);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
 bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
@@ -85,8 +93,8 @@ enum http_failure failure_of(struct http_call *call, CURLcode code);
 /** The handshake met a key that could not be read when its certificate was: for want of memory, it may be,
  * and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
 bool key_was_unreadable(const struct http_call *call);
-/** A response that came from the proxy, which wants a user and a password. */
-bool refused_by_proxy(const struct http_call *call);
+/** The proxy has answered itself: it wants another user and password. `code` is libcurl's. */
+bool proxy_refuses_password(const struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
 
 /* redirect.c */

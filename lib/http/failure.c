@@ -28,16 +28,29 @@ const char *http_failure_name(enum http_failure failure)
     return names[failure];
 }
 
-/** What fails before the tunnel stands, and before a request is sent, is between us and the proxy. */
-static bool proxy_at_fault(const struct http_call *call, CURLcode code)
+/** What fails before the tunnel stands is between us and the proxy; but not what has nothing to do with the
+ * connection, nor that nothing came from it in time: it may be the server that it waits for. */
+static bool tunnel_failed(const struct http_call *call, CURLcode code)
 {
-    long connect_status = 0, certificate = 0;
-    if (!call->proxy || call->sends > 0)
+    switch (code) {
+    case CURLE_OK:
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_SSL_CACERT_BADFILE:
         return false;
-    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    case CURLE_OPERATION_TIMEDOUT:
+        return call->header_bytes > 0;
+    default:
+        return true;
+    }
+}
+
+/** Without a tunnel a request is what a proxy is sent first, unless it is a SOCKS proxy. */
+static bool connection_failed(const struct http_call *call, CURLcode code)
+{
+    long certificate = 0;
     curl_easy_getinfo(call->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &certificate);
-    if (connect_status > 0)
-        return connect_status >= 300;
     switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_SEND_ERROR:
@@ -45,6 +58,8 @@ static bool proxy_at_fault(const struct http_call *call, CURLcode code)
     case CURLE_GOT_NOTHING:
     case CURLE_WEIRD_SERVER_REPLY:
         return true;
+    case CURLE_SSL_CONNECT_ERROR: /* to a server behind SOCKS it is the server's */
+        return asks_proxy(call);
     case CURLE_PEER_FAILED_VERIFICATION:
         return certificate != 0;
     default:
@@ -52,12 +67,27 @@ static bool proxy_at_fault(const struct http_call *call, CURLcode code)
     }
 }
 
-bool refused_by_proxy(const struct http_call *call)
+static bool proxy_at_fault(const struct http_call *call, CURLcode code)
 {
-    long status = 0;
-    if (!call->proxy)
+    if (!call->proxy || call->sends > 0 || call->tunnelled)
         return false;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return goes_through_tunnel(call) ? tunnel_failed(call, code) : connection_failed(call, code);
+}
+
+bool proxy_refuses_password(const struct http_call *call, CURLcode code)
+{
+    long status = 0, of_socks = 0;
+    if (!call->proxy || call->tunnelled)
+        return false;
+    if (code == CURLE_PROXY) {
+        curl_easy_getinfo(call->easy, CURLINFO_PROXY_ERROR, &of_socks);
+        return of_socks == CURLPX_USER_REJECTED || of_socks == CURLPX_NO_AUTH || of_socks == CURLPX_IDENTD ||
+               of_socks == CURLPX_IDENTD_DIFFER;
+    }
+    if (goes_through_tunnel(call))
+        curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    else if (asks_proxy(call))
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     return status == 407;
 }
 
@@ -176,13 +206,18 @@ static bool detail_helps(enum http_failure failure)
            failure == HTTP_PROTOCOL;
 }
 
-static void proxy_reason(const struct http_call *call, const char *destination, const char *detail, char *out,
-                         size_t size)
+static void proxy_reason(const struct http_call *call, const char *destination, CURLcode code,
+                         const char *detail, char *out, size_t size)
 {
-    long connect_status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
-    if (connect_status == 407 || refused_by_proxy(call))
-        detail = "it wants a user and a password that it knows (status 407)";
+    char refused[160];
+    if (proxy_refuses_password(call, code)) {
+        snprintf(refused, sizeof refused, "it wants a user and a password that it knows%s%s%s",
+                 code == CURLE_PROXY ? "" : " (status 407)", *call->proxy->setting ? "; see " : "",
+                 call->proxy->setting);
+        detail = refused;
+    } else if (call->proxy_words) {
+        detail = call->proxy_words;
+    }
     snprintf(out, size, "%s: the proxy %s failed: %.120s", destination, call->proxy ? call->proxy->url : "",
              detail);
 }
@@ -207,7 +242,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
                                              : "a header line over 100 KiB";
     bool more = detail_helps(failure);
     if (failure == HTTP_PROXY)
-        proxy_reason(call, parts.destination, detail, out, size);
+        proxy_reason(call, parts.destination, code, detail, out, size);
     else
         snprintf(out, size, "%s: %s%s%.120s%s%s", parts.destination, sentence(failure), more ? ": " : "",
                  more ? detail : "", call->proxy ? ", through the proxy " : "",

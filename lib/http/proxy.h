@@ -6,6 +6,8 @@
 #include <stdbool.h>
 
 struct proxy {
+    const char *setting; /* where it comes from: "HTTP_PROXY"; "" or NULL: not known. Borrowed; whoever parsed
+                            it sets it */
     char *url; /* "http://proxy.internal:3128": scheme, host and port, which may be logged. NULL: no proxy */
     char *credentials; /* "user:password", each percent-encoded, as CURLOPT_PROXYUSERPWD takes them (in its
                           URL libcurl passes over a proxy whose user or password it cannot decode, and asks

@@ -123,7 +123,7 @@ static void perform(struct http_call *call, struct http_route *route)
     if ((call->cut && code == CURLE_WRITE_ERROR) || code == CURLE_BAD_CONTENT_ENCODING)
         code = CURLE_OK;
     route->failure = failure_of(call, code);
-    if (route->failure == HTTP_OK && refused_by_proxy(call))
+    if (route->failure == HTTP_OK && proxy_refuses_password(call, code))
         route->failure = HTTP_PROXY;
     if (route->failure != HTTP_OK)
         failure_reason(call, route->failure, code, route->reason, sizeof route->reason);

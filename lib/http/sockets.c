@@ -4,6 +4,7 @@
  * request. Sockets that libcurl did not open through us (its resolver's) are watched just as long as it says.
  */
 #include "http/client_internal.h"
+#include "http/interim.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@ struct socket_watch {
     struct http_sockets *sockets;
     curl_socket_t fd;
     bool connection; /* opened and closed through us */
-    bool spoilt;     /* its number must not come again: see sockets_spoil */
-    int wanted;      /* by libcurl: UV_READABLE, UV_WRITABLE */
-    int watched;     /* by the kernel */
+    bool read;       /* libcurl has waited for something to read */
+    struct interim interim;
+    bool spoilt; /* its number must not come again: see sockets_spoil */
+    int wanted;  /* by libcurl: UV_READABLE, UV_WRITABLE */
+    int watched; /* by the kernel */
 };
 
 static void watch_free(uv_handle_t *handle)
@@ -87,6 +90,8 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
         watch_stop(watch); /* the peer has closed it; libcurl sees that when it would reuse it */
         return;
     }
+    if (status == 0 && (events & UV_READABLE) && !interim_take(&watch->interim, watch->fd))
+        return;
     if (status < 0)
         flags = CURL_CSELECT_ERR;
     if (events & UV_READABLE)
@@ -118,6 +123,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     if (!watch) {
         socket_is_unwatched(easy);
         return 0;
+    }
+    if ((what & CURL_POLL_IN) && watch->connection && !watch->read) {
+        watch->read = true;
+        if (asks_for_tunnel(easy))
+            interim_expect(&watch->interim, fd);
     }
     watch->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (watch->wanted != watch->watched) {

@@ -6,10 +6,11 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 
 
 class Proxy:
-    def __init__(self, user=None, password=None, refuse_with=None, tls=None, silent=False):
+    def __init__(self, user=None, password=None, refuse_with=None, tls=None, silent=False, before=(), instead=None):
         self.lock = threading.Lock()
         self.requests = []   # ("CONNECT" | method | "SOCKS", target, header block)
         self.credentials = f"{user}:{password}" if user else None
@@ -35,6 +36,8 @@ class Proxy:
                 pass
 
         self.silent = silent
+        self.before = before    # what is said before the answer to CONNECT, each piece in a packet of its own
+        self.instead = instead  # called with the connection instead of answering CONNECT
         self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -74,7 +77,14 @@ class Proxy:
             if self.refuse_with:
                 answer(client, self.refuse_with)
                 return
+            if method == "CONNECT" and self.instead:
+                self.instead(client)
+                return
             if method == "CONNECT":
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for piece in self.before:
+                    client.sendall(piece)
+                    time.sleep(0.01)
                 host, port = target.rsplit(":", 1)
                 upstream = socket.create_connection((host.strip("[]"), int(port)), 5)
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

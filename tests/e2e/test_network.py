@@ -159,6 +159,70 @@ def test_the_agent_does_not_start_with_a_proxy_that_it_cannot_use(world, port, t
     assert variable.upper().removesuffix("_FILE") + ": " in told and "pa55" not in told and "word" not in told.replace("password", ""), told
 
 
+INTERIM = {"100": [b"HTTP/1.1 100 Continue\r\n\r\n"],
+           "several": [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX-A: b\r\n\r\n", b"HTTP/1.1 103 Early Hints\nLink: </a>\n\n"],
+           "bytewise": [bytes([b]) for b in b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\nHTTP/1.0 199 Z\r\n\r\n"]}
+
+
+@pytest.mark.parametrize("before", INTERIM.values(), ids=INTERIM.keys())
+def test_a_proxy_may_answer_connect_with_interim_answers_first(world, port, authority, tls_receiver, open_proxy, before):
+    proxy = open_proxy(before=before)
+    world.agent(HTTPS_PROXY=proxy.url(), SSL_CERT_FILE=str(authority.file), WEBHOOK_RETRY_ON="none").assigned()
+    for run in ("r_interim", "r_kept"):
+        world.produce(run_event(run, f"https://localhost:{tls_receiver.port}/ok"))
+        assert outcome(port, run)["status"] == "SUCCESS"
+    assert len(proxy.targets()) == 1
+
+
+def flood(head, line, tail=b""):
+    def answer(connection):
+        connection.sendall(head)
+        for _ in range(24 * 1024 * 1024 // len(line) if line else 0):
+            connection.sendall(line)
+        connection.sendall(tail)
+    return answer
+
+
+GARBAGE = {"many headers": flood(b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"b" * 1000 + b"\r\n", b"\r\n"),
+           "one long header": flood(b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 65536, b"\r\n\r\n"),
+           "endless interim answers": flood(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100),
+           "a long interim answer": flood(b"HTTP/1.1 102 Processing\r\n", b"X-A: " + b"b" * 1000 + b"\r\n", b"\r\nHTTP/1.1 200 OK\r\n\r\n"),
+           "no HTTP": flood(b"SSH-2.0-OpenSSH_9.2\r\n", b""),
+           "no header": flood(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", b""),
+           "switching": flood(b"HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", b""),
+           "nothing": lambda connection: None,
+           "half a line": flood(b"HTTP/1.1 10", b""),
+           "a long refusal": flood(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000000000\r\n\r\n", b"b" * 65536)}
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE.keys())
+def test_what_is_no_answer_to_connect_is_the_proxys_failure_and_tried_again(world, port, authority, tls_receiver, open_proxy, answer):
+    proxy = open_proxy(instead=answer)
+    agent = world.agent(HTTPS_PROXY=proxy.url(), SSL_CERT_FILE=str(authority.file), WEBHOOK_RETRY_MAX_ATTEMPTS="2",
+                        WEBHOOK_RETRY_INITIAL_BACKOFF="0.01").assigned()
+    world.produce(run_event("r_garbage", f"https://localhost:{tls_receiver.port}/ok", synchronized=False))
+    told = outcome(port, "r_garbage")
+    assert told["status"] == "FAILURE" and "the proxy http://127.0.0.1:" in told["summary"], told
+    line = agent.wait_log("webhook failed")
+    assert line["error.type"] == "proxy" and line["attempt"] == 2 and len(proxy.targets()) == 2, line
+    assert tls_receiver.runs() == []
+
+
+@pytest.mark.parametrize("variable, scheme", [("HTTPS_PROXY", "http"), ("ALL_PROXY", "http"), ("all_proxy", "socks5h")])
+def test_a_refused_password_is_one_attempt_and_no_failure_of_the_endpoint(world, port, tls_receiver, open_proxy, variable, scheme):
+    proxy = open_proxy(user="user", password="other")
+    agent = world.agent(**{variable: f"{scheme}://user:pa55word@127.0.0.1:{proxy.port}", "NO_PROXY": f"127.0.0.1:{port.server.server_port}",
+                           "WEBHOOK_RETRY_INITIAL_BACKOFF": "0.01", "WEBHOOK_BREAKER_FAILURES": "1"}).assigned()
+    for number in range(3):
+        world.produce(run_event(f"r_refused_{number}", f"https://localhost:{tls_receiver.port}/ok"))
+        told = outcome(port, f"r_refused_{number}")
+        assert told["status"] == "FAILURE" and f"see {variable.upper()}" in told["summary"] and "pa55word" not in told["summary"], told
+    assert agent.terminate() == 0
+    lines = [line for line in agent.log.snapshot() if line["msg"] == "webhook failed"]
+    assert [(line["attempt"], line["error.type"]) for line in lines] == [(1, "proxy")] * 3
+    assert not [line for line in agent.log.snapshot() if "circuit" in line["msg"]]
+
+
 def failing_proxies(open_proxy):
     closed = open_proxy()
     closed.close()

@@ -1,0 +1,20 @@
+/* What a proxy says before its answer to CONNECT. Any request may have interim answers (1xx, RFC 9110,
+ * section 15.2); libcurl takes the first of them for the final one, and gives the connection up. So they are
+ * taken off the socket before libcurl reads it. Nothing else ever is. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/** One socket's. Zero-initialised: nothing is expected of it. */
+struct interim {
+    bool expected; /* the final answer has not begun */
+    bool within;   /* an interim answer has begun and has not ended, */
+    bool in_line;  /* nor has its line */
+    size_t taken;
+};
+
+/** From now on the socket is readable when enough is there to tell an interim answer from a final one. */
+void interim_expect(struct interim *interim, int fd);
+/** The socket is readable. True: let libcurl read it; false: all there was is taken, and the socket is to be
+ * watched on. */
+bool interim_take(struct interim *interim, int fd);
