@@ -5,10 +5,12 @@ set -eu
 cd "$(dirname "$0")/.."
 tag=port-agent:dev
 tool=any
+root=""
 while [ $# -gt 0 ]; do
     case $1 in
     --tag) tag=$2; shift 2 ;;
     --buildah) tool=buildah; shift ;;
+    --root) root=$2 tool=buildah; shift 2 ;; # for ./dev: the image's file system, as a folder of the caller's
     *) echo "Usage: ./dev image [--tag NAME] [--buildah]" >&2; exit 64 ;;
     esac
 done
@@ -21,12 +23,14 @@ install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# A file with the base image's file system.
+# The base image's file system, kept where ./dev makes its root of Debian 13 from it too.
+tar=$PWD/.cache/debian13/base.tar
 make_base() {
-    say "no registry to be reached: making $base from Debian's packages (some minutes)"
-    tar=$(mktemp)
-    trap 'rm -f "$tar"' EXIT
-    if [ "$(id -u)" = 0 ]; then docker/base.sh >"$tar"; else sudo docker/base.sh >"$tar"; fi
+    if [ ! -f "$tar" ]; then
+        say "no registry to be reached: making $base from Debian's packages (some minutes)"
+        mkdir -p "${tar%/*}"
+        if [ "$(id -u)" = 0 ]; then docker/base.sh "$tar"; else sudo docker/base.sh "$tar"; fi
+    fi
 }
 
 if [ $tool = any ] && docker info >/dev/null 2>&1; then
@@ -35,7 +39,6 @@ if [ $tool = any ] && docker info >/dev/null 2>&1; then
         if ! timeout 300 docker pull -q "$base" >/dev/null 2>&1; then
             make_base
             docker import "$tar" "$base" >/dev/null
-            rm -f "$tar"
         fi
     fi
     say "building $tag with docker"
@@ -52,7 +55,7 @@ fi
 export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
 if [ "$(id -u)" != 0 ]; then
     say "going on as root, with sudo: $tag will be among root's images"
-    exec sudo env REVISION="$revision" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" --tag "$tag" --buildah
+    exec sudo env REVISION="$revision" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" --tag "$tag" --buildah ${root:+--root "$root"}
 fi
 if ! command -v buildah >/dev/null; then
     say "installing buildah"
@@ -70,7 +73,6 @@ if ! buildah inspect --type image "docker.io/library/$base" >/dev/null 2>&1 && !
     buildah add -q "$container" "$tar" / >/dev/null
     buildah commit -q "$container" "docker.io/library/$base" >/dev/null
     buildah rm "$container" >/dev/null
-    rm -f "$tar"
 fi
 say "building $tag with buildah"
 # The limits as they are: newer buildahs raise them, which even root may not do within a container.
@@ -80,3 +82,14 @@ if [ "${release%%.*}" -ge 13 ]; then
 fi
 buildah bud "${limits[@]//unlimited/-1}" --isolation chroot --network host --pull-never -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
 say "$tag is ready"
+if [ -n "$root" ]; then
+    container=$(buildah from --pull-never "${limits[@]//unlimited/-1}" "localhost/$tag")
+    rm -rf "$root"
+    mkdir -p "$root"
+    cp -a "$(buildah mount "$container")/." "$root"
+    chmod u+w "$root"
+    chown -R "${SUDO_UID:-0}:${SUDO_GID:-0}" "$root"
+    buildah umount "$container" >/dev/null
+    buildah rm "$container" >/dev/null
+    say "its file system is at $root"
+fi

@@ -14,6 +14,12 @@ from port_api import PortApi  # noqa: E402
 numbers = itertools.count(1)
 
 
+def pytest_configure(config):
+    """`./dev test e2e` runs all tests with the image's agent in the image's root, then these with the host's build."""
+    config.addinivalue_line("markers", "host: with the host's build as well, for what it tests depends on libraries")
+    config.addinivalue_line("markers", "host_only(reason): with the host's build alone")
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "helm" in item.fixturenames)
 

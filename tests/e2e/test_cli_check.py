@@ -138,6 +138,7 @@ def test_help_and_wrong_usage(check):
 # Port's API
 
 
+@pytest.mark.host
 def test_the_way_to_port_is_told_step_by_step(connect, authority, environment):
     port = PortApi(tls=server_context(*authority.issue("good", days=300)))
     try:
@@ -155,6 +156,7 @@ def test_the_way_to_port_is_told_step_by_step(connect, authority, environment):
     (lambda a: a.issue("expired", days=-1), "expired", "renew it"),
     (lambda a: a.issue("other", names="DNS:other.example"), "127.0.0.1", "another host's"),
 ])
+@pytest.mark.host
 def test_a_certificate_that_fails_its_check_is_shown_with_what_to_do(connect, authority, environment, certificate, says, hint):
     port = PortApi(tls=server_context(*certificate(authority)))
     trusted = {} if says in ("self", "issuer") else {"SSL_CERT_FILE": str(authority.file)}
@@ -282,6 +284,7 @@ def test_a_local_broker_topics_and_group(connect, check, local):
     assert "✓ consumer group" in check(local, "--connect").stdout
 
 
+@pytest.mark.host
 def test_brokers_that_ask_for_tls_and_a_password(connect, encrypted, kafka, port):
     port.credentials["brokers"] = [kafka.tls_bootstrap, f"localhost:{kafka.tls_port}"]
     steps = connect(encrypted)
@@ -296,6 +299,7 @@ def test_a_wrong_password_is_told_soon(check, encrypted, port):
     assert "not-the-password" not in done.stdout and done.seconds < 8
 
 
+@pytest.mark.host
 def test_a_broker_whose_authority_is_not_trusted(connect, encrypted):
     steps = connect({k: v for k, v in encrypted.items() if k != "SSL_CERT_FILE"}, code=1)
     assert steps["broker"][0]["outcome"] == "failed" and "certificate verify failed" in steps["broker"][0]["detail"]

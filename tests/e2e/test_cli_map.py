@@ -54,6 +54,7 @@ def test_the_first_enabled_mapping_is_named_with_what_the_others_gave(explain):
         ('.action == "no"', False, False), (False, False, False), (".action", "create_vm", False), (True, True, True), (None, None, False)]
 
 
+@pytest.mark.host
 def test_every_expression_shows_its_result_or_what_jq_says(explain):
     shown = explain(mapping=[{"url": '"http://x/" + .payload.properties.region', "method": '"put"', "query": {"n": "[1, true]", "none": "null"},
                               "headers": {"X-Cpu": ".payload.properties.cpu"}, "body": {"a": {"b": [".payload.properties.cpu", 7]}, "e": 'error("oh")', "m": "empty"}}])
@@ -141,6 +142,7 @@ def test_credentials_of_headers_urls_and_the_environment_are_masked(run_map):
     assert body == {"token": "***", "copy": "***", "secret": None}
 
 
+@pytest.mark.host
 def test_an_endless_expression_ends_with_a_message_that_says_how_far_it_came(explain):
     shown = explain(mapping=[{"url": '"http://x"', "body": {"a": "1", "b": "def f: f; f"}}], code=1, environment={"MAPPING_TIMEOUT": "0.2"})
     assert "more than 200 ms of processor time (MAPPING_TIMEOUT)" in shown["failure"] and "mapping 1, body.a" in shown["failure"]

@@ -187,6 +187,7 @@ VECTORS = [json.loads(line) for line in (ROOT / "tests/vectors/signature-vectors
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[v["name"] for v in VECTORS])
+@pytest.mark.host
 def test_every_vector_gets_its_answer(vector, tmp_path):
     (tmp_path / "record").write_text(vector["record"])
     done = call("verify", "--event", str(tmp_path / "record"), PORT_CLIENT_SECRET=vector["secret"])

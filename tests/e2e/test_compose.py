@@ -3,7 +3,9 @@ import os
 import subprocess
 import sys
 
+import pytest
 import yaml
+
 from broker import free_port
 from harness import BINARY, ROOT, Agent, Lines, produce
 
@@ -23,6 +25,7 @@ def test_what_it_names_exists():
     assert (DOCKER / SERVICES["agent"]["build"]["context"] / SERVICES["agent"]["build"]["dockerfile"]).is_file()
 
 
+@pytest.mark.host
 def test_its_sample_is_delivered_and_reported(kafka):
     kafka.create("org_demo.runs", "org_demo.change.log")
     listening = free_port()

@@ -58,6 +58,7 @@ def kept(request, world, kafka, tmp_path):
     return {"DEAD_LETTER_TOPIC": f"{world.org}.dead"}
 
 
+@pytest.mark.host
 def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
     destination = free_port()
     agent = world.agent(**kept, **QUICK).assigned()

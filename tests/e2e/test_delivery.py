@@ -3,6 +3,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from broker import free_port
 from confluent_kafka import Producer
 from harness import ROOT, Receiver, run_event
@@ -22,6 +24,7 @@ def results_of(port, run_id):
     return [body for method, path, body in port.of_run(run_id) if method == "PATCH" and path == ""]
 
 
+@pytest.mark.host
 def test_what_was_not_processed_is_tried_again_and_the_run_is_told(world, port, receiver):
     world.agent(**QUICK).assigned()
     world.produce(run_event("r_429", receiver.url + "/flaky/429/2//a"), run_event("r_503", receiver.url + "/flaky/503/1/0/b"),
@@ -67,6 +70,7 @@ def test_a_waiting_retry_holds_back_its_own_key_alone(world, port, receiver):
     assert receiver.runs().index("r_2") > len(receiver.runs()) - 1 - receiver.runs()[::-1].index("r_1")
 
 
+@pytest.mark.host
 def test_an_outage_delays_and_loses_nothing(world, port, receiver):
     """The breaker holds back what comes during it; its probes find out that it is over."""
     destination = free_port()

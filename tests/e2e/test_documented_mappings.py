@@ -8,6 +8,8 @@ import pytest
 
 from harness import BINARY, SECRET, compact, encrypted, sign
 
+pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
+
 MAPPINGS = pathlib.Path(__file__).parent / "mappings"
 
 

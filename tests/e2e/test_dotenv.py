@@ -3,6 +3,8 @@ import json
 import os
 import subprocess
 
+import pytest
+
 from harness import BINARY, ROOT, run_event
 
 OUTSIDE = {"OUT": "outside", "BOTH": "from-env"}
@@ -28,6 +30,7 @@ def test_a_line_that_is_left_out_is_told_by_every_command_without_its_content(tm
         assert [line[:11] for line in done.stderr.splitlines()[:2]] == [".env line 1", ".env line 3"]
 
 
+@pytest.mark.host
 def test_files_read_as_python_dotenv_reads_them(tmp_path):
     (tmp_path / "event.json").write_text(run_event("r_1", "http://x"))
     (tmp_path / "mapping.json").write_text('[{"body": "env"}]')

@@ -34,6 +34,7 @@ TRUE = ["true", 1, -1, 0.5, "false", "0", " ", [0], {"a": None}]
 FALSE = [False, None, 0, 0.0, "", [], {}]
 
 
+@pytest.mark.host
 def test_agent_and_synchronized_count_in_the_way_of_python(world, port, recorder):
     agent = world.agent().assigned()
     records = [event(f"r_agent_{i}", recorder.url + f"/agent/{i}", {"agent": value}) for i, value in enumerate(TRUE)]

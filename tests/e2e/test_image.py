@@ -11,6 +11,10 @@ import pytest
 from accounting import committed
 from harness import ROOT, Lines, run_event
 
+# The one that ./dev has built, if it has.
+TAG = os.environ.get("PORT_AGENT_IMAGE", "port-agent:test")
+IMAGE = f"localhost/{TAG}"
+
 # Without root's rights a user has no subordinate ids on a bare machine; ./dev image goes on as root there, and so do we.
 AS_ROOT = [*([] if os.geteuid() == 0 else ["sudo"]), "env", "STORAGE_DRIVER=vfs"]
 
@@ -26,8 +30,9 @@ def buildah(*arguments):
 
 @pytest.fixture(scope="module")
 def image():
-    subprocess.run([str(ROOT / "dev"), "image", "--buildah", "--tag", "port-agent:test"], check=True, cwd=ROOT, env={**os.environ, "STORAGE_DRIVER": "vfs"})
-    container = buildah("from", "--pull-never", *LIMITS, "localhost/port-agent:test")
+    if subprocess.run([*AS_ROOT, "buildah", "inspect", "--type", "image", IMAGE], capture_output=True).returncode != 0:
+        subprocess.run([str(ROOT / "dev"), "image", "--buildah", "--tag", TAG], check=True, cwd=ROOT, env={**os.environ, "STORAGE_DRIVER": "vfs"})
+    container = buildah("from", "--pull-never", *LIMITS, IMAGE)
     yield container
     buildah("rm", container)
 
@@ -53,7 +58,7 @@ def test_holds_the_agent_its_libraries_and_authorities_only(root):
 
 
 def test_configuration_is_of_a_hardened_service(image):
-    config = json.loads(buildah("inspect", "localhost/port-agent:test"))["OCIv1"]["config"]
+    config = json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
     assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
     assert config["Labels"]["org.opencontainers.image.title"] == "port-agent"

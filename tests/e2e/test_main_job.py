@@ -4,6 +4,7 @@ import os
 import json
 import subprocess
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from harness import BINARY, ROOT, SECRET, change_event, run_event
@@ -17,6 +18,7 @@ def committed(world, topic=None, partition=0):
         consumer.close()
 
 
+@pytest.mark.host
 def test_synchronous_success_is_reported_with_its_response(world, port, receiver):
     agent = world.agent().assigned()
     world.produce(run_event("r_ok", receiver.url + "/ok"))
@@ -64,6 +66,7 @@ def test_progress_logs_that_hang_cost_no_result_when_the_agent_is_stopped(world,
     assert committed(world).offset == 1
 
 
+@pytest.mark.host
 def test_every_method_and_both_receivers(world, port, receiver, node_receiver):
     world.agent().assigned()
     methods = ["POST", "PUT", "PATCH", "DELETE", "GET"]
@@ -76,6 +79,7 @@ def test_every_method_and_both_receivers(world, port, receiver, node_receiver):
             assert seen["valid"] and seen["run"].endswith(seen["method"])
 
 
+@pytest.mark.host
 def test_vectors_get_their_answer_and_their_body(world, port, receiver):
     """Their URLs lead nowhere: the receiver is the proxy on the way there."""
     agent = world.agent(HTTP_PROXY=receiver.url, NO_PROXY=port.url.removeprefix("http://"), GITLAB_URL="http://gitlab.test/").assigned()
@@ -171,6 +175,7 @@ def test_no_secret_reaches_the_log(world, port, receiver):
     assert all("hunter2" not in i.get("url.full", "") for i in agent.log.snapshot())
 
 
+@pytest.mark.host
 def test_a_signal_during_the_start_is_heard_once_it_has_started(world, port, tmp_path):
     """The start waits for a mapping file that comes through a pipe: that is where SIGTERM meets it."""
     pipe = tmp_path / "mapping.json"

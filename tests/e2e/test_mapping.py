@@ -13,6 +13,8 @@ import pytest
 from harness import BINARY, SECRET, change_event, compact, encrypted, run_event, sign
 from recorder import Recorder
 
+pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
+
 MAPPINGS = pathlib.Path(__file__).parent / "mappings"
 
 

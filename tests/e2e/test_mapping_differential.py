@@ -9,6 +9,8 @@ import mapping_cases as cases
 from harness import BINARY, SECRET, compact, encrypted, sign
 from recorder import Recorder
 
+pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
+
 FILES, EVENTS = 60, 2000
 
 

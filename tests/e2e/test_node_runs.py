@@ -36,6 +36,7 @@ def check_progress(calls, words):
         assert (method, part, line["level"]) == ("POST", "/logs", "INFO") and word in line["message"]
 
 
+@pytest.mark.host
 def test_each_outcome_makes_its_calls_and_no_other(world, port, recorder):
     agent = world.agent(WEBHOOK_RETRY_MAX_ATTEMPTS="1").assigned()
     node = lambda name, path, **options: run_event(f"wfnr_{name}", recorder.url + path, **options)

@@ -32,6 +32,7 @@ def start(port):
         agent.kill()
 
 
+@pytest.mark.host
 def test_runs_are_delivered_as_events_and_reported(start, port, receiver):
     body = {"action": "create_vm", "context": {"entity": "e_1"}, "payload": {"properties": {"title": "Zoë 東京"}, "action": {"trigger": "CREATE"}}}
     port.offer(polled_run("r_ok", receiver.url + "/ok", body=body, headers={"X-Team": "a"}, method="PUT"),
@@ -69,6 +70,7 @@ def test_numbers_come_through_as_they_were_written(start, port, receiver):
     assert seen[0]["valid"] and '"properties":' + numbers in seen[0]["body"]
 
 
+@pytest.mark.host
 def test_node_runs_are_delivered_and_reported(start, port, receiver):
     port.offer(polled_node_run("wfnr_ok", receiver.url + "/ok"), polled_node_run("wfnr_bad", receiver.url + "/status/500"),
                polled_node_run("wfnr_async", receiver.url + "/ok", synchronized=False))

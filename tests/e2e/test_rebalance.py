@@ -1,7 +1,10 @@
 """Rebalances with deliveries that do not end: what is revoked is drained, committed and left to the next member, and nobody crashes."""
+import pytest
+
 from harness import run_event
 
 
+@pytest.mark.host
 def test_a_revocation_outlasts_a_stuck_delivery(make_world, receiver):
     world = make_world(partitions=2)
     first = world.agent(DRAIN_TIMEOUT_SECONDS="1", RUN_LOGS="off").assigned()

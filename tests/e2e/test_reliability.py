@@ -38,6 +38,7 @@ def test_twenty_thousand_records_and_ten_kills(make_world, port, receivers):
     assert agent.terminate() == 0
 
 
+@pytest.mark.host
 def test_sigterm_under_load_repeats_nothing(make_world, port, receivers):
     world = make_world(partitions=2)
     count = 3000
@@ -52,6 +53,7 @@ def test_sigterm_under_load_repeats_nothing(make_world, port, receivers):
     assert_order(receivers)
 
 
+@pytest.mark.host
 def test_a_stuck_record_is_remembered_and_the_rest_is_not_repeated(world, port, receiver):
     agent = world.agent(RUN_LOGS="off").assigned()
     world.produce(run_event("r_stuck", receiver.url + "/never"), *[run_event(f"r_{n}", receiver.url + "/ok") for n in range(300)])
@@ -172,6 +174,7 @@ def test_results_wait_for_port_and_survive_token_expiry(world, port, receiver):
     assert port.token_serial >= 2
 
 
+@pytest.mark.host
 def test_scram_credentials_from_port_are_refreshed(world, kafka, port, receiver):
     port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": "an old password"}
     environment = {"USING_LOCAL_PORT_INSTANCE": "false", "SSL_CERT_FILE": str(kafka.ca)}
@@ -202,6 +205,7 @@ def test_refused_client_stops_with_a_word_and_an_outage_does_not(world, port):
     assert patient.terminate() == 0
 
 
+@pytest.mark.host
 def test_latest_commits_its_start(world, port, receiver):
     world.produce(run_event("r_before", receiver.url + "/ok"))
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="latest").assigned()

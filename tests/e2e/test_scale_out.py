@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from confluent_kafka import Producer
 from harness import run_event
 
@@ -75,6 +77,7 @@ def scale(make_world, receiver, changes, prefix):
     return produced, receiver.seen.snapshot()
 
 
+@pytest.mark.host
 def test_agents_that_join_and_leave_keep_the_order_and_lose_nothing(make_world, receiver):
     produced, items = scale(make_world, receiver, ["leave"] * 5, "g")
     assert {i["run"] for i in items} == set(produced) and all(i["valid"] for i in items)

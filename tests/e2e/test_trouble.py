@@ -6,6 +6,7 @@ from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
 from harness import run_event
 
 
+@pytest.mark.host
 def test_a_topic_that_is_missing_is_waited_for(world, kafka, port, receiver):
     kafka.delete(world.runs, world.changes)
     agent = world.agent()
