@@ -48,7 +48,8 @@ static void settings_step(struct check_steps *steps, const char *name, size_t pr
 static void warn_lines(struct check_steps *steps, const char *name, struct buffer *lines)
 {
     for (const char *at = buffer_text(lines); *at; at += strcspn(at, "\n") + 1) {
-        struct check_step *step = check_begin(steps, AREA, name, CHECK_WARNING);
+        bool secret = strncmp(at, "PORT_CLIENT_SECRET:", strlen("PORT_CLIENT_SECRET:")) == 0;
+        struct check_step *step = check_begin(steps, AREA, secret ? "client secret" : name, CHECK_WARNING);
         buffer_append(&step->detail, at, strcspn(at, "\n"));
         check_end(steps, step);
     }
@@ -163,8 +164,7 @@ static void check_odd_settings(struct check_command *command)
     struct slice secret = config->client_secret.value;
     if (slice_trim(secret).len != secret.len)
         check_say(&command->steps, AREA, "client secret", CHECK_WARNING,
-                  "PORT_CLIENT_SECRET begins or ends with a blank or a line break: is that so in Port?",
-                  NULL);
+                  "PORT_CLIENT_SECRET begins with a blank or a line break: is that so in Port?", NULL);
 }
 
 /* Connections */

@@ -15,6 +15,12 @@ static int from_file(const char *command, const char *file, struct secret *secre
         bytes.len--;
     if (!failed && bytes.len > 0 && bytes.ptr[bytes.len - 1] == '\r')
         bytes.len--;
+    size_t written = bytes.len;
+    while (!failed && bytes.len > 0 && memchr(" \t\r\n\v\f", bytes.ptr[bytes.len - 1], 6))
+        bytes.len--; /* as the agent does with PORT_CLIENT_SECRET */
+    if (bytes.len < written)
+        fprintf(stderr, "port-agent %s: --secret-file: white space at the end of the secret is cut off\n",
+                command);
     if (!failed && bytes.len == 0)
         failed = error_set(&err, PA_ERR_INVALID, "'%s' is empty; write the client secret into it", file);
     if (failed) {

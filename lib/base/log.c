@@ -53,6 +53,8 @@ int log_level_parse(struct slice name)
     for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++)
         if (slice_equal_text_ignore_case(name, LEVEL_NAMES[level]))
             return level;
+    if (slice_equal_text_ignore_case(name, "NOTSET")) /* Python's: every line */
+        return LOG_DEBUG;
     if (slice_equal_text_ignore_case(name, "WARN"))
         return LOG_WARNING;
     return slice_equal_text_ignore_case(name, "FATAL") ? LOG_CRITICAL : -1;

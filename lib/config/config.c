@@ -2,6 +2,7 @@
  * up. */
 #include "config/config.h"
 #include "config/loading.h"
+#include "config/near_name.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
@@ -68,9 +69,27 @@ static void strip_newline(struct buffer *value)
         value->len--;
 }
 
-/** The setting's text, from NAME or NAME_FILE; NULL when it is not set (an empty value counts as not set).
- * The caller frees. */
-static char *text_of(struct loading *loading, const struct setting *setting)
+/** White space at a value's end is nobody's intention: a copied line, a file that an editor ended. A proxy
+ * that is nothing else stays, for its own problem: an unset one would mean no proxy. */
+static char *cut_white_space(struct loading *loading, const struct setting *setting, char *text)
+{
+    size_t len = text ? strlen(text) : 0, kept = len;
+    while (kept > 0 && strchr(" \t\r\n\v\f", text[kept - 1]))
+        kept--;
+    if (kept == len || (kept == 0 && setting->kind == SETTING_PROXY))
+        return text;
+    buffer_appendf(&loading->config->warnings, "%s: white space at the end of its value is cut off\n",
+                   setting->name);
+    explicit_bzero(text + kept, len - kept);
+    if (kept > 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/** The setting's text as written, from NAME or NAME_FILE; NULL when it is not set (an empty value counts as
+ * not set). The caller frees. */
+static char *written_text_of(struct loading *loading, const struct setting *setting)
 {
     char file_name[128];
     snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
@@ -109,6 +128,12 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     return text;
 }
 
+/** The setting's text; NULL when it is not set. The caller frees. */
+static char *text_of(struct loading *loading, const struct setting *setting)
+{
+    return cut_white_space(loading, setting, written_text_of(loading, setting));
+}
+
 /* What settings mean together */
 
 static void replace(struct loading *loading, char **target, const char *text)
@@ -124,11 +149,20 @@ static void settle_kafka(struct loading *loading)
         buffer_append_text(
             loading->problems,
             "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
-    if (config->streamer == STREAMER_KAFKA && config->local_port && !*config->bootstrap_servers)
+    if (config->streamer == STREAMER_KAFKA && config->local_port && !*config->bootstrap_servers &&
+        !loading->brokers_told)
         buffer_append_text(
             loading->problems,
             "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
             "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
+    /* Today's agent does not start either: somebody who names brokers does not expect others. */
+    if (!config->local_port && *config->bootstrap_servers) {
+        static const char unused[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: works only with "
+                                     "USING_LOCAL_PORT_INSTANCE=true; set that, or leave this one out (the "
+                                     "brokers then come from Port)\n";
+        bool kafka = config->streamer == STREAMER_KAFKA;
+        buffer_append_text(kafka ? loading->problems : &config->warnings, unused);
+    }
     bool from_port = !config->local_port;
     if (!*config->security_protocol)
         replace(loading, &config->security_protocol, from_port ? "sasl_ssl" : "plaintext");
@@ -284,6 +318,20 @@ static void load_settings(struct loading *loading)
     settle_log(loading, format_given);
 }
 
+/** Names that nobody reads, but that are like those of settings: a slip of the hand would otherwise be
+ * silent. */
+static void warn_of_near_names(struct loading *loading)
+{
+    struct buffer *warnings = &loading->config->warnings;
+    for (char **entry = loading->input->environment; entry && *entry; entry++)
+        near_name_warn((struct slice){*entry, strcspn(*entry, "=")}, warnings);
+    for (size_t i = 0; i < loading->dotenv.count; i++)
+        if (lookup(loading, loading->dotenv.entries[i].name) ==
+            dotenv_get(&loading->dotenv, loading->dotenv.entries[i].name))
+            near_name_warn(slice_of(loading->dotenv.entries[i].name), warnings);
+    loading->problems->failed |= warnings->failed;
+}
+
 static void load_dotenv(struct loading *loading)
 {
     struct buffer text = {0};
@@ -325,6 +373,7 @@ int config_load(struct config *config, const struct config_input *input, struct 
     *config = (struct config){0};
     load_dotenv(&loading);
     load_settings(&loading);
+    warn_of_near_names(&loading);
     keep_dotenv(&loading);
     dotenv_clear(&loading.dotenv);
     if (problems->failed)

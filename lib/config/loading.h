@@ -2,6 +2,7 @@
  *
  *   config.c  where values come from, and what settings mean together
  *   values.c  one value of each kind
+ *   near_name.c  names that miss a setting
  *   table.c   which settings there are
  */
 #pragma once
@@ -13,6 +14,7 @@ struct loading {
     struct config *config;
     const struct config_input *input;
     struct dotenv dotenv;
+    bool brokers_told;       /* the list of brokers is wrong, and has its problems */
     struct buffer *problems; /* `failed`: out of memory, the whole load fails */
 };
 

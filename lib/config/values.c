@@ -42,16 +42,17 @@ static void problem(struct loading *loading, const struct setting *setting, cons
 
 static void set_boolean(struct loading *loading, const struct setting *setting, const char *value)
 {
-    static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no", "off"};
+    static const char *const yes[] = {"true", "1", "yes", "on", "t", "y"}, *const no[] = {"false", "0", "no",
+                                                                                          "off",   "f", "n"};
     bool *target = member(loading, setting);
     struct slice text = slice_trim(slice_of(value));
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
         if (slice_equal_text_ignore_case(text, yes[i]) || slice_equal_text_ignore_case(text, no[i])) {
             *target = slice_equal_text_ignore_case(text, yes[i]);
             return;
         }
     }
-    problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off)");
+    problem(loading, setting, value, "true or false (also 1/0, yes/no, on/off, t/f, y/n)");
 }
 
 static void range_problem(struct loading *loading, const struct setting *setting, const char *value,
@@ -214,37 +215,66 @@ static void set_url(struct loading *loading, const struct setting *setting, cons
     *target = slice_to_text(url);
 }
 
+/** A name, an IPv4 address, or an IPv6 address in brackets. */
+static bool is_host(struct slice host)
+{
+    static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    static const char zoned[] = "%:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    bool bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    if (bracketed)
+        host = (struct slice){host.ptr + 1, host.len - 2};
+    for (size_t i = 0; i < host.len; i++)
+        if (!host.ptr[i] || !strchr(bracketed ? zoned : name, host.ptr[i]))
+            return false;
+    return host.len > 0;
+}
+
 /** HOST, HOST:PORT or [ADDRESS]:PORT, with librdkafka's PROTOCOL:// before it or not. */
 static bool is_broker(struct slice text)
 {
     const char *scheme = memmem(text.ptr, text.len, "://", 3);
     if (scheme)
         text = (struct slice){scheme + 3, text.len - (size_t)(scheme + 3 - text.ptr)};
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || strchr("/?#@", text.ptr[i]))
-            return false;
     const char *colon = memrchr(text.ptr, ':', text.len), *bracket = memrchr(text.ptr, ']', text.len);
     if (!colon || (bracket && colon < bracket))
-        return text.len > 0;
+        return is_host(text);
     struct slice port = {colon + 1, text.len - (size_t)(colon + 1 - text.ptr)};
     bool plain = port.len > 0 && port.len <= 5 && strspn(port.ptr, "0123456789") >= port.len;
     long number = plain ? strtol(port.ptr, NULL, 10) : 0;
-    return colon > text.ptr && number >= 1 && number <= 65535;
+    return is_host((struct slice){text.ptr, (size_t)(colon - text.ptr)}) && number >= 1 && number <= 65535;
 }
 
+/** One broker of the list: appended to `list`, or told. */
+static void add_broker(struct loading *loading, const struct setting *setting, struct slice broker,
+                       struct buffer *list)
+{
+    if (!is_broker(broker)) {
+        loading_problem(loading, setting->name, broker,
+                        "is not accepted; write host:port, with commas between several");
+        loading->brokers_told = true;
+        return;
+    }
+    buffer_append_text(list, list->len > 0 ? "," : "");
+    buffer_append_slice(list, broker);
+}
+
+/** A final comma is nothing: lists that are put together by programs end in one. */
 static void set_brokers(struct loading *loading, const struct setting *setting, const char *value)
 {
+    struct buffer list = {0};
     for (const char *at = value;; at++) {
         const char *end = strchrnul(at, ',');
-        if (!is_broker(slice_trim((struct slice){at, (size_t)(end - at)}))) {
-            problem(loading, setting, value, "host:port, with commas between several");
-            return;
-        }
+        struct slice broker = slice_trim((struct slice){at, (size_t)(end - at)});
+        bool last = !*end && broker.len == 0 && at > value;
+        if (!last)
+            add_broker(loading, setting, broker, &list);
         at = end;
         if (!*end)
             break;
     }
-    set_text(loading, setting, value);
+    loading->problems->failed |= list.failed;
+    set_text(loading, setting, loading->brokers_told ? "" : buffer_text(&list));
+    buffer_clear(&list);
 }
 
 static void set_proxy(struct loading *loading, const struct setting *setting, const char *value)
@@ -273,7 +303,7 @@ static void set_level(struct loading *loading, const struct setting *setting, co
 {
     int level = log_level_parse(slice_trim(slice_of(value)));
     if (level < 0)
-        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL");
+        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL, NOTSET");
     else
         loading->config->log_level = (enum log_level)level;
 }

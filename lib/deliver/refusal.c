@@ -1,7 +1,7 @@
 /* Events that are not to be believed: nobody signed them, or they are on the wrong topic. Nothing is done on
- * their word, except that Port is told that a workflow node run failed (today's agents do so too); whoever can
- * write to the topic could make the agent do that, so it is done at most ten times a second, and a flood of
- * such events is no flood of log lines. */
+ * their word, except that Port is told that a workflow node run failed (today's agents do so too); whoever
+ * can write to the topic could make the agent do that, so it is done at most ten times a second, and a flood
+ * of such events is no flood of log lines. */
 #include "base/log.h"
 #include "deliver/internal.h"
 #include <stddef.h>

@@ -124,7 +124,7 @@ def test_numbers_as_javascript_writes_them_are_found():
 
 
 @pytest.mark.parametrize("ours, theirs, says", [
-    (SECRET + "\n", SECRET, "line breaks around the secret are removed"),
+    ("\n" + SECRET, SECRET, "line breaks around the secret are removed"),
     (" " + SECRET, SECRET, "blanks or line breaks around the secret"),
     (f'"{SECRET}"', SECRET, "quotes around the secret are removed"),
     (SECRET, SECRET + "\n", "the sender's has one"),
@@ -168,7 +168,7 @@ def test_what_is_wrong_with_the_signature_itself_is_told(signature, says):
 
 
 def test_several_differences_at_once_are_found():
-    done = verify(json.dumps(VALUE), signed(f"{STAMP}.{BODY}"), STAMP + "000", SECRET + "\n")
+    done = verify(json.dumps(VALUE), signed(f"{STAMP}.{BODY}"), STAMP + "000", "\n" + SECRET)
     for says in ("secret are removed", "seconds instead of milliseconds", "compact JSON"):
         assert says in done.out, done.out
 
