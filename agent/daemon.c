@@ -210,10 +210,26 @@ static int make_source(struct daemon *daemon, struct error *err)
 
 /* Announcing the streamer */
 
+/** What fails while Port refuses the credentials. */
+static const char *refused_consequence(const struct config *config)
+{
+    if (config->streamer == STREAMER_POLLING)
+        return "no run can be claimed, and no result can be reported";
+    if (config->local_port)
+        return "no result can be reported: what is delivered waits for that, and is not committed";
+    return "no Kafka credentials can be fetched, so nothing is consumed, and no result can be reported";
+}
+
 static void announced(void *ctx, const struct port_result *result)
 {
-    (void)ctx;
-    if (result->answer != PORT_ACCEPTED)
+    const struct daemon *daemon = ctx;
+    bool refused = result->authentication || result->status == 401;
+    if (refused)
+        log_warning(
+            "Port refuses the credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
+            F_STR("consequence", refused_consequence(daemon->options.config)),
+            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+    else if (result->answer != PORT_ACCEPTED)
         log_warning("the streamer could not be announced to Port; deliveries are not affected",
                     F_INT("http.response.status_code", result->status),
                     F_STR("error.message", result->reason));

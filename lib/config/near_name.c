@@ -85,8 +85,7 @@ static bool differs_by_a_word(const char *a, const char *b)
     split(b, &right);
     size_t shared = shared_words(&left, &right);
     size_t longer = left.count > right.count ? left.count : right.count;
-    return shared >= 2 && shared + 1 >= longer && left.count > 0 &&
-           slice_equal(left.list[0], right.list[0]);
+    return shared >= 2 && shared + 1 >= longer && left.count > 0 && slice_equal(left.list[0], right.list[0]);
 }
 
 /** How far: 0 is the name itself in another form, SLIPS_MAX + 1 a word, anything more is not near. */
@@ -108,11 +107,10 @@ static bool ends_with(struct slice text, const char *end)
 /** NAME or NAME_FILE of a setting, or a name that others read. */
 static bool is_read(struct slice name)
 {
-    static const char *const of_others[] = {"FTP_PROXY",   "RSYNC_PROXY", "SOCKS_PROXY",  "SSL_CERT_DIR",
-                                            "LOG_FILE",    "PORT",        "GITLAB_URL",   "CURL_CA_BUNDLE",
-                                            "GIT_PROXY",   "NO_COLOR",    "http_proxy",   "https_proxy",
-                                            "all_proxy",   "no_proxy",    "ftp_proxy",    "rsync_proxy",
-                                            "socks_proxy", "DOCKER_PROXY"};
+    static const char *const of_others[] = {
+        "FTP_PROXY",  "RSYNC_PROXY",    "SOCKS_PROXY", "SSL_CERT_DIR", "LOG_FILE",    "PORT",
+        "GITLAB_URL", "CURL_CA_BUNDLE", "GIT_PROXY",   "NO_COLOR",     "http_proxy",  "https_proxy",
+        "all_proxy",  "no_proxy",       "ftp_proxy",   "rsync_proxy",  "socks_proxy", "DOCKER_PROXY"};
     struct slice base = name;
     if (ends_with(name, FILE_SUFFIX) || ends_with(name, "_file"))
         base.len -= sizeof FILE_SUFFIX - 1;

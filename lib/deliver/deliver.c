@@ -345,7 +345,7 @@ void deliver_free(struct deliver *deliver)
     deliver->stopped = true;
     withdraw_matching(deliver, &(struct withdrawal){.unrepeatable = true});
     withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
-    refusals_close(&deliver->refusals, &deliver->schedule);
+    minute_close(deliver);
     dedup_close(&deliver->dedup);
     lanes_free(deliver);
     destinations_free(deliver);

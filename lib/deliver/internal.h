@@ -2,6 +2,7 @@
  *
  *   intake.c       a record to a delivery, or to a line that says why not
  *   refusal.c      events that are not to be believed
+ *   minute.c       what is told once a minute
  *   dedup.c        records that were delivered a moment ago
  *   mapped.c       what its mapping makes of it; where it goes
  *   lane.c         order: one at a time per lane
@@ -173,12 +174,13 @@ struct dedup {
     size_t window, bucket_count, next, kept_reports, kept_bytes, max_kept_bytes;
 };
 
-/** Events refused of late (refusal.c). */
-struct refusals {
-    struct due due;              /* the end of the minute in which warnings are counted */
-    unsigned told;               /* in this minute, one by one */
-    uint64_t untold, unreported; /* in this minute: without a line; without a report to Port */
-    int64_t next_report_ms;      /* when Port may be told of the next one */
+/** What is told once a minute, as counts (minute.c). */
+struct minute {
+    struct due due;               /* the end of the minute that has begun */
+    unsigned refusals_told;       /* one by one */
+    uint64_t refusals_untold;     /* beyond those */
+    uint64_t refusals_unreported; /* of node runs that Port is not told of */
+    uint64_t unwanted;            /* events that no mapping wants */
 };
 
 struct deliver {
@@ -195,7 +197,8 @@ struct deliver {
     struct destination *idle_destinations[64]; /* recently idle, kept for what is known of them */
     struct schedule schedule;
     struct dedup dedup;
-    struct refusals refusals;
+    struct minute minute;
+    int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
     struct deliver_counters counters;
     size_t in_state[DELIVERY_STATES];
     size_t answer_bytes; /* of deliveries; reports count their own */
@@ -238,7 +241,12 @@ void refusal_tell(struct deliver *deliver, const struct record *record, const st
 bool refusal_is_reported(struct deliver *deliver, const struct event *event, enum refusal refusal);
 /** The delivery ends with a failure reported for its run, when it is its turn. */
 void refusal_report(struct delivery *delivery, enum refusal refusal);
-void refusals_close(struct refusals *refusals, struct schedule *schedule);
+
+/* minute.c */
+/** Something is counted: a minute begins, unless one has. */
+void minute_begin(struct deliver *deliver);
+/** Tells what has been counted so far. */
+void minute_close(struct deliver *deliver);
 
 /* dedup.c */
 /** Reports that are owed to remembered records are kept up to `max_kept_bytes`. False: out of memory. */

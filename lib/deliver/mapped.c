@@ -133,8 +133,10 @@ static void miss(struct delivery *delivery)
         return;
     }
     deliver->counters.skipped++;
-    log_debug("no mapping wants the event", F_STR("messaging.destination.name", delivery->topic),
-              F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    minute_begin(deliver);
+    deliver->minute.unwanted++;
+    log_info("no mapping wants the event", F_STR("messaging.destination.name", delivery->topic),
+             F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
     delivery_leave_lane(delivery);
     delivery_done(delivery);
 }

@@ -6,7 +6,7 @@
 #include "deliver/internal.h"
 #include <stddef.h>
 
-enum { GROUP_MS = 60000, TOLD_MAX = 50, REPORT_EVERY_MS = 100, REPORT_AHEAD_MS = 60000 };
+enum { TOLD_MAX = 50, REPORT_EVERY_MS = 100, REPORT_AHEAD_MS = 60000 };
 
 static const char prefix[] = "event refused: ";
 static const char *const messages[] = {[REFUSAL_MISSING] = "event refused: signature missing",
@@ -38,48 +38,20 @@ enum refusal refusal_of(struct deliver *deliver, const struct record *record, co
 
 /* Warnings */
 
-static void tell_rest(struct refusals *refusals)
-{
-    if (refusals->untold > 0 || refusals->unreported > 0)
-        log_warning("events refused: more of them within a minute", F_INT("count", refusals->untold),
-                    F_INT("unreported_node_runs", refusals->unreported));
-    refusals->told = 0;
-    refusals->untold = refusals->unreported = 0;
-}
-
-static void minute_over(struct due *due)
-{
-    tell_rest((struct refusals *)(void *)((char *)due - offsetof(struct refusals, due)));
-}
-
-static void begin_minute(struct deliver *deliver)
-{
-    struct refusals *refusals = &deliver->refusals;
-    if (!refusals->due.fired)
-        schedule_add(&deliver->schedule, &refusals->due,
-                     clock_monotonic_ms(deliver->options.clock) + GROUP_MS, minute_over);
-}
-
 void refusal_tell(struct deliver *deliver, const struct record *record, const struct event *event,
                   enum refusal refusal)
 {
-    struct refusals *refusals = &deliver->refusals;
+    struct minute *minute = &deliver->minute;
     deliver->counters.bad_signatures++;
-    begin_minute(deliver);
-    if (refusals->told < TOLD_MAX) {
-        refusals->told++;
+    minute_begin(deliver);
+    if (minute->refusals_told < TOLD_MAX) {
+        minute->refusals_told++;
         intake_say(LOG_WARNING, messages[refusal], record, event->run_id,
                    refusal == REFUSAL_OTHER_TOPICS ? event_other_topics(record->kind) : NULL);
     } else {
-        refusals->untold++;
+        minute->refusals_untold++;
     }
     intake_tell(deliver, record, event, "bad_signature", messages[refusal] + sizeof prefix - 1);
-}
-
-void refusals_close(struct refusals *refusals, struct schedule *schedule)
-{
-    tell_rest(refusals);
-    schedule_remove(schedule, &refusals->due);
 }
 
 /* Reports */
@@ -90,9 +62,9 @@ bool refusal_is_reported(struct deliver *deliver, const struct event *event, enu
         !run_id_is_usable(event->run_id))
         return false;
     int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
-    if (deliver->refusals.next_report_ms - now_ms < REPORT_AHEAD_MS)
+    if (deliver->next_refusal_report_ms - now_ms < REPORT_AHEAD_MS)
         return true;
-    deliver->refusals.unreported++;
+    deliver->minute.refusals_unreported++;
     return false;
 }
 
@@ -106,8 +78,8 @@ void refusal_report(struct delivery *delivery, enum refusal refusal)
 {
     struct deliver *deliver = delivery->deliver;
     int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
-    int64_t at_ms = deliver->refusals.next_report_ms > now_ms ? deliver->refusals.next_report_ms : now_ms;
-    deliver->refusals.next_report_ms = at_ms + REPORT_EVERY_MS;
+    int64_t at_ms = deliver->next_refusal_report_ms > now_ms ? deliver->next_refusal_report_ms : now_ms;
+    deliver->next_refusal_report_ms = at_ms + REPORT_EVERY_MS;
     delivery->outcome.error_type = "bad_signature";
     buffer_append_text(&delivery->outcome.summary, messages[refusal]);
     buffer_clear(&delivery->event.payload);

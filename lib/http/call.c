@@ -278,6 +278,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->discard_body = request->discard_body;
     call->keep_bytes = request->keep_bytes;
     call->keep_headers = request->keep_headers;
+    call->keep_date = request->keep_date;
     call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
                                                            : client_options(client)->max_response_bytes;
     call->done = done;
@@ -331,6 +332,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     result->content_type = slice_of(type);
     if (status >= 400)
         result->retry_after = call_header(call, "Retry-After");
+    if (call->keep_date)
+        result->date = call_header(call, "Date");
     result->duration_ms = clock_monotonic_ms(client_options(call->client)->clock) - call->started_ms;
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->sent = request_is_written(call) && !result->proxy_refused;

@@ -57,6 +57,7 @@ struct http_request {
     bool discard_body; /* response body bytes are counted, and only the first keep_bytes of them kept */
     size_t keep_bytes; /* without discard_body: nothing */
     bool keep_headers; /* the result has the response's headers */
+    bool keep_date;    /* the result has the response's Date */
     size_t max_response_bytes; /* for this request instead of the client's; 0: the client's */
 };
 
@@ -98,6 +99,7 @@ struct http_result {
     enum http_cut body_cut;
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */
+    struct slice date;         /* raw value of the header Date; null: none, or not kept */
     struct slice headers;      /* "Name: value" lines, each ended by CR LF; null: not kept */
     int64_t duration_ms;       /* from http_start to now */
     bool sent; /* a request was written, or begun: whatever came then, the endpoint may have processed it */

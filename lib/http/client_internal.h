@@ -18,7 +18,7 @@ struct http_call {
     char *url;     /* of the present hop */
     CURLU *parsed; /* the same, borrowed; NULL: libcurl parses it */
     struct slice body;
-    bool has_body, discard_body, keep_headers;
+    bool has_body, discard_body, keep_headers, keep_date;
     size_t max_response_bytes, keep_bytes;
     http_done *done;
     void *ctx;

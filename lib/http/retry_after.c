@@ -27,15 +27,23 @@ static int64_t seconds_ms(struct slice value)
     return wait_ms < RETRY_AFTER_MAX_MS ? wait_ms : RETRY_AFTER_MAX_MS;
 }
 
-static int64_t date_ms(struct slice value, int64_t now_wall_ms)
+int64_t http_date_s(struct slice value)
 {
     char text[DATE_MAX + 1];
+    value = slice_trim(value);
     /* Every form begins with the day's name; curl_getdate would read "10:30" or "1 May" as well. */
-    if (value.len > DATE_MAX || !is_letter(value.ptr[0]) || memchr(value.ptr, '\0', value.len))
+    if (value.len == 0 || value.len > DATE_MAX || !is_letter(value.ptr[0]) ||
+        memchr(value.ptr, '\0', value.len))
         return -1;
     memcpy(text, value.ptr, value.len);
     text[value.len] = '\0';
     int64_t date = curl_getdate(text, NULL);
+    return date < 0 ? -1 : date;
+}
+
+static int64_t date_ms(struct slice value, int64_t now_wall_ms)
+{
+    int64_t date = http_date_s(value);
     if (date < 0)
         return -1;
     int64_t now = now_wall_ms / 1000;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "http/retry_after.h"
 #include "port/answer.h"
+#include "port/clock_offset.h"
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ struct port_api {
     int64_t quiet_until_ms;
     uv_timer_t *quiet; /* on the heap: it outlives us while it closes */
     uint64_t requests;
+    struct clock_offset clock_offset;
 };
 
 static void pump(struct port_api *api);
@@ -237,6 +239,7 @@ static void token_answered(void *ctx, const struct http_result *http)
 {
     struct port_api *api = ctx;
     api->token_call = NULL;
+    clock_offset_note(&api->clock_offset, http->date, api->options.clock);
     if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
         pump(api);
         return;
@@ -252,7 +255,6 @@ static void token_answered(void *ctx, const struct http_result *http)
         .retry_after_ms = quiet_asked_ms(api, http),
         .authentication = refused,
         .out_of_memory = port_answer_starved(http),
-        .server_date_ms = -1,
     };
     char sentence[400];
     snprintf(sentence, sizeof sentence, "no access token: %s%s", reason,
@@ -296,7 +298,7 @@ static void fetch_token(struct port_api *api)
     buffer_appendf(&url, "%s/v1/auth/access_token", api->base_url);
     struct http_header header = {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
     struct http_request request = {
-        .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1};
+        .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1, .keep_date = true};
     if (write_credentials(api) && !url.failed) {
         request.body = buffer_slice(&api->token_body);
         api->token_call = http_start(api->options.http, &request, token_answered, api);
@@ -344,6 +346,7 @@ static void call_answered(void *ctx, const struct http_result *http)
     struct port_api *api = call->api;
     call->http = NULL;
     api->sent--;
+    clock_offset_note(&api->clock_offset, http->date, api->options.clock);
     if (!try_with_fresh_token(call, http)) {
         char reason[300];
         describe(api, http, true, reason, sizeof reason);
@@ -355,7 +358,6 @@ static void call_answered(void *ctx, const struct http_result *http)
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
             .out_of_memory = port_answer_starved(http),
-            .server_date_ms = -1,
         };
         adapt(api, result.answer);
         if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)
@@ -393,6 +395,7 @@ static void send_call(struct port_call *call)
                                    .headers = headers,
                                    .header_count = header_count,
                                    .body = call->body,
+                                   .keep_date = true,
                                    .max_response_bytes = call->max_response_bytes};
     call->token_serial = api->token_serial;
     call->http = http_start(api->options.http, &request, call_answered, call);

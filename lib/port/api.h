@@ -39,9 +39,8 @@ struct port_result {
     int64_t retry_after_ms;
     const char
         *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
-    bool out_of_memory;     /* PORT_UNAVAILABLE because of us, not of Port */
-    bool authentication;    /* it failed at the token: 401/403 for these credentials */
-    int64_t server_date_ms; /* reserved: -1 */
+    bool out_of_memory;  /* PORT_UNAVAILABLE because of us, not of Port */
+    bool authentication; /* it failed at the token: 401/403 for these credentials */
 };
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;

@@ -1,4 +1,6 @@
 """What is wrong with Kafka is said, waited for and survived."""
+import json
+
 import pytest
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
@@ -49,3 +51,48 @@ def test_an_authorisation_that_is_refused_is_said_and_waited_for(world, kafka, p
         future.result(30)
     receiver.wait_runs(["r_ok"], timeout=60)
     assert agent.terminate() == 0
+
+
+@pytest.mark.parametrize("offset, words", [(-3597, "ahead of Port's"), (3597, "behind Port's"), (-40, "ahead of Port's")])
+def test_a_clock_that_is_off_is_warned_of_with_how_much(world, port, receiver, offset, words):
+    port.date_offset = offset
+    agent = world.agent().assigned()
+    line = agent.wait_log("this machine's clock is off")
+    assert line["level"] == "WARNING" and words in line["reason"] and abs(line["ahead_s"] + offset) <= 5, line
+    port.date_offset = 0
+    world.produce(run_event("r_1", receiver.url + "/ok"))
+    port.wait(lambda: port.of_run("r_1"))
+    agent.wait_log("this machine's clock agrees with Port's again")
+    assert agent.terminate() == 0
+    assert sum(i["msg"] == "this machine's clock is off" for i in agent.log.snapshot()) == 1  # not with every answer
+
+
+def test_a_clock_that_is_right_is_not_spoken_of(world, port):
+    port.date_offset = 20
+    agent = world.agent().assigned()
+    port.wait(lambda: port.count("/v1/organization"))
+    assert agent.terminate() == 0
+    assert not any("clock" in i["msg"] for i in agent.log.snapshot())
+
+
+@pytest.mark.parametrize("streamer, consequence", [("KAFKA", "no result can be reported"), ("POLLING", "no run can be claimed")])
+def test_credentials_that_port_refuses_are_told_with_what_will_fail(world, port, streamer, consequence):
+    port.token_status = 401
+    agent = world.agent(STREAMER_NAME=streamer, POLLING_MAX_FAILURE_DURATION_SECONDS="60")
+    line = agent.wait_log("Port refuses the credentials")
+    assert line["level"] == "WARNING" and consequence in line["consequence"] and "PORT_CLIENT_SECRET" in line["msg"], line
+    agent.terminate()
+    assert not any("deliveries are not affected" in i["msg"] for i in agent.log.snapshot())
+
+
+def test_an_event_that_no_mapping_wants_is_told_with_its_run(world, port, receiver, tmp_path):
+    (tmp_path / "mapping.json").write_text(json.dumps([{"enabled": ".payload.properties.mine"}]))
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json")).assigned()
+    world.produce(*[run_event(f"r_other_{i}", receiver.url + "/ok") for i in range(3)], run_event("r_mine", receiver.url + "/ok", properties={"mine": True}))
+    receiver.wait_runs(["r_mine"])
+    lines = [i for i in agent.log.snapshot() if i["msg"] == "no mapping wants the event"]
+    assert [(i["level"], i["port.run_id"]) for i in lines] == [("INFO", f"r_other_{i}") for i in range(3)]
+    assert agent.terminate() == 0  # the count of the last minute is told at the end as well
+    [counted] = [i for i in agent.log.snapshot() if i["msg"] == "events that no mapping wants, within a minute"]
+    assert counted["count"] == 3 and counted["level"] == "INFO"
+    assert all(port.of_run(f"r_other_{i}") == [] for i in range(3))
