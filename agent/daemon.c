@@ -337,6 +337,7 @@ static int make_dead_letters(struct daemon *daemon, struct error *err)
         .directory = config->dead_letter_dir,
         .max_bytes = config->dead_letter_max_bytes,
         .topic = config->dead_letter_topic,
+        .secret = config->client_secret.value,
         .port = config->local_port ? NULL : daemon->port,
         .bootstrap_servers = config->bootstrap_servers,
         .security_protocol = config->security_protocol,

@@ -14,26 +14,25 @@ static int cannot_read(const struct command_usage *usage, const struct error *er
     return EXIT_CODE_FAILURE;
 }
 
-static void tell_broken(const struct command_usage *usage, const struct letters_place *place)
+/** Why a replay would refuse it; NULL: it would not, or nobody knows. */
+static const char *refusal_of(const struct letters_place *place, const struct dead_letter_entry *entry,
+                              char reason[CHECK_REASON_SIZE])
 {
-    size_t broken = dead_letter_reader_broken(place->reader);
-    if (broken > 0)
-        fprintf(stderr, "port-agent %s: note: %zu %s no letters and left out\n", usage->command, broken,
-                broken == 1 ? "entry is" : "entries are");
+    return place->check && !letter_check_accepts(place->check, entry, reason) ? reason : NULL;
 }
 
 /* list */
 
-static void list_one(const struct dead_letter_entry *entry, bool json, bool first)
+static void list_one(const struct dead_letter_entry *entry, const char *refusal, bool json, bool first)
 {
     if (json) {
         fputs(first ? "[\n" : ",\n", stdout);
-        print_json(stdout, entry, false);
+        print_json(stdout, entry, refusal, false);
         return;
     }
     if (first)
         print_row_titles(stdout);
-    print_row(stdout, entry);
+    print_row(stdout, entry, refusal);
 }
 
 static int list_letters(struct letters_place *place, struct letters_filter *filter,
@@ -41,19 +40,19 @@ static int list_letters(struct letters_place *place, struct letters_filter *filt
 {
     struct dead_letter_entry entry;
     struct error err = {0};
+    char reason[CHECK_REASON_SIZE];
     size_t shown = 0;
     int got;
     while ((got = dead_letter_reader_next(place->reader, &entry, &err)) == 1) {
         if (!letters_filter_wants(filter, &entry))
             continue;
-        list_one(&entry, json, shown == 0);
+        list_one(&entry, refusal_of(place, &entry, reason), json, shown == 0);
         shown++;
     }
     if (json)
         fputs(shown ? "\n]\n" : "[]\n", stdout);
     else if (shown == 0 && got == 0)
         puts("no dead letters");
-    tell_broken(usage, place);
     if (got < 0)
         return cannot_read(usage, &err);
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
@@ -79,7 +78,8 @@ static int list(int argc, char **argv)
         .command = "dead-letters list",
         .summary = "[OPTIONS]",
         .intro = "Lists the dead letters in the directory or topic of the settings (DEAD_LETTER_DIR, "
-                 "DEAD_LETTER_TOPIC).\nA time is 2026-01-13 or 2026-01-13T15:20:16Z.",
+                 "DEAD_LETTER_TOPIC),\nand which of them a replay would refuse.\nA time is 2026-01-13 or "
+                 "2026-01-13T15:20:16Z.",
         .exit_codes = EXIT_CODES,
         .options = options,
         .option_count = sizeof options / sizeof *options,
@@ -108,6 +108,7 @@ static int show_letter(struct letters_place *place, const char *id, const struct
         .since_ms = INT64_MIN, .until_ms = INT64_MAX, .replayed = true, .ids = {&id, 1}};
     struct dead_letter_entry entry;
     struct error err = {0};
+    char reason[CHECK_REASON_SIZE];
     int got;
     while ((got = dead_letter_reader_next(place->reader, &entry, &err)) == 1)
         if (letters_filter_wants(&filter, &entry))
@@ -119,11 +120,12 @@ static int show_letter(struct letters_place *place, const char *id, const struct
                 usage->command, id);
         return EXIT_CODE_FAILURE;
     }
+    const char *refusal = refusal_of(place, &entry, reason);
     if (json) {
-        print_json(stdout, &entry, payload);
+        print_json(stdout, &entry, refusal, payload);
         fputc('\n', stdout);
     } else {
-        print_whole(stdout, &entry, payload);
+        print_whole(stdout, &entry, refusal, payload);
     }
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }

@@ -10,26 +10,34 @@
 #include "config/config.h"
 #include "deadletter/reader.h"
 #include "options.h"
+#include "source/replay/check.h"
 #include <stdio.h>
 
 struct authorities;
 
-/** Where letters are. */
+/** Where letters are, and what says which of them a replay would refuse. */
 struct letters_place {
     const char *directory, *topic; /* --dir and --topic; NULL: the settings say */
     struct dead_letter_reader *reader;
+    struct config config;       /* of list and show; the check borrows its topics */
+    struct letter_check *check; /* NULL: nothing is known of that */
 };
 
 /** Whether the command line names a place that there can be: EXIT_CODE_OK, or the exit code with the cause
  * told. */
 int letters_place_check(const struct letters_place *place, const struct command_usage *usage);
-/** Opens the place for list and show, which need no more settings than where the letters are. EXIT_CODE_OK,
- * or the exit code with the cause told. */
+/** Opens the place for list and show, which need no more settings than where the letters are: without the
+ * client secret, a note says that letters are not checked. EXIT_CODE_OK, or the exit code with the cause
+ * told. */
 int letters_open(struct letters_place *place, const struct command_usage *usage);
 /** The same with settings that are loaded already. */
 int letters_open_with(struct letters_place *place, const struct command_usage *usage,
                       const struct config *config, const char *ca_bundle);
+/** Also of one that could not be opened. */
 void letters_close(struct letters_place *place);
+/** For dead_letter_reader_tell: says on standard error that something is no letter. `ctx` is the command's
+ * usage. */
+void letters_tell_broken(void *ctx, const char *where, const char *why);
 
 enum letter_found { LETTER_NOT_FOUND, LETTER_FOUND, LETTER_REPLAYED_BEFORE };
 
@@ -47,11 +55,14 @@ bool letters_filter_wants(struct letters_filter *filter, const struct dead_lette
 
 /** Text from outside, for a terminal: nothing in it moves the cursor. */
 void print_plain(FILE *out, struct slice text);
+/** A line on standard error, in one piece: log lines may come from another thread meanwhile. */
+void print_refusal(const struct command_usage *usage, const char *what, const char *where, const char *why);
 void print_row_titles(FILE *out);
-void print_row(FILE *out, const struct dead_letter_entry *entry);
-void print_whole(FILE *out, const struct dead_letter_entry *entry, bool payload);
+/** `refusal`: why a replay would refuse it; NULL: it would not, or nobody knows. */
+void print_row(FILE *out, const struct dead_letter_entry *entry, const char *refusal);
+void print_whole(FILE *out, const struct dead_letter_entry *entry, const char *refusal, bool payload);
 /** One object without a newline; with `payload` its key and value are in it. */
-void print_json(FILE *out, const struct dead_letter_entry *entry, bool payload);
+void print_json(FILE *out, const struct dead_letter_entry *entry, const char *refusal, bool payload);
 
 /** `port-agent dead-letters replay`, from the words after `replay`. */
 int dead_letters_replay(int argc, char **argv);

@@ -161,6 +161,32 @@ int letters_open_with(struct letters_place *place, const struct command_usage *u
     return place->reader ? EXIT_CODE_OK : tell(usage, &err);
 }
 
+/* Telling what is wrong with letters */
+
+void letters_tell_broken(void *ctx, const char *where, const char *why)
+{
+    print_refusal(ctx, "no letter", where, why);
+}
+
+/** What list and show mark letters by. Without it they show them all the same. */
+static void open_check(struct letters_place *place, const struct command_usage *usage)
+{
+    const struct config *config = &place->config;
+    bool topics = config->org_id &&
+                  (*config->org_id || (*config->runs_topic != '.' && *config->change_log_topic != '.'));
+    if (topics && config->client_secret.value.len > 0)
+        place->check =
+            letter_check_new(config->client_secret.value, config->runs_topic, config->change_log_topic);
+    if (!place->check)
+        fprintf(
+            stderr,
+            "port-agent %s: note: which letters a replay would refuse is not known: PORT_CLIENT_SECRET and "
+            "PORT_ORG_ID say so\n",
+            usage->command);
+}
+
+/* Opening for list and show */
+
 /** The settings that say where the letters are and how to get there; others may be wrong or missing. */
 static int load_settings(struct config *config)
 {
@@ -173,6 +199,9 @@ static int load_settings(struct config *config)
                                         "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
                                         "PORT_API_BASE_URL",
                                         "PORT_CLIENT_SECRET",
+                                        "PORT_ORG_ID",
+                                        "KAFKA_RUNS_TOPIC",
+                                        "KAFKA_CHANGE_LOG_TOPIC",
                                         "HTTP_PROXY",
                                         "HTTPS_PROXY",
                                         "ALL_PROXY",
@@ -211,24 +240,29 @@ int letters_place_check(const struct letters_place *place, const struct command_
 
 int letters_open(struct letters_place *place, const struct command_usage *usage)
 {
-    struct config config = {0};
     struct error err = {0};
     int wrong = letters_place_check(place, usage);
     if (wrong != EXIT_CODE_OK)
         return wrong;
-    if (place->directory) {
+    int outcome = load_settings(&place->config);
+    if (place->directory) { /* whatever the settings are: it needs none */
         place->reader = dead_letter_reader_directory(place->directory, &err);
-        return place->reader ? EXIT_CODE_OK : tell(usage, &err);
+        outcome = place->reader ? EXIT_CODE_OK : tell(usage, &err);
+    } else if (outcome == EXIT_CODE_OK) {
+        outcome = open_trusting(place, usage, &place->config);
     }
-    int outcome = load_settings(&config);
-    if (outcome == EXIT_CODE_OK)
-        outcome = open_trusting(place, usage, &config);
-    config_clear(&config);
-    return outcome;
+    if (outcome != EXIT_CODE_OK)
+        return outcome;
+    open_check(place, usage);
+    dead_letter_reader_tell(place->reader, letters_tell_broken, (void *)(uintptr_t)usage);
+    return EXIT_CODE_OK;
 }
 
 void letters_close(struct letters_place *place)
 {
     dead_letter_reader_free(place->reader);
+    letter_check_free(place->check);
+    config_clear(&place->config);
     place->reader = NULL;
+    place->check = NULL;
 }

@@ -4,7 +4,7 @@
 #include "event/event.h"
 #include <string.h>
 
-void print_plain(FILE *out, struct slice text)
+static void append_plain(struct buffer *out, struct slice text)
 {
     for (size_t i = 0; i < text.len;) {
         size_t len = utf8_sequence(text.ptr + i, text.len - i);
@@ -12,11 +12,31 @@ void print_plain(FILE *out, struct slice text)
         unsigned char second = len == 2 ? (unsigned char)text.ptr[i + 1] : 0;
         bool control = first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0);
         if (len == 0 || control)
-            fputc('?', out);
+            buffer_append_char(out, '?');
         else
-            fwrite(text.ptr + i, 1, len, out);
+            buffer_append(out, text.ptr + i, len);
         i += len ? len : 1;
     }
+}
+
+void print_plain(FILE *out, struct slice text)
+{
+    struct buffer plain = {0};
+    append_plain(&plain, text);
+    fwrite(buffer_text(&plain), 1, plain.len, out);
+    buffer_clear(&plain);
+}
+
+void print_refusal(const struct command_usage *usage, const char *what, const char *where, const char *why)
+{
+    struct buffer line = {0};
+    buffer_appendf(&line, "port-agent %s: %s: ", usage->command, what);
+    append_plain(&line, slice_of(where));
+    buffer_append_text(&line, ": ");
+    append_plain(&line, slice_of(why));
+    buffer_append_char(&line, '\n');
+    fwrite(buffer_text(&line), 1, line.len, stderr);
+    buffer_clear(&line);
 }
 
 static void print_cell(FILE *out, struct slice text, int width)
@@ -43,17 +63,27 @@ void print_row_titles(FILE *out)
             "REPLAYED", "FROM, REASON");
 }
 
-void print_row(FILE *out, const struct dead_letter_entry *entry)
+void print_row(FILE *out, const struct dead_letter_entry *entry, const char *refusal)
 {
     const struct dead_letter *letter = &entry->letter;
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
     fprintf(out, "%4llu %-16s %-24s ", (unsigned long long)entry->number, entry->place.id, time);
     print_cell(out, slice_is_null(letter->run_id) ? SLICE_LITERAL("-") : letter->run_id, 24);
-    fprintf(out, "%5u %6d %-8s ", letter->attempts, letter->status, entry->replayed ? "yes" : "no");
+    fprintf(out, "%5u %6d %-8s ", letter->attempts, letter->status,
+            refusal           ? "refused"
+            : entry->replayed ? "yes"
+                              : "no");
     print_place(out, letter);
     fputs(": ", out);
     print_plain(out, slice_of(letter->reason));
+    if (refusal) {
+        fputs("; replay refuses it: ", out);
+        print_plain(out, slice_of(refusal));
+        fputs(" (", out);
+        print_plain(out, slice_of(entry->where));
+        fputc(')', out);
+    }
     fputc('\n', out);
 }
 
@@ -77,12 +107,15 @@ static void print_line(FILE *out, const char *name, struct slice text)
     fputc('\n', out);
 }
 
-void print_whole(FILE *out, const struct dead_letter_entry *entry, bool payload)
+void print_whole(FILE *out, const struct dead_letter_entry *entry, const char *refusal, bool payload)
 {
     const struct dead_letter *letter = &entry->letter;
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
     print_line(out, "id", slice_of(entry->place.id));
+    print_line(out, "where", slice_of(entry->where));
+    if (refusal)
+        print_line(out, "refused", slice_of(refusal));
     print_line(out, "time", slice_of(time));
     print_line(out, "run", letter->run_id);
     print_line(out, "reason", slice_of(letter->reason));
@@ -112,7 +145,7 @@ static void add_text(struct buffer *json, const char *name, struct slice text)
         buffer_append_json_string(json, text);
 }
 
-void print_json(FILE *out, const struct dead_letter_entry *entry, bool payload)
+void print_json(FILE *out, const struct dead_letter_entry *entry, const char *refusal, bool payload)
 {
     const struct dead_letter *letter = &entry->letter;
     struct buffer json = {0}, bytes = {0};
@@ -120,6 +153,8 @@ void print_json(FILE *out, const struct dead_letter_entry *entry, bool payload)
     clock_rfc3339(letter->time_ms, time);
     buffer_appendf(&json, "{\"number\":%llu", (unsigned long long)entry->number);
     add_text(&json, "id", slice_of(entry->place.id));
+    add_text(&json, "where", slice_of(entry->where));
+    add_text(&json, "refused", slice_of(refusal));
     add_text(&json, "time", slice_of(time));
     add_text(&json, "run_id", letter->run_id);
     add_text(&json, "reason", slice_of(letter->reason));

@@ -24,7 +24,9 @@ struct replay {
     struct daemon *daemon;
     struct source *source;
     bool stopping, incomplete; /* it ended before all were sent */
+    struct letter_check *check;
     unsigned delivered, failed, left, printed;
+    size_t broken; /* lines or messages that are no letters */
     int exit_code;
 };
 
@@ -52,6 +54,8 @@ static void print_outcome(struct replay *replay, const struct dead_letter_entry 
         buffer_appendf(&json, ",\"outcome\":\"%s\",\"status\":%d,\"duration_ms\":%lld,\"reason\":", outcome,
                        verdict->status, (long long)verdict->duration_ms);
         buffer_append_json_string(&json, slice_of(verdict->reason));
+        buffer_append_text(&json, ",\"where\":");
+        buffer_append_json_string(&json, slice_of(entry->where));
         buffer_append_char(&json, '}');
         fwrite(buffer_text(&json), 1, json.len, stdout);
         buffer_clear(&json);
@@ -100,6 +104,16 @@ static bool settled(struct replay *replay, const struct dead_letter_entry *entry
     return delivered || failed; /* what failed is a dead letter again, under another ID */
 }
 
+/** Nothing of it was sent, and nothing told to Port. */
+static void refused(struct replay *replay, const struct dead_letter_entry *entry, const char *reason)
+{
+    struct verdict verdict = {0};
+    snprintf(verdict.reason, sizeof verdict.reason, "%s", reason);
+    print_refusal(replay->usage, "refused", entry->where, reason);
+    replay->left++;
+    print_outcome(replay, entry, "refused", &verdict);
+}
+
 static bool ended(void *ctx, struct replay_letter *letter, enum replay_end end)
 {
     struct replay *replay = ctx;
@@ -108,12 +122,13 @@ static bool ended(void *ctx, struct replay_letter *letter, enum replay_end end)
     bool remembered = end == REPLAY_SAME_DONE;
     if (end == REPLAY_DONE) {
         remembered = settled(replay, entry, verdict ? verdict : &none);
+    } else if (end == REPLAY_REFUSED) {
+        refused(replay, entry, replay_letter_refusal(letter));
     } else {
         static const char *const reasons[] = {
             [REPLAY_DROPPED] = "stopped before its end",
             [REPLAY_SAME_DONE] = "the same event as another letter, which was replayed",
-            [REPLAY_SAME_LEFT] = "the same event as another letter, which is left",
-            [REPLAY_REFUSED] = "its topic is neither KAFKA_RUNS_TOPIC nor KAFKA_CHANGE_LOG_TOPIC"};
+            [REPLAY_SAME_LEFT] = "the same event as another letter, which is left"};
         snprintf(none.reason, sizeof none.reason, "%s", reasons[end]);
         replay->left += end != REPLAY_SAME_DONE;
         print_outcome(replay, entry, end == REPLAY_SAME_DONE ? "same" : "left", &none);
@@ -144,9 +159,8 @@ static struct source *open_source(void *ctx, const struct source_options *option
     const struct config *config = &replay->setup.config;
     struct replay_options letters = {
         .reader = replay->place.reader,
-        .runs_topic = config->runs_topic,
+        .check = replay->check,
         .change_log_topic = config->change_log_topic,
-        .without_topic = *config->dead_letter_dir != '\0',
         .wanted = wanted,
         .ended = ended,
         .finished = finished,
@@ -228,17 +242,30 @@ static unsigned tell_missing(const struct replay *replay)
     return missing;
 }
 
+static void print_totals(const struct replay *replay, bool nothing)
+{
+    if (replay->json) {
+        printf("],\n\"delivered\":%u,\"failed\":%u,\"left\":%u,\"unreadable\":%zu}\n", replay->delivered,
+               replay->failed, replay->left, replay->broken);
+        return;
+    }
+    if (nothing) {
+        puts("no dead letters to replay");
+        return;
+    }
+    printf("%u delivered, %u failed, %u left", replay->delivered, replay->failed, replay->left);
+    if (replay->broken > 0)
+        printf(", %zu unreadable", replay->broken);
+    putchar('\n');
+}
+
 static int conclude(struct replay *replay)
 {
     unsigned missing = replay->incomplete ? 0 : tell_missing(replay);
-    if (replay->json)
-        printf("],\n\"delivered\":%u,\"failed\":%u,\"left\":%u}\n", replay->delivered, replay->failed,
-               replay->left);
-    else if (replay->printed == 0 && !missing && !replay->incomplete)
-        puts("no dead letters to replay");
-    else
-        printf("%u delivered, %u failed, %u left\n", replay->delivered, replay->failed, replay->left);
-    bool all = !missing && !replay->incomplete && replay->failed == 0 && replay->left == 0;
+    print_totals(replay, replay->printed == 0 && !missing && !replay->incomplete && replay->broken == 0);
+    /* What cannot be read may be any letter; one that was asked for by its ID is found, or missing. */
+    bool readable = replay->broken == 0 || !replay->all;
+    bool all = !missing && !replay->incomplete && replay->failed == 0 && replay->left == 0 && readable;
     return all && fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }
 
@@ -272,20 +299,38 @@ static int lock_letters(struct replay *replay)
     return EXIT_CODE_FAILURE;
 }
 
+/** The letters, and what says which of them are believed. */
+static int open_letters(struct replay *replay)
+{
+    const struct config *config = &replay->setup.config;
+    int outcome = lock_letters(replay);
+    if (outcome == EXIT_CODE_OK)
+        outcome = letters_open_with(&replay->place, replay->usage, config, setup_ca_bundle(&replay->setup));
+    if (outcome != EXIT_CODE_OK)
+        return outcome;
+    dead_letter_reader_tell(replay->place.reader, letters_tell_broken, (void *)(uintptr_t)replay->usage);
+    replay->check =
+        letter_check_new(config->client_secret.value, config->runs_topic, config->change_log_topic);
+    if (replay->check)
+        return EXIT_CODE_OK;
+    fprintf(stderr, "port-agent %s: out of memory\n", replay->usage->command);
+    letters_close(&replay->place);
+    return EXIT_CODE_FAILURE;
+}
+
 static int run_replay(struct replay *replay)
 {
     int outcome = setup_open(&replay->setup, STDERR_FILENO);
     if (outcome == EXIT_CODE_OK)
-        outcome = lock_letters(replay);
-    if (outcome == EXIT_CODE_OK)
-        outcome = letters_open_with(&replay->place, replay->usage, &replay->setup.config,
-                                    setup_ca_bundle(&replay->setup));
+        outcome = open_letters(replay);
     if (outcome != EXIT_CODE_OK)
         return outcome;
     if (replay->json)
         fputs("{\"letters\":[\n", stdout);
     outcome = run_daemon(replay);
+    replay->broken = dead_letter_reader_broken(replay->place.reader);
     letters_close(&replay->place);
+    letter_check_free(replay->check);
     int concluded = conclude(replay);
     return outcome != EXIT_CODE_OK ? outcome : concluded;
 }

@@ -28,9 +28,8 @@ static void refuse_rest(struct day_line *lines, size_t count, int error, const c
             refuse(&lines[i], error, doing);
 }
 
-/** The lock's descriptor; -1 with errno. Another agent that is stopped while it holds the lock must not take
- * this thread with it. */
-static int lock_directory(int directory)
+/* Another agent that is stopped while it holds the lock must not take this thread with it. */
+int day_file_lock(int directory)
 {
     int lock = openat(directory, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
     for (int i = 0; lock >= 0 && i < LOCK_TRIES; i++) {
@@ -162,7 +161,7 @@ void day_file_append(const char *directory, const char *name, int64_t max_bytes,
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && mkdir(directory, DIRECTORY_MODE) == 0)
         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int lock = fd < 0 ? -1 : lock_directory(fd);
+    int lock = fd < 0 ? -1 : day_file_lock(fd);
     if (lock < 0)
         refuse_rest(lines, count, errno, fd < 0 ? "opening the directory" : "locking the directory");
     else

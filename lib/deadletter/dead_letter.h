@@ -3,8 +3,10 @@
  * until it can, and its caller holds the record back meanwhile.
  *
  * A letter carries the record's own key and value. In a topic the rest is in headers (dead-letter.reason,
- * .attempts, .status, .topic, .partition, .offset, .time, .url); in a directory it is a line of JSON in the
- * file of its day (dead-letters-YYYY-MM-DD.jsonl, UTC), described in docs/operating.md. */
+ * .attempts, .status, .topic, .partition, .offset, .time, .url, .run_id, .record_id, .id, .mac); in a
+ * directory it is a line of JSON in the file of its day (dead-letters-YYYY-MM-DD.jsonl, UTC), described in
+ * docs/operating.md. Its texts are UTF-8 without NUL; what is not becomes U+FFFD. Each has an ID and a MAC
+ * (seal.h). */
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
@@ -38,8 +40,9 @@ struct dead_letters_options {
     uv_loop_t *loop;           /* borrowed */
     const struct clock *clock; /* borrowed */
     const char *directory;     /* copied; "" or NULL: none. Made if it is missing (not its parents) */
-    int64_t max_bytes; /* of all the directory's letters together; one that would pass it waits for room */
-    const char *topic; /* copied; "" or NULL: none. Exactly one of the two must be given */
+    int64_t max_bytes;   /* of all the directory's letters together; one that would pass it waits for room */
+    const char *topic;   /* copied; "" or NULL: none. Exactly one of the two must be given */
+    struct slice secret; /* the client secret; read during the call alone */
     /* With a topic: how to reach the brokers, as the consumer does. */
     struct port_api *port; /* borrowed: brokers and credentials are fetched from it, again when they are
                               refused. NULL: the next one says where the brokers are */
@@ -55,9 +58,9 @@ struct dead_letters_counters {
     uint64_t written, failures, waiting;
 };
 
-/** NULL with the cause in err: both or neither of directory and topic, a directory that is something else, a
- * setting librdkafka refuses, out of memory. A directory that cannot be written now, or an unreachable
- * broker, is no error: it is logged and tried again with each letter. */
+/** NULL with the cause in err: both or neither of directory and topic, no secret, a directory that is
+ * something else, a setting librdkafka refuses, out of memory. A directory that cannot be written now, or an
+ * unreachable broker, is no error: it is logged and tried again with each letter. */
 struct dead_letters *dead_letters_new(const struct dead_letters_options *options, struct error *err);
 
 /** Writes a letter. Its key and value are borrowed until `done` has run or the write was forgotten; the rest

@@ -118,22 +118,39 @@ const char *letter_text(char **at, struct slice text)
     return copy;
 }
 
+/** A NUL-terminated copy at *at, which moves on behind it, in which nothing is that a line of JSON or a
+ * header could not give back as it was: what a letter's MAC is over is what its reader will see. */
+static struct slice clean_text(char **at, struct slice text)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    char *copy = *at, *end = copy;
+    for (size_t i = 0, len; i < text.len; i += len ? len : 1) {
+        len = text.ptr[i] ? utf8_sequence(text.ptr + i, text.len - i) : 0;
+        size_t written = len ? len : sizeof replacement - 1;
+        memcpy(end, len ? text.ptr + i : replacement, written);
+        end += written;
+    }
+    *end = '\0';
+    *at = end + 1;
+    return (struct slice){copy, (size_t)(end - copy)};
+}
+
 /** The letter's texts in one allocation of the write's own. False: out of memory. */
 static bool copy_texts(struct dead_letter_write *write, const struct dead_letter *letter)
 {
     struct slice reason = slice_of(letter->reason), topic = slice_of(letter->topic),
                  url = slice_of(letter->url);
-    char *at = malloc(reason.len + topic.len + url.len + letter->id.len + letter->run_id.len + 5);
+    char *at = malloc(3 * (reason.len + topic.len + url.len + letter->id.len + letter->run_id.len) + 5);
     if (!at)
         return false;
     write->texts = at;
     write->letter = *letter;
-    write->letter.reason = letter_text(&at, reason);
-    write->letter.topic = letter_text(&at, topic);
-    write->letter.url = letter_text(&at, url);
-    write->letter.id.ptr = letter_text(&at, letter->id);
+    write->letter.reason = clean_text(&at, reason).ptr;
+    write->letter.topic = clean_text(&at, topic).ptr;
+    write->letter.url = clean_text(&at, url).ptr;
+    write->letter.id = clean_text(&at, letter->id);
     if (!slice_is_null(letter->run_id))
-        write->letter.run_id.ptr = letter_text(&at, letter->run_id);
+        write->letter.run_id = clean_text(&at, letter->run_id);
     return true;
 }
 
@@ -188,6 +205,10 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
         error_set(err, PA_ERR_INVALID, "dead letters need either a directory or a topic");
         return NULL;
     }
+    if (options->secret.len == 0) {
+        error_set(err, PA_ERR_INVALID, "dead letters need PORT_CLIENT_SECRET");
+        return NULL;
+    }
     struct dead_letters *letters = calloc(1, sizeof *letters);
     if (!letters) {
         error_set(err, PA_ERR_MEMORY, "out of memory");
@@ -196,6 +217,12 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
     TAILQ_INIT(&letters->writes);
     letters->loop = options->loop;
     letters->clock = options->clock;
+    letters->seal = letter_seal_new(options->secret);
+    if (!letters->seal) {
+        error_set(err, PA_ERR_MEMORY, "out of memory, or no HKDF and HMAC-SHA-256 from OpenSSL");
+        free(letters);
+        return NULL;
+    }
     letters->first_backoff_ms = options->first_backoff_ms > 0 ? options->first_backoff_ms : FIRST_BACKOFF_MS;
     letters->max_backoff_ms = options->max_backoff_ms > 0 ? options->max_backoff_ms : MAX_BACKOFF_MS;
     if (directory)
@@ -203,6 +230,7 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
     else
         letters->producer = producer_new(letters, options, err);
     if (!letters->directory && !letters->producer) {
+        letter_seal_free(letters->seal);
         free(letters);
         return NULL;
     }
@@ -217,6 +245,7 @@ void letters_part_closed(struct dead_letters *letters)
         return;
     void (*closed)(void *) = letters->closed;
     void *ctx = letters->closed_ctx;
+    letter_seal_free(letters->seal);
     free(letters);
     if (closed)
         closed(ctx);

@@ -89,7 +89,10 @@ static void append_done(uv_work_t *work, int status)
 static bool batch_add(struct directory *directory, struct dead_letter_write *write)
 {
     size_t before = directory->bytes.len;
-    line_append(&directory->bytes, write->id, &write->letter);
+    char mac[LETTER_MAC_SIZE];
+    if (letter_seal_mac(directory->letters->seal, slice_of(write->id), &write->letter, mac) != 0)
+        return false;
+    line_append(&directory->bytes, write->id, &write->letter, mac);
     if (directory->bytes.failed) {
         directory->bytes.failed = false;
         directory->bytes.len = before;

@@ -4,11 +4,13 @@
  *   directory.c     batches of lines to the thread pool and back
  *   day_file.c      what happens there: lock, bound, append, fsync. Blocking, no loop
  *   line.c          a letter to a line of JSON
+ *   seal.c          a letter's MAC (seal.h)
  *   producer.c      letters to a Kafka producer, its delivery reports back (producer.h)
  *   producer_conf.c settings to librdkafka's configuration
  */
 #pragma once
 #include "deadletter/dead_letter.h"
+#include "deadletter/seal.h"
 #include <sys/queue.h>
 
 enum { LETTER_ID_SIZE = 17, BATCH_BYTES = 1 << 20 };
@@ -36,6 +38,7 @@ struct producer;
 struct dead_letters {
     uv_loop_t *loop;
     const struct clock *clock;
+    struct letter_seal *seal;
     int64_t first_backoff_ms, max_backoff_ms;
     struct directory *directory; /* one of the two */
     struct producer *producer;
@@ -85,7 +88,7 @@ void producer_close(struct producer *producer);
 
 /* line.c */
 /** Appends the letter as one line of JSON, newline included. */
-void line_append(struct buffer *out, const char *id, const struct dead_letter *letter);
+void line_append(struct buffer *out, const char *id, const struct dead_letter *letter, const char *mac);
 
 /* day_file.c */
 /** One line to append, and what became of it. */
@@ -99,5 +102,8 @@ struct day_line {
  * its answer. */
 void day_file_append(const char *directory, const char *name, int64_t max_bytes, struct day_line *lines,
                      size_t count);
+/** The lock under which lines are appended, in the directory of this descriptor; to be closed. -1 with errno,
+ * after two seconds at most. */
+int day_file_lock(int directory);
 /** 0, or an errno: can letters be written there? Makes the directory if it is missing. */
 int day_file_prepare(const char *directory);

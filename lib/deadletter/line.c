@@ -48,7 +48,7 @@ static void append_text(struct buffer *out, const char *name, struct slice text)
     buffer_append_json_string(out, text);
 }
 
-void line_append(struct buffer *out, const char *id, const struct dead_letter *letter)
+void line_append(struct buffer *out, const char *id, const struct dead_letter *letter, const char *mac)
 {
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
@@ -67,5 +67,5 @@ void line_append(struct buffer *out, const char *id, const struct dead_letter *l
         append_text(out, "run_id", letter->run_id);
     append_bytes(out, "key", letter->key);
     append_bytes(out, "value", letter->value);
-    buffer_append_text(out, "}\n");
+    buffer_appendf(out, ",\"mac\":\"%s\"}\n", mac);
 }

@@ -1,8 +1,51 @@
-/* A line of JSON back to the letter it was made from. */
+/* A line of JSON back to the letter it was made from. Strict: what replay would act upon is there once, with
+ * its type, or the line is no letter. */
 #include "deadletter/reader_internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/** The largest whole number that a double holds exactly. */
+#define WHOLE_MAX 9007199254740992.0
+
+static const char OUT_OF_MEMORY[] = "out of memory";
+
+enum kind { TEXT, TEXT_OR_NULL, WHOLE };
+/** Members that every letter has. */
+static const struct member {
+    const char *name;
+    enum kind kind;
+    const char *wrong;
+} MEMBERS[] = {
+    {"id", TEXT, "\"id\" is not one text"},
+    {"time", TEXT, "\"time\" is not one text"},
+    {"reason", TEXT, "\"reason\" is not one text"},
+    {"attempts", WHOLE, "\"attempts\" is not one whole number"},
+    {"status", WHOLE, "\"status\" is not one whole number"},
+    {"topic", TEXT, "\"topic\" is not one text"},
+    {"partition", WHOLE, "\"partition\" is not one whole number"},
+    {"offset", WHOLE, "\"offset\" is not one whole number"},
+    {"record_id", TEXT, "\"record_id\" is not one text"},
+    {"url", TEXT, "\"url\" is not one text"},
+    {"run_id", TEXT_OR_NULL, "\"run_id\" is neither one text nor null"},
+    {"key", TEXT_OR_NULL, "\"key\" is neither one text nor null"},
+    {"value", TEXT_OR_NULL, "\"value\" is neither one text nor null"},
+};
+
+/** The member of this name; NULL: there is none, or there are several (then `*twice` is set). */
+static const cJSON *only(const cJSON *line, const char *name, bool *twice)
+{
+    const cJSON *found = NULL, *member;
+    *twice = false;
+    cJSON_ArrayForEach(member, line)
+    {
+        if (strcmp(member->string, name) != 0)
+            continue;
+        *twice |= found != NULL;
+        found = member;
+    }
+    return *twice ? NULL : found;
+}
 
 static const char *text_of(const cJSON *line, const char *name)
 {
@@ -11,60 +54,128 @@ static const char *text_of(const cJSON *line, const char *name)
 
 static double number_of(const cJSON *line, const char *name)
 {
-    const cJSON *number = cJSON_GetObjectItemCaseSensitive(line, name);
-    return cJSON_IsNumber(number) ? number->valuedouble : 0;
+    return cJSON_GetObjectItemCaseSensitive(line, name)->valuedouble;
 }
 
-static bool decode_base64(const char *text, struct buffer *out)
+static bool has_kind(const cJSON *member, enum kind kind)
 {
+    if (kind == WHOLE)
+        return cJSON_IsNumber(member) && member->valuedouble > -WHOLE_MAX &&
+               member->valuedouble < WHOLE_MAX && (double)(int64_t)member->valuedouble == member->valuedouble;
+    return cJSON_IsString(member) || (kind == TEXT_OR_NULL && cJSON_IsNull(member));
+}
+
+/** NULL: the members are there as a letter has them; or what is wrong. */
+static const char *wrong_member(const cJSON *line)
+{
+    bool twice;
+    for (size_t i = 0; i < sizeof MEMBERS / sizeof *MEMBERS; i++) {
+        const cJSON *member = only(line, MEMBERS[i].name, &twice);
+        if (!member || !has_kind(member, MEMBERS[i].kind))
+            return MEMBERS[i].wrong;
+    }
+    const cJSON *mac = only(line, "mac", &twice);
+    if (twice || (mac && !cJSON_IsString(mac)))
+        return "\"mac\" is not one text";
+    if (number_of(line, "partition") < -1 || number_of(line, "partition") > INT32_MAX ||
+        number_of(line, "offset") < -1)
+        return "no partition or offset has such a number";
+    if (number_of(line, "attempts") < 0 || number_of(line, "attempts") > UINT32_MAX ||
+        number_of(line, "status") < INT32_MIN || number_of(line, "status") > INT32_MAX)
+        return "no attempts or status have such a number";
+    return NULL;
+}
+
+/** NULL, or what is wrong. Only the one form in which bytes are written counts: without line breaks, padded,
+ * and with no bit set that stands for nothing. */
+static const char *decode_base64(const char *text, struct buffer *out)
+{
+    static const char wrong[] = "its base64 is broken";
     size_t len = strlen(text);
-    if (len % 4 != 0 || len > INT32_MAX || buffer_reserve(out, len / 4 * 3 + 1) != 0)
-        return false;
+    if (len % 4 != 0 || len > INT32_MAX)
+        return wrong;
+    char *again = malloc(len + 1);
+    if (!again || buffer_reserve(out, len / 4 * 3 + 1) != 0) {
+        free(again);
+        return OUT_OF_MEMORY;
+    }
     int made = EVP_DecodeBlock((unsigned char *)out->ptr, (const unsigned char *)text, (int)len);
-    if (made < 0)
-        return false;
     /* OpenSSL counts the padding as bytes. */
-    for (size_t i = len; i > 0 && i + 2 > len && text[i - 1] == '='; i--)
+    for (size_t i = len; made > 0 && i > 0 && i + 2 > len && text[i - 1] == '='; i--)
         made--;
-    out->len = (size_t)made;
-    return true;
+    if (made >= 0)
+        EVP_EncodeBlock((unsigned char *)again, (const unsigned char *)out->ptr, made);
+    bool same = made >= 0 && strcmp(again, text) == 0;
+    free(again);
+    out->len = same ? (size_t)made : 0;
+    return same ? NULL : wrong;
 }
 
-/** False: what is there is not bytes in either form. */
-static bool bytes_of(const cJSON *line, const char *name, const char *encoding_name, struct buffer *decoded,
-                     struct slice *out)
+/** NULL, or what is wrong. */
+static const char *bytes_of(const cJSON *line, const char *name, const char *encoding_name,
+                            struct buffer *decoded, struct slice *out)
 {
-    const char *text = text_of(line, name), *encoding = text_of(line, encoding_name);
+    bool twice;
+    const char *text = text_of(line, name);
+    const char *encoding = cJSON_GetStringValue(only(line, encoding_name, &twice));
     *out = slice_of(text);
-    if (!text || !encoding || strcmp(encoding, "text") == 0)
-        return true;
-    if (strcmp(encoding, "base64") != 0 || !decode_base64(text, decoded))
-        return false;
-    *out = buffer_slice(decoded);
-    return true;
+    if (!text && !twice)
+        return NULL;
+    if (encoding && strcmp(encoding, "text") == 0)
+        return NULL;
+    if (!encoding || strcmp(encoding, "base64") != 0)
+        return "a key's or value's encoding is neither \"text\" nor \"base64\"";
+    const char *wrong = decode_base64(text, decoded);
+    *out = decoded->len > 0 ? buffer_slice(decoded) : SLICE_LITERAL("");
+    return wrong;
 }
 
-bool line_parse(struct slice text, struct line *line)
+static bool is_letter_id(const char *text)
 {
-    *line = (struct line){.json = cJSON_ParseWithLength(text.ptr, text.len)};
-    struct dead_letter *letter = &line->letter;
-    const char *time = text_of(line->json, "time"), *reason = text_of(line->json, "reason");
+    return strlen(text) == LETTER_ID_SIZE - 1 && strspn(text, "0123456789abcdef") == LETTER_ID_SIZE - 1;
+}
+
+/** The line as one JSON object and nothing behind it; NULL with the reason. */
+static cJSON *object_of(struct slice text, const char **why)
+{
+    const char *end = NULL;
+    cJSON *json = cJSON_ParseWithLengthOpts(text.ptr, text.len, &end, false);
+    bool whole = json && slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)}).len == 0;
+    if (whole && cJSON_IsObject(json))
+        return json;
+    cJSON_Delete(json);
+    *why = "not one JSON object";
+    return NULL;
+}
+
+const char *line_parse(struct slice text, struct line *line)
+{
+    const char *wrong = NULL;
+    *line = (struct line){.json = object_of(text, &wrong)};
+    if (!wrong)
+        wrong = wrong_member(line->json);
+    if (wrong)
+        return wrong;
     line->id = text_of(line->json, "id");
-    if (!line->id || strlen(line->id) != LETTER_ID_SIZE - 1 || !time || !reason)
-        return false;
-    const char *topic = text_of(line->json, "topic"), *url = text_of(line->json, "url");
-    letter->time_ms = letter_time(slice_of(time));
-    letter->reason = reason;
-    letter->attempts = (unsigned)number_of(line->json, "attempts");
-    letter->status = (int)number_of(line->json, "status");
-    letter->topic = topic ? topic : "";
-    letter->partition = (int32_t)number_of(line->json, "partition");
-    letter->offset = (int64_t)number_of(line->json, "offset");
-    letter->id = slice_of(text_of(line->json, "record_id"));
-    letter->url = url ? url : "";
-    letter->run_id = slice_of(text_of(line->json, "run_id"));
-    return letter->time_ms >= 0 && bytes_of(line->json, "key", "key_encoding", &line->key, &letter->key) &&
-           bytes_of(line->json, "value", "value_encoding", &line->value, &letter->value);
+    line->mac = slice_of(text_of(line->json, "mac"));
+    line->letter = (struct dead_letter){
+        .time_ms = letter_time(slice_of(text_of(line->json, "time"))),
+        .reason = text_of(line->json, "reason"),
+        .attempts = (unsigned)number_of(line->json, "attempts"),
+        .status = (int)number_of(line->json, "status"),
+        .topic = text_of(line->json, "topic"),
+        .partition = (int32_t)number_of(line->json, "partition"),
+        .offset = (int64_t)number_of(line->json, "offset"),
+        .id = slice_of(text_of(line->json, "record_id")),
+        .url = text_of(line->json, "url"),
+        .run_id = slice_of(text_of(line->json, "run_id")),
+    };
+    if (!is_letter_id(line->id))
+        return "its ID is not 16 hexadecimal digits";
+    if (line->letter.time_ms < 0)
+        return "its time is none";
+    wrong = bytes_of(line->json, "key", "key_encoding", &line->key, &line->letter.key);
+    return wrong ? wrong : bytes_of(line->json, "value", "value_encoding", &line->value, &line->letter.value);
 }
 
 void line_clear(struct line *line)

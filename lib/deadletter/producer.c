@@ -15,7 +15,7 @@
 enum {
     REASON_SIZE = 512,
     CREDENTIALS_EVERY_MS = 10000,
-    HEADER_COUNT = 9,
+    HEADER_COUNT = 12,
     TOPIC_WAIT_MS = 1000, /* the longest that closing waits for the question below */
     TOPIC_AGAIN_MS = 5000
 };
@@ -105,8 +105,14 @@ static void add_number(rd_kafka_headers_t *headers, const char *name, long long 
     add_text(headers, name, text);
 }
 
-static rd_kafka_headers_t *headers_of(const struct dead_letter *letter)
+static void add_slice(rd_kafka_headers_t *headers, const char *name, struct slice value)
 {
+    rd_kafka_header_add(headers, name, -1, value.ptr, (ssize_t)value.len);
+}
+
+static rd_kafka_headers_t *headers_of(const struct dead_letter_write *write, const char *mac)
+{
+    const struct dead_letter *letter = &write->letter;
     char time[CLOCK_RFC3339_SIZE];
     rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADER_COUNT);
     clock_rfc3339(letter->time_ms, time);
@@ -119,8 +125,10 @@ static rd_kafka_headers_t *headers_of(const struct dead_letter *letter)
     add_text(headers, "dead-letter.time", time);
     add_text(headers, "dead-letter.url", letter->url);
     if (!slice_is_null(letter->run_id))
-        rd_kafka_header_add(headers, "dead-letter.run_id", -1, letter->run_id.ptr,
-                            (ssize_t)letter->run_id.len);
+        add_slice(headers, "dead-letter.run_id", letter->run_id);
+    add_slice(headers, "dead-letter.record_id", letter->id);
+    add_text(headers, "dead-letter.id", write->id);
+    add_text(headers, "dead-letter.mac", mac);
     return headers;
 }
 
@@ -130,11 +138,11 @@ static size_t letter_bytes(const struct dead_letter *letter)
 }
 
 /** NULL, or the client's error (to be destroyed). */
-static rd_kafka_error_t *produce(struct producer *producer, struct dead_letter_write *write)
+static rd_kafka_error_t *produce(struct producer *producer, struct dead_letter_write *write, const char *mac)
 {
     const struct dead_letter *letter = &write->letter;
     /* A list of our own: single headers are freed twice by some librdkafkas when a message is refused. */
-    rd_kafka_headers_t *headers = headers_of(letter);
+    rd_kafka_headers_t *headers = headers_of(write, mac);
     const rd_kafka_vu_t units[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = producer->topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -167,7 +175,12 @@ static void try_failed(struct producer *producer, struct dead_letter_write *writ
 
 static void hand_over(struct producer *producer, struct dead_letter_write *write)
 {
-    rd_kafka_error_t *error = produce(producer, write);
+    char mac[LETTER_MAC_SIZE];
+    if (letter_seal_mac(producer->letters->seal, slice_of(write->id), &write->letter, mac) != 0) {
+        write_failed(write, "out of memory");
+        return;
+    }
+    rd_kafka_error_t *error = produce(producer, write, mac);
     if (error) {
         try_failed(producer, write, rd_kafka_error_code(error), rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);

@@ -20,6 +20,20 @@ size_t dead_letter_reader_broken(const struct dead_letter_reader *reader)
     return reader->broken;
 }
 
+void dead_letter_reader_tell(struct dead_letter_reader *reader,
+                             void (*broken)(void *ctx, const char *where, const char *why), void *ctx)
+{
+    reader->tell = broken;
+    reader->tell_ctx = ctx;
+}
+
+void reader_broken(struct dead_letter_reader *reader, const char *where, const char *why)
+{
+    reader->broken++;
+    if (reader->tell)
+        reader->tell(reader->tell_ctx, where, why);
+}
+
 int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_place *places,
                             size_t count, struct error *err)
 {

@@ -16,11 +16,14 @@ struct dead_letter_place {
     char day[11];                  /* of its file; "" in a topic */
 };
 
+/** The texts are borrowed until the next call. */
 struct dead_letter_entry {
     struct dead_letter_place place;
-    uint64_t number; /* from 1, in the order they are read */
+    uint64_t number;   /* from 1, in the order they are read */
+    const char *where; /* for people: "DIR/dead-letters-2026-01-13.jsonl:7", or "topic[partition]@offset" */
     bool replayed;
-    struct dead_letter letter; /* borrowed until the next call */
+    struct slice letter_id, mac; /* what seal.h needs; null: it has none (of a topic, by an earlier agent) */
+    struct dead_letter letter;
 };
 
 struct dead_letter_reader;
@@ -40,11 +43,15 @@ struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connectio
                                                     struct error *err);
 void dead_letter_reader_free(struct dead_letter_reader *reader);
 /** 1: the next letter, oldest first within a day's file or a partition; 0: there are no more; or an error
- * (enum pa_err) with the cause in err. What cannot be read as a letter is skipped and counted. */
+ * (enum pa_err) with the cause in err. What cannot be read as a letter is counted and told, not returned. */
 int dead_letter_reader_next(struct dead_letter_reader *reader, struct dead_letter_entry *entry,
                             struct error *err);
 /** Lines or messages that were no letters, so far: written by somebody else, or cut off by a crash. */
 size_t dead_letter_reader_broken(const struct dead_letter_reader *reader);
+/** From now on `broken` is called with each of them, by whichever thread reads: where it is, as in an entry,
+ * and why it is no letter. */
+void dead_letter_reader_tell(struct dead_letter_reader *reader,
+                             void (*broken)(void *ctx, const char *where, const char *why), void *ctx);
 /** Remembers durably that these were replayed. 0, or an error with the cause in err. */
 int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_place *places,
                             size_t count, struct error *err);

@@ -19,7 +19,9 @@ struct directory_reader {
     struct dirent **days; /* names of the files, sorted */
     int day_count, next_day;
     char day[11];
-    FILE *file; /* of `day`; NULL: none is open */
+    FILE *file;           /* of `day`; NULL: none is open */
+    uint64_t line_number; /* in it */
+    struct buffer where;  /* of the line, for people */
     struct replayed_ids replayed;
     char *text; /* the line, getline's */
     size_t room;
@@ -31,16 +33,25 @@ static struct directory_reader *own(struct dead_letter_reader *reader)
     return (struct directory_reader *)reader;
 }
 
-static int is_day_file(const struct dirent *entry)
+/** Each 0 of the pattern stands for a digit. */
+static int has_pattern(const char *name, const char *pattern)
 {
-    static const char pattern[] = "dead-letters-0000-00-00.jsonl";
-    const char *name = entry->d_name;
-    if (strlen(name) != sizeof pattern - 1)
+    if (strlen(name) != strlen(pattern))
         return 0;
     for (size_t i = 0; pattern[i]; i++)
         if (pattern[i] == '0' ? name[i] < '0' || name[i] > '9' : name[i] != pattern[i])
             return 0;
     return 1;
+}
+
+static int is_day_file(const struct dirent *entry)
+{
+    return has_pattern(entry->d_name, "dead-letters-0000-00-00.jsonl");
+}
+
+static int is_marks_file(const struct dirent *entry)
+{
+    return has_pattern(entry->d_name, "dead-letters-0000-00-00.replayed");
 }
 
 static int cannot(struct error *err, const char *doing, const char *path)
@@ -56,13 +67,12 @@ static bool id_number(const char *text, uint64_t *out)
     return end - text == LETTER_ID_SIZE - 1;
 }
 
-/** What was replayed of this day. */
-static int read_marks(struct directory_reader *reader, int directory, struct error *err)
+/** What was replayed, by one of the files that remember it. */
+static int read_marks_file(struct directory_reader *reader, int directory, const char *name,
+                           struct error *err)
 {
-    char name[64], mark[128];
-    snprintf(name, sizeof name, "dead-letters-%s.replayed", reader->day);
+    char mark[128];
     int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    replayed_clear(&reader->replayed);
     if (fd < 0)
         return errno == ENOENT ? 0 : cannot(err, "cannot read", name);
     FILE *marks = fdopen(fd, "r");
@@ -75,8 +85,27 @@ static int read_marks(struct directory_reader *reader, int directory, struct err
         fclose(marks);
     else
         close(fd);
-    replayed_sort(&reader->replayed);
     return kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+}
+
+/** What was replayed, whichever day's file remembers it: a letter that is moved to another file is the same
+ * letter. */
+static int read_marks(struct directory_reader *reader, struct error *err)
+{
+    struct dirent **files = NULL;
+    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int count = directory < 0 ? -1 : scandir(reader->path, &files, is_marks_file, alphasort);
+    int failed = count < 0 ? cannot(err, "cannot read the directory", reader->path) : 0;
+    for (int i = 0; i < count; i++) {
+        if (!failed)
+            failed = read_marks_file(reader, directory, files[i]->d_name, err);
+        free(files[i]);
+    }
+    free(files);
+    if (directory >= 0)
+        close(directory);
+    replayed_sort(&reader->replayed);
+    return failed;
 }
 
 /** 1: the next day's file is open; 0: there is none; or an error. */
@@ -89,11 +118,10 @@ static int open_day(struct directory_reader *reader, struct error *err)
     int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return cannot(err, "cannot open", reader->path);
-    int failed = read_marks(reader, directory, err);
-    int fd = failed ? -1 : openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     reader->file = fd < 0 ? NULL : fdopen(fd, "r");
-    if (!failed && !reader->file)
-        failed = cannot(err, "cannot read", name);
+    reader->line_number = 0;
+    int failed = reader->file ? 0 : cannot(err, "cannot read", name);
     if (fd >= 0 && !reader->file)
         close(fd);
     close(directory);
@@ -107,20 +135,58 @@ static void close_day(struct directory_reader *reader)
     reader->file = NULL;
 }
 
+/** Its length; 0: the end of the file. */
+static size_t read_line(struct directory_reader *reader)
+{
+    errno = 0;
+    ssize_t len = getline(&reader->text, &reader->room, reader->file);
+    return len > 0 ? (size_t)len : 0;
+}
+
+/** A last line without its line break is a letter when it is whole. When it is not, an agent may be writing
+ * it right now: agents write under the directory's lock, so under the lock there is the line, or half of one
+ * that a crash left. */
+static size_t read_line_again(struct directory_reader *reader, size_t len)
+{
+    long start = ftell(reader->file) - (long)len;
+    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = directory < 0 ? -1 : day_file_lock(directory);
+    size_t again = start >= 0 && fseek(reader->file, start, SEEK_SET) == 0 ? read_line(reader) : len;
+    if (lock >= 0)
+        close(lock);
+    if (directory >= 0)
+        close(directory);
+    return again;
+}
+
 /** 1: a letter; 0: not one. */
 static int take_line(struct directory_reader *reader, size_t len, struct dead_letter_entry *entry)
 {
     uint64_t id;
     line_clear(&reader->line);
-    /* Without its newline it is being written right now, or was cut off. */
-    if (reader->text[len - 1] != '\n' || !line_parse((struct slice){reader->text, len}, &reader->line) ||
-        !id_number(reader->line.id, &id)) {
-        reader->reader.broken++;
+    const char *wrong = line_parse((struct slice){reader->text, len}, &reader->line);
+    if (wrong && reader->text[len - 1] != '\n') {
+        len = read_line_again(reader, len);
+        if (len == 0)
+            return 0; /* what a full disk had cut off was taken back */
+        line_clear(&reader->line);
+        wrong = line_parse((struct slice){reader->text, len}, &reader->line);
+        if (wrong && reader->text[len - 1] != '\n')
+            wrong = "the file ends in the middle of it";
+    }
+    reader->where.len = 0;
+    buffer_appendf(&reader->where, "%s/dead-letters-%s.jsonl:%" PRIu64, reader->path, reader->day,
+                   ++reader->line_number);
+    entry->where = buffer_text(&reader->where);
+    if (wrong || !id_number(reader->line.id, &id)) {
+        reader_broken(&reader->reader, entry->where, wrong);
         return 0;
     }
     snprintf(entry->place.id, sizeof entry->place.id, "%s", reader->line.id);
     memcpy(entry->place.day, reader->day, sizeof entry->place.day);
     entry->replayed = replayed_has(&reader->replayed, id);
+    entry->letter_id = slice_of(reader->line.id);
+    entry->mac = reader->line.mac;
     entry->letter = reader->line.letter;
     return 1;
 }
@@ -134,13 +200,12 @@ static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry
             if (opened != 1)
                 return opened;
         }
-        errno = 0;
-        ssize_t len = getline(&reader->text, &reader->room, reader->file);
-        if (len > 0 && take_line(reader, (size_t)len, entry))
+        size_t len = read_line(reader);
+        if (len > 0 && take_line(reader, len, entry))
             return 1;
-        if (len <= 0 && !feof(reader->file))
+        if (len == 0 && !feof(reader->file))
             return cannot(err, "cannot read the letters of", reader->day);
-        if (len <= 0)
+        if (len == 0)
             close_day(reader);
     }
 }
@@ -206,6 +271,7 @@ static void reader_free(struct dead_letter_reader *base)
     free(reader->days);
     replayed_clear(&reader->replayed);
     line_clear(&reader->line);
+    buffer_clear(&reader->where);
     free(reader->text);
     free(reader->path);
     free(reader);
@@ -225,10 +291,10 @@ struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct
     reader->reader.class = &class;
     reader->path = copy;
     reader->day_count = scandir(path, &reader->days, is_day_file, alphasort);
-    if (reader->day_count < 0) {
-        cannot(err, "cannot read the directory", path);
-        free(copy);
-        free(reader);
+    int failed =
+        reader->day_count < 0 ? cannot(err, "cannot read the directory", path) : read_marks(reader, err);
+    if (failed) {
+        reader_free(&reader->reader);
         return NULL;
     }
     return &reader->reader;

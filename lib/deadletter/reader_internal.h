@@ -15,7 +15,12 @@ struct dead_letter_reader {
     const struct reader_class *class;
     uint64_t number;
     size_t broken;
+    void (*tell)(void *ctx, const char *where, const char *why); /* NULL: nobody wants to know */
+    void *tell_ctx;
 };
+
+/** Counts what is no letter, and tells of it. */
+void reader_broken(struct dead_letter_reader *reader, const char *where, const char *why);
 
 /* line_parse.c */
 /** A line read back. The letter's texts live in the members. */
@@ -23,10 +28,11 @@ struct line {
     cJSON *json;
     struct buffer key, value; /* decoded base64 */
     const char *id;
+    struct slice mac; /* null: none */
     struct dead_letter letter;
 };
-/** False: not a letter, or out of memory. Clear it in both cases. */
-bool line_parse(struct slice text, struct line *line);
+/** NULL, or why the line is no letter, in words. Clear it in both cases. */
+const char *line_parse(struct slice text, struct line *line);
 void line_clear(struct line *line);
 
 /** Which IDs of one file or partition were replayed. Zero-initialise. */

@@ -3,12 +3,13 @@
 #include "deadletter/producer.h"
 #include "deadletter/reader_internal.h"
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, RECEIVE_LIMIT = 2147483647 };
+enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, RECEIVE_LIMIT = 2147483647, WHERE_SIZE = 320 };
 static const char REPLAYED[] = "dead-letter.replayed";
 
 struct topic_reader {
@@ -24,6 +25,7 @@ struct topic_reader {
     struct replayed_ids replayed;
     rd_kafka_message_t *message; /* whose bytes the last entry borrows */
     char *texts;                 /* its headers, as texts */
+    char where[WHERE_SIZE];      /* of the message, for people */
     rd_kafka_t *marker;          /* producer; NULL: nothing was marked yet */
 };
 
@@ -81,22 +83,29 @@ static int start_partition(struct topic_reader *reader, struct error *err)
     return 0;
 }
 
-static struct slice header(const rd_kafka_message_t *message, const char *name)
+/** The header's value; null: it is not there, or there more than once, so that nobody can say which counts
+ * (then `*twice` is set, unless it is NULL), or without a value. */
+static struct slice header(const rd_kafka_message_t *message, const char *name, bool *twice)
 {
     rd_kafka_headers_t *headers;
-    const void *value = NULL;
-    size_t size = 0;
+    const void *value = NULL, *other;
+    size_t size = 0, other_size;
     if (rd_kafka_message_headers(message, &headers) != 0 ||
-        rd_kafka_header_get_last(headers, name, &value, &size) != 0)
+        rd_kafka_header_get(headers, 0, name, &value, &size) != 0 || !value)
         return (struct slice){NULL, 0};
-    return (struct slice){value ? value : "", size};
+    if (rd_kafka_header_get(headers, 1, name, &other, &other_size) == 0) {
+        if (twice)
+            *twice = true;
+        return (struct slice){NULL, 0};
+    }
+    return (struct slice){value, size};
 }
 
 /** A marker names a letter of its own partition, as "PARTITION:OFFSET". False: this is none. */
 static bool marked_offset(const rd_kafka_message_t *message, uint64_t *offset)
 {
     char text[LETTER_ENTRY_ID_SIZE], *end;
-    struct slice id = header(message, REPLAYED);
+    struct slice id = header(message, REPLAYED, NULL);
     *offset = 0;
     if (!id.ptr || id.len >= sizeof text)
         return false;
@@ -152,46 +161,108 @@ static void forget_message(struct topic_reader *reader)
     reader->texts = NULL;
 }
 
+static const char OUT_OF_MEMORY[] = "out of memory";
+
+/** The headers of a letter, and which of them every letter has. */
+enum { REASON, ATTEMPTS, STATUS, TOPIC, PARTITION, OFFSET, TIME, URL, RUN_ID, RECORD_ID, ID, MAC, NAMES };
+static const char *const NAMES_OF[] = {"dead-letter.reason",    "dead-letter.attempts",  "dead-letter.status",
+                                       "dead-letter.topic",     "dead-letter.partition", "dead-letter.offset",
+                                       "dead-letter.time",      "dead-letter.url",       "dead-letter.run_id",
+                                       "dead-letter.record_id", "dead-letter.id",        "dead-letter.mac"};
+enum { REQUIRED = RUN_ID };
+
+/** The headers as texts that end in NUL; null where there is none. NULL, or what is wrong. */
+static const char *take_headers(struct topic_reader *reader, struct slice values[NAMES])
+{
+    size_t total = NAMES;
+    bool twice = false;
+    for (size_t i = 0; i < NAMES; i++) {
+        values[i] = header(reader->message, NAMES_OF[i], &twice);
+        total += values[i].len;
+        if (twice)
+            return "it has one of its headers twice";
+        if (slice_is_null(values[i]) && i < REQUIRED)
+            return "it lacks one of a letter's headers";
+        if (values[i].len > 0 && memchr(values[i].ptr, '\0', values[i].len))
+            return "one of its headers has a NUL in it";
+    }
+    char *at = reader->texts = malloc(total);
+    if (!at)
+        return OUT_OF_MEMORY;
+    for (size_t i = 0; i < NAMES; i++)
+        if (!slice_is_null(values[i]))
+            values[i].ptr = letter_text(&at, values[i]);
+    return NULL;
+}
+
+/** A whole number as it is written in a header. False: it is none, or out of bounds. */
+static bool whole_number(struct slice text, long long from, long long to, long long *out)
+{
+    char *end;
+    size_t sign = slice_starts_with(text, "-");
+    if (text.len == sign || strspn(text.ptr + sign, "0123456789") + sign != text.len)
+        return false;
+    errno = 0;
+    *out = strtoll(text.ptr, &end, 10);
+    return errno == 0 && *out >= from && *out <= to;
+}
+
+/** NULL: the message is a letter; or why it is none. */
+static const char *read_message(struct topic_reader *reader, struct dead_letter_entry *entry)
+{
+    const rd_kafka_message_t *message = reader->message;
+    struct slice values[NAMES];
+    long long attempts, status, partition, offset;
+    const char *wrong = take_headers(reader, values);
+    if (wrong)
+        return wrong;
+    if (!whole_number(values[ATTEMPTS], 0, UINT32_MAX, &attempts) ||
+        !whole_number(values[STATUS], INT32_MIN, INT32_MAX, &status) ||
+        !whole_number(values[PARTITION], -1, INT32_MAX, &partition) ||
+        !whole_number(values[OFFSET], -1, INT64_MAX, &offset))
+        return "a number in its headers is none";
+    int64_t time_ms = letter_time(values[TIME]);
+    if (time_ms < 0)
+        return "its time is none";
+    entry->letter_id = values[ID];
+    entry->mac = values[MAC];
+    entry->letter = (struct dead_letter){
+        .reason = values[REASON].ptr,
+        .attempts = (unsigned)attempts,
+        .status = (int)status,
+        .topic = values[TOPIC].ptr,
+        .partition = (int32_t)partition,
+        .offset = offset,
+        .id = values[RECORD_ID],
+        .time_ms = time_ms,
+        .url = values[URL].ptr,
+        .run_id = values[RUN_ID],
+        .key = {message->key, message->key_len},
+        .value = {message->payload, message->len},
+    };
+    return NULL;
+}
+
 /** 1: it is a letter; 0: it is something else; or an error. */
 static int take_message(struct topic_reader *reader, struct dead_letter_entry *entry, struct error *err)
 {
     const rd_kafka_message_t *message = reader->message;
-    static const char *const names[] = {"dead-letter.reason", "dead-letter.attempts",  "dead-letter.status",
-                                        "dead-letter.topic",  "dead-letter.partition", "dead-letter.offset",
-                                        "dead-letter.url"};
-    enum { REASON, ATTEMPTS, STATUS, TOPIC, PARTITION, OFFSET, URL, NAMES };
-    struct slice values[NAMES];
-    const char *texts[NAMES];
-    size_t total = NAMES;
-    for (size_t i = 0; i < NAMES; i++) {
-        values[i] = header(message, names[i]);
-        total += values[i].len;
-    }
-    int64_t time_ms = letter_time(header(message, "dead-letter.time"));
-    if (slice_is_null(values[REASON]) || slice_is_null(values[TOPIC]) || time_ms < 0)
-        return 0;
-    char *at = reader->texts = malloc(total);
-    if (!at)
-        return error_set(err, PA_ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < NAMES; i++)
-        texts[i] = letter_text(&at, values[i]);
+    uint64_t marked;
+    snprintf(reader->where, WHERE_SIZE, "%.249s[%" PRId32 "]@%" PRId64, reader->name, message->partition,
+             message->offset);
+    entry->where = reader->where;
     snprintf(entry->place.id, sizeof entry->place.id, "%" PRId32 ":%" PRId64, message->partition,
              message->offset);
-    entry->replayed = replayed_has(&reader->replayed, (uint64_t)message->offset);
-    entry->letter = (struct dead_letter){
-        .reason = texts[REASON],
-        .attempts = (unsigned)strtoul(texts[ATTEMPTS], NULL, 10),
-        .status = (int)strtol(texts[STATUS], NULL, 10),
-        .topic = texts[TOPIC],
-        .partition = (int32_t)strtol(texts[PARTITION], NULL, 10),
-        .offset = strtoll(texts[OFFSET], NULL, 10),
-        .time_ms = time_ms,
-        .url = texts[URL],
-        .run_id = header(message, "dead-letter.run_id"),
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
-    };
-    return 1;
+    if (marked_offset(message, &marked))
+        return 0;
+    const char *wrong = read_message(reader, entry);
+    if (wrong == OUT_OF_MEMORY)
+        return error_set(err, PA_ERR_MEMORY, OUT_OF_MEMORY);
+    if (wrong)
+        reader_broken(&reader->reader, entry->where, wrong);
+    else
+        entry->replayed = replayed_has(&reader->replayed, (uint64_t)message->offset);
+    return !wrong;
 }
 
 /** The next message of the partition: 1: a letter; 0: the partition is through; or an error. */
@@ -199,11 +270,9 @@ static int next_letter(struct topic_reader *reader, struct dead_letter_entry *en
 {
     int got;
     while ((got = next_message(reader, &reader->message, err)) == 1) {
-        uint64_t marked;
         int taken = take_message(reader, entry, err);
         if (taken != 0)
             return taken;
-        reader->reader.broken += !marked_offset(reader->message, &marked);
         forget_message(reader);
     }
     return got;

@@ -217,6 +217,7 @@ static void open_letters(struct agent *agent, const char *directory)
                                            .clock = &fast_clock,
                                            .directory = directory,
                                            .max_bytes = 1 << 20,
+                                           .secret = SLICE_LITERAL("secret"),
                                            .record_max_bytes = 65536};
     if ((agent->letters = dead_letters_new(&options, NULL)) == NULL)
         abort();

@@ -15,15 +15,22 @@ static struct slice copied(struct buffer *bytes, struct slice original)
     return (struct slice){at, original.len};
 }
 
-/** The record's own ID, or what the Kafka source would make of where it came from. */
 static char *record_id_of(const struct dead_letter *letter)
 {
     struct buffer id = {0};
-    if (letter->id.len > 0)
-        buffer_append_slice(&id, letter->id);
-    else
-        buffer_appendf(&id, "%s-%d-%lld", letter->topic, (int)letter->partition, (long long)letter->offset);
+    letter_record_id(letter, &id);
     return buffer_take(&id, NULL);
+}
+
+/** Why it is refused: NULL when it is not. False: out of memory. */
+static bool refusal_of(struct replay_source *replay, const struct dead_letter_entry *entry, char **refusal)
+{
+    char reason[CHECK_REASON_SIZE];
+    *refusal = NULL;
+    if (letter_check_accepts(replay->replay.check, entry, reason))
+        return true;
+    *refusal = strdup(reason);
+    return *refusal != NULL;
 }
 
 /** NULL: out of memory. */
@@ -31,6 +38,7 @@ static struct replay_letter *letter_copy(struct replay_source *replay, const str
 {
     const struct dead_letter *from = &entry->letter;
     struct slice reason = slice_of(from->reason), topic = slice_of(from->topic), url = slice_of(from->url);
+    struct slice where = slice_of(entry->where);
     struct replay_letter *letter = calloc(1, sizeof *letter);
     if (!letter)
         return NULL;
@@ -39,12 +47,15 @@ static struct replay_letter *letter_copy(struct replay_source *replay, const str
     letter->record_id = record_id_of(from);
     /* All at once, so that nothing moves. */
     size_t total = reason.len + topic.len + url.len + from->id.len + from->run_id.len + from->key.len +
-                   from->value.len + 7;
-    if (!letter->record_id || buffer_reserve(&letter->bytes, total) != 0) {
+                   from->value.len + where.len + 8;
+    if (!letter->record_id || !refusal_of(replay, entry, &letter->refusal) ||
+        buffer_reserve(&letter->bytes, total) != 0) {
         letter_free(letter);
         return NULL;
     }
     struct dead_letter *to = &letter->entry.letter;
+    letter->entry.letter_id = letter->entry.mac = (struct slice){NULL, 0}; /* they have served */
+    letter->entry.where = copied(&letter->bytes, where).ptr;
     to->reason = copied(&letter->bytes, reason).ptr;
     to->topic = copied(&letter->bytes, topic).ptr;
     to->url = copied(&letter->bytes, url).ptr;

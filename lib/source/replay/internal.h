@@ -3,6 +3,7 @@
  *   replay.c  as a source: letters to the sink, tickets back
  *   batch.c   the thread pool's part: marks are written, then letters are read
  *   same.c    letters of one record
+ *   check.c   which letters are believed (check.h)
  */
 #pragma once
 #include "source/replay/replay.h"
@@ -16,6 +17,7 @@ struct replay_letter {
     struct dead_letter_entry entry; /* its bytes are in `bytes` */
     struct buffer bytes;
     char *record_id;
+    char *refusal; /* why it is not replayed; NULL: it is */
     struct same_record *same;
     void *note;
 };

@@ -40,6 +40,7 @@ void letter_free(struct replay_letter *letter)
 {
     buffer_clear(&letter->bytes);
     free(letter->record_id);
+    free(letter->refusal);
     free(letter);
 }
 
@@ -56,6 +57,11 @@ static void letters_free(struct letter_list *list)
 const struct dead_letter_entry *replay_letter_entry(const struct replay_letter *letter)
 {
     return &letter->entry;
+}
+
+const char *replay_letter_refusal(const struct replay_letter *letter)
+{
+    return letter->refusal;
 }
 
 void replay_letter_set(struct replay_letter *letter, void *note)
@@ -133,14 +139,14 @@ static void settle(struct ticket *ticket, bool done)
 
 /* Into the sink */
 
-/** False: its topic is none that the agent knows. */
-static bool record_of(const struct replay_letter *letter, struct record *record)
+/** Only of a letter that was checked: its topic is one of the two, or it is proved to have none. */
+static struct record record_of(const struct replay_letter *letter)
 {
     const struct replay_options *replay = &letter->replay->replay;
     const struct dead_letter *from = &letter->entry.letter;
     bool topic = *from->topic != '\0', changes = strcmp(from->topic, replay->change_log_topic) == 0;
-    *record = (struct record){
-        .kind = changes ? EVENT_CHANGE_LOG : EVENT_RUN,
+    return (struct record){
+        .kind = topic && changes ? EVENT_CHANGE_LOG : EVENT_RUN,
         .trusted = !topic,
         .id = slice_of(letter->record_id),
         .run_id = topic ? (struct slice){NULL, 0} : from->run_id,
@@ -152,19 +158,17 @@ static bool record_of(const struct replay_letter *letter, struct record *record)
         .value = from->value,
         .assignment = letter->replay,
     };
-    return topic ? changes || strcmp(from->topic, replay->runs_topic) == 0 : replay->without_topic;
 }
 
 /** False: the sink has no room now. */
 static bool hand_over(struct replay_source *replay, struct replay_letter *letter)
 {
     const struct source_sink *sink = &replay->options.sink;
-    struct record record;
-    bool known = record_of(letter, &record);
-    if (known && !sink->has_room(sink->ctx, record.value.len + record.key.len))
+    struct record record = record_of(letter);
+    if (!letter->refusal && !sink->has_room(sink->ctx, record.value.len + record.key.len))
         return false;
     letters_remove(&replay->ready, letter);
-    if (!known) {
+    if (letter->refusal) {
         letter_end(letter, REPLAY_REFUSED);
     } else if (same_enter(letter)) {
         letter->ticket.settle = settle;

@@ -1,9 +1,10 @@
-/* The replay source: dead letters' records again, as they first came. Which topic a letter names decides
- * whether it is a run, whose signature is verified again, or a change-log event; a letter without a topic is
- * a polled run's, and is believed only where the letters themselves are (a directory of the operator's). */
+/* The replay source: dead letters' records again, as they first came. Each letter is checked (check.h) before
+ * anything of it reaches the sink. Which topic it names decides whether it is a run, whose signature the sink
+ * verifies again, or a change-log event; a letter that names none is a polled run's. */
 #pragma once
 #include "deadletter/reader.h"
 #include "source/class.h"
+#include "source/replay/check.h"
 
 /** A letter on its way through the sink. Valid until `ended` has returned for it. */
 struct replay_letter;
@@ -15,13 +16,13 @@ enum replay_end {
     REPLAY_SAME_DONE, /* it is of a record that another letter is of, and that one is remembered as replayed
                        */
     REPLAY_SAME_LEFT, /* the same, and that one is not */
-    REPLAY_REFUSED    /* its topic is neither of the two */
+    REPLAY_REFUSED    /* it is not believed: replay_letter_refusal says why */
 };
 
 struct replay_options {
-    struct dead_letter_reader *reader;         /* borrowed until closed; used in the thread pool */
-    const char *runs_topic, *change_log_topic; /* borrowed */
-    bool without_topic; /* letters that name none are polled runs; false: they are refused */
+    struct dead_letter_reader *reader; /* borrowed until closed; used in the thread pool */
+    struct letter_check *check;        /* the same */
+    const char *change_log_topic;      /* borrowed */
     /** Is this letter to be replayed? Called in the thread pool, one call at a time. */
     bool (*wanted)(void *ctx, const struct dead_letter_entry *entry);
     /** A wanted letter's way has ended: true: remember it as replayed. */
@@ -40,6 +41,8 @@ struct source *replay_source_new(const struct replay_options *replay, const stru
 struct replay_letter *replay_find(const struct source *source, const char *topic, int32_t partition,
                                   int64_t offset, struct slice run_id);
 const struct dead_letter_entry *replay_letter_entry(const struct replay_letter *letter);
+/** Why it is refused, in words; NULL: it is not. */
+const char *replay_letter_refusal(const struct replay_letter *letter);
 /** A pointer of the caller's, NULL at first. */
 void replay_letter_set(struct replay_letter *letter, void *note);
 void *replay_letter_get(const struct replay_letter *letter);

@@ -371,6 +371,9 @@ static void places_that_cannot_be_are_refused_at_once(void **state)
     struct dead_letters_options options = {
         .loop = &loop, .clock = clock_system(), .directory = path, .max_bytes = 1 << 20};
     assert_null(dead_letters_new(&options, &err));
+    assert_non_null(strstr(err.message, "PORT_CLIENT_SECRET"));
+    options.secret = SLICE_LITERAL("the client secret");
+    assert_null(dead_letters_new(&options, &err));
     assert_non_null(strstr(err.message, "is not a directory"));
     options.directory = directory;
     options.topic = "letters";

@@ -32,6 +32,7 @@ static inline void world_open(struct world *world, struct dead_letters_options *
     uv_timer_init(&world->loop, &world->deadline);
     world->deadline.data = world;
     options->loop = &world->loop;
+    options->secret = SLICE_LITERAL("the client secret");
     options->clock = clock_system();
     options->first_backoff_ms = options->first_backoff_ms ? options->first_backoff_ms : 5;
     options->max_backoff_ms = options->max_backoff_ms ? options->max_backoff_ms : 50;

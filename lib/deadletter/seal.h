@@ -1,0 +1,26 @@
+/* The MAC of a letter: who can write where letters are kept must not be able to say what the agent would have
+ * said. Its key comes from the client secret by HKDF (RFC 5869), so nothing that is signed in Port's scheme,
+ * whose key is the client secret itself, can pass as a MAC, and no MAC as such a signature. It covers
+ * everything that is read back from a letter, its own ID included. */
+#pragma once
+#include "deadletter/dead_letter.h"
+
+/** A key, ready to seal. Not for use by two threads at once. */
+struct letter_seal;
+
+enum { LETTER_MAC_SIZE = 49 /* "dl1," + 44 base64 characters + NUL */ };
+
+/** `secret` is the client secret; nothing of it is kept but the key that comes from it. NULL: out of memory,
+ * or OpenSSL has no HKDF or HMAC-SHA-256. */
+struct letter_seal *letter_seal_new(struct slice secret);
+void letter_seal_free(struct letter_seal *seal);
+
+/** Writes "dl1,…" over the letter and its ID. 0, or PA_ERR_MEMORY. */
+int letter_seal_mac(struct letter_seal *seal, struct slice letter_id, const struct dead_letter *letter,
+                    char out[LETTER_MAC_SIZE]);
+
+enum seal_verdict { SEAL_VALID, SEAL_MISSING, SEAL_WRONG, SEAL_UNCHECKED };
+/** Compares in constant time. MISSING: `mac` is the null slice; WRONG: it is not this letter's, or of another
+ * secret; UNCHECKED: out of memory, nothing is known. */
+enum seal_verdict letter_seal_verify(struct letter_seal *seal, struct slice letter_id,
+                                     const struct dead_letter *letter, struct slice mac);
