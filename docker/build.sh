@@ -18,18 +18,17 @@ revision=${REVISION:-$(git describe --always --dirty --abbrev=12 2>/dev/null || 
 base=debian:trixie-slim
 
 say() { printf 'image: %s\n' "$*"; }
-install() {
-    apt-get update -qq >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
+die() { printf 'image: %s\n' "$*" >&2; exit 1; }
+. docker/shell.sh
 
 # The base image's file system, kept where ./dev makes its root of Debian 13 from it too.
 tar=$PWD/.cache/debian13/base.tar
 make_base() {
     if [ ! -f "$tar" ]; then
         say "no registry to be reached: making $base from Debian's packages (some minutes)"
+        need debootstrap
         mkdir -p "${tar%/*}"
-        if [ "$(id -u)" = 0 ]; then docker/base.sh "$tar"; else sudo docker/base.sh "$tar"; fi
+        as_root docker/base.sh "$tar"
     fi
 }
 
@@ -54,17 +53,16 @@ fi
 
 export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
 if [ "$(id -u)" != 0 ]; then
+    why=$(why_not_root)
+    [ -z "$why" ] || die "$why; buildah needs it"
     say "going on as root, with sudo: $tag will be among root's images"
     exec sudo env REVISION="$revision" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" --tag "$tag" --buildah ${root:+--root "$root"}
 fi
-if ! command -v buildah >/dev/null; then
-    say "installing buildah"
-    install buildah crun
-fi
+need buildah:buildah crun:crun
 # From Debian 13 on buildah asks for it, even where it makes no network.
 release=$(. /etc/os-release && echo "${VERSION_ID:-0}")
 if [ "${release%%.*}" -ge 13 ] && [ ! -e /usr/lib/podman/netavark ]; then
-    install netavark
+    need netavark
 fi
 
 if ! buildah inspect --type image "docker.io/library/$base" >/dev/null 2>&1 && ! timeout 60 buildah pull -q "docker.io/library/$base" >/dev/null 2>&1; then
