@@ -11,7 +11,7 @@ import uuid
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIBS = ROOT / ".cache" / "kafka" / "libs"
+VERSION = os.environ.get("KAFKA_VERSION") or "3.9.0"
 SCRAM_USER, SCRAM_PASSWORD = "agent", "scram-password-of-the-agent"
 
 
@@ -21,8 +21,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def java(*arguments, **options):
-    return ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{LIBS}/*", *arguments]
+def libraries(version):
+    """Where `./dev` puts a version's jars."""
+    return ROOT / ".cache" / "kafka" / ("libs" if version == "3.9.0" else f"libs-{version}")
+
+
+def java(*arguments, version=VERSION):
+    return ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{libraries(version)}/*", *arguments]
 
 
 class Broker:

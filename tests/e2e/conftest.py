@@ -18,6 +18,7 @@ def pytest_configure(config):
     """`./dev test e2e` runs all tests with the image's agent in the image's root, then these with the host's build."""
     config.addinivalue_line("markers", "host: with the host's build as well, for what it tests depends on libraries")
     config.addinivalue_line("markers", "host_only(reason): with the host's build alone")
+    config.addinivalue_line("markers", "kafka: about the brokers, so it runs with each version of Kafka")
     config.addinivalue_line("markers", "slow(reason): by `./dev test --all` alone")
 
 

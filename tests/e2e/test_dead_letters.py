@@ -15,6 +15,8 @@ from harness import BINARY, ROOT, Lines, run_event
 from recorder import Recorder
 from test_polling import polled_node_run, polled_run
 
+pytestmark = pytest.mark.kafka
+
 QUICK = {"WEBHOOK_RETRY_INITIAL_BACKOFF": "0.02", "WEBHOOK_RETRY_MAX_ATTEMPTS": "2"}
 
 

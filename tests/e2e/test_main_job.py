@@ -9,6 +9,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from harness import BINARY, ROOT, SECRET, change_event, run_event
 
+pytestmark = pytest.mark.kafka
+
 
 def committed(world, topic=None, partition=0):
     consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})

@@ -3,6 +3,8 @@ import pytest
 
 from harness import run_event
 
+pytestmark = pytest.mark.kafka
+
 
 @pytest.mark.host
 def test_a_revocation_outlasts_a_stuck_delivery(make_world, receiver):

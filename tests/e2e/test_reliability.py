@@ -8,6 +8,8 @@ from accounting import arrivals, assert_order, assert_repeats_within, committed,
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from harness import ROOT, Agent, Receiver, run_event
 
+pytestmark = pytest.mark.kafka
+
 IN_FLIGHT = 256
 
 

@@ -10,6 +10,8 @@ import pytest
 from confluent_kafka import Producer
 from harness import run_event
 
+pytestmark = pytest.mark.kafka
+
 AGENTS, PARTITIONS, KEYS, RATE, CHANGE_S = 4, 12, 120, 150, 3
 
 

@@ -7,6 +7,8 @@ from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, Ac
 from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
 from harness import run_event
 
+pytestmark = pytest.mark.kafka
+
 
 @pytest.mark.host
 def test_a_topic_that_is_missing_is_waited_for(world, kafka, port, receiver):
@@ -90,7 +92,8 @@ def test_an_event_that_no_mapping_wants_is_told_with_its_run(world, port, receiv
     agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json")).assigned()
     world.produce(*[run_event(f"r_other_{i}", receiver.url + "/ok") for i in range(3)], run_event("r_mine", receiver.url + "/ok", properties={"mine": True}))
     receiver.wait_runs(["r_mine"])
-    lines = [i for i in agent.log.snapshot() if i["msg"] == "no mapping wants the event"]
+    unwanted = lambda items: [i for i in items if i["msg"] == "no mapping wants the event"]
+    lines = unwanted(agent.log.wait(lambda items: len(unwanted(items)) == 3))
     assert [(i["level"], i["port.run_id"]) for i in lines] == [("INFO", f"r_other_{i}") for i in range(3)]
     assert agent.terminate() == 0  # the count of the last minute is told at the end as well
     [counted] = [i for i in agent.log.snapshot() if i["msg"] == "events that no mapping wants, within a minute"]

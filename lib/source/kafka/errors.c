@@ -2,7 +2,12 @@
 #include "base/log.h"
 #include "source/kafka/internal.h"
 
-enum { SAY_AGAIN_MS = 60000 };
+enum {
+    SAY_AGAIN_MS = 60000,
+    /* Before 2.6.1 librdkafka sends its own SCRAM nonce twice, which Kafka 4 does not accept
+     * (confluentinc/librdkafka#4895; RFC 5802, section 5.1). */
+    SCRAM_NONCE_MENDED = 0x020601ff
+};
 
 static const char *hint_of(rd_kafka_resp_err_t code)
 {
@@ -18,8 +23,12 @@ static const char *hint_of(rd_kafka_resp_err_t code)
         return "trying again; the Kafka user may not use the consumer group: see KAFKA_CONSUMER_GROUP_ID";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-        return "trying again; the broker refuses the credentials: were PORT_CLIENT_ID and PORT_CLIENT_SECRET "
-               "rotated?";
+        return rd_kafka_version() < SCRAM_NONCE_MENDED
+                   ? "trying again; the broker refuses the credentials: were PORT_CLIENT_ID and "
+                     "PORT_CLIENT_SECRET rotated? Brokers of Kafka 4 refuse every SCRAM login of this "
+                     "librdkafka: use the image, or librdkafka 2.6.1 or later"
+                   : "trying again; the broker refuses the credentials: were PORT_CLIENT_ID and "
+                     "PORT_CLIENT_SECRET rotated?";
     case RD_KAFKA_RESP_ERR__SSL:
         return "trying again; if the broker's certificate authority is your own, set SSL_CERT_FILE";
     case RD_KAFKA_RESP_ERR__TRANSPORT:
