@@ -42,6 +42,11 @@ static bool on_connect_header(struct http_call *call, const char *line, size_t l
     return call->tunnelled || (status != 407 && !call->proxy_words);
 }
 
+static int64_t now_ms(const struct http_call *call)
+{
+    return clock_monotonic_ms(client_options(call->client)->clock);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
@@ -139,6 +144,16 @@ static bool set_proxy(struct http_call *call)
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 
+/** Where the present hop connects to: the proxy, or the host and port of its URL. */
+static uint64_t place_hash(const struct http_call *call)
+{
+    struct slice url = slice_of(call->proxy ? call->proxy->url : call->url), user = url_user_info(url);
+    const char *scheme = strstr(url.ptr, "://"), *host = scheme ? scheme + 3 : url.ptr;
+    if (!slice_is_null(user))
+        host = user.ptr + user.len + 1;
+    return slice_hash((struct slice){host, strcspn(host, "/?#")});
+}
+
 bool asks_proxy(const struct http_call *call)
 {
     return call->proxy && strncasecmp(call->url, "http://", 7) == 0 &&
@@ -192,8 +207,13 @@ bool call_prepare(struct http_call *call)
     }
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, client_authorities_age(call->client));
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
-    return set_proxy(call) && set_text(easy, CURLOPT_CUSTOMREQUEST, method) &&
-           set_text(easy, CURLOPT_URL, call->url) && set_target(easy, call);
+    if (!set_proxy(call))
+        return false;
+    call->place = place_hash(call);
+    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
+                     addresses_age(client_addresses(call->client), call->place, now_ms(call)));
+    return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_text(easy, CURLOPT_URL, call->url) &&
+           set_target(easy, call);
 }
 
 void own_headers_fill(struct own_headers *own, const char *user_agent)
@@ -334,7 +354,9 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->retry_after = call_header(call, "Retry-After");
     if (call->keep_date)
         result->date = call_header(call, "Date");
-    result->duration_ms = clock_monotonic_ms(client_options(call->client)->clock) - call->started_ms;
+    result->duration_ms = now_ms(call) - call->started_ms;
+    if (nothing_came(failure))
+        addresses_doubt(client_addresses(call->client), call->place, now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->sent = request_is_written(call) && !result->proxy_refused;
     result->resent = call->resent;

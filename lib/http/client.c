@@ -20,6 +20,7 @@ struct http_client {
     struct proxy http_proxy, https_proxy;
     struct body_room body_room;
     struct own_headers own_headers;
+    struct addresses addresses;
     CURLM *multi;
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
@@ -77,6 +78,11 @@ size_t http_client_body_bytes(const struct http_client *client)
 {
     const struct body_room *room = &client->body_room;
     return room->used + (room->beyond ? room->beyond->response.cap : 0);
+}
+
+struct addresses *client_addresses(struct http_client *client)
+{
+    return &client->addresses;
 }
 
 struct own_headers *client_own_headers(struct http_client *client)
@@ -402,8 +408,7 @@ static void swept(uv_timer_t *timer)
             call->cut = HTTP_CUT_NO_ROOM; /* the endpoint has done its work: its status counts */
         else if (call->waiting || (failure = overdue(call, now)) == HTTP_OK)
             continue;
-        /* Ended through the deferred queue, since `done` may cancel or start others and we are in the list.
-         */
+        /* Ended through the deferred queue: `done` may cancel or start others and we are in the list. */
         call_stop(call, failure);
     }
     bodies_go_on(client); /* what is held elsewhere may have become less */

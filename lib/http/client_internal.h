@@ -2,6 +2,7 @@
  * call.c (one request), body.c (what is kept of responses), failure.c (libcurl's codes in words), redirect.c
  * (which are followed). */
 #pragma once
+#include "http/addresses.h"
 #include "http/client.h"
 #include "http/proxy.h"
 #include <curl/curl.h>
@@ -33,6 +34,7 @@ struct http_call {
     struct http_call *next_waiting;
     unsigned redirects;
     const struct proxy *proxy; /* of the present hop; NULL: none */
+    uint64_t place;            /* that the present hop connects to: a hash */
     bool tunnelled;            /* it has answered its CONNECT with a 2xx */
     const char *proxy_words;   /* why its answer is not taken, where libcurl does not say so; NULL: it does */
     unsigned sends;            /* of the present hop: more than one is libcurl sending again */
@@ -89,6 +91,8 @@ void bodies_go_on(struct http_client *client);
 void body_leave(struct http_call *call);
 
 /* failure.c */
+/** Nothing came from where the name led, or nothing that can be used. */
+bool nothing_came(enum http_failure failure);
 enum http_failure failure_of(struct http_call *call, CURLcode code);
 /** The handshake met a key that could not be read when its certificate was: for want of memory, it may be,
  * and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
@@ -147,6 +151,7 @@ void call_stop(struct http_call *call, enum http_failure verdict);
 long client_authorities_age(const struct http_client *client);
 /** The active calls. */
 struct http_call *client_first(const struct http_client *client);
+struct addresses *client_addresses(struct http_client *client);
 struct body_room *client_body_room(struct http_client *client);
 struct own_headers *client_own_headers(struct http_client *client);
 bool client_has_proxy(const struct http_client *client);

@@ -165,6 +165,20 @@ enum http_failure failure_of(struct http_call *call, CURLcode code)
     }
 }
 
+bool nothing_came(enum http_failure failure)
+{
+    switch (failure) {
+    case HTTP_OK:
+    case HTTP_BAD_URL:
+    case HTTP_REDIRECT:
+    case HTTP_CANCELLED:
+    case HTTP_MEMORY:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static const char *sentence(enum http_failure failure)
 {
     switch (failure) {

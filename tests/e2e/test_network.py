@@ -3,8 +3,11 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import urllib.parse
 import uuid
 
@@ -13,8 +16,9 @@ import pytest
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from certificates import Authority, server_context
 from harness import ROOT, Agent, Receiver, run_event
+from names import Names
 from port_api import PortApi
-from proxy import Proxy
+from proxy import Proxy, relay
 
 pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
 
@@ -257,6 +261,91 @@ def test_a_proxy_that_is_no_address_stops_the_start(world):
     assert agent.wait() == 78
     told = "".join(agent.errors.snapshot())
     assert "https" in told.lower() and "proxy" in told.lower() and "pa55word" not in told
+
+
+# Names whose addresses change
+
+
+@pytest.fixture
+def names(tmp_path):
+    return Names(tmp_path)
+
+
+@contextlib.contextmanager
+def listening(address, port, serve):
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                serve(self.request)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, allow_reuse_address = True, True
+
+    server = Server((address, port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def is_silent(connection):
+    connection.recv(65536)
+    threading.Event().wait(20)
+
+
+@pytest.fixture
+def door(receiver):
+    """A port of 127.0.0.1 alone behind which the receiver is."""
+    with listening("127.0.0.1", 0, lambda connection: relay(connection, socket.create_connection(("127.0.0.1", receiver.port)))) as port:
+        yield port
+
+
+@pytest.mark.parametrize("before", ["refused", "silent"])
+def test_a_name_is_looked_up_again_after_nothing_came_from_where_it_led(world, port, door, names, before):
+    names.lead(moving="127.0.0.2")
+    agent = world.agent(**names.environment, WEBHOOK_INVOKER_TIMEOUT="2", WEBHOOK_RETRY_ON="none").assigned()
+    url = f"http://moving.test:{door}/ok"
+    with listening("127.0.0.2", door, is_silent) if before == "silent" else contextlib.nullcontext():
+        world.produce(run_event("r_before", url))
+        assert outcome(port, "r_before")["status"] == "FAILURE"
+    assert agent.wait_log("webhook failed")["error.type"] == ("timeout" if before == "silent" else "connect")
+    names.lead(moving="127.0.0.1")
+    world.produce(run_event("r_after", url))
+    assert outcome(port, "r_after")["status"] == "SUCCESS"
+
+
+def test_the_next_attempt_looks_the_name_up_again(world, port, door, names):
+    names.lead(moving="127.0.0.2")
+    agent = world.agent(**names.environment, LOG_LEVEL="DEBUG", WEBHOOK_RETRY_INITIAL_BACKOFF="1").assigned()
+    world.produce(run_event("r_moving", f"http://moving.test:{door}/ok"))
+    agent.wait_log("webhook will be tried again")
+    names.lead(moving="127.0.0.1")
+    assert outcome(port, "r_moving")["status"] == "SUCCESS"
+
+
+def test_a_proxy_that_has_moved_is_found(world, port, receiver, names, open_proxy):
+    proxy = open_proxy()
+    names.lead(proxy="127.0.0.2")
+    agent = world.agent(**names.environment, HTTP_PROXY=f"http://proxy.test:{proxy.port}", WEBHOOK_RETRY_ON="none",
+                        NO_PROXY=f"127.0.0.1:{port.server.server_port}").assigned()
+    world.produce(run_event("r_before", receiver.url + "/ok"))
+    assert outcome(port, "r_before")["status"] == "FAILURE"
+    assert agent.wait_log("webhook failed")["error.type"] == "proxy"
+    names.lead(proxy="127.0.0.1")
+    world.produce(run_event("r_after", receiver.url + "/ok"))
+    assert outcome(port, "r_after")["status"] == "SUCCESS"
+
+
+def test_a_port_api_that_has_moved_is_found(world, port, receiver, names):
+    names.lead(port="127.0.0.2")
+    agent = world.agent(**names.environment, PORT_API_BASE_URL=f"http://port.test:{port.server.server_port}").assigned()
+    agent.wait_log("the streamer could not be announced")
+    world.produce(run_event("r_port", receiver.url + "/ok"))
+    agent.wait_log("a result waits for Port")
+    names.lead(port="127.0.0.1")
+    assert outcome(port, "r_port")["status"] == "SUCCESS"
 
 
 # Certificates of endpoints
