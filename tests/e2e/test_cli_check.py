@@ -286,6 +286,7 @@ def test_a_local_broker_topics_and_group(connect, check, local):
     assert "✓ consumer group" in check(local, "--connect").stdout
 
 
+@pytest.mark.kafka
 @pytest.mark.host
 def test_brokers_that_ask_for_tls_and_a_password(connect, encrypted, kafka, port):
     port.credentials["brokers"] = [kafka.tls_bootstrap, f"localhost:{kafka.tls_port}"]
@@ -317,6 +318,7 @@ def test_each_broker_is_tried_and_one_is_enough_for_the_topics(connect, encrypte
     assert [s["outcome"] for s in steps["dns"] if "nowhere" in s["detail"]] == ["failed"]
 
 
+@pytest.mark.kafka
 def test_a_broker_that_speaks_another_protocol(connect, local, kafka):
     steps = connect({**local, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": kafka.tls_bootstrap}, code=1)
     assert "KAFKA_CONSUMER_SECURITY_PROTOCOL (plaintext)" in steps["broker"][0]["hint"]

@@ -433,6 +433,7 @@ READ_ONLY = ["unshare", "--mount", "sh", "-c", "mount --make-rprivate / && for a
              "[ \"$at\" = /proc ] || mount -o remount,bind,ro \"$at\" 2>/dev/null; done; exec setpriv --reuid 65534 --regid 65534 --clear-groups -- \"$@\"", "sh"]
 
 
+@pytest.mark.kafka
 @needs_root
 def test_a_read_only_root_and_kafka_over_tls(world, port, kafka, authority, tls_receiver):
     """The broker's authority comes from the mounted folder, the receiver's from the setting; nothing can be written anywhere."""
@@ -451,6 +452,7 @@ def test_a_read_only_root_and_kafka_over_tls(world, port, kafka, authority, tls_
     assert agent.terminate() == 0
 
 
+@pytest.mark.kafka
 def test_a_broker_whose_authority_is_unknown_is_not_trusted(world, port, kafka):
     port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
     agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", KAFKA_CONSUMER_BOOTSTRAP_SERVERS="")
