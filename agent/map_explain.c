@@ -79,6 +79,7 @@ static void collect_secrets(const struct explain_options *options, struct explan
         if (secret_name(out->mapped.headers[i].name))
             add_secret(out, out->mapped.headers[i].value);
     add_secret(out, options->secret);
+    add_secret(out, url_user_info(out->target));
     add_secret(out, url_user_info(buffer_slice(&out->url)));
     add_environment_secrets(out);
     add_expression_secrets(out);
@@ -124,6 +125,20 @@ static void make_headers(struct explanation *out)
     free(list);
 }
 
+/** An empty path stays empty, which says the same. */
+static void show_as_sent(const struct url_parts *parts, struct explanation *out)
+{
+    struct buffer bare = {0};
+    buffer_append_slice(&bare, buffer_slice(&out->url));
+    buffer_append_char(&bare, '/');
+    if (!slice_equal_text(buffer_slice(&bare), parts->url)) {
+        buffer_clear(&out->url);
+        buffer_append_text(&out->url, parts->url);
+    }
+    out->out_of_memory |= bare.failed || out->url.failed;
+    buffer_clear(&bare);
+}
+
 static void make_request(struct explanation *out)
 {
     const struct mapped_request *mapped = &out->mapped;
@@ -142,6 +157,8 @@ static void make_request(struct explanation *out)
     out->has_body = !slice_is_null(out->body);
     if (!failed) {
         failed = url_parse(buffer_slice(&out->url), &parts, &err);
+        if (!failed)
+            show_as_sent(&parts, out);
         url_parts_clear(&parts);
     }
     if (failed)

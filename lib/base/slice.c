@@ -56,6 +56,42 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+/** The length of the white space character at the beginning of `s`; 0: there is none. */
+static size_t space_at(struct slice s)
+{
+    static const char *const long_ones[] = {"\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80",
+                                            "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
+                                            "\xe2\x81\x9f", "\xe3\x80\x80"}; /* U+0085, 00A0, 1680, 2028,
+                                                                                2029, 202F, 205F, 3000 */
+    unsigned char first = s.len > 0 ? (unsigned char)*s.ptr : 0;
+    if ((first >= '\t' && first <= '\r') || (first >= 0x1c && first <= ' '))
+        return 1;
+    if (s.len >= 3 && memcmp(s.ptr, "\xe2\x80", 2) == 0 && (unsigned char)s.ptr[2] >= 0x80 &&
+        (unsigned char)s.ptr[2] <= 0x8a) /* U+2000 to 200A */
+        return 3;
+    for (size_t i = 0; i < sizeof long_ones / sizeof *long_ones; i++)
+        if (slice_starts_with(s, long_ones[i]))
+            return strlen(long_ones[i]);
+    return 0;
+}
+
+struct slice slice_strip(struct slice s)
+{
+    size_t len;
+    while ((len = space_at(s)) > 0) {
+        s.ptr += len;
+        s.len -= len;
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (len = 1; len <= 3 && len <= s.len && !more; len++) {
+            more = space_at((struct slice){s.ptr + s.len - len, len}) == len;
+            s.len -= more ? len : 0;
+        }
+    }
+    return s;
+}
+
 static int32_t digit_value(char c)
 {
     if (c >= '0' && c <= '9')

@@ -27,53 +27,91 @@ static size_t body_wanted(const struct delivery *delivery)
 static void answered(void *ctx, const struct http_result *result);
 static void attempt_over(struct delivery *delivery, const struct http_result *result);
 
-/** `list` has room for all headers, and `sent` too. */
-static struct http_call *start_with(struct delivery *delivery, struct mapped_header *list,
-                                    struct http_header *sent)
+/** Headers, in two forms: few of them need no memory. */
+struct header_lists {
+    struct mapped_header few[OWN_HEADERS + 16], *mapped;
+    struct http_header few_sent[OWN_HEADERS + 16], *sent;
+    size_t count;
+    char seconds[24], attempt[24];
+};
+
+static bool lists_open(struct header_lists *lists, const struct delivery *delivery)
 {
-    struct deliver *deliver = delivery->deliver;
-    struct slice body = body_of(delivery);
-    size_t wanted = body_wanted(delivery);
-    int64_t now_s = clock_wall_ms(deliver->options.clock) / 1000;
-    char seconds_text[24], attempt_text[24];
+    size_t count = OWN_HEADERS + delivery->request.header_count;
+    bool few = count <= sizeof lists->few / sizeof *lists->few;
+    lists->mapped = few ? lists->few : calloc(count, sizeof *lists->mapped);
+    lists->sent = few ? lists->few_sent : calloc(count, sizeof *lists->sent);
+    return lists->mapped && lists->sent;
+}
+
+static void lists_close(struct header_lists *lists)
+{
+    if (lists->mapped != lists->few)
+        free(lists->mapped);
+    if (lists->sent != lists->few_sent)
+        free(lists->sent);
+}
+
+/** The headers that go with this body; false: it could not be signed. */
+static bool make_headers(const struct delivery *delivery, struct slice body, char *signature,
+                         struct header_lists *lists)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    int64_t now_s = clock_wall_ms(options->clock) / 1000;
     struct slice signed_body = slice_is_null(body) ? (struct slice){"", 0} : body;
-    if (signer_sign(deliver->options.signer, now_s, signed_body, delivery->signature) != 0)
-        return NULL;
-    struct buffer seconds = {.ptr = seconds_text, .cap = sizeof seconds_text};
-    struct buffer attempt = {.ptr = attempt_text, .cap = sizeof attempt_text};
+    if (signer_sign(options->signer, now_s, signed_body, signature) != 0)
+        return false;
+    struct buffer seconds = {.ptr = lists->seconds, .cap = sizeof lists->seconds};
+    struct buffer attempt = {.ptr = lists->attempt, .cap = sizeof lists->attempt};
     buffer_append_int(&seconds, now_s);
     buffer_append_int(&attempt, delivery->attempt);
     const struct own_headers own = {.timestamp = buffer_slice(&seconds),
-                                    .signature = slice_of(delivery->signature),
+                                    .signature = slice_of(signature),
                                     .attempt = buffer_slice(&attempt),
                                     .id = slice_of(delivery->id)};
-    size_t count = mapped_headers(&delivery->request, &own, list);
-    for (size_t i = 0; i < count; i++)
-        sent[i] = (struct http_header){list[i].name, list[i].value};
-    struct http_request request = {.method = delivery->method,
-                                   .url = delivery->target->url,
-                                   .parsed = delivery->target->parts.parsed,
-                                   .headers = sent,
-                                   .header_count = count,
-                                   .body = body,
-                                   .discard_body = wanted < SIZE_MAX,
-                                   .keep_bytes = wanted,
-                                   .keep_headers = delivery->is_run && delivery->request.reports};
-    return http_start(deliver->options.http, &request, answered, delivery);
+    lists->count = mapped_headers(&delivery->request, &own, lists->mapped);
+    for (size_t i = 0; i < lists->count; i++)
+        lists->sent[i] = (struct http_header){lists->mapped[i].name, lists->mapped[i].value};
+    return true;
+}
+
+/** A redirect has left the request without its body, and so without what describes it. */
+static bool sent_without_body(void *ctx, struct http_call *call)
+{
+    struct delivery *delivery = ctx;
+    struct header_lists lists;
+    bool ready = lists_open(&lists, delivery) &&
+                 make_headers(delivery, (struct slice){NULL, 0}, delivery->redirected_signature, &lists);
+    size_t kept = 0;
+    for (size_t i = 0; ready && i < lists.count; i++)
+        if (!slice_equal_text_ignore_case(lists.sent[i].name, "Content-Type"))
+            lists.sent[kept++] = lists.sent[i];
+    ready = ready && http_call_headers(call, lists.sent, kept);
+    lists_close(&lists);
+    return ready;
 }
 
 static struct http_call *start_call(struct delivery *delivery)
 {
-    struct mapped_header few[OWN_HEADERS + 16];
-    struct http_header few_sent[OWN_HEADERS + 16];
-    size_t count = OWN_HEADERS + delivery->request.header_count;
-    if (count <= sizeof few / sizeof *few)
-        return start_with(delivery, few, few_sent);
-    struct mapped_header *many = calloc(count, sizeof *many);
-    struct http_header *many_sent = calloc(count, sizeof *many_sent);
-    struct http_call *call = many && many_sent ? start_with(delivery, many, many_sent) : NULL;
-    free(many);
-    free(many_sent);
+    const struct url_parts *url = &delivery->target->parts;
+    struct slice body = body_of(delivery);
+    size_t wanted = body_wanted(delivery);
+    struct header_lists lists;
+    struct http_call *call = NULL;
+    if (lists_open(&lists, delivery) && make_headers(delivery, body, delivery->signature, &lists)) {
+        const struct http_request request = {.method = delivery->method,
+                                             .url = url->url,
+                                             .parsed = url->parsed,
+                                             .without_body = sent_without_body,
+                                             .headers = lists.sent,
+                                             .header_count = lists.count,
+                                             .body = body,
+                                             .discard_body = wanted < SIZE_MAX,
+                                             .keep_bytes = wanted,
+                                             .keep_headers = delivery->is_run && delivery->request.reports};
+        call = http_start(delivery->deliver->options.http, &request, answered, delivery);
+    }
+    lists_close(&lists);
     return call;
 }
 

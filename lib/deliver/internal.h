@@ -69,7 +69,7 @@ struct delivery_list {
 struct target {
     unsigned references;
     uint64_t hash;
-    char *url;
+    char *written; /* as events have it; sent is what `parts` has */
     struct url_parts parts;
 };
 
@@ -142,8 +142,9 @@ struct delivery {
     struct buffer mapped;          /* the fields its mapping gave */
     struct mapped_request request; /* pointing into them */
     char method[METHOD_SIZE];
-    char signature[SIGNATURE_SIZE]; /* of its last attempt; "": none yet */
-    struct target *target;          /* NULL: not known yet */
+    char signature[SIGNATURE_SIZE];            /* of its last attempt; "": none yet */
+    char redirected_signature[SIGNATURE_SIZE]; /* of what a redirect left without its body */
+    struct target *target;                     /* NULL: not known yet */
     struct lane *lane;
     struct destination *destination;
     struct map_call *map_call;

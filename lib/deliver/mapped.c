@@ -25,8 +25,7 @@ static int set_target(struct delivery *delivery, struct error *err)
     const struct mapped_request *request = &delivery->request;
     struct slice base = slice_is_null(request->url) ? delivery->event.invocation.url : request->url;
     struct buffer url = {0};
-    bool blank = base.len > 0 && memchr(base.ptr, ' ', base.len);
-    if (slice_is_null(request->query) && !blank) {
+    if (slice_is_null(request->query)) {
         delivery->target = target_find(delivery->deliver, base, err);
         return delivery->target ? 0 : err->kind;
     }

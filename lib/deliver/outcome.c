@@ -14,21 +14,26 @@ void outcome_shown(const struct delivery *delivery, struct slice text, struct bu
         buffer_append_slice(out, text);
 }
 
+static void add_signature(struct secrets *out, struct slice signature)
+{
+    if (slice_starts_with(signature, "v1,"))
+        secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
+}
+
 /** What was sent, or is known, and must not be shown when it comes back. `credentials`: what is made for
  * this. */
 static void collect_secrets(const struct delivery *delivery, struct secrets *out,
                             struct buffer credentials[2])
 {
     const struct deliver_options *options = &delivery->deliver->options;
-    struct slice signature = slice_of(delivery->signature);
     mapped_secrets(buffer_slice(&delivery->mapped), out);
     mapped_header_secrets(&delivery->request, out);
-    if (slice_starts_with(signature, "v1,"))
-        secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
+    add_signature(out, slice_of(delivery->signature));
+    add_signature(out, slice_of(delivery->redirected_signature));
     secrets_add(out, options->client_secret, SECRET_MIN);
     if (!delivery->target)
         return;
-    url_credentials(slice_of(delivery->target->url), &credentials[0], &credentials[1]);
+    url_credentials(slice_of(delivery->target->parts.url), &credentials[0], &credentials[1]);
     struct slice plain = buffer_slice(&credentials[0]);
     const char *colon = plain.len > 0 ? memchr(plain.ptr, ':', plain.len) : NULL;
     size_t user = colon ? (size_t)(colon - plain.ptr) : plain.len;

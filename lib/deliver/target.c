@@ -2,10 +2,13 @@
 #include "deliver/internal.h"
 #include <stdlib.h>
 
+/** Bytes of a URL that is kept for the next event: those that are longer are made for one event alone. */
+enum { KEPT_MAX = 2048 };
+
 static void target_free(struct target *target)
 {
     url_parts_clear(&target->parts);
-    free(target->url);
+    free(target->written);
     free(target);
 }
 
@@ -15,29 +18,36 @@ void target_release(struct target *target)
         target_free(target);
 }
 
+static struct target *target_new(struct slice url, uint64_t hash, struct error *err)
+{
+    struct target *target = calloc(1, sizeof *target);
+    char *written = slice_to_text(url);
+    int failed = target && written ? url_parse(url, &target->parts, err)
+                                   : error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (failed || !target) {
+        free(written);
+        free(target);
+        return NULL;
+    }
+    target->hash = hash;
+    target->written = written;
+    return target;
+}
+
 struct target *target_find(struct deliver *deliver, struct slice url, struct error *err)
 {
     uint64_t hash = slice_hash(url);
     struct target **place = &deliver->targets[hash % (sizeof deliver->targets / sizeof *deliver->targets)];
     struct target *target = *place;
-    if (!target || target->hash != hash || !slice_equal_text(url, target->url)) {
-        target = calloc(1, sizeof *target);
-        if (!target) {
-            error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (!target || target->hash != hash || !slice_equal_text(url, target->written)) {
+        target = target_new(url, hash, err);
+        if (!target)
             return NULL;
+        if (url.len <= KEPT_MAX) {
+            target_release(*place);
+            target->references = 1; /* the table's */
+            *place = target;
         }
-        target->hash = hash;
-        int failed = url_parse(url, &target->parts, err);
-        target->url = failed ? NULL : slice_to_text(url);
-        if (!target->url) {
-            if (!failed)
-                error_set(err, PA_ERR_MEMORY, "out of memory");
-            target_free(target);
-            return NULL;
-        }
-        target_release(*place);
-        target->references = 1; /* the table's */
-        *place = target;
     }
     target->references++;
     return target;

@@ -184,14 +184,9 @@ void body_leave(struct http_call *call)
 /** How much of the body anybody will read. */
 static size_t most_kept(const struct http_call *call)
 {
-    struct curl_header *location = NULL;
-    long status = 0;
     if (call->discard_body)
         return call->keep_bytes;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    bool redirect = status >= 300 && status < 400 &&
-                    curl_easy_header(call->easy, "Location", 0, CURLH_HEADER, -1, &location) == CURLHE_OK;
-    return redirect ? FREE_BYTES : SIZE_MAX;
+    return slice_is_null(redirect_location(call)) ? SIZE_MAX : FREE_BYTES;
 }
 
 static void keep(struct http_call *call, const char *bytes, size_t len)

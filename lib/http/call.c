@@ -113,6 +113,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -160,18 +161,31 @@ bool asks_proxy(const struct http_call *call)
            strncasecmp(call->proxy->url, "http", 4) == 0;
 }
 
-/** Where libcurl (7.88) has no memory for a URL's query it asks without it, unless it is told what to ask
- * for. What a proxy is asked for it writes with care. */
+/** What the proxy is asked for: all but user info. */
+static bool set_whole_target(CURL *easy, const struct http_call *call)
+{
+    struct buffer whole = {0};
+    struct place place;
+    bool known = place_of(call->url, &place);
+    if (known)
+        buffer_appendf(&whole, "%s://%s%s%s%s", place.scheme, place.host,
+                       strcmp(place.port, "80") == 0 ? "" : ":",
+                       strcmp(place.port, "80") == 0 ? "" : place.port, url_target(call->url));
+    const char *text = buffer_text(&whole);
+    bool set = known && !whole.failed && set_text(easy, CURLOPT_REQUEST_TARGET, text);
+    buffer_clear(&whole);
+    place_clear(&place);
+    return set;
+}
+
+/** Where a URL has a query libcurl is told what to ask for: 7.88 asks without it where it has no memory for
+ * it, and since 8.8 an empty one is lost. */
 static bool set_target(CURL *easy, const struct http_call *call)
 {
-    struct buffer target = {0};
-    if (!strchr(call->url, '?') || asks_proxy(call))
+    const char *target = url_target(call->url);
+    if (!strchr(target, '?'))
         return set_text(easy, CURLOPT_REQUEST_TARGET, NULL);
-    url_target(call->url, call->parsed, &target);
-    const char *text = buffer_text(&target);
-    bool set = !target.failed && set_text(easy, CURLOPT_REQUEST_TARGET, text);
-    buffer_clear(&target);
-    return set;
+    return asks_proxy(call) ? set_whole_target(easy, call) : set_text(easy, CURLOPT_REQUEST_TARGET, target);
 }
 
 bool call_prepare(struct http_call *call)
@@ -242,16 +256,16 @@ static char *write_header(struct curl_slist *node, char *at, const struct http_h
     return at;
 }
 
-static bool has_header(const struct http_request *request, struct slice name)
+static bool has_header(const struct http_header *headers, size_t count, struct slice name)
 {
-    for (size_t i = 0; i < request->header_count; i++)
-        if (slice_equal_ignore_case(request->headers[i].name, name))
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal_ignore_case(headers[i].name, name))
             return true;
     return false;
 }
 
 /** The list and its texts are one piece of memory: the nodes, then the lines. */
-static bool copy_headers(struct http_call *call, const struct http_request *request)
+bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count)
 {
     /* "Name:" leaves out what libcurl would add. */
     static char no_content_type[] = "Content-Type:", no_expect[] = "Expect:";
@@ -263,24 +277,42 @@ static bool copy_headers(struct http_call *call, const struct http_request *requ
     } ours[] = {{SLICE_LITERAL("User-Agent"), own->user_agent, true},
                 {SLICE_LITERAL("Accept-Encoding"), own->accept_encoding, true},
                 {SLICE_LITERAL("Content-Type"), no_content_type, true},
-                {SLICE_LITERAL("Expect"), no_expect, request->body.len >= EXPECTED_FROM}};
+                {SLICE_LITERAL("Expect"), no_expect, call->body.len >= EXPECTED_FROM}};
     enum { OURS = sizeof ours / sizeof *ours, COLON_SPACE_NUL = 3 };
-    size_t count = request->header_count, text_bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        text_bytes += request->headers[i].name.len + request->headers[i].value.len + COLON_SPACE_NUL;
+    size_t given = count, text_bytes = 0;
+    for (size_t i = 0; i < given; i++)
+        text_bytes += headers[i].name.len + headers[i].value.len + COLON_SPACE_NUL;
     struct curl_slist *nodes = malloc((count + OURS) * sizeof *nodes + text_bytes);
     if (!nodes)
         return false;
     char *at = (char *)(nodes + count + OURS);
-    for (size_t i = 0; i < count; i++)
-        at = write_header(&nodes[i], at, &request->headers[i]);
+    for (size_t i = 0; i < given; i++)
+        at = write_header(&nodes[i], at, &headers[i]);
     for (size_t i = 0; i < OURS; i++)
-        if (ours[i].wanted && !has_header(request, ours[i].name))
+        if (ours[i].wanted && !has_header(headers, given, ours[i].name))
             nodes[count++].data = ours[i].line;
     for (size_t i = 0; i < count; i++)
         nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
+    free(call->headers);
     call->headers = nodes;
     return true;
+}
+
+/** False: out of memory. */
+static bool copy_url(struct http_call *call, const struct http_request *request)
+{
+    struct buffer url = {0};
+    struct error err = {0};
+    int failed = request->parsed ? 0 : url_normalise(slice_of(request->url), &url, &err);
+    call->bad_url = failed == PA_ERR_INVALID;
+    if (call->bad_url)
+        snprintf(call->reason, sizeof call->reason, "%s", err.message);
+    if (request->parsed || call->bad_url)
+        call->url = strdup(request->url);
+    else if (!failed)
+        call->url = buffer_take(&url, NULL);
+    buffer_clear(&url);
+    return call->url != NULL;
 }
 
 struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
@@ -291,7 +323,6 @@ struct http_call *call_new(struct http_client *client, const struct http_request
         return NULL;
     call->client = client;
     call->method = strdup(request->method);
-    call->url = strdup(request->url);
     call->parsed = request->parsed;
     call->body = request->body;
     call->has_body = !slice_is_null(request->body);
@@ -301,13 +332,26 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->keep_date = request->keep_date;
     call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
                                                            : client_options(client)->max_response_bytes;
+    call->without_body = request->without_body;
     call->done = done;
     call->ctx = ctx;
-    if (!call->method || !call->url || !copy_headers(call, request)) {
+    if (!call->method || !copy_url(call, request) ||
+        !http_call_headers(call, request->headers, request->header_count)) {
         call_free(call);
         return NULL;
     }
     return call;
+}
+
+bool call_drop_body(struct http_call *call)
+{
+    call->has_body = false;
+    call->body = (struct slice){NULL, 0};
+    if (strcmp(call->method, "HEAD") != 0) {
+        free(call->method);
+        call->method = strdup("GET");
+    }
+    return call->method && (!call->without_body || call->without_body(call->ctx, call));
 }
 
 void call_free(struct http_call *call)

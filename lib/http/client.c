@@ -179,13 +179,6 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
     bodies_go_on(client); /* not before `done` has accounted for what it keeps */
 }
 
-/** RFC 9110, section 15.4: what these ask for is somewhere else. The others of their class are answers: a
- * choice (300), or that nothing has changed (304). */
-static bool leads_elsewhere(long status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 /** A redirect that is followed starts the next hop; true: the call goes on. */
 static bool follow(struct http_call *call, enum http_failure *failure)
 {
@@ -193,18 +186,10 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     long status = 0;
     char *next = NULL;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (!client->options.follow_redirects || status < 300 || status > 399)
+    struct slice location = redirect_location(call);
+    if (slice_is_null(location))
         return false;
-    /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. */
-    struct slice location = call_header(call, "Location");
-    if (slice_is_null(location)) {
-        if (leads_elsewhere(status)) {
-            snprintf(call->reason, sizeof call->reason, "redirect %ld without a Location", status);
-            *failure = HTTP_REDIRECT;
-        }
-        return false;
-    }
-    if (!redirect_allowed(call, (int)status, location.ptr, &next, call->reason, sizeof call->reason)) {
+    if (!redirect_allowed(call, (int)status, location, &next, call->reason, sizeof call->reason)) {
         *failure = HTTP_REDIRECT;
         return false;
     }
@@ -215,7 +200,8 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     call->cut = HTTP_WHOLE;
     body_leave(call);
     call->active_ms = clock_monotonic_ms(client->options.clock);
-    if (call_prepare(call) && curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
+    if ((redirect_keeps_method(status) || call_drop_body(call)) && call_prepare(call) &&
+        curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
         return true;
     *failure = HTTP_MEMORY;
     return false;
@@ -462,8 +448,11 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
         client->swept_ms = call->started_ms;
         uv_timer_again(&client->sweep);
     }
-    call->easy = easy_take(client);
-    if (!call->easy || !call_prepare(call) || curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
+    call->easy = call->bad_url ? NULL : easy_take(client);
+    if (call->bad_url)
+        defer(call, HTTP_BAD_URL);
+    else if (!call->easy || !call_prepare(call) ||
+             curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
         defer(call, HTTP_MEMORY);
     return call;
 }

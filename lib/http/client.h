@@ -47,10 +47,16 @@ struct http_header {
     struct slice value;
 };
 
+/** A redirect has left the request without a body: says which headers go with it from here on, through
+ * http_call_headers, from within. False: out of memory, which ends the call. */
+typedef bool http_without_body(void *ctx, struct http_call *call);
+
 struct http_request {
     const char *method;      /* token, upper case as sent; copied */
     const char *url;         /* http or https; copied */
-    struct Curl_URL *parsed; /* the same URL (url_parts); borrowed like the body. NULL: it is parsed */
+    struct Curl_URL *parsed; /* of url_parse, whose `url` is given then; borrowed like the body. NULL: the URL
+                                is normalised and parsed */
+    http_without_body *without_body; /* called with `done`'s ctx. NULL: no redirect may change the request */
     const struct http_header *headers;
     size_t header_count;
     struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
@@ -90,12 +96,15 @@ enum http_cut {
     HTTP_CUT_UNREADABLE, /* its Content-Encoding is unknown, or not what it says: nothing is there */
 };
 
+enum { HTTP_REASON_SIZE = 1024 };
+
 /** Handed to the callback; everything in it is borrowed until the callback returns. */
 struct http_result {
     enum http_failure failure;
-    char reason[256];  /* failure in words ("connection refused by svc.internal port 443"); "" if none */
-    int status;        /* status code; 0 if none came */
-    struct slice body; /* decoded; at most max_response_bytes of the request or the client */
+    char reason[HTTP_REASON_SIZE]; /* failure in words ("connection refused by svc.internal port 443"); "" if
+                                      none */
+    int status;                    /* status code; 0 if none came */
+    struct slice body;             /* decoded; at most max_response_bytes of the request or the client */
     enum http_cut body_cut;
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */
@@ -122,12 +131,16 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 /** Starts a request. `done` is called exactly once, from the loop, never before http_start has returned.
  * NULL: out of memory (done is not called). Any other failure comes through done.
  *
- * Redirects (follow_redirects): at most 5, within the same host name and port (http to https on the schemes'
- * default ports or on any port of the same host is allowed, https to http never); 307 and 308 with the same
- * method, headers and body; 301, 302 and 303 only for GET, which they leave unchanged. Any other 3xx that has
- * a Location: HTTP_REDIRECT with the reason. A 3xx without Location (304) is a plain response. */
+ * Redirects (follow_redirects) are 301, 302, 303, 307 and 308 with a Location; every other response of their
+ * class is a plain one. At most 5 are followed, within the same host name and port (from http to https the
+ * port may also become 443; from https to http never): 307 and 308 with the same method, headers and body;
+ * 301, 302 and 303 with GET (HEAD stays), without a body, and with the headers that `without_body` gives.
+ * Where there is no `without_body` these three are followed only for GET and HEAD without a body, which they
+ * leave unchanged. What is not followed: HTTP_REDIRECT, with where it leads and why. */
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
                              void *ctx);
+/** Instead of the headers it had; copied. False: out of memory, and it still has those. */
+bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count);
 /** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has
  * run. */
 void http_call_cancel(struct http_call *call);

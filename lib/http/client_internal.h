@@ -16,11 +16,13 @@ struct http_call {
     CURL *easy;                 /* NULL: never got that far */
     struct curl_slist *headers; /* an array of nodes, with their texts behind them */
     char *method;
-    char *url;     /* of the present hop */
+    char *url;     /* of the present hop, normalised */
+    bool bad_url;  /* no: it is as it came, `reason` says what is wrong, and nothing is sent */
     CURLU *parsed; /* the same, borrowed; NULL: libcurl parses it */
     struct slice body;
     bool has_body, discard_body, keep_headers, keep_date;
     size_t max_response_bytes, keep_bytes;
+    http_without_body *without_body;
     http_done *done;
     void *ctx;
 
@@ -42,7 +44,7 @@ struct http_call {
     int64_t started_ms, deadline_ms, active_ms;
     curl_off_t progress;       /* bytes in and out at the last sweep */
     enum http_failure verdict; /* decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts */
-    char reason[256];
+    char reason[HTTP_REASON_SIZE];
     char curl_error[CURL_ERROR_SIZE];
     bool deferred; /* ends from the deferred queue */
 };
@@ -52,6 +54,8 @@ struct http_call *call_new(struct http_client *client, const struct http_request
                            void *ctx);
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
+/** The next hop asks with GET (HEAD stays) and without a body; false: out of memory. */
+bool call_drop_body(struct http_call *call);
 void call_free(struct http_call *call);
 /** The last response's header of this name; null: none. Good until the easy handle is used again. */
 struct slice call_header(const struct http_call *call, const char *name);
@@ -109,9 +113,17 @@ struct place {
 /** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
 bool place_of(const char *url, struct place *place);
 void place_clear(struct place *place);
-/** Looks at a 3xx that carries a Location. True: `*next` (malloc'ed) is to be fetched; false: `reason` says
- * why not. */
-bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
+/** 301, 302, 303, 307 and 308, with a Location. */
+bool redirect_status(long status);
+/** 307 and 308; the others are asked with GET (or HEAD) and without a body. */
+bool redirect_keeps_method(long status);
+/** Where the last response redirects to; null: it is an answer, or no redirect is followed. Good until the
+ * easy handle is used again. */
+struct slice redirect_location(const struct http_call *call);
+/** Looks at a redirect, whose location is not empty. True: `*next` (malloc'ed, normalised) is to be fetched;
+ * false: `reason`, of at least 256 bytes, says where it leads and why it is not followed. `call->url` is
+ * normalised. */
+bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
                       char *reason, size_t size);
 
 /* sockets.c */

@@ -1,8 +1,8 @@
 /* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so this is done by
  * hand. */
 #include "http/client_internal.h"
+#include "http/url.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,87 +25,188 @@ bool place_of(const char *url, struct place *place)
     return ok;
 }
 
+/* Which are redirects */
+
+bool redirect_status(long status)
+{
+    /* RFC 9110, section 15.4. The others of their class are answers: a choice (300), that nothing has
+     * changed (304), a proxy that nobody may name any more (305). */
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool redirect_keeps_method(long status)
+{
+    return status == 307 || status == 308;
+}
+
+struct slice redirect_location(const struct http_call *call)
+{
+    long status = 0;
+    struct slice location = {NULL, 0};
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. Of several the first counts. */
+    if (client_options(call->client)->follow_redirects && redirect_status(status))
+        location = slice_strip(call_header(call, "Location"));
+    return location.len > 0 ? location : (struct slice){NULL, 0};
+}
+
+/* Which are followed */
+
+static size_t bare_length(const char *host)
+{
+    size_t len = strlen(host);
+    return len > 1 && host[len - 1] == '.' ? len - 1 : len; /* "svc." is "svc", looked up without suffixes */
+}
+
+static bool same_host(const char *a, const char *b)
+{
+    size_t len = bare_length(a);
+    return len == bare_length(b) && strncasecmp(a, b, len) == 0;
+}
+
+static bool asks_alike_without_body(const struct http_call *call)
+{
+    return !call->has_body && (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0);
+}
+
 static const char *refusal(const struct http_call *call, int status, const struct place *from,
                            const struct place *to)
 {
-    bool keeps_method = status == 307 || status == 308 || strcmp(call->method, "GET") == 0;
     bool upgrade = strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
-    if (strcmp(to->scheme, "http") != 0 && strcmp(to->scheme, "https") != 0)
-        return "neither http nor https";
-    if (strcasecmp(from->host, to->host) != 0)
+    bool same_port = strcmp(from->port, to->port) == 0;
+    if (!same_host(from->host, to->host))
         return "another host";
     if (strcmp(from->scheme, "https") == 0 && strcmp(to->scheme, "http") == 0)
         return "from https back to http";
-    if (!upgrade && strcmp(from->port, to->port) != 0)
+    if (!same_port && !(upgrade && strcmp(to->port, "443") == 0))
         return "another port";
-    if (!keeps_method)
+    if (!redirect_keeps_method(status) && !call->without_body && !asks_alike_without_body(call))
         return "only 307 and 308 keep the method and the body";
     return call->redirects >= MAX_REDIRECTS ? "more than 5 redirects" : NULL;
 }
 
-/** The location seen from the URL it came from; NULL: it leads nowhere. Free with curl_free. */
-static char *resolve(const char *base, const char *location)
+/* Where they lead */
+
+/** The length of a scheme and its colon; 0: the location is relative (RFC 3986, section 4.2). */
+static size_t scheme_length(struct slice location)
 {
-    char *target = NULL;
-    CURLU *handle = curl_url();
-    if (!handle || curl_url_set(handle, CURLUPART_URL, base, CURLU_URLENCODE) != CURLUE_OK ||
-        curl_url_set(handle, CURLUPART_URL, location, CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME) !=
-            CURLUE_OK ||
-        curl_url_get(handle, CURLUPART_URL, &target, 0) != CURLUE_OK)
-        target = NULL;
-    curl_url_cleanup(handle);
-    return target;
+    for (size_t i = 0; i < location.len; i++) {
+        char c = location.ptr[i];
+        if (c == ':')
+            return i > 0 ? i + 1 : 0;
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (i > 0 && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'))))
+            return 0;
+    }
+    return 0;
 }
 
-static bool copy_part(CURLU *from, CURLU *to, CURLUPart part)
+static bool is_foreign(struct slice location)
 {
-    char *value = NULL;
-    CURLUcode code = curl_url_get(from, part, &value, 0);
-    bool ok =
-        code == CURLUE_OK ? curl_url_set(to, part, value, 0) == CURLUE_OK : code != CURLUE_OUT_OF_MEMORY;
-    curl_free(value);
-    return ok;
+    struct slice scheme = {location.ptr, scheme_length(location)};
+    return scheme.len > 0 && !slice_equal_text_ignore_case(scheme, "http:") &&
+           !slice_equal_text_ignore_case(scheme, "https:");
 }
 
-/** An absolute location on the same host leaves the user info out, which a relative one inherits: it goes
- * along all the same. NULL: out of memory; free with curl_free. */
-static char *with_user(const char *base, const char *target)
+/** A location that names its host leaves the user info out, which a relative one inherits: on the same host
+ * it goes along all the same. */
+static void join_host(const char *base, struct slice location, size_t scheme, struct buffer *out)
 {
-    char *user = NULL, *url = NULL;
-    CURLU *from = curl_url(), *to = curl_url();
-    bool ok = from && to && curl_url_set(from, CURLUPART_URL, base, 0) == CURLUE_OK &&
-              curl_url_set(to, CURLUPART_URL, target, 0) == CURLUE_OK;
-    if (ok && curl_url_get(to, CURLUPART_USER, &user, 0) == CURLUE_NO_USER)
-        ok = copy_part(from, to, CURLUPART_USER) && copy_part(from, to, CURLUPART_PASSWORD);
-    if (!ok || curl_url_get(to, CURLUPART_URL, &url, 0) != CURLUE_OK)
-        url = NULL;
-    curl_free(user);
-    curl_url_cleanup(from);
-    curl_url_cleanup(to);
-    return url;
+    const char *base_host = strstr(base, "://") + 3;
+    struct slice user = url_user_info(slice_of(base));
+    size_t host = scheme + 2;
+    if (scheme > 0)
+        buffer_append(out, location.ptr, host);
+    else
+        buffer_append(out, base, (size_t)(base_host - base));
+    struct slice rest = {location.ptr + host, location.len - host};
+    size_t authority = 0;
+    while (authority < rest.len && !memchr("/?#", rest.ptr[authority], 3))
+        authority++;
+    bool named = authority > 0 && memchr(rest.ptr, '@', authority);
+    if (!slice_is_null(user) && !named) {
+        buffer_append_slice(out, user);
+        buffer_append_char(out, '@');
+    }
+    buffer_append_slice(out, rest);
 }
 
-bool redirect_allowed(const struct http_call *call, int status, const char *location, char **next,
+/** The location seen from the normalised URL it came from (RFC 3986, section 5.2), yet to be normalised. */
+static void join(const char *base, struct slice location, struct buffer *out)
+{
+    const char *path = url_target(base), *query = path + strcspn(path, "?");
+    size_t scheme = scheme_length(location);
+    const char *to = location.ptr + scheme;
+    bool names_host = location.len >= scheme + 2 && to[0] == '/' && to[1] == '/';
+    if (names_host) {
+        join_host(base, location, scheme, out);
+        return;
+    }
+    const char *kept = base + strlen(base);
+    if (scheme > 0)
+        kept = base; /* "mailto:…", or "http:a", whose host is anybody's guess */
+    else if (*to == '/')
+        kept = path;
+    else if (*to == '?')
+        kept = query;
+    else if (*to != '#')
+        kept = (const char *)memrchr(path, '/', (size_t)(query - path)) + 1;
+    buffer_append(out, base, (size_t)(kept - base));
+    buffer_append_slice(out, location);
+}
+
+/** A location that is no URL of http, as it may be shown. */
+static void append_shown(struct slice location, struct buffer *out)
+{
+    struct buffer shown = {0};
+    size_t len = 0;
+    while (len < location.len && !memchr("?#", location.ptr[len], 2))
+        len++;
+    url_append_shown(&shown, (struct slice){location.ptr, len});
+    buffer_append_one_line(out, buffer_slice(&shown));
+    buffer_append_text(out, len < location.len ? "?***" : "");
+    out->failed |= shown.failed;
+    buffer_clear(&shown);
+}
+
+/** "redirect 302 to http://svc:81/x?a=*** not followed: another port", the location as long as there is
+ * room for what is behind it. */
+static void explain(int status, struct slice location, const char *redacted, const char *why, char *reason,
+                    size_t size)
+{
+    enum { REST = 96 };
+    struct buffer shown = {0};
+    if (redacted)
+        buffer_append_text(&shown, redacted);
+    else
+        append_shown(location, &shown);
+    bool cut = shown.len > size - REST;
+    snprintf(reason, size, "redirect %d to %.*s%s not followed: %s", status,
+             (int)(cut ? size - REST : shown.len), buffer_text(&shown), cut ? "…" : "", why);
+    buffer_clear(&shown);
+}
+
+bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
                       char *reason, size_t size)
 {
-    struct place from, to = {0};
-    const char *why = "its target is not a URL";
-    bool known = place_of(call->url, &from);
-    char *target = resolve(call->url, location);
-    if (target && place_of(target, &to) && known)
+    struct place from = {0}, to = {0};
+    struct url_parts parts = {0};
+    struct buffer joined = {0};
+    const char *why = "out of memory";
+    join(call->url, location, &joined);
+    int failed = joined.failed ? PA_ERR_MEMORY : url_parse(buffer_slice(&joined), &parts, NULL);
+    if (failed == PA_ERR_INVALID)
+        why = is_foreign(location) ? "neither http nor https" : "its target is not a URL";
+    else if (!failed && place_of(call->url, &from) && place_of(parts.url, &to))
         why = refusal(call, status, &from, &to);
     if (why)
-        snprintf(reason, size, "redirect %d to %s://%s not followed: %s", status, to.scheme ? to.scheme : "?",
-                 to.host ? to.host : "?", why);
+        explain(status, location, parts.redacted, why, reason, size);
+    *next = why ? NULL : parts.url;
+    if (!why)
+        parts.url = NULL;
     place_clear(&from);
     place_clear(&to);
-    if (!why) {
-        char *url = with_user(call->url, target);
-        *next = url ? strdup(url) : NULL;
-        if (!*next)
-            snprintf(reason, size, "out of memory");
-        curl_free(url);
-    }
-    curl_free(target);
-    return !why && *next;
+    url_parts_clear(&parts);
+    buffer_clear(&joined);
+    return !why;
 }

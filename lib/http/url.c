@@ -4,13 +4,6 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#ifndef CURLU_GET_EMPTY
-#define CURLU_GET_EMPTY 0 /* before libcurl 8.8 an empty query was given without being asked for */
-#endif
-
-enum { URL_MAX = 8192 };
 
 static char *part(CURLU *handle, CURLUPart what, unsigned flags)
 {
@@ -74,36 +67,33 @@ static bool has_zone(CURLU *handle)
     return code != CURLUE_NO_ZONEID;
 }
 
+/** Parses the normalised URL. */
+static int parse(CURLU *handle, struct url_parts *parts, struct error *err)
+{
+    CURLUcode code = curl_url_set(handle, CURLUPART_URL, parts->url, CURLU_PATH_AS_IS);
+    if (code == CURLUE_OUT_OF_MEMORY)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (code != CURLUE_OK)
+        return error_set(err, PA_ERR_INVALID, "not a URL: %s", curl_url_strerror(code));
+    return build(handle, parts) == 0 ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+}
+
 int url_parse(struct slice url, struct url_parts *parts, struct error *err)
 {
+    struct buffer text = {0};
     *parts = (struct url_parts){0};
-    if (url.len == 0)
-        return error_set(err, PA_ERR_INVALID, "there is no URL");
-    if (url.len > URL_MAX)
-        return error_set(err, PA_ERR_INVALID, "the URL is longer than %d bytes", URL_MAX);
-    if (memchr(url.ptr, '\0', url.len))
-        return error_set(err, PA_ERR_INVALID, "the URL holds a NUL");
-    char *text = slice_to_text(url);
-    CURLU *handle = curl_url();
-    int result = 0;
-    if (!text || !handle) {
-        result = error_set(err, PA_ERR_MEMORY, "out of memory");
-    } else if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0) {
-        result = error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
-    } else {
-        CURLUcode code = curl_url_set(handle, CURLUPART_URL, text, 0);
-        if (code == CURLUE_OUT_OF_MEMORY)
-            result = error_set(err, PA_ERR_MEMORY, "out of memory");
-        else if (code != CURLUE_OK)
-            result = error_set(err, PA_ERR_INVALID, "not a URL: %s", curl_url_strerror(code));
-        else if ((result = build(handle, parts)) != 0)
-            error_set(err, result, "out of memory");
+    int result = url_normalise(url, &text, err);
+    if (result == 0) {
+        CURLU *handle = curl_url();
+        parts->url = buffer_take(&text, NULL);
+        result =
+            handle && parts->url ? parse(handle, parts, err) : error_set(err, PA_ERR_MEMORY, "out of memory");
+        if (result == 0 && !has_zone(handle))
+            parts->parsed = handle;
+        else
+            curl_url_cleanup(handle);
     }
-    if (result == 0 && !has_zone(handle))
-        parts->parsed = handle;
-    else
-        curl_url_cleanup(handle);
-    free(text);
+    buffer_clear(&text);
     if (result != 0)
         url_parts_clear(parts);
     return result;
@@ -111,30 +101,11 @@ int url_parse(struct slice url, struct url_parts *parts, struct error *err)
 
 void url_parts_clear(struct url_parts *parts)
 {
+    free(parts->url);
     free(parts->destination);
     free(parts->redacted);
     curl_url_cleanup(parts->parsed);
     *parts = (struct url_parts){0};
-}
-
-void url_target(const char *url, struct Curl_URL *parsed, struct buffer *out)
-{
-    CURLU *own = parsed ? NULL : curl_url(), *handle = parsed ? parsed : own;
-    char *path = NULL, *query = NULL;
-    CURLUcode code = own      ? curl_url_set(own, CURLUPART_URL, url, 0)
-                     : handle ? CURLUE_OK
-                              : CURLUE_OUT_OF_MEMORY;
-    if (code == CURLUE_OK)
-        code = curl_url_get(handle, CURLUPART_PATH, &path, CURLU_URLENCODE);
-    if (code == CURLUE_OK)
-        code = curl_url_get(handle, CURLUPART_QUERY, &query, CURLU_GET_EMPTY);
-    if (code == CURLUE_OK || code == CURLUE_NO_QUERY)
-        buffer_appendf(out, "%s%s%s", path, query ? "?" : "", query ? query : "");
-    else
-        out->failed = true;
-    curl_free(path);
-    curl_free(query);
-    curl_url_cleanup(own);
 }
 
 /* User info */

@@ -1,26 +1,35 @@
-/* What the agent needs to know of a URL: its destination, and a form that may be logged. Parsed with libcurl.
- */
+/* What the agent needs to know of a URL: how it is sent, its destination, and a form that may be logged. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
 
 struct Curl_URL; /* libcurl's CURLU */
 
+enum { URL_MAX = 64 * 1024 }; /* bytes of a URL as it is written; every escape may make three of one */
+
 struct url_parts {
+    char *url;         /* as url_normalise has it */
     char *destination; /* "https://svc.internal:8443": scheme, host in lower case, port always written */
     char *redacted; /* the URL without user info, query values (kept as names: ?a=***&b=***) and fragment */
     struct Curl_URL *parsed; /* for http_request, so that libcurl need not parse the URL for each. NULL: it
                                 must (a zone, as in [fe80::1%25eth0]: curl_url_dup of 7.88 forgets it) */
 };
 
-/** Parses an absolute http or https URL of at most 8 KiB. 0; PA_ERR_INVALID with what is wrong;
- * PA_ERR_MEMORY. Clear `parts` with url_parts_clear. */
+/** Appends an absolute http or https URL, of at most URL_MAX bytes and in whatever bytes, as it is sent:
+ * without the white space around it (slice_strip) and without a fragment; scheme and host in lower case, an
+ * international host name in its xn-- form; what has no place in user info, path and query percent-encoded
+ * byte by byte, a % without two hexadecimal digits too, while what is legal, escaped already, or a bracket
+ * stays as it is. The last @ before the path divides the user info from the host. Segments "." and ".." are
+ * resolved; an empty query stays. What comes out is left as it is when it is normalised again. 0;
+ * PA_ERR_INVALID with what is wrong; PA_ERR_MEMORY: then `out` may have a part of it. */
+int url_normalise(struct slice url, struct buffer *out, struct error *err);
+/** Where the path and the query of a normalised URL begin in it, which are what is asked for. */
+const char *url_target(const char *url);
+
+/** Parses what url_normalise takes. 0; PA_ERR_INVALID with what is wrong; PA_ERR_MEMORY. Clear `parts` with
+ * url_parts_clear. */
 int url_parse(struct slice url, struct url_parts *parts, struct error *err);
 void url_parts_clear(struct url_parts *parts);
-
-/** Appends the path and the query of a URL that url_parse accepts, as they are asked for. `parsed`: of the
- * same URL; NULL: it is parsed here. */
-void url_target(const char *url, struct Curl_URL *parsed, struct buffer *out);
 
 /** A URL's user and password, as they stand in it; null: it has none. */
 struct slice url_user_info(struct slice url);

@@ -115,21 +115,12 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
 
 /* The request's parts */
 
-static void append_url(struct buffer *out, struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == ' ')
-            buffer_append_text(out, "%20");
-        else
-            buffer_append_char(out, text.ptr[i]);
-    }
-}
-
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out)
 {
+    url = slice_strip(url);
     const char *fragment = url.len > 0 ? memchr(url.ptr, '#', url.len) : NULL;
     struct slice base = {url.ptr, fragment ? (size_t)(fragment - url.ptr) : url.len};
-    append_url(out, base);
+    buffer_append_slice(out, base);
     if (request->query.len > 0) {
         bool has_query = base.len > 0 && memchr(base.ptr, '?', base.len);
         bool open = has_query && (base.ptr[base.len - 1] == '?' || base.ptr[base.len - 1] == '&');
@@ -138,7 +129,7 @@ void mapped_url(const struct mapped_request *request, struct slice url, struct b
         buffer_append_slice(out, request->query);
     }
     if (fragment)
-        append_url(out, (struct slice){fragment, url.len - base.len});
+        buffer_append_slice(out, (struct slice){fragment, url.len - base.len});
 }
 
 struct slice mapped_body(const struct mapped_request *request, struct slice method, struct slice event)

@@ -39,8 +39,8 @@ void mapped_report_read(struct slice fields, struct mapped_report *out);
 /** Calls `warned` with every warning among the fields of either kind. */
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
 
-/** Appends `url` with the query joined to it (before a fragment, behind a query it already has). Blanks in it
- * are written %20, as HTTP clients do (RFC 3986 has no place for them). */
+/** Appends `url`, without the white space around it, with the query joined to it (before a fragment, behind a
+ * query it already has). What HTTP has no place for stays in it: url_parse sees to that. */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
 /** Appends the method, in capitals: the mapping's (any HTTP method), or the invocation method's own (null or
  * empty: POST). 0; PA_ERR_INVALID: the latter is none of those in use, with a sentence. */

@@ -13,6 +13,7 @@ import json
 import ssl
 import sys
 import time
+import urllib.parse
 
 SECRET = sys.argv[1].encode()
 
@@ -39,7 +40,7 @@ async def gather(count):
 
 
 async def answer(path, writer):
-    parts = path.split("?")[0].strip("/").split("/")
+    parts = urllib.parse.unquote(path.split("?")[0]).strip("/").split("/")
     status, extra, body = 200, "", b'{"received":true}'
     if parts[0] == "status":
         status = int(parts[1])

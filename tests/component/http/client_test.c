@@ -7,7 +7,7 @@ struct world {
     struct http_server *server;
     struct http_exchange *held[64];
     size_t held_count, requests, done, concurrent_now;
-    char last_method[16], last_body[64], last_target[128];
+    char last_method[16], last_body[64], last_target[128], last_type[64], last_mark[64];
     struct http_result result; /* of the last call; slices are copied below */
     char body[256];
     size_t body_len;
@@ -22,6 +22,10 @@ static void serve(void *ctx, struct http_exchange *exchange, const struct http_s
     snprintf(world->last_target, sizeof world->last_target, "%s", path);
     snprintf(world->last_method, sizeof world->last_method, "%.*s", (int)request->method.len,
              request->method.ptr);
+    struct slice type = http_exchange_header(exchange, "Content-Type");
+    struct slice mark = http_exchange_header(exchange, "X-Mark");
+    snprintf(world->last_type, sizeof world->last_type, "%.*s", (int)type.len, type.ptr ? type.ptr : "");
+    snprintf(world->last_mark, sizeof world->last_mark, "%.*s", (int)mark.len, mark.ptr ? mark.ptr : "");
     snprintf(world->last_body, sizeof world->last_body, "%.*s", (int)request->body.len, request->body.ptr);
     if (strncmp(path, "/hold", 5) == 0)
         world->held[world->held_count++] = exchange;
@@ -227,11 +231,9 @@ static void redirects_follow_the_rule(void **state)
     assert_string_equal(world.last_method, "PUT");
     assert_string_equal(world.last_body, "body");
     static const char *const refused[][2] = {
-        {"/redirect/302/ok", "only 307"},
+        {"/redirect/302/ok", "only 307"}, /* nobody has said which headers go with what it becomes */
         {"/redirect/307http://localhost:1/", "another host"},
         {"/redirect/307http://127.0.0.1:1/", "another port"},
-        {"/nowhere/302", "redirect 302 without a Location"},
-        {"/nowhere/308", "redirect 308 without a Location"},
         {"/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/redirect/308/ok", "more than 5"}};
     enum { REFUSED = sizeof refused / sizeof *refused };
     for (size_t i = 0; i < REFUSED; i++) {
@@ -244,10 +246,74 @@ static void redirects_follow_the_rule(void **state)
     start(&world, "GET", "/redirect/302/ok", NO_BODY);
     run_until(&world, REFUSED + 2);
     assert_int_equal(world.result.status, 201);
-    start(&world, "GET", "/nowhere/304", NO_BODY);
-    run_until(&world, REFUSED + 3);
-    assert_int_equal(world.result.failure, HTTP_OK);
-    assert_int_equal(world.result.status, 304);
+    close_world(&world);
+}
+
+static void what_is_no_redirect_is_an_answer(void **state)
+{
+    (void)state;
+    struct world world;
+    static const char *const answers[] = {"/nowhere/302",     "/nowhere/308",     "/nowhere/304",
+                                          "/redirect/300/ok", "/redirect/304/ok", "/redirect/305/ok",
+                                          "/redirect/306/ok", "/redirect/309/ok", "/redirect/399/ok",
+                                          "/redirect/302",    "/redirect/200/ok"};
+    open_world(&world, 5000, 10000);
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        start(&world, i % 2 ? "POST" : "GET", answers[i], NO_BODY);
+        run_until(&world, i + 1);
+        assert_int_equal(world.result.failure, HTTP_OK);
+        assert_int_equal(world.result.status, atoi(strchr(answers[i] + 1, '/') + 1));
+        assert_int_equal(world.result.redirects, 0);
+        assert_int_equal(world.requests, i + 1);
+    }
+    close_world(&world);
+}
+
+static bool marks(void *ctx, struct http_call *call)
+{
+    const struct http_header header = {SLICE_LITERAL("X-Mark"), SLICE_LITERAL("without a body")};
+    (void)ctx;
+    return http_call_headers(call, &header, 1);
+}
+
+static void three_redirects_leave_a_request_without_its_body(void **state)
+{
+    (void)state;
+    struct world world;
+    static const char *const cases[][4] = {
+        /* method, path, method of the last hop, mark of the last hop */
+        {"POST", "/redirect/301/ok", "GET", "without a body"},
+        {"PUT", "/redirect/302/ok", "GET", "without a body"},
+        {"DELETE", "/redirect/303/ok", "GET", "without a body"},
+        {"GET", "/redirect/303/ok", "GET", "without a body"},
+        {"HEAD", "/redirect/303/ok", "HEAD", "without a body"},
+        {"POST", "/redirect/303/redirect/307/redirect/308/ok", "GET", "without a body"},
+        {"PATCH", "/redirect/307/redirect/303/ok", "GET", "without a body"},
+        {"PATCH", "/redirect/307/redirect/308/ok", "PATCH", "with a body"},
+    };
+    open_world(&world, 5000, 10000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char url[256];
+        bool head = strcmp(cases[i][0], "HEAD") == 0, keeps = strcmp(cases[i][3], "with a body") == 0;
+        snprintf(url, sizeof url, "http://127.0.0.1:%d%s", http_server_port(world.server), cases[i][1]);
+        const struct http_header headers[] = {
+            {SLICE_LITERAL("X-Mark"), SLICE_LITERAL("with a body")},
+            {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")}};
+        struct http_request request = {.method = cases[i][0],
+                                       .url = url,
+                                       .headers = headers,
+                                       .header_count = 2,
+                                       .body = head ? NO_BODY : SLICE_LITERAL("body"),
+                                       .without_body = marks};
+        assert_non_null(http_start(world.http.client, &request, finished, &world));
+        run_until(&world, i + 1);
+        assert_int_equal(world.result.status, 201);
+        assert_string_equal(world.last_target, "/ok");
+        assert_string_equal(world.last_method, cases[i][2]);
+        assert_string_equal(world.last_mark, cases[i][3]);
+        assert_string_equal(world.last_body, keeps ? "body" : "");
+        assert_string_equal(world.last_type, keeps ? "application/json" : "");
+    }
     close_world(&world);
 }
 
@@ -258,10 +324,14 @@ static void what_a_url_asks_for_is_asked_for_as_it_stands(void **state)
                                            {"/a", "/a"}, /* nothing is left of the one before */
                                            {"/a/../b/./c?q=/../", "/b/c?q=/../"},
                                            {"/a?", "/a?"},
-                                           {"/%C3%BC?\xc3\xbc", "/%C3%BC?\xc3\xbc"},
-                                           {"/\xc3\xbc?x", "/%c3%bc?x"},
-                                           {"/\xc3\xbc", "/%c3%bc"},
+                                           {"/%c3%BC?\xc3\xbc", "/%c3%BC?%C3%BC"},
+                                           {"/\xc3\xbc?x", "/%C3%BC?x"},
+                                           {"/\xc3\xbc", "/%C3%BC"},
+                                           {"/a b|^[1]%?\"%zz", "/a%20b%7C%5E[1]%25?%22%25zz"},
+                                           {"/a/%2e%2e/b", "/a/%2e%2e/b"},
                                            {"/redirect/307/b?x=1", "/b?x=1"},
+                                           {"/redirect/307/b?", "/b?"},
+                                           {"/redirect/307/a b", "/a%20b"},
                                            {"/a#part?x=1", "/a"}};
     struct world world;
     open_world(&world, 60000, 60000);
@@ -340,6 +410,8 @@ int main(void)
         cmocka_unit_test(a_long_response_is_cut_and_still_a_response),
         cmocka_unit_test(of_a_body_that_is_discarded_only_its_beginning_is_kept),
         cmocka_unit_test(redirects_follow_the_rule),
+        cmocka_unit_test(what_is_no_redirect_is_an_answer),
+        cmocka_unit_test(three_redirects_leave_a_request_without_its_body),
         cmocka_unit_test(what_a_url_asks_for_is_asked_for_as_it_stands),
         cmocka_unit_test(a_redirect_whose_body_is_cut_is_a_redirect_all_the_same),
         cmocka_unit_test(cancelling_and_closing_end_every_call_once),

@@ -42,6 +42,26 @@ static void only_http_and_https_are_taken(void **state)
         {"HTTP:/S://user:password@host/", "the URL is not http:// or https://"},
         {"http://", "not a URL: "},
         {"http://a b/", "not a URL: "},
+        {"  ", "there is no URL"},
+        {"http:\\\\svc/", "the URL is not http:// or https://"},
+        {"http:///svc/", "not a URL: there is no host name"},
+        {"http://:80/", "not a URL: there is no host name"},
+        {"http://u:p@/", "not a URL: there is no host name"},
+        {"http://svc:8a/", "not a URL: its port is not a number"},
+        {"http://svc:1:2/", "not a URL: its port is not a number"},
+        {"http://svc:99999/", "not a URL: "},
+        {"http://[::1/", "not a URL: "},
+        {"http://[::1]x/", "not a URL: "},
+        {"http://svc\tx/", "not a URL: "},
+        {"http://svc\x01/", "not a URL: "},
+        {"http://s%2fc/", "not a URL: "},
+        {"http://[fe80::1%25\xc3\xab]/", "not a URL: a character in its host name has no place there"},
+        {"http://s%00c/", "not a URL: "},
+        {"http://a\xc3/", "not a URL: its host name cannot be used: "},
+        {"http://\xe2\x98\x83\xef\xbc\x8f.example/",
+         "not a URL: its host name cannot be used"}, /* U+2603, U+FF0F */
+        {"http://good.example\xef\xbc\x8f.evil.example/", "not a URL: its host name cannot be used"},
+        {"http://corp\\me:pw@svc/", "not a URL: there is a backslash before its last @"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct url_parts parts;
@@ -54,30 +74,104 @@ static void only_http_and_https_are_taken(void **state)
     }
 }
 
-static void a_url_is_parsed_once_for_what_is_asked_for(void **state)
+static void a_url_is_sent_without_what_http_has_no_place_for(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"http://svc/vm", "/vm"},
-        {"http://svc", "/"},
-        {"http://svc?a=b%20c", "/?a=b%20c"},
-        {"http://svc/a/../b?", "/b?"},
-        {"http://svc/\xc3\xa4", "/%c3%a4"},
-        {"http://u:p@svc/vm#there", "/vm"},
-        {"http://[::1]:8080/vm", "/vm"},
+        {"http://svc/vm", "http://svc/vm"},
+        {"http://svc", "http://svc/"},
+        {"HTTP://SVC.Internal:8080", "http://svc.internal:8080/"},
+        {"http://svc?a=b%20c", "http://svc/?a=b%20c"},
+        {"http://svc/?e=^", "http://svc/?e=%5E"},
+        {"http://svc/?name=Zo\xc3\xab", "http://svc/?name=Zo%C3%AB"},
+        {"http://svc/\xf0\x9f\x9a\x80/\xff", "http://svc/%F0%9F%9A%80/%FF"},
+        {"http://svc/a b\"<>`{|}\\^?a b\"<>`{|}\\^",
+         "http://svc/a%20b%22%3C%3E%60%7B%7C%7D%5C%5E?a%20b%22%3C%3E%60%7B%7C%7D%5C%5E"},
+        {"http://svc/a\r\nX: 1\t\x01\x7f?\r\n", "http://svc/a%0D%0AX:%201%09%01%7F?"},
+        {"http://svc/-._~!$&'()*+,;=:@[]?-._~!$&'()*+,;=:@[]/?",
+         "http://svc/-._~!$&'()*+,;=:@[]?-._~!$&'()*+,;=:@[]/?"},
+        {"http://svc/%41%7e%c3%A9?%2f", "http://svc/%41%7e%c3%A9?%2f"},
+        {"http://svc/100%?50%&%zz&%4&%%41&%", "http://svc/100%25?50%25&%25zz&%254&%25%41&%25"},
+        {"http://svc/p?", "http://svc/p?"},
+        {"http://svc/p?#f", "http://svc/p?"},
+        {"http://svc/p#f?g", "http://svc/p"},
+        {"http://svc#f", "http://svc/"},
+        {"http://svc/a/../b/./c?q=/../", "http://svc/b/c?q=/../"},
+        {"http://svc/../..//a/b/..", "http://svc//a/"},
+        {"http://svc/a/%2e%2e/b/...", "http://svc/a/%2e%2e/b/..."},
+        {"http://svc//p//q/", "http://svc//p//q/"},
+        {"http://svc\\path", "http://svc/%5Cpath"},
+        {"http://me@corp.example:pw@svc/", "http://me%40corp.example:pw@svc/"},
+        {"http://a@b@c:d@e@svc:81/x@y", "http://a%40b%40c:d%40e@svc:81/x@y"},
+        {"http://u%40x:p%2Fw%@svc/", "http://u%40x:p%2Fw%25@svc/"},
+        {"http://u [:p\xc3\xa4@svc/", "http://u%20%5B:p%C3%A4@svc/"},
+        {"http://@svc/", "http://svc/"},
+        {"http://:@svc/", "http://svc/"},
+        {"http://token@svc/", "http://token@svc/"},
+        {"http://svc:/p", "http://svc/p"},
+        {"http://zo\xc3\xab.example/", "http://xn--zo-ija.example/"},
+        {"http://ZO\xc3\x8b.EXAMPLE:81/", "http://xn--zo-ija.example:81/"},
+        {"http://zo%C3%AB.example/", "http://xn--zo-ija.example/"},
+        {"http://s%76c/", "http://svc/"},
+        {"http://[::1]:8080/?", "http://[::1]:8080/?"},
+        {"http://[fe80::1%25Lo]/vm", "http://[fe80::1%25Lo]/vm"},
+        {" http://svc/p ", "http://svc/p"},
+        {"\t\r\n\x0b\x0c\x1c\x1d\x1e\x1f http://svc/p\n", "http://svc/p"},
+        {"\xc2\xa0\xe2\x80\x83\xe3\x80\x80\xe1\x9a\x80http://svc/"
+         "p\xe2\x80\xaf\xc2\x85\xe2\x81\x9f\xe2\x80\xa8",
+         "http://svc/p"},
+        {"http://svc\xc2\xa0", "http://svc/"},
+        {"http://svc/p\xe2\x80\x8b", "http://svc/p%E2%80%8B"}, /* of no width, and no white space */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct url_parts parts;
-        struct buffer with = {0}, without = {0};
-        assert_int_equal(url_parse(slice_of(cases[i][0]), &parts, NULL), 0);
-        assert_non_null(parts.parsed);
-        url_target(cases[i][0], parts.parsed, &with);
-        url_target(cases[i][0], NULL, &without);
-        assert_string_equal(buffer_text(&with), cases[i][1]);
-        assert_string_equal(buffer_text(&without), cases[i][1]);
-        buffer_clear(&with);
-        buffer_clear(&without);
+        struct url_parts parts, again;
+        struct error err = {0};
+        if (url_parse(slice_of(cases[i][0]), &parts, &err) != 0)
+            fail_msg("%s: %s", cases[i][0], err.message);
+        assert_string_equal(parts.url, cases[i][1]);
+        assert_int_equal(url_parse(slice_of(parts.url), &again, NULL), 0);
+        assert_string_equal(again.url, parts.url);
+        url_parts_clear(&again);
         url_parts_clear(&parts);
+    }
+}
+
+static void what_is_asked_for_begins_behind_the_host(void **state)
+{
+    (void)state;
+    assert_string_equal(url_target("http://svc/vm?a=1"), "/vm?a=1");
+    assert_string_equal(url_target("https://u:p@[::1]:8443/"), "/");
+}
+
+static void a_url_may_have_64_kib(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    struct url_parts parts;
+    struct error err = {0};
+    buffer_append_text(&text, " http://svc/");
+    while (text.len < URL_MAX + 1)
+        buffer_append_char(&text, '"');
+    assert_int_equal(url_parse(buffer_slice(&text), &parts, &err), 0);
+    assert_int_equal(strlen(parts.url), strlen("http://svc/") + 3 * (URL_MAX - strlen("http://svc/")));
+    url_parts_clear(&parts);
+    buffer_append_char(&text, 'x');
+    assert_int_equal(url_parse(buffer_slice(&text), &parts, &err), PA_ERR_INVALID);
+    assert_string_equal(err.message, "the URL is longer than 65536 bytes");
+    buffer_clear(&text);
+}
+
+static void a_nul_is_refused_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const struct slice urls[] = {SLICE_LITERAL("http://svc/a\0b"), SLICE_LITERAL("http://svc\0.evil/"),
+                                        SLICE_LITERAL("http://svc:8\0/"), SLICE_LITERAL("http://u\0@svc/"),
+                                        SLICE_LITERAL("http://svc/?\0")};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct url_parts parts;
+        struct error err = {0};
+        assert_int_equal(url_parse(urls[i], &parts, &err), PA_ERR_INVALID);
+        assert_string_equal(err.message, "the URL holds a NUL");
     }
 }
 
@@ -144,7 +238,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_has_a_destination_and_a_form_for_logs),
         cmocka_unit_test(only_http_and_https_are_taken),
-        cmocka_unit_test(a_url_is_parsed_once_for_what_is_asked_for),
+        cmocka_unit_test(a_url_is_sent_without_what_http_has_no_place_for),
+        cmocka_unit_test(what_is_asked_for_begins_behind_the_host),
+        cmocka_unit_test(a_url_may_have_64_kib),
+        cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(a_zone_is_left_to_libcurl),
         cmocka_unit_test(the_user_info_of_a_url_is_found),
         cmocka_unit_test(credentials_are_told_as_they_are_sent),

@@ -30,7 +30,8 @@ static void the_query_joins_what_the_url_has(void **state)
     url_with("http://a/b?x=1", "c=1&c=2", "http://a/b?x=1&c=1&c=2");
     url_with("http://a/b?", "c=1", "http://a/b?c=1");
     url_with("http://a/b#part", "c=1", "http://a/b?c=1#part");
-    url_with("http://a/b c?d e#f g", NULL, "http://a/b%20c?d%20e#f%20g");
+    url_with("http://a/b c?d e#f g", NULL, "http://a/b c?d e#f g");
+    url_with("\xc2\xa0http://a/b \n", "c=1", "http://a/b?c=1");
 }
 
 static void method_is(const char *invocations, const char *expected)
