@@ -120,7 +120,7 @@ static void close_source(struct daemon *daemon)
  * ever. True while that takes time. */
 static bool give_up(struct daemon *daemon, int64_t now_ms)
 {
-    size_t given_up = deliver_give_up(daemon->deliver);
+    size_t given_up = source_give_up(daemon->source) + deliver_give_up(daemon->deliver);
     if (given_up > 0)
         log_warning("drain time is over: runs that nobody else can deliver are reported failed",
                     F_INT("count", given_up),
@@ -145,7 +145,9 @@ static void drain_poll(uv_timer_t *timer)
     if (!done) {
         struct deliver_counters counters;
         deliver_counters(daemon->deliver, &counters);
-        log_warning("drain time is over: what is left will be delivered again",
+        log_warning(source_comes_again(daemon->source)
+                        ? "drain time is over: what is left will be delivered again"
+                        : "drain time is over: what is left is given up",
                     F_INT("sending", counters.sending), F_INT("reporting", counters.reporting),
                     F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
     }
@@ -162,6 +164,13 @@ void daemon_stop(struct daemon *daemon)
     source_stop_taking(daemon->source);
     deliver_stop_starting(daemon->deliver);
     uv_timer_start(&daemon->timer, drain_poll, 0, DRAIN_POLL_MS);
+}
+
+bool daemon_abandon(const struct daemon *daemon, size_t *given_up)
+{
+    bool comes_again = !daemon->source || source_comes_again(daemon->source);
+    *given_up = daemon->source ? source_abandon(daemon->source) : 0;
+    return comes_again;
 }
 
 /* Where events come from */

@@ -160,6 +160,15 @@ static void admit(struct delivery *delivery, const struct record *record)
     delivery_map(delivery);
 }
 
+/** Its event is kept for a dead letter, and nothing is sent. */
+static void give_up(struct delivery *delivery, const struct record *record)
+{
+    if (keep_record(delivery, record))
+        delivery_fail_unsent(delivery, "cancelled", record->given_up);
+    else
+        delivery_leave(delivery);
+}
+
 /** A record that was delivered a moment ago: what is still owed to it goes on. */
 static void receive_again(struct deliver *deliver, const struct record *record, struct event *event,
                           struct ticket *ticket, struct run_report *report)
@@ -236,6 +245,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         return;
     if (refusal != REFUSAL_NONE)
         refusal_report(delivery, refusal);
+    else if (record->given_up)
+        give_up(delivery, record);
     else
         admit(delivery, record);
 }

@@ -358,6 +358,8 @@ static void call_answered(void *ctx, const struct http_result *http)
             .retry_after_ms = quiet_asked_ms(api, http),
             .reason = reason,
             .out_of_memory = port_answer_starved(http),
+            .sent = http->sent,
+            .resent = http->resent,
         };
         adapt(api, result.answer);
         if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)

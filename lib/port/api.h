@@ -40,6 +40,9 @@ struct port_result {
     const char
         *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
     bool out_of_memory;  /* PORT_UNAVAILABLE because of us, not of Port */
+    bool sent;           /* the request was written, or begun: Port may have done what it asks for, even
+                            where nothing came back */
+    bool resent;         /* an answer to a second copy: the connection of the first died without one */
     bool authentication; /* it failed at the token: 401/403 for these credentials */
 };
 typedef void port_done(void *ctx, const struct port_result *result);

@@ -7,7 +7,8 @@ struct ticket {
     void (*settle)(struct ticket *ticket, bool done);
 };
 
-/** One function for each of source.h; none may be NULL. */
+/** One function for each of source.h; none may be NULL, except for give_up and abandon of a source whose
+ * records come again. */
 struct source_class {
     void (*resume)(struct source *source);
     void (*stop_taking)(struct source *source);
@@ -15,6 +16,8 @@ struct source_class {
     void (*close)(struct source *source, void (*closed)(void *ctx), void *ctx);
     size_t (*summary)(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX]);
     unsigned (*assigned)(const struct source *source);
+    size_t (*give_up)(struct source *source);
+    size_t (*abandon)(const struct source *source); /* NULL: what it hands over comes again */
 };
 
 struct source {

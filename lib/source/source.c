@@ -41,3 +41,18 @@ unsigned source_assigned(const struct source *source)
 {
     return source->class->assigned(source);
 }
+
+size_t source_give_up(struct source *source)
+{
+    return source->class->give_up ? source->class->give_up(source) : 0;
+}
+
+size_t source_abandon(const struct source *source)
+{
+    return source->class->abandon ? source->class->abandon(source) : 0;
+}
+
+bool source_comes_again(const struct source *source)
+{
+    return source->class->abandon == NULL;
+}

@@ -25,8 +25,10 @@ struct record {
                           started or not */
     struct slice id;   /* the same whenever the record comes again: its webhook's Idempotency-Key. Printable
                           ASCII. Kafka: topic-partition-offset; polled: the run's id */
-    struct slice run_id; /* whose run it is, where the source knows without the event: that run is reported
-                            failed when the event cannot be read. Null: the event says */
+    struct slice run_id;  /* whose run it is, where the source knows without the event: that run is reported
+                             failed when the event cannot be read. Null: the event says */
+    const char *given_up; /* why it is not to be delivered any more, though it may be read: its run is
+                             reported failed with these words. NULL: deliver it */
     const char
         *broken;       /* why it cannot be an event, in words, when the source has found out; NULL: nothing */
     const char *topic; /* NULL: none, and then partition and offset are -1 */
@@ -89,6 +91,14 @@ void source_resume(struct source *source);
 void source_stop_taking(struct source *source);
 /** Nothing is on its way into the sink: true soon after source_stop_taking. */
 bool source_idle(const struct source *source);
+/** The drain time is over: hands over, as given up, what may be this agent's alone and is not in the sink
+ * yet. May be called again. Returns how many records that were. */
+size_t source_give_up(struct source *source);
+/** The process is about to end without closing the source: names in the log, a line each, what nobody gets
+ * again. Returns how many lines. */
+size_t source_abandon(const struct source *source);
+/** Does what it hands over and does not get back as done come again by itself, here or to another agent? */
+bool source_comes_again(const struct source *source);
 /** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four
  * seconds, withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);

@@ -24,6 +24,10 @@ class PortApi:
         self.unacknowledged = set()                  # ids whose acknowledgement does not count
         self.logs_answered = threading.Event()       # cleared: progress logs are taken, and their answer waits for it
         self.logs_answered.set()
+        self.ack_answers = []                        # (status, body) of the next acknowledgements, which count; None: the connection is lost
+        self.counts_once = False                     # an acknowledgement of a run that has been acknowledged does not count
+        self.acks_answered = threading.Event()       # cleared: acknowledgements count, and their answer waits for it
+        self.acks_answered.set()
         self.claim_answers = {}                      # path: (status, body, headers) instead of a claim's own answer
         api = self
 
@@ -53,6 +57,11 @@ class PortApi:
                 answer = api.serve(self.command, self.path, body, self.headers)
                 if self.path.endswith("/logs"):
                     api.logs_answered.wait()
+                if self.path.endswith("/runs/ack"):
+                    api.acks_answered.wait()
+                if answer is None:
+                    self.close_connection = True
+                    return
                 self.answer(*answer)
 
             do_GET = do_POST = do_PATCH = handle_any
@@ -107,8 +116,10 @@ class PortApi:
 
     def acknowledge(self, body):
         ids = body.get("runIds") or [body["nodeRunIdentifier"]]
-        ours = [one for one in ids if one not in self.unacknowledged]
+        ours = [one for one in ids if one not in self.unacknowledged and not (self.counts_once and one in self.acked)]
         self.acked += ours
+        if self.ack_answers:
+            return self.ack_answers.pop(0)
         return 200, {"ok": True, "ackedCount": len(ours)} if "runIds" in body else {"ok": True, "acked": bool(ours)}
 
     def offer(self, *runs):
@@ -147,5 +158,6 @@ class PortApi:
 
     def close(self):
         self.logs_answered.set()
+        self.acks_answered.set()
         self.server.shutdown()
         self.server.server_close()

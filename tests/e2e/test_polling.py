@@ -1,5 +1,6 @@
 """Runs and workflow node runs claimed from Port's API: no broker anywhere."""
 import json
+import signal
 
 import pytest
 
@@ -60,6 +61,44 @@ def test_runs_are_delivered_as_events_and_reported(start, port, receiver):
     assert SECRET not in str(agent.log.snapshot())
 
 
+def test_the_invocation_method_has_five_members_whatever_port_names(start, port, receiver, tmp_path):
+    """A mapping's bare `.method` is a text then, as with today's agent."""
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps([{"method": ".payload.action.invocationMethod.method", "url": f'"{receiver.url}/ok"',
+                                    "headers": ".payload.action.invocationMethod.headers", "body": "."}]))
+    bare = {"id": "r_bare", "payload": {"type": "WEBHOOK", "url": receiver.url, "agent": True, "body": {"action": "a"}}}
+    nulls = {"id": "r_nulls", "payload": {"agent": "true", "method": None, "headers": None, "synchronized": None, "url": None, "type": None,
+                                          "extra": 1, "body": {"payload": {"action": {"invocationMethod": {"old": 1}, "trigger": "CREATE"}}}}}
+    node = {"identifier": "wfnr_bare", "config": {"agent": 1, "extra": {"a": 1}}}
+    port.offer(bare, nulls, node)
+    start(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(mapping))
+    receiver.wait_runs(["r_bare", "r_nulls", "wfnr_bare"])
+    seen = {one["run"]: one for one in receiver.seen.snapshot()}
+    nothing = {"type": None, "url": None, "synchronized": False, "method": "POST", "headers": {}}
+    assert all(one["valid"] and one["method"] == "POST" for one in seen.values())
+    assert json.loads(seen["r_bare"]["body"]) == {"action": "a", "headers": {}, "context": {"runId": "r_bare"}, "payload": {
+        "action": {"invocationMethod": {**nothing, "type": "WEBHOOK", "url": receiver.url}}}}
+    assert json.loads(seen["r_nulls"]["body"])["payload"] == {"action": {"invocationMethod": nothing, "trigger": "CREATE"}}
+    assert json.loads(seen["wfnr_bare"]["body"]) == {"headers": {}, "context": {"runId": "wfnr_bare", "nodeConfig": node["config"]},
+                                                     "payload": {"action": {"invocationMethod": nothing}}}
+
+
+def test_a_run_without_a_url_or_without_an_event_fails_with_the_reason(start, port, receiver):
+    port.offer({"id": "r_nowhere", "payload": {"agent": True, "body": {}}}, {"id": "r_bodiless", "payload": {"agent": True, "url": receiver.url}},
+               {"id": "r_list", "payload": {"agent": True, "url": receiver.url, "body": []}}, {"id": "r_bare"},
+               {"id": "r_unsaid", "payload": {"url": receiver.url, "body": {}}}, {"identifier": "wfnr_unsaid", "config": {"url": receiver.url}},
+               {"identifier": "wfnr_bare"})
+    agent = start()
+    for run, reason in (("r_nowhere", "URL"), ("r_bodiless", "payload.body"), ("r_list", "payload.body"), ("r_bare", "payload"), ("r_unsaid", "agent")):
+        port.wait(lambda: any(p == "" for _, p, _ in port.of_run(run)))
+        outcome = port.of_run(run)[-1][2]
+        assert outcome["status"] == "FAILURE" and reason in outcome["summary"], outcome
+    for run in ("wfnr_unsaid", "wfnr_bare"):
+        port.wait(lambda: port.of_node_run(run) and port.of_node_run(run)[-1] == ("PATCH", "", {"status": "COMPLETED", "result": "FAILED"}))
+    assert agent.terminate() == 0
+    assert receiver.runs() == []
+
+
 def test_numbers_come_through_as_they_were_written(start, port, receiver):
     numbers = '{"big":12345678901234567890,"float":1.0,"small":1e-7,"list":[9007199254740993,-0.0]}'
     run = json.dumps(polled_run("r_n", receiver.url + "/ok"))
@@ -100,6 +139,62 @@ def test_only_what_is_acknowledged_and_meant_for_an_agent_is_delivered(start, po
     receiver.wait_runs(["r_ok"])
     assert agent.terminate() == 0
     assert receiver.runs() == ["r_ok"]
+    assert sorted(port.acked) == ["r_ok"]
+
+
+@pytest.mark.parametrize("agent", ["true", "false", 1, -0.5, [0], {"a": None}])
+def test_a_run_is_for_an_agent_when_python_would_say_so(start, port, receiver, agent):
+    port.offer(polled_run("r_1", receiver.url + "/ok", agent=agent))
+    start()
+    port.wait(lambda: port.of_run("r_1") and port.of_run("r_1")[-1] == ("PATCH", "", {"status": "SUCCESS"}))
+
+
+def test_runs_for_somebody_else_are_left_to_port_told_once_and_claimed_at_the_interval(start, port, receiver):
+    """A whole batch of them, offered again with each claim."""
+    others = [polled_run(f"r_{n}", receiver.url + "/ok", agent=no) for n, no in enumerate([False, 0, 0.0, "", None, [], {}])]
+    others += [polled_run("a/b", receiver.url + "/ok"), {"id": 7, "payload": {}}, {"payload": {}}]
+    port.claim_answers["/v1/actions/runs/claim-pending"] = (200, {"runs": others})
+    agent = start(POLLING_RUNS_BATCH_SIZE="10", POLLING_INTERVAL_SECONDS="0.5")
+    port.wait(lambda: len(port.claims["runs"]) >= 5)
+    times = [at for at, _ in port.claims["runs"]]
+    assert all(later - earlier >= 0.45 for earlier, later in zip(times, times[1:]))
+    assert agent.terminate() == 0
+    assert port.acked == [] and receiver.runs() == []
+    skipped = [i for i in agent.log.snapshot() if "for an agent" in i["msg"]]
+    assert [i["count"] for i in skipped][0] == 1 and len(skipped) == 2
+    rounds = sum(i["count"] for i in skipped) / 7  # the last claim may have been cut off by the stop
+    assert rounds in (len(port.claims["runs"]) - 1, len(port.claims["runs"]))
+    nameless = [i for i in agent.log.snapshot() if i["msg"].startswith("claimed run skipped")]
+    assert sum(i["count"] for i in nameless) == 3 * rounds
+
+
+@pytest.mark.parametrize("lost", [(500, {"ok": False}), (200, b""), (200, b"<html>"), (200, {"ok": True}), None])
+def test_a_run_whose_acknowledgement_has_no_answer_is_delivered(start, port, receiver, lost):
+    """Port counted the first one, whose answer did not come; so the second says 0."""
+    port.ack_answers = [lost]
+    port.counts_once = True
+    port.offer(polled_run("r_1", receiver.url + "/ok"))
+    agent = start()
+    port.wait(lambda: port.of_run("r_1") and port.of_run("r_1")[-1] == ("PATCH", "", {"status": "SUCCESS"}))
+    port.ack_answers = [lost]
+    port.offer(polled_node_run("wfnr_1", receiver.url + "/ok"))
+    port.wait(lambda: port.of_node_run("wfnr_1") and port.of_node_run("wfnr_1")[-1][0] == "PATCH")
+    assert agent.terminate() == 0
+    assert port.of_node_run("wfnr_1")[-1][2]["result"] == "SUCCESS"
+    assert [(one["run"], one["idempotency"]) for one in receiver.seen.snapshot()] == [("r_1", "r_1"), ("wfnr_1", "wfnr_1")]
+
+
+@pytest.mark.parametrize("status, words", [(401, "Port refuses our credentials"), (403, "this agent may not"), (404, "Port does not know it")])
+def test_a_refused_acknowledgement_is_told_in_its_own_words(start, port, receiver, status, words):
+    port.ack_answers = [(status, {"ok": False, "message": "because"})] * 2
+    port.offer(polled_run("r_1", receiver.url + "/ok"))
+    agent = start()
+    if status == 401:  # the token is fetched anew once
+        port.wait(lambda: port.token_serial == 2)
+    line = agent.wait_log("run left to Port", port__run_id="r_1")
+    assert words in line["msg"] and line["http.response.status_code"] == status and "because" in line["error.message"]
+    assert agent.terminate() == 0
+    assert receiver.runs() == []
 
 
 def test_a_run_that_cannot_be_read_is_reported_failed_and_stops_no_other(start, port, receiver):
@@ -189,6 +284,60 @@ def test_what_outlasts_the_drain_is_reported_failed(start, port, receiver):
         assert (method, path, body["status"]) == ("PATCH", "", "FAILURE"), run
         assert "the agent was stopped" in body["summary"], body
     assert not [i for i in agent.log.snapshot() if i["msg"].startswith("run given up")]
+
+
+@pytest.mark.parametrize("drain", ["0", "1"])
+def test_a_run_whose_acknowledgement_is_unanswered_at_the_stop_is_reported_failed(start, port, receiver, drain):
+    port.acks_answered.clear()  # Port counts it, and its answer does not come
+    port.offer(polled_run("r_1", receiver.url + "/ok"), polled_node_run("wfnr_1", receiver.url + "/ok"))
+    agent = start(DRAIN_TIMEOUT_SECONDS=drain)
+    port.wait(lambda: sorted(port.acked) == ["r_1", "wfnr_1"])
+    assert agent.terminate() == 0
+    assert receiver.runs() == []
+    outcome = port.of_run("r_1")[-1]
+    assert outcome[:2] == ("PATCH", "") and outcome[2]["status"] == "FAILURE" and "the agent was stopped" in outcome[2]["summary"]
+    assert port.of_node_run("wfnr_1")[-1] == ("PATCH", "", {"status": "COMPLETED", "result": "FAILED"})
+
+
+def test_a_run_whose_acknowledgement_is_answered_while_it_drains_is_delivered(start, port, receiver):
+    port.acks_answered.clear()
+    port.offer(polled_run("r_1", receiver.url + "/ok"))
+    agent = start()
+    port.wait(lambda: port.acked == ["r_1"])
+    agent.process.send_signal(signal.SIGTERM)
+    agent.wait_log("stopping")
+    port.acks_answered.set()
+    assert agent.wait() == 0
+    assert port.of_run("r_1")[-1] == ("PATCH", "", {"status": "SUCCESS"})
+
+
+def test_a_run_that_cannot_even_be_reported_is_named(start, port, receiver):
+    """Port is gone: neither its answer to the acknowledgement nor the report can come through."""
+    port.acks_answered.clear()
+    port.offer(polled_run("r_1", receiver.url + "/ok"))
+    agent = start(DRAIN_TIMEOUT_SECONDS="0")
+    port.wait(lambda: port.acked == ["r_1"])
+    port.fail_status = 503
+    assert agent.terminate() == 0
+    assert agent.wait_log("run given up", port__run_id="r_1")["level"] == "ERROR"
+
+
+def test_a_second_signal_names_what_was_acknowledged(start, port, receiver):
+    port.offer(polled_run("r_sent", receiver.url + "/never"), polled_run("r_queued", receiver.url + "/never"),
+               polled_node_run("wfnr_sent", receiver.url + "/never"))
+    agent = start(DRAIN_TIMEOUT_SECONDS="60", WEBHOOK_MAX_IN_FLIGHT="1")
+    port.wait(lambda: len(port.acked) == 3)
+    port.acks_answered.clear()
+    port.offer(polled_run("r_asked", receiver.url + "/ok"))
+    port.wait(lambda: len(port.acked) == 4)
+    agent.process.send_signal(signal.SIGTERM)
+    agent.wait_log("stopping")
+    agent.process.send_signal(signal.SIGINT)
+    assert agent.wait() == 128 + signal.SIGINT
+    given_up = sorted(i["port.run_id"] for i in agent.log.snapshot() if i["msg"].startswith("run given up"))
+    assert given_up == ["r_asked", "r_queued", "r_sent", "wfnr_sent"]
+    line = agent.wait_log("second signal")
+    assert line["given_up"] == 4 and "delivered again" not in line["msg"]
 
 
 def test_a_run_claimed_again_meanwhile_is_delivered_once(start, port, receiver):

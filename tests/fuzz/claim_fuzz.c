@@ -6,6 +6,7 @@
 #include "event/event.h"
 #include "source/polling/claim.h"
 #include "tree.h"
+#include <stdlib.h>
 
 struct reading {
     enum claim_kind kind;
@@ -74,14 +75,42 @@ static cJSON *set(cJSON *object, const char *name, cJSON *value)
     return made;
 }
 
-static cJSON *expected_invocation(enum claim_kind kind, const cJSON *method)
+/** The member of the method, or what stands for one that is missing or null; takes `otherwise`. */
+static cJSON *named(const cJSON *method, const char *name, cJSON *otherwise)
+{
+    const cJSON *value = last_member(method, name);
+    if (!value || cJSON_IsNull(value))
+        return otherwise;
+    cJSON_Delete(otherwise);
+    return cJSON_Duplicate(value, true);
+}
+
+static cJSON *expected_invocation(const cJSON *method)
 {
     cJSON *made = cJSON_CreateObject();
-    for (const cJSON *member = method->child; member; member = member->next)
-        if (strcmp(member->string, "agent") != 0 &&
-            (kind != CLAIM_RUNS || strcmp(member->string, "body") != 0))
-            cJSON_AddItemToObject(made, member->string, cJSON_Duplicate(member, true));
+    cJSON_AddItemToObject(made, "type", named(method, "type", cJSON_CreateNull()));
+    cJSON_AddItemToObject(made, "url", named(method, "url", cJSON_CreateNull()));
+    cJSON_AddItemToObject(made, "synchronized", named(method, "synchronized", cJSON_CreateFalse()));
+    cJSON_AddItemToObject(made, "method", named(method, "method", cJSON_CreateString("POST")));
+    cJSON_AddItemToObject(made, "headers", named(method, "headers", cJSON_CreateObject()));
     return made;
+}
+
+static bool is_number(const cJSON *value)
+{
+    return cJSON_IsString(value) && value->valuestring[0] == '#';
+}
+
+/** Numbers are texts here, as tree_of has them. */
+static bool is_truthy(const cJSON *value)
+{
+    if (is_number(value))
+        return strtod(value->valuestring + 1, NULL) != 0;
+    if (cJSON_IsString(value))
+        return value->valuestring[0] != '\0';
+    if (cJSON_IsArray(value) || cJSON_IsObject(value))
+        return value->child != NULL;
+    return cJSON_IsTrue(value);
 }
 
 static const cJSON *method_of(enum claim_kind kind, const cJSON *run)
@@ -91,15 +120,14 @@ static const cJSON *method_of(enum claim_kind kind, const cJSON *run)
 
 static cJSON *expected_event(enum claim_kind kind, const cJSON *run, const char *id)
 {
-    const cJSON *method = method_of(kind, run), *headers = last_member(method, "headers");
+    const cJSON *method = method_of(kind, run);
     const cJSON *body = kind == CLAIM_RUNS ? last_member(method, "body") : NULL;
     const cJSON *payload = last_member(body, "payload");
-    cJSON *action =
-        with(last_member(payload, "action"), "invocationMethod", expected_invocation(kind, method));
+    cJSON *action = with(last_member(payload, "action"), "invocationMethod", expected_invocation(method));
     cJSON *context = with(last_member(body, "context"), "runId", cJSON_CreateString(id));
     if (kind == CLAIM_NODE_RUNS)
         context = set(context, "nodeConfig", cJSON_Duplicate(method, true));
-    cJSON *event = with(body, "headers", headers ? cJSON_Duplicate(headers, true) : cJSON_CreateObject());
+    cJSON *event = with(body, "headers", named(method, "headers", cJSON_CreateObject()));
     event = set(event, "payload", with(payload, "action", action));
     return set(event, "context", context);
 }
@@ -117,13 +145,14 @@ static void check_with_oracle(const struct reading *reading, const struct claime
     const cJSON *id = last_member(run, reading->kind == CLAIM_RUNS ? "id" : "identifier");
     const cJSON *method = method_of(reading->kind, run);
     bool body = reading->kind == CLAIM_NODE_RUNS || cJSON_IsObject(last_member(method, "body"));
-    bool whole = cJSON_IsObject(method) && body;
+    const cJSON *agent = cJSON_IsObject(method) ? last_member(method, "agent") : NULL;
+    bool whole = agent && body;
     EXPECT((claimed->id.ptr != NULL) == (cJSON_IsString(id) && run_id_is_usable(slice_of(id->valuestring))));
     if (!claimed->id.ptr)
         return;
     EXPECT(slice_equal_text(claimed->id, id->valuestring));
     EXPECT((claimed->broken == NULL) == whole);
-    EXPECT(claimed->agent == (!cJSON_IsObject(method) || cJSON_IsTrue(last_member(method, "agent"))));
+    EXPECT(claimed->agent == (!agent || is_truthy(agent)));
     if (claimed->broken)
         return;
     cJSON *got = tree_of(buffer_slice(claimed->event));
@@ -173,13 +202,16 @@ static void check(void *ctx, const struct claimed *claimed)
 
 static void check_ack(enum claim_kind kind, struct slice answer, const cJSON *tree)
 {
-    bool acked = claim_acked(kind, answer);
-    const cJSON *count = last_member(tree, "ackedCount");
-    if (tree && kind == CLAIM_NODE_RUNS)
-        EXPECT(acked == (bool)cJSON_IsTrue(last_member(tree, "acked")));
-    else if (tree)
-        EXPECT(acked == (cJSON_IsString(count) && count->valuestring[0] == '#' &&
-                         count->valuestring[1] >= '1' && count->valuestring[1] <= '9'));
+    enum claim_verdict verdict = claim_acked(kind, answer);
+    const cJSON *said = last_member(tree, kind == CLAIM_RUNS ? "ackedCount" : "acked");
+    if (!tree)
+        return;
+    if (is_number(said))
+        EXPECT(verdict == (is_truthy(said) && said->valuestring[1] != '-' ? CLAIM_OURS : CLAIM_NOT_OURS));
+    else if (cJSON_IsBool(said))
+        EXPECT(verdict == (cJSON_IsTrue(said) ? CLAIM_OURS : CLAIM_NOT_OURS));
+    else if (!cJSON_IsString(said))
+        EXPECT(verdict == CLAIM_UNSAID);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

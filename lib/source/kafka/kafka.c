@@ -247,7 +247,8 @@ static unsigned assigned(const struct source *source)
     return (unsigned)counters(own_const(source)).assigned;
 }
 
-static const struct source_class class = {resume, stop_taking, idle, close_source, summary, assigned};
+static const struct source_class class = {resume,  stop_taking, idle, close_source,
+                                          summary, assigned,    NULL, NULL};
 
 struct source *kafka_source_new(const struct source_options *options, struct error *err)
 {

@@ -3,13 +3,14 @@
 #include "source/polling/claim.h"
 #include "event/event.h"
 #include "event/members.h"
+#include <string.h>
 
 static const struct {
-    const char *claim_path, *ack_path, *list, *id;
+    const char *claim_path, *ack_path, *list, *id, *acked;
 } formats[CLAIM_KINDS] = {
-    [CLAIM_RUNS] = {"/v1/actions/runs/claim-pending", "/v1/actions/runs/ack", "runs", "id"},
+    [CLAIM_RUNS] = {"/v1/actions/runs/claim-pending", "/v1/actions/runs/ack", "runs", "id", "ackedCount"},
     [CLAIM_NODE_RUNS] = {"/v1/workflows/runs/claim-pending", "/v1/workflows/runs/ack", "nodeRuns",
-                         "identifier"},
+                         "identifier", "acked"},
 };
 
 /* Asking */
@@ -37,15 +38,45 @@ void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out)
     buffer_append_text(out, kind == CLAIM_RUNS ? "]}" : "}");
 }
 
-bool claim_acked(enum claim_kind kind, struct slice answer)
+/** A number says how many; a text may say either, as Python would have it. */
+static enum claim_verdict verdict_of(struct slice said)
 {
-    if (kind == CLAIM_NODE_RUNS)
-        return slice_equal_text(members_find(answer, "acked"), "true");
-    struct slice count = members_find(answer, "ackedCount");
-    return count.len > 0 && *count.ptr >= '1' && *count.ptr <= '9';
+    static const char *const ours[] = {"true", "\"true\"", "\"True\""};
+    static const char *const others[] = {"false", "\"false\"", "\"False\"", "\"\""};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (slice_equal_text(said, ours[i]))
+            return CLAIM_OURS;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (slice_equal_text(said, others[i]))
+            return CLAIM_NOT_OURS;
+    bool text = said.len > 2 && *said.ptr == '"';
+    struct slice number = text ? (struct slice){said.ptr + 1, said.len - 2} : said;
+    for (size_t i = 0; text && i < number.len; i++)
+        if (number.ptr[i] < '0' || number.ptr[i] > '9')
+            return CLAIM_UNSAID;
+    if (number.len == 0 || !strchr("-0123456789", *number.ptr))
+        return CLAIM_UNSAID;
+    return *number.ptr != '-' && json_is_truthy(number) ? CLAIM_OURS : CLAIM_NOT_OURS;
+}
+
+enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer)
+{
+    struct buffer canonical = {0};
+    enum claim_verdict verdict = CLAIM_UNSAID;
+    if (json_canonical(answer, &canonical, NULL) == 0 && !canonical.failed)
+        verdict = verdict_of(members_find(buffer_slice(&canonical), formats[kind].acked));
+    buffer_clear(&canonical);
+    return verdict;
 }
 
 /* Reading an answer. `run`, and what is found in it, is canonical. */
+
+/** The member's value; `otherwise` where there is none, or null. */
+static struct slice named(struct slice object, const char *name, const char *otherwise)
+{
+    struct slice value = members_find(object, name);
+    return slice_is_null(value) || slice_equal_text(value, "null") ? slice_of(otherwise) : value;
+}
 
 /** `object` with its member `name` set to `value`, in its place or at the end. Anything but an object counts
  * as an empty one. */
@@ -85,21 +116,20 @@ static void set_member(struct buffer *buffer, const char *name, struct slice val
     buffer_clear(&old);
 }
 
-/** The invocation method: without `agent`, and for an action run without the event that stands in it. */
-static void append_method(struct buffer *out, enum claim_kind kind, struct slice method)
+/** The invocation method: these members, whatever else Port names, so that an expression that reads one finds
+ * it. What Port leaves out, or has as null, is as today's agents have it. */
+static void append_method(struct buffer *out, struct slice method)
 {
-    struct members walk = members_of(method);
-    struct slice key, value;
-    bool first = true;
-    buffer_append_char(out, '{');
-    while (members_next(&walk, &key, &value)) {
-        if (slice_equal_text(key, "agent") || (kind == CLAIM_RUNS && slice_equal_text(key, "body")))
-            continue;
-        buffer_append_text(out, first ? "\"" : ",\"");
-        buffer_append_slice(out, key);
-        buffer_append_text(out, "\":");
-        buffer_append_slice(out, value);
-        first = false;
+    static const struct {
+        const char *name, *otherwise;
+    } parts[] = {{"type", "null"},
+                 {"url", "null"},
+                 {"synchronized", "false"},
+                 {"method", "\"POST\""},
+                 {"headers", "{}"}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        buffer_appendf(out, "%c\"%s\":", i == 0 ? '{' : ',', parts[i].name);
+        buffer_append_slice(out, named(method, parts[i].name, parts[i].otherwise));
     }
     buffer_append_char(out, '}');
 }
@@ -109,8 +139,7 @@ static void build_event(struct buffer *event, enum claim_kind kind, struct slice
                         struct slice body)
 {
     struct buffer invocation = {0}, action = {0}, payload = {0}, context = {0}, run_id = {0};
-    struct slice headers = members_find(method, "headers");
-    append_method(&invocation, kind, method);
+    append_method(&invocation, method);
     append_with(&action, members_find(members_find(body, "payload"), "action"), "invocationMethod",
                 buffer_slice(&invocation));
     append_with(&payload, members_find(body, "payload"), "action", buffer_slice(&action));
@@ -118,7 +147,7 @@ static void build_event(struct buffer *event, enum claim_kind kind, struct slice
     append_with(&context, members_find(body, "context"), "runId", buffer_slice(&run_id));
     if (kind == CLAIM_NODE_RUNS)
         set_member(&context, "nodeConfig", method);
-    append_with(event, body, "headers", slice_is_null(headers) ? SLICE_LITERAL("{}") : headers);
+    append_with(event, body, "headers", named(method, "headers", "{}"));
     set_member(event, "payload", buffer_slice(&payload));
     set_member(event, "context", buffer_slice(&context));
     event->failed |= invocation.failed || action.failed || payload.failed || context.failed || run_id.failed;
@@ -149,10 +178,13 @@ static void read_parts(enum claim_kind kind, struct slice run, struct claimed *c
     struct slice method = members_find(run, kind == CLAIM_RUNS ? "payload" : "config");
     struct slice body = kind == CLAIM_RUNS ? members_find(method, "body") : SLICE_LITERAL("{}");
     /* Only an agent's runs can be claimed here: that the failure of a broken one is heard of matters more. */
-    claimed->agent = !is_object(method) || slice_equal_text(members_find(method, "agent"), "true");
+    struct slice agent = members_find(method, "agent");
+    claimed->agent = slice_is_null(agent) || json_is_truthy(agent);
     if (!is_object(method))
         claimed->broken =
             kind == CLAIM_RUNS ? "its \"payload\" is not an object" : "its \"config\" is not an object";
+    else if (slice_is_null(agent))
+        claimed->broken = "Port does not say whether it is for an agent: there is no \"agent\"";
     else if (!is_object(body))
         claimed->broken = "its \"payload.body\" is not an object";
     else

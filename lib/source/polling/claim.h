@@ -14,13 +14,19 @@ void claim_body(enum claim_kind kind, size_t limit, struct buffer *out);
 const char *claim_ack_path(enum claim_kind kind);
 /** Appends the body that acknowledges one run; `id` as in struct claimed. */
 void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out);
-/** Does the answer to it say that the run is ours? */
-bool claim_acked(enum claim_kind kind, struct slice answer);
+
+/** What the answer to an acknowledgement says. */
+enum claim_verdict {
+    CLAIM_OURS,
+    CLAIM_NOT_OURS,
+    CLAIM_UNSAID /* empty, no JSON object, or nothing in it that says either: no better than no answer */
+};
+enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer);
 
 /** One claimed run; borrowed until the callback returns. */
 struct claimed {
     struct slice id;    /* satisfies run_id_is_usable; null: it has none that does, and nothing else is set */
-    bool agent;         /* its `agent` is true */
+    bool agent;         /* its `agent` is true, in the way of Python; so is that of a run without an event */
     const char *broken; /* why there is no event; NULL: there is one */
     struct buffer *event; /* JSON, its parts as Port wrote them; the callback may take it (buffer_take) */
 };

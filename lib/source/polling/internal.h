@@ -1,7 +1,9 @@
 /* Shared by the files of the polling source only.
  *
  *   polling.c  life, and when Port is asked again
- *   run.c      a claimed run: acknowledged, handed over, given back
+ *   run.c      a claimed run, from its claim to its end: the list, into the sink and back
+ *   ack.c      its acknowledgement, and what the answers to it mean
+ *   left.c     lines about runs that are left to Port, grouped
  *   claim.c    the formats
  */
 #pragma once
@@ -20,6 +22,26 @@
  */
 enum poller_state { POLLER_WAITING, POLLER_CLAIMING, POLLER_TAKING, POLLER_FULL };
 
+/** Why a claimed run is left to Port, where that may be so for many, again and again. */
+enum left {
+    LEFT_NO_ID,
+    LEFT_NOT_FOR_AGENT,
+    LEFT_UNAUTHORISED, /* its acknowledgement was refused: 401, … */
+    LEFT_FORBIDDEN,    /* 403, */
+    LEFT_UNKNOWN,      /* 404, */
+    LEFT_REFUSED       /* any other 4xx */
+};
+enum { LEFT_REASONS = LEFT_REFUSED + 1, RUN_ID_SIZE = 129 };
+
+struct left_line {
+    bool said;
+    int64_t said_ms;      /* when the line was written last */
+    size_t more;          /* runs since then */
+    char id[RUN_ID_SIZE]; /* of the last of them; "": none */
+    int status;           /* Port's; 0: none */
+    char answer[256];     /* what Port said */
+};
+
 struct poller {
     struct polling_source *source;
     enum claim_kind kind;
@@ -29,11 +51,12 @@ struct poller {
     size_t limit;       /* runs that fit into one answer, as far as is known */
     size_t asked, came; /* of this round */
     size_t pending;     /* runs of this round that are not in the sink yet, and not given up */
-    size_t acked;       /* runs of this round that became ours */
+    size_t taken;       /* runs of this round that are on their way to an endpoint */
     size_t answered;    /* acknowledgements of this round that Port answered, whatever it said */
     char error[256];    /* what failed in this round; "": nothing */
     int64_t retry_after_ms;
     unsigned failures; /* rounds that failed, in a row */
+    struct left_line left[LEFT_REASONS];
 };
 
 enum run_state {
@@ -50,10 +73,14 @@ struct polled_run {
     enum run_state state;
     struct port_call *ack;
     unsigned attempts; /* of acknowledging */
-    bool agent;
-    bool settled; /* the ticket came back during `take` */
-    char *broken; /* as in struct claimed, owned; NULL: none */
-    char *event;  /* owned, until the sink has it */
+    bool in_doubt;     /* an attempt had no answer: it may be ours, whatever the answer to a later one says */
+    bool apart;        /* in doubt for so long that its round goes on without it */
+    int64_t apart_since_ms, due_ms; /* apart: since when; when it goes on */
+    bool settled;                   /* the ticket came back during `take` */
+    bool tried;                     /* in this call of give_up */
+    const char *given_up;           /* as in struct record; constant */
+    char *broken;                   /* as in struct claimed, owned; NULL: none */
+    char *event;                    /* owned, until the sink has it */
     size_t event_len;
     char id[];
 };
@@ -65,6 +92,8 @@ struct polling_source {
     LIST_HEAD(polled_runs, polled_run) runs; /* every run that is claimed and not done */
     void *by_id;                             /* the same ones, a tsearch(3) tree */
     size_t held;
+    size_t apart, apart_bytes; /* runs apart, and what their events take */
+    uv_timer_t apart_timer;
     size_t run_bytes; /* what a run takes, from those that came lately */
     bool stopped, fatal_said, worked;
     int64_t failing_since_ms; /* -1: the last round worked */
@@ -82,12 +111,40 @@ void poller_due_in(struct poller *poller, int64_t wait_ms);
 /** Something failed in this round. */
 void poller_note_failure(struct poller *poller, const char *reason, int64_t retry_after_ms);
 
+/** Goes on with runs apart, now and as long as there are some. */
+void poller_watch_apart(struct polling_source *source);
+
 /* run.c */
 /** A run has been claimed: acknowledges it. Called with a poller as `ctx`; see claim_each. */
 void run_claimed(void *ctx, const struct claimed *claimed);
+/** It is ours: hands it over. False: it has to wait. */
+bool run_hand_over(struct polled_run *run);
+/** Not ours: Port gives it to somebody else, or to us again. */
+void run_leave(struct polled_run *run);
+/** Nothing may leave its acknowledgement open for ever: it goes on beside the rounds. */
+void run_set_apart(struct polled_run *run);
 /** Goes on with the runs of this poller that wait for something. */
 void runs_go_on(struct poller *poller);
-/** No new attempts any more: what is not ours yet is left to Port. */
+/** The same for runs apart that are due. */
+void runs_apart_go_on(struct polling_source *source);
+/** Acknowledges nothing more, except for what may be ours already; the rest is left to Port. */
 void runs_stop(struct polling_source *source);
+/** See source_give_up. */
+size_t runs_give_up(struct polling_source *source);
+/** See source_abandon. */
+size_t runs_abandon(const struct polling_source *source);
 /** Frees what is left; nothing of it is in the sink. */
 void runs_free(struct polling_source *source);
+
+/* ack.c */
+/** Starts an attempt at the acknowledgement. False: it has to wait, or was given up. */
+bool ack_start(struct polled_run *run);
+/** Tells Port once more that a run is taken, and does not wait for the answer. */
+void ack_again(const struct polled_run *run);
+
+/* left.c */
+/** A claimed run is left to Port: a line, or one more in the next line; a minute lies between two of a kind.
+ * `result`: Port's refusal, or NULL. */
+void left_say(struct poller *poller, enum left why, struct slice id, const struct port_result *result);
+/** Says what was not said yet: where a minute is over, or at the end in any case. */
+void left_flush(struct poller *poller, bool end);

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_BYTES_FIRST = 16384, RUN_BYTES_LEAST = 1024, ANSWER_SLACK = 1 << 20 };
+enum {
+    RUN_BYTES_FIRST = 16384,
+    RUN_BYTES_LEAST = 1024,
+    ANSWER_SLACK = 1 << 20,
+    APART_MAX = 100,
+    APART_MS = 1000,
+    APART_STOPPED_MS = 100
+};
 
 static struct polling_source *own(struct source *source)
 {
@@ -124,6 +131,7 @@ static void port_works(struct poller *poller)
 
 static void end_round(struct poller *poller)
 {
+    left_flush(poller, false);
     if (!*poller->error || poller->answered > 0)
         port_works(poller);
     if (poller->source->stopped) {
@@ -135,7 +143,7 @@ static void end_round(struct poller *poller)
         return;
     }
     round_worked(poller);
-    bool full = poller->came >= poller->asked && poller->acked > 0;
+    bool full = poller->came >= poller->asked && poller->taken > 0;
     wait_for(poller, full ? 0 : settings(poller)->interval_ms);
 }
 
@@ -202,7 +210,7 @@ static size_t room_for(const struct poller *poller)
         poller->source->run_bytes < RUN_BYTES_LEAST ? RUN_BYTES_LEAST : poller->source->run_bytes;
     size_t most = (size_t)settings(poller)->batch_size;
     size_t count = poller->limit < most ? poller->limit : most;
-    while (count > 0 && !sink->has_room(sink->ctx, count * run_bytes))
+    while (count > 0 && !sink->has_room(sink->ctx, count * run_bytes + poller->source->apart_bytes))
         count /= 2;
     return count;
 }
@@ -221,11 +229,16 @@ static void claim(struct poller *poller)
     struct polling_source *source = poller->source;
     uv_timer_stop(&poller->timer);
     poller->asked = room_for(poller);
-    poller->came = poller->acked = poller->answered = 0;
+    poller->came = poller->taken = poller->answered = 0;
     *poller->error = '\0';
     poller->retry_after_ms = -1;
     if (poller->asked == 0) {
         poller->state = POLLER_FULL;
+        return;
+    }
+    if (source->apart >= APART_MAX) {
+        poller_note_failure(poller, "too many runs wait for the answers to their acknowledgements", -1);
+        failed_round(poller);
         return;
     }
     struct buffer body = {0};
@@ -244,6 +257,21 @@ static void claim(struct poller *poller)
         poller_note_failure(poller, "out of memory", -1);
         failed_round(poller);
     }
+}
+
+static void apart_due(uv_timer_t *timer)
+{
+    struct polling_source *source = timer->data;
+    runs_apart_go_on(source);
+    if (source->apart == 0)
+        uv_timer_stop(timer);
+}
+
+void poller_watch_apart(struct polling_source *source)
+{
+    uint64_t every_ms = source->stopped ? APART_STOPPED_MS : APART_MS;
+    if (!uv_is_active((uv_handle_t *)&source->apart_timer))
+        uv_timer_start(&source->apart_timer, apart_due, every_ms, every_ms);
 }
 
 static void due(uv_timer_t *timer)
@@ -278,6 +306,11 @@ static void stop_taking(struct source *source)
             wait_for(poller, 0);
     }
     runs_stop(polling);
+    for (size_t i = 0; i < CLAIM_KINDS; i++)
+        left_flush(&polling->pollers[i], true);
+    uv_timer_stop(&polling->apart_timer);
+    if (polling->apart > 0)
+        poller_watch_apart(polling);
 }
 
 static bool idle(const struct source *source)
@@ -286,19 +319,27 @@ static bool idle(const struct source *source)
     for (size_t i = 0; i < CLAIM_KINDS; i++)
         if (polling->pollers[i].pending > 0)
             return false;
-    return true;
+    return polling->apart == 0;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void timer_closed(struct polling_source *polling)
 {
-    const struct poller *poller = handle->data;
-    struct polling_source *polling = poller->source;
     if (--polling->open_handles > 0)
         return;
     void (*closed)(void *) = polling->closed;
     void *ctx = polling->closed_ctx;
     free(polling);
     closed(ctx);
+}
+
+static void poller_timer_closed(uv_handle_t *handle)
+{
+    timer_closed(((const struct poller *)handle->data)->source);
+}
+
+static void apart_timer_closed(uv_handle_t *handle)
+{
+    timer_closed(handle->data);
 }
 
 static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
@@ -310,7 +351,8 @@ static void close_source(struct source *source, void (*closed)(void *ctx), void 
     polling->options.sink.withdraw(polling->options.sink.ctx, polling, true);
     runs_free(polling);
     for (size_t i = 0; i < CLAIM_KINDS; i++)
-        uv_close((uv_handle_t *)&polling->pollers[i].timer, timer_closed);
+        uv_close((uv_handle_t *)&polling->pollers[i].timer, poller_timer_closed);
+    uv_close((uv_handle_t *)&polling->apart_timer, apart_timer_closed);
 }
 
 static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
@@ -331,7 +373,18 @@ static unsigned assigned(const struct source *source)
     return polling->worked && polling->failing_since_ms < 0;
 }
 
-static const struct source_class class = {resume, stop_taking, idle, close_source, summary, assigned};
+static size_t give_up(struct source *source)
+{
+    return runs_give_up(own(source));
+}
+
+static size_t abandon(const struct source *source)
+{
+    return runs_abandon(own_const(source));
+}
+
+static const struct source_class class = {resume,  stop_taking, idle,    close_source,
+                                          summary, assigned,    give_up, abandon};
 
 struct source *polling_source_new(const struct source_options *options, struct error *err)
 {
@@ -344,6 +397,9 @@ struct source *polling_source_new(const struct source_options *options, struct e
     polling->options = *options;
     polling->run_bytes = RUN_BYTES_FIRST;
     polling->failing_since_ms = -1;
+    uv_timer_init(options->loop, &polling->apart_timer);
+    polling->apart_timer.data = polling;
+    polling->open_handles++;
     for (size_t i = 0; i < CLAIM_KINDS; i++) {
         struct poller *poller = &polling->pollers[i];
         poller->source = polling;

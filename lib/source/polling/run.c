@@ -1,6 +1,6 @@
 /* A claimed run, from the claim to its end. It is in the list from the moment it is claimed: a run that is
  * claimed again meanwhile is acknowledged again and not handed over twice. Once acknowledged it is nobody
- * else's, so it is held until the sink has it. */
+ * else's, so it is held until the sink has it, and then until its ticket is back. */
 #include "base/log.h"
 #include "source/polling/internal.h"
 #include <search.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ACK_ATTEMPTS = 3, ACK_BACKOFF_MS = 250, ACK_BACKOFF_CAP_MS = 5000, AGAIN_MS = 500 };
+enum { AGAIN_MS = 500 };
 
 /* The list */
 
@@ -29,7 +29,6 @@ static struct polled_run *run_new(struct poller *poller, const struct claimed *c
     memcpy(run->id, claimed->id.ptr, claimed->id.len);
     run->ticket.settle = settled;
     run->poller = poller;
-    run->agent = claimed->agent;
     run->broken = claimed->broken ? strdup(claimed->broken) : NULL;
     if ((claimed->broken && !run->broken) || !tsearch(run->id, &source->by_id, compare)) {
         free(run->broken);
@@ -48,6 +47,8 @@ static void run_free(struct polled_run *run)
     tdelete(run->id, &source->by_id, compare);
     LIST_REMOVE(run, all);
     source->held--;
+    source->apart -= run->apart;
+    source->apart_bytes -= run->apart ? run->event_len : 0;
     free(run->broken);
     free(run->event);
     free(run);
@@ -62,11 +63,32 @@ static struct polled_run *run_find(const struct polling_source *source, const ch
 
 /* Into the sink, and back */
 
+/** Nobody else gets it, as far as is known. */
+static bool may_be_ours(const struct polled_run *run)
+{
+    return run->state != RUN_ACKNOWLEDGING || run->in_doubt || (run->ack && port_call_is_sent(run->ack));
+}
+
+static void say_given_up(const struct polled_run *run)
+{
+    log_error(run->state == RUN_ACKNOWLEDGING
+                  ? "run given up: Port has not answered its acknowledgement, so nobody else may deliver it"
+                  : "run given up: it was acknowledged, so nobody else delivers it",
+              F_STR("port.run_id", run->id));
+}
+
 static void lose(struct polled_run *run)
 {
     run->poller->source->lost++;
-    log_error("run given up: it was acknowledged, so nobody else delivers it", F_STR("port.run_id", run->id));
+    say_given_up(run);
     run_free(run);
+}
+
+/** Its round, if it still belongs to it, does not wait for it any more. */
+static void leave_round(struct poller *poller, bool apart)
+{
+    if (!apart)
+        poller_advance(poller);
 }
 
 static void settled(struct ticket *ticket, bool done)
@@ -84,8 +106,18 @@ static void settled(struct ticket *ticket, bool done)
     }
 }
 
-/** False: it has to wait. */
-static bool hand_over(struct polled_run *run)
+static void wait_for_memory(struct polled_run *run)
+{
+    struct polling_source *source = run->poller->source;
+    if (!run->apart) {
+        poller_due_in(run->poller, AGAIN_MS);
+        return;
+    }
+    run->due_ms = clock_monotonic_ms(source->options.clock) + AGAIN_MS;
+    poller_watch_apart(source);
+}
+
+bool run_hand_over(struct polled_run *run)
 {
     struct poller *poller = run->poller;
     struct polling_source *source = poller->source;
@@ -95,6 +127,7 @@ static bool hand_over(struct polled_run *run)
         .unrepeatable = true,
         .id = slice_of(run->id),
         .run_id = slice_of(run->id),
+        .given_up = run->given_up,
         .broken = run->broken,
         .partition = -1,
         .offset = -1,
@@ -105,108 +138,44 @@ static bool hand_over(struct polled_run *run)
     run->state = RUN_HANDING_OVER;
     source->options.sink.take(source->options.sink.ctx, &record, &run->ticket);
     if (run->state == RUN_WAITING) {
-        poller_due_in(poller, AGAIN_MS);
+        wait_for_memory(run);
         return false;
     }
+    bool apart = run->apart;
     run->state = RUN_TAKEN;
     free(run->event);
     run->event = NULL;
+    source->apart -= apart;
+    source->apart_bytes -= apart ? run->event_len : 0;
+    run->apart = false;
+    poller->taken += !apart && !run->broken && !run->given_up;
     if (run->settled)
         run_free(run);
-    poller_advance(poller);
+    leave_round(poller, apart);
     return true;
 }
 
-/** Not acknowledged: Port gives it to somebody else, or to us again. */
-static void leave(struct polled_run *run)
+void run_leave(struct polled_run *run)
 {
     struct poller *poller = run->poller;
+    bool apart = run->apart;
     poller->source->refused_acks++;
     run_free(run);
-    poller_advance(poller);
+    leave_round(poller, apart);
 }
 
-/* Acknowledging */
+/* Claimed */
 
-static void ours(struct polled_run *run)
+/** It is offered again, so Port answers, and does not know yet that it is taken. */
+static void offered_again(struct polled_run *run)
 {
-    run->poller->acked++;
-    if (run->agent) {
-        hand_over(run);
-        return;
+    if (run->state == RUN_TAKEN) {
+        log_debug("run claimed again while it is in progress", F_STR("port.run_id", run->id));
+        ack_again(run);
+    } else if (run->apart && run->state == RUN_ACKNOWLEDGING && !run->ack) {
+        run->attempts = 0;
+        ack_start(run);
     }
-    struct poller *poller = run->poller;
-    log_warning("run skipped: its invocation method is not for an agent", F_STR("port.run_id", run->id));
-    run_free(run);
-    poller_advance(poller);
-}
-
-/** What fails for want of memory is no attempt: Port may have the run as ours, from one whose answer was
- * lost, and then nobody gets it any more. */
-static void not_answered(struct polled_run *run, const char *reason, int64_t retry_after_ms)
-{
-    struct poller *poller = run->poller;
-    if (run->attempts < ACK_ATTEMPTS && !poller->source->stopped) {
-        poller_due_in(poller,
-                      clock_backoff_ms(poller->source->options.clock, ACK_BACKOFF_MS, 2.0, ACK_BACKOFF_CAP_MS,
-                                       run->attempts > 0 ? run->attempts - 1 : 0));
-        return;
-    }
-    log_warning("run left to Port: it could not be acknowledged", F_STR("port.run_id", run->id),
-                F_STR("error.message", reason));
-    poller_note_failure(poller, reason, retry_after_ms);
-    leave(run);
-}
-
-static void acknowledged(void *ctx, const struct port_result *result)
-{
-    struct polled_run *run = ctx;
-    run->ack = NULL;
-    if (result->answer == PORT_UNAVAILABLE) {
-        run->attempts -= result->out_of_memory;
-        not_answered(run, result->reason, result->retry_after_ms);
-        return;
-    }
-    run->poller->answered++;
-    if (result->answer == PORT_ACCEPTED && claim_acked(run->poller->kind, result->body)) {
-        ours(run);
-        return;
-    }
-    log_warning("run left to Port: it was not ours to acknowledge", F_STR("port.run_id", run->id),
-                F_INT("http.response.status_code", result->status));
-    leave(run);
-}
-
-static struct port_call *send_ack(const struct poller *poller, const char *id, port_done *done, void *ctx)
-{
-    struct buffer body = {0};
-    claim_ack_body(poller->kind, slice_of(id), &body);
-    struct port_request request = {.method = "PATCH",
-                                   .path = claim_ack_path(poller->kind),
-                                   .body = buffer_slice(&body),
-                                   .reserved_usage = true};
-    struct port_call *call =
-        body.failed ? NULL : port_api_start(poller->source->options.port, &request, done, ctx);
-    buffer_clear(&body);
-    return call;
-}
-
-/** False: it has to wait, or was given up. */
-static bool acknowledge(struct polled_run *run)
-{
-    run->attempts++;
-    run->ack = send_ack(run->poller, run->id, acknowledged, run);
-    if (run->ack)
-        return true;
-    run->attempts--;
-    not_answered(run, "out of memory", -1);
-    return false;
-}
-
-static void nobody(void *ctx, const struct port_result *result)
-{
-    (void)ctx;
-    (void)result;
 }
 
 void run_claimed(void *ctx, const struct claimed *claimed)
@@ -215,19 +184,18 @@ void run_claimed(void *ctx, const struct claimed *claimed)
     struct polling_source *source = poller->source;
     poller->came++;
     source->claimed++;
-    if (!claimed->id.ptr) {
-        log_warning("claimed run skipped: it has no id that can be reported to", F_NONE);
+    if (!claimed->id.ptr || !claimed->agent) {
+        source->refused_acks++;
+        left_say(poller, claimed->id.ptr ? LEFT_NOT_FOR_AGENT : LEFT_NO_ID, claimed->id, NULL);
         return;
     }
     char *id = slice_to_text(claimed->id);
     struct polled_run *held = id ? run_find(source, id) : NULL;
     free(id);
-    if (held && held->state == RUN_TAKEN) {
-        log_debug("run claimed again while it is in progress", F_STR("port.run_id", held->id));
-        send_ack(poller, held->id, nobody, NULL);
-    }
-    if (held)
+    if (held) {
+        offered_again(held);
         return;
+    }
     source->run_bytes = (3 * source->run_bytes + claimed->event->len) / 4;
     struct polled_run *run = run_new(poller, claimed);
     if (!run) {
@@ -235,25 +203,75 @@ void run_claimed(void *ctx, const struct claimed *claimed)
         return;
     }
     poller->pending++;
-    acknowledge(run);
+    ack_start(run);
 }
+
+/* Going on */
 
 static bool waits(const struct polled_run *run)
 {
     return run->state == RUN_WAITING || (run->state == RUN_ACKNOWLEDGING && !run->ack);
 }
 
+static bool go_on(struct polled_run *run)
+{
+    return run->state == RUN_WAITING ? run_hand_over(run) : ack_start(run);
+}
+
 /** One at a time: handing over may bring other tickets back, which are then gone from the list. */
 void runs_go_on(struct poller *poller)
 {
     struct polled_run *run = LIST_FIRST(&poller->source->runs);
-    while (run && (run->poller != poller || !waits(run)))
+    while (run && (run->poller != poller || run->apart || !waits(run)))
         run = LIST_NEXT(run, all);
-    if (!run)
-        return;
-    bool went = run->state == RUN_WAITING ? hand_over(run) : acknowledge(run);
-    if (went)
+    if (run && go_on(run))
         poller_due_in(poller, 0); /* for the next one */
+}
+
+void run_set_apart(struct polled_run *run)
+{
+    struct polling_source *source = run->poller->source;
+    run->apart = true;
+    run->apart_since_ms = clock_monotonic_ms(source->options.clock);
+    source->apart++;
+    source->apart_bytes += run->event_len;
+    poller_advance(run->poller);
+}
+
+/** The first that waits apart and is due; NULL: none. */
+static struct polled_run *first_apart(const struct polling_source *source, int64_t now_ms)
+{
+    struct polled_run *run = LIST_FIRST(&source->runs);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow run_free */
+    while (run && !(run->apart && waits(run) && run->due_ms <= now_ms))
+        run = LIST_NEXT(run, all);
+    return run;
+}
+
+/** Each that goes on is due later, or gone. */
+void runs_apart_go_on(struct polling_source *source)
+{
+    int64_t now_ms = clock_monotonic_ms(source->options.clock);
+    struct polled_run *run;
+    while ((run = first_apart(source, now_ms)) != NULL) {
+        if (run->state == RUN_ACKNOWLEDGING &&
+            now_ms - run->apart_since_ms >= source->options.config->polling.max_failure_ms) {
+            run->given_up = "Port has not answered the run's acknowledgement for "
+                            "POLLING_MAX_FAILURE_DURATION_SECONDS";
+            run->state = RUN_WAITING;
+        }
+        go_on(run);
+    }
+}
+
+/* Ending */
+
+/** Ends the attempt at its acknowledgement, which nobody hears of. */
+static void forget_ack(struct polled_run *run)
+{
+    if (run->ack)
+        port_call_cancel(run->ack);
+    run->ack = NULL;
 }
 
 void runs_stop(struct polling_source *source)
@@ -261,9 +279,62 @@ void runs_stop(struct polling_source *source)
     struct polled_run *next;
     for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = next) {
         next = LIST_NEXT(run, all);
-        if (run->state == RUN_ACKNOWLEDGING && !run->ack)
-            leave(run);
+        run->due_ms = 0;
+        if (may_be_ours(run))
+            continue;
+        forget_ack(run);
+        run_leave(run);
     }
+}
+
+/** The first that waits and was not tried in this call; NULL: none. */
+static struct polled_run *first_untried(const struct polling_source *source)
+{
+    struct polled_run *run = LIST_FIRST(&source->runs);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow run_free */
+    while (run && (run->state != RUN_WAITING || run->tried))
+        run = LIST_NEXT(run, all);
+    return run;
+}
+
+size_t runs_give_up(struct polling_source *source)
+{
+    struct polled_run *run;
+    size_t count = 0;
+    runs_stop(source);
+    LIST_FOREACH(run, &source->runs, all)
+    {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow run_free */
+        bool acknowledging = run->state == RUN_ACKNOWLEDGING;
+        run->tried = false;
+        if (acknowledging) {
+            forget_ack(run);
+            run->state = RUN_WAITING;
+        }
+        if (run->state == RUN_WAITING && !run->given_up)
+            run->given_up = acknowledging
+                                ? "the agent was stopped before Port had answered its acknowledgement"
+                                : "the agent was stopped first";
+    }
+    while ((run = first_untried(source)) != NULL) {
+        run->tried = true;
+        count += run_hand_over(run);
+    }
+    return count;
+}
+
+size_t runs_abandon(const struct polling_source *source)
+{
+    const struct polled_run *run;
+    size_t count = 0;
+    LIST_FOREACH(run, &source->runs, all)
+    {
+        if (may_be_ours(run)) {
+            say_given_up(run);
+            count++;
+        }
+    }
+    return count;
 }
 
 void runs_free(struct polling_source *source)
@@ -271,11 +342,11 @@ void runs_free(struct polling_source *source)
     struct polled_run *next;
     for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = next) {
         next = LIST_NEXT(run, all);
-        if (run->ack)
-            port_call_cancel(run->ack);
-        if (run->state == RUN_ACKNOWLEDGING)
-            run_free(run);
-        else
+        bool ours = may_be_ours(run);
+        forget_ack(run);
+        if (ours)
             lose(run);
+        else
+            run_free(run);
     }
 }

@@ -302,7 +302,8 @@ static unsigned assigned(const struct source *source)
     return 1;
 }
 
-static const struct source_class class = {resume, stop_taking, idle, close_source, summary, assigned};
+static const struct source_class class = {resume,  stop_taking, idle, close_source,
+                                          summary, assigned,    NULL, NULL};
 
 struct source *replay_source_new(const struct replay_options *replay_options,
                                  const struct source_options *options, struct error *err)
