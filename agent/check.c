@@ -1,4 +1,5 @@
 /* `port-agent check`: are the settings and the mapping file right, and is everything there that they name? */
+#include "base/signals.h"
 #include "check_kafka.h"
 #include "check_port.h"
 #include "commands.h"
@@ -7,7 +8,6 @@
 #include "options.h"
 #include <errno.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -210,7 +210,7 @@ static int check_all(struct check_command *command)
 static int run_checks(struct check_command *command)
 {
     struct buffer json = {0};
-    signal(SIGPIPE, SIG_IGN);
+    signals_ignore_strays();
     command->steps.shown = command->json ? NULL : stdout;
     int outcome = check_all(command);
     if (command->json) {

@@ -1,5 +1,6 @@
 /* `port-agent dead-letters list|show|replay`: what was given up, and sending it again. */
 #include "dead_letters.h"
+#include "base/signals.h"
 #include "commands.h"
 #include <stdlib.h>
 #include <string.h>
@@ -180,12 +181,13 @@ static int help(void)
 int command_dead_letters(int argc, char **argv)
 {
     const char *what = argc > 0 ? argv[0] : "";
+    if (strcmp(what, "replay") == 0)
+        return dead_letters_replay(argc - 1, argv + 1);
+    signals_release(); /* the others have nothing to finish */
     if (strcmp(what, "list") == 0)
         return list(argc - 1, argv + 1);
     if (strcmp(what, "show") == 0)
         return show(argc - 1, argv + 1);
-    if (strcmp(what, "replay") == 0)
-        return dead_letters_replay(argc - 1, argv + 1);
     if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)
         return help();
     fprintf(stderr, "port-agent dead-letters: %s%s%s; write list, show or replay\n",

@@ -2,12 +2,13 @@
  * letter is verified, mapped, delivered, tried again and reported as any event, and becomes a dead letter
  * again when it fails again. */
 #include "base/clock.h"
+#include "base/signals.h"
 #include "commands.h"
 #include "daemon.h"
 #include "dead_letters.h"
 #include "setup.h"
+#include "signal_watch.h"
 #include "source/replay/replay.h"
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,10 +21,10 @@ struct replay {
     int lock; /* of the directory's letters; -1: none */
     struct setup setup;
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    struct signal_watch signals;
     struct daemon *daemon;
     struct source *source;
-    bool stopping, incomplete; /* it ended before all were sent */
+    bool incomplete; /* it ended before all were sent */
     struct letter_check *check;
     unsigned delivered, failed, left, printed;
     size_t broken; /* lines or messages that are no letters */
@@ -174,30 +175,27 @@ static void stopped(void *ctx, int exit_code)
 {
     struct replay *replay = ctx;
     replay->exit_code = exit_code;
-    for (size_t i = 0; i < sizeof replay->signals / sizeof *replay->signals; i++)
-        uv_close((uv_handle_t *)&replay->signals[i], NULL);
+    signal_watch_close(&replay->signals);
 }
 
-static void stop_asked(uv_signal_t *handle, int number)
+static void stop_asked(void *ctx, int number, bool again)
 {
-    struct replay *replay = handle->data;
-    if (replay->stopping) {
+    struct replay *replay = ctx;
+    if (again) {
+        fprintf(stderr,
+                "port-agent %s: stopped at once: what was on its way may have been sent, and is left\n",
+                replay->usage->command);
         setup_flush_log(&replay->setup);
         _exit(128 + number);
     }
-    replay->stopping = replay->incomplete = true;
+    replay->incomplete = true;
     daemon_stop(replay->daemon);
 }
 
 static void watch_signals(struct replay *replay)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        uv_signal_init(&replay->loop, &replay->signals[i]);
-        replay->signals[i].data = replay;
-        uv_signal_start(&replay->signals[i], stop_asked, numbers[i]);
-        uv_unref((uv_handle_t *)&replay->signals[i]);
-    }
+    replay->signals = (struct signal_watch){.stop = stop_asked, .ctx = replay};
+    signal_watch_start(&replay->signals, &replay->loop);
 }
 
 static int run_daemon(struct replay *replay)
@@ -291,7 +289,9 @@ static int lock_letters(struct replay *replay)
     replay->lock = dead_letter_replay_lock(directory, false, &err);
     if (replay->lock == PA_ERR_UNAVAILABLE) {
         fprintf(stderr, "port-agent %s: %s: waiting for its end (Ctrl-C gives up)\n", command, err.message);
+        signals_release(); /* nothing is on its way yet: they end the wait, and with it the process */
         replay->lock = dead_letter_replay_lock(directory, true, &err);
+        signals_hold();
     }
     if (replay->lock >= 0)
         return EXIT_CODE_OK;

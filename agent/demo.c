@@ -1,10 +1,11 @@
 /* `port-agent demo`: real signed records through the code that runs in production, with everything around it
  * embedded. Prints each invocation as it goes through, checks that what happened is what should, and ends by
  * itself. */
+#include "base/signals.h"
 #include "commands.h"
 #include "daemon.h"
 #include "demo_world.h"
-#include <signal.h>
+#include "signal_watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,7 @@ enum { SCRIPT_LENGTH = sizeof SCRIPT / sizeof *SCRIPT };
 struct demo {
     uv_loop_t loop;
     uv_timer_t step;
-    uv_signal_t interrupt;
+    struct signal_watch signals;
     struct demo_world world;
     struct config config;
     struct daemon *daemon;
@@ -263,12 +264,11 @@ static void step(uv_timer_t *timer)
         produce_more(demo, now);
 }
 
-static void interrupted(uv_signal_t *handle, int number)
+static void stop_asked(void *ctx, int number, bool again)
 {
-    struct demo *demo = handle->data;
-    (void)number;
-    if (demo->stopping)
-        _exit(130);
+    struct demo *demo = ctx;
+    if (again)
+        _exit(128 + number);
     puts("\nstopping: what is in flight is finished first");
     stop(demo);
 }
@@ -283,7 +283,7 @@ static void daemon_stopped(void *ctx, int exit_code)
     struct demo *demo = ctx;
     demo->problems += exit_code != 0;
     uv_close((uv_handle_t *)&demo->step, NULL);
-    uv_close((uv_handle_t *)&demo->interrupt, NULL);
+    signal_watch_close(&demo->signals);
     print_summary(demo);
     demo_world_close(&demo->world, world_closed, NULL);
 }
@@ -324,10 +324,10 @@ static int start(struct demo *demo, struct error *err)
     if (!demo->daemon)
         return PA_ERR_IO;
     uv_timer_init(&demo->loop, &demo->step);
-    uv_signal_init(&demo->loop, &demo->interrupt);
-    demo->step.data = demo->interrupt.data = demo;
+    demo->step.data = demo;
     uv_timer_start(&demo->step, step, STEP_MS, STEP_MS);
-    uv_signal_start(&demo->interrupt, interrupted, SIGINT);
+    demo->signals = (struct signal_watch){.stop = stop_asked, .ctx = demo};
+    signal_watch_start(&demo->signals, &demo->loop);
     return 0;
 }
 
@@ -380,7 +380,7 @@ int command_demo(int argc, char **argv)
     }
     const char *no_color = getenv("NO_COLOR");
     demo.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
-    signal(SIGPIPE, SIG_IGN);
+    signals_ignore_strays();
     struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
     demo.log = logs ? log_new(&options) : NULL;
     log_set_current(demo.log);

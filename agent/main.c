@@ -1,4 +1,5 @@
 /* port-agent: the subcommand table, help and version. No logic of its own. */
+#include "base/signals.h"
 #include "base/version.h"
 #include "commands.h"
 #include "config/config.h"
@@ -17,17 +18,19 @@ struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
+    bool holds_signals; /* until it hears them itself: what it has begun must be finished */
 };
 
 static const struct command COMMANDS[] = {
-    {"run", command_run, "be the agent (the default when no command is given)"},
-    {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver"},
-    {"check", command_check, "check the settings and the mapping file; --connect: Port's API and Kafka too"},
-    {"map", command_map, "show what a mapping file makes of an event: mapping, request, report"},
-    {"sign", command_sign, "sign a body as the agent does, and print the two headers"},
-    {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up"},
-    {"verify", command_verify, "verify the signature of a body or an event, and say what differs"},
-    {"settings", command_settings, "print every setting as a Markdown table"},
+    {"run", command_run, "be the agent (the default when no command is given)", true},
+    {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver", true},
+    {"check", command_check, "check the settings and the mapping file; --connect: Port's API and Kafka too",
+     false},
+    {"map", command_map, "show what a mapping file makes of an event: mapping, request, report", false},
+    {"sign", command_sign, "sign a body as the agent does, and print the two headers", false},
+    {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true},
+    {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false},
+    {"settings", command_settings, "print every setting as a Markdown table", false},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
@@ -74,6 +77,24 @@ static void hold_standard_descriptors(void)
         close(fd);
 }
 
+/** Before the libraries are set up: no signal may end an agent without a word. */
+static void hold_signals(int argc, char **argv, char **environment)
+{
+    (void)argc;
+    (void)argv;
+    (void)environment;
+    signals_hold();
+}
+__attribute__((section(".preinit_array"),
+               used)) static void (*const hold_signals_first)(int, char **, char **) = hold_signals;
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    if (!command->holds_signals)
+        signals_release();
+    return command->run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     hold_standard_descriptors();
@@ -88,6 +109,6 @@ int main(int argc, char **argv)
         return print_version();
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(first, COMMANDS[i].name) == 0)
-            return COMMANDS[i].run(argc - 2, argv + 2);
+            return run_command(&COMMANDS[i], argc - 2, argv + 2);
     return usage_error(first);
 }

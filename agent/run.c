@@ -2,23 +2,19 @@
 #include "commands.h"
 #include "daemon.h"
 #include "setup.h"
-#include <signal.h>
+#include "signal_watch.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { SUMMARY_MS = 60000, TRIM_MS = 5000 };
 
-static const int SIGNALS[] = {SIGTERM, SIGINT, SIGUSR1};
-enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
-
 struct run {
     uv_loop_t loop;
-    uv_signal_t signals[SIGNAL_COUNT];
+    struct signal_watch signals;
     uv_timer_t summary, trim;
     struct daemon *daemon;
     struct setup setup;
-    bool stopping;
     int exit_code;
     uint64_t summarised; /* events when the last summary was written */
 };
@@ -27,8 +23,7 @@ static void stopped(void *ctx, int exit_code)
 {
     struct run *run = ctx;
     run->exit_code = exit_code;
-    for (size_t i = 0; i < sizeof run->signals / sizeof *run->signals; i++)
-        uv_close((uv_handle_t *)&run->signals[i], NULL);
+    signal_watch_close(&run->signals);
     uv_close((uv_handle_t *)&run->summary, NULL);
     uv_close((uv_handle_t *)&run->trim, NULL);
 }
@@ -40,25 +35,32 @@ static void stuck(void *ctx, int exit_code)
     _exit(exit_code); /* exit() would wait for the thread that hangs */
 }
 
-static void stop_asked(uv_signal_t *handle, int number)
+/** The words say whether what is in flight comes again: a record of Kafka does, an acknowledged run does not.
+ */
+static _Noreturn void exit_at_once(struct run *run, int number)
 {
-    struct run *run = handle->data;
-    if (run->stopping) {
-        log_warning("second signal: exiting at once; what is in flight will be delivered again",
-                    F_STR("signal", strsignal(number)));
-        setup_flush_log(&run->setup);
-        _exit(128 + number);
-    }
-    run->stopping = true;
+    size_t given_up;
+    bool comes_again = daemon_abandon(run->daemon, &given_up);
+    log_warning(comes_again ? "second signal: exiting at once; what is in flight will be delivered again"
+                            : "second signal: exiting at once; runs that were acknowledged are given up",
+                F_STR("signal", strsignal(number)), comes_again ? F_NONE : F_INT("given_up", given_up));
+    setup_flush_log(&run->setup);
+    _exit(128 + number);
+}
+
+static void stop_asked(void *ctx, int number, bool again)
+{
+    struct run *run = ctx;
+    if (again)
+        exit_at_once(run, number);
     log_info("stopping: finishing what is in flight; a second signal exits at once",
              F_STR("signal", strsignal(number)));
     daemon_stop(run->daemon);
 }
 
-static void summary_asked(uv_signal_t *handle, int number)
+static void summary_asked(void *ctx)
 {
-    struct run *run = handle->data;
-    (void)number;
+    struct run *run = ctx;
     daemon_log_summary(run->daemon);
 }
 
@@ -87,25 +89,10 @@ static void start_timer(struct run *run, uv_timer_t *timer, uv_timer_cb due, uin
     uv_unref((uv_handle_t *)timer);
 }
 
-/** SIG_BLOCK: signals that come while the agent starts wait until there is a loop that hears them. */
-static void mask_signals(int how)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        sigaddset(&set, SIGNALS[i]);
-    sigprocmask(how, &set, NULL);
-}
-
 static void watch_signals(struct run *run)
 {
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        uv_signal_init(&run->loop, &run->signals[i]);
-        run->signals[i].data = run;
-        uv_signal_start(&run->signals[i], SIGNALS[i] == SIGUSR1 ? summary_asked : stop_asked, SIGNALS[i]);
-        uv_unref((uv_handle_t *)&run->signals[i]);
-    }
-    mask_signals(SIG_UNBLOCK);
+    run->signals = (struct signal_watch){.stop = stop_asked, .summary = summary_asked, .ctx = run};
+    signal_watch_start(&run->signals, &run->loop);
     start_timer(run, &run->summary, summary_due, SUMMARY_MS);
     start_timer(run, &run->trim, trim_due, TRIM_MS);
 }
@@ -150,7 +137,6 @@ int command_run(int argc, char **argv)
         return EXIT_CODE_USAGE;
     }
     struct run run = {0};
-    mask_signals(SIG_BLOCK);
     setup_process();
     int exit_code = setup_load(&run.setup);
     if (exit_code != EXIT_CODE_OK)

@@ -1,10 +1,10 @@
 /* See setup.h. */
 #include "setup.h"
+#include "base/signals.h"
 #include "commands.h"
 #include "http/authorities.h"
 #include "mapping_process.h"
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,8 +19,7 @@ void setup_process(void)
 {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
+    signals_ignore_strays(); /* SIGXFSZ too: a file that may not grow is an error of its write */
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;

@@ -1,4 +1,5 @@
 #include "map/process.h"
+#include "base/signals.h"
 #include "map/mapping.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -339,11 +340,13 @@ static void shed(void)
         dup2(nothing, fd);
     if (nothing > 2)
         close(nothing);
-    /* The agent's signals are the agent's; a process group of our own ends with one kill. */
+    /* The agent's signals are the agent's, and it drains with us; a process group of our own ends with one
+     * kill.
+     */
     setpgid(0, 0);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
+    signals_ignore_stops();
+    signals_ignore_strays();
+    signals_release();
 }
 
 /** Compiles and tells the agent how that went; NULL: it went wrong. */
