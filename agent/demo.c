@@ -9,9 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 60000, STEP_MS = 50, KEEP_MS = 1000 };
+/* Joining takes three seconds, or more on a busy machine; who waits for longer wants to know why. */
+enum { DEADLINE_MS = 60000, JOINING_MS = 15000, STEP_MS = 50, KEEP_MS = 1000 };
+enum { FILES_NEEDED = 128, SHOWN_BYTES = 4096 };
 static const char RUNS_TOPIC[] = "demo.runs", CHANGE_LOG_TOPIC[] = "demo.change.log";
 
 struct expectation {
@@ -60,8 +64,9 @@ struct demo {
     struct config config;
     struct daemon *daemon;
     struct log *log;
+    int kept; /* a file in memory with the agent's warnings, shown when they explain something; -1: none */
     struct expectation script[SCRIPT_LENGTH];
-    bool keep_running, colour, assigned, produced, stopping, finished_script;
+    bool keep_running, colour, assigned, produced, stopping, finished_script, told_why;
     int64_t started_ms, produced_ms;
     unsigned extra, delivered, failed, refused, skipped, problems;
     int64_t latencies[4096];
@@ -162,6 +167,24 @@ static void print_summary(struct demo *demo)
              "KAFKA_CONSUMER_GROUP_ID, and run `port-agent`; `port-agent --help` lists every setting.");
 }
 
+/** The last of what the agent warned of. */
+static void print_kept(const struct demo *demo)
+{
+    char text[SHOWN_BYTES + 1];
+    off_t length = demo->kept < 0 ? 0 : lseek(demo->kept, 0, SEEK_CUR);
+    off_t from = length > SHOWN_BYTES ? length - SHOWN_BYTES : 0;
+    ssize_t got = length > 0 ? pread(demo->kept, text, SHOWN_BYTES, from) : 0;
+    if (got <= 0)
+        return;
+    text[got] = '\0';
+    char *line = text, *rest = NULL;
+    if (from > 0 && (line = strchr(text, '\n')) == NULL)
+        line = text;
+    puts("What the agent says (--logs shows everything):");
+    for (line = strtok_r(line, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        printf("  %s\n", line);
+}
+
 /* Going on */
 
 static void stop(struct demo *demo)
@@ -204,11 +227,29 @@ static void check_receiver(struct demo *demo)
 
 static void late(struct demo *demo)
 {
-    for (size_t i = 0; i < SCRIPT_LENGTH; i++)
+    if (!demo->assigned)
+        printf("\n  the consumer group was not joined within %d s\n", DEADLINE_MS / 1000);
+    for (size_t i = 0; demo->assigned && i < SCRIPT_LENGTH; i++)
         if (!demo->script[i].seen)
             printf("  missing after %d s: %s\n", DEADLINE_MS / 1000, demo->script[i].what);
+    print_kept(demo);
     demo->problems++;
     stop(demo);
+}
+
+/** Joining takes too long. Where loopback has gone since the start, waiting for it is over. */
+static void tell_why(struct demo *demo)
+{
+    struct error err = {0};
+    demo->told_why = true;
+    puts("not yet");
+    print_kept(demo);
+    if (demo_world_reachable(&demo->world, &err) != 0) {
+        printf("  %s\n", err.message);
+        demo->problems++;
+        stop(demo);
+    }
+    fflush(stdout);
 }
 
 static void produce_script(struct demo *demo)
@@ -233,6 +274,8 @@ static void produce_more(struct demo *demo, int64_t now)
     char run_id[32];
     struct error err = {0};
     demo->produced_ms = now;
+    if (demo->kept >= 0 && ftruncate(demo->kept, 0) != 0) /* it must not grow for ever */
+        demo->kept = -1;
     snprintf(run_id, sizeof run_id, "r_more_%u", ++demo->extra);
     struct demo_event event = {run_id, "POST", demo->extra % 5 == 0 ? "/fail" : "/ok", true, true,
                                false,  false};
@@ -248,6 +291,8 @@ static void step(uv_timer_t *timer)
         demo->assigned = true;
         printf("joined after %.1f s\n\n", (double)(now - demo->started_ms) / 1000);
     }
+    if (!demo->assigned && !demo->told_why && now - demo->started_ms > JOINING_MS)
+        tell_why(demo);
     if (demo->assigned && !demo->produced)
         produce_script(demo);
     if (demo->produced && !demo->finished_script && complete(demo)) {
@@ -281,7 +326,10 @@ static void world_closed(void *ctx)
 static void daemon_stopped(void *ctx, int exit_code)
 {
     struct demo *demo = ctx;
-    demo->problems += exit_code != 0;
+    if (exit_code != 0) {
+        demo->problems++;
+        print_kept(demo);
+    }
     uv_close((uv_handle_t *)&demo->step, NULL);
     signal_watch_close(&demo->signals);
     print_summary(demo);
@@ -331,6 +379,16 @@ static int start(struct demo *demo, struct error *err)
     return 0;
 }
 
+/** Sockets and threads' pipes that there is no room for make some part wait for ever, whichever asks last. */
+static int check_files(struct error *err)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= FILES_NEEDED)
+        return 0;
+    return error_set(err, PA_ERR_IO, "only %llu files may be open, and it needs %d ('ulimit -n')",
+                     (unsigned long long)files.rlim_cur, FILES_NEEDED);
+}
+
 static int run(struct demo *demo)
 {
     struct error err = {0};
@@ -339,7 +397,8 @@ static int run(struct demo *demo)
     puts("port-agent demo: an embedded Kafka, a small Port API and a receiver run in this process, on "
          "loopback only.\n"
          "Signed records are produced to Kafka and go through the code that runs in production.");
-    if (demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
+    if (check_files(&err) != 0 ||
+        demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
         load_settings(demo) != 0) {
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
@@ -382,10 +441,15 @@ int command_demo(int argc, char **argv)
     demo.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
     signals_ignore_strays();
     struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
-    demo.log = logs ? log_new(&options) : NULL;
+    demo.kept = logs ? -1 : memfd_create("demo-log", MFD_CLOEXEC);
+    if (!logs)
+        options = (struct log_options){.fd = demo.kept, .format = LOG_FORMAT_TEXT, .level = LOG_WARNING};
+    demo.log = options.fd >= 0 ? log_new(&options) : NULL;
     log_set_current(demo.log);
     int exit_code = run(&demo);
     log_set_current(NULL);
     log_free(demo.log, 1000);
+    if (!logs && options.fd >= 0)
+        close(options.fd);
     return exit_code;
 }

@@ -1,9 +1,16 @@
 #include "demo_world.h"
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { LOOPBACK_MS = 3000 };
 
 const char DEMO_SECRET[] = "demo-secret-that-is-not-one";
 
@@ -171,6 +178,39 @@ int demo_produce(struct demo_world *world, const char *topic, const struct demo_
     return 0;
 }
 
+/* Loopback */
+
+/** Waits for a connection that connect() has begun; 0, or errno's number. */
+static int connected(int fd)
+{
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    int code = 0;
+    socklen_t length = sizeof code;
+    if (poll(&writable, 1, LOOPBACK_MS) != 1)
+        return ETIMEDOUT;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) == 0 ? code : errno;
+}
+
+int demo_world_reachable(const struct demo_world *world, struct error *err)
+{
+    int port = http_server_port(world->port);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int code = fd < 0 ? errno : 0;
+    if (code == 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+        code = errno == EINPROGRESS ? connected(fd) : errno;
+    if (fd >= 0)
+        close(fd);
+    if (code == 0)
+        return 0;
+    return error_set(
+        err, PA_ERR_IO,
+        "127.0.0.1 cannot be reached (%s), and everything here runs on it. Is the loopback interface "
+        "down ('ip link set lo up' as root), or does a firewall drop what goes to it?",
+        strerror(code));
+}
+
 int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
                     const char *change_log_topic, struct error *err)
 {
@@ -178,7 +218,7 @@ int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_
     world->signer = signer_new(slice_of(DEMO_SECRET));
     world->port = http_server_new(loop, 0, serve_port, world, err);
     world->receiver = world->port ? http_server_new(loop, 0, receive, world, err) : NULL;
-    if (!world->signer || !world->receiver)
+    if (!world->signer || !world->receiver || demo_world_reachable(world, err) != 0)
         return PA_ERR_IO;
     return open_kafka(world, runs_topic, change_log_topic, err);
 }

@@ -34,6 +34,10 @@ struct demo_world {
 
 extern const char DEMO_SECRET[];
 
+/** Whether what listens here can be reached, within three seconds; 0, or PA_ERR_IO with the cause. Listening
+ * goes well even where the loopback interface is down, and then everything else would wait for its deadline.
+ */
+int demo_world_reachable(const struct demo_world *world, struct error *err);
 /** Starts everything and creates the two topics. 0, or PA_ERR_* with the cause. */
 int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
                     const char *change_log_topic, struct error *err);

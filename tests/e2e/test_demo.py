@@ -1,0 +1,48 @@
+"""`port-agent demo`: goes through everywhere, or says what it lacks instead of waiting for its deadlines."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness import BINARY
+
+ALONE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]  # without any network; loopback is there, and down
+# What `ip` would do, which a bare machine has not: loopback up, and its address away.
+UP = """import fcntl, os, socket, struct, sys
+with socket.socket() as any:
+    fcntl.ioctl(any, 0x8914, struct.pack("16sh14x", b"lo", 1))
+    if sys.argv[1] == "bare":
+        fcntl.ioctl(any, 0x8916, struct.pack("16sh2x4s8x", b"lo", socket.AF_INET, bytes(4)))
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+
+def demo(*within):
+    return subprocess.run([*within, BINARY, "demo"], env={"PATH": os.environ["PATH"]}, cwd="/tmp", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=90)
+
+
+@pytest.mark.host
+def test_it_goes_through_and_ends_by_itself():
+    done = demo()
+    assert done.returncode == 0 and "7 delivered, 1 failed, 1 refused, 1 skipped" in done.stdout and done.stderr == ""
+
+
+def test_loopback_alone_is_enough():
+    assert demo(*ALONE, sys.executable, "-c", UP, "up").returncode == 0
+
+
+def test_a_loopback_that_is_down_is_told():
+    done = demo(*ALONE)
+    assert done.returncode == 1
+    assert "127.0.0.1 cannot be reached" in done.stderr and "ip link set lo up" in done.stderr and "missing after" not in done.stdout
+
+
+def test_a_loopback_without_an_address_is_told():
+    done = demo(*ALONE, sys.executable, "-c", UP, "bare")
+    assert done.returncode == 1 and "127.0.0.1" in done.stderr and "not available" in done.stderr
+
+
+def test_too_few_open_files_are_told():
+    done = demo("prlimit", "--nofile=64")
+    assert done.returncode == 1 and "only 64 files may be open" in done.stderr and "ulimit -n" in done.stderr
