@@ -45,6 +45,7 @@ static int list_letters(struct letters_place *place, struct letters_filter *filt
     size_t shown = 0;
     int got;
     while ((got = dead_letter_reader_next(place->reader, &entry, &err)) == 1) {
+        letter_check_copy(place->check, &entry);
         if (!letters_filter_wants(filter, &entry))
             continue;
         list_one(&entry, refusal_of(place, &entry, reason), json, shown == 0);
@@ -111,9 +112,11 @@ static int show_letter(struct letters_place *place, const char *id, const struct
     struct error err = {0};
     char reason[CHECK_REASON_SIZE];
     int got;
-    while ((got = dead_letter_reader_next(place->reader, &entry, &err)) == 1)
+    while ((got = dead_letter_reader_next(place->reader, &entry, &err)) == 1) {
+        letter_check_copy(place->check, &entry);
         if (letters_filter_wants(&filter, &entry))
             break;
+    }
     if (got < 0)
         return cannot_read(usage, &err);
     if (got == 0) {

@@ -119,20 +119,13 @@ static const char *bytes_of(const cJSON *line, const char *name, const char *enc
     const char *text = text_of(line, name);
     const char *encoding = cJSON_GetStringValue(only(line, encoding_name, &twice));
     *out = slice_of(text);
-    if (!text && !twice)
-        return NULL;
-    if (encoding && strcmp(encoding, "text") == 0)
+    if (!text || (encoding && strcmp(encoding, "text") == 0))
         return NULL;
     if (!encoding || strcmp(encoding, "base64") != 0)
         return "a key's or value's encoding is neither \"text\" nor \"base64\"";
     const char *wrong = decode_base64(text, decoded);
     *out = decoded->len > 0 ? buffer_slice(decoded) : SLICE_LITERAL("");
     return wrong;
-}
-
-static bool is_letter_id(const char *text)
-{
-    return strlen(text) == LETTER_ID_SIZE - 1 && strspn(text, "0123456789abcdef") == LETTER_ID_SIZE - 1;
 }
 
 /** The line as one JSON object and nothing behind it; NULL with the reason. */
@@ -151,6 +144,7 @@ static cJSON *object_of(struct slice text, const char **why)
 const char *line_parse(struct slice text, struct line *line)
 {
     const char *wrong = NULL;
+    uint64_t id;
     *line = (struct line){.json = object_of(text, &wrong)};
     if (!wrong)
         wrong = wrong_member(line->json);
@@ -170,7 +164,7 @@ const char *line_parse(struct slice text, struct line *line)
         .url = text_of(line->json, "url"),
         .run_id = slice_of(text_of(line->json, "run_id")),
     };
-    if (!is_letter_id(line->id))
+    if (!letter_id_number(slice_of(line->id), &id))
         return "its ID is not 16 hexadecimal digits";
     if (line->letter.time_ms < 0)
         return "its time is none";

@@ -85,6 +85,21 @@ void replayed_clear(struct replayed_ids *set)
     *set = (struct replayed_ids){0};
 }
 
+bool letter_id_number(struct slice text, uint64_t *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    *out = 0;
+    if (text.len != LETTER_ID_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *digit = text.ptr[i] ? strchr(digits, text.ptr[i]) : NULL;
+        if (!digit)
+            return false;
+        *out = *out << 4 | (uint64_t)(digit - digits);
+    }
+    return true;
+}
+
 int64_t letter_time(struct slice text)
 {
     char copy[CLOCK_RFC3339_SIZE + 8];

@@ -3,7 +3,8 @@
  *
  * What was replayed is remembered beside the letters: in a directory by lines "ID TIME" in the day's
  * dead-letters-YYYY-MM-DD.replayed; in a topic by a message without key and value in the letter's own
- * partition, whose header dead-letter.replayed is the letter's ID. */
+ * partition, whose header dead-letter.replayed is the letter's place, "partition:offset", and dead-letter.id
+ * its ID. A letter that was moved or copied is the same letter: its ID counts wherever it is. */
 #pragma once
 #include "deadletter/dead_letter.h"
 #include "kafka/connection.h"
@@ -14,6 +15,7 @@ enum { LETTER_ENTRY_ID_SIZE = 48 };
 struct dead_letter_place {
     char id[LETTER_ENTRY_ID_SIZE]; /* in a directory 16 hexadecimal digits, in a topic "partition:offset" */
     char day[11];                  /* of its file; "" in a topic */
+    char letter_id[17]; /* in a topic: the letter's own 16 digits; "" for one by an earlier agent */
 };
 
 /** The texts are borrowed until the next call. */
@@ -22,6 +24,8 @@ struct dead_letter_entry {
     uint64_t number;   /* from 1, in the order they are read */
     const char *where; /* for people: "DIR/dead-letters-2026-01-13.jsonl:7", or "topic[partition]@offset" */
     bool replayed;
+    bool copy_replayed; /* of a topic: a letter that says it has the same ID was, elsewhere in it. If this one
+                           is what the agent wrote (seal.h) it is that letter; else the ID is a claim */
     struct slice letter_id, mac; /* what seal.h needs; null: it has none (of a topic, by an earlier agent) */
     struct dead_letter letter;
 };

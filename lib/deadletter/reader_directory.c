@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REPLAY_LOCK_MODE = 0640 };
@@ -59,12 +60,17 @@ static int cannot(struct error *err, const char *doing, const char *path)
     return error_set(err, PA_ERR_IO, "%s '%.300s': %s", doing, path, strerror(errno));
 }
 
-/** The ID of a letter as a number; false: it is none. */
-static bool id_number(const char *text, uint64_t *out)
+/** A file of the directory to read. Nothing else that has such a name may stall us: a pipe would. The
+ * descriptor; -1 with errno. */
+static int open_file(int directory, const char *name)
 {
-    char *end;
-    *out = strtoull(text, &end, 16);
-    return end - text == LETTER_ID_SIZE - 1;
+    struct stat status;
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
 }
 
 /** What was replayed, by one of the files that remember it. */
@@ -72,14 +78,14 @@ static int read_marks_file(struct directory_reader *reader, int directory, const
                            struct error *err)
 {
     char mark[128];
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open_file(directory, name);
     if (fd < 0)
         return errno == ENOENT ? 0 : cannot(err, "cannot read", name);
     FILE *marks = fdopen(fd, "r");
     bool kept = marks != NULL;
     uint64_t id;
     while (kept && fgets(mark, sizeof mark, marks))
-        if (id_number(mark, &id))
+        if (letter_id_number((struct slice){mark, strcspn(mark, " \n")}, &id))
             kept = replayed_add(&reader->replayed, id);
     if (marks)
         fclose(marks);
@@ -118,7 +124,7 @@ static int open_day(struct directory_reader *reader, struct error *err)
     int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return cannot(err, "cannot open", reader->path);
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open_file(directory, name);
     reader->file = fd < 0 ? NULL : fdopen(fd, "r");
     reader->line_number = 0;
     int failed = reader->file ? 0 : cannot(err, "cannot read", name);
@@ -178,7 +184,7 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
     buffer_appendf(&reader->where, "%s/dead-letters-%s.jsonl:%" PRIu64, reader->path, reader->day,
                    ++reader->line_number);
     entry->where = buffer_text(&reader->where);
-    if (wrong || !id_number(reader->line.id, &id)) {
+    if (wrong || !letter_id_number(slice_of(reader->line.id), &id)) {
         reader_broken(&reader->reader, entry->where, wrong);
         return 0;
     }

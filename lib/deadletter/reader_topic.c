@@ -1,5 +1,6 @@
-/* Letters of a topic: each partition is read twice up to where it ended when it was begun, first for what was
- * replayed, then for the letters. Without a consumer group, so that nobody's offsets move. */
+/* Letters of a topic: each partition is read twice up to where it ended at the beginning. First all of them
+ * for what was replayed, because a copy of a letter may be in any, then for the letters. Without a consumer
+ * group, so that nobody's offsets move. */
 #include "deadletter/producer.h"
 #include "deadletter/reader_internal.h"
 #include <assert.h>
@@ -10,7 +11,13 @@
 #include <string.h>
 
 enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, RECEIVE_LIMIT = 2147483647, WHERE_SIZE = 320 };
-static const char REPLAYED[] = "dead-letter.replayed";
+static const char REPLAYED[] = "dead-letter.replayed", LETTER_ID[] = "dead-letter.id";
+
+/** A partition. */
+struct part {
+    int64_t low, end;             /* its messages, at the beginning */
+    struct replayed_ids replayed; /* offsets of its letters */
+};
 
 struct topic_reader {
     struct dead_letter_reader reader; /* first: what reader.c knows of it */
@@ -20,13 +27,13 @@ struct topic_reader {
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue; /* of the partition that is read */
     int32_t partition_count, partition;
-    int64_t end;  /* of the partition, when it was begun */
-    bool reading; /* the partition's letters; false: it is to be begun */
-    struct replayed_ids replayed;
-    rd_kafka_message_t *message; /* whose bytes the last entry borrows */
-    char *texts;                 /* its headers, as texts */
-    char where[WHERE_SIZE];      /* of the message, for people */
-    rd_kafka_t *marker;          /* producer; NULL: nothing was marked yet */
+    struct part *parts;           /* partition_count of them */
+    bool marks_read, reading;     /* the partition's letters; false: it is to be begun */
+    struct replayed_ids replayed; /* letters' own IDs */
+    rd_kafka_message_t *message;  /* whose bytes the last entry borrows */
+    char *texts;                  /* its headers, as texts */
+    char where[WHERE_SIZE];       /* of the message, for people */
+    rd_kafka_t *marker;           /* producer; NULL: nothing was marked yet */
 };
 
 static struct topic_reader *own(struct dead_letter_reader *reader)
@@ -49,7 +56,7 @@ static int next_message(struct topic_reader *reader, rd_kafka_message_t **out, s
         if (!message)
             continue;
         rd_kafka_resp_err_t code = message->err;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < reader->end) {
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < reader->parts[reader->partition].end) {
             *out = message;
             return 1;
         }
@@ -118,35 +125,54 @@ static bool marked_offset(const rd_kafka_message_t *message, uint64_t *offset)
     return end != number && *end == '\0';
 }
 
-static int read_marks(struct topic_reader *reader, struct error *err)
+/** What one partition says of replays. */
+static int read_marks(struct topic_reader *reader, struct part *part, struct error *err)
 {
     rd_kafka_message_t *message = NULL;
     int got = start_partition(reader, err);
-    replayed_clear(&reader->replayed);
     while (got == 0 && (got = next_message(reader, &message, err)) == 1) {
-        uint64_t offset;
+        uint64_t offset, id;
         assert(message);
-        bool kept = !marked_offset(message, &offset) || replayed_add(&reader->replayed, offset);
+        bool kept = true;
+        if (marked_offset(message, &offset)) {
+            kept = replayed_add(&part->replayed, offset);
+            if (letter_id_number(header(message, LETTER_ID, NULL), &id))
+                kept = replayed_add(&reader->replayed, id) && kept;
+        }
         rd_kafka_message_destroy(message);
         got = kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
     }
-    replayed_sort(&reader->replayed);
+    replayed_sort(&part->replayed);
     return got;
+}
+
+/** What all partitions say. */
+static int read_all_marks(struct topic_reader *reader, struct error *err)
+{
+    int failed = 0;
+    for (reader->partition = 0; !failed && reader->partition < reader->partition_count; reader->partition++) {
+        struct part *part = &reader->parts[reader->partition];
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            reader->client, reader->name, reader->partition, &part->low, &part->end, ANSWER_MS);
+        if (code)
+            failed = refused(reader, code, err);
+        else if (part->low < part->end)
+            failed = read_marks(reader, part, err);
+        stop_partition(reader);
+    }
+    reader->partition = 0;
+    reader->marks_read = !failed;
+    replayed_sort(&reader->replayed);
+    return failed;
 }
 
 /** 1: the partition's letters can be read; 0: it is empty; or an error. */
 static int begin_partition(struct topic_reader *reader, struct error *err)
 {
-    int64_t low;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        reader->client, reader->name, reader->partition, &low, &reader->end, ANSWER_MS);
-    if (code)
-        return refused(reader, code, err);
-    if (low >= reader->end)
+    const struct part *part = &reader->parts[reader->partition];
+    if (part->low >= part->end)
         return 0;
-    int failed = read_marks(reader, err);
-    if (!failed)
-        failed = start_partition(reader, err);
+    int failed = start_partition(reader, err);
     return failed ? failed : 1;
 }
 
@@ -248,6 +274,7 @@ static int take_message(struct topic_reader *reader, struct dead_letter_entry *e
 {
     const rd_kafka_message_t *message = reader->message;
     uint64_t marked;
+    assert(message);
     snprintf(reader->where, WHERE_SIZE, "%.249s[%" PRId32 "]@%" PRId64, reader->name, message->partition,
              message->offset);
     entry->where = reader->where;
@@ -258,11 +285,17 @@ static int take_message(struct topic_reader *reader, struct dead_letter_entry *e
     const char *wrong = read_message(reader, entry);
     if (wrong == OUT_OF_MEMORY)
         return error_set(err, PA_ERR_MEMORY, OUT_OF_MEMORY);
-    if (wrong)
+    if (wrong) {
         reader_broken(&reader->reader, entry->where, wrong);
-    else
-        entry->replayed = replayed_has(&reader->replayed, (uint64_t)message->offset);
-    return !wrong;
+        return 0;
+    }
+    uint64_t id;
+    bool named = letter_id_number(entry->letter_id, &id);
+    if (named)
+        snprintf(entry->place.letter_id, sizeof entry->place.letter_id, "%s", entry->letter_id.ptr);
+    entry->replayed = replayed_has(&reader->parts[reader->partition].replayed, (uint64_t)message->offset);
+    entry->copy_replayed = !entry->replayed && named && replayed_has(&reader->replayed, id);
+    return 1;
 }
 
 /** The next message of the partition: 1: a letter; 0: the partition is through; or an error. */
@@ -282,6 +315,9 @@ static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry
 {
     struct topic_reader *reader = own(base);
     forget_message(reader);
+    int failed = reader->marks_read ? 0 : read_all_marks(reader, err);
+    if (failed)
+        return failed;
     for (; reader->partition < reader->partition_count; reader->partition++) {
         int got = reader->reading ? 1 : begin_partition(reader, err);
         reader->reading = got == 1;
@@ -310,11 +346,13 @@ static int open_marker(struct topic_reader *reader, struct error *err)
     return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
 }
 
-static int produce_mark(struct topic_reader *reader, const char *id, struct error *err)
+static int produce_mark(struct topic_reader *reader, const struct dead_letter_place *place, struct error *err)
 {
-    int32_t partition = (int32_t)strtol(id, NULL, 10);
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
-    rd_kafka_header_add(headers, REPLAYED, -1, id, (ssize_t)strlen(id));
+    int32_t partition = (int32_t)strtol(place->id, NULL, 10);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
+    rd_kafka_header_add(headers, REPLAYED, -1, place->id, -1);
+    if (*place->letter_id)
+        rd_kafka_header_add(headers, LETTER_ID, -1, place->letter_id, -1);
     const rd_kafka_vu_t units[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = reader->name},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
@@ -359,7 +397,7 @@ static int mark(struct dead_letter_reader *base, const struct dead_letter_place 
     int failed = reader->marker ? 0 : open_marker(reader, err);
     size_t produced = 0;
     while (!failed && produced < count) {
-        failed = produce_mark(reader, places[produced].id, err);
+        failed = produce_mark(reader, &places[produced], err);
         produced += !failed;
     }
     int unacknowledged = produced > 0 ? await_reports(reader, produced, err) : 0;
@@ -379,6 +417,9 @@ static void reader_free(struct dead_letter_reader *base)
         rd_kafka_destroy(reader->client);
     if (reader->marker)
         rd_kafka_destroy(reader->marker);
+    for (int32_t i = 0; reader->parts && i < reader->partition_count; i++)
+        replayed_clear(&reader->parts[i].replayed);
+    free(reader->parts);
     replayed_clear(&reader->replayed);
     producer_settings_clear(&reader->settings);
     free(reader->name);
@@ -436,7 +477,10 @@ static int open_topic(struct topic_reader *reader, struct error *err)
     code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     reader->partition_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
     rd_kafka_metadata_destroy(metadata);
-    return code ? refused(reader, code, err) : 0;
+    if (code)
+        return refused(reader, code, err);
+    reader->parts = calloc((size_t)reader->partition_count + 1, sizeof *reader->parts);
+    return reader->parts ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
 struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connection *connection,

@@ -1,6 +1,7 @@
 """Letters that somebody has changed, moved, cut or made up: refused before anything of them is sent, by name."""
 import base64
 import json
+import os
 import re
 import subprocess
 import time
@@ -319,6 +320,12 @@ def test_a_last_line_that_was_cut_off_is_named(polled):
     assert f"{file.name}:2: the file ends in the middle of it" in err
 
 
+def test_a_pipe_in_the_place_of_letters_stalls_nothing(polled):
+    os.mkfifo(polled.path / "dead-letters-2026-01-01.jsonl")
+    _, err, requests, _ = polled.replay(code=1)
+    assert "dead-letters-2026-01-01.jsonl" in err and requests == []
+
+
 def test_the_list_says_what_a_replay_would_refuse(polled, world):
     first, second = polled.lines()
     file = polled.write(first, {**second, "reason": "edited"})
@@ -339,22 +346,21 @@ class Topic:
 
     def messages(self):
         consumer = Consumer({"bootstrap.servers": self.world.kafka.bootstrap, "group.id": "reader", "enable.partition.eof": "true"})
-        consumer.assign([TopicPartition(self.name, 0, 0)])
-        found = []
-        while True:
+        consumer.assign([TopicPartition(self.name, partition, 0) for partition in range(2)])
+        found, ended = [], 0
+        while ended < 2:
             message = consumer.poll(20)
             assert message is not None
-            if message.error():
-                break
-            found.append(message)
+            ended += message.error() is not None
+            found += [message] if not message.error() else []
         consumer.close()
         return found
 
-    def write(self, key, value, headers):
+    def write(self, key, value, headers, partition=0):
         """Its offset."""
         told = []
         producer = Producer({"bootstrap.servers": self.world.kafka.bootstrap})
-        producer.produce(self.name, key=key, value=value, headers=headers, partition=0, on_delivery=lambda error, message: told.append(message.offset()))
+        producer.produce(self.name, key=key, value=value, headers=headers, partition=partition, on_delivery=lambda error, message: told.append(message.offset()))
         assert producer.flush(20) == 0
         return told[0]
 
@@ -362,7 +368,7 @@ class Topic:
 @pytest.fixture
 def topic(world, port, endpoint, kafka):
     name = f"{world.org}.dead"
-    kafka.create(name)
+    kafka.create(name, partitions=2)
     one = Topic(world, name)
     agent = world.agent(**one.environment, **QUICK).assigned()
     world.produce(("a key", run_event("r_1", endpoint.url + "/run")))
@@ -404,3 +410,30 @@ def test_a_topics_letters_are_refused_by_topic_partition_and_offset(topic, world
         assert [line for line in err.splitlines() if f"{topic.name}[0]@{offset}" in line and why in line], (offset, why, err)
     assert len([letter for letter in listed(world, topic.environment) if letter["refused"]]) == 10
 
+
+
+def test_a_copy_of_a_replayed_letter_is_the_same_letter_in_any_partition(topic, world, port, endpoint):
+    directory = Directory(world, port, endpoint, None)
+    directory.environment = topic.environment
+    originals = topic.messages()
+    topic.write(originals[0].key(), originals[0].value(), originals[0].headers(), partition=1 - originals[0].partition())
+    out, _, requests, _ = directory.replay(code=0)
+    assert "2 delivered, 0 failed, 0 left" in out and len(requests) == 2
+    for message in originals:
+        for partition in range(2):
+            topic.write(message.key(), message.value(), message.headers(), partition=partition)
+    out, _, requests, _ = directory.replay(code=0)
+    assert out == "no dead letters to replay\n" and requests == []
+    assert [letter["replayed"] for letter in listed(world, topic.environment, "--replayed")] == [True] * 7
+
+
+def test_a_letter_of_a_topic_by_an_earlier_version_is_remembered_too(topic, world, port, endpoint):
+    directory = Directory(world, port, endpoint, None)
+    directory.environment = topic.environment
+    run = next(message for message in topic.messages() if message.key())
+    directory.replay(code=0)
+    earlier = [(name, value) for name, value in run.headers() if name not in ("dead-letter.mac", "dead-letter.id", "dead-letter.record_id")]
+    topic.write(run.key(), run.value(), earlier)
+    out, _, requests, _ = directory.replay(code=0)
+    assert "1 delivered, 0 failed, 0 left" in out and len(requests) == 1
+    assert directory.replay(code=0)[0] == "no dead letters to replay\n"

@@ -78,6 +78,7 @@ static void read_letters(struct replay_source *replay)
             batch->failed = got < 0 ? got : 0;
             return;
         }
+        letter_check_copy(replay->replay.check, &entry);
         if (!replay->replay.wanted(replay->replay.ctx, &entry))
             continue;
         struct replay_letter *letter = letter_copy(replay, &entry);

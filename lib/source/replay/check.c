@@ -37,6 +37,13 @@ void letter_check_free(struct letter_check *check)
     free(check);
 }
 
+void letter_check_copy(struct letter_check *check, struct dead_letter_entry *entry)
+{
+    entry->replayed |=
+        entry->copy_replayed && (!check || letter_seal_verify(check->seal, entry->letter_id, &entry->letter,
+                                                              entry->mac) == SEAL_VALID);
+}
+
 void letter_record_id(const struct dead_letter *letter, struct buffer *out)
 {
     if (letter->id.len > 0)

@@ -17,6 +17,9 @@ void letter_check_free(struct letter_check *check);
 /** True: it may be replayed. False: it is refused, and the reason says why, in words, for a user. */
 bool letter_check_accepts(struct letter_check *check, const struct dead_letter_entry *entry,
                           char reason[CHECK_REASON_SIZE]);
+/** A copy of a letter that was replayed is replayed itself; what only says so is not. `check` NULL: nobody
+ * can tell, so it is. */
+void letter_check_copy(struct letter_check *check, struct dead_letter_entry *entry);
 /** The ID of a letter's record: its own, or what the Kafka source would make of where it came from. Appended
  * to `out`. */
 void letter_record_id(const struct dead_letter *letter, struct buffer *out);
