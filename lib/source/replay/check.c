@@ -86,25 +86,6 @@ static bool names_its_record(const struct dead_letter *letter, char reason[CHECK
     return same || refuse(reason, "inconsistent: its record_id is not its topic, partition and offset");
 }
 
-/** What the agent sends is signed like what it receives, so a change-log event in the shape of a run would
- * come back as one: an event that could be either is neither. */
-static bool is_of_one_world(const struct dead_letter *letter, enum event_kind kind,
-                            char reason[CHECK_REASON_SIZE])
-{
-    struct event other;
-    struct error err = {0};
-    event_init(&other);
-    int failed = event_parse(&other, kind == EVENT_RUN ? EVENT_CHANGE_LOG : EVENT_RUN, letter->value, &err);
-    bool both = !failed && other.invocation.present;
-    event_clear(&other);
-    if (failed == PA_ERR_MEMORY)
-        return refuse(reason, err.message);
-    if (!both)
-        return true;
-    return refuse(reason, kind == EVENT_RUN ? "its event is a run's and has a changelogDestination"
-                                            : "its event is of the change log and has the shape of a run");
-}
-
 /* What proves it */
 
 static bool is_sealed(struct letter_check *check, const struct dead_letter_entry *entry, bool needed,
@@ -158,8 +139,9 @@ static bool event_is_accepted(struct letter_check *check, const struct dead_lett
         return true;
     if (unread)
         return !run || refuse(reason, unread); /* of the change log: what is wrong is the delivery's to say */
-    return names_its_record(letter, reason) && is_of_one_world(letter, event->kind, reason) &&
-           (!run || is_signed(check, event, reason));
+    if (event->other_topics)
+        return refuse(reason, event_other_topics(event->kind));
+    return names_its_record(letter, reason) && (!run || is_signed(check, event, reason));
 }
 
 bool letter_check_accepts(struct letter_check *check, const struct dead_letter_entry *entry,
