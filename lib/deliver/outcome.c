@@ -129,7 +129,8 @@ static const char *cut_in_words(enum http_cut cut)
         [HTTP_WHOLE] = "",
         [HTTP_CUT_TOO_LONG] = "response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
         [HTTP_CUT_NO_ROOM] = "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
-        [HTTP_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone"};
+        [HTTP_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
+        [HTTP_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end"};
     return words[cut];
 }
 

@@ -5,15 +5,29 @@
  * So that those who wait do not wait for each other, one at a time has room of its own for all that may still
  * come, beside the bound. So that no endpoint fills the room alone, one origin has half of it at most.
  *
- * Two kinds cannot wait, since libcurl would go on reading into memory of its own: streams of HTTP/2, whose
- * window it opens to megabytes at once, and before libcurl 8.13 compressed bodies, of which it decodes all
- * that it has read. A part of the room is theirs alone, and where that is not enough they are cut. */
+ * Streams of HTTP/2 cannot wait, since libcurl opens their window to megabytes at once and would go on
+ * reading into memory of its own. Nor can a decoder that needs a large window itself. A part of the room is
+ * theirs alone, and where that is not enough they are cut.
+ *
+ * Compressed bodies are decoded here, no matter what carries them, into a piece at a time: while that piece
+ * waits for room nothing more is decoded. */
 #include "http/client_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { FREE_BYTES = 16 * 1024, STEP_BYTES = 64 * 1024 };
+enum { DECODED_BYTES = 16 * 1024, FREE_DECODER_BYTES = 128 * 1024, ENCODED_SLACK_BYTES = 64 * 1024 };
 enum growth { GROW, WAIT, CUT };
+enum taken { TAKEN, HELD_BACK, ENDED };
+
+/** What undoes a body's codings. */
+struct body_decoder {
+    struct decoding *decoding;
+    struct slice pending; /* decoded, and not taken yet: a part of `decoded` */
+    size_t again;         /* bytes that libcurl brings once more, used before it was paused */
+    size_t encoded;       /* bytes that came */
+    char decoded[DECODED_BYTES];
+};
 
 /* Room */
 
@@ -30,7 +44,8 @@ static size_t need_of(const struct http_call *call, size_t total)
     curl_off_t announced = -1;
     if (total <= FREE_BYTES)
         return 0;
-    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (!call->decoder) /* else it is another length */
+        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     if (announced >= 0 && (uint64_t)announced >= total)
         need = (size_t)announced;
     return need < call->max_response_bytes ? need : call->max_response_bytes;
@@ -38,14 +53,9 @@ static size_t need_of(const struct http_call *call, size_t total)
 
 static bool can_wait(const struct http_call *call)
 {
-    static const unsigned PAUSES_BEFORE_IT_DECODES = 0x080d00;
-    struct curl_header *encoding = NULL;
     long version = 0;
     curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-    if (version >= CURL_HTTP_VERSION_2_0)
-        return false;
-    return curl_version_info(CURLVERSION_NOW)->version_num >= PAUSES_BEFORE_IT_DECODES ||
-           curl_easy_header(call->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &encoding) != CURLHE_OK;
+    return version < CURL_HTTP_VERSION_2_0;
 }
 
 static size_t room_for(const struct http_call *call, bool waits)
@@ -59,7 +69,7 @@ static size_t held_by_others(const struct http_call *call)
 {
     const struct http_client_options *options = client_options(call->client);
     size_t elsewhere = options->held_elsewhere ? options->held_elsewhere(options->held_ctx) : 0;
-    return room_of(call)->used - call->room + elsewhere;
+    return room_of(call)->used - call->room + room_of(call)->decoders - call->decoder_room + elsewhere;
 }
 
 static size_t origin_length(const char *url)
@@ -88,7 +98,7 @@ static void take(struct http_call *call, size_t need)
 static bool take_if_there_is(struct http_call *call, size_t need, bool waits)
 {
     size_t all = room_for(call, waits), others = held_by_others(call), origin = held_by_origin(call);
-    if (others + need > all || (origin > 0 && origin + need > all / 2))
+    if (others + need + call->decoder_room > all || (origin > 0 && origin + need > all / 2))
         return false;
     take(call, need);
     return true;
@@ -170,12 +180,22 @@ void bodies_go_on(struct http_client *client)
     room->giving = false;
 }
 
+static void free_decoder(struct http_call *call)
+{
+    if (call->decoder)
+        decoding_free(call->decoder->decoding);
+    free(call->decoder);
+    call->decoder = NULL;
+    call->decoder_known = false;
+}
+
 void body_leave(struct http_call *call)
 {
     if (call->waiting)
         dequeue(call);
     if (room_of(call)->beyond == call)
         room_of(call)->beyond = NULL;
+    free_decoder(call);
     take(call, 0);
 }
 
@@ -196,10 +216,10 @@ static void keep(struct http_call *call, const char *bytes, size_t len)
     buffer_append(&call->response, bytes, len);
 }
 
-size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
+/** Bytes of the body as the endpoint means them; HELD_BACK: none of them. */
+static enum taken take_bytes(struct http_call *call, const char *bytes, size_t len)
 {
-    struct http_call *call = ctx;
-    size_t len = size * count, bound = call->max_response_bytes, most = most_kept(call);
+    size_t bound = call->max_response_bytes, most = most_kept(call);
     size_t read = call->received < bound ? bound - call->received : 0;
     if (read > len)
         read = len;
@@ -209,7 +229,7 @@ size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
     enum growth growth = growth_to(call, call->response.len + kept);
     if (growth == WAIT) {
         enqueue(call);
-        return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
+        return HELD_BACK;
     }
     if (growth == GROW)
         keep(call, bytes, kept);
@@ -218,6 +238,108 @@ size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
         call->cut = HTTP_CUT_NO_ROOM;
     else if (read < len)
         call->cut = HTTP_CUT_TOO_LONG;
+    return call->cut ? ENDED : TAKEN;
+}
+
+/* Decoding */
+
+/** A decoder's memory counts beside the bodies', but for what every small one needs. */
+static bool may_hold(void *ctx, ptrdiff_t bytes)
+{
+    struct http_call *call = ctx;
+    size_t all = client_options(call->client)->total_response_bytes;
+    size_t held = call->decoder_bytes + (size_t)bytes; /* wraps to what is left where bytes is negative */
+    size_t over = held > FREE_DECODER_BYTES ? held - FREE_DECODER_BYTES : 0;
+    if (bytes > 0 && all > 0 && over > 0 && held_by_others(call) + call->room + over > all)
+        return false;
+    room_of(call)->decoders += over - call->decoder_room;
+    call->decoder_room = over;
+    call->decoder_bytes = held;
+    return true;
+}
+
+static enum taken cut_by(struct http_call *call, enum coding_verdict verdict)
+{
+    call->cut = verdict == CODING_BROKEN     ? HTTP_CUT_UNREADABLE
+                : verdict == CODING_TOO_LONG ? HTTP_CUT_TOO_LONG
+                                             : HTTP_CUT_NO_ROOM;
+    if (verdict == CODING_BROKEN)
+        call->response.len = 0;
+    return ENDED;
+}
+
+/** Looks at what the response's headers say, when its body's first bytes have come. */
+static enum taken know_decoder(struct http_call *call)
+{
+    struct codings codings = {0};
+    struct curl_header *line = NULL;
+    for (size_t i = 0;
+         curl_easy_header(call->easy, "Content-Encoding", i, CURLH_HEADER, -1, &line) == CURLHE_OK; i++)
+        codings_read(&codings, slice_of(line->value));
+    call->decoder_known = true;
+    if (codings.unknown || codings.count == 0)
+        return TAKEN;
+    if (codings.too_many)
+        return cut_by(call, CODING_BROKEN);
+    size_t max_between = call->max_response_bytes + ENCODED_SLACK_BYTES;
+    call->decoder = calloc(1, sizeof *call->decoder);
+    if (call->decoder)
+        call->decoder->decoding = decoding_new(&codings, max_between, may_hold, call);
+    return call->decoder && call->decoder->decoding ? TAKEN : cut_by(call, CODING_NO_MEMORY);
+}
+
+/** Bytes that are used once count, though libcurl brings them twice; those that decode to nothing too. */
+static void count_encoded(struct http_call *call, size_t len)
+{
+    struct body_decoder *decoder = call->decoder;
+    decoder->encoded += len;
+    if (decoder->encoded > call->max_response_bytes + ENCODED_SLACK_BYTES)
+        call->cut = HTTP_CUT_TOO_LONG;
+}
+
+static enum taken take_encoded(struct http_call *call, struct slice in)
+{
+    struct body_decoder *decoder = call->decoder;
+    const char *begin = in.ptr;
+    size_t again = decoder->again < in.len ? decoder->again : in.len, later = decoder->again - again;
+    in = (struct slice){in.ptr + again, in.len - again};
+    for (;;) {
+        if (decoder->pending.len == 0) {
+            size_t before = in.len, made = 0;
+            enum coding_verdict verdict =
+                decoding_run(decoder->decoding, &in, decoder->decoded, sizeof decoder->decoded, &made);
+            count_encoded(call, before - in.len);
+            if (verdict != CODING_GOES_ON)
+                return cut_by(call, verdict);
+            decoder->pending = (struct slice){decoder->decoded, made};
+            if (made == 0)
+                break;
+        }
+        enum taken taken = take_bytes(call, decoder->pending.ptr, decoder->pending.len);
+        decoder->again = (size_t)(in.ptr - begin) + later;
+        if (taken != TAKEN)
+            return taken;
+        decoder->pending.len = 0;
+    }
+    decoder->again = later;
+    return call->cut ? ENDED : TAKEN;
+}
+
+void body_over(struct http_call *call)
+{
+    if (call->decoder && !call->cut && !decoding_is_whole(call->decoder->decoding))
+        call->cut = HTTP_CUT_ENDED_EARLY;
+}
+
+size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct http_call *call = ctx;
+    size_t len = size * count;
+    enum taken taken = call->decoder_known ? TAKEN : know_decoder(call);
+    if (taken == TAKEN)
+        taken = call->decoder ? take_encoded(call, (struct slice){bytes, len}) : take_bytes(call, bytes, len);
+    if (taken == HELD_BACK)
+        return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
     /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
-    return call->cut ? CURL_WRITEFUNC_ERROR : len;
+    return taken == TAKEN ? len : CURL_WRITEFUNC_ERROR;
 }

@@ -128,8 +128,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
     /* client_proxy decides; "" keeps libcurl from asking the environment. */
-    return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
-           set_text(easy, CURLOPT_ACCEPT_ENCODING, "") && set_text(easy, CURLOPT_PROXY, "") &&
+    return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") && set_text(easy, CURLOPT_PROXY, "") &&
            set_text(easy, CURLOPT_NOPROXY, "") && set_authorities(easy, options->ca_bundle);
 }
 
@@ -232,11 +231,8 @@ bool call_prepare(struct http_call *call)
 
 void own_headers_fill(struct own_headers *own, const char *user_agent)
 {
-    int features = curl_version_info(CURLVERSION_NOW)->features;
     snprintf(own->user_agent, sizeof own->user_agent, "User-Agent: %s", user_agent);
-    snprintf(own->accept_encoding, sizeof own->accept_encoding, "Accept-Encoding: %s%s%s",
-             features & CURL_VERSION_LIBZ ? "deflate, gzip" : "identity",
-             features & CURL_VERSION_BROTLI ? ", br" : "", features & CURL_VERSION_ZSTD ? ", zstd" : "");
+    snprintf(own->accept_encoding, sizeof own->accept_encoding, "Accept-Encoding: %s", DECODING_ACCEPTED);
 }
 
 /** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to

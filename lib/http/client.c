@@ -77,7 +77,7 @@ struct body_room *client_body_room(struct http_client *client)
 size_t http_client_body_bytes(const struct http_client *client)
 {
     const struct body_room *room = &client->body_room;
-    return room->used + (room->beyond ? room->beyond->response.cap : 0);
+    return room->used + room->decoders + (room->beyond ? room->beyond->response.cap : 0);
 }
 
 struct addresses *client_addresses(struct http_client *client)
@@ -211,7 +211,9 @@ static void transfer_over(struct http_call *call, CURLcode code)
 {
     /* Out of it at once: a redirect that is followed goes in again. */
     curl_multi_remove_handle(call->client->multi, call->easy);
-    if (code == CURLE_BAD_CONTENT_ENCODING && !call->cut) {
+    if (code == CURLE_OK)
+        body_over(call);
+    if (code == CURLE_BAD_CONTENT_ENCODING && !call->cut) { /* libcurl's word for a Transfer-Encoding */
         call->cut = HTTP_CUT_UNREADABLE;
         call->response.len = 0;
     }

@@ -93,7 +93,9 @@ enum http_cut {
     HTTP_CUT_TOO_LONG,   /* longer than the bound: its beginning is there */
     HTTP_CUT_NO_ROOM,    /* there was no room for it within total_response_bytes, or no memory: what there was
                             room for is there */
-    HTTP_CUT_UNREADABLE, /* its Content-Encoding is unknown, or not what it says: nothing is there */
+    HTTP_CUT_UNREADABLE, /* it is not in the Content-Encoding that its headers say: nothing is there */
+    HTTP_CUT_ENDED_EARLY /* it came whole, but its Content-Encoding is not at its end there: its beginning is
+                            there */
 };
 
 enum { HTTP_REASON_SIZE = 1024 };

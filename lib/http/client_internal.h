@@ -4,6 +4,7 @@
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
+#include "http/decoding.h"
 #include "http/proxy.h"
 #include <curl/curl.h>
 #include <sys/queue.h>
@@ -31,8 +32,12 @@ struct http_call {
     size_t header_bytes;
     enum http_cut cut;
     bool header_overflow;
-    size_t room;  /* that the body has taken */
-    bool waiting; /* for more of it, paused */
+    struct body_decoder *decoder; /* NULL: the body is as it came */
+    bool decoder_known;           /* its headers have been looked at */
+    size_t decoder_bytes;         /* that the decoder holds */
+    size_t decoder_room;          /* those of them that count (body_room) */
+    size_t room;                  /* that the body has taken */
+    bool waiting;                 /* for more of it, paused */
     struct http_call *next_waiting;
     unsigned redirects;
     const struct proxy *proxy; /* of the present hop; NULL: none */
@@ -83,15 +88,19 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options);
 /** The memory that long bodies share. */
 struct body_room {
     size_t used;
+    size_t decoders;           /* what their decoders hold, but for a little that each has free */
     struct http_call *waiting; /* first come first */
     struct http_call *beyond;  /* the one that has room of its own, not counted in `used`; NULL: none */
     bool giving;
 };
 /** CURLOPT_WRITEFUNCTION. */
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
+/** The whole body has come: sees whether its coding ends there too. */
+void body_over(struct http_call *call);
 /** Lets those go on for whom there is room now. Outside of libcurl's callbacks, as the next one. */
 void bodies_go_on(struct http_client *client);
-/** Gives the call's room back, and its place among those who wait. Others get it with bodies_go_on. */
+/** Gives the call's room and its decoder back, and its place among those who wait. Others get it with
+ * bodies_go_on. */
 void body_leave(struct http_call *call);
 
 /* failure.c */

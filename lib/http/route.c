@@ -173,6 +173,7 @@ int http_route_trace(struct http_client *client, const char *url, struct http_ro
             read_untrusted_chain(call, out);
     }
     if (call) {
+        body_leave(call);
         curl_easy_cleanup(call->easy);
         call_free(call);
     }

@@ -34,7 +34,10 @@ struct stalled {
 
 static char filler[LONG];
 
-/** Two stored blocks of raw deflate, which libcurl takes for Content-Encoding: deflate. */
+/** A frame of zstd whose window is 8 MiB. */
+static char window[] = "\x28\xb5\x2f\xfd\x00\x68\x09\x00\x00x";
+
+/** Two stored blocks of raw deflate. */
 static struct slice deflated(void)
 {
     static char out[LONG + 10];
@@ -63,6 +66,9 @@ static void serve(void *ctx, struct http_exchange *exchange, const struct http_s
         http_server_answer(exchange, 307, "text/plain", "Location: http://other.internal/\r\n", body, 0);
     else if (slice_equal_text(request->target, "/deflated"))
         http_server_answer(exchange, 200, "text/plain", "Content-Encoding: deflate\r\n", deflated(), 0);
+    else if (slice_equal_text(request->target, "/window"))
+        http_server_answer(exchange, 200, "text/plain", "Content-Encoding: zstd\r\n",
+                           (struct slice){window, sizeof window - 1}, 0);
     else
         http_server_answer(exchange, 200, "text/plain", NULL, body, 0);
 }
@@ -340,8 +346,8 @@ static void a_redirect_does_not_wait_for_the_room_of_its_body(void **state)
     close_world(&world);
 }
 
-/** Before libcurl 8.13 a compressed body cannot wait. */
-static void a_compressed_body_waits_or_is_cut_and_is_whole_where_there_is_room(void **state)
+/** The bytes that libcurl brings again are not decoded again. */
+static void a_compressed_body_waits_and_goes_on_where_it_was(void **state)
 {
     (void)state;
     struct world world;
@@ -352,16 +358,28 @@ static void a_compressed_body_waits_or_is_cut_and_is_whole_where_there_is_room(v
     assert_int_equal(world.last.body.len, LONG);
     world.held_elsewhere = ROOM;
     start(&world, 1, "/deflated");
-    if (curl_version_info(CURLVERSION_NOW)->version_num >= 0x080d00) {
-        run_until_waiting(&world, 1);
-        world.held_elsewhere = 0;
-        run_until(&world, 2);
-        assert_int_equal(world.whole, 2);
-    } else {
-        run_until(&world, 2);
-        assert_int_equal(world.last.failure, HTTP_OK);
-        assert_int_equal(world.last.body_cut, HTTP_CUT_NO_ROOM);
-    }
+    start(&world, 2, "/deflated");
+    run_until_waiting(&world, 2);
+    world.held_elsewhere = 0;
+    run_until(&world, 3);
+    assert_int_equal(world.whole, 3);
+    assert_int_equal(world.last.body.len, LONG);
+    assert_int_equal(http_client_body_bytes(world.http.client), 0);
+    close_world(&world);
+}
+
+/** What a decoder wants to hold beside the body counts too; it cannot wait. */
+static void a_decoder_that_finds_no_room_for_its_window_is_cut(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    start(&world, 1, "/window");
+    run_until(&world, 1);
+    assert_int_equal(world.last.failure, HTTP_OK);
+    assert_int_equal(world.last.status, 200);
+    assert_int_equal(world.last.body_cut, HTTP_CUT_NO_ROOM);
+    assert_int_equal(http_client_body_bytes(world.http.client), 0);
     close_world(&world);
 }
 
@@ -375,7 +393,8 @@ int main(void)
         cmocka_unit_test(who_goes_away_while_waiting_leaves_the_others_their_turn),
         cmocka_unit_test(an_origin_that_stalls_in_its_bodies_leaves_room_to_others),
         cmocka_unit_test(a_redirect_does_not_wait_for_the_room_of_its_body),
-        cmocka_unit_test(a_compressed_body_waits_or_is_cut_and_is_whole_where_there_is_room),
+        cmocka_unit_test(a_compressed_body_waits_and_goes_on_where_it_was),
+        cmocka_unit_test(a_decoder_that_finds_no_room_for_its_window_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ struct script {
     const char *once;       /* written first */
     size_t once_len;        /* 0: strlen */
     const char *forever;    /* written again and again; NULL: nothing */
+    size_t forever_len;     /* 0: strlen */
     unsigned drip_ms;       /* between two times */
     bool close;             /* after `once` */
     bool hang_up_on_second; /* a connection's second request gets no answer */
@@ -93,7 +94,8 @@ static void again(struct peer *peer)
 {
     static char flood[FLOOD_BYTES];
     const struct script *script = &peer->world->script;
-    size_t len = strlen(script->forever), copies = script->drip_ms ? 1 : sizeof flood / len;
+    size_t len = script->forever_len ? script->forever_len : strlen(script->forever);
+    size_t copies = script->drip_ms ? 1 : sizeof flood / len;
     for (size_t i = 0; i < copies; i++)
         memcpy(flood + i * len, script->forever, len);
     send_text(peer, flood, copies * len);
@@ -198,6 +200,10 @@ static void post(struct world *world, const char *before_port, const char *path)
 
 #define HEAD "HTTP/1.1 200 OK\r\n"
 
+#define GZIP_HEAD HEAD "Content-Encoding: gzip\r\n"
+/* 22 bytes */
+#define GZIP_OK "\x1f\x8b\x08\0\0\0\0\0\x02\x03\xcb\xcf\x06\0\x47\xdd\xdc\x79\x02\0\0\0"
+
 struct expectation {
     const char *name;
     struct script script;
@@ -292,10 +298,55 @@ static const struct expectation EXPECTATIONS[] = {
      .script = {.once = HEAD "Content-Encoding: gzip\r\nContent-Length: 8\r\n\r\nnot gzip"},
      .failure = "",
      .cut = HTTP_CUT_UNREADABLE},
-    {.name = "an encoding that nobody asked for",
+    {.name = "an encoding that nobody knows",
      .script = {.once = HEAD "Content-Encoding: utf-8\r\nContent-Length: 2\r\n\r\nok"},
      .failure = "",
+     .body = "ok"},
+    {.name = "an encoding that nobody knows among others",
+     .script = {.once = HEAD "Content-Encoding: gzip\r\nContent-Encoding: x\r\nContent-Length: 2\r\n\r\nok"},
+     .failure = "",
+     .body = "ok"},
+    {.name = "no bytes in gzip",
+     .script = {.once = HEAD "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"},
+     .failure = "",
+     .body = ""},
+    {.name = "no content in gzip",
+     .script = {.once = "HTTP/1.1 204 N\r\nContent-Encoding: gzip\r\n\r\n"},
+     .failure = "",
+     .body = ""},
+    {.name = "two members of gzip, and bytes behind them",
+     .script = {.once = GZIP_HEAD "Content-Length: 47\r\n\r\n" GZIP_OK GZIP_OK "and",
+                .once_len = sizeof(GZIP_HEAD "Content-Length: 47\r\n\r\n" GZIP_OK GZIP_OK "and") - 1},
+     .failure = "",
+     .body = "okok"},
+    {.name = "gzip that ends too early",
+     .script = {.once = GZIP_HEAD "Content-Length: 15\r\n\r\n" GZIP_OK,
+                .once_len = sizeof(GZIP_HEAD "Content-Length: 15\r\n\r\n") - 1 + 15},
+     .failure = "",
+     .body = "ok",
+     .cut = HTTP_CUT_ENDED_EARLY},
+    {.name = "gzip in pieces, cut off by the connection's end",
+     .script = {.once = GZIP_HEAD "Content-Length: 22\r\n\r\n" GZIP_OK,
+                .once_len = sizeof(GZIP_HEAD "Content-Length: 22\r\n\r\n") - 1 + 15,
+                .close = true},
+     .failure = "reset"},
+    {.name = "gzip six times",
+     .script = {.once = HEAD "Content-Encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\n\r\nx"},
+     .failure = "",
      .cut = HTTP_CUT_UNREADABLE},
+    {.name = "frames that decode to nothing, without end",
+     .script = {.once = HEAD "Content-Encoding: zstd\r\n\r\n",
+                .forever = "\x50\x2a\x4d\x18\x00\x00\x00\x00\x50\x2a\x4d\x18\x00\x00\x00\x00",
+                .forever_len = 16},
+     .failure = "",
+     .cut = HTTP_CUT_TOO_LONG},
+    {.name = "bytes without end behind a compressed body",
+     .script = {.once = GZIP_HEAD "\r\n" GZIP_OK,
+                .once_len = sizeof(GZIP_HEAD "\r\n" GZIP_OK) - 1,
+                .forever = "and so on and so on and so on and so on and so on"},
+     .failure = "",
+     .body = "ok",
+     .cut = HTTP_CUT_TOO_LONG},
 };
 
 static bool one_of(const char *names, const char *name)
