@@ -8,7 +8,7 @@
 
 enum { TOLD_MAX = 50, REPORT_EVERY_MS = 100, REPORT_AHEAD_MS = 60000 };
 
-static const char prefix[] = "event refused: ";
+#define PREFIX "event refused: "
 static const char *const messages[] = {[REFUSAL_MISSING] = "event refused: signature missing",
                                        [REFUSAL_MALFORMED] = "event refused: timestamp malformed",
                                        [REFUSAL_WRONG] = "event refused: signature wrong",
@@ -51,7 +51,7 @@ void refusal_tell(struct deliver *deliver, const struct record *record, const st
     } else {
         minute->refusals_untold++;
     }
-    intake_tell(deliver, record, event, "bad_signature", messages[refusal] + sizeof prefix - 1);
+    intake_tell(deliver, record, event, "bad_signature", messages[refusal] + sizeof PREFIX - 1);
 }
 
 /* Reports */
