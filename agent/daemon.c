@@ -283,6 +283,7 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.held_ctx = daemon;
     options.max_connections = (size_t)config->max_in_flight;
     options.verify_tls = config->verify_tls;
+    options.http2 = strcmp(config->http_version, "2") == 0;
     return http_client_new(&options, err);
 }
 

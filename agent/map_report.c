@@ -1,5 +1,6 @@
 #include "map_report.h"
 #include "deliver/summary.h"
+#include "http/charset.h"
 #include "map/context.h"
 #include "port/response.h"
 #include <cjson/cJSON.h>
@@ -18,6 +19,15 @@ static void append_item(struct buffer *out, const cJSON *item)
     else
         out->failed = true;
     cJSON_free(text);
+}
+
+/** A body as it came, as the agent would read it. */
+static void append_text(struct buffer *out, struct slice body)
+{
+    struct buffer storage = {0};
+    buffer_append_slice(out, body_text(body, (struct slice){NULL, 0}, false, &storage));
+    out->failed |= storage.failed;
+    buffer_clear(&storage);
 }
 
 static int read_object(const cJSON *root, struct explained_response *out, struct error *err)
@@ -50,7 +60,7 @@ int map_response_read(struct slice text, struct explained_response *out, struct 
     if (cJSON_IsObject(root) && cJSON_GetObjectItemCaseSensitive(root, "statusCode"))
         failed = read_object(root, out, err);
     else
-        buffer_append_slice(&out->text, text);
+        append_text(&out->text, text);
     cJSON_Delete(root);
     if (out->headers_json.len == 0)
         buffer_append_text(&out->headers_json, "{}");

@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "config/loading.h"
 #include "config/near_name.h"
+#include "http/client.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
@@ -262,6 +263,16 @@ static void settle_proxies(struct loading *loading)
         replace(loading, &config->https_proxy, config->all_proxy);
 }
 
+static void settle_http_version(struct loading *loading)
+{
+    struct config *config = loading->config;
+    if (strcmp(config->http_version, "2") != 0 || http_client_can_http2())
+        return;
+    replace(loading, &config->http_version, "1.1");
+    buffer_append_text(&config->warnings, "WEBHOOK_HTTP_VERSION: 2 needs libcurl 8.13 or later, which is not "
+                                          "here: webhooks use HTTP/1.1\n");
+}
+
 static void settle_log(struct loading *loading, bool format_given)
 {
     struct config *config = loading->config;
@@ -308,6 +319,7 @@ static void load_settings(struct loading *loading)
         return;
     settle_kafka(loading);
     settle_proxies(loading);
+    settle_http_version(loading);
     settle_topics(loading);
     if (loading->problems->failed)
         return;

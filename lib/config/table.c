@@ -28,6 +28,7 @@ static const struct setting_choice STRATEGIES[] = {{"range,roundrobin", "range,r
                                                    {"cooperative-sticky", "cooperative-sticky"},
                                                    {NULL, NULL}};
 static const struct setting_choice MISSES[] = {{"report", "report"}, {"skip", "skip"}, {NULL, NULL}};
+static const struct setting_choice HTTP_VERSIONS[] = {{"1.1", "1.1"}, {"2", "2"}, {NULL, NULL}};
 static const struct setting_choice FORMATS[] = {{"json", "json"}, {"text", "text"}, {NULL, NULL}};
 
 const struct setting config_settings[] = {
@@ -203,6 +204,12 @@ const struct setting config_settings[] = {
      .fallback = "true",
      AT(verify_tls),
      .help = "false: certificates of webhook endpoints are not checked"},
+    {.name = "WEBHOOK_HTTP_VERSION",
+     .kind = SETTING_CHOICE,
+     .fallback = "1.1",
+     .choices = HTTP_VERSIONS,
+     AT(http_version),
+     .help = "2: webhooks over TLS use HTTP/2 where the endpoint offers it"},
     {.name = "WEBHOOK_MAX_IN_FLIGHT",
      .kind = SETTING_INTEGER,
      .fallback = "256",

@@ -108,6 +108,7 @@ static struct http_call *start_call(struct delivery *delivery)
                                              .body = body,
                                              .discard_body = wanted < SIZE_MAX,
                                              .keep_bytes = wanted,
+                                             .text = (wanted > 0),
                                              .keep_headers = delivery->is_run && delivery->request.reports};
         call = http_start(delivery->deliver->options.http, &request, answered, delivery);
     }

@@ -63,7 +63,7 @@ static void append_foreign(const struct delivery *delivery, const struct http_re
     if (result->failure != HTTP_OK)
         redact(&secrets, slice_of(result->reason), SIZE_MAX, &out->cause);
     if (detailed)
-        failure_detail(&secrets, result->body, &out->detail);
+        failure_detail(&secrets, result->text, &out->detail);
     secrets_clear(&secrets);
     wipe(&credentials[0]);
     wipe(&credentials[1]);
@@ -94,9 +94,9 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     if (!delivery->is_run || !delivery->synchronized || result->failure != HTTP_OK)
         return;
     if (!run_id_is_node_run(delivery->event.run_id))
-        port_action_response(result->body, &out->response);
+        port_action_response(result->text, &out->response);
     else if (out->success)
-        port_node_response(result->status, result->body, &out->response);
+        port_node_response(result->status, result->text, &out->response);
 }
 
 void outcome_clear(struct outcome *outcome)
@@ -228,7 +228,7 @@ void outcome_context(const struct delivery *delivery, const struct http_result *
         .query_json = mapped->query_json,
         .status = result->status,
         .response_headers_json = buffer_slice(&headers),
-        .text = result->body,
+        .text = result->text,
     };
     report_context_write(&context, out);
     out->failed |= headers.failed;

@@ -325,10 +325,16 @@ static enum taken take_encoded(struct http_call *call, struct slice in)
     return call->cut ? ENDED : TAKEN;
 }
 
-void body_over(struct http_call *call)
+void body_over(struct http_call *call, CURLcode code)
 {
-    if (call->decoder && !call->cut && !decoding_is_whole(call->decoder->decoding))
+    if (call->cut)
+        return;
+    if (code == CURLE_BAD_CONTENT_ENCODING) { /* libcurl's word for a Transfer-Encoding that it cannot undo */
+        call->cut = HTTP_CUT_UNREADABLE;
+        call->response.len = 0;
+    } else if (code == CURLE_OK && call->decoder && !decoding_is_whole(call->decoder->decoding)) {
         call->cut = HTTP_CUT_ENDED_EARLY;
+    }
 }
 
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx)

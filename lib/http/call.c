@@ -1,5 +1,7 @@
 /* One request: its easy handle's options and what libcurl calls back with. */
+#include "http/charset.h"
 #include "http/client_internal.h"
+#include "http/header_name.h"
 #include "http/url.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +49,17 @@ static int64_t now_ms(const struct http_call *call)
     return clock_monotonic_ms(client_options(call->client)->clock);
 }
 
+/** The line goes to the headers that are kept, as text. */
+static void keep_header(struct http_call *call, struct slice line)
+{
+    struct buffer *kept = &call->response_headers;
+    size_t before = kept->len;
+    const char *colon = memchr(line.ptr, ':', line.len);
+    header_text(line, kept);
+    if (call->lower_names && colon && !kept->failed)
+        header_name_capitals(kept->ptr + before, (size_t)(colon - line.ptr));
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_call *call = ctx;
@@ -55,10 +68,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
     if (call->sends == 0 && goes_through_tunnel(call))
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
-    if (call->keep_headers && len > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+    if (call->keep_headers && len > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         call->response_headers.len = 0; /* a status line: what came before was another response's */
-    else if (call->keep_headers && len > 2)
-        buffer_append(&call->response_headers, bytes, len);
+        call->lower_names = bytes[5] > '1';
+    } else if (call->keep_headers && len > 2) {
+        keep_header(call, (struct slice){bytes, len});
+    }
     return call->header_overflow ? 0 : len;
 }
 
@@ -108,10 +123,16 @@ static bool keeps_sessions(void)
     return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080800;
 }
 
+bool http_client_can_http2(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080d00;
+}
+
 bool easy_prepare(CURL *easy, const struct http_client_options *options)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     (long)(options->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
@@ -326,6 +347,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->keep_bytes = request->keep_bytes;
     call->keep_headers = request->keep_headers;
     call->keep_date = request->keep_date;
+    call->wants_text = request->text;
     call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
                                                            : client_options(client)->max_response_bytes;
     call->without_body = request->without_body;
@@ -355,6 +377,7 @@ void call_free(struct http_call *call)
     free(call->headers);
     buffer_clear(&call->response);
     buffer_clear(&call->response_headers);
+    buffer_clear(&call->text);
     free(call->method);
     free(call->url);
     free(call);
@@ -368,6 +391,17 @@ struct slice call_header(const struct http_call *call, const char *name)
     if (call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
         return slice_of(header->value);
     return (struct slice){NULL, 0};
+}
+
+/** The body as text, at the end of the call. */
+static struct slice text_of(struct http_call *call, bool whole, const char *type)
+{
+    struct slice body = buffer_slice(&call->response);
+    bool is_cut = !whole || call->cut || call->response.len < call->received;
+    struct slice text = body_text(body, slice_of(type), is_cut, &call->text);
+    if (call->text.failed && !call->cut)
+        call->cut = HTTP_CUT_NO_ROOM;
+    return text;
 }
 
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code, struct http_result *result)
@@ -384,6 +418,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         failure_reason(call, failure, code, result->reason, sizeof result->reason);
     result->status = (int)status;
     result->body = (struct slice){call->response.ptr, call->response.len};
+    if (call->wants_text)
+        result->text = text_of(call, failure == HTTP_OK, type);
     result->owned_body = &call->response;
     if (call->keep_headers)
         result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",

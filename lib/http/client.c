@@ -211,12 +211,7 @@ static void transfer_over(struct http_call *call, CURLcode code)
 {
     /* Out of it at once: a redirect that is followed goes in again. */
     curl_multi_remove_handle(call->client->multi, call->easy);
-    if (code == CURLE_OK)
-        body_over(call);
-    if (code == CURLE_BAD_CONTENT_ENCODING && !call->cut) { /* libcurl's word for a Transfer-Encoding */
-        call->cut = HTTP_CUT_UNREADABLE;
-        call->response.len = 0;
-    }
+    body_over(call, code);
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (failure != HTTP_OK && key_was_unreadable(call))
         call->client->suspected_ms = clock_monotonic_ms(call->client->options.clock);

@@ -29,6 +29,7 @@ struct http_client_options {
     void *held_ctx;
     size_t max_connections; /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
+    bool http2;             /* HTTP/2 is offered over TLS; false: HTTP/1.1 alone */
     bool follow_redirects;  /* rule below; false: a 3xx is the response */
     const char *ca_bundle;  /* PEM file of the authorities to trust (http/authorities.h), for servers and for
                                https proxies; copied. NULL or "": libcurl's own default */
@@ -64,6 +65,7 @@ struct http_request {
     size_t keep_bytes; /* without discard_body: nothing */
     bool keep_headers; /* the result has the response's headers */
     bool keep_date;    /* the result has the response's Date */
+    bool text;         /* the result has the body as text */
     size_t max_response_bytes; /* for this request instead of the client's; 0: the client's */
 };
 
@@ -107,12 +109,16 @@ struct http_result {
                                       none */
     int status;                    /* status code; 0 if none came */
     struct slice body;             /* decoded; at most max_response_bytes of the request or the client */
+    /** The body as UTF-8 (http/charset.h), as much of it as there is; null: not asked for. */
+    struct slice text;
     enum http_cut body_cut;
     struct slice content_type; /* null: none */
     struct slice retry_after;  /* raw header value; null: none */
     struct slice date;         /* raw value of the header Date; null: none, or not kept */
-    struct slice headers;      /* "Name: value" lines, each ended by CR LF; null: not kept */
-    int64_t duration_ms;       /* from http_start to now */
+    struct slice headers; /* "Name: value" lines in UTF-8 (http/charset.h), each ended by CR LF; names as the
+                             server wrote them, over HTTP/2 with their usual capitals (http/header_name.h).
+                             Null: not kept */
+    int64_t duration_ms;  /* from http_start to now */
     bool sent; /* a request was written, or begun: whatever came then, the endpoint may have processed it */
     bool proxy_refused; /* HTTP_PROXY: the proxy wants another user and password, as it will the next time */
     bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
@@ -156,5 +162,7 @@ size_t http_client_active(const struct http_client *client);
 /** Frees what is only kept for the next load: handles that are not in use, but for a few. */
 void http_client_trim(struct http_client *client);
 
+/** HTTP/2 with this libcurl loses no answers: from 8.13 on. */
+bool http_client_can_http2(void);
 /** "connect", "timeout", … as in the enum's comments; "" for HTTP_OK. */
 const char *http_failure_name(enum http_failure failure);

@@ -21,14 +21,15 @@ struct http_call {
     bool bad_url;  /* no: it is as it came, `reason` says what is wrong, and nothing is sent */
     CURLU *parsed; /* the same, borrowed; NULL: libcurl parses it */
     struct slice body;
-    bool has_body, discard_body, keep_headers, keep_date;
+    bool has_body, discard_body, keep_headers, keep_date, wants_text;
     size_t max_response_bytes, keep_bytes;
     http_without_body *without_body;
     http_done *done;
     void *ctx;
 
-    struct buffer response, response_headers;
-    size_t received; /* decoded bytes that came, kept or not */
+    struct buffer response, response_headers, text;
+    bool lower_names; /* the present response is HTTP/2's */
+    size_t received;  /* decoded bytes that came, kept or not */
     size_t header_bytes;
     enum http_cut cut;
     bool header_overflow;
@@ -95,8 +96,8 @@ struct body_room {
 };
 /** CURLOPT_WRITEFUNCTION. */
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
-/** The whole body has come: sees whether its coding ends there too. */
-void body_over(struct http_call *call);
+/** The transfer is over: sees whether the body's coding is too. */
+void body_over(struct http_call *call, CURLcode code);
 /** Lets those go on for whom there is room now. Outside of libcurl's callbacks, as the next one. */
 void bodies_go_on(struct http_client *client);
 /** Gives the call's room and its decoder back, and its place among those who wait. Others get it with

@@ -23,6 +23,13 @@ def sign(payload: str, timestamp="1768317616"):
     return "v1," + base64.b64encode(hmac.new(SECRET.encode(), f"{timestamp}.{payload}".encode(), hashlib.sha256).digest()).decode()
 
 
+def speaks_http2():
+    """Does the agent offer HTTP/2 with WEBHOOK_HTTP_VERSION=2?"""
+    words = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True).stdout
+    version = words.split("libcurl ")[1].split(",")[0].split(".")
+    return tuple(map(int, version[:2])) >= (8, 13)
+
+
 def compact(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 

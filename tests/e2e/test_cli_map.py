@@ -87,6 +87,7 @@ def test_an_answer_shows_the_report(explain):
     assert explain(mapping=[{}], response={"statusCode": 503, "text": "busy"})["report"] == {
         "runId": "r_1", "status": "FAILURE", "summary": "Webhook failed: the endpoint answered 503. Answer: busy", "link": None, "externalRunId": None, "response": "busy"}
     assert explain(mapping=[{}], response="plain body")["report"]["response"] == "plain body"
+    assert explain(mapping=[{}], response="\ufeff{\"a\": 1}")["report"]["response"] == {"a": 1}  # a byte order mark is no part of the text
     node = run_event("wfnr_1", "http://x", properties={})
     assert explain(event=node, mapping=[{}], response="{}")["report"]["response"] == {"status": 200, "data": {}}
 

@@ -1,5 +1,5 @@
 // Receives webhooks over TLS with HTTP/2 (and HTTP/1.1 where ALPN does not choose h2) and checks Port's signature over the raw body.
-// Usage: receiver_h2.js SECRET CERTIFICATE KEY. Behaviour by path: /ok /gzip /deflate /br /zstd /bomb /delay/MS /big/BYTES
+// Usage: receiver_h2.js SECRET CERTIFICATE KEY. Behaviour by path: /ok /gzip /deflate /br /zstd /bomb /delay/MS /big/BYTES /named
 // One JSON line per webhook on standard output; the first line is the port.
 const http2 = require("node:http2");
 const crypto = require("node:crypto");
@@ -20,10 +20,15 @@ const text = JSON.stringify({ received: true, text: "Zoë 東京 🚀" });
 const bomb = zlib.gzipSync(Buffer.alloc(256 << 20, 32));
 const encoded = { gzip: zlib.gzipSync(text), deflate: zlib.deflateSync(text), br: zlib.brotliCompressSync(text), zstd: zstd(text) };
 
+// Over HTTP/1.1 as they are written here, over HTTP/2 in lower case.
+const named = { Location: "https://svc.example/jobs/7", "X-Run-Id": "abc", ETag: '"v1"', "WWW-Authenticate": "Basic", "Content-MD5": "Q2hlY2s=", "Set-Cookie": ["a=1", "b=2"] };
+
 function answer(path, response) {
   const [, what, argument] = path.split("/");
   response.setHeader("content-type", "application/json");
   if (encoded[what] || what === "bomb") response.setHeader("content-encoding", what === "bomb" ? "gzip" : what);
+  if (what === "named")
+    for (const [name, value] of Object.entries(named)) response.setHeader(name, value);
   if (encoded[what]) response.end(encoded[what]);
   else if (what === "bomb") response.end(bomb);
   else if (what === "big") response.end(JSON.stringify({ filler: "x".repeat(Number(argument)) }));

@@ -1,6 +1,7 @@
 /* Settings: where they come from, and every problem told at once. */
 #include "config/config.h"
 #include "config/dotenv.h"
+#include "http/client.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -441,6 +442,30 @@ static void a_reference_is_compared_within_its_bounds(void **state)
     free(entry);
 }
 
+/** HTTP/2 loses answers with older ones. */
+static void http_2_is_taken_where_libcurl_can_do_it(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load(&config, NULL, NULL, NULL, NULL, &problems), 0);
+    assert_string_equal(config.http_version, "1.1");
+    config_clear(&config);
+    assert_int_equal(load(&config, "WEBHOOK_HTTP_VERSION=2", NULL, NULL, NULL, &problems), 0);
+    bool can = http_client_can_http2();
+    assert_string_equal(config.http_version, can ? "2" : "1.1");
+    assert_int_equal(strstr(buffer_text(&config.warnings), "WEBHOOK_HTTP_VERSION: ") == NULL, can);
+    config_clear(&config);
+    assert_int_equal(load(&config, "WEBHOOK_HTTP_VERSION=1.1", NULL, NULL, NULL, &problems), 0);
+    assert_int_equal(config.warnings.len, 0);
+    config_clear(&config);
+    assert_int_equal(load(&config, "WEBHOOK_HTTP_VERSION=3", NULL, NULL, NULL, &problems), PA_ERR_INVALID);
+    assert_non_null(
+        strstr(buffer_text(&problems), "WEBHOOK_HTTP_VERSION: '3' is not accepted; write one of 1.1, 2"));
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
 static void proxies_are_read_in_either_case(void **state)
 {
     (void)state;
@@ -641,6 +666,7 @@ int main(void)
         cmocka_unit_test(a_file_with_a_nul_byte_is_no_value),
         cmocka_unit_test(dotenv_reads_as_python_dotenv_does),
         cmocka_unit_test(a_reference_is_compared_within_its_bounds),
+        cmocka_unit_test(http_2_is_taken_where_libcurl_can_do_it),
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
         cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
