@@ -14,14 +14,20 @@ static bool never_sent(const struct http_result *result)
                              (failure == HTTP_PROXY && !result->proxy_refused) || failure == HTTP_MEMORY);
 }
 
+/** The endpoint says that it did not process the request, and may later. What a redirect asked for instead of
+ * the request says nothing of that one. */
+static bool says_later(const struct http_result *result)
+{
+    return result->failure == HTTP_OK && !result->processed &&
+           (result->status == 429 || (result->status == 503 && !slice_is_null(result->retry_after)));
+}
+
 static bool is_wanted(const struct retry_on *on, const struct http_result *result)
 {
     switch (result->failure) {
     case HTTP_OK:
     case HTTP_REDIRECT:
-        return (result->failure == HTTP_OK &&
-                (result->status == 429 || (result->status == 503 && !slice_is_null(result->retry_after)))) ||
-               retry_on_status(on, result->status);
+        return says_later(result) || retry_on_status(on, result->status);
     case HTTP_IDLE_TIMEOUT:
     case HTTP_TOTAL_TIMEOUT:
         return on->timeout;

@@ -363,6 +363,8 @@ struct http_call *call_new(struct http_client *client, const struct http_request
 
 bool call_drop_body(struct http_call *call)
 {
+    bool bare = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
+    call->processed |= call->has_body || !bare;
     call->has_body = false;
     call->body = (struct slice){NULL, 0};
     if (strcmp(call->method, "HEAD") != 0) {
@@ -434,7 +436,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     if (nothing_came(failure))
         addresses_doubt(client_addresses(call->client), call->place, now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
-    result->sent = request_is_written(call) && !result->proxy_refused;
+    result->processed = call->processed;
+    result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);
     result->resent = call->resent;
     result->redirects = call->redirects;
     result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10

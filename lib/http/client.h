@@ -123,7 +123,9 @@ struct http_result {
     bool proxy_refused; /* HTTP_PROXY: the proxy wants another user and password, as it will the next time */
     bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
     unsigned redirects; /* followed */
-    int http_version;   /* 10, 11, 20; 0: none */
+    bool processed; /* one of them took the request's body: the request itself was processed, and what failed
+                       is what was asked for instead */
+    int http_version; /* 10, 11, 20; 0: none */
     struct buffer
         *owned_body; /* the buffer behind `body`: the callback may take it (buffer_take) to keep it */
 };

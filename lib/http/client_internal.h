@@ -41,6 +41,7 @@ struct http_call {
     bool waiting;                 /* for more of it, paused */
     struct http_call *next_waiting;
     unsigned redirects;
+    bool processed;            /* see struct http_result */
     const struct proxy *proxy; /* of the present hop; NULL: none */
     uint64_t place;            /* that the present hop connects to: a hash */
     bool tunnelled;            /* it has answered its CONNECT with a 2xx */

@@ -1,5 +1,5 @@
-/* Preloaded into the agent: names of the file in $NAMES ("name address" lines, read at every call) lead where it
- * says; the others where they do anyway. */
+/* Preloaded into the agent: names of the file in $NAMES ("name address" lines, read at every call) lead where
+ * it says; the others where they do anyway. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>

@@ -250,6 +250,15 @@ def test_loops_and_long_chains_end(world, port, endpoint):
     assert len(endpoint.requests) == 7 * 6
 
 
+def test_what_a_redirect_says_was_processed_is_not_sent_again(world, port, endpoint):
+    endpoint.answer = lambda r: response(303, "Location: /busy") if r.target == "/303" else response(303, "Location: https://127.0.0.1/nobody") if r.target == "/refused" \
+        else response(503, "Retry-After: 0")
+    world.agent().assigned()
+    world.produce(event("r_busy", endpoint.url + "/303"), event("r_refused", endpoint.url + "/refused"))
+    assert "503" in outcome(port, "r_busy")["summary"] and "127.0.0.1:443" in outcome(port, "r_refused")["summary"]
+    assert sorted(r.line for r in endpoint.requests) == ["GET /busy HTTP/1.1", "POST /303 HTTP/1.1", "POST /refused HTTP/1.1"]
+
+
 def test_a_redirect_from_http_to_https_may_keep_the_port_or_go_to_443_and_never_back(world, port, authority):
     both = Raw(tls=server_context(*authority.issue("both")))
     host = f"127.0.0.1:{both.port}"

@@ -167,9 +167,10 @@ static void check_mapped(struct http_exchange *exchange, const struct http_serve
 static void answer_moved(struct http_exchange *exchange, struct slice target)
 {
     char location[160];
-    snprintf(location, sizeof location, "Location: /ok/%.*s\r\n", (int)(target.len - strlen("/moved/")),
-             target.ptr + strlen("/moved/"));
-    http_server_answer(exchange, 307, "text/plain", location, SLICE_LITERAL("moved"), 0);
+    const char *name = memchr(target.ptr + 1, '/', target.len - 1);
+    int status = slice_starts_with(target, "/moved/") ? 307 : 303;
+    snprintf(location, sizeof location, "Location: /ok%.*s\r\n", (int)(target.ptr + target.len - name), name);
+    http_server_answer(exchange, status, "text/plain", location, SLICE_LITERAL("moved"), 0);
 }
 
 /** Until outside_release. */
@@ -199,7 +200,7 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
 {
     check_signature(outside, exchange, request);
     bool first = times_seen(outside, request->target) == 0;
-    if (slice_starts_with(request->target, "/moved/")) {
+    if (slice_starts_with(request->target, "/moved/") || slice_starts_with(request->target, "/other/")) {
         answer_moved(exchange, request->target);
         return;
     }

@@ -9,7 +9,7 @@
 
 struct retry_case {
     enum http_failure failure;
-    bool sent;
+    bool sent, processed;
     int status;
     const char *retry_after, *retry_on;
     bool expected;
@@ -31,6 +31,7 @@ static bool is_tried_again(const struct retry_case *one)
     delivery->started_ms = clock_monotonic_ms(deliver.options.clock);
     struct http_result result = {.failure = one->failure,
                                  .sent = one->sent,
+                                 .processed = one->processed,
                                  .status = one->status,
                                  .retry_after = slice_of(one->retry_after)};
     bool again = retry_wait(delivery, &result, &wait_ms);
@@ -92,6 +93,10 @@ static void an_answer_that_says_later_is_tried_again(void **state)
         {.sent = true, .status = 429, .expected = true},
         {.sent = true, .status = 503, .retry_after = "1", .expected = true},
         {.sent = true, .status = 503},
+        /* Of what a redirect asked for instead. */
+        {.sent = true, .processed = true, .status = 429},
+        {.sent = true, .processed = true, .status = 503, .retry_after = "1"},
+        {.sent = true, .processed = true, .status = 503, .retry_on = "5xx", .expected = true},
         {.sent = true, .status = 500},
         {.sent = true, .status = 500, .retry_on = "5xx", .expected = true},
     };
