@@ -1,7 +1,8 @@
 /* The commit's metadata. The first byte decides what the rest is: a note from outside with the offset it is
- * restored at; a program of takes and dones, whose note must restore to what it was made from; or the inside
- * of a note, with a true header around it. */
+ * restored at; a program of takes and dones, whose note must restore to what it was made from, facts beside
+ * it or not; the inside of a note, with a true header around it; or the bytes of facts. */
 #include "fuzz.h"
+#include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
 #include <openssl/evp.h>
 
@@ -40,12 +41,48 @@ static void check_restored(struct offsets *offsets, int64_t position)
         EXPECT(taken == offsets->restored_count && offsets_committable(offsets) == end);
 }
 
+/** What is read can be written again, and then reads the same. */
+static void check_facts(struct slice note)
+{
+    struct facts facts, again;
+    struct buffer text = {0};
+    if (!facts_read(note, &facts)) {
+        EXPECT(!facts.first.known && !facts.topic.known && facts.first.count == 0);
+        return;
+    }
+    EXPECT(facts.first.known && facts.first.count <= FACTS_ENTRIES_MAX);
+    for (size_t i = 0; i < facts.first.count; i++) {
+        const struct first_entry *entry = &facts.first.entries[i];
+        EXPECT(entry->partition >= 0 && entry->offset >= 0);
+        EXPECT(first_start_find(&facts.first, entry->change_log, entry->partition) == entry);
+    }
+    facts_append(&facts, &text, OFFSETS_NOTE_MAX);
+    EXPECT(text.len > 0 && text.len <= FACTS_TEXT_MAX + 1);
+    EXPECT(facts_read(buffer_slice(&text), &again));
+    EXPECT(again.first.count == facts.first.count && again.topic.known == facts.topic.known);
+    EXPECT(again.first.incomplete == facts.first.incomplete);
+    for (size_t i = 0; i < facts.first.count; i++)
+        EXPECT(again.first.entries[i].offset == facts.first.entries[i].offset);
+    buffer_clear(&text);
+}
+
+static void read_facts(struct slice bytes)
+{
+    struct buffer text = {0};
+    for (size_t i = 0; i < bytes.len; i++)
+        for (unsigned shift = 8; shift > 0; shift -= 2)
+            buffer_append_char(&text, " \t\n\r"[((unsigned char)bytes.ptr[i] >> (shift - 2)) & 3]);
+    check_facts(buffer_slice(&text));
+    buffer_clear(&text);
+}
+
 static void restore_foreign(struct slice note)
 {
     struct offsets offsets;
     int64_t position = (int64_t)fuzz_byte(&note) << 8;
     position |= fuzz_byte(&note);
     offsets_init(&offsets, position);
+    check_facts(note);
     if (offsets_restore(&offsets, note))
         check_restored(&offsets, position);
     else
@@ -77,6 +114,16 @@ static void check_round_trip(const struct offsets *offsets, const bool *done, in
     int64_t position = offsets_committable(offsets), end = offsets->position;
     offsets_note(offsets, &note);
     EXPECT(note.len <= OFFSETS_NOTE_MAX);
+    struct facts facts = {.topic = {.known = true}, .first = {.known = true}};
+    for (int32_t i = 0; i < (int32_t)(position % FACTS_ENTRIES_MAX); i++)
+        first_start_add(&facts.first, i % 2 == 1, i, position);
+    struct buffer with = {0};
+    buffer_append_slice(&with, buffer_slice(&note));
+    facts_append(&facts, &with, OFFSETS_NOTE_MAX);
+    EXPECT(with.len > note.len && with.len <= OFFSETS_NOTE_MAX);
+    check_facts(buffer_slice(&with));
+    EXPECT(offsets_is_note(buffer_slice(&with), position) == (note.len > 0));
+    buffer_clear(&with);
     if (note.len == 0) {
         for (int64_t offset = position; offset < end; offset++)
             EXPECT(!done[offset - start]); /* has_room saw to it that the note fits */
@@ -136,15 +183,18 @@ static void run_program(struct slice program)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice in = fuzz_input(data, size);
-    switch (fuzz_byte(&in) % 3) {
+    switch (fuzz_byte(&in) % 4) {
     case 0:
         restore_foreign(in);
         break;
     case 1:
         run_program(in);
         break;
-    default:
+    case 2:
         restore_wrapped(in);
+        break;
+    default:
+        read_facts(in);
     }
     return 0;
 }

@@ -1,53 +1,21 @@
 /* See offsets.h for the idea and the note's format. */
 #include "source/kafka/offsets.h"
+#include "source/kafka/facts.h"
+#include "source/kafka/varint.h"
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    HEADER_MAX = 4 + 1 + 10 + 10,
+    HEADER_MAX = 4 + 1 + 10 + 10 + 2,
     RAW_MAX = (OFFSETS_NOTE_MAX - 1) / 4 * 3, /* a NUL follows the base64 */
-    DATA_MAX = RAW_MAX - HEADER_MAX,
+    /* What is taken leaves room for the facts; a note from before there were any may be longer. */
+    DATA_MAX = (OFFSETS_NOTE_MAX - 1 - FACTS_TEXT_MAX) / 4 * 3 - HEADER_MAX,
     ENCODING_RUNS = 0,
     ENCODING_BITMAP = 1
 };
 static const char MAGIC[4] = {'P', 'A', 'O', '1'};
-
-static size_t varint_size(int64_t value)
-{
-    size_t size = 1;
-    for (uint64_t rest = (uint64_t)value >> 7; rest; rest >>= 7)
-        size++;
-    return size;
-}
-
-static void varint_append(struct buffer *out, int64_t value)
-{
-    uint64_t rest = (uint64_t)value;
-    while (rest >= 0x80) {
-        buffer_append_char(out, (char)(0x80 | (rest & 0x7f)));
-        rest >>= 7;
-    }
-    buffer_append_char(out, (char)rest);
-}
-
-/** Reads a varint off the front of `in`; false when it is cut off or over 63 bits. */
-static bool varint_read(struct slice *in, int64_t *value)
-{
-    uint64_t result = 0;
-    for (unsigned shift = 0; shift < 63 && in->len > 0; shift += 7) {
-        unsigned char byte = (unsigned char)*in->ptr;
-        in->ptr++;
-        in->len--;
-        result |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = (int64_t)result;
-            return true;
-        }
-    }
-    return false;
-}
 
 /** Bytes that `entry` takes in the runs encoding: the first one is the committed offset itself and takes
  * none. */
@@ -58,13 +26,13 @@ static size_t entry_bytes(const struct offset_entry *entry)
 
 void offsets_init(struct offsets *offsets, int64_t position)
 {
-    *offsets = (struct offsets){.position = position, .restored_end = -1};
+    *offsets = (struct offsets){.position = position, .passed = -1, .restored_end = -1};
 }
 
 void offsets_clear(struct offsets *offsets)
 {
     free(offsets->restored);
-    *offsets = (struct offsets){.position = -1, .restored_end = -1};
+    *offsets = (struct offsets){.position = -1, .passed = -1, .restored_end = -1};
 }
 
 void offsets_rewind(struct offsets *offsets, int64_t position)
@@ -84,7 +52,12 @@ int64_t offsets_committable(const struct offsets *offsets)
         return offsets->first->offset;
     if (offsets->restored_index < offsets->restored_count)
         return offsets->restored[offsets->restored_index];
-    return end_of(offsets);
+    return end_of(offsets) > offsets->passed ? end_of(offsets) : offsets->passed;
+}
+
+int64_t offsets_next(const struct offsets *offsets)
+{
+    return offsets->position > offsets->passed ? offsets->position : offsets->passed;
 }
 
 bool offsets_has_room(const struct offsets *offsets, int64_t offset)
@@ -109,15 +82,20 @@ static void entry_link(struct offsets *offsets, struct offset_entry *entry)
     offsets->run_bytes += entry_bytes(entry);
 }
 
+/** Offsets of the note that were passed over do not exist any more. */
+static void restored_skip(struct offsets *offsets, int64_t offset)
+{
+    while (offsets->restored_index < offsets->restored_count &&
+           offsets->restored[offsets->restored_index] < offset)
+        offsets->restored_index++;
+}
+
 enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset)
 {
     if (offset < offsets->position)
         return OFFSETS_REWOUND;
     offsets->position = offset + 1;
-    /* Offsets of the note that were passed over do not exist any more. */
-    while (offsets->restored_index < offsets->restored_count &&
-           offsets->restored[offsets->restored_index] < offset)
-        offsets->restored_index++;
+    restored_skip(offsets, offset);
     if (offset < offsets->restored_end) {
         bool undone = offsets->restored_index < offsets->restored_count &&
                       offsets->restored[offsets->restored_index] == offset;
@@ -128,6 +106,15 @@ enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *ent
     entry->offset = offset;
     entry_link(offsets, entry);
     return OFFSETS_TAKEN;
+}
+
+bool offsets_pass(struct offsets *offsets, int64_t offset)
+{
+    if (offset <= offsets_next(offsets))
+        return false;
+    offsets->passed = offset;
+    restored_skip(offsets, offset);
+    return true;
 }
 
 void offsets_done(struct offsets *offsets, struct offset_entry *entry)
@@ -173,39 +160,44 @@ static struct undone_walk undone_walk(const struct offsets *offsets)
     return (struct undone_walk){offsets, offsets->first, offsets->restored_index};
 }
 
-static void append_runs(const struct offsets *offsets, struct buffer *raw)
+static void append_runs(const struct offsets *offsets, struct buffer *data)
 {
     struct undone_walk walk = undone_walk(offsets);
     int64_t previous = 0, offset = 0;
     undone_next(&walk, &previous); /* the committed offset itself */
-    while (raw->len <= RAW_MAX && undone_next(&walk, &offset)) {
-        varint_append(raw, offset - previous - 1);
+    while (data->len <= RAW_MAX && undone_next(&walk, &offset)) {
+        varint_append(data, offset - previous - 1);
         previous = offset;
     }
 }
 
-static void append_bitmap(const struct offsets *offsets, int64_t first, int64_t span, struct buffer *raw)
+static void append_bitmap(const struct offsets *offsets, int64_t first, int64_t span, struct buffer *data)
 {
     size_t bytes = (size_t)(span + 7) / 8;
-    if (buffer_reserve(raw, bytes) != 0)
+    if (buffer_reserve(data, bytes) != 0)
         return;
-    char *bits = raw->ptr + raw->len;
+    char *bits = data->ptr + data->len;
     memset(bits, 0, bytes);
     struct undone_walk walk = undone_walk(offsets);
     for (int64_t offset; undone_next(&walk, &offset);) {
         size_t bit = (size_t)(offset - first);
         bits[bit / 8] = (char)(bits[bit / 8] | (1 << (bit % 8)));
     }
-    raw->len += bytes;
+    data->len += bytes;
 }
 
-static void header_append(struct buffer *raw, char encoding, int64_t first, int64_t span)
+/** The span is as wide as makes the whole a multiple of three bytes: the base64 of those needs no padding,
+ * which an agent from before there were facts looks for at the very end of the note. */
+static void append_raw(struct buffer *raw, char encoding, int64_t first, int64_t span,
+                       const struct buffer *data)
 {
-    raw->len = 0;
     buffer_append(raw, MAGIC, sizeof MAGIC);
     buffer_append_char(raw, encoding);
     varint_append(raw, first);
-    varint_append(raw, span);
+    size_t size = varint_size(span), extra = (3 - (raw->len + size + data->len) % 3) % 3;
+    varint_append_wide(raw, span, size + extra <= VARINT_MAX ? extra : 0); /* no log is that long */
+    buffer_append_slice(raw, buffer_slice(data));
+    raw->failed |= data->failed;
 }
 
 void offsets_note(const struct offsets *offsets, struct buffer *out)
@@ -215,29 +207,30 @@ void offsets_note(const struct offsets *offsets, struct buffer *out)
     if (first < 0 || span <= 0 || (int64_t)undone == span)
         return; /* nothing beyond the commit is done */
 
-    struct buffer raw = {0};
-    header_append(&raw, ENCODING_RUNS, first, span);
-    size_t header = raw.len;
-    append_runs(offsets, &raw);
-    size_t bitmap_bytes = span <= (int64_t)DATA_MAX * 8 ? (size_t)(span + 7) / 8 : SIZE_MAX;
-    if (bitmap_bytes < raw.len - header) {
-        header_append(&raw, ENCODING_BITMAP, first, span);
-        append_bitmap(offsets, first, span, &raw);
+    struct buffer data = {0}, raw = {0};
+    char encoding = ENCODING_RUNS;
+    append_runs(offsets, &data);
+    size_t bitmap_bytes = span <= (int64_t)RAW_MAX * 8 ? (size_t)(span + 7) / 8 : SIZE_MAX;
+    if (bitmap_bytes < data.len) {
+        encoding = ENCODING_BITMAP;
+        data.len = 0;
+        append_bitmap(offsets, first, span, &data);
     }
+    append_raw(&raw, encoding, first, span, &data);
     /* offsets_has_room keeps it within the bound; a note that is left out only costs repeats. */
     if (!raw.failed && raw.len <= RAW_MAX && buffer_reserve(out, OFFSETS_NOTE_MAX) == 0) {
         int written =
             EVP_EncodeBlock((unsigned char *)out->ptr + out->len, (unsigned char *)raw.ptr, (int)raw.len);
         out->len += (size_t)written + 1; /* EVP_EncodeBlock writes the NUL */
     }
+    buffer_clear(&data);
     buffer_clear(&raw);
 }
 
 /** Decodes base64 into `raw`; false when it is no base64 or over the bound. */
 static bool note_decode(struct slice note, struct buffer *raw)
 {
-    if (note.len > 0 && note.ptr[note.len - 1] == '\0')
-        note.len--;
+    note = facts_strip(note);
     if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 ||
         buffer_reserve(raw, note.len) != 0)
         return false;
@@ -317,5 +310,14 @@ bool offsets_restore(struct offsets *offsets, struct slice note)
     buffer_clear(&raw);
     if (!ours)
         offsets_rewind(offsets, offsets->position);
+    return ours;
+}
+
+bool offsets_is_note(struct slice note, int64_t position)
+{
+    struct offsets offsets;
+    offsets_init(&offsets, position);
+    bool ours = offsets_restore(&offsets, note);
+    offsets_clear(&offsets);
     return ours;
 }

@@ -12,7 +12,8 @@
  * where `first` is the committed offset (itself not done) and `first + span` the end of what was taken. Data,
  * runs: for every further record not done, a varint with the length of the run of done offsets before it.
  * Data, bitmap: bit i (lowest first) set: first + i is not done. Varints are LEB128. The shorter one is
- * written. Kafka's brokers accept 4096 bytes (offset.metadata.max.bytes).
+ * written. The span may be wider than it need be, so that the whole is a multiple of three bytes. Kafka's
+ * brokers accept 4096 bytes (offset.metadata.max.bytes). What follows the base64 is facts.h's.
  *
  * A NUL ends the base64: clients built on librdkafka (confluent-kafka, say) write one as well and, reading,
  * hand the metadata on as a C string, so that an operator's tool would otherwise read past its end. */
@@ -34,6 +35,7 @@ struct offsets {
     size_t in_progress;                /* entries in that list */
     size_t run_bytes;                  /* data bytes of the runs encoding of that list */
     int64_t position;  /* one past the last record taken; -1: none yet and no committed offset */
+    int64_t passed;    /* up to here there is nothing more, seen from `position`; -1: not known */
     int64_t *restored; /* offsets that a note says are not done, ascending */
     size_t restored_count, restored_index; /* the ones from restored_index on have not come again yet */
     int64_t restored_end;                  /* end of what the note speaks of; -1: no note */
@@ -46,6 +48,8 @@ void offsets_clear(struct offsets *offsets);
 /** Reads a commit's metadata, with or without the NUL. True when it is one of ours and speaks of `position`;
  * anything else is ignored (false). */
 bool offsets_restore(struct offsets *offsets, struct slice note);
+/** Is it a note of ours that speaks of `position`? */
+bool offsets_is_note(struct slice note, int64_t position);
 
 /** May the record at `offset` be taken with the note still fitting? A gap before it (compaction, transaction
  * markers) takes room as well. */
@@ -57,6 +61,9 @@ enum offsets_take {
                             nothing changed */
 };
 enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset);
+/** Whatever the log has below `offset` has been taken: control records, or what compaction or retention left.
+ * Counts once everything before it is done. False: that was known. */
+bool offsets_pass(struct offsets *offsets, int64_t offset);
 /** The record is done: unlinks its entry. */
 void offsets_done(struct offsets *offsets, struct offset_entry *entry);
 /** Forgets everything and starts again at `position`; the owners of entries must not pass them to
@@ -65,6 +72,8 @@ void offsets_rewind(struct offsets *offsets, int64_t position);
 
 /** The offset to commit: the end of the contiguous run of done records; -1: nothing is known yet. */
 int64_t offsets_committable(const struct offsets *offsets);
+/** Where the next record is expected, at the earliest; -1: nothing is known yet. */
+int64_t offsets_next(const struct offsets *offsets);
 /** Appends the note for a commit of offsets_committable(): empty when nothing beyond it is done; at most
  * OFFSETS_NOTE_MAX bytes, the NUL at its end included. */
 void offsets_note(const struct offsets *offsets, struct buffer *out);

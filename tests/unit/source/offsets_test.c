@@ -1,7 +1,10 @@
 /* Offsets: what may be committed, and the note that survives a restart. */
+#include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,6 +297,190 @@ static void a_lower_offset_is_a_rewind(void **state)
     offsets_clear(&offsets);
 }
 
+static void what_holds_no_record_is_passed_once_everything_before_it_is_done(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 10);
+    take_range(&offsets, 10, 12);
+    assert_true(offsets_pass(&offsets, 14)); /* two markers */
+    assert_false(offsets_pass(&offsets, 14));
+    assert_false(offsets_pass(&offsets, 13));
+    assert_int_equal(offsets_next(&offsets), 14);
+    done(&offsets, 11);
+    assert_int_equal(offsets_committable(&offsets), 10);
+    check_restored(&offsets, 12);
+    done(&offsets, 10);
+    assert_int_equal(offsets_committable(&offsets), 14);
+    struct buffer note = {0};
+    offsets_note(&offsets, &note);
+    assert_int_equal(note.len, 0);
+    take_range(&offsets, 14, 15);
+    assert_int_equal(offsets_committable(&offsets), 14);
+    done(&offsets, 14);
+    assert_int_equal(offsets_committable(&offsets), 15);
+    assert_int_equal(offsets_next(&offsets), 15);
+    assert_false(offsets_pass(&offsets, 15));
+    offsets_clear(&offsets);
+    buffer_clear(&note);
+}
+
+static void the_end_of_an_empty_partition_is_its_position(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, -1);
+    assert_int_equal(offsets_next(&offsets), -1);
+    assert_true(offsets_pass(&offsets, 0));
+    assert_int_equal(offsets_committable(&offsets), 0);
+    offsets_rewind(&offsets, 5);
+    assert_int_equal(offsets_next(&offsets), 5);
+    assert_int_equal(offsets_committable(&offsets), 5);
+    offsets_clear(&offsets);
+}
+
+/** The note says that 20 and 25 are not done, and neither is there any more. */
+static void records_of_a_note_that_never_come_are_passed_at_the_end(void **state)
+{
+    (void)state;
+    struct offsets offsets, restored;
+    struct buffer note = {0};
+    offsets_init(&offsets, 20);
+    take_range(&offsets, 20, 30);
+    for (int64_t offset = 20; offset < 30; offset++)
+        if (offset % 5 != 0)
+            done(&offsets, offset);
+    offsets_note(&offsets, &note);
+    offsets_init(&restored, 20);
+    assert_true(offsets_restore(&restored, buffer_slice(&note)));
+    assert_true(offsets_pass(&restored, 25));
+    assert_int_equal(offsets_committable(&restored), 25);
+    assert_true(offsets_pass(&restored, 40));
+    assert_int_equal(offsets_committable(&restored), 40);
+    offsets_clear(&offsets);
+    offsets_clear(&restored);
+    buffer_clear(&note);
+}
+
+/** What an agent from before there were facts makes of a note: base64 whose padding it looks for at the very
+ * end. */
+static bool decode_as_before(struct slice note, struct buffer *raw)
+{
+    if (note.len > 0 && note.ptr[note.len - 1] == '\0')
+        note.len--;
+    if (note.len == 0 || note.len > OFFSETS_NOTE_MAX || note.len % 4 != 0 ||
+        buffer_reserve(raw, note.len) != 0)
+        return false;
+    int length = EVP_DecodeBlock((unsigned char *)raw->ptr, (const unsigned char *)note.ptr, (int)note.len);
+    if (length < 0)
+        return false;
+    size_t padding = (note.ptr[note.len - 1] == '=') + (size_t)(note.ptr[note.len - 2] == '=');
+    raw->len = (size_t)length - padding;
+    return true;
+}
+
+static void check_beside_facts(const struct offsets *offsets, const struct facts *facts, bool had_note)
+{
+    struct buffer note = {0}, with = {0}, plain = {0}, raw = {0};
+    struct facts read;
+    offsets_note(offsets, &note);
+    offsets_note(offsets, &with);
+    assert_int_equal(note.len > 0, had_note);
+    facts_append(facts, &with, OFFSETS_NOTE_MAX);
+    assert_true(with.len <= OFFSETS_NOTE_MAX && with.len > note.len && strlen(with.ptr) == with.len - 1);
+    assert_true(facts_read(buffer_slice(&with), &read));
+    assert_true(read.first.known && read.first.incomplete == facts->first.incomplete);
+    assert_int_equal(read.first.count, facts->first.count);
+    assert_memory_equal(&read.topic.bytes, facts->topic.bytes, sizeof read.topic.bytes);
+    assert_int_equal(decode_as_before(buffer_slice(&with), &raw) && raw.len > 0, had_note);
+    if (had_note) {
+        assert_true(decode_as_before(buffer_slice(&note), &plain));
+        assert_int_equal(plain.len, raw.len);
+        assert_memory_equal(plain.ptr, raw.ptr, raw.len);
+    }
+    struct offsets restored;
+    offsets_init(&restored, offsets_committable(offsets));
+    assert_int_equal(offsets_restore(&restored, buffer_slice(&with)), had_note);
+    assert_int_equal(offsets_is_note(buffer_slice(&with), offsets_committable(offsets)), had_note);
+    offsets_clear(&restored);
+    buffer_clear(&note);
+    buffer_clear(&with);
+    buffer_clear(&plain);
+    buffer_clear(&raw);
+}
+
+/** Every length of the base64's last group, with the least and with the most that facts can say. */
+static void a_note_with_facts_reads_as_the_same_note_to_an_agent_from_before_there_were_facts(void **state)
+{
+    (void)state;
+    struct facts least, most;
+    memset(&least, 0, sizeof least);
+    least.first.known = true;
+    memset(&most, 0, sizeof most);
+    most.first.known = most.first.incomplete = most.topic.known = true;
+    memset(most.topic.bytes, 0xff, sizeof most.topic.bytes);
+    for (int32_t partition = 0; partition < FACTS_ENTRIES_MAX; partition++)
+        first_start_add(&most.first, partition % 2 == 1, partition, partition);
+    for (int64_t start = 0; start < 5000; start = start * 3 + 1) {
+        for (int64_t count = 1; count < 40; count++) {
+            struct offsets offsets;
+            offsets_init(&offsets, start);
+            take_range(&offsets, start, start + count);
+            for (int64_t offset = start + 1; offset < start + count; offset += 1 + count % 3)
+                done(&offsets, offset);
+            check_beside_facts(&offsets, &least, count > 1);
+            check_beside_facts(&offsets, &most, count > 1);
+            offsets_clear(&offsets);
+        }
+    }
+}
+
+/** As much as may be taken, in either encoding. */
+static void facts_have_room_beside_every_note(void **state)
+{
+    (void)state;
+    struct facts most;
+    memset(&most, 0, sizeof most);
+    most.first.known = most.topic.known = true;
+    for (int32_t partition = 0; partition < 18; partition++)
+        first_start_add(&most.first, false, 100000 + partition, 300);
+    for (int64_t every = 2; every < 200; every += every < 10 ? 1 : 37) {
+        struct offsets offsets;
+        offsets_init(&offsets, 0);
+        for (int64_t offset = 0; offset < 150000 && offsets_has_room(&offsets, offset); offset++) {
+            offsets_take(&offsets, &entries[offset], offset);
+            if (offset % every != 0)
+                done(&offsets, offset);
+        }
+        check_beside_facts(&offsets, &most, true);
+        offsets_clear(&offsets);
+    }
+}
+
+/** 24,000 records behind the first, as an agent from before there were facts could take. */
+static void a_note_that_leaves_no_room_for_facts_is_written_without_them(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    struct buffer note = {0};
+    struct facts facts, read;
+    memset(&facts, 0, sizeof facts);
+    facts.first.known = true;
+    offsets_init(&offsets, 0);
+    take_range(&offsets, 0, 24300);
+    for (int64_t offset = 1; offset < 24300; offset += 2)
+        done(&offsets, offset);
+    offsets_note(&offsets, &note);
+    assert_true(note.len > OFFSETS_NOTE_MAX - 64);
+    check_restored(&offsets, 24300);
+    facts_append(&facts, &note, OFFSETS_NOTE_MAX);
+    assert_true(note.len <= OFFSETS_NOTE_MAX);
+    facts_read(buffer_slice(&note), &read);
+    assert_true(offsets_is_note(buffer_slice(&note), 0));
+    offsets_clear(&offsets);
+    buffer_clear(&note);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +497,12 @@ int main(void)
         cmocka_unit_test(a_note_of_another_offset_is_ignored),
         cmocka_unit_test(every_corruption_of_a_note_is_survived),
         cmocka_unit_test(a_lower_offset_is_a_rewind),
+        cmocka_unit_test(what_holds_no_record_is_passed_once_everything_before_it_is_done),
+        cmocka_unit_test(the_end_of_an_empty_partition_is_its_position),
+        cmocka_unit_test(records_of_a_note_that_never_come_are_passed_at_the_end),
+        cmocka_unit_test(a_note_with_facts_reads_as_the_same_note_to_an_agent_from_before_there_were_facts),
+        cmocka_unit_test(facts_have_room_beside_every_note),
+        cmocka_unit_test(a_note_that_leaves_no_room_for_facts_is_written_without_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* Where an assigned partition begins, and why. Pure: no Kafka, no loop. */
+#pragma once
+#include "source/kafka/facts.h"
+
+enum start_reason {
+    START_COMMITTED,   /* at its committed offset */
+    START_MADE_ANEW,   /* that offset belongs to a topic that is gone: the earliest record of the one there is
+                        */
+    START_GROUP_NEW,   /* nobody consumed in this group before: as the setting says */
+    START_TAKEN_OVER,  /* the group was another kind of agent's, which never consumed from it: its end */
+    START_GROUP_BEGAN, /* nobody committed an offset for it, but it was there when the group began: where it
+                          stood then */
+    START_APPEARED     /* it appeared after the group had begun: the earliest record */
+};
+
+/** What is known of the group when a partition without a committed offset is assigned. */
+struct start_question {
+    bool latest;                     /* the setting: a new group begins at the ends */
+    bool offsets;                    /* the group has committed offsets, of whatever partition */
+    bool topic_appeared;             /* the topic was seen to be missing */
+    const struct first_start *first; /* what notes, or we ourselves, know of the group's first start */
+};
+
+/** For a partition without a committed offset. START_GROUP_BEGAN sets `offset`. */
+enum start_reason start_without_offset(const struct start_question *question, bool change_log,
+                                       int32_t partition, int64_t *offset);
+/** Does it begin at its end? */
+bool start_at_end(enum start_reason reason, bool latest);
