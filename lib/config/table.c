@@ -105,7 +105,7 @@ const struct setting config_settings[] = {
      .fallback = "earliest",
      .choices = RESETS,
      AT(auto_offset_reset),
-     .help = "where a partition without a committed offset starts"},
+     .help = "where a consumer group that is new starts"},
     {.name = "KAFKA_RUNS_TOPIC", .kind = SETTING_TEXT, AT(runs_topic), .help = "{PORT_ORG_ID}.runs"},
     {.name = "KAFKA_CHANGE_LOG_TOPIC",
      .kind = SETTING_TEXT,

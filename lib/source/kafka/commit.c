@@ -26,8 +26,11 @@ static bool partition_add(struct partition *partition, rd_kafka_topic_partition_
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
     element->offset = offset;
     struct buffer note = {0};
+    struct facts facts = {partition->topic_id, partition->consumer->first};
     if (!partition->notes_off)
         offsets_note(&partition->offsets, &note);
+    if (!partition->facts_off && facts.first.known)
+        facts_append(&facts, &note, OFFSETS_NOTE_MAX);
     if (note.len > 0 && !note.failed) {
         /* librdkafka frees the metadata with the list. */
         element->metadata = buffer_take(&note, &element->metadata_size);
@@ -87,7 +90,9 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
         return;
     }
     partition->changed = true;
-    if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && !partition->notes_off) {
+    if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && partition->notes_off) {
+        partition->facts_off = true;
+    } else if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
         partition->notes_off = true;
         log_warning("broker refuses commit metadata: committing without it, so a restart repeats what was "
                     "done out of order; "
@@ -120,6 +125,6 @@ void commit_answered(struct kafka_consumer *consumer, rd_kafka_event_t *event)
     if (changed && !consumer->destroying)
         uv_timer_start(&consumer->commit_timer, commit_timer_fired,
                        failed ? COMMIT_RETRY_MS : COMMIT_DELAY_MS, 0);
-    if (consumer->rebalance == REBALANCE_COMMITTING)
+    if (consumer->rebalance == REBALANCE_COMMITTING || consumer->rebalance == REBALANCE_BEGINNING)
         rebalance_advance(consumer);
 }

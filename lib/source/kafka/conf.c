@@ -6,6 +6,7 @@ enum {
     FETCH_PARTITION_BYTES = 1 << 20,
     RECEIVE_SLACK = 1 << 20,
     DEFAULT_MAX_POLL_MS = 300000,
+    METADATA_MS = 10000,
     DEFAULT_RECEIVE_BYTES = 100000000,
     RECEIVE_BYTES_LIMIT = 2147483647
 };
@@ -23,11 +24,13 @@ static int64_t at_least(int64_t value, int64_t bound)
 
 static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options, struct error *err)
 {
+    /* auto.offset.reset: where to begin is decided by us (lookup.c), whatever the setting; this is for a
+     * position that the log has lost, and then what there still is must come. */
     int64_t heartbeat_ms =
         at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
     if (kafka_set_text(conf, "group.id", options->group_id, err) ||
         kafka_set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
-        kafka_set_text(conf, "auto.offset.reset", options->auto_offset_reset, err) ||
+        kafka_set_text(conf, "auto.offset.reset", "earliest", err) ||
         kafka_set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
         kafka_set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err) ||
         kafka_set_number(conf, "max.poll.interval.ms",
@@ -39,6 +42,11 @@ static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options 
     /* Offsets are ours alone: done is not what was polled. */
     if (kafka_set_text(conf, "enable.auto.commit", "false", err) ||
         kafka_set_text(conf, "enable.auto.offset.store", "false", err))
+        return err->kind;
+    /* New partitions are seen that soon (the default is five minutes), and the end of a partition tells what
+     * holds no record. */
+    if (kafka_set_number(conf, "topic.metadata.refresh.interval.ms", METADATA_MS, err) ||
+        kafka_set_text(conf, "enable.partition.eof", "true", err))
         return err->kind;
     return 0;
 }

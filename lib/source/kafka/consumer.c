@@ -47,6 +47,18 @@ static void ask_for_credentials(struct kafka_consumer *consumer)
     consumer->options.credentials_refused(consumer->options.ctx);
 }
 
+/** "…: TOPIC: …": what is there later has come after us. */
+static void topic_missed(struct kafka_consumer *consumer, const char *reason)
+{
+    const char *const topics[TOPICS] = {consumer->options.runs_topic, consumer->options.change_log_topic};
+    for (int i = 0; i < TOPICS; i++) {
+        size_t len = strlen(topics[i]);
+        for (const char *at = reason; (at = strstr(at, topics[i])); at++)
+            if (at - reason >= 2 && at[-1] == ' ' && at[len] == ':')
+                consumer->topic_missed[i] = true;
+    }
+}
+
 static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -55,6 +67,8 @@ static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
         return;
     }
     kafka_error_say(consumer, code, rd_kafka_event_error_string(event));
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        topic_missed(consumer, rd_kafka_event_error_string(event));
     bool refused =
         code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
     if (!refused || consumer->credentials_failing)
@@ -131,7 +145,11 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
 {
     struct partition *partition =
         partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
-    if (message->err) {
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        consumer->credentials_failing = false;
+        if (partition && partition->begun && !partition->revoked)
+            partition_end_reached(partition, message->offset);
+    } else if (message->err) {
         kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
     } else if (partition && partition->begun && !partition->revoked) {
         if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
@@ -260,6 +278,7 @@ static bool copy_options(struct kafka_consumer *consumer, const struct kafka_con
     own->runs_topic = copy_text(options->runs_topic);
     own->change_log_topic = copy_text(options->change_log_topic);
     own->assignment_strategy = own->group_instance_id = "";
+    consumer->first.known = options->begun;
     /* Not asked of librdkafka: rd_kafka_rebalance_protocol waits for ever for a client that is leaving. */
     consumer->cooperative = strcmp(options->assignment_strategy, "cooperative-sticky") == 0;
     return own->group_id && own->auto_offset_reset && own->runs_topic && own->change_log_topic;
@@ -328,11 +347,13 @@ static void open_handles(struct kafka_consumer *consumer)
     uv_timer_init(loop, &consumer->tick);
     uv_timer_init(loop, &consumer->commit_timer);
     uv_timer_init(loop, &consumer->step_timer);
-    consumer->wake.data = consumer->more.data = consumer->tick.data = consumer->commit_timer.data =
-        consumer->step_timer.data = consumer;
-    consumer->open_handles = 5;
+    uv_timer_init(loop, &consumer->watch_timer);
+    consumer->watch_timer.data = consumer->wake.data = consumer->more.data = consumer->tick.data =
+        consumer->commit_timer.data = consumer->step_timer.data = consumer;
+    consumer->open_handles = 6;
     uv_poll_start(&consumer->wake, UV_READABLE, woken);
     uv_timer_start(&consumer->tick, ticked, 0, TICK_MS);
+    watch_start(consumer);
 }
 
 static void close_consumer(struct kafka_consumer *consumer)
@@ -410,6 +431,7 @@ static void destroy_done(uv_work_t *work, int status)
     uv_close((uv_handle_t *)&consumer->tick, handle_closed);
     uv_close((uv_handle_t *)&consumer->commit_timer, handle_closed);
     uv_close((uv_handle_t *)&consumer->step_timer, handle_closed);
+    uv_close((uv_handle_t *)&consumer->watch_timer, handle_closed);
 }
 
 static void destroy_work(uv_work_t *work)
@@ -425,11 +447,13 @@ static void destroy(struct kafka_consumer *consumer)
     uv_timer_stop(&consumer->tick);
     uv_timer_stop(&consumer->commit_timer);
     uv_timer_stop(&consumer->step_timer);
+    uv_timer_stop(&consumer->watch_timer);
     if (consumer->parked)
         rd_kafka_message_destroy(consumer->parked);
     consumer->parked = NULL;
     while (consumer->partitions) {
-        consumer->options.sink.withdraw(consumer->options.sink.ctx, consumer->partitions, true);
+        if (!consumer->partitions->abandoned)
+            consumer->options.sink.withdraw(consumer->options.sink.ctx, consumer->partitions, true);
         partition_free(consumer->partitions);
     }
     if (consumer->changing)
@@ -444,7 +468,8 @@ static void destroy(struct kafka_consumer *consumer)
 static void ask_to_close(struct kafka_consumer *consumer)
 {
     consumer->close_asked = true;
-    consumer->close_deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS;
+    consumer->close_deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS +
+                                  (consumer->renewing ? consumer->options.drain_timeout_ms : 0);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->events);
     if (error) {
         kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
@@ -471,9 +496,17 @@ static void try_close(struct kafka_consumer *consumer)
 
 void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx)
 {
+    int64_t deadline_ms = clock_monotonic_ms(consumer->options.clock) + CLOSE_MS;
+    if (consumer->closing) { /* again, and without waiting for deliveries */
+        consumer->renewing = false;
+        if (consumer->close_deadline_ms > deadline_ms)
+            consumer->close_deadline_ms = deadline_ms;
+    }
     consumer->closing = true;
     consumer->closed = closed;
     consumer->closed_ctx = ctx;
+    if (consumer->destroying)
+        return;
     kafka_consumer_stop_taking(consumer);
     uv_timer_start(&consumer->tick, ticked, 0, CLOSING_TICK_MS);
     rebalance_hurry(consumer);

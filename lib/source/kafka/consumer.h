@@ -24,6 +24,11 @@ struct kafka_consumer_options {
     /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
      * one call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);
+    bool begun; /* a consumer before this one had begun in the group already */
+    /** A topic was made anew, which librdkafka does not see through: close this consumer, and open another
+     * one with `begun`. Deliveries under way get their drain timeout. Called at most once, from the loop. May
+     * be NULL: then nothing is done about it. */
+    void (*renew)(void *ctx);
     /** The consumer cannot go on (a fatal error of the group, such as a fenced static member) and has logged
      * why; called at most once, from the loop. */
     void (*fatal)(void *ctx);
@@ -45,7 +50,8 @@ int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *
 /** Takes no more records from now on; assignments stay and commits go on. */
 void kafka_consumer_stop_taking(struct kafka_consumer *consumer);
 /** Commits what is done, leaves the group, closes (bounded by about four seconds), then `closed` runs from
- * the loop and the consumer is freed. */
+ * the loop and the consumer is freed. After it asked to be renewed, the drain timeout comes on top; asked
+ * again, it hurries, and the last `closed` counts. */
 void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx);
 /** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and
  * tests. */

@@ -4,13 +4,19 @@
  *   conf.c       settings to librdkafka's configuration
  *   partition.c  an assigned partition and its tickets
  *   commit.c     asynchronous commits with notes
+ *   lookup.c     where assigned partitions begin
  *   rebalance.c  assignment and revocation, step by step on the loop
+ *   watch.c      topics that are made anew while we consume
  */
 #pragma once
 #include "source/class.h"
 #include "source/kafka/consumer.h"
+#include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
+#include "source/kafka/start.h"
+#include "source/kafka/topics.h"
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 struct partition {
     struct partition *next;
@@ -19,6 +25,7 @@ struct partition {
     int32_t number;
     enum event_kind kind;
     struct offsets offsets;
+    struct topic_id topic_id;     /* of the topic that the offsets belong to */
     rd_kafka_queue_t *queue;      /* its own, forwarded to the consumer's records queue */
     size_t live;                  /* tickets out */
     struct kafka_ticket *settled; /* tickets dropped, still linked in `offsets` as not done */
@@ -27,9 +34,11 @@ struct partition {
     bool begun;                   /* it is known where it starts: what comes before was fetched for an earlier
                                      assignment, and comes again */
     bool revoked;                 /* takes no more; late completions still count until it is let go */
-    bool paused;                  /* its note is full: no fetching until there is room */
-    rd_kafka_message_t *parked;   /* taken from the queue when the note was full */
-    bool notes_off;               /* the broker refused the note: commit without */
+    bool abandoned; /* its topic is gone: what was taken from it goes on, and counts for nothing */
+    bool paused;    /* its note is full: no fetching until there is room */
+    rd_kafka_message_t *parked; /* taken from the queue when the note was full */
+    bool notes_off;             /* the broker refused the note: commit with the facts alone */
+    bool facts_off;             /* and these too */
 };
 
 struct kafka_ticket {
@@ -41,15 +50,47 @@ struct kafka_ticket {
 
 /** Where a rebalance stands:
  *
- *     IDLE ──assign──▶ LOOKING_UP ──committed offsets known──▶ IDLE
+ *     IDLE ──assign──▶ LOOKING_UP ──starts known──▶ BEGINNING ──committed, answered, or time──▶ IDLE
  *       │
  *       └──revoke──▶ DRAINING ──nothing live, or time──▶ COMMITTING ──answered, or time──▶ IDLE
  *
  * An event that comes in between ends what is under way first (rebalance.c, overtake).
  */
-enum rebalance_state { REBALANCE_IDLE, REBALANCE_LOOKING_UP, REBALANCE_DRAINING, REBALANCE_COMMITTING };
+enum rebalance_state {
+    REBALANCE_IDLE,
+    REBALANCE_LOOKING_UP,
+    REBALANCE_BEGINNING,
+    REBALANCE_DRAINING,
+    REBALANCE_COMMITTING
+};
 
-struct lookup; /* in rebalance.c */
+/** Where a partition begins. */
+struct partition_start {
+    enum start_reason reason;
+    int64_t offset;    /* -1: at the earliest record */
+    int64_t committed; /* -1: nothing */
+    int64_t low, high; /* the log's, where `reason` has to do with them */
+    struct topic_id topic;
+};
+
+/** An assignment's questions to the brokers. They block, so they are asked in the thread pool, on data of
+ * their own. */
+struct lookup {
+    uv_work_t work;
+    uv_timer_t retry;
+    struct kafka_consumer *consumer; /* which waits for the lookup before it goes */
+    rd_kafka_t *rk;
+    rd_kafka_topic_partition_list_t *list;
+    struct partition_start *starts; /* one for each of the list */
+    const char *topics[TOPICS];     /* the consumer's options' */
+    struct topic_id ids[TOPICS];
+    bool appeared[TOPICS];
+    struct first_start known_before, first; /* what was known of the group, and what is now */
+    struct start_question question;
+    bool running;
+    atomic_bool overtaken; /* nobody waits for what it finds */
+    rd_kafka_resp_err_t code;
+};
 
 struct kafka_consumer {
     struct kafka_consumer_options options;
@@ -62,8 +103,21 @@ struct kafka_consumer {
     uv_timer_t tick; /* keeps max.poll.interval.ms satisfied, whatever happens */
     uv_timer_t commit_timer;
     uv_timer_t step_timer; /* deadlines of rebalances and of closing */
+    uv_timer_t watch_timer;
+    struct topic_watch { /* a question in the thread pool */
+        uv_work_t work;
+        rd_kafka_t *rk;
+        const char *topics[TOPICS];
+        struct topic_id ids[TOPICS];
+        bool running, again;
+    } watch;
     uv_work_t destruction; /* of the client: a part of us, so that leaving needs no memory */
     unsigned open_handles;
+
+    struct first_start first;          /* the group's, as far as we know */
+    struct topic_id topic_ids[TOPICS]; /* as last seen */
+    struct topic_id suspects[TOPICS];  /* seen once, and not the same */
+    bool topic_missed[TOPICS];         /* was not there when we looked for it */
 
     struct partition *partitions;
     struct partition *last_found;
@@ -76,6 +130,7 @@ struct kafka_consumer {
 
     enum rebalance_state rebalance;
     rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
+    bool first_commit_tried;                   /* of where they begin */
     bool lost;                                 /* they are no longer ours: do not commit */
     unsigned rejoin_assignments; /* cooperative: assignments still to come after a revocation: its own, then
                                     that of the rejoin */
@@ -85,6 +140,7 @@ struct kafka_consumer {
     bool cooperative;
 
     bool closing, close_asked, destroying;
+    bool renewing; /* asked to be opened afresh */
     int64_t close_deadline_ms;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -105,8 +161,15 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, st
 
 /* partition.c */
 struct partition *partition_new(struct kafka_consumer *consumer, const char *topic, int32_t number);
-/** About to be assigned from `position` on (-1: no committed offset): its records go to the consumer's. */
-void partition_begin(struct partition *partition, int64_t position);
+/** Where it will begin, and the note of its committed offset, if it begins there. False: the note is not
+ * ours. */
+bool partition_set_start(struct partition *partition, const struct partition_start *start, struct slice note);
+/** About to be assigned from its start on: its records go to the consumer's. */
+void partition_begin(struct partition *partition);
+/** Its topic is gone: it takes no more, and what was taken from it goes on without it. */
+void partition_abandon(struct partition *partition);
+/** The end of the partition has been reached: there is nothing below `offset` that was not taken. */
+void partition_end_reached(struct partition *partition, int64_t offset);
 /** Its tickets that are still out settle without effect. */
 void partition_free(struct partition *partition);
 struct partition *partition_find(struct kafka_consumer *consumer, const char *topic, int32_t number);
@@ -123,7 +186,23 @@ bool commit_now(struct kafka_consumer *consumer, const rd_kafka_topic_partition_
 void commit_answered(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void commit_timer_fired(uv_timer_t *timer);
 
+/* lookup.c */
+/** Asks where these partitions begin, until it is known (rebalance_looked_up). False: out of memory. */
+bool lookup_new(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
+/** Its answers have been used. */
+void lookup_end(struct lookup *lookup);
+/** Nobody waits for it any more. */
+void lookup_overtake(struct lookup *lookup);
+
+/* watch.c */
+/** Looks at the topics' ids from time to time. Nothing where there are none. */
+void watch_start(struct kafka_consumer *consumer);
+/** Looks soon: there may be news. */
+void watch_soon(struct kafka_consumer *consumer);
+
 /* rebalance.c */
+/** The lookup of the assignment under way has its answers; ends it. */
+void rebalance_looked_up(struct kafka_consumer *consumer, struct lookup *lookup);
 void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 /** These partitions are ours from now on, whatever we held until now. Called by rebalance_event. */
 void rebalance_assigned(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);

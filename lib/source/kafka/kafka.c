@@ -12,7 +12,9 @@ enum { START_BACKOFF_MS = 500, START_BACKOFF_CAP_MS = 30000 };
 struct kafka_source {
     struct source source; /* first: the seam's view of it */
     struct source_options options;
-    struct kafka_consumer *consumer; /* NULL: no credentials yet */
+    struct kafka_consumer *consumer; /* NULL: no credentials yet, or the one before is leaving */
+    struct kafka_consumer *leaving;  /* until there is a fresh one in its place */
+    bool begun;                      /* there was one before */
     struct port_call *fetching;
     unsigned attempt; /* of fetching credentials at the start */
     uv_timer_t timer; /* until the next one */
@@ -40,6 +42,7 @@ static void fatal(void *ctx)
 /* The consumer */
 
 static void credentials_refused(void *ctx);
+static void renew(void *ctx);
 
 void kafka_consumer_settings(const struct config *config, const struct kafka_credentials *credentials,
                              const char *ca_bundle, struct kafka_consumer_options *out)
@@ -73,6 +76,8 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
     options.clock = kafka->options.clock;
     options.sink = kafka->options.sink;
     options.credentials_refused = credentials ? credentials_refused : NULL;
+    options.begun = kafka->begun;
+    options.renew = renew;
     options.fatal = fatal;
     options.ctx = kafka;
     kafka->consumer = kafka_consumer_new(&options, err);
@@ -160,8 +165,38 @@ static void fetch_credentials(struct kafka_source *kafka)
 static void credentials_refused(void *ctx)
 {
     struct kafka_source *kafka = ctx;
-    if (!kafka->stopped)
+    if (!kafka->stopped && !kafka->leaving)
         fetch_credentials(kafka);
+}
+
+/* A fresh consumer in the place of one */
+
+static void left(void *ctx)
+{
+    struct kafka_source *kafka = ctx;
+    struct error err = {0};
+    kafka->leaving = NULL;
+    if (kafka->stopped)
+        return;
+    if (!kafka->options.config->local_port) {
+        kafka->attempt = 0;
+        fetch_credentials(kafka);
+    } else if (consume(kafka, NULL, &err) != 0) {
+        log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
+        fatal(kafka);
+    }
+}
+
+static void renew(void *ctx)
+{
+    struct kafka_source *kafka = ctx;
+    kafka->leaving = kafka->consumer;
+    kafka->consumer = NULL;
+    kafka->begun = true;
+    if (kafka->fetching)
+        port_call_cancel(kafka->fetching);
+    kafka->fetching = NULL;
+    kafka_consumer_close(kafka->leaving, left, kafka);
 }
 
 /* As a source */
@@ -218,8 +253,9 @@ static void close_source(struct source *source, void (*closed)(void *ctx), void 
     kafka->closed = closed;
     kafka->closed_ctx = ctx;
     stop_fetching(kafka);
-    if (kafka->consumer)
-        kafka_consumer_close(kafka->consumer, consumer_closed, kafka);
+    struct kafka_consumer *consumer = kafka->consumer ? kafka->consumer : kafka->leaving;
+    if (consumer)
+        kafka_consumer_close(consumer, consumer_closed, kafka);
     else
         consumer_closed(kafka);
 }

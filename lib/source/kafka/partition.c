@@ -33,9 +33,23 @@ static void tickets_free(struct kafka_ticket *ticket)
     }
 }
 
-void partition_begin(struct partition *partition, int64_t position)
+bool partition_set_start(struct partition *partition, const struct partition_start *start, struct slice note)
 {
-    offsets_init(&partition->offsets, position);
+    struct facts facts;
+    bool noted = facts_read(note, &facts);
+    offsets_clear(&partition->offsets);
+    offsets_init(&partition->offsets, start->offset);
+    /* Whatever begins elsewhere than at its offset, or has nothing beside it that says how the group began,
+     * or of which topic it is, has it committed at once. */
+    partition->changed = start->reason != START_COMMITTED || !noted ||
+                         (start->topic.known && !facts.topic.known) || facts.first.count > 0 ||
+                         facts.first.incomplete;
+    partition->topic_id = start->topic;
+    return start->reason == START_COMMITTED && offsets_restore(&partition->offsets, note);
+}
+
+void partition_begin(struct partition *partition)
+{
     partition->begun = true;
     /* Before it is assigned, so that no record can reach the consumer queue, and after an earlier assignment
      * of it has ended, which ends its forwarding too. */
@@ -150,15 +164,65 @@ static struct kafka_ticket *ticket_new(struct partition *partition)
     return ticket;
 }
 
+/** The log's bounds, as the last answer to a fetch had them; false: none yet. */
+static bool log_bounds(const struct partition *partition, int64_t *low, int64_t *high)
+{
+    return rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, low,
+                                          high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           *low >= 0 && *high >= 0;
+}
+
 /** The log starts below where we were: everything known of the partition belongs to a log that is gone. */
 static void partition_rewind(struct partition *partition, int64_t offset)
 {
+    int64_t low, high, position = offsets_next(&partition->offsets);
+    bool known = log_bounds(partition, &low, &high) && high < position;
     log_warning("partition rewound: the topic was recreated or its offsets were reset",
                 F_STR("messaging.destination.name", partition->topic),
                 F_INT("messaging.destination.partition.id", partition->number),
-                F_INT("messaging.kafka.offset", offset), F_INT("position", partition->offsets.position));
+                F_INT("messaging.kafka.offset", offset), F_INT("position", position),
+                known ? F_INT("gone", position - high) : F_NONE);
     tickets_detach(partition);
     offsets_rewind(&partition->offsets, offset);
+    partition->changed = true;
+    /* Is it another topic? If so, its id is that of the next answer. */
+    partition->topic_id.known = false;
+    watch_soon(partition->consumer);
+}
+
+void partition_abandon(struct partition *partition)
+{
+    tickets_detach(partition);
+    offsets_rewind(&partition->offsets, -1);
+    partition->revoked = partition->abandoned = true;
+    partition->changed = false;
+}
+
+/** The next record, or the end, is further on than expected. What compaction or transactions left out is no
+ * loss; what the log's start has passed is. */
+static void say_gone(const struct partition *partition, int64_t offset)
+{
+    int64_t low, high, from = offsets_next(&partition->offsets);
+    if (from < 0 || offset <= from || !log_bounds(partition, &low, &high) || low <= from)
+        return;
+    int64_t to = low < offset ? low : offset;
+    log_warning("records are gone: the log begins behind the position; going on with the earliest there is",
+                F_STR("messaging.destination.name", partition->topic),
+                F_INT("messaging.destination.partition.id", partition->number), F_INT("from", from),
+                F_INT("to", to), F_INT("gone", to - from));
+}
+
+void partition_end_reached(struct partition *partition, int64_t offset)
+{
+    if (partition->parked)
+        return; /* that has not been taken yet */
+    if (offset < offsets_next(&partition->offsets))
+        partition_rewind(partition, offset);
+    say_gone(partition, offset);
+    if (offsets_pass(&partition->offsets, offset))
+        partition->changed = true;
+    if (partition->changed)
+        commit_soon(partition->consumer);
 }
 
 static int64_t message_timestamp(const rd_kafka_message_t *message)
@@ -174,6 +238,7 @@ bool partition_take(struct partition *partition, const rd_kafka_message_t *messa
     struct kafka_ticket *ticket = ticket_new(partition);
     if (!ticket)
         return false; /* the caller keeps the message: passing over it would count it as done */
+    say_gone(partition, message->offset);
     enum offsets_take taken = offsets_take(&partition->offsets, &ticket->entry, message->offset);
     if (taken == OFFSETS_REWOUND) {
         partition_rewind(partition, message->offset);

@@ -8,20 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKUP_TIMEOUT_MS = 2000, LOOKUP_RETRY_MS = 1000, FINAL_COMMIT_MS = 1500, REJOIN_MS = 10000 };
-
-/** rd_kafka_committed blocks, so it runs in the thread pool, on data of its own. */
-struct lookup {
-    uv_work_t work;
-    uv_timer_t retry;
-    struct kafka_consumer *consumer; /* which waits for the lookup before it goes */
-    rd_kafka_t *rk;
-    rd_kafka_topic_partition_list_t *list;
-    bool latest;
-    bool running;
-    bool overtaken; /* nobody waits for what it finds */
-    rd_kafka_resp_err_t code;
-};
+enum { FIRST_COMMIT_MS = 5000, FINAL_COMMIT_MS = 1500, REJOIN_MS = 10000 };
 
 static void answer_failed(struct kafka_consumer *consumer, rd_kafka_error_t *error, rd_kafka_resp_err_t code)
 {
@@ -42,45 +29,86 @@ static void rebalance_end(struct kafka_consumer *consumer)
     consumer->lost = false;
 }
 
-/* Assignment */
-
-static void lookup_work(uv_work_t *work)
+static struct partition *changing_partition(struct kafka_consumer *consumer, int i)
 {
-    struct lookup *lookup = work->data;
-    lookup->code = rd_kafka_committed(lookup->rk, lookup->list, LOOKUP_TIMEOUT_MS);
-    for (int i = 0; lookup->code == RD_KAFKA_RESP_ERR_NO_ERROR && i < lookup->list->cnt; i++) {
-        rd_kafka_topic_partition_t *element = &lookup->list->elems[i];
-        int64_t low, high;
-        if (element->err)
-            lookup->code = element->err;
-        else if (lookup->latest && element->offset < 0) {
-            lookup->code = rd_kafka_query_watermark_offsets(lookup->rk, element->topic, element->partition,
-                                                            &low, &high, LOOKUP_TIMEOUT_MS);
-            element->offset = high;
-            element->opaque = lookup; /* marks a start position that is nowhere committed */
-        }
-    }
+    return partition_find(consumer, consumer->changing->elems[i].topic,
+                          consumer->changing->elems[i].partition);
 }
 
-static void begin(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *element)
+static bool changing_dirty(struct kafka_consumer *consumer)
+{
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        if (partition && (partition->changed || partition->committing))
+            return true;
+    }
+    return false;
+}
+
+static void step_timer_fired(uv_timer_t *timer);
+
+/* Assignment */
+
+/** What begins elsewhere than at a committed offset is said, with numbers. */
+static void start_said(const struct kafka_consumer *consumer, const struct partition *partition,
+                       const struct partition_start *start)
+{
+    bool latest = strcmp(consumer->options.auto_offset_reset, "latest") == 0;
+    const char *said = NULL;
+    enum log_level level = LOG_WARNING;
+    int64_t records = start->high - start->low;
+    switch (start->reason) {
+    case START_COMMITTED:
+        return;
+    case START_MADE_ANEW:
+        said = "the topic was made anew: its partition begins at its start";
+        break;
+    case START_GROUP_NEW:
+        if (!latest)
+            return;
+        said = "the group is new: its partition begins at its end";
+        level = LOG_INFO;
+        break;
+    case START_TAKEN_OVER:
+        said = "the group never consumed from this partition before it was taken over: it begins at its end";
+        break;
+    case START_GROUP_BEGAN:
+        said = "the partition begins where it ended when the group began";
+        records = start->high - start->offset;
+        break;
+    case START_APPEARED:
+        said = "the partition appeared after the group had begun: it begins at its start";
+        if (!latest)
+            level = LOG_INFO;
+        break;
+    }
+    const struct log_field fields[] = {
+        F_STR("messaging.destination.name", partition->topic),
+        F_INT("messaging.destination.partition.id", partition->number),
+        start->committed >= 0 ? F_INT("from", start->committed) : F_NONE, F_INT("to", start->offset),
+        start_at_end(start->reason, latest) ? F_INT("records_before", records) : F_INT("records", records)};
+    if (log_enabled(level))
+        log_write(level, said, fields, sizeof fields / sizeof *fields);
+}
+
+static void set_start(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *element,
+                      const struct partition_start *start)
 {
     struct partition *partition = partition_find(consumer, element->topic, element->partition);
-    if (partition)
-        partition_begin(partition, element->offset < 0 ? -1 : element->offset);
-    if (!partition || element->offset < 0) {
-        element->offset = RD_KAFKA_OFFSET_BEGINNING;
-        return;
+    struct slice note = {element->metadata, element->metadata_size};
+    if (partition) {
+        bool restored = partition_set_start(partition, start, note);
+        start_said(consumer, partition, start);
+        if (start->reason == START_COMMITTED && note.len > 0)
+            log_debug("committed offset found", F_STR("messaging.destination.name", element->topic),
+                      F_INT("messaging.destination.partition.id", element->partition),
+                      F_INT("messaging.kafka.offset", element->offset), F_BOOL("note_restored", restored));
     }
-    if (element->opaque) {
-        partition->changed = true; /* `latest`: from now on a restart loses nothing */
-    } else if (element->metadata_size > 0) {
-        struct slice note = {element->metadata, element->metadata_size};
-        bool ours = offsets_restore(&partition->offsets, note);
-        log_debug("committed offset found", F_STR("messaging.destination.name", element->topic),
-                  F_INT("messaging.destination.partition.id", element->partition),
-                  F_INT("messaging.kafka.offset", element->offset), F_BOOL("note_restored", ours));
-    }
-    element->opaque = NULL;
+#if RD_KAFKA_VERSION >= 0x020100ff
+    if (start->reason != START_COMMITTED)
+        rd_kafka_topic_partition_set_leader_epoch(element, -1); /* of another log, perhaps */
+#endif
+    element->offset = !partition || start->offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : start->offset;
     free(element->metadata);
     element->metadata = NULL;
     element->metadata_size = 0;
@@ -107,8 +135,12 @@ static void assignment_said(struct kafka_consumer *consumer)
 
 static void assign(struct kafka_consumer *consumer)
 {
-    for (int i = 0; i < consumer->changing->cnt; i++)
-        begin(consumer, &consumer->changing->elems[i]);
+    uv_timer_stop(&consumer->step_timer);
+    for (int i = 0; i < consumer->changing->cnt; i++) {
+        struct partition *partition = changing_partition(consumer, i);
+        if (partition)
+            partition_begin(partition);
+    }
     if (consumer->cooperative)
         answer_failed(consumer, rd_kafka_incremental_assign(consumer->rk, consumer->changing), 0);
     else
@@ -118,71 +150,43 @@ static void assign(struct kafka_consumer *consumer)
     commit_now(consumer, NULL);
 }
 
-static void lookup_free(uv_handle_t *handle)
+/** Is there anything to commit before records are taken? Where the group's generation is about to change,
+ * that would cost us the assignment (commit.c). */
+static bool first_commit_due(struct kafka_consumer *consumer)
 {
-    struct lookup *lookup = handle->data;
-    rd_kafka_topic_partition_list_destroy(lookup->list);
-    free(lookup);
+    return !consumer->first_commit_tried && consumer->rejoin_assignments == 0 && changing_dirty(consumer);
 }
 
-static void lookup_end(struct lookup *lookup)
+/** The starts are committed before anything is taken: an agent that is killed in between begins where this
+ * one did, and not where the log ends by then. One try: without an answer the group has other worries. */
+static void beginning_advance(struct kafka_consumer *consumer)
 {
-    if (!lookup->overtaken)
-        lookup->consumer->lookup = NULL;
-    uv_close((uv_handle_t *)&lookup->retry, lookup_free);
-}
-
-static void lookup_done(uv_work_t *work, int status);
-
-static void lookup_start(uv_timer_t *timer)
-{
-    struct lookup *lookup = timer->data;
-    if (uv_queue_work(timer->loop, &lookup->work, lookup_work, lookup_done) != 0) {
-        uv_timer_start(timer, lookup_start, LOOKUP_RETRY_MS, 0);
-        return;
+    if (consumer->commit_under_way)
+        return; /* its answer comes back here */
+    if (first_commit_due(consumer)) {
+        consumer->first_commit_tried = true;
+        if (commit_now(consumer, consumer->changing))
+            return;
     }
-    lookup->running = true;
-    lookup->consumer->lookups_running++;
-}
-
-static void lookup_done(uv_work_t *work, int status)
-{
-    struct lookup *lookup = work->data;
-    struct kafka_consumer *consumer = lookup->consumer;
-    lookup->running = false;
-    consumer->lookups_running--;
-    (void)status;
-    if (lookup->overtaken) {
-        lookup_end(lookup);
-        return;
-    }
-    if (lookup->code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        kafka_error_say(consumer, lookup->code, "committed offsets could not be read; trying again");
-        uv_timer_start(&lookup->retry, lookup_start, LOOKUP_RETRY_MS, 0);
-        return;
-    }
-    rd_kafka_topic_partition_list_destroy(consumer->changing);
-    consumer->changing = lookup->list;
-    lookup->list = rd_kafka_topic_partition_list_new(0);
-    lookup_end(lookup);
     assign(consumer);
 }
 
-static bool lookup_new(struct kafka_consumer *consumer)
+void rebalance_looked_up(struct kafka_consumer *consumer, struct lookup *lookup)
 {
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (!lookup)
-        return false;
-    lookup->consumer = consumer;
-    lookup->rk = consumer->rk;
-    lookup->list = rd_kafka_topic_partition_list_copy(consumer->changing);
-    lookup->latest = strcmp(consumer->options.auto_offset_reset, "latest") == 0;
-    lookup->work.data = lookup;
-    uv_timer_init(consumer->options.loop, &lookup->retry);
-    lookup->retry.data = lookup;
-    consumer->lookup = lookup;
-    lookup_start(&lookup->retry);
-    return true;
+    rd_kafka_topic_partition_list_destroy(consumer->changing);
+    consumer->changing = lookup->list;
+    consumer->first = lookup->first;
+    for (int i = 0; i < consumer->changing->cnt; i++)
+        set_start(consumer, &consumer->changing->elems[i], &lookup->starts[i]);
+    for (int i = 0; i < TOPICS; i++)
+        if (lookup->ids[i].known)
+            consumer->topic_ids[i] = lookup->ids[i];
+    lookup->list = rd_kafka_topic_partition_list_new(0);
+    lookup_end(lookup);
+    consumer->rebalance = REBALANCE_BEGINNING;
+    consumer->first_commit_tried = false;
+    uv_timer_start(&consumer->step_timer, step_timer_fired, FIRST_COMMIT_MS, 0);
+    beginning_advance(consumer);
 }
 
 /** Without its partitions records would pass unseen. A restart loses nothing, and others can have them. */
@@ -196,12 +200,6 @@ static void leave_assignment(struct kafka_consumer *consumer)
 }
 
 /* Revocation */
-
-static struct partition *changing_partition(struct kafka_consumer *consumer, int i)
-{
-    return partition_find(consumer, consumer->changing->elems[i].topic,
-                          consumer->changing->elems[i].partition);
-}
 
 static void free_changing(struct kafka_consumer *consumer)
 {
@@ -241,6 +239,8 @@ static void withdraw_changing(struct kafka_consumer *consumer, bool cancel_start
         if (!partition)
             continue;
         partition->revoked = true;
+        if (partition->abandoned)
+            continue;
         consumer->options.sink.withdraw(consumer->options.sink.ctx, partition, cancel_started);
     }
     consumer->rebalance = REBALANCE_DRAINING;
@@ -257,6 +257,10 @@ static void step_timer_fired(uv_timer_t *timer)
                     "delivered again",
                     F_INT("revoked", consumer->changing->cnt));
         unassign(consumer);
+    } else if (consumer->rebalance == REBALANCE_BEGINNING) {
+        log_warning("where partitions begin could not be committed in time; going on",
+                    F_INT("assigned", consumer->changing->cnt));
+        assign(consumer);
     }
 }
 
@@ -270,18 +274,10 @@ static size_t changing_live(struct kafka_consumer *consumer)
     return live;
 }
 
-static bool changing_dirty(struct kafka_consumer *consumer)
-{
-    for (int i = 0; i < consumer->changing->cnt; i++) {
-        struct partition *partition = changing_partition(consumer, i);
-        if (partition && (partition->changed || partition->committing))
-            return true;
-    }
-    return false;
-}
-
 void rebalance_advance(struct kafka_consumer *consumer)
 {
+    if (consumer->rebalance == REBALANCE_BEGINNING)
+        beginning_advance(consumer);
     if (consumer->rebalance == REBALANCE_DRAINING && changing_live(consumer) == 0) {
         if (rd_kafka_assignment_lost(consumer->rk))
             consumer->lost = true;
@@ -317,7 +313,7 @@ static void revoked(struct kafka_consumer *consumer, const rd_kafka_topic_partit
                     "committed for them",
                     F_INT("lost", list->cnt));
     withdraw_changing(consumer, false);
-    int64_t wait_ms = consumer->closing ? 0 : consumer->options.drain_timeout_ms;
+    int64_t wait_ms = consumer->closing && !consumer->renewing ? 0 : consumer->options.drain_timeout_ms;
     uv_timer_start(&consumer->step_timer, step_timer_fired, (uint64_t)wait_ms, 0);
     rebalance_advance(consumer);
 }
@@ -356,18 +352,21 @@ void rebalance_assigned(struct kafka_consumer *consumer, const rd_kafka_topic_pa
         assign(consumer);
         return;
     }
-    if (!lookup_new(consumer))
+    if (!lookup_new(consumer, list))
         leave_assignment(consumer);
+}
+
+static bool is_offered(const struct kafka_consumer *consumer)
+{
+    return consumer->rebalance == REBALANCE_LOOKING_UP || consumer->rebalance == REBALANCE_BEGINNING;
 }
 
 /** Gives up an assignment that was not answered yet; its partitions have taken nothing. */
 static void forget_offer(struct kafka_consumer *consumer)
 {
-    struct lookup *lookup = consumer->lookup;
-    consumer->lookup = NULL;
-    lookup->overtaken = true;
-    if (!lookup->running)
-        lookup_end(lookup);
+    if (consumer->lookup)
+        lookup_overtake(consumer->lookup);
+    uv_timer_stop(&consumer->step_timer);
     free_changing(consumer);
     rebalance_end(consumer);
 }
@@ -375,7 +374,7 @@ static void forget_offer(struct kafka_consumer *consumer)
 /** The rebalance under way ends at once, because librdkafka has given it up. */
 static void overtake(struct kafka_consumer *consumer)
 {
-    if (consumer->rebalance == REBALANCE_LOOKING_UP) {
+    if (is_offered(consumer)) {
         forget_offer(consumer);
     } else if (consumer->rebalance != REBALANCE_IDLE) {
         consumer->lost = true;
@@ -407,7 +406,7 @@ void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 
 void rebalance_hurry(struct kafka_consumer *consumer)
 {
-    if (consumer->rebalance == REBALANCE_LOOKING_UP) {
+    if (is_offered(consumer)) {
         forget_offer(consumer);
     } else if (consumer->rebalance == REBALANCE_DRAINING) {
         withdraw_changing(consumer, true);

@@ -18,6 +18,7 @@ static struct mock_cluster cluster;
 static size_t produced;
 
 struct world {
+    size_t changes; /* records of the change log are counted, and done at once */
     struct kafka_consumer *consumer;
     struct ticket *tickets[TAKEN_MAX];
     int64_t offsets[TAKEN_MAX];
@@ -38,16 +39,57 @@ static int close_cluster(void **state)
     return 0;
 }
 
-static void produce(char *value)
+static void produce_to(const char *topic, char *value)
 {
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, mock_cluster_conf(&cluster), NULL, 0);
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(RUNS), RD_KAFKA_V_PARTITION(0),
+    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
                                        RD_KAFKA_V_VALUE(value, strlen(value)),
                                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
                      0);
     assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
     rd_kafka_destroy(producer);
+}
+
+static void produce(char *value)
+{
+    produce_to(RUNS, value);
     produced++;
+}
+
+/** The group's committed offset, with what is beside it. */
+static int64_t committed(const char *group, const char *topic, struct facts *facts)
+{
+    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
+    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
+    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0);
+    assert_int_equal(rd_kafka_committed(reader, list, DEADLINE_MS), 0);
+    int64_t offset = list->elems[0].offset;
+    facts_read((struct slice){list->elems[0].metadata, list->elems[0].metadata_size}, facts);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(reader);
+    return offset;
+}
+
+/** As somebody else does, with `facts` beside it (NULL: nothing). */
+static void commit(const char *group, const char *topic, int64_t offset, const struct facts *facts)
+{
+    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
+    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
+    rd_kafka_t *writer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *element = rd_kafka_topic_partition_list_add(list, topic, 0);
+    struct buffer note = {0};
+    element->offset = offset;
+    if (facts)
+        facts_append(facts, &note, OFFSETS_NOTE_MAX);
+    if (note.len > 0)
+        element->metadata = buffer_take(&note, &element->metadata_size);
+    assert_int_equal(rd_kafka_commit(writer, list, 0), 0);
+    buffer_clear(&note);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(writer);
 }
 
 /* The sink */
@@ -61,6 +103,11 @@ static bool has_room(void *ctx, size_t bytes)
 static void take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct world *world = ctx;
+    if (strcmp(record->topic, CHANGES) == 0) {
+        world->changes++;
+        source_ticket_done(ticket);
+        return;
+    }
     assert_string_equal(record->topic, RUNS);
     world->offsets[world->count] = record->offset;
     world->tickets[world->count++] = ticket;
@@ -110,7 +157,7 @@ static int close_loop(void **state)
     return uv_loop_close(&loop);
 }
 
-static void world_open(struct world *world, const char *group, const char *strategy)
+static void world_open_at(struct world *world, const char *start, const char *group, const char *strategy)
 {
     *world = (struct world){0};
     struct kafka_consumer_options options = {
@@ -123,7 +170,7 @@ static void world_open(struct world *world, const char *group, const char *strat
         .username = "",
         .group_id = group,
         .assignment_strategy = strategy,
-        .auto_offset_reset = "earliest",
+        .auto_offset_reset = start,
         .session_timeout_ms = 6000,
         .drain_timeout_ms = 1000,
         .prefetch_bytes = 1 << 20,
@@ -134,6 +181,11 @@ static void world_open(struct world *world, const char *group, const char *strat
     struct error err = {0};
     world->consumer = kafka_consumer_new(&options, &err);
     assert_non_null(world->consumer);
+}
+
+static void world_open(struct world *world, const char *group, const char *strategy)
+{
+    world_open_at(world, "earliest", group, strategy);
 }
 
 static bool is_assigned(const struct world *world)
@@ -246,6 +298,95 @@ static void what_is_assigned_anew_without_a_revocation_comes_again(void **state)
     world_close(&world);
 }
 
+static void wait_for_commits(const struct world *world, uint64_t count)
+{
+    struct kafka_consumer_counters counters = {0};
+    while (counters.commits < count) {
+        uv_run(&loop, UV_RUN_ONCE);
+        kafka_consumer_counters(world->consumer, &counters);
+    }
+}
+
+/** All at once: a group of the mock cluster waits some seconds for members. */
+static void wait_until_begun(const struct world *worlds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        while (!worlds[i].consumer->partitions || !worlds[i].consumer->partitions->begun)
+            uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void the_first_start_is_committed_with_facts_before_anything_is_taken(void **state)
+{
+    (void)state;
+    static const char *const starts[] = {"earliest", "latest"};
+    struct world worlds[2];
+    produce("old");
+    for (size_t i = 0; i < 2; i++)
+        world_open_at(&worlds[i], starts[i], starts[i], "range,roundrobin");
+    wait_until_begun(worlds, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct facts facts;
+        assert_int_equal(committed(starts[i], RUNS, &facts), i == 0 ? 0 : (int64_t)produced);
+        assert_true(facts.first.known && facts.topic.known == TOPIC_IDS);
+        committed(starts[i], CHANGES, &facts);
+        assert_true(facts.first.known && facts.first.count == 0 && !facts.first.incomplete);
+        world_close(&worlds[i]);
+    }
+}
+
+/** The change log has no offset. A note beside the runs' says whether it was there when the group began. */
+static void what_a_note_says_decides_where_another_partition_begins(void **state)
+{
+    (void)state;
+    enum { CASES = 4 };
+    struct facts began = {.first = {.known = true}}, stood = began, missing = began;
+    first_start_add(&stood.first, true, 0, 1);
+    missing.first.incomplete = true;
+    const struct {
+        const char *group;
+        const struct facts *facts;
+        size_t expected; /* of three records, the last of which comes after the start */
+    } cases[CASES] = {
+        {"taken-over", NULL, 1}, {"appeared", &began, 3}, {"stood", &stood, 2}, {"missing", &missing, 1}};
+    struct world worlds[CASES];
+    produce_to(CHANGES, "one");
+    produce_to(CHANGES, "two");
+    for (size_t i = 0; i < CASES; i++) {
+        commit(cases[i].group, RUNS, (int64_t)produced, cases[i].facts);
+        world_open_at(&worlds[i], "latest", cases[i].group, "range,roundrobin");
+    }
+    wait_until_begun(worlds, CASES);
+    produce_to(CHANGES, "three");
+    for (size_t i = 0; i < CASES; i++) {
+        struct facts facts;
+        while (worlds[i].changes < cases[i].expected)
+            uv_run(&loop, UV_RUN_ONCE);
+        world_close(&worlds[i]);
+        assert_int_equal(worlds[i].changes, cases[i].expected);
+        assert_int_equal(committed(cases[i].group, CHANGES, &facts), 3);
+        assert_true(facts.first.known && facts.first.count == 0 && !facts.first.incomplete);
+    }
+}
+
+/** A broker whose offset.metadata.max.bytes is small. */
+static void commits_go_on_without_facts_where_the_broker_refuses_them(void **state)
+{
+    (void)state;
+    enum { OFFSET_COMMIT = 8 };
+    struct world world;
+    struct facts facts;
+    rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
+    rd_kafka_mock_push_request_errors(cluster.cluster, OFFSET_COMMIT, 2, refused, refused);
+    world_open_at(&world, "latest", "refused", "range,roundrobin");
+    wait_for_commits(&world, 2);
+    produce("after");
+    wait_for_records(&world, 1);
+    give_back(&world, 0, true);
+    world_close(&world);
+    assert_int_equal(committed("refused", RUNS, &facts), (int64_t)produced);
+    assert_false(facts.first.known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +394,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_done_is_committed_and_the_rest_comes_again, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(what_is_assigned_anew_without_a_revocation_comes_again, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(the_first_start_is_committed_with_facts_before_anything_is_taken,
+                                        open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(what_a_note_says_decides_where_another_partition_begins, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(commits_go_on_without_facts_where_the_broker_refuses_them, open_loop,
                                         close_loop),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
