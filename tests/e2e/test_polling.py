@@ -287,13 +287,16 @@ def test_what_outlasts_the_drain_is_reported_failed(start, port, receiver):
 
 
 @pytest.mark.parametrize("drain", ["0", "1"])
-def test_a_run_whose_acknowledgement_is_unanswered_at_the_stop_is_reported_failed(start, port, receiver, drain):
+def test_a_run_whose_acknowledgement_is_unanswered_at_the_stop_is_reported_failed(start, port, receiver, drain, tmp_path):
     port.acks_answered.clear()  # Port counts it, and its answer does not come
     port.offer(polled_run("r_1", receiver.url + "/ok"), polled_node_run("wfnr_1", receiver.url + "/ok"))
-    agent = start(DRAIN_TIMEOUT_SECONDS=drain)
+    agent = start(DRAIN_TIMEOUT_SECONDS=drain, DEAD_LETTER_DIR=str(tmp_path))
     port.wait(lambda: sorted(port.acked) == ["r_1", "wfnr_1"])
     assert agent.terminate() == 0
     assert receiver.runs() == []
+    [letters] = tmp_path.glob("*.jsonl")
+    kept = {letter["run_id"]: json.loads(letter["value"]) for letter in map(json.loads, letters.read_text().splitlines())}
+    assert sorted(kept) == ["r_1", "wfnr_1"] and kept["r_1"]["action"] == "create_vm"  # they can be replayed
     outcome = port.of_run("r_1")[-1]
     assert outcome[:2] == ("PATCH", "") and outcome[2]["status"] == "FAILURE" and "the agent was stopped" in outcome[2]["summary"]
     assert port.of_node_run("wfnr_1")[-1] == ("PATCH", "", {"status": "COMPLETED", "result": "FAILED"})
@@ -338,6 +341,18 @@ def test_a_second_signal_names_what_was_acknowledged(start, port, receiver):
     assert given_up == ["r_asked", "r_queued", "r_sent", "wfnr_sent"]
     line = agent.wait_log("second signal")
     assert line["given_up"] == 4 and "delivered again" not in line["msg"]
+
+
+def test_a_run_has_the_same_idempotency_key_in_every_agent(start, port, receiver):
+    run = polled_run("r_1", receiver.url + "/never")
+    port.offer(run)
+    first = start()
+    receiver.seen.wait(lambda items: len(items) == 1)
+    first.kill()
+    port.offer(run)  # Port knows of no outcome
+    start()
+    seen = receiver.seen.wait(lambda items: len(items) == 2)
+    assert [one["idempotency"] for one in seen] == ["r_1", "r_1"]
 
 
 def test_a_run_claimed_again_meanwhile_is_delivered_once(start, port, receiver):

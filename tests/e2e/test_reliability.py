@@ -266,3 +266,4 @@ def test_second_signal_exits_at_once_and_usr1_summarises(world, port, receiver):
     agent.wait_log("stopping")
     agent.process.send_signal(signal.SIGTERM)
     assert agent.wait(5) != 0
+    assert "will be delivered again" in agent.wait_log("second signal")["msg"]
