@@ -212,6 +212,23 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
         leave(record, ticket);
 }
 
+/** Why no run can be told what becomes of the event, in words; NULL: one can, or it has none. */
+static const char *whose_run_is_unclear(const struct event *event)
+{
+    if (event->kind != EVENT_RUN)
+        return NULL;
+    if (event->duplicate_run)
+        return "context or context.runId comes twice: no run can be told";
+    return event->run_id_wrong ? "context.runId is not a text: no run can be told" : NULL;
+}
+
+static void fail_duplicate(struct delivery *delivery)
+{
+    char reason[96];
+    snprintf(reason, sizeof reason, "%s comes twice in the event", delivery->event.duplicate);
+    delivery_fail_unsent(delivery, "bad_record", reason);
+}
+
 /** A readable event for this agent. */
 static void receive(struct deliver *deliver, const struct record *record, struct event *event,
                     struct ticket *ticket)
@@ -229,8 +246,9 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         source_ticket_done(ticket);
         return;
     }
-    if (refusal == REFUSAL_NONE && event->kind == EVENT_RUN && event->run_id_wrong) {
-        refuse_record(deliver, record, event, ticket, "context.runId is not a text: no run can be told");
+    const char *nobodys = refusal == REFUSAL_NONE && !record->trusted ? whose_run_is_unclear(event) : NULL;
+    if (nobodys) {
+        refuse_record(deliver, record, event, ticket, nobodys);
         return;
     }
     struct run_report *owed = NULL;
@@ -247,6 +265,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         refusal_report(delivery, refusal);
     else if (record->given_up)
         give_up(delivery, record);
+    else if (delivery->event.duplicate)
+        fail_duplicate(delivery);
     else
         admit(delivery, record);
 }

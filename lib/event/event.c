@@ -45,6 +45,8 @@ static void fill(struct event *event, const struct scan *scan)
     event->has_timestamp_member = scan->timestamp_member;
     event->run_id_wrong = scan->found[SCAN_RUN_ID].wrong;
     event->other_topics = scan->other_topics;
+    event->duplicate = scan->duplicate;
+    event->duplicate_run = scan->duplicate_run;
     event->wrong_type = scan->wrong_type;
 }
 

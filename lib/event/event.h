@@ -42,9 +42,13 @@ struct event {
     /* The event has the other kind's invocation method (of whatever type): a run event a top-level
      * changelogDestination, a change-log event a payload.action.invocationMethod. Nobody delivers it. */
     bool other_topics;
-    const char *wrong_type; /* a member on the way to the invocation method that has a type which it cannot
-                               have; NULL: none */
-    struct buffer texts;    /* storage of the unescaped texts above */
+    /* A member that decides comes twice (constant, in words; NULL: none does): nobody can say which counts.
+     */
+    const char *duplicate;
+    const char *duplicate_run; /* the same, where it is one of those that say whose run it is */
+    const char *wrong_type;    /* a member on the way to the invocation method that has a type which it cannot
+                                  have; NULL: none */
+    struct buffer texts;       /* storage of the unescaped texts above */
 };
 
 void event_init(struct event *event);

@@ -352,6 +352,37 @@ static void note_member(struct scan *s, enum scan_place parent, enum scan_text t
         s->synchronized = json_is_truthy(value);
 }
 
+/** Members that decide what happens to the event come once. Readers differ in which of two counts, so an
+ * event with two could be one thing here and another at its receiver. */
+static void check_once(struct scan *s, enum scan_place parent, enum scan_place place, enum scan_text text,
+                       struct slice key)
+{
+    static const char *const places[] = {[PLACE_PAYLOAD] = "payload",
+                                         [PLACE_PAYLOAD_ACTION] = "payload.action",
+                                         [PLACE_INVOCATION] = "the invocation method",
+                                         [PLACE_CONTEXT] = "context",
+                                         [PLACE_HEADERS] = "headers"};
+    enum { URL = PLACE_OTHER_TOPICS + 1, AGENT, RUN_ID };
+    unsigned which = place;
+    const char *name = place < PLACE_OTHER_TOPICS ? places[place] : NULL;
+    if (text == SCAN_URL) {
+        which = URL;
+        name = "url";
+    } else if (text == SCAN_RUN_ID) {
+        which = RUN_ID;
+        name = "context.runId";
+    } else if (parent == PLACE_INVOCATION && canonical_is(key, "agent")) {
+        which = AGENT;
+        name = "agent";
+    }
+    if (name && (s->seen & 1U << which) != 0) {
+        bool run = which == RUN_ID || which == PLACE_CONTEXT;
+        s->duplicate = name;
+        s->duplicate_run = run ? name : s->duplicate_run;
+    }
+    s->seen |= 1U << which;
+}
+
 static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
 {
     struct scan *s = walk->scan;
@@ -379,6 +410,7 @@ static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
     if (matters) {
         place = place_of(s, parent, key);
         text = text_of(parent, key);
+        check_once(s, parent, place, text, key);
         forget(s, place);
         if (place == PLACE_INVOCATION)
             s->invocation = peek(s) == '{';

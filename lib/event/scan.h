@@ -46,8 +46,9 @@ struct scan {
     /* out */
     struct scan_range found[SCAN_TEXTS];
     bool invocation, agent, synchronized, signature_member, timestamp_member;
-    const char *wrong_type; /* as in struct event */
-    bool other_topics;      /* as in struct event */
+    const char *wrong_type;                /* as in struct event */
+    bool other_topics;                     /* as in struct event */
+    const char *duplicate, *duplicate_run; /* as in struct event */
     /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole.
      */
     bool headers_found, headers_twice;
@@ -55,6 +56,7 @@ struct scan {
     /* inside */
     size_t at;
     unsigned depth;
+    unsigned seen;       /* bits of the members that decide (scan.c) */
     const char *problem; /* what is wrong at `at`; NULL so far */
 };
 

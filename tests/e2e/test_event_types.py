@@ -108,6 +108,34 @@ def test_a_run_whose_id_is_no_text_is_told_in_the_log(world, recorder):
     assert [r["target"] for r in recorder.requests] == ["/last"]
 
 
+def test_members_that_decide_and_come_twice_fail_the_run(world, port, recorder):
+    """Which of two counts differs from reader to reader. They are signed: the text is put together by hand."""
+    agent = world.agent().assigned()
+    url, other = json.dumps(recorder.url + "/never"), json.dumps(recorder.url + "/other")
+
+    def record(run_id, method='"url":URL', context='"runId":ID', root=""):
+        text = ('{"action":"a","context":{' + context + '},"payload":{"action":{"invocationMethod":{"type":"WEBHOOK","agent":true,"synchronized":true,'
+                + method + '}}}' + root + ',"headers":{HEADERS}}').replace("URL", url).replace("OTHER", other).replace("ID", json.dumps(run_id))
+        stamp = "1768317616"
+        return text.replace("HEADERS", f'"X-Port-Timestamp":"{stamp}","X-Port-Signature":"{sign(text.replace("HEADERS", ""), stamp)}"')
+
+    world.produce(record("r_url", '"url":URL,"url":OTHER'), record("r_agent", '"url":URL,"agent":true'), record("r_payload", root=',"payload":{"action":{"invocationMethod":{"agent":true,"url":OTHER}}}'),
+                  record("r_run", context='"runId":ID,"runId":"r_victim"'), record("r_context", root=',"context":{"runId":"r_victim"}'),
+                  record("wfnr_url", '"url":URL,"url":OTHER'), record("r_fine"), run_event("r_last", recorder.url + "/last"))
+    for run in ("r_url", "r_agent", "r_payload"):
+        port.wait(lambda: results(port, run))
+        [result] = results(port, run)
+        assert result["status"] == "FAILURE" and "comes twice" in result["summary"]
+    port.wait(lambda: ("PATCH", "", {"status": "COMPLETED", "result": "FAILED"}) in port.of_node_run("wfnr_url"))
+    port.wait(lambda: results(port, "r_last"))
+    skipped = [i for i in agent.log.snapshot() if i["msg"] == "record skipped"]
+    assert len(skipped) == 2 and all("comes twice" in i["reason"] for i in skipped)
+    assert agent.terminate() == 0
+    assert not any(i["msg"].startswith("event refused") for i in agent.log.snapshot())
+    assert sorted(r["target"] for r in recorder.requests) == ["/last", "/never"]  # r_fine's
+    assert port.of_run("r_run") == port.of_run("r_context") == port.of_run("r_victim") == []
+
+
 def test_a_change_log_event_in_the_shape_of_a_run_does_not_come_back_as_one(world, port, recorder):
     """The agent signs what it sends: were an unsigned change-log event in the shape of a run sent, its receiver would hold a run with a
     valid signature."""

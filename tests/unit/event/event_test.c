@@ -246,6 +246,36 @@ static void an_event_with_the_other_topics_method_is_marked(void **state)
     event_clear(&event);
 }
 
+static void members_that_decide_come_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record, *duplicate;
+        bool of_run;
+    } cases[] = {
+        {"{\"a\":1,\"a\":2,\"payload\":{\"properties\":{\"url\":1,\"url\":2}}}", NULL, false},
+        {"{\"payload\":{},\"payload\":{}}", "payload", false},
+        {"{\"payload\":{\"action\":{},\"\\u0061ction\":{}}}", "payload.action", false},
+        {"{\"payload\":{\"action\":{\"invocationMethod\":1,\"invocationMethod\":{}}}}",
+         "the invocation method", false},
+        {"{\"payload\":{\"action\":{\"invocationMethod\":{\"url\":1,\"url\":1}}}}", "url", false},
+        {"{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"agent\":true}}}}", "agent", false},
+        {"{\"headers\":{},\"headers\":{}}", "headers", false},
+        {"{\"context\":{},\"context\":{}}", "context", true},
+        {"{\"context\":{\"runId\":\"a\",\"runId\":\"b\"}}", "context.runId", true},
+        {"{\"context\":{\"runId\":\"a\"},\"payload\":{\"runId\":1,\"context\":{}}}", NULL, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event event;
+        struct error err = {0};
+        assert_int_equal(parse(EVENT_RUN, cases[i].record, strlen(cases[i].record), &event, &err), 0);
+        bool named = cases[i].duplicate ? event.duplicate && strcmp(event.duplicate, cases[i].duplicate) == 0
+                                        : !event.duplicate;
+        if (!named || (event.duplicate_run != NULL) != cases[i].of_run)
+            fail_msg("%s: %s", cases[i].record, event.duplicate ? event.duplicate : "none");
+        event_clear(&event);
+    }
+}
+
 static void the_last_of_two_members_counts(void **state)
 {
     (void)state;
@@ -459,6 +489,7 @@ int main(void)
         cmocka_unit_test(bad_records_say_what_is_wrong),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_truncation_and_corruption_is_survived),
+        cmocka_unit_test(members_that_decide_come_once),
         cmocka_unit_test(truth_is_as_python_has_it),
         cmocka_unit_test(members_that_cannot_be_sent_are_marked),
         cmocka_unit_test(an_event_with_the_other_topics_method_is_marked),
