@@ -214,7 +214,8 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
     else if (slice_starts_with(request->target, "/held/"))
         hold(outside, exchange);
     else if (slice_starts_with(request->target, "/zipped/"))
-        http_server_answer(exchange, 200, "application/json", "Content-Encoding: gzip\r\n", ok_zipped, 0);
+        http_server_answer(exchange, 200, "application/json; charset=iso-8859-1",
+                           "Content-Encoding: gzip\r\n", ok_zipped, 0);
     else
         answer(exchange, 200, ok_body);
 }

@@ -18,7 +18,7 @@ void outside_free(struct outside *outside);
  *   /fail/NAME    500 with {"error":"no"}
  *   /busy/NAME    429, once; then as /ok
  *   /moved/NAME   307 to /ok/NAME
- *   /zipped/NAME  as /ok, with Content-Encoding: gzip
+ *   /zipped/NAME  as /ok, with Content-Encoding: gzip and a charset to read it by
  *   /mapped/NAME  as /ok; ends the process when it is not what mappings_file makes of the run
  *   /held/NAME    as /ok, but not before outside_release */
 const char *outside_url(const struct outside *outside);
