@@ -128,9 +128,21 @@ static const char *bytes_of(const cJSON *line, const char *name, const char *enc
     return wrong;
 }
 
+static bool is_utf8(struct slice text)
+{
+    for (size_t i = 0, len; i < text.len; i += len)
+        if ((len = utf8_sequence(text.ptr + i, text.len - i)) == 0)
+            return false;
+    return true;
+}
+
 /** The line as one JSON object and nothing behind it; NULL with the reason. */
 static cJSON *object_of(struct slice text, const char **why)
 {
+    if (!is_utf8(text)) {
+        *why = "not UTF-8";
+        return NULL;
+    }
     const char *end = NULL;
     cJSON *json = cJSON_ParseWithLengthOpts(text.ptr, text.len, &end, false);
     bool whole = json && slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)}).len == 0;

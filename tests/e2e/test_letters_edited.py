@@ -256,6 +256,14 @@ def test_a_letter_that_is_moved_or_copied_is_the_same_letter(polled):
     assert "2 delivered" in out and len(requests) == 2, (out, _)
 
 
+def test_what_fails_again_is_a_letter_that_is_believed_again(polled, consumed):
+    consumed.endpoint.answer = fails
+    assert "0 delivered, 4 failed, 0 left" in consumed.replay(code=1, **QUICK)[0]
+    consumed.endpoint.answer = works
+    out, err, requests, _ = consumed.replay(code=0)
+    assert "4 delivered, 0 failed, 0 left" in out and len(requests) == 4, (out, err)
+
+
 def test_a_member_that_is_there_twice_makes_no_letter(polled):
     line = json.dumps(letter_of(polled, "r_1"))
     for name, other in (("topic", '""'), ("value", '"{}"'), ("mac", '"x"'), ("run_id", '"r_2"'), ("key", "null")):
