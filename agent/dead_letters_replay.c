@@ -397,7 +397,9 @@ int dead_letters_replay(int argc, char **argv)
             "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
             "remembered\n"
             "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
-            "another ID. The agent may run meanwhile. A second replay of one directory waits for the first\n"
+            "another ID. What is no letter, or was changed since the agent wrote it, is refused by name\n"
+            "before anything of it is sent. The agent may run meanwhile. A second replay of one directory "
+            "waits for the first\n"
             "one's end; of one topic, run one at a time. Log lines go to standard error.",
         .exit_codes =
             "Exit codes: 0 all were delivered; 1 not all, or it could not go on; 64 wrong usage; 78 "
