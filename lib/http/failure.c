@@ -1,6 +1,5 @@
 /* libcurl's result codes (libcurl-errors(3)) as failures, and in words. */
 #include "http/client_internal.h"
-#include "http/url.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -236,18 +235,22 @@ static void proxy_reason(const struct http_call *call, const char *destination, 
              detail);
 }
 
+/** A scheme, a host name (253 characters, RFC 1035) and a port. */
+enum { DESTINATION_SIZE = 300 };
+
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size)
 {
     if (call->reason[0]) {
         snprintf(out, size, "%s", call->reason);
         return;
     }
-    struct url_parts parts = {0};
-    struct error err = {0};
-    if (url_parse(slice_of(call->url), &parts, &err) != 0) {
-        snprintf(out, size, "%s", err.message);
-        return;
-    }
+    char destination[DESTINATION_SIZE];
+    struct place place;
+    if (place_of(call->url, &place))
+        snprintf(destination, sizeof destination, "%s://%.260s:%s", place.scheme, place.host, place.port);
+    else
+        snprintf(destination, sizeof destination, "the endpoint");
+    place_clear(&place);
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
     if (call->header_overflow)
         detail = "more than 64 KiB of headers";
@@ -256,10 +259,9 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
                                              : "a header line over 100 KiB";
     bool more = detail_helps(failure);
     if (failure == HTTP_PROXY)
-        proxy_reason(call, parts.destination, code, detail, out, size);
+        proxy_reason(call, destination, code, detail, out, size);
     else
-        snprintf(out, size, "%s: %s%s%.120s%s%s", parts.destination, sentence(failure), more ? ": " : "",
+        snprintf(out, size, "%s: %s%s%.120s%s%s", destination, sentence(failure), more ? ": " : "",
                  more ? detail : "", call->proxy ? ", through the proxy " : "",
                  call->proxy ? call->proxy->url : "");
-    url_parts_clear(&parts);
 }

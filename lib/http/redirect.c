@@ -196,7 +196,9 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
     join(call->url, location, &joined);
     int failed = joined.failed ? PA_ERR_MEMORY : url_parse(buffer_slice(&joined), &parts, NULL);
     if (failed == PA_ERR_INVALID)
-        why = is_foreign(location) ? "neither http nor https" : "its target is not a URL";
+        why = is_foreign(location)   ? "neither http nor https"
+              : joined.len > URL_MAX ? "its target is longer than 64 KiB"
+                                     : "its target is not a URL";
     else if (!failed && place_of(call->url, &from) && place_of(parts.url, &to))
         why = refusal(call, status, &from, &to);
     if (why)

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 
 import pytest
 
@@ -92,6 +93,16 @@ def test_a_url_may_have_64_kib_and_not_more(world, port, endpoint):
     assert outcome(port, "r_query")["status"] == "SUCCESS"
     assert outcome(port, "r_over")["status"] == "FAILURE" and "longer than 65536 bytes" in outcome(port, "r_over")["summary"]
     assert sorted(len(r.target) for r in endpoint.requests) == sorted([n - len(endpoint.url) for n in lengths] + [len("/?q=") + 6 * 30000])
+
+
+def test_a_long_url_that_cannot_be_sent_fails_for_its_own_reason(world, port):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        here = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        world.agent(WEBHOOK_RETRY_ON="none").assigned()
+        world.produce(event("r_long", here + "/" + "^" * 60000))
+        summary = outcome(port, "r_long")["summary"]
+    assert f"{here}: connection refused" in summary and len(summary) < 1000
 
 
 def test_scheme_and_host_have_any_case_and_international_names_work(world, port, endpoint):
