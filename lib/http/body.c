@@ -6,11 +6,12 @@
  * come, beside the bound. So that no endpoint fills the room alone, one origin has half of it at most.
  *
  * Streams of HTTP/2 cannot wait, since libcurl opens their window to megabytes at once and would go on
- * reading into memory of its own. Nor can a decoder that needs a large window itself. A part of the room is
- * theirs alone, and where that is not enough they are cut.
+ * reading into memory of its own. Nor can a decoder that asks for more than a little for its tables. A part
+ * of the room is theirs alone, and where that is not enough they are cut.
  *
  * Compressed bodies are decoded here, no matter what carries them, into a piece at a time: while that piece
- * waits for room nothing more is decoded. */
+ * waits for room nothing more is decoded, and of what nobody reads nothing is. The window of br and zstd may
+ * hold all that was decoded once more, so such a body takes twice its room. */
 #include "http/client_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,9 @@ static size_t need_of(const struct http_call *call, size_t total)
         curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     if (announced >= 0 && (uint64_t)announced >= total)
         need = (size_t)announced;
-    return need < call->max_response_bytes ? need : call->max_response_bytes;
+    if (need > call->max_response_bytes)
+        need = call->max_response_bytes;
+    return call->large_window ? 2 * need : need;
 }
 
 static bool can_wait(const struct http_call *call)
@@ -115,17 +118,20 @@ static bool take_beyond(struct http_call *call)
     return true;
 }
 
-/** What the call may hold now. */
+/** What the call's body may hold now. */
 static size_t granted(const struct http_call *call)
 {
-    return room_of(call)->beyond == call ? call->max_response_bytes : call->room;
+    if (room_of(call)->beyond == call)
+        return call->max_response_bytes;
+    return call->large_window ? call->room / 2 : call->room;
 }
 
 /** May the body grow to `total` bytes? */
 static enum growth growth_to(struct http_call *call, size_t total)
 {
     size_t need = need_of(call, total);
-    if (need <= granted(call) || client_options(call->client)->total_response_bytes == 0)
+    if (need <= call->room || room_of(call)->beyond == call ||
+        client_options(call->client)->total_response_bytes == 0)
         return GROW;
     bool waits = can_wait(call);
     if (take_if_there_is(call, need, waits) || (waits && take_beyond(call)))
@@ -186,7 +192,7 @@ static void free_decoder(struct http_call *call)
         decoding_free(call->decoder->decoding);
     free(call->decoder);
     call->decoder = NULL;
-    call->decoder_known = false;
+    call->decoder_known = call->large_window = false;
 }
 
 void body_leave(struct http_call *call)
@@ -277,6 +283,8 @@ static enum taken know_decoder(struct http_call *call)
          curl_easy_header(call->easy, "Content-Encoding", i, CURLH_HEADER, -1, &line) == CURLHE_OK; i++)
         codings_read(&codings, slice_of(line->value));
     call->decoder_known = true;
+    for (size_t i = 0; i < codings.count; i++)
+        call->large_window |= coding_has_large_window(codings.list[i]);
     if (codings.unknown || codings.count == 0)
         return TAKEN;
     if (codings.too_many)
@@ -297,6 +305,17 @@ static void count_encoded(struct http_call *call, size_t len)
         call->cut = HTTP_CUT_TOO_LONG;
 }
 
+/** Nobody reads the rest. It counts as bytes that came and were not kept. */
+static void stop_decoding(struct http_call *call, size_t len)
+{
+    struct body_decoder *decoder = call->decoder;
+    if (!decoder->decoding)
+        return;
+    call->received += len + !decoding_is_whole(decoder->decoding);
+    decoding_free(decoder->decoding);
+    decoder->decoding = NULL;
+}
+
 static enum taken take_encoded(struct http_call *call, struct slice in)
 {
     struct body_decoder *decoder = call->decoder;
@@ -304,6 +323,12 @@ static enum taken take_encoded(struct http_call *call, struct slice in)
     size_t again = decoder->again < in.len ? decoder->again : in.len, later = decoder->again - again;
     in = (struct slice){in.ptr + again, in.len - again};
     for (;;) {
+        if (decoder->pending.len == 0 && call->response.len >= most_kept(call))
+            stop_decoding(call, in.len);
+        if (!decoder->decoding) {
+            count_encoded(call, in.len);
+            break;
+        }
         if (decoder->pending.len == 0) {
             size_t before = in.len, made = 0;
             enum coding_verdict verdict =
@@ -332,7 +357,8 @@ void body_over(struct http_call *call, CURLcode code)
     if (code == CURLE_BAD_CONTENT_ENCODING) { /* libcurl's word for a Transfer-Encoding that it cannot undo */
         call->cut = HTTP_CUT_UNREADABLE;
         call->response.len = 0;
-    } else if (code == CURLE_OK && call->decoder && !decoding_is_whole(call->decoder->decoding)) {
+    } else if (code == CURLE_OK && call->decoder && call->decoder->decoding &&
+               !decoding_is_whole(call->decoder->decoding)) {
         call->cut = HTTP_CUT_ENDED_EARLY;
     }
 }

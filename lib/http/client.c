@@ -77,7 +77,8 @@ struct body_room *client_body_room(struct http_client *client)
 size_t http_client_body_bytes(const struct http_client *client)
 {
     const struct body_room *room = &client->body_room;
-    return room->used + room->decoders + (room->beyond ? room->beyond->response.cap : 0);
+    return room->used + room->decoders +
+           (room->beyond ? room->beyond->response.cap * (room->beyond->large_window ? 2 : 1) : 0);
 }
 
 struct addresses *client_addresses(struct http_client *client)

@@ -35,6 +35,7 @@ struct http_call {
     bool header_overflow;
     struct body_decoder *decoder; /* NULL: the body is as it came */
     bool decoder_known;           /* its headers have been looked at */
+    bool large_window;            /* the decoder's window may hold the body once more */
     size_t decoder_bytes;         /* that the decoder holds */
     size_t decoder_room;          /* those of them that count (body_room) */
     size_t room;                  /* that the body has taken */

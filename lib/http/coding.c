@@ -17,27 +17,31 @@ enum {
     ZSTD_MAGIC_BYTES = 4
 };
 
+union piece;
+
 struct coder {
     enum coding coding;
     coding_may_hold *may_hold;
     void *ctx;
-    bool begun;   /* a byte has come */
-    bool over;    /* what comes now is ignored */
-    bool damaged; /* over, within a later member that had given bytes already */
-    bool later;   /* one member or frame at least is whole */
-    bool within;  /* the present member or frame has begun */
-    bool gave;    /* and has given bytes */
-    bool refused; /* may_hold said no */
+    bool begun;          /* a byte has come */
+    bool over;           /* what comes now is ignored */
+    bool damaged;        /* over, within a later member that had given bytes already */
+    bool later;          /* one member or frame at least is whole */
+    bool within;         /* the present member or frame has begun */
+    bool gave;           /* and has given bytes */
+    bool refused;        /* may_hold said no */
+    union piece *window; /* the largest piece */
     bool inflating;
     z_stream zlib;
     BrotliDecoderState *brotli;
     ZSTD_DStream *zstd;
-    size_t zstd_bytes;
     unsigned char magic[ZSTD_MAGIC_BYTES];
     size_t magic_len;
 };
 
-/* What is held. Each piece of memory has its size in front of it. */
+/* What is held. Each piece of memory has its size in front of it. The largest one is the window, of which
+ * only as much is ever touched as has been decoded: whoever keeps what is decoded reckons with that. The
+ * others are asked for. */
 
 union piece {
     size_t size;
@@ -47,16 +51,21 @@ union piece {
 static void *piece_new(void *ctx, size_t size)
 {
     struct coder *coder = ctx;
-    if (size > PTRDIFF_MAX - sizeof(union piece) || !coder->may_hold(coder->ctx, (ptrdiff_t)size)) {
+    union piece *window = coder->window;
+    bool largest = !window || size > window->size;
+    size_t asked = !largest ? size : window ? window->size : 0;
+    if (size > PTRDIFF_MAX - sizeof(union piece) || !coder->may_hold(coder->ctx, (ptrdiff_t)asked)) {
         coder->refused = true;
         return NULL;
     }
     union piece *piece = malloc(sizeof *piece + size);
     if (!piece) {
-        coder->may_hold(coder->ctx, -(ptrdiff_t)size);
+        coder->may_hold(coder->ctx, -(ptrdiff_t)asked);
         return NULL;
     }
     piece->size = size;
+    if (largest)
+        coder->window = piece;
     return piece + 1;
 }
 
@@ -66,24 +75,16 @@ static void piece_free(void *ctx, void *bytes)
     if (!bytes)
         return;
     union piece *piece = (union piece *)bytes - 1;
-    coder->may_hold(coder->ctx, -(ptrdiff_t)piece->size);
+    if (piece == coder->window)
+        coder->window = NULL;
+    else
+        coder->may_hold(coder->ctx, -(ptrdiff_t)piece->size);
     free(piece);
 }
 
 static voidpf zlib_piece(voidpf ctx, uInt items, uInt size)
 {
     return piece_new(ctx, (size_t)items * size);
-}
-
-/** zstd's stable interface takes no allocator: its size is asked for after each step. */
-static bool zstd_may_hold(struct coder *coder)
-{
-    size_t bytes = ZSTD_sizeof_DStream(coder->zstd);
-    ptrdiff_t more = (ptrdiff_t)bytes - (ptrdiff_t)coder->zstd_bytes;
-    if (!coder->may_hold(coder->ctx, more))
-        return false;
-    coder->zstd_bytes = bytes;
-    return true;
 }
 
 /* Life */
@@ -108,8 +109,7 @@ static bool prepare(struct coder *coder)
     case CODING_ZSTD:
         coder->zstd = ZSTD_createDStream();
         return coder->zstd &&
-               !ZSTD_isError(ZSTD_DCtx_setParameter(coder->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)) &&
-               zstd_may_hold(coder);
+               !ZSTD_isError(ZSTD_DCtx_setParameter(coder->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG));
     }
     return false;
 }
@@ -137,7 +137,6 @@ void coder_free(struct coder *coder)
     if (coder->brotli)
         BrotliDecoderDestroyInstance(coder->brotli);
     ZSTD_freeDStream(coder->zstd);
-    coder->may_hold(coder->ctx, -(ptrdiff_t)coder->zstd_bytes);
     free(coder);
 }
 
@@ -250,7 +249,7 @@ static enum coding_verdict zstd_feed(struct coder *coder, struct slice *in, char
         return ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation ? starved() : fails(coder);
     if (left == 0)
         ends(coder);
-    return zstd_may_hold(coder) ? CODING_GOES_ON : starved();
+    return CODING_GOES_ON;
 }
 
 /** A frame, or one to skip (RFC 8878, section 3.1): no others, such as those of zstd before its version 1. */

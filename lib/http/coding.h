@@ -14,7 +14,15 @@ enum coding_verdict {
 
 struct coder;
 
-/** May a decoder hold `bytes` more than now? Always true of what it gives back (negative). */
+/** Does it look back further than gzip's 32 KiB, so that its window may hold all that was decoded once more?
+ */
+static inline bool coding_has_large_window(enum coding coding)
+{
+    return coding == CODING_BROTLI || coding == CODING_ZSTD;
+}
+
+/** May a decoder hold `bytes` more than now? Always true of what it gives back (negative). Its window is not
+ * asked for: no more of that is ever touched than has been decoded. */
 typedef bool coding_may_hold(void *ctx, ptrdiff_t bytes);
 
 /** NULL: out of memory, or refused by `may_hold`. */

@@ -37,6 +37,10 @@ static char filler[LONG];
 /** A frame of zstd whose window is 8 MiB. */
 static char window[] = "\x28\xb5\x2f\xfd\x00\x68\x09\x00\x00x";
 
+/** LONG bytes of x in a block of one byte that is repeated. */
+static char long_frame[] = "\x28\xb5\x2f\xfd\x00\x68\x83\xfc\x0a"
+                           "x";
+
 /** Two stored blocks of raw deflate. */
 static struct slice deflated(void)
 {
@@ -66,6 +70,12 @@ static void serve(void *ctx, struct http_exchange *exchange, const struct http_s
         http_server_answer(exchange, 307, "text/plain", "Location: http://other.internal/\r\n", body, 0);
     else if (slice_equal_text(request->target, "/deflated"))
         http_server_answer(exchange, 200, "text/plain", "Content-Encoding: deflate\r\n", deflated(), 0);
+    else if (slice_equal_text(request->target, "/zstd"))
+        http_server_answer(exchange, 200, "text/plain", "Content-Encoding: zstd\r\n",
+                           (struct slice){long_frame, sizeof long_frame - 1}, 0);
+    else if (slice_equal_text(request->target, "/half-plain"))
+        http_server_answer(exchange, 200, "text/plain", "Content-Encoding: gzip\r\n",
+                           SLICE_LITERAL("no gzip at all"), 0);
     else if (slice_equal_text(request->target, "/window"))
         http_server_answer(exchange, 200, "text/plain", "Content-Encoding: zstd\r\n",
                            (struct slice){window, sizeof window - 1}, 0);
@@ -368,18 +378,52 @@ static void a_compressed_body_waits_and_goes_on_where_it_was(void **state)
     close_world(&world);
 }
 
-/** What a decoder wants to hold beside the body counts too; it cannot wait. */
-static void a_decoder_that_finds_no_room_for_its_window_is_cut(void **state)
+/** Of a window no more is touched than was decoded. */
+static void a_large_window_takes_no_room_for_what_it_may_hold(void **state)
 {
     (void)state;
     struct world world;
     open_world(&world);
-    start(&world, 1, "/window");
-    run_until(&world, 1);
-    assert_int_equal(world.last.failure, HTTP_OK);
-    assert_int_equal(world.last.status, 200);
-    assert_int_equal(world.last.body_cut, HTTP_CUT_NO_ROOM);
+    world.held_elsewhere = ROOM;
+    for (int i = 0; i < 50; i++)
+        start(&world, i % 5, "/window");
+    run_until(&world, 50);
+    assert_int_equal(world.whole, 50);
+    assert_int_equal(world.most_waiting, 0);
     assert_int_equal(http_client_body_bytes(world.http.client), 0);
+    close_world(&world);
+}
+
+static void long_bodies_with_large_windows_all_come_whole_too(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    for (int i = 0; i < 20; i++)
+        start(&world, i % 5, "/zstd");
+    run_until(&world, 20);
+    assert_int_equal(world.whole, 20);
+    assert_int_equal(world.last.body.len, LONG);
+    close_world(&world);
+}
+
+/** Nothing is told of it: nobody reads it. */
+static void what_nobody_reads_is_not_decoded(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    char url[96];
+    snprintf(url, sizeof url, "http://h1.localhost:%d/half-plain", http_server_port(world.server));
+    struct http_request request = {.method = "GET", .url = url, .discard_body = true};
+    assert_non_null(http_start(world.http.client, &request, finished, &world));
+    run_until(&world, 1);
+    assert_int_equal(world.whole, 1);
+    assert_int_equal(world.last.body.len, 0);
+    request.discard_body = false;
+    assert_non_null(http_start(world.http.client, &request, finished, &world));
+    run_until(&world, 2);
+    assert_int_equal(world.last.body_cut, HTTP_CUT_UNREADABLE);
     close_world(&world);
 }
 
@@ -394,7 +438,9 @@ int main(void)
         cmocka_unit_test(an_origin_that_stalls_in_its_bodies_leaves_room_to_others),
         cmocka_unit_test(a_redirect_does_not_wait_for_the_room_of_its_body),
         cmocka_unit_test(a_compressed_body_waits_and_goes_on_where_it_was),
-        cmocka_unit_test(a_decoder_that_finds_no_room_for_its_window_is_cut),
+        cmocka_unit_test(a_large_window_takes_no_room_for_what_it_may_hold),
+        cmocka_unit_test(long_bodies_with_large_windows_all_come_whole_too),
+        cmocka_unit_test(what_nobody_reads_is_not_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
