@@ -39,6 +39,7 @@ struct config {
     char *sasl_mechanism;        /* KAFKA_CONSUMER_AUTHENTICATION_MECHANISM, upper case; "" for none */
     char *group_id;              /* KAFKA_CONSUMER_GROUP_ID */
     char *group_instance_id;     /* KAFKA_CONSUMER_GROUP_INSTANCE_ID; "" for a dynamic member */
+    char *group_protocol;        /* KAFKA_CONSUMER_GROUP_PROTOCOL: classic | consumer */
     char *assignment_strategy;  /* KAFKA_CONSUMER_ASSIGNMENT_STRATEGY: range,roundrobin | range | roundrobin |
                                    cooperative-sticky */
     int64_t session_timeout_ms; /* KAFKA_CONSUMER_SESSION_TIMEOUT_MS */

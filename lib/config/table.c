@@ -27,6 +27,8 @@ static const struct setting_choice STRATEGIES[] = {{"range,roundrobin", "range,r
                                                    {"roundrobin", "roundrobin"},
                                                    {"cooperative-sticky", "cooperative-sticky"},
                                                    {NULL, NULL}};
+static const struct setting_choice PROTOCOL_KINDS[] = {
+    {"classic", "classic"}, {"consumer", "consumer"}, {NULL, NULL}};
 static const struct setting_choice MISSES[] = {{"report", "report"}, {"skip", "skip"}, {NULL, NULL}};
 static const struct setting_choice HTTP_VERSIONS[] = {{"1.1", "1.1"}, {"2", "2"}, {NULL, NULL}};
 static const struct setting_choice FORMATS[] = {{"json", "json"}, {"text", "text"}, {NULL, NULL}};
@@ -93,6 +95,14 @@ const struct setting config_settings[] = {
      .choices = STRATEGIES,
      AT(assignment_strategy),
      .help = "eager strategies and cooperative-sticky cannot be mixed in one group"},
+    {.name = "KAFKA_CONSUMER_GROUP_PROTOCOL",
+     .kind = SETTING_CHOICE,
+     .fallback = "classic",
+     .choices = PROTOCOL_KINDS,
+     AT(group_protocol),
+     .help = "consumer: the group protocol of KIP-848, experimental: brokers 4.0 and a librdkafka 2.4 or "
+             "later (the image has one), an empty group to begin with; session timeout and strategy are then "
+             "the broker's"},
     {.name = "KAFKA_CONSUMER_SESSION_TIMEOUT_MS",
      .kind = SETTING_INTEGER,
      .fallback = "45000",

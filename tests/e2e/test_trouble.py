@@ -99,3 +99,23 @@ def test_an_event_that_no_mapping_wants_is_told_with_its_run(world, port, receiv
     [counted] = [i for i in agent.log.snapshot() if i["msg"] == "events that no mapping wants, within a minute"]
     assert counted["count"] == 3 and counted["level"] == "INFO"
     assert all(port.of_run(f"r_other_{i}") == [] for i in range(3))
+
+
+def test_connected_is_said_when_it_is_so(world, kafka, port):
+    agent = world.agent(KAFKA_CONSUMER_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
+    agent.wait_log("Kafka error", timeout=20)
+    assert agent.terminate() == 0
+    assert not any(i["msg"].startswith(("connected", "consuming")) for i in agent.log.snapshot())
+    agent = world.agent().assigned()
+    messages = [i["msg"] for i in agent.log.snapshot()]
+    assert messages.index("connecting to the Kafka brokers") < messages.index("connected to the Kafka brokers") < messages.index("partitions assigned")
+    assert agent.terminate() == 0
+
+
+@pytest.mark.slow(reason="it waits for more than a minute")
+def test_a_topic_that_is_missing_is_said_every_minute(world, kafka, port):
+    kafka.delete(world.runs, world.changes)
+    agent = world.agent()
+    lines = lambda items: [i for i in items if i["msg"] == "Kafka error" and world.runs in i["error.message"] and "PORT_ORG_ID" in i["hint"]]
+    agent.log.wait(lambda items: len(lines(items)) >= 3, timeout=150)
+    assert agent.terminate() == 0

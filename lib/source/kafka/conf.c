@@ -1,6 +1,7 @@
 /* Settings to librdkafka's configuration: each property with the reason for its value. */
 #include "kafka/connection.h"
 #include "source/kafka/internal.h"
+#include <string.h>
 
 enum {
     FETCH_PARTITION_BYTES = 1 << 20,
@@ -22,17 +23,39 @@ static int64_t at_least(int64_t value, int64_t bound)
     return value < bound ? bound : value;
 }
 
+bool kafka_protocol_is_consumer(const struct kafka_consumer_options *options)
+{
+    return options->group_protocol && strcmp(options->group_protocol, "consumer") == 0;
+}
+
+/** How the group shares its partitions out, and how long it waits for a member. */
+static int set_protocol(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options,
+                        struct error *err)
+{
+    int64_t heartbeat_ms =
+        at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
+    if (kafka_protocol_is_consumer(options)) {
+        /* The three below are the broker's then; librdkafka refuses them. */
+        if (rd_kafka_conf_set(conf, "group.protocol", "consumer", NULL, 0) == RD_KAFKA_CONF_OK)
+            return 0;
+        return error_set(err, PA_ERR_INVALID,
+                         "KAFKA_CONSUMER_GROUP_PROTOCOL: 'consumer' needs librdkafka 2.4 or later, and this "
+                         "is %s; use the image, or write classic",
+                         rd_kafka_version_str());
+    }
+    if (kafka_set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
+        kafka_set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
+        kafka_set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err))
+        return err->kind;
+    return 0;
+}
+
 static int set_group(rd_kafka_conf_t *conf, const struct kafka_consumer_options *options, struct error *err)
 {
     /* auto.offset.reset: where to begin is decided by us (lookup.c), whatever the setting; this is for a
      * position that the log has lost, and then what there still is must come. */
-    int64_t heartbeat_ms =
-        at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
-    if (kafka_set_text(conf, "group.id", options->group_id, err) ||
-        kafka_set_text(conf, "partition.assignment.strategy", options->assignment_strategy, err) ||
+    if (kafka_set_text(conf, "group.id", options->group_id, err) || set_protocol(conf, options, err) ||
         kafka_set_text(conf, "auto.offset.reset", "earliest", err) ||
-        kafka_set_number(conf, "session.timeout.ms", options->session_timeout_ms, err) ||
-        kafka_set_number(conf, "heartbeat.interval.ms", heartbeat_ms, err) ||
         kafka_set_number(conf, "max.poll.interval.ms",
                          at_least(options->session_timeout_ms, DEFAULT_MAX_POLL_MS), err))
         return err->kind;

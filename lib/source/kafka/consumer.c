@@ -29,9 +29,18 @@ static void fatal(struct kafka_consumer *consumer)
 {
     char reason[256];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(consumer->rk, reason, sizeof reason);
-    log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
-                 F_STR("error.message", reason));
+    if (!consumer->fatal_said)
+        kafka_error_say_fatal(code, reason);
     consumer_give_up(consumer);
+}
+
+/** A broker has answered. librdkafka has no event for that; what comes of an answer is one. */
+static void connected(struct kafka_consumer *consumer)
+{
+    if (!consumer->connected)
+        log_info("connected to the Kafka brokers",
+                 F_STR("messaging.consumer.group.name", consumer->options.group_id));
+    consumer->connected = true;
 }
 
 /** librdkafka tells of a refusal once, not at every reconnection, so asking again is on a clock of our own.
@@ -66,7 +75,15 @@ static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
         fatal(consumer);
         return;
     }
+    if (consumer->fatal_said) /* what follows from the fatal one says nothing more */
+        return;
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        connected(consumer);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        consumer->connected = false;
     kafka_error_say(consumer, code, rd_kafka_event_error_string(event));
+    standing_note(consumer, code);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         topic_missed(consumer, rd_kafka_event_error_string(event));
     bool refused =
@@ -84,7 +101,8 @@ static void log_event(rd_kafka_event_t *event)
     int level;
     if (rd_kafka_event_log(event, &facility, &text, &level) != 0)
         return;
-    if (level <= 2)
+    /* A fatal error is an event too, and told there. */
+    if (level <= 2 && strcmp(facility, "FATAL") != 0)
         log_error("librdkafka", F_STR("facility", facility), F_STR("error.message", text));
     else
         log_debug("librdkafka", F_STR("facility", facility), F_STR("error.message", text));
@@ -97,9 +115,12 @@ static void serve_events(struct kafka_consumer *consumer)
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE:
             consumer->credentials_failing = false;
+            connected(consumer);
             rebalance_event(consumer, event);
             break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
+            if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
+                connected(consumer);
             if (rd_kafka_event_opaque(event) == consumer)
                 commit_answered(consumer, event);
             break;
@@ -147,6 +168,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
         partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         consumer->credentials_failing = false;
+        connected(consumer);
         if (partition && partition->begun && !partition->revoked)
             partition_end_reached(partition, message->offset);
     } else if (message->err) {
@@ -165,6 +187,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
             return false;
         } else {
             consumer->credentials_failing = false;
+            connected(consumer);
         }
     }
     rd_kafka_message_destroy(message);
@@ -253,6 +276,7 @@ static void ticked(uv_timer_t *tick)
 {
     struct kafka_consumer *consumer = tick->data;
     serve_events(consumer);
+    standing_tick(consumer);
     if (consumer->credentials_failing && !consumer->closing)
         ask_for_credentials(consumer);
     schedule_taking(consumer);
@@ -277,10 +301,15 @@ static bool copy_options(struct kafka_consumer *consumer, const struct kafka_con
     own->auto_offset_reset = copy_text(options->auto_offset_reset);
     own->runs_topic = copy_text(options->runs_topic);
     own->change_log_topic = copy_text(options->change_log_topic);
-    own->assignment_strategy = own->group_instance_id = "";
+    own->assignment_strategy = own->group_instance_id = own->group_protocol = "";
     consumer->first.known = options->begun;
     /* Not asked of librdkafka: rd_kafka_rebalance_protocol waits for ever for a client that is leaving. */
-    consumer->cooperative = strcmp(options->assignment_strategy, "cooperative-sticky") == 0;
+    consumer->rejoins = strcmp(options->assignment_strategy, "cooperative-sticky") == 0;
+    consumer->cooperative = consumer->rejoins;
+    if (kafka_protocol_is_consumer(options)) { /* incremental, and without a second round */
+        consumer->cooperative = true;
+        consumer->rejoins = false;
+    }
     return own->group_id && own->auto_offset_reset && own->runs_topic && own->change_log_topic;
 }
 
@@ -472,7 +501,8 @@ static void ask_to_close(struct kafka_consumer *consumer)
                                   (consumer->renewing ? consumer->options.drain_timeout_ms : 0);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->rk, consumer->events);
     if (error) {
-        kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+        if (!consumer->fatal_said)
+            kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
         consumer->close_deadline_ms = 0;
     }
@@ -485,9 +515,11 @@ static void try_close(struct kafka_consumer *consumer)
     if (consumer->destroying || !consumer->close_asked || consumer->lookups_running > 0)
         return; /* a lookup in the thread pool still uses the client; it ends within its own timeout */
     bool closed = rd_kafka_consumer_closed(consumer->rk) != 0;
-    if (!closed && clock_monotonic_ms(consumer->options.clock) < consumer->close_deadline_ms)
+    /* After a fatal error the group has nothing more to confirm. */
+    if (!closed && !consumer->fatal_said &&
+        clock_monotonic_ms(consumer->options.clock) < consumer->close_deadline_ms)
         return;
-    if (!closed)
+    if (!closed && !consumer->fatal_said)
         log_warning(
             "the group did not confirm our leaving in time; the broker notices by the session timeout",
             F_STR("messaging.consumer.group.name", consumer->options.group_id));

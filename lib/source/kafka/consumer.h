@@ -16,11 +16,13 @@ struct kafka_consumer_options {
     struct secret password;
     const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": librdkafka's own default */
     const char *group_id, *assignment_strategy, *auto_offset_reset;
+    const char *group_protocol;    /* NULL, "" or "classic"; "consumer": KIP-848's */
     const char *group_instance_id; /* NULL or "": a dynamic member */
     int64_t session_timeout_ms, drain_timeout_ms;
     size_t prefetch_bytes; /* bound of librdkafka's own queue */
     size_t record_max_bytes;
     const char *runs_topic, *change_log_topic;
+    int64_t ask_topics_ms; /* how often a topic that is missing is said again; 0: once a minute */
     /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
      * one call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);

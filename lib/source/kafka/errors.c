@@ -29,6 +29,12 @@ static const char *hint_of(rd_kafka_resp_err_t code)
                      "librdkafka: use the image, or librdkafka 2.6.1 or later"
                    : "trying again; the broker refuses the credentials: were PORT_CLIENT_ID and "
                      "PORT_CLIENT_SECRET rotated?";
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+#if RD_KAFKA_VERSION >= 0x020400ff
+    case RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID: /* the same, told by the newer group protocol */
+#endif
+        return "another agent of this group has the same KAFKA_CONSUMER_GROUP_INSTANCE_ID; give each agent a "
+               "name of its own, or leave that setting out";
     case RD_KAFKA_RESP_ERR__SSL:
         return "trying again; if the broker's certificate authority is your own, set SSL_CERT_FILE";
     case RD_KAFKA_RESP_ERR__TRANSPORT:
@@ -66,19 +72,36 @@ static struct kafka_error_said *slot_of(struct kafka_consumer *consumer, uint64_
     return oldest;
 }
 
+static void say(struct kafka_error_said *slot, uint64_t subject, int64_t now, rd_kafka_resp_err_t code,
+                const char *reason)
+{
+    uint64_t suppressed = slot->subject == subject ? slot->suppressed : 0;
+    const char *hint = hint_of(code);
+    *slot = (struct kafka_error_said){.subject = subject, .at_ms = now};
+    log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
+                hint ? F_STR("hint", hint) : F_NONE, suppressed ? F_INT("suppressed", suppressed) : F_NONE);
+}
+
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
 {
     int64_t now = clock_monotonic_ms(consumer->options.clock);
     uint64_t subject = subject_of(code, reason);
     struct kafka_error_said *slot = slot_of(consumer, subject);
-    bool known = slot->subject == subject;
-    if (known && now - slot->at_ms < SAY_AGAIN_MS) {
+    if (slot->subject == subject && now - slot->at_ms < SAY_AGAIN_MS)
         slot->suppressed++;
-        return;
-    }
-    uint64_t suppressed = known ? slot->suppressed : 0;
+    else
+        say(slot, subject, now, code, reason);
+}
+
+void kafka_error_say_now(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    uint64_t subject = subject_of(code, reason);
+    say(slot_of(consumer, subject), subject, clock_monotonic_ms(consumer->options.clock), code, reason);
+}
+
+void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason)
+{
     const char *hint = hint_of(code);
-    *slot = (struct kafka_error_said){.subject = subject, .at_ms = now};
-    log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
-                hint ? F_STR("hint", hint) : F_NONE, suppressed ? F_INT("suppressed", suppressed) : F_NONE);
+    log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
+                 F_STR("error.message", reason), hint ? F_STR("hint", hint) : F_NONE);
 }

@@ -5,6 +5,7 @@
  *   partition.c  an assigned partition and its tickets
  *   commit.c     asynchronous commits with notes
  *   lookup.c     where assigned partitions begin
+ *   standing.c   topics that are not there, said again while that lasts
  *   rebalance.c  assignment and revocation, step by step on the loop
  *   watch.c      topics that are made anew while we consume
  */
@@ -92,6 +93,15 @@ struct lookup {
     rd_kafka_resp_err_t code;
 };
 
+/** Topics that are not there, as the cluster said last (standing.c). */
+struct standing {
+    uv_work_t work;
+    bool lasts, running;
+    int64_t ask_ms; /* when the cluster is asked again */
+    const char *topics[TOPICS];
+    rd_kafka_resp_err_t codes[TOPICS];
+};
+
 struct kafka_consumer {
     struct kafka_consumer_options options;
     rd_kafka_t *rk;
@@ -138,6 +148,7 @@ struct kafka_consumer {
     struct lookup *lookup;       /* of the assignment under way */
     unsigned lookups_running;    /* in the thread pool, those of assignments that were overtaken too */
     bool cooperative;
+    bool rejoins; /* after a revocation there are assignments still to come (rejoin_assignments) */
 
     bool closing, close_asked, destroying;
     bool renewing; /* asked to be opened afresh */
@@ -145,6 +156,8 @@ struct kafka_consumer {
     void (*closed)(void *ctx);
     void *closed_ctx;
     bool fatal_said;
+    bool connected; /* a broker has answered, and since then not all of them were away */
+    struct standing standing;
     bool credentials_failing;     /* refused, and nothing has worked since */
     int64_t credentials_asked_ms; /* when to ask for fresh ones again */
     int64_t credentials_wait_ms;
@@ -156,6 +169,7 @@ struct kafka_consumer {
 };
 
 /* conf.c */
+bool kafka_protocol_is_consumer(const struct kafka_consumer_options *options);
 /** A configuration from the options; NULL with the cause. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, struct error *err);
 
@@ -215,8 +229,18 @@ void rebalance_hurry(struct kafka_consumer *consumer);
 /** Tells the owner, once, that the consumer cannot go on; the cause has been logged. */
 void consumer_give_up(struct kafka_consumer *consumer);
 
+/* standing.c */
+/** An error that may be one of a topic, as librdkafka tells it once. */
+void standing_note(struct kafka_consumer *consumer, rd_kafka_resp_err_t code);
+/** Asks the cluster again when it is time. */
+void standing_tick(struct kafka_consumer *consumer);
+
 /* errors.c */
 /** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left
  * out.
  */
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
+/** The same without regard to when it was said last. */
+void kafka_error_say_now(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
+/** Logs, with a hint, what the consumer cannot go on after. */
+void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason);

@@ -56,6 +56,7 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
         .ca_bundle = ca_bundle,
         .group_id = config->group_id,
         .group_instance_id = config->group_instance_id,
+        .group_protocol = config->group_protocol,
         .assignment_strategy = config->assignment_strategy,
         .auto_offset_reset = config->auto_offset_reset,
         .session_timeout_ms = config->session_timeout_ms,
@@ -83,7 +84,7 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
     kafka->consumer = kafka_consumer_new(&options, err);
     if (!kafka->consumer)
         return err->kind;
-    log_info("consuming", F_STR("messaging.consumer.group.name", config->group_id),
+    log_info("connecting to the Kafka brokers", F_STR("messaging.consumer.group.name", config->group_id),
              F_STR("runs_topic", config->runs_topic), F_STR("change_log_topic", config->change_log_topic),
              F_STR("bootstrap_servers", options.bootstrap_servers));
     return 0;

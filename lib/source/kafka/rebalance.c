@@ -223,7 +223,7 @@ static void unassign(struct kafka_consumer *consumer)
 {
     uv_timer_stop(&consumer->step_timer);
     let_go(consumer);
-    consumer->rejoin_assignments = consumer->cooperative && !consumer->closing ? 2 : 0;
+    consumer->rejoin_assignments = consumer->rejoins && !consumer->closing ? 2 : 0;
     consumer->rejoin_until_ms = clock_monotonic_ms(consumer->options.clock) + REJOIN_MS;
     log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt), F_BOOL("lost", consumer->lost));
     rebalance_end(consumer);

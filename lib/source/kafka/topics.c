@@ -63,16 +63,38 @@ void topic_ids_query(rd_kafka_t *rk, const char *const names[TOPICS], int timeou
 
 #endif
 
-rd_kafka_resp_err_t topic_partitions_query(rd_kafka_t *rk, const char *name, int timeout_ms, int *count)
+/** What the cluster says of one topic, to be destroyed; NULL with the cause. */
+static const struct rd_kafka_metadata *query(rd_kafka_t *rk, const char *name, int timeout_ms,
+                                             rd_kafka_resp_err_t *code)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
-    *count = 0;
-    if (!topic)
-        return rd_kafka_last_error();
-    rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+    if (!topic) {
+        *code = rd_kafka_last_error();
+        return NULL;
+    }
+    *code = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
     rd_kafka_topic_destroy(topic);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return *code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata : NULL;
+}
+
+rd_kafka_resp_err_t topic_error_query(rd_kafka_t *rk, const char *name, int timeout_ms)
+{
+    rd_kafka_resp_err_t code;
+    const struct rd_kafka_metadata *metadata = query(rk, name, timeout_ms, &code);
+    if (!metadata)
+        return code;
+    code = metadata->topic_cnt > 0 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    rd_kafka_metadata_destroy(metadata);
+    return code;
+}
+
+rd_kafka_resp_err_t topic_partitions_query(rd_kafka_t *rk, const char *name, int timeout_ms, int *count)
+{
+    rd_kafka_resp_err_t code;
+    const struct rd_kafka_metadata *metadata = query(rk, name, timeout_ms, &code);
+    *count = 0;
+    if (!metadata)
         return code;
     if (metadata->topic_cnt > 0 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
         *count = metadata->topics[0].partition_cnt;

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "../logs.h"
+
 enum { DEADLINE_MS = 30000, TAKEN_MAX = 16, MEMBERS = 24 };
 static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
 
@@ -157,6 +159,8 @@ static int close_loop(void **state)
     return uv_loop_close(&loop);
 }
 
+static int64_t ask_topics_ms;
+
 static void world_open_at(struct world *world, const char *start, const char *group, const char *strategy)
 {
     *world = (struct world){0};
@@ -177,6 +181,7 @@ static void world_open_at(struct world *world, const char *start, const char *gr
         .record_max_bytes = 1 << 20,
         .runs_topic = RUNS,
         .change_log_topic = CHANGES,
+        .ask_topics_ms = ask_topics_ms,
     };
     struct error err = {0};
     world->consumer = kafka_consumer_new(&options, &err);
@@ -387,6 +392,36 @@ static void commits_go_on_without_facts_where_the_broker_refuses_them(void **sta
     assert_false(facts.first.known);
 }
 
+static size_t told_so_far(const struct caught *caught, const char *what)
+{
+    char *text = logs_so_far(caught);
+    size_t count = occurrences(text, what);
+    free(text);
+    return count;
+}
+
+static void a_topic_that_is_missing_is_told_again_until_it_is_there(void **state)
+{
+    (void)state;
+    static const char missing[] = "Subscribed topic not available: org.change.log";
+    struct world world;
+    struct caught caught = logs_catch();
+    rd_kafka_mock_topic_set_error(cluster.cluster, CHANGES, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    ask_topics_ms = 100;
+    world_open(&world, "missing", "range,roundrobin");
+    while (told_so_far(&caught, missing) < 3)
+        uv_run(&loop, UV_RUN_ONCE);
+    rd_kafka_mock_topic_set_error(cluster.cluster, CHANGES, RD_KAFKA_RESP_ERR_NO_ERROR);
+    while (!is_assigned(&world) || world.consumer->standing.lasts)
+        uv_run(&loop, UV_RUN_ONCE);
+    world_close(&world);
+    ask_topics_ms = 0;
+    char *logged = logs_end(&caught);
+    assert_int_equal(occurrences(logged, "connected to the Kafka brokers"), 1);
+    assert_null(strstr(logged, "Subscribed topic not available: org.runs"));
+    free(logged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +433,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_start_is_committed_with_facts_before_anything_is_taken,
                                         open_loop, close_loop),
         cmocka_unit_test_setup_teardown(what_a_note_says_decides_where_another_partition_begins, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(a_topic_that_is_missing_is_told_again_until_it_is_there, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(commits_go_on_without_facts_where_the_broker_refuses_them, open_loop,
                                         close_loop),
