@@ -8,6 +8,7 @@ command -v debootstrap >/dev/null || { say "debootstrap is missing" >&2; exit 1;
 mirror=$(grep -rhoE 'https?://[^ ]*debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -v security | head -n 1 | tr -d ' ' || true)
 mirror=${mirror:-http://deb.debian.org/debian}
 root=$(mktemp -d)
+chmod 755 "$root" # it becomes "/", which is for everybody
 trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
 script=/usr/share/debootstrap/scripts/trixie
 [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
@@ -15,7 +16,7 @@ say "fetching Debian 13 from $mirror"
 # A keyring that is older than the release cannot check it: then it is fetched unchecked, and said.
 if ! debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" "$script" >"$root.log" 2>&1; then
     say "the keyring here does not know trixie: fetching without its check"
-    rm -rf "$root" && mkdir -p "$root"
+    rm -rf "$root" && mkdir -m 755 "$root"
     debootstrap --no-check-gpg --variant=minbase --include=ca-certificates trixie "$root" "$mirror" "$script" >"$root.log" 2>&1 ||
         { tail -n 20 "$root.log" >&2; exit 1; }
 fi

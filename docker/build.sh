@@ -24,7 +24,7 @@ die() { printf 'image: %s\n' "$*" >&2; exit 1; }
 # The base image's file system, kept where ./dev makes its root of Debian 13 from it too.
 tar=$PWD/.cache/debian13/base.tar
 make_base() {
-    if [ ! -f "$tar" ]; then
+    if [ ! "$tar" -nt docker/base.sh ]; then
         say "no registry to be reached: making $base from Debian's packages (some minutes)"
         need debootstrap
         mkdir -p "${tar%/*}"

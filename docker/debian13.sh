@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 folder=$1 root=$1/root
 shift
 mkdir -p "$folder"
-[ -f "$folder/base.tar" ] || docker/base.sh "$folder/base.tar"
+[ "$folder/base.tar" -nt docker/base.sh ] || docker/base.sh "$folder/base.tar"
 rm -rf --one-file-system "$root"
 mkdir -p "$root"
 tar -C "$root" -xf "$folder/base.tar"
