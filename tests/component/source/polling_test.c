@@ -145,15 +145,24 @@ static void claims_no_more_than_there_is_room_for(void **state)
     world_free(world);
 }
 
+/** The answer to the first acknowledgement comes when the test sends it. */
+static struct reply ack_waits(struct fake_port *port, size_t n, const struct seen *request)
+{
+    return is(request, ACK) ? (struct reply){.hold = true} : runs_forever(port, n, request);
+}
+
 static void a_stop_finishes_what_is_being_acknowledged(void **state)
 {
     (void)state;
-    struct world *world = world_new(runs_forever);
+    struct world *world = world_new(ack_waits);
     start(world);
     run_until_asked(world, ACK, 1);
     source_stop_taking(world->source);
     assert_false(source_idle(world->source));
     assert_int_equal(world->count, 0);
+    struct http_exchange *held = world->port->held;
+    world->port->held = NULL;
+    http_server_answer(held, 200, "application/json", NULL, SLICE_LITERAL("{\"ackedCount\":1}"), 0);
     run_until(world->port, &world->count, 1);
     run_until_it(world, is_idle);
     size_t claims = asked(world->port, CLAIM);
