@@ -142,7 +142,7 @@ static _Noreturn void explain(const struct map_command *command, const char *nam
     map_process_limit_time(0);
     show(command, name, &explanation, &text);
     if (explanation.out_of_memory || text.failed)
-        abort(); /* as libjq does */
+        _exit(MAP_PROCESS_NO_MEMORY); /* as libjq's programs do */
     if (!write_out(&text))
         _exit(UNWRITABLE);
     _exit(explanation.failure.len > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK);
@@ -180,7 +180,7 @@ static bool explain_event(struct map_command *command, const char *name, struct 
         explain(command, name, record);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!WIFEXITED(status))
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == MAP_PROCESS_NO_MEMORY)
         tell_death(command, name, status);
     command->shown++;
     command->negative |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;

@@ -1,14 +1,18 @@
 #include "map/expression.h"
+#include "map/compatible.h"
 #include "map/message.h"
 #include "map/place.h"
+#include "map/process.h"
 #include <jq.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct expression {
     char *text;
     jq_state *program; /* NULL: it halted, and is compiled again when it is next needed */
+    bool in_list;      /* the program gives a list of its first output, or of none */
 };
 
 struct expressions {
@@ -63,9 +67,23 @@ static void append_message(struct buffer *problem, const char *message)
     message_append_line(problem, slice_trim(hint ? slice_of(hint + strlen(shell)) : rest));
 }
 
+struct compiling {
+    struct slice definitions; /* which users need not see: they come before the text that messages quote */
+    struct buffer *messages;
+};
+
 static void compile_error(void *ctx, jv message)
 {
-    append_message(ctx, jv_get_kind(message) == JV_KIND_STRING ? jv_string_value(message) : "unknown error");
+    const struct compiling *compiling = ctx;
+    struct slice own = compiling->definitions;
+    const char *text = jv_get_kind(message) == JV_KIND_STRING ? jv_string_value(message) : "unknown error";
+    const char *quoted = own.len > 0 ? memmem(text, strlen(text), own.ptr, own.len) : NULL;
+    struct buffer shown = {0};
+    buffer_append(&shown, text, quoted ? (size_t)(quoted - text) : strlen(text));
+    if (quoted)
+        buffer_append_text(&shown, quoted + own.len);
+    append_message(compiling->messages, buffer_text(&shown));
+    buffer_clear(&shown);
     jv_free(message);
 }
 
@@ -84,29 +102,12 @@ static void hear_debug(void *ctx, jv message)
     jv_free(message);
 }
 
-/** The text behind blanks and comments, where a program's directives would be. */
-static struct slice skip_blanks(struct slice text)
-{
-    size_t at = 0;
-    bool comment = false;
-    for (; at < text.len; at++) {
-        char c = text.ptr[at];
-        if (c == '\n')
-            comment = false;
-        else if (c == '#')
-            comment = true;
-        else if (!comment && !strchr(" \t\r", c))
-            break;
-    }
-    return (struct slice){text.ptr + at, text.len - at};
-}
-
 /** An expression sees the event and the environment, and no files: `import`, `include` and `module` may only
  * begin a program. */
 static bool uses_modules(struct slice text)
 {
     static const char *const words[] = {"import", "include", "module"};
-    struct slice rest = skip_blanks(text);
+    struct slice rest = slice_trim(text);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t len = strlen(words[i]);
         if (slice_starts_with(rest, words[i]) && (rest.len == len || strchr(" \t\r\n#\"{", rest.ptr[len])))
@@ -115,15 +116,24 @@ static bool uses_modules(struct slice text)
     return false;
 }
 
-/** NULL: jq's messages are in `messages`. */
-static jq_state *compile(const char *text, struct buffer *messages)
+/** libjq would end its process as a failed assertion does, which is told otherwise. */
+static void memory_exhausted(void *ctx)
 {
+    (void)ctx;
+    _exit(MAP_PROCESS_NO_MEMORY);
+}
+
+/** NULL: jq's messages are in `messages`. `text` begins with `definitions`, which may be null. */
+static jq_state *compile(const char *text, struct slice definitions, struct buffer *messages)
+{
+    struct compiling compiling = {definitions, messages};
     jq_state *program = jq_init();
     if (!program) {
         buffer_append_text(messages, "out of memory");
         return NULL;
     }
-    jq_set_error_cb(program, compile_error, messages);
+    jq_set_nomem_handler(program, memory_exhausted, NULL);
+    jq_set_error_cb(program, compile_error, &compiling);
     jq_set_input_cb(program, no_more_inputs, NULL); /* libjq 1.6 calls these two whether set or not */
     jq_set_debug_cb(program, hear_debug, NULL);
     /* `modulemeta` would search for files */
@@ -140,13 +150,45 @@ static jq_state *compile(const char *text, struct buffer *messages)
     return program;
 }
 
+/** The same for `text` as compatible_text has it, between `before` and `after`, with the definitions that it
+ * needs. */
+static jq_state *compile_with_definitions(const char *before, struct slice text, const char *after,
+                                          struct buffer *messages)
+{
+    struct buffer whole = {0};
+    compatible_definitions(text, &whole);
+    size_t definitions = whole.len;
+    buffer_append_text(&whole, before);
+    buffer_append_slice(&whole, text);
+    buffer_append_text(&whole, after);
+    jq_state *program = NULL;
+    if (whole.failed)
+        buffer_append_text(messages, "out of memory");
+    else
+        program = compile(buffer_text(&whole), (struct slice){whole.ptr, definitions}, messages);
+    buffer_clear(&whole);
+    return program;
+}
+
+/** A program of nothing but blanks, comments and definitions gives its input: jq 1.7 wants that written. */
+static jq_state *compile_whole(struct slice text, struct buffer *messages)
+{
+    size_t before = messages->len;
+    jq_state *program = compile_with_definitions("", text, "", messages);
+    if (program || !strstr(buffer_text(messages), "program not given"))
+        return program;
+    messages->len = before;
+    return compile_with_definitions("", text, "\n.", messages);
+}
+
 /** Appends the place in the expression of the first of jq's messages, where that can be told. */
 static void append_place(struct slice text, struct buffer *problem)
 {
     static const char line_is[] = ", line ";
-    struct buffer spread = {0}, messages = {0};
+    struct buffer spread = {0}, compatible = {0}, messages = {0};
     place_spread(&spread, text);
-    jq_state *program = compile(buffer_text(&spread), &messages);
+    compatible_text(buffer_slice(&spread), &compatible);
+    jq_state *program = compile_whole(buffer_slice(&compatible), &messages);
     const char *line = program ? NULL : strstr(buffer_text(&messages), line_is);
     if (line) {
         bool at_end =
@@ -159,30 +201,46 @@ static void append_place(struct slice text, struct buffer *problem)
     if (program)
         jq_teardown(&program);
     buffer_clear(&spread);
+    buffer_clear(&compatible);
     buffer_clear(&messages);
 }
 
-/** `env` makes the environment anew each time it is used (14 µs for 35 variables), `$ENV` once. The text is
- * compiled as it stands first: jq's messages quote what it was given. */
-static jq_state *with_constant_environment(const char *text, jq_state *program)
+/** Compiles `text`, of compatible_text, to run as `expression`. False: jq's messages are in `messages`. */
+static bool compile_to_run(struct expression *expression, struct slice text, struct buffer *messages)
 {
-    struct buffer whole = {0}, ignored = {0};
-    if (!strstr(text, "env"))
-        return program;
-    buffer_append_text(&whole, "def env: $ENV; ");
-    buffer_append_text(&whole, text);
-    jq_state *faster = whole.failed ? NULL : compile(buffer_text(&whole), &ignored);
-    if (faster)
-        jq_teardown(&program);
-    buffer_clear(&whole);
+    struct buffer ignored = {0};
+    expression->in_list = false;
+    expression->program = compile_whole(text, messages);
+    if (!expression->program || !compatible_asks_for_paths(text))
+        return expression->program != NULL;
+    jq_state *list =
+        compile_with_definitions("[label $__first | (", text, "\n) | ., break $__first]", &ignored);
+    if (list) {
+        jq_teardown(&expression->program);
+        expression->program = list;
+        expression->in_list = true;
+    }
     buffer_clear(&ignored);
-    return faster ? faster : program;
+    return true;
 }
 
-static jq_state *compile_expression(const char *text, struct buffer *messages)
+/** Compiles the expression's own text. False: why not is in `messages`, with the place. */
+static bool compile_expression(struct expression *expression, struct buffer *messages)
 {
-    jq_state *program = compile(text, messages);
-    return program ? with_constant_environment(text, program) : NULL;
+    struct buffer text = {0};
+    bool compiled = false;
+    compatible_text(slice_of(expression->text), &text);
+    if (text.failed) {
+        buffer_append_text(messages, "out of memory");
+    } else if (uses_modules(buffer_slice(&text))) {
+        buffer_append_text(messages, "modules (import, include, module) cannot be used here");
+    } else {
+        compiled = compile_to_run(expression, buffer_slice(&text), messages);
+        if (!compiled)
+            append_place(slice_of(expression->text), messages);
+    }
+    buffer_clear(&text);
+    return compiled;
 }
 
 struct expression *expression_compile(struct expressions *expressions, struct slice text,
@@ -190,10 +248,6 @@ struct expression *expression_compile(struct expressions *expressions, struct sl
 {
     if (memchr(text.ptr, '\0', text.len)) {
         buffer_append_text(problem, "the expression holds a NUL character");
-        return NULL;
-    }
-    if (uses_modules(text)) {
-        buffer_append_text(problem, "modules (import, include, module) cannot be used here");
         return NULL;
     }
     struct expression *expression = calloc(1, sizeof *expression);
@@ -209,10 +263,7 @@ struct expression *expression_compile(struct expressions *expressions, struct sl
         expression_free(expression);
         return *found;
     }
-    expression->program = compile_expression(expression->text, problem);
-    if (!expression->program)
-        append_place(text, problem);
-    if (!expression->program || !tsearch(expression, &expressions->tree, compare)) {
+    if (!compile_expression(expression, problem) || !tsearch(expression, &expressions->tree, compare)) {
         expression_free(expression);
         return NULL;
     }
@@ -232,11 +283,24 @@ static void append_error(struct buffer *problem, jv message)
     jv_free(message);
 }
 
+/** The only element of a list, or what jq_next has for no output; what is no list stays. */
+static jv out_of_list(jv list)
+{
+    if (jv_get_kind(list) != JV_KIND_ARRAY)
+        return list;
+    if (jv_array_length(jv_copy(list)) > 0)
+        return jv_array_get(list, 0);
+    jv_free(list);
+    return jv_invalid();
+}
+
 /** The program's first output; invalid as jq_next has it. */
 static jv run(struct expression *expression, jv input)
 {
     jq_start(expression->program, input, 0);
     jv result = jq_next(expression->program);
+    if (expression->in_list)
+        result = out_of_list(result);
     if (jq_halted(expression->program))
         jq_teardown(&expression->program); /* libjq would free the message of halt_error once a start */
     else
@@ -246,9 +310,7 @@ static jv run(struct expression *expression, jv input)
 
 jv expression_first(struct expression *expression, jv input, struct buffer *problem)
 {
-    if (!expression->program)
-        expression->program = compile_expression(expression->text, problem);
-    if (!expression->program) {
+    if (!expression->program && !compile_expression(expression, problem)) {
         jv_free(input);
         return jv_null();
     }

@@ -233,22 +233,35 @@ void map_process_confine(const struct map_process_options *options)
 
 /* Its parent */
 
+/** The name of a signal that a process dies of by its own fault. */
+static const char *signal_name(int number)
+{
+    static const char *const names[] = {
+        [SIGABRT] = "SIGABRT", [SIGSEGV] = "SIGSEGV", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+        [SIGILL] = "SIGILL",   [SIGSYS] = "SIGSYS",   [SIGTRAP] = "SIGTRAP", [SIGTERM] = "SIGTERM"};
+    bool known = number > 0 && (size_t)number < sizeof names / sizeof *names && names[number];
+    return known ? names[number] : "another signal";
+}
+
 void map_process_describe_death(const struct map_process_options *options, int status, char out[128])
 {
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    if (number == SIGPROF)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == MAP_PROCESS_NO_MEMORY && options->memory_bytes > 0)
+        snprintf(out, 128, "the mapping needed more memory than MAPPING_MAX_MEMORY (%zu bytes)",
+                 options->memory_bytes);
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == MAP_PROCESS_NO_MEMORY)
+        snprintf(out, 128, "out of memory while the mapping was evaluated");
+    else if (number == SIGPROF)
         snprintf(out, 128, "the mapping took more than %lld ms of processor time (MAPPING_TIMEOUT)",
                  (long long)options->cpu_ms);
-    else if (options->memory_bytes > 0 &&
-             (number == SIGABRT || number == SIGSEGV)) /* how libjq meets the bound */
-        snprintf(
-            out, 128,
-            "the mapping needed more memory than MAPPING_MAX_MEMORY (%zu bytes), or broke jq (signal %d)",
-            options->memory_bytes, number);
     else if (number == SIGKILL)
-        snprintf(out, 128, "the process that evaluated the mapping was killed (signal 9): is memory short?");
+        snprintf(out, 128,
+                 "the process that evaluated the mapping was killed by another (signal 9, SIGKILL)");
+    else if (number > 0)
+        snprintf(out, 128, "the mapping broke jq: its process was ended by signal %d (%s)", number,
+                 signal_name(number));
     else
-        snprintf(out, 128, "evaluating the mapping failed (signal %d)", number);
+        snprintf(out, 128, "the process that evaluated the mapping ended with %d", WEXITSTATUS(status));
 }
 
 /** The socket of an evaluator that is asked for; -1: the agent is gone. */

@@ -60,6 +60,8 @@ void map_process_end(struct map_process *process);
 /** Takes what jq's `env` must not show (the client secret, the Kafka password and their NAME_FILE) out of
  * this process's environment. */
 void map_process_hide_secrets(void);
+/** What such a process exits with when it finds no memory: libjq's programs do so by themselves. */
+enum { MAP_PROCESS_NO_MEMORY = 70 };
 /** Confines this process to the options' memory, for good; failing ends it without a core file. */
 void map_process_confine(const struct map_process_options *options);
 /** From now on this process may use this much processor time, then SIGPROF ends it; 0: no bound. */

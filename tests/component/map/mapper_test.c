@@ -206,9 +206,9 @@ static void what_evaluators_are_killed_over_twice_fails_alone(void **state)
     mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
     kill_evaluator(world, kill_evaluator(world, 0));
     wait_answers(world, 2);
-    assert_string_equal(world->text[0],
-                        "failed: the process that evaluated the mapping was killed (signal 9): "
-                        "is memory short?");
+    assert_string_equal(
+        world->text[0],
+        "failed: the process that evaluated the mapping was killed by another (signal 9, SIGKILL)");
     assert_string_equal(world->text[1], "i=1 b=2 ");
     assert_false(world->lost);
     world_free(world);

@@ -131,6 +131,89 @@ static void errors_of_every_kind_are_null(void **state)
     assert_evaluates("first(range(10; 0; -1))", "1", "10");
 }
 
+static void what_only_jq_1_5_accepted_works(void **state)
+{
+    (void)state;
+    assert_evaluates("[leaf_paths]", "{\"a\":1,\"b\":[null,2]}", "[[\"a\"],[\"b\",1]]");
+    assert_evaluates("def leaf_paths: 7; leaf_paths", "1", "7");
+    assert_evaluates("[recurse_down]", "[1,[2]]", "[[1,[2]],1,[2],2]");
+    assert_evaluates("[.[] | scalars_or_empty]", "[1,[],{},[2],{\"a\":1},null,\"\"]", "[1,[],{},null,\"\"]");
+    assert_evaluates("[.. | scalars_or_empty?] | length", "[1,[]]", "2");
+    assert_evaluates("try _input catch 3", "1", "3");
+    assert_evaluates("[recurse(.a)]", "{\"a\":{\"b\":1}}", "[{\"a\":{\"b\":1}},{\"b\":1}]");
+    assert_evaluates("[recurse(if . < 3 then . + 1 else null end)]", "0", "[0,1,2,3]");
+    assert_evaluates("[limit(0; 1, 2)], [limit(-1; 1, 2)]", "1", "[]");
+    assert_evaluates("[limit(2; 1, 2, error)]", "1", "[1,2]");
+    assert_evaluates("1 as $ x | $ x + $\tx", "0", "2");
+    assert_evaluates("1 as $ #c\n x | $x", "0", "1");
+    assert_evaluates("# c \\\n.a", "{\"a\":1}", "1");
+    assert_evaluates("# c\r\n.a\r\n| .\r", "{\"a\":1}", "1");
+    assert_evaluates("", "1", "1");
+    assert_evaluates(" \n", "1", "1");
+    assert_evaluates("# env", "1", "1");
+    assert_evaluates("def f: 1;", "2", "2");
+}
+
+static void a_question_mark_before_an_alternative_is_no_operator_of_its_own(void **state)
+{
+    (void)state;
+    assert_evaluates(".x?//\"d\"", "{\"x\":null}", "\"d\"");
+    assert_evaluates(".x?//\"d\"", "[]", "\"d\"");
+    assert_evaluates(".x?//.y?//.z? ?//3", "5", "3");
+    assert_evaluates(".x?//=3", "{\"x\":null}", "{\"x\":3}");
+    assert_evaluates("[.[]|.a?//0]", "[1,{\"a\":2}]", "[0,2]");
+    assert_evaluates("\"\\(.x?//\"a?//b\") ?// #\"", "{}", "\"a?//b ?// #\"");
+    assert_evaluates("{as: (.x?//1)}", "{}", "{\"as\":1}");
+    assert_evaluates(".as?//2", "{}", "2");
+    assert_evaluates(". as $x | .y?//3", "{}", "3");
+    assert_evaluates(". as [$a] ?// $b | [$a, $b]", "[1]", "[1,null]");
+    assert_evaluates(". as [$a] ?// $b | [$a, $b]", "2", "[null,2]");
+    assert_evaluates(". as {a: $x} # one\n ?// [$x]?//$x | $x, (.q?//7)", "[6]", "6");
+    assert_evaluates("[.[] as [$a] ?// {$a} | $a?//9]", "[[1],{\"a\":2},[]]", "[1,2,9]");
+}
+
+static void a_program_left_in_the_middle_of_its_paths_can_be_run_again(void **state)
+{
+    (void)state;
+    assert_evaluates("first(paths)", "[1,[2]]", "[0]");
+    assert_evaluates("paths", "{\"a\":{\"b\":1}}", "[\"a\"]");
+    assert_evaluates("leaf_paths", "{\"a\":{\"b\":1}}", "[\"a\",\"b\"]");
+    assert_evaluates("limit(2; paths(type == \"number\"))", "[1,2,3]", "[0]");
+    assert_evaluates("getpath(paths)", "[[1,2]]", "[1,2]");
+    assert_evaluates("path(first(.[]?))", "[1,2]", "[0]");
+    assert_evaluates("path(.[] | select(., 3))", "[1,5,3]", "[0]");
+    assert_evaluates("foreach paths as $p (0; . + 1)", "[1,2]", "1");
+    assert_evaluates("tostream", "[[[1,2]],3]", "[[0,0,0],1]");
+    assert_evaluates("isempty(paths)", "[1]", "false");
+    assert_evaluates("def f: 1; paths, f # ends", "[1]", "[0]");
+    assert_evaluates("paths", "1", "null: no output");
+    assert_evaluates("(paths | error), 1", "[1]", "null: [0]");
+    assert_evaluates("[paths] | .[]?", "[1,2]", "[0]");
+}
+
+static void what_is_too_deep_to_be_written_is_an_error(void **state)
+{
+    (void)state;
+    static const char deep[] = "reduce range(300) as $i (null; [.])",
+                      fits[] = "reduce range(250) as $i (1; [.])";
+    static const char *const forms[] = {"tojson",         "tostring",        "@json",
+                                        "@text",          "\"\\(.)\"",       "@base64",
+                                        "@uri \"\\(.)\"", "tojson | length", "{a: .} | @html"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct buffer text = {0};
+        buffer_appendf(&text, "%s | %s", deep, forms[i]);
+        assert_evaluates(buffer_text(&text), "1", "null: it is nested too deeply");
+        text.len = 0;
+        buffer_appendf(&text, "%s | %s | type != null", fits, forms[i]);
+        assert_evaluates(buffer_text(&text), "1", "true");
+        buffer_clear(&text);
+    }
+    assert_evaluates("tostring", "\"[<skipped: too deep>]\"", "\"[<skipped: too deep>]\"");
+    assert_evaluates("@json", "\"a\"", "\"\\\"a\\\"\"");
+    assert_evaluates("@csv, @sh", "[1,\"a\"]", "\"1,\\\"a\\\"\"");
+    assert_evaluates("[.[] | tostring]", "[1,\"a\",null,[1]]", "[\"1\",\"a\",\"null\",\"[1]\"]");
+}
+
 static void assert_does_not_compile(struct slice text, const char *expected)
 {
     struct expressions *expressions = expressions_new();
@@ -170,6 +253,12 @@ static void messages_say_where(void **state)
     assert_does_not_compile(SLICE_LITERAL(".\"é\" # (\n| \"a) \\(1 + (2) | \"x\") b\" | oh"),
                             "(line 2, column 29)");
     assert_does_not_compile(SLICE_LITERAL(".a |= (.b)\n | .c |= $x"), "(line 2, column 10)");
+    assert_does_not_compile(SLICE_LITERAL("leaf_paths | env.A | nothere"),
+                            "line 1: leaf_paths | env.A | nothere (line 1, column 22)");
+    assert_does_not_compile(SLICE_LITERAL(".x?//1 | .y?//2 | nothere"), "(line 1, column 19)");
+    assert_does_not_compile(SLICE_LITERAL("\"\\(1)\" | nothere"),
+                            "line 1: \"\\(1)\" | nothere (line 1, column 10)");
+    assert_does_not_compile(SLICE_LITERAL("# paths\n[paths] | nothere"), "(line 2, column 11)");
 }
 
 static void words_that_begin_like_modules_are_names(void **state)
@@ -188,6 +277,10 @@ int main(void)
         cmocka_unit_test(programs_that_halt_can_be_run_again),
         cmocka_unit_test(there_is_one_input_and_no_file),
         cmocka_unit_test(errors_of_every_kind_are_null),
+        cmocka_unit_test(what_only_jq_1_5_accepted_works),
+        cmocka_unit_test(a_question_mark_before_an_alternative_is_no_operator_of_its_own),
+        cmocka_unit_test(a_program_left_in_the_middle_of_its_paths_can_be_run_again),
+        cmocka_unit_test(what_is_too_deep_to_be_written_is_an_error),
         cmocka_unit_test(what_is_no_program_is_refused),
         cmocka_unit_test(messages_say_where),
         cmocka_unit_test(words_that_begin_like_modules_are_names),
