@@ -1,6 +1,7 @@
 #include "map_explain.h"
 #include "base/secrets.h"
 #include "http/url.h"
+#include "map_environment.h"
 #include "map_report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ static void add_expression_secrets(struct explanation *out)
         struct slice text = buffer_slice(&one->expression), result = buffer_slice(&one->result);
         const char *last = one->where ? strrchr(one->where, '.') : NULL;
         if (last && secret_name(slice_of(last + 1)) && memmem(text.ptr, text.len, "env", 3) &&
-            result.len > 2 && *result.ptr == '"')
+            !map_environment_gives_nothing(text, NULL) && result.len > 2 && *result.ptr == '"')
             add_secret(out, (struct slice){result.ptr + 1, result.len - 2});
     }
 }
@@ -75,9 +76,11 @@ static void collect_secrets(const struct explain_options *options, struct explan
     while (mapped_next(&fields, &field))
         if (field.tag == MAPPED_SECRET)
             mapped_append(&out->secrets, MAPPED_SECRET, field.value);
-    for (size_t i = 0; i < out->mapped.header_count; i++)
-        if (secret_name(out->mapped.headers[i].name))
-            add_secret(out, out->mapped.headers[i].value);
+    for (size_t i = 0; i < out->mapped.header_count; i++) {
+        const struct mapped_header *header = &out->mapped.headers[i];
+        if (secret_name(header->name) && !map_environment_left_empty(out, header->name, header->value, NULL))
+            add_secret(out, header->value);
+    }
     add_secret(out, options->secret);
     add_secret(out, url_user_info(out->target));
     add_secret(out, url_user_info(buffer_slice(&out->url)));
@@ -112,7 +115,8 @@ static void make_headers(struct explanation *out)
     const struct own_headers own = {.timestamp = SLICE_LITERAL("<seconds since the epoch>"),
                                     .signature = SLICE_LITERAL("v1,<signature of timestamp.body>"),
                                     .attempt = SLICE_LITERAL("<1 for the first attempt>"),
-                                    .id = SLICE_LITERAL("<topic>-<partition>-<offset>")};
+                                    .id = SLICE_LITERAL("<topic>-<partition>-<offset>"),
+                                    .with_body = out->has_body};
     struct mapped_header *list = calloc(OWN_HEADERS + out->mapped.header_count, sizeof *list);
     size_t count = list ? mapped_headers(&out->mapped, &own, list) : 0;
     out->out_of_memory |= !list;
@@ -240,6 +244,7 @@ void explanation_make(const struct explain_options *options, struct slice record
     }
     make_notes(options, out);
     evaluate(options, out);
+    map_environment_note(out);
     collect_secrets(options, out);
 }
 

@@ -124,34 +124,44 @@ static void make_default(const struct explain_options *options, const struct exp
     }
 }
 
-static void override(struct buffer *field, struct slice value)
+static void replace(struct buffer *field, struct slice value)
 {
-    if (slice_is_null(value))
-        return;
+    struct buffer out = {0};
+    buffer_append_slice(&out, value);
     buffer_clear(field);
-    buffer_append_slice(field, value);
+    *field = out;
+}
+
+static void apply_mapping(const struct explain_options *options, const struct mapping_trace *trace,
+                          struct explanation *out)
+{
+    struct explained_report *report = &out->report;
+    struct buffer context = {0};
+    struct mapped_report given;
+    const struct mapped_report usual = {
+        .status = report->status.len > 0 ? buffer_slice(&report->status) : (struct slice){NULL, 0},
+        .summary = report->summary.len > 0 ? buffer_slice(&report->summary) : (struct slice){NULL, 0}};
+    write_context(options->response, out, &context);
+    mappings_report(options->mappings, out->mapped.mapping, buffer_slice(&context), options->secret, trace,
+                    &report->fields);
+    mapped_report_read(buffer_slice(&report->fields), &given);
+    struct mapped_report over = mapped_report_over(&out->mapped, &given, &usual, true);
+    replace(&report->status, over.status);
+    replace(&report->summary, over.summary);
+    replace(&report->link_json, over.link_json);
+    replace(&report->external_run_id, over.external_run_id);
+    out->out_of_memory |= context.failed || report->fields.failed;
+    buffer_clear(&context);
 }
 
 void map_report_make(const struct explain_options *options, const struct mapping_trace *trace,
                      struct explanation *out)
 {
     struct explained_report *report = &out->report;
-    struct buffer context = {0};
     report->made = run_id_is_usable(out->event.run_id) && out->event.kind == EVENT_RUN;
     if (!report->made)
         return;
     make_default(options, out, report);
-    if (out->mapped.reports) {
-        struct mapped_report mapped;
-        write_context(options->response, out, &context);
-        mappings_report(options->mappings, out->mapped.mapping, buffer_slice(&context), options->secret,
-                        trace, &report->fields);
-        mapped_report_read(buffer_slice(&report->fields), &mapped);
-        override(&report->status, mapped.status);
-        override(&report->summary, mapped.summary);
-        override(&report->link_json, mapped.link_json);
-        override(&report->external_run_id, mapped.external_run_id);
-        out->out_of_memory |= context.failed || report->fields.failed;
-        buffer_clear(&context);
-    }
+    if (out->mapped.reports)
+        apply_mapping(options, trace, out);
 }

@@ -68,7 +68,8 @@ static bool make_headers(const struct delivery *delivery, struct slice body, cha
     const struct own_headers own = {.timestamp = buffer_slice(&seconds),
                                     .signature = slice_of(signature),
                                     .attempt = buffer_slice(&attempt),
-                                    .id = slice_of(delivery->id)};
+                                    .id = slice_of(delivery->id),
+                                    .with_body = !slice_is_null(body)};
     lists->count = mapped_headers(&delivery->request, &own, lists->mapped);
     for (size_t i = 0; i < lists->count; i++)
         lists->sent[i] = (struct http_header){lists->mapped[i].name, lists->mapped[i].value};

@@ -75,14 +75,30 @@ static void report(struct delivery *delivery, struct run_result *result)
 
 /* What its mapping reports */
 
-static void override(struct run_result *result, const struct mapped_report *mapped)
+static void override(const struct delivery *delivery, const struct mapped_report *given,
+                     struct run_result *result)
 {
-    if (!slice_is_null(mapped->status))
-        result->status = mapped->status;
-    if (!slice_is_null(mapped->summary))
-        result->summary = mapped->summary;
-    result->link_json = mapped->link_json;
-    result->external_run_id = mapped->external_run_id;
+    const struct mapped_report usual = {.status = result->status, .summary = result->summary};
+    struct mapped_report report =
+        mapped_report_over(&delivery->request, given, &usual, delivery->outcome.answered);
+    result->status = report.status;
+    result->summary = report.summary;
+    result->link_json = report.link_json;
+    result->external_run_id = report.external_run_id;
+}
+
+/** It failed as a whole, so every field of it is left out: then perhaps nobody says how the run ended. */
+static void tell_run(struct delivery *delivery, struct slice wrong)
+{
+    struct buffer text = {0}, shown = {0};
+    outcome_shown(delivery, wrong, &shown);
+    buffer_append_text(&text, "What the mapping reports could not be evaluated: ");
+    buffer_append_slice(&text, buffer_slice(&shown));
+    delivery_open_report(delivery);
+    if (delivery->report && !text.failed)
+        run_report_log(delivery->report, buffer_slice(&text));
+    buffer_clear(&text);
+    buffer_clear(&shown);
 }
 
 static void warned(void *ctx, struct slice warning)
@@ -104,9 +120,11 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
         mapped_report_read(fields, &mapped);
     }
     struct slice wrong = failure ? slice_of(failure) : mapped.failure;
-    if (!slice_is_null(wrong))
+    if (!slice_is_null(wrong)) {
         warned(delivery, wrong);
-    override(&result, &mapped);
+        tell_run(delivery, wrong);
+    }
+    override(delivery, &mapped, &result);
     report(delivery, &result);
 }
 

@@ -111,6 +111,7 @@ struct destination {
 /** What an answer means. */
 struct outcome {
     bool success;
+    bool answered;          /* the endpoint's answer is there, whole */
     int status;             /* 0: no answer */
     const char *error_type; /* "" for a success */
     struct buffer cause;    /* in words; empty for a success */

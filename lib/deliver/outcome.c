@@ -89,6 +89,7 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     out->status = result->status;
     /* A redirect that is not followed is a failure, whatever its status. */
     out->success = result->failure == HTTP_OK && result->status < 400;
+    out->answered = result->failure == HTTP_OK || result->failure == HTTP_REDIRECT;
     if (!out->success)
         describe_failure(delivery, result, detailed, out);
     if (!delivery->is_run || !delivery->synchronized || result->failure != HTTP_OK)

@@ -1,23 +1,12 @@
 /* An event to the fields of a request; an answer to the fields of a report. */
 #include "event/event.h"
-#include "map/internal.h"
+#include "map/applying.h"
 #include "map/json_text.h"
 #include "map/message.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { METHOD_MAX = 32, INDEX_SIZE = 24 };
-
-struct applying {
-    const struct mapping *mapping;
-    size_t number; /* from 1 */
-    struct slice secret;
-    const struct mapping_trace *trace;
-    struct buffer *fields;
-    bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
-    bool reporting; /* the request's warnings have been given */
-    bool failed;
-};
+enum { METHOD_MAX = 32, INDEX_SIZE = 24, WHERE_SIZE = 96 };
 
 /* Fields */
 
@@ -44,7 +33,7 @@ bool mapped_next(struct slice *fields, struct mapped_field *out)
 }
 
 /** Adds a field whose value was put together in a buffer, which is emptied. */
-static void append_field(struct applying *applying, enum mapped_tag tag, struct buffer *value)
+void applying_append(struct applying *applying, enum mapped_tag tag, struct buffer *value)
 {
     if (value->failed) /* never a cut value */
         applying->fields->failed = true;
@@ -52,7 +41,7 @@ static void append_field(struct applying *applying, enum mapped_tag tag, struct 
     buffer_clear(value);
 }
 
-static void fail(struct applying *applying, const char *reason)
+void applying_fail(struct applying *applying, const char *reason)
 {
     struct buffer text = {0};
     if (applying->failed)
@@ -61,10 +50,39 @@ static void fail(struct applying *applying, const char *reason)
     if (applying->number > 0)
         buffer_appendf(&text, "mapping %zu: ", applying->number);
     buffer_append_text(&text, reason);
-    append_field(applying, MAPPED_FAILED, &text);
+    applying_append(applying, MAPPED_FAILED, &text);
+}
+
+void applying_warn(struct applying *applying, const char *prefix, struct slice name, const char *cause)
+{
+    struct buffer text = {0};
+    buffer_appendf(&text, "mapping %zu, %s", applying->number, prefix);
+    message_append_line(&text, name);
+    buffer_appendf(&text, ": %s", cause);
+    applying_append(applying, MAPPED_WARNING, &text);
 }
 
 /* Evaluating */
+
+static void warn_of_digits(struct applying *applying, const char *where, jv result)
+{
+    struct buffer text = {0};
+    if (!long_numbers_cut(&applying->long_numbers, result))
+        return;
+    buffer_appendf(&text, "%s: a number has lost its last digits: jq keeps 17 of them, at most", where);
+    applying_append(applying, MAPPED_WARNING, &text);
+}
+
+static void trace(const struct applying *applying, const char *where, struct slice expression, jv result,
+                  struct slice problem)
+{
+    struct buffer json = {0};
+    if (json_text_append(&json, jv_copy(result)) == PA_ERR_INVALID)
+        buffer_append_json_string(&json, SLICE_LITERAL("(nested too deeply to be shown)"));
+    applying->trace->evaluated(applying->trace->ctx, where, expression, buffer_slice(&json), problem);
+    applying->fields->failed |= json.failed;
+    buffer_clear(&json);
+}
 
 static void heard(void *ctx, const char *where, struct slice expression, jv result, struct slice problem)
 {
@@ -75,45 +93,42 @@ static void heard(void *ctx, const char *where, struct slice expression, jv resu
         struct buffer text = {0};
         buffer_appendf(&text, "%s: jq: ", where);
         message_append_without_values(&text, problem);
-        append_field(applying, MAPPED_WARNING, &text);
+        applying_append(applying, MAPPED_WARNING, &text);
     }
-    if (!applying->trace)
-        return;
-    jv json = jv_dump_string(jv_copy(result), 0);
-    applying->trace->evaluated(applying->trace->ctx, where, expression, slice_of(jv_string_value(json)),
-                               problem);
-    jv_free(json);
+    warn_of_digits(applying, where, result);
+    if (applying->trace)
+        trace(applying, where, expression, result, problem);
 }
 
-static jv evaluate(struct applying *applying, const struct json_template *template, jv input,
-                   const char *prefix, const char *name)
+jv applying_evaluate(struct applying *applying, const struct json_template *template, jv input,
+                     const char *prefix, const char *name)
 {
-    char where[96];
+    char where[WHERE_SIZE];
     snprintf(where, sizeof where, "mapping %zu, %s%s", applying->number, prefix, name);
     return template_evaluate(template, input, where, heard, applying);
 }
 
 /** Appends `value` (taken over) as JSON; what cannot be written fails the run. */
-static void append_json(struct applying *applying, struct buffer *out, jv value)
+void applying_append_json(struct applying *applying, struct buffer *out, jv value)
 {
     int failed = json_text_append(out, value);
     if (failed == PA_ERR_MEMORY)
         applying->fields->failed = true;
     else if (failed)
-        fail(applying, "a result is nested too deeply to be written as JSON");
+        applying_fail(applying, "a result is nested too deeply to be written as JSON");
 }
 
-static struct slice text_of(jv string)
+struct slice applying_text(jv string)
 {
     return (struct slice){jv_string_value(string), (size_t)jv_string_length_bytes(jv_copy(string))};
 }
 
 /** A text, number or boolean as text (taken over); false: it is none of them. */
-static bool append_scalar(struct applying *applying, struct buffer *out, jv value)
+bool applying_append_scalar(struct applying *applying, struct buffer *out, jv value)
 {
     jv_kind kind = jv_get_kind(value);
     if (kind == JV_KIND_STRING) {
-        buffer_append_slice(out, text_of(value));
+        buffer_append_slice(out, applying_text(value));
         jv_free(value);
         return true;
     }
@@ -121,7 +136,7 @@ static bool append_scalar(struct applying *applying, struct buffer *out, jv valu
         jv_free(value);
         return false;
     }
-    append_json(applying, out, value);
+    applying_append_json(applying, out, value);
     return true;
 }
 
@@ -131,7 +146,7 @@ static bool wanted(struct applying *applying, jv event)
 {
     if (!applying->mapping->enabled)
         return true;
-    jv result = evaluate(applying, applying->mapping->enabled, event, "", "enabled");
+    jv result = applying_evaluate(applying, applying->mapping->enabled, event, "", "enabled");
     bool yes = jv_get_kind(result) == JV_KIND_TRUE;
     jv_free(result);
     return yes;
@@ -173,7 +188,7 @@ static void decrypt_warning(struct applying *applying, jv components, const char
     jv path = jv_dump_string(jv_copy(components), 0);
     buffer_appendf(&text, "mapping %zu, fieldsToDecryptPaths %s: not decrypted: %s", applying->number,
                    jv_string_value(path), cause);
-    append_field(applying, MAPPED_WARNING, &text);
+    applying_append(applying, MAPPED_WARNING, &text);
     jv_free(path);
 }
 
@@ -188,7 +203,7 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
         /* A property that this event does not have is no problem. */
         if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_NULL)
             decrypt_warning(applying, components, "it is not a text");
-    } else if (decrypt_field(applying->secret, text_of(value), &plain, &err) != 0) {
+    } else if (decrypt_field(applying->secret, applying_text(value), &plain, &err) != 0) {
         decrypt_warning(applying, components, err.message);
     } else if (plain.failed) {
         applying->fields->failed = true;
@@ -214,7 +229,7 @@ static jv decrypt_all(struct applying *applying, jv event)
 
 /* The request */
 
-static bool is_token(struct slice text)
+bool applying_is_token(struct slice text)
 {
     /* RFC 9110, section 5.6.2 */
     for (size_t i = 0; i < text.len; i++) {
@@ -232,132 +247,19 @@ static void map_text(struct applying *applying, enum mapping_field field, jv eve
     bool method = field == FIELD_METHOD;
     if (!template || applying->failed)
         return;
-    jv value = evaluate(applying, template, event, "", mapping_field_names[field]);
-    struct slice text = jv_get_kind(value) == JV_KIND_STRING ? text_of(value) : (struct slice){NULL, 0};
+    jv value = applying_evaluate(applying, template, event, "", mapping_field_names[field]);
+    struct slice text = jv_get_kind(value) == JV_KIND_STRING ? applying_text(value) : (struct slice){NULL, 0};
     char reason[96];
     if (slice_is_null(text)) {
         snprintf(reason, sizeof reason, "the %s is %s; it must be a text", mapping_field_names[field],
                  jv_kind_name(jv_get_kind(value)));
-        fail(applying, reason);
-    } else if (method && (!is_token(text) || text.len > METHOD_MAX)) {
-        fail(applying, "the method is not an HTTP method");
+        applying_fail(applying, reason);
+    } else if (method && (!applying_is_token(text) || text.len > METHOD_MAX)) {
+        applying_fail(applying, "the method is not an HTTP method");
     } else {
         mapped_append(applying->fields, method ? MAPPED_METHOD : MAPPED_URL, text);
     }
     jv_free(value);
-}
-
-/** Why a header may not be sent; NULL: it may. */
-static const char *header_problem(struct slice name, struct slice value)
-{
-    static const char *const ours[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection"};
-    if (!is_token(name))
-        return "a header's name has a character that names cannot have";
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (slice_equal_text_ignore_case(name, ours[i]))
-            return "Host, Content-Length, Transfer-Encoding and Connection are not a mapping's to set";
-    for (size_t i = 0; i < value.len; i++)
-        if (((unsigned char)value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] == 0x7f)
-            return "a header's value holds a line break or another control character";
-    return NULL;
-}
-
-static void map_header(struct applying *applying, jv name, jv value)
-{
-    struct buffer text = {0};
-    if (jv_get_kind(value) == JV_KIND_NULL) {
-        jv_free(value);
-    } else if (!append_scalar(applying, &text, value)) {
-        fail(applying, "a header is a list or an object; it must be a text, number or boolean");
-    } else {
-        const char *problem = header_problem(text_of(name), buffer_slice(&text));
-        if (problem) {
-            fail(applying, problem);
-        } else {
-            mapped_append(applying->fields, MAPPED_HEADER_NAME, text_of(name));
-            append_field(applying, MAPPED_HEADER_VALUE, &text);
-        }
-    }
-    buffer_clear(&text);
-    jv_free(name);
-}
-
-static void append_encoded(struct buffer *out, struct slice text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     (c != 0 && strchr("-._~", c));
-        if (plain) {
-            buffer_append_char(out, (char)c);
-        } else {
-            buffer_append_char(out, '%');
-            buffer_append_char(out, digits[c >> 4]);
-            buffer_append_char(out, digits[c & 15]);
-        }
-    }
-}
-
-static void append_parameter(struct applying *applying, struct buffer *query, jv name, jv value)
-{
-    struct buffer text = {0};
-    if (jv_get_kind(value) == JV_KIND_NULL) {
-        jv_free(value);
-    } else if (!append_scalar(applying, &text, value)) {
-        fail(applying,
-             "a query parameter is an object or a list in a list; it must be a text, number or boolean");
-    } else {
-        if (query->len > 0)
-            buffer_append_char(query, '&');
-        append_encoded(query, text_of(name));
-        buffer_append_char(query, '=');
-        append_encoded(query, buffer_slice(&text));
-    }
-    buffer_clear(&text);
-}
-
-static void map_parameter(struct applying *applying, struct buffer *query, jv name, jv value)
-{
-    if (jv_get_kind(value) == JV_KIND_ARRAY) {
-        int count = jv_array_length(jv_copy(value));
-        for (int i = 0; i < count; i++)
-            append_parameter(applying, query, name, jv_array_get(jv_copy(value), i));
-        jv_free(value);
-    } else {
-        append_parameter(applying, query, name, value);
-    }
-    jv_free(name);
-}
-
-/** Headers or query: an object, whose members each go their way; null: none. */
-static void map_object(struct applying *applying, enum mapping_field field, jv event)
-{
-    const struct json_template *template = applying->mapping->fields[field];
-    bool headers = field == FIELD_HEADERS;
-    if (!template || applying->failed)
-        return;
-    jv object = evaluate(applying, template, event, "", mapping_field_names[field]);
-    if (jv_get_kind(object) == JV_KIND_OBJECT) {
-        struct buffer query = {0}, json = {0};
-        for (int at = jv_object_iter(object); jv_object_iter_valid(object, at);
-             at = jv_object_iter_next(object, at)) {
-            jv name = jv_object_iter_key(object, at), value = jv_object_iter_value(object, at);
-            if (headers)
-                map_header(applying, name, value);
-            else
-                map_parameter(applying, &query, name, value);
-        }
-        if (query.len > 0 || query.failed)
-            append_field(applying, MAPPED_QUERY, &query);
-        if (applying->mapping->reports) {
-            append_json(applying, &json, jv_copy(object));
-            append_field(applying, headers ? MAPPED_HEADERS_JSON : MAPPED_QUERY_JSON, &json);
-        }
-    } else if (jv_get_kind(object) != JV_KIND_NULL) {
-        fail(applying, headers ? "the headers are not an object" : "the query is not an object");
-    }
-    jv_free(object);
 }
 
 /** Nobody asked for another body: the event's own bytes will do, unless something in it was decrypted. */
@@ -375,16 +277,40 @@ static void map_body(struct applying *applying, jv event)
     if (applying->failed || (whole && !applying->decrypted))
         return;
     jv body = whole ? jv_copy(event)
-                    : evaluate(applying, applying->mapping->fields[FIELD_BODY], event, "",
-                               mapping_field_names[FIELD_BODY]);
+                    : applying_evaluate(applying, applying->mapping->fields[FIELD_BODY], event, "",
+                                        mapping_field_names[FIELD_BODY]);
     if (jv_get_kind(body) == JV_KIND_NULL) {
         jv_free(body);
         mapped_append(applying->fields, MAPPED_NO_BODY, (struct slice){"", 0});
         return;
     }
     struct buffer json = {0};
-    append_json(applying, &json, body);
-    append_field(applying, MAPPED_BODY, &json);
+    if (whole) {
+        char where[WHERE_SIZE];
+        snprintf(where, sizeof where, "mapping %zu, %s", applying->number, mapping_field_names[FIELD_BODY]);
+        warn_of_digits(applying, where, body);
+    }
+    applying_append_json(applying, &json, body);
+    applying_append(applying, MAPPED_BODY, &json);
+}
+
+static const enum mapped_tag report_tags[REPORT_FIELDS] = {
+    [REPORT_STATUS] = REPORTED_STATUS,
+    [REPORT_LINK] = REPORTED_LINK_JSON,
+    [REPORT_SUMMARY] = REPORTED_SUMMARY,
+    [REPORT_EXTERNAL_ID] = REPORTED_EXTERNAL_ID,
+};
+
+/** Tells which fields its report has. */
+static void append_reports(struct applying *applying)
+{
+    char tags[REPORT_FIELDS];
+    size_t count = 0;
+    for (size_t i = 0; i < REPORT_FIELDS; i++)
+        if (applying->mapping->report[i])
+            tags[count++] = (char)report_tags[i];
+    if (count > 0)
+        mapped_append(applying->fields, MAPPED_REPORTS, (struct slice){tags, count});
 }
 
 static void apply_mapping(struct applying *applying, jv event)
@@ -392,13 +318,12 @@ static void apply_mapping(struct applying *applying, jv event)
     char number[INDEX_SIZE];
     snprintf(number, sizeof number, "%zu", applying->number);
     mapped_append(applying->fields, MAPPED_INDEX, slice_of(number));
-    if (applying->mapping->reports)
-        mapped_append(applying->fields, MAPPED_REPORTS, (struct slice){"", 0});
+    append_reports(applying);
     jv plain = decrypt_all(applying, jv_copy(event));
     map_text(applying, FIELD_URL, plain);
     map_text(applying, FIELD_METHOD, plain);
-    map_object(applying, FIELD_HEADERS, plain);
-    map_object(applying, FIELD_QUERY, plain);
+    applying_map_object(applying, FIELD_HEADERS, plain);
+    applying_map_object(applying, FIELD_QUERY, plain);
     map_body(applying, plain);
     jv_free(plain);
 }
@@ -406,9 +331,9 @@ static void apply_mapping(struct applying *applying, jv event)
 /** JSON to a value; invalid, with the failure said. */
 static jv parse(struct applying *applying, struct slice json)
 {
-    jv value = json_text_parse(json);
+    jv value = json_text_parse(json, &applying->long_numbers);
     if (!jv_is_valid(value))
-        fail(applying, "jq cannot read the event: it is too large or nested too deeply");
+        applying_fail(applying, "jq cannot read the event: it is too large or nested too deeply");
     return value;
 }
 
@@ -434,12 +359,6 @@ void mappings_request(const struct mappings *mappings, struct slice event, struc
 
 static void report_field(struct applying *applying, enum report_field field, jv value)
 {
-    static const enum mapped_tag tags[REPORT_FIELDS] = {
-        [REPORT_STATUS] = REPORTED_STATUS,
-        [REPORT_LINK] = REPORTED_LINK_JSON,
-        [REPORT_SUMMARY] = REPORTED_SUMMARY,
-        [REPORT_EXTERNAL_ID] = REPORTED_EXTERNAL_ID,
-    };
     struct buffer text = {0};
     jv_kind kind = jv_get_kind(value);
     if (kind == JV_KIND_NULL) {
@@ -447,10 +366,10 @@ static void report_field(struct applying *applying, enum report_field field, jv 
         return;
     }
     if (field == REPORT_LINK || kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT)
-        append_json(applying, &text, value);
+        applying_append_json(applying, &text, value);
     else
-        append_scalar(applying, &text, value);
-    append_field(applying, tags[field], &text);
+        applying_append_scalar(applying, &text, value);
+    applying_append(applying, report_tags[field], &text);
 }
 
 void mappings_report(const struct mappings *mappings, size_t index, struct slice context, struct slice secret,
@@ -459,21 +378,21 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
     struct applying applying = {
         .secret = secret, .trace = trace, .fields = fields, .number = index, .reporting = true};
     if (index < 1 || index > mappings->count) {
-        fail(&applying, "there is no such mapping");
+        applying_fail(&applying, "there is no such mapping");
         return;
     }
     applying.mapping = &mappings->list[index - 1];
     jv value = parse(&applying, context);
     if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_OBJECT)
-        fail(&applying, "the report's context is not an object");
+        applying_fail(&applying, "the report's context is not an object");
     if (jv_get_kind(value) == JV_KIND_OBJECT) {
         jv body = decrypt_all(&applying, jv_object_get(jv_copy(value), jv_string("body")));
         value = jv_object_set(value, jv_string("body"), body);
         for (size_t i = 0; i < REPORT_FIELDS; i++)
             if (applying.mapping->report[i])
                 report_field(&applying, (enum report_field)i,
-                             evaluate(&applying, applying.mapping->report[i], value, "report.",
-                                      report_field_names[i]));
+                             applying_evaluate(&applying, applying.mapping->report[i], value, "report.",
+                                               report_field_names[i]));
     }
     jv_free(value);
 }

@@ -1,90 +1,9 @@
 #include "map/json_text.h"
 #include "event/event.h"
+#include "map/decimal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Where ECMAScript's notation changes: the decimal point's place among the digits. */
-enum { POINT_MAX = 21, POINT_MIN = -6, EXPONENT_MAX = 9999 };
-
-/** A number's digits and where the point is: 0.DIGITS times ten to the power of `point`. */
-struct decimal {
-    bool negative;
-    struct buffer digits; /* no zeros at either end */
-    long point;
-};
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/** Reads a number with an exponent. */
-static void decimal_read(struct slice text, struct decimal *out)
-{
-    size_t at = 0;
-    bool fraction = false;
-    *out = (struct decimal){.negative = text.ptr[0] == '-'};
-    for (at = out->negative; at < text.len && (is_digit(text.ptr[at]) || text.ptr[at] == '.'); at++) {
-        if (text.ptr[at] == '.') {
-            fraction = true;
-            continue;
-        }
-        bool leading = out->digits.len == 0 && text.ptr[at] == '0';
-        if (!leading)
-            buffer_append_char(&out->digits, text.ptr[at]);
-        out->point += fraction ? (leading ? -1 : 0) : (leading ? 0 : 1);
-    }
-    while (out->digits.len > 0 && out->digits.ptr[out->digits.len - 1] == '0')
-        out->digits.len--;
-    char exponent[8] = "";
-    size_t len = text.len - at - 1;
-    if (len < sizeof exponent) {
-        memcpy(exponent, text.ptr + at + 1, len);
-        exponent[len] = '\0';
-        out->point += strtol(exponent, NULL, 10);
-    } else {
-        out->point = EXPONENT_MAX + 1;
-    }
-}
-
-static void append_zeros(struct buffer *out, long count)
-{
-    for (long i = 0; i < count; i++)
-        buffer_append_char(out, '0');
-}
-
-/** ECMA-262, Number::toString with radix 10: k digits, n the point's place. */
-static void decimal_append(struct buffer *out, const struct decimal *decimal)
-{
-    struct slice digits = buffer_slice(&decimal->digits);
-    long k = (long)digits.len, n = decimal->point;
-    if (k == 0) {
-        buffer_append_char(out, '0');
-        return;
-    }
-    if (decimal->negative)
-        buffer_append_char(out, '-');
-    if (n > 0 && n <= POINT_MAX) {
-        buffer_append(out, digits.ptr, (size_t)(k < n ? k : n));
-        append_zeros(out, n - k);
-        if (k > n) {
-            buffer_append_char(out, '.');
-            buffer_append(out, digits.ptr + n, (size_t)(k - n));
-        }
-    } else if (n > POINT_MIN && n <= 0) {
-        buffer_append_text(out, "0.");
-        append_zeros(out, -n);
-        buffer_append_slice(out, digits);
-    } else {
-        buffer_append_char(out, digits.ptr[0]);
-        if (k > 1) {
-            buffer_append_char(out, '.');
-            buffer_append(out, digits.ptr + 1, (size_t)(k - 1));
-        }
-        buffer_appendf(out, "e%c%ld", n > 0 ? '+' : '-', labs(n - 1));
-    }
-}
 
 static void append_number(struct buffer *out, struct slice text)
 {
@@ -94,13 +13,11 @@ static void append_number(struct buffer *out, struct slice text)
         return;
     }
     decimal_read(text, &decimal);
-    if (decimal.digits.failed)
-        out->failed = true;
-    else if (labs(decimal.point) > EXPONENT_MAX) /* beyond what any receiver reads as a number */
+    if (labs(decimal.point) > DECIMAL_POINT_MAX) /* beyond what any receiver reads as a number */
         buffer_append_slice(out, text);
     else
         decimal_append(out, &decimal);
-    buffer_clear(&decimal.digits);
+    decimal_clear(&decimal);
 }
 
 /** As jq writes numbers: its own text where it has one, then as ECMAScript has it. */

@@ -2,7 +2,7 @@
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
-#include <jv.h>
+#include "map/digits.h"
 
 /** Appends `value` (taken over) as compact JSON in the canonical form (event/event.h). Numbers that jq writes
  * with an exponent are written as ECMAScript does (ECMA-262, Number::toString: 1e-7, not 1E-7 or 1e-07;
@@ -12,5 +12,6 @@
 int json_text_append(struct buffer *out, jv value);
 
 /** Canonical JSON (event/event.h) as a value; invalid: it is none, it is nested deeper than EVENT_MAX_DEPTH,
- * or memory is out. A surrogate without its other half (only ever written as an escape) becomes U+FFFD. */
-jv json_text_parse(struct slice json);
+ * or memory is out. A surrogate without its other half (only ever written as an escape) becomes U+FFFD.
+ * `found` (may be NULL): notes numbers with more digits than jq keeps (digits.h). */
+jv json_text_parse(struct slice json, struct long_numbers *found);

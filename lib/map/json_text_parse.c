@@ -9,6 +9,7 @@ enum { EXACT_DIGITS = 15 /* of which every integer is a double */, ESCAPE_LEN = 
 struct parsing {
     const char *at, *end;
     struct buffer text; /* of a string with escapes; kept for the next one */
+    struct long_numbers *long_numbers;
     unsigned depth;
 };
 
@@ -92,7 +93,7 @@ static bool is_number_char(char c)
     return (c >= '0' && c <= '9') || (c && strchr("+-.eE", c));
 }
 
-/** Integers that any double holds are made here; jq reads the others, and may keep their digits. */
+/** Integers that any double holds are made here. */
 static jv parse_number(struct parsing *parsing)
 {
     const char *start = parsing->at;
@@ -109,7 +110,8 @@ static jv parse_number(struct parsing *parsing)
         return jv_number((double)(negative ? -whole : whole));
     while (parsing->at < parsing->end && is_number_char(*parsing->at))
         parsing->at++;
-    return parsing->at > start ? jv_parse_sized(start, (int)(parsing->at - start)) : jv_invalid();
+    struct slice text = {start, (size_t)(parsing->at - start)};
+    return text.len > 0 ? long_numbers_read(text, parsing->long_numbers) : jv_invalid();
 }
 
 /* Structures */
@@ -202,11 +204,11 @@ static jv parse_value(struct parsing *parsing)
     }
 }
 
-jv json_text_parse(struct slice json)
+jv json_text_parse(struct slice json, struct long_numbers *found)
 {
     if (json.len >= INT32_MAX)
         return jv_invalid();
-    struct parsing parsing = {.at = json.ptr, .end = json.ptr + json.len};
+    struct parsing parsing = {.at = json.ptr, .end = json.ptr + json.len, .long_numbers = found};
     jv value = parse_value(&parsing);
     if (jv_is_valid(value) && parsing.at != parsing.end) {
         jv_free(value);

@@ -55,10 +55,32 @@ static struct json_template *read_template(struct reading *reading, const char *
     return NULL;
 }
 
+/** A boolean in one of the ways that settings are written in; what is none stays. */
+static jv boolean_of(jv value)
+{
+    static const char *const words[2][6] = {{"false", "0", "no", "off", "f", "n"},
+                                            {"true", "1", "yes", "on", "t", "y"}};
+    jv_kind kind = jv_get_kind(value);
+    if (kind == JV_KIND_NUMBER && (jv_number_value(value) == 0 || jv_number_value(value) == 1))
+        return jv_bool(jv_number_value(value) == 1);
+    if (kind != JV_KIND_STRING)
+        return value;
+    struct slice text = slice_trim(slice_of(jv_string_value(value)));
+    for (int yes = 0; yes < 2; yes++) {
+        for (size_t i = 0; i < sizeof words[0] / sizeof *words[0]; i++) {
+            if (slice_equal_text_ignore_case(text, words[yes][i])) {
+                jv_free(value);
+                return jv_bool(yes);
+            }
+        }
+    }
+    return value;
+}
+
 static void read_enabled(struct reading *reading, jv object)
 {
     char place[96];
-    jv value = member(object, "enabled");
+    jv value = boolean_of(member(object, "enabled"));
     where(reading, "", "enabled", place);
     if (!is_given(value) || jv_get_kind(value) == JV_KIND_TRUE)
         return;
@@ -83,6 +105,57 @@ static void read_body(struct reading *reading, jv object)
         jv_free(value);
 }
 
+/** A parameter's name that stands for itself; any other is a jq expression. */
+static bool is_plain_name(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c >= 0x80 || c == '_' || c == '-' || (c == '.' && i > 0);
+        if (!plain)
+            return false;
+    }
+    return name.len > 0;
+}
+
+/** ["x", ".a"] to ["\"x\"", ".a"]: expressions, both of them. Invalid: it is no pair. */
+static jv pair_of_expressions(jv pair)
+{
+    if (jv_get_kind(pair) != JV_KIND_ARRAY || jv_array_length(jv_copy(pair)) != 2) {
+        jv_free(pair);
+        return jv_invalid();
+    }
+    jv name = jv_array_get(jv_copy(pair), 0);
+    bool plain = jv_get_kind(name) == JV_KIND_STRING && is_plain_name(slice_of(jv_string_value(name)));
+    if (plain)
+        return jv_array_set(pair, 0, jv_dump_string(name, 0));
+    jv_free(name);
+    return pair;
+}
+
+/** A list of pairs, of which the texts are expressions. NULL: the problem is told. */
+static struct json_template *read_pairs(struct reading *reading, const char *place, jv list)
+{
+    jv pairs = jv_array();
+    int count = jv_array_length(jv_copy(list));
+    bool wrong = false;
+    for (int i = 0; i < count && !wrong; i++) {
+        jv pair = pair_of_expressions(jv_array_get(jv_copy(list), i));
+        wrong = !jv_is_valid(pair);
+        if (wrong)
+            jv_free(pair);
+        else
+            pairs = jv_array_append(pairs, pair);
+    }
+    if (wrong) {
+        jv_free(pairs);
+        wrong_type(reading, place, list, "each of its elements as a pair: [\"name\", \"jq expression\"]");
+        return NULL;
+    }
+    jv_free(list);
+    return template_compile(reading->mappings->expressions, pairs, place, reading->problems);
+}
+
 /** A field other than the body; null is the same as its absence. */
 static void read_field(struct reading *reading, jv object, enum mapping_field field)
 {
@@ -90,7 +163,11 @@ static void read_field(struct reading *reading, jv object, enum mapping_field fi
     bool structured = field == FIELD_HEADERS || field == FIELD_QUERY;
     jv value = member(object, mapping_field_names[field]);
     where(reading, "", mapping_field_names[field], place);
-    if (is_given(value))
+    if (!is_given(value))
+        return;
+    if (field == FIELD_QUERY && jv_get_kind(value) == JV_KIND_ARRAY)
+        reading->mapping->fields[field] = read_pairs(reading, place, value);
+    else
         reading->mapping->fields[field] = read_template(
             reading, place, value, structured,
             structured ? "a jq expression in quotes or an object of them" : "a jq expression in quotes");
@@ -206,8 +283,9 @@ static void read_list(struct reading *reading, jv list)
 }
 
 /** The file as a value; an invalid one with the problem said. */
-static jv parse(struct slice text, struct buffer *problems)
+static jv parse(struct slice text, struct buffer *problems, struct buffer *warnings)
 {
+    struct long_numbers long_numbers = {0};
     struct buffer canonical = {0};
     struct error err = {0};
     if (slice_starts_with(text, "\xef\xbb\xbf"))
@@ -225,7 +303,11 @@ static jv parse(struct slice text, struct buffer *problems)
         buffer_clear(&canonical);
         return jv_invalid();
     }
-    jv value = json_text_parse(buffer_slice(&canonical));
+    jv value = json_text_parse(buffer_slice(&canonical), &long_numbers);
+    if (long_numbers_cut(&long_numbers, value))
+        buffer_append_text(warnings,
+                           "a number in it has lost its last digits: this jq keeps 17 of them, at most; "
+                           "write it as a text\n");
     buffer_clear(&canonical);
     if (jv_get_kind(value) == JV_KIND_ARRAY)
         return value;
@@ -243,7 +325,7 @@ int mappings_load(struct slice text, struct mappings **out, struct buffer *probl
     struct reading reading = {.problems = problems, .warnings = warnings};
     size_t before = problems->len;
     *out = NULL;
-    jv list = parse(text, problems);
+    jv list = parse(text, problems, warnings);
     if (!jv_is_valid(list)) {
         jv_free(list);
         return PA_ERR_INVALID;

@@ -31,6 +31,7 @@ static bool read_field(const struct mapped_field *field, struct mapped_request *
         break;
     case MAPPED_REPORTS:
         out->reports = true;
+        out->reported = field->value;
         break;
     case MAPPED_FAILED:
         out->failure = field->value;
@@ -103,6 +104,28 @@ void mapped_report_read(struct slice fields, struct mapped_report *out)
         else if (field.tag == REPORTED_EXTERNAL_ID)
             out->external_run_id = field.value;
     }
+}
+
+static bool reports_field(const struct mapped_request *request, enum mapped_tag tag)
+{
+    return request->reported.len > 0 && memchr(request->reported.ptr, (int)tag, request->reported.len);
+}
+
+struct mapped_report mapped_report_over(const struct mapped_request *request,
+                                        const struct mapped_report *given, const struct mapped_report *usual,
+                                        bool answered)
+{
+    struct mapped_report out = *usual;
+    out.failure = given->failure;
+    if (reports_field(request, REPORTED_STATUS) && (answered || !slice_is_null(given->status)))
+        out.status = given->status;
+    if (reports_field(request, REPORTED_SUMMARY))
+        out.summary = given->summary;
+    if (reports_field(request, REPORTED_LINK_JSON))
+        out.link_json = given->link_json;
+    if (reports_field(request, REPORTED_EXTERNAL_ID))
+        out.external_run_id = given->external_run_id;
+    return out;
 }
 
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx)
@@ -191,7 +214,7 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
                            {SLICE_LITERAL("Idempotency-Key"), own->id, false},
                            {SLICE_LITERAL("webhook-id"), own->id, false}};
     size_t count = 0;
-    for (size_t i = 0; i < OWN_HEADERS; i++)
+    for (size_t i = own->with_body ? 0 : 1; i < OWN_HEADERS; i++)
         if (ours[i].always || !has_header(request, ours[i].name))
             out[count++] = (struct mapped_header){ours[i].name, ours[i].value};
     for (size_t i = 0; i < request->header_count; i++) {

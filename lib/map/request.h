@@ -13,6 +13,7 @@ struct mapped_header {
 struct mapped_request {
     size_t mapping;           /* which mapping, from 1; 0: none wants the event */
     bool reports;             /* it has a report: ask for it once there is an answer */
+    struct slice reported;    /* the tags of the fields that its report has */
     struct slice failure;     /* why it cannot become a request, in words; null: it can */
     struct slice url, method; /* null: the invocation method's */
     struct slice query;       /* percent-encoded a=b&c=d; null: none */
@@ -24,7 +25,7 @@ struct mapped_request {
     size_t secret_count;                   /* decrypted values among the fields: see mapped_secrets */
 };
 
-/** What mappings_report came to. */
+/** What mappings_report came to, or what is reported. */
 struct mapped_report {
     struct slice failure, status, summary, link_json, external_run_id; /* null: absent */
 };
@@ -35,6 +36,12 @@ int mapped_request_read(struct slice fields, struct mapped_request *out);
 void mapped_request_clear(struct mapped_request *request);
 /** Reads the fields of mappings_report. */
 void mapped_report_read(struct slice fields, struct mapped_report *out);
+/** What is reported: of the fields that the mapping's report has, what it gave (null: nothing, then they are
+ * left out); of the others `usual`. Where the answer did not come whole, a status that is left out is the
+ * usual one all the same: nobody else will report that run. */
+struct mapped_report mapped_report_over(const struct mapped_request *request,
+                                        const struct mapped_report *given, const struct mapped_report *usual,
+                                        bool answered);
 
 /** Calls `warned` with every warning among the fields of either kind. */
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
@@ -60,6 +67,7 @@ struct slice mapped_body(const struct mapped_request *request, struct slice meth
 struct own_headers {
     struct slice timestamp, signature, attempt;
     struct slice id; /* of the event, the same for every attempt */
+    bool with_body;  /* the request has a body: only then there is a Content-Type of ours */
 };
 enum { OWN_HEADERS = 6 };
 /** Writes the headers that are sent, the agent's own first, to `out`, which has room for OWN_HEADERS and

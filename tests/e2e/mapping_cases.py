@@ -144,7 +144,8 @@ class Mapping:
             self.fields["headers"] = rng.choice([self.headers(rng, e), self.headers(rng, e), jq.object_of(("X-One", jq.apply(e.any(1), "@uri")), ("X-Null", jq.literal(None))),
                                                  jq.literal(None), e.any(0)])
         if rng.random() < 0.6:
-            self.fields["query"] = rng.choice([{n: e.any(1) for n in rng.sample(["a", "b c", "ü", "d&e"], rng.randrange(1, 4))}, e.object(1), jq.literal(None)])
+            self.fields["query"] = rng.choice([{n: e.any(1) for n in rng.sample(["a", "b c", "ü", "d&e"], rng.randrange(1, 4))}, e.object(1), jq.literal(None), jq.literal(rng.choice(["x=1&y=2", "?a=b c", "é=#1", ""])),
+                                               jq.array(*[jq.array(jq.literal(rng.choice(["x", "b c"])), e.any(0)) for _ in range(rng.randrange(1, 3))])])
         if rng.random() < 0.7:
             self.fields["body"] = rng.choice([self.body(rng, e, 0), self.body(rng, e, 0), e.top(), e.top(), jq.identity(), None, rng.randrange(9), True,
                                               jq.without(jq.identity(), "trigger"), jq.path("payload", "properties")])
@@ -157,7 +158,7 @@ class Mapping:
     @staticmethod
     def headers(rng, e):
         return {name: rng.choice([jq.apply(e.any(1), "@uri"), jq.path("payload", "properties", "count"), jq.path("payload", "properties", "flag"),
-                                  jq.path("payload", "properties", "missing"), jq.literal("fixed")]) for name in rng.sample(["X-A", "x-b", "X-Cee", "Accept"], rng.randrange(1, 4))}
+                                  jq.path("payload", "properties", "missing"), jq.literal("fixed")]) for name in rng.sample(["X-A", "x-b", "X-Cee", "Accept", "Host", "connection"], rng.randrange(1, 4))}
 
     def body(self, rng, e, depth):
         kind = rng.random()
@@ -257,8 +258,10 @@ def text_field(fields, name, event, default, warned):
 
 def query_text(query):
     encode = lambda text: urllib.parse.quote(text, safe="-._~")
+    if isinstance(query, str):
+        return urllib.parse.quote(query.removeprefix("?"), safe="-._~!$&'()*+,;=:@/?[]")
     parts = []
-    for name, given in query.items():
+    for name, given in query.items() if isinstance(query, dict) else query:
         for one in given if isinstance(given, list) else [given]:
             if one is not None:
                 parts.append(f"{encode(name)}={encode(scalar_text(one))}")
@@ -275,11 +278,14 @@ def apply_mapping(fields, event, raw, unsealed, outcome):
         raise Failure()
     for name in ("headers", "query"):
         found = filled(fields.get(name), event, name, warned)
-        if found is not None and not isinstance(found, dict):
+        if found is not None and not isinstance(found, dict if name == "headers" else (dict, str, list)):
+            raise Failure()
+        if isinstance(found, list) and not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], (str, int, float)) for pair in found):
             raise Failure()
         setattr(outcome, name, found or {})
         if name == "headers":
-            outcome.headers = {k: scalar_text(v) for k, v in outcome.headers.items() if v is not None}
+            warned += [f"headers.{k}" for k, v in outcome.headers.items() if v is not None and k == "connection"]
+            outcome.headers = {k: scalar_text(v) for k, v in outcome.headers.items() if v is not None and k != "connection"}
             for key, text in outcome.headers.items():
                 if not key or not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in key) or any(ord(c) < 32 and c != "\t" or ord(c) == 127 for c in text):
                     raise Failure()
@@ -316,13 +322,12 @@ def expected(mappings, event, raw, unsealed):
 
 
 def expected_report(outcome, status, answer):
-    """What is reported beside the defaults: only the fields that a mapping gives. `answer`: the endpoint's JSON."""
+    """What a mapping says of the fields that its report has; None: they are left out. `answer`: the endpoint's JSON."""
     context = {"body": outcome.plain, "request": {"method": outcome.method, "url": outcome.target}, "response": {"statusCode": status, "json": answer}}
     made = {}
     for name, node in (outcome.reports or {}).items():
         found = filled(node, context, f"report.{name}", outcome.warned)
-        if found is not None:
-            made[name] = found if name == "link" else jq.text_of(found)
+        made[name] = found if name == "link" or found is None else jq.text_of(found)
     return made
 
 

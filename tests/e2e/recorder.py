@@ -9,7 +9,7 @@ class Recorder:
     def __init__(self):
         self.changed = threading.Condition()
         self.requests = []  # {"method", "target", "headers": lower-case names, "body": bytes}
-        self.answer = lambda request: (200, {})
+        self.answer = lambda request: (200, {})  # or (status, value, {header: value})
         recorder = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -23,7 +23,7 @@ class Recorder:
                 request = {"method": self.command, "target": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
                            "names": [k.lower() for k in self.headers.keys()],
                            "body": self.rfile.read(int(self.headers.get("Content-Length") or 0))}
-                status, value = recorder.answer(request)
+                status, value, *headers = recorder.answer(request)
                 body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
                 with recorder.changed:
                     recorder.requests.append(request)
@@ -31,6 +31,8 @@ class Recorder:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Content-Type", "text/plain" if isinstance(value, str) else "application/json")
+                for name, text in (headers[0] if headers else {}).items():
+                    self.send_header(name, text)
                 self.end_headers()
                 self.wfile.write(body)
 

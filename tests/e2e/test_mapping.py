@@ -138,8 +138,6 @@ def test_what_is_no_request_fails_its_run_alone_with_the_reason(mapped, world, p
             {"enabled": ".payload.properties.null_url", "url": "null"}, {"enabled": ".payload.properties.null_method", "method": "empty"}, {}]).assigned()
     bad = {"r_url": ({"field": 1, "url": 5}, "the url is number"), "r_ftp": ({"field": 1, "url": "ftp://x/y"}, "http"), "r_rel": ({"field": 1, "url": "/x"}, "http"),
            "r_crlf": ({"field": 1, "headers": {"X-A": "a\r\nX-B: b"}}, "line break"), "r_nul": ({"field": 1, "headers": {"X-A": "a\u0000b"}}, "control character"),
-           "r_host": ({"field": 1, "headers": {"host": "evil"}}, "not a mapping's to set"), "r_len": ({"field": 1, "headers": {"Content-Length": "1"}}, "not a mapping's to set"),
-           "r_te": ({"field": 1, "headers": {"Transfer-Encoding": "chunked"}}, "not a mapping's to set"), "r_conn": ({"field": 1, "headers": {"CONNECTION": "close"}}, "not a mapping's to set"),
            "r_name": ({"field": 1, "headers": {"a b": "1"}}, "name"), "r_list": ({"field": 1, "headers": {"X-A": [1]}}, "list or an object"),
            "r_method": ({"field": 1, "method": "GE T"}, "not an HTTP method"), "r_query": ({"field": 1, "query": {"a": {"b": 1}}}, "query parameter"),
            "r_null": ({"null_url": True}, "the url is null"), "r_none": ({"null_method": True}, "the method is null"), "r_nulurl": ({"field": 1, "url": recorder.url + "/a\u0000b"}, "")}
@@ -240,10 +238,9 @@ def test_reports_override_what_they_name(mapped, world, port, recorder):
     said = {"status": "FAILURE", "link": ["https://l/7", "https://second"], "externalRunId": "7"}
     assert outcome(port, "r_1") == {**said, "summary": "POST ok 201 true r_1"}
     assert outcome(port, "r_4") == {**said, "summary": "POST ok 201 true r_4"}
-    assert {k: v for k, v in outcome(port, "r_2").items() if k != "summary"} == {"status": "SUCCESS", "link": "https://l/7"}
-    assert "503" in outcome(port, "r_2")["summary"]
-    assert outcome(port, "r_3") == {"status": "SUCCESS"}
-    port.wait(lambda: len(port.of_run("r_5")) == 2)
+    assert outcome(port, "r_2") == {"status": "SUCCESS", "link": "https://l/7"}  # its summary is an error: left out, and no other one in its place
+    port.wait(lambda: len(port.of_run("r_3")) == 3 and len(port.of_run("r_5")) == 2)
+    assert [p for _, p, _ in port.of_run("r_3")] == ["/logs", "/logs", "/response"]
     assert [p for _, p, _ in port.of_run("r_5")] == ["/logs", "/logs"]
 
 
@@ -391,3 +388,157 @@ def test_port_agent_map_shows_what_the_agent_sends_and_reports(mapped, world, po
         assert {name for name, value in headers.items() if "<" in value} <= {"x-port-timestamp", "x-port-signature", "x-port-attempt", "idempotency-key", "webhook-id"}
         assert {k: v for k, v in shown["report"].items() if k in ("status", "summary", "externalRunId", "link") and v is not None} == result
     assert agent.terminate() == 0
+
+
+def test_report_fields_that_give_nothing_are_left_out(mapped, world, port, recorder):
+    """Null, nothing and an error are one; a status that is left out leaves the run to its backend, except where no answer came at all."""
+    recorder.answer = lambda request: (503 if "bad" in request["target"] else 200, {"done": "done" in request["target"]})
+    every = lambda text: {"status": text, "link": text, "summary": text, "externalRunId": text}
+    silent = {"null": "null", "none": "empty", "error": "error(\"no\")"}
+    mapped([*[{"enabled": f'.payload.properties.kind == "{kind}"', "report": every(text)} for kind, text in silent.items()],
+            {"enabled": '.payload.properties.kind == "polls"', "report": {"status": 'if .response.json.done then "SUCCESS" else null end'}},
+            {"enabled": '.payload.properties.kind == "link"', "report": {"link": ".nothing"}},
+            {"enabled": '.payload.properties.kind == "says"', "report": {"status": '"SUCCESS"', "summary": '"all well"'}}]).assigned()
+    runs = {**{f"r_{kind}_{url}_{s}": (kind, f"{recorder.url}/{url}", s == "s") for kind in silent for url in ("ok", "bad") for s in ("s", "a")},
+            "r_gone": ("null", "http://127.0.0.1:1/x", True), "r_gone_a": ("error", "http://127.0.0.1:1/x", False), "r_gone_says": ("says", "http://127.0.0.1:1/x", True),
+            "r_polls": ("polls", recorder.url + "/ok", True), "r_polls_done": ("polls", recorder.url + "/done", True), "r_link": ("link", recorder.url + "/ok", True),
+            "wfnr_null": ("null", recorder.url + "/ok", True), "wfnr_bad": ("error", recorder.url + "/bad", True), "wfnr_gone": ("null", "http://127.0.0.1:1/x", True),
+            "wfnr_link": ("link", recorder.url + "/ok", True)}
+    world.produce(*[event(run, url, {"kind": kind}, synchronized=synchronized) for run, (kind, url, synchronized) in runs.items()], event("r_last", recorder.url + "/ok", {"kind": "link"}))
+    assert outcome(port, "r_last") == {"status": "SUCCESS"}
+    told = {"r_gone": {"status": "FAILURE"}, "r_gone_a": {"status": "FAILURE"}, "r_gone_says": {"status": "SUCCESS", "summary": "all well"}, "r_polls_done": {"status": "SUCCESS"},
+            "r_link": {"status": "SUCCESS"}}
+    for run, (kind, url, synchronized) in runs.items():
+        if run in told:
+            assert outcome(port, run) == told[run], run
+        elif run.startswith("r_"):
+            port.wait(lambda: len(port.of_run(run)) == 2 + synchronized)
+            assert [part for _, part, _ in port.of_run(run) if part != "/logs"] == (["/response"] if synchronized else []), run
+    failed = ("", {"status": "COMPLETED", "result": "FAILED"})
+    port.wait(lambda: failed in node_calls(port, "wfnr_gone") and any(part == "" for part, _ in node_calls(port, "wfnr_link")))
+    assert node_calls(port, "wfnr_link")[-1][1]["result"] == "SUCCESS"
+    for run in ("wfnr_null", "wfnr_bad"):
+        port.wait(lambda: len(node_calls(port, run)) == 2)
+        assert [part for part, _ in node_calls(port, run)] == ["/logs", "/logs"], run
+
+
+def test_a_report_that_breaks_leaves_out_its_fields_and_tells_the_run(mapped, world, port, recorder):
+    mapped([{"report": {"status": "if .body.payload.properties.loop then last(repeat(1)) else strftime([]) end", "link": '"l"'}}], MAPPING_TIMEOUT="0.5").assigned()
+    world.produce(event("r_loop", recorder.url + "/x", {"loop": True}), event("r_crash", recorder.url + "/x", {"loop": False}))
+    for run, words in (("r_loop", "MAPPING_TIMEOUT"), ("r_crash", "")):
+        port.wait(lambda: any("could not be evaluated" in (b or {}).get("message", "") and words in b["message"] for _, p, b in port.of_run(run) if p == "/logs") or words == "")
+        assert [b for _, p, b in port.of_run(run) if p == ""] in ([], [{"link": "l"}])
+
+
+def test_a_death_by_a_signal_is_told_by_the_signals_name(mapped, world, port, recorder):
+    mapped([{"body": "if .payload.properties.crash then 5 | strftime([]) else first(paths) end"}], MAPPING_MAX_MEMORY="64MiB").assigned()
+    world.produce(event("r_crash", recorder.url + "/x", {"crash": True}), event("r_paths", recorder.url + "/x", {}), event("r_again", recorder.url + "/x", {}))
+    summary = outcome(port, "r_crash")["summary"]
+    assert "signal 6 (SIGABRT)" in summary and "memory" not in summary.lower()
+    assert outcome(port, "r_paths") == outcome(port, "r_again") == {"status": "SUCCESS"}
+    assert [r["body"] for r in recorder.wait(2)] == [b'["action"]'] * 2
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_host_is_the_mappings_and_framing_the_agents(mapped, world, port, recorder, version):
+    """Headers as an object of jq and as one expression; the warning names the mapping and the field."""
+    agent = mapped([{"enabled": ".payload.properties.n == 1", "headers": {"Host": '"h.example"', "Content-Length": "5", "TRANSFER-encoding": '"chunked"', "Connection": '"close"', "X-A": "1"}},
+                    {"headers": '{host: ("n" + (.payload.properties.n | tostring) + ".example:81"), "content-length": "0", connection: "upgrade"}'}], WEBHOOK_HTTP_VERSION=version).assigned()
+    world.produce(event("r_1", recorder.url + "/x", {"n": 1}))
+    first = recorder.wait(1)[0]
+    world.produce(event("r_2", recorder.url + "/x", {"n": 2}))
+    second = recorder.wait(2)[1]
+    assert (first["headers"]["host"], first["headers"]["x-a"], second["headers"]["host"]) == ("h.example", "1", "n2.example:81")
+    for request in (first, second):
+        assert signed(request) and request["headers"]["content-length"] == str(len(request["body"])) and request["names"].count("content-length") == 1
+        assert not {"connection", "transfer-encoding"} & request["headers"].keys() and request["names"].count("host") == 1
+    assert outcome(port, "r_1") == outcome(port, "r_2") == {"status": "SUCCESS"}
+    assert agent.terminate() == 0
+    told = [i["error.message"] for i in agent.log.snapshot() if "error.message" in i]
+    assert [t.split(":")[0] for t in told if "left out" in t] == ["mapping 1, headers.Content-Length", "mapping 1, headers.TRANSFER-encoding", "mapping 1, headers.Connection",
+                                                                   "mapping 2, headers.content-length", "mapping 2, headers.connection"]
+
+
+def test_a_host_of_the_mapping_is_kept_over_redirects(mapped, world, port, recorder):
+    recorder.answer = lambda request: (307, {}, {"Location": "/y"}) if request["target"] == "/x" else (200, {})
+    mapped([{"headers": {"Host": '"h.example"'}}]).assigned()
+    world.produce(event("r_1", recorder.url + "/x", {}))
+    assert outcome(port, "r_1") == {"status": "SUCCESS"}
+    assert [(r["target"], r["headers"]["host"]) for r in recorder.wait(2)] == [("/x", "h.example"), ("/y", "h.example")]
+
+
+def test_no_body_has_no_content_type_of_ours(mapped, world, port, recorder):
+    methods = ["POST", "PUT", "PATCH", "DELETE", "GET"]
+    mapped([{"enabled": ".payload.properties.type", "body": "null", "headers": {"content-type": '"text/plain"'}},
+            {"body": "if .payload.properties.how == 0 then null elif .payload.properties.how == 1 then empty else error(\"no\") end"}]).assigned()
+    for i, method in enumerate(methods):
+        world.produce(event(f"r_{i}", recorder.url + f"/{method}", {"how": i % 3}, method=method))
+        request = recorder.wait(i + 1)[i]
+        assert (request["method"], request["body"]) == (method, b"") and signed(request) and "content-type" not in request["headers"]
+        assert request["headers"].get("content-length") == ("0" if method in ("POST", "PUT", "PATCH") else None)
+    world.produce(event("r_typed", recorder.url + "/x", {"type": True}))
+    assert recorder.wait(len(methods) + 1)[-1]["headers"]["content-type"] == "text/plain"
+
+
+def test_a_query_may_be_a_text_or_pairs(mapped, world, recorder):
+    queries = ['"x=1&y=2"', '"?x=1&y=ü z"', '[["x",1],["y",null],["x",["a b",true]]]', '""', ".payload.properties.query"]
+    mapped([*[{"enabled": f".payload.properties.n == {n}", "query": query} for n, query in enumerate(queries)],
+            {"query": [["x", ".payload.properties.n"], ["tag", [1, "null", "\"&\""]]], "url": '.payload.action.invocationMethod.url + "?a=1#f"'}]).assigned()
+    wanted = ["/x?x=1&y=2", "/x?x=1&y=%C3%BC%20z", "/x?x=1&x=a%20b&x=true", "/x", "/x?k=v", "/x?a=1&x=5&tag=1&tag=%26"]
+    for n, target in enumerate(wanted):
+        world.produce(event(f"r_{n}", recorder.url + "/x", {"n": n, "query": [["k", "v"]]}))
+        assert recorder.wait(n + 1)[n]["target"] == target
+
+
+def test_answers_that_count_as_empty_are_no_response(mapped, world, port, recorder):
+    answers = {"0": None, "-0": None, "0.0": None, "0e5": None, "false": None, "null": None, '""': None, "[]": None, "{}": None, "": None, "[[]]": [[]], '"0"': "0", "0.1": 0.1, "done": "done"}
+    recorder.answer = lambda request: (200, list(answers)[int(request["target"].split("/")[1])])
+    mapped([{}]).assigned()
+    for n in range(len(answers)):
+        world.produce(event(f"r_{n}", f"{recorder.url}/{n}", {}), event(f"wfnr_{n}", f"{recorder.url}/{n}", {}))
+    for n, value in enumerate(answers.values()):
+        assert outcome(port, f"r_{n}") == {"status": "SUCCESS"}
+        assert [b for _, p, b in port.of_run(f"r_{n}") if p == "/response"] == ([] if value is None else [{"response": value}])
+        port.wait(lambda: any(p == "" for p, _ in node_calls(port, f"wfnr_{n}")))
+        [output] = [b["output"] for p, b in node_calls(port, f"wfnr_{n}") if p == ""]
+        assert output == {"response": {"status": 200, "data": {} if value is None else value}}
+
+
+def test_long_numbers_keep_their_digits_or_a_warning_names_the_field(mapped, world, port, recorder):
+    digits = "5113603275375104668"
+    agent = mapped([{"url": '.payload.action.invocationMethod.url + "/\\(.payload.properties.id)"', "query": {"id": ".payload.properties.id"}, "headers": {"X-Id": ".payload.properties.id | tojson"},
+                     "body": {"id": ".payload.properties.id", "in": "{deep: [.payload.properties | .id]}"}, "report": {"externalRunId": ".response.json.id | tostring", "link": '"l"'}}]).assigned()
+    recorder.answer = lambda request: (200, '{"id":' + digits + "}")
+    record = event("r_1", recorder.url + "/x", {"id": "@"})
+    payload = record[:record.index(',"headers":{')].replace('"@"', digits) + ',"headers":{}}'
+    world.produce(payload[:-len("{}}")] + compact({"X-Port-Timestamp": "1768317616", "X-Port-Signature": sign(payload)}) + "}")
+    result, request = outcome(port, "r_1"), recorder.wait(1)[0]
+    port.wait(lambda: len(port.of_run("r_1")) >= 4)
+    assert agent.terminate() == 0
+    warned = " ".join(i["error.message"] for i in agent.log.snapshot() if "lost its last digits" in i.get("error.message", ""))
+    body = request["body"].decode()
+    kept = {"url": request["target"].split("?")[0].endswith(digits), "query.id": request["target"].endswith("id=" + digits), "headers.X-Id": request["headers"]["x-id"] == digits,
+            "body.id": f'"id":{digits}' in body, "body.in": f'"deep":[{digits}]' in body, "report.externalRunId": result["externalRunId"] == digits}
+    assert all(right != (f"mapping 1, {field}:" in warned) for field, right in kept.items()), (kept, warned)
+
+
+def test_deep_nesting_fails_the_expression_with_its_reason(mapped, world, port, recorder):
+    agent = mapped([{"body": {"text": ".payload.properties.d | tojson", "inside": "\"<\\(.payload.properties.d)>\"", "fits": ".payload.properties.d[0] | length", "kept": ".payload.properties.d"}}]).assigned()
+    deep = "[" * 300 + "]" * 300
+    record = event("r_1", recorder.url + "/x", {"d": "@"})
+    payload = record[:record.index(',"headers":{')].replace('"@"', deep) + ',"headers":{}}'
+    world.produce(payload[:-len("{}}")] + compact({"X-Port-Timestamp": "1768317616", "X-Port-Signature": sign(payload)}) + "}")
+    body = json.loads(recorder.wait(1)[0]["body"])
+    assert body == {"text": None, "inside": None, "fits": 1, "kept": json.loads(deep)}
+    assert outcome(port, "r_1") == {"status": "SUCCESS"}
+    assert agent.terminate() == 0
+    told = [i["error.message"] for i in agent.log.snapshot() if "nested too deeply" in i.get("error.message", "")]
+    assert [t.split(":")[0] for t in told] == ["mapping 1, body.text", "mapping 1, body.inside"]
+
+
+def test_what_only_jq_1_5_accepted_is_delivered(mapped, world, port, recorder):
+    mapped([{"enabled": "yes", "body": {"leaves": "[.payload.properties | leaf_paths]", "down": "[.payload.properties.a | recurse_down]", "or": '.payload.properties.x?//"d"',
+                                        "some": "[.payload.properties.a[] | scalars_or_empty]"}}]).assigned()
+    world.produce(event("r_1", recorder.url + "/x", {"a": [1, [2], []]}))
+    assert json.loads(recorder.wait(1)[0]["body"]) == {"leaves": [["a", 0], ["a", 1, 0]], "down": [[1, [2], []], 1, [2], 2, []], "or": "d", "some": [1, []]}
+    assert outcome(port, "r_1") == {"status": "SUCCESS"}

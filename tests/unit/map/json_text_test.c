@@ -57,7 +57,7 @@ static void nesting_beyond_the_bound_is_refused(void **state)
 static void assert_kept(const char *json)
 {
     struct buffer out = {0};
-    jv value = json_text_parse(slice_of(json));
+    jv value = json_text_parse(slice_of(json), NULL);
     assert_true(jv_is_valid(value));
     assert_int_equal(json_text_append(&out, value), 0);
     assert_string_equal(buffer_text(&out), json);
@@ -80,7 +80,7 @@ static void what_is_no_json_is_invalid(void **state)
                                       "{\"a\":}", "{1:2}",   "tru",        "1 2", "[]]",      "-",
                                       "\"a",      "\"\\x\"", "{\"a\":1,}", "nan", "\"\\u00\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jv value = json_text_parse(slice_of(bad[i]));
+        jv value = json_text_parse(slice_of(bad[i]), NULL);
         if (jv_is_valid(value))
             fail_msg("%s was read", bad[i]);
         jv_free(value);
@@ -94,7 +94,7 @@ static void nesting_is_read_as_deep_as_events_may_be(void **state)
     for (size_t depth = 512; depth <= 513; depth++) {
         memset(json, '[', depth);
         memset(json + depth, ']', depth);
-        jv value = json_text_parse((struct slice){json, 2 * depth});
+        jv value = json_text_parse((struct slice){json, 2 * depth}, NULL);
         assert_int_equal(jv_is_valid(value), depth == 512);
         jv_free(value);
     }
@@ -105,13 +105,13 @@ static void half_a_surrogate_pair_is_a_replacement_character(void **state)
     (void)state;
     struct buffer out = {0};
     static const char json[] = "[\"a\\ud83d\",\"\\uDC00b\",\"\\\\ud83d\",\"\\u0000\"]";
-    assert_int_equal(json_text_append(&out, json_text_parse(SLICE_LITERAL(json))), 0);
+    assert_int_equal(json_text_append(&out, json_text_parse(SLICE_LITERAL(json), NULL)), 0);
     assert_string_equal(buffer_text(&out), "[\"a\xef\xbf\xbd\",\"\xef\xbf\xbd"
                                            "b\",\"\\\\ud83d\",\"\\u0000\"]");
     buffer_clear(&out);
     static const char *const bad[] = {"", "{", "\"\\", "\"\\ud8\"", "\"\\u"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jv value = json_text_parse(slice_of(bad[i]));
+        jv value = json_text_parse(slice_of(bad[i]), NULL);
         assert_false(jv_is_valid(value));
         jv_free(value);
     }

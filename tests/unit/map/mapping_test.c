@@ -131,9 +131,12 @@ static void what_cannot_become_a_request_fails(void **state)
         {"\"headers\":{\"a\":\"\\\"\\\\u0000\\\"\"}",
          "a header's value holds a line break or another control character"},
         {"\"headers\":{\"a b\":\"1\"}", "a header's name has a character that names cannot have"},
-        {"\"headers\":{\"hOST\":\"\\\"x\\\"\"}",
-         "Host, Content-Length, Transfer-Encoding and Connection are not a mapping's to set"},
-        {"\"query\":\"7\"", "the query is not an object"},
+        {"\"query\":\"7\"", "the query is not an object, a text or a list of pairs"},
+        {"\"query\":\"[[1]]\"", "the query is a list of something else than pairs of a name and a value"},
+        {"\"query\":\"[\\\"a=1\\\"]\"",
+         "the query is a list of something else than pairs of a name and a value"},
+        {"\"query\":\"[[null,1]]\"",
+         "the query is a list of something else than pairs of a name and a value"},
         {"\"body\":\"reduce range(600) as $i (null; [.])\"",
          "a result is nested too deeply to be written as JSON"},
         {"\"query\":{\"a\":\"{}\"}",
@@ -161,6 +164,118 @@ static void what_cannot_become_a_request_fails(void **state)
     mappings_free(mappings);
 }
 
+static void framing_headers_are_left_out_and_host_is_sent(void **state)
+{
+    (void)state;
+    assert_request(
+        "[{\"headers\":{\"Host\":\"\\\"h.example\\\"\",\"content-LENGTH\":\"5\","
+        "\"Transfer-Encoding\":\"[1]\",\"CONNECTION\":\"null\",\"X\":\"1\"}}]",
+        "{}",
+        "i 1\nn Host\nv h.example\n"
+        "w mapping 1, headers.content-LENGTH: left out: the agent says itself how the body is sent\n"
+        "w mapping 1, headers.Transfer-Encoding: left out: the agent says itself how the body is sent\n"
+        "n X\nv 1\n");
+    assert_request("[{\"headers\":\"{hOST: .h, connection: \\\"close\\\"}\"}]", "{\"h\":\"a:1\"}",
+                   "i 1\nn hOST\nv a:1\n"
+                   "w mapping 1, headers.connection: left out: the agent says itself how the body is sent\n");
+}
+
+static void a_query_is_an_object_a_text_or_a_list_of_pairs(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"\\\"x=1&y=2\\\"\"", "q x=1&y=2\n"},
+        {"\"\\\"?x=1\\\"\"", "q x=1\n"},
+        {"\"\\\"??x\\\"\"", "q ?x\n"},
+        {"\"\\\"\\\"\"", ""},
+        {"\"\\\"?\\\"\"", ""},
+        {"\"\\\"a b=ä#&c=%41%zz%\\\"\"", "q a%20b=%C3%A4%23&c=%41%25zz%25\n"},
+        {"\"\\\"a[]=1&b=/?:@\\\"\"", "q a[]=1&b=/?:@\n"},
+        {"\"[[\\\"x\\\",1],[\\\"y\\\",null],[\\\"x\\\",[2,null,true]]]\"", "q x=1&x=2&x=true\n"},
+        {"\"[[1,\\\"a b\\\"],[true,\\\"&\\\"]]\"", "q 1=a%20b&true=%26\n"},
+        {"\"[]\"", ""},
+        {"[]", ""},
+        {"[[\"x\",\".n\"],[\"a-b.c_d\",\"null\"],[\".k\",[1,\".n\"]],[\"\\\"l m\\\"\",false]]",
+         "q x=7&key=1&key=7&l%20m=false\n"},
+        {"{\"x\":[\"1\",\".n\"],\"y\":2}", "q x=1&x=7&y=2\n"},
+        {"\"null\"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[256], expected[256];
+        snprintf(file, sizeof file, "[{\"query\":%s}]", cases[i][0]);
+        snprintf(expected, sizeof expected, "i 1\n%s", cases[i][1]);
+        assert_request(file, "{\"n\":7,\"k\":\"key\"}", expected);
+    }
+    assert_request("[{\"query\":\"\\\"a=1\\\"\",\"report\":{\"status\":\"null\"}}]", "{}",
+                   "i 1\nr S\nq a=1\nQ \"a=1\"\n");
+}
+
+static void the_words_of_booleans_enable_and_disable(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {"\"yes\"", "\"YES\"",  "\"1\"",      "\"on\"", "\"T\"",
+                                      "\"y\"",   "\"True\"", "\" true \"", "1"},
+                             *const no[] = {"\"no\"", "\"Off\"", "\"0\"", "\"f\"", "\"N\"", "\"FALSE\"", "0"};
+    char file[64];
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        snprintf(file, sizeof file, "[{\"enabled\":%s}]", yes[i]);
+        assert_request(file, "{}", "i 1\n");
+    }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        snprintf(file, sizeof file, "[{\"enabled\":%s},{}]", no[i]);
+        assert_request(file, "{}", "i 2\n");
+    }
+    assert_request("[{\"enabled\":\".yes\"},{}]", "{\"yes\":true}", "i 1\n");
+    assert_problem("[{\"enabled\":\"yeah\"}]", "yeah/0 is not defined");
+}
+
+/** The digits, or a warning that names the field. */
+static void assert_digits_or_warning(const char *field, const char *event, const char *where,
+                                     const char *digits)
+{
+    char file[256];
+    struct buffer fields = {0}, text = {0}, warning = {0};
+    snprintf(file, sizeof file, "[{%s}]", field);
+    struct mappings *mappings = load(file);
+    mappings_request(mappings, slice_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
+    write_fields(buffer_slice(&fields), &text);
+    buffer_appendf(&warning, "w mapping 1, %s: a number has lost its last digits", where);
+    if (!strstr(buffer_text(&text), digits) == !strstr(text.ptr, buffer_text(&warning)))
+        fail_msg("%s: '%s' has not '%s' or '%s'", field, text.ptr, digits, warning.ptr);
+    buffer_clear(&fields);
+    buffer_clear(&text);
+    buffer_clear(&warning);
+    mappings_free(mappings);
+}
+
+static void digits_are_kept_or_their_loss_is_told(void **state)
+{
+    (void)state;
+    static const char event[] =
+        "{\"id\":5113603275375104668,\"n\":-5113603275375104668,\"f\":0.12345678901234567891}";
+    assert_digits_or_warning("\"body\":{\"a\":[{\"id\":\".id\"}]}", event, "body.a[0].id",
+                             "5113603275375104668");
+    assert_digits_or_warning("\"body\":\"{a: [.id]}\"", event, "body", "5113603275375104668");
+    assert_digits_or_warning("\"body\":\".n\"", event, "body", "-5113603275375104668");
+    assert_digits_or_warning("\"body\":\".f\"", event, "body", "0.12345678901234567891");
+    assert_digits_or_warning("\"body\":\"{(.id | tostring): 1}\"", event, "body", "5113603275375104668");
+    assert_digits_or_warning("\"query\":{\"id\":\".id\"}", event, "query.id", "5113603275375104668");
+    assert_digits_or_warning("\"headers\":{\"X\":\".id | tojson\"}", event, "headers.X",
+                             "5113603275375104668");
+    assert_digits_or_warning("\"url\":\"\\\"http://x/\\\\(.id)\\\"\"", event, "url", "5113603275375104668");
+    assert_digits_or_warning("\"body\":\".id + 0\"", event, "body", "5113603275375104668");
+}
+
+static void numbers_that_jq_keeps_are_written_alike_by_all_its_versions(void **state)
+{
+    (void)state;
+    assert_request(
+        "[{\"body\":\"[.[], (.[] | tostring)]\"}]",
+        "{\"a\":1.0,\"b\":1.50,\"c\":1e3,\"d\":0.1,\"e\":12345678901234567000,\"f\":-0,\"g\":1.7e300}",
+        "i 1\nb [1,1.5,1000,0.1,12345678901234567000,-0,1.7e+300,\"1\",\"1.5\",\"1000\",\"0.1\","
+        "\"12345678901234567000\",\"-0\",\"1.7e+300\"]\n");
+}
+
 static void problems_name_mapping_field_and_place(void **state)
 {
     (void)state;
@@ -169,9 +284,14 @@ static void problems_name_mapping_field_and_place(void **state)
     assert_problem("", "is not JSON");
     assert_problem("[5]", "mapping 1: is number; write an object\n");
     assert_problem("[{},{\"url\":5}]", "mapping 2, url: is number; write a jq expression in quotes\n");
-    assert_problem("[{\"enabled\":1}]",
+    assert_problem("[{\"enabled\":3}]",
                    "mapping 1, enabled: is number; write true, false or a jq expression");
     assert_problem("[{\"headers\":[]}]", "mapping 1, headers: is array");
+    assert_problem("[{\"query\":[[\"x\"]]}]",
+                   "mapping 1, query: is array; write each of its elements as a pair");
+    assert_problem("[{\"query\":[\"x=1\"]}]",
+                   "mapping 1, query: is array; write each of its elements as a pair");
+    assert_problem("[{\"query\":[[\"x\",\"oh\"]]}]", "mapping 1, query[0][1]: jq: oh/0 is not defined");
     assert_problem("[{\"report\":\".x\"}]",
                    "mapping 1, report: is string; write an object of jq expressions");
     assert_problem("[{\"report\":{\"status\":5}}]", "mapping 1, report.status: is number");
@@ -269,7 +389,7 @@ static void the_builtin_triggers_gitlab_pipelines(void **state)
                                 "\"n\":5,\"t\":\"x\",\"o\":{\"a\":1}}}}";
     assert_request(
         mappings_builtin, event,
-        "i 1\nr \nu https://gitlab.com/api/v4/projects/group%2Fsub%2Fproject/trigger/pipeline\n"
+        "i 1\nr LE\nu https://gitlab.com/api/v4/projects/group%2Fsub%2Fproject/trigger/pipeline\n"
         "b "
         "{\"ref\":\"dev\",\"token\":\"tok\",\"variables\":{\"n\":\"5\",\"t\":\"x\",\"o\":\"{\\\"a\\\":1}\"},"
         "\"port_payload\":{}}\n");
@@ -279,7 +399,7 @@ static void the_builtin_triggers_gitlab_pipelines(void **state)
         "\"projectName\":\"p\",\"omitUserInputs\":true,\"omitPayload\":true}},\"properties\":{"
         "\"ref\":\"r1\"}}}";
     assert_request(mappings_builtin, bare,
-                   "i 1\nr \nu https://git.x/api/v4/projects/g%2Fp/trigger/pipeline\n"
+                   "i 1\nr LE\nu https://git.x/api/v4/projects/g%2Fp/trigger/pipeline\n"
                    "b {\"ref\":\"r1\",\"token\":null,\"variables\":{},\"port_payload\":{}}\n");
     assert_request(mappings_builtin, "{\"changelogDestination\":{}}", "i 2\n");
 }
@@ -370,6 +490,11 @@ int main(void)
         cmocka_unit_test(every_field_is_evaluated),
         cmocka_unit_test(an_error_or_no_output_is_null_and_a_warning),
         cmocka_unit_test(what_cannot_become_a_request_fails),
+        cmocka_unit_test(framing_headers_are_left_out_and_host_is_sent),
+        cmocka_unit_test(a_query_is_an_object_a_text_or_a_list_of_pairs),
+        cmocka_unit_test(the_words_of_booleans_enable_and_disable),
+        cmocka_unit_test(digits_are_kept_or_their_loss_is_told),
+        cmocka_unit_test(numbers_that_jq_keeps_are_written_alike_by_all_its_versions),
         cmocka_unit_test(problems_name_mapping_field_and_place),
         cmocka_unit_test(all_problems_are_told_and_unknown_fields_warn),
         cmocka_unit_test(encrypted_properties_are_decrypted_first),

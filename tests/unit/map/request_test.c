@@ -79,7 +79,7 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
                                      {SLICE_LITERAL("X-PORT-ATTEMPT"), SLICE_LITERAL("9")},
                                      {SLICE_LITERAL("X-A"), SLICE_LITERAL("1")}};
     struct own_headers own = {SLICE_LITERAL("17"), SLICE_LITERAL("v1,s"), SLICE_LITERAL("2"),
-                              SLICE_LITERAL("id")};
+                              SLICE_LITERAL("id"), true};
     struct mapped_request request = {.headers = mapped, .header_count = 5}, plain = {0};
     struct mapped_header out[OWN_HEADERS + 5];
     headers_are(out, mapped_headers(&plain, &own, out),
@@ -88,6 +88,51 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
     headers_are(out, mapped_headers(&request, &own, out),
                 "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 webhook-id=id "
                 "content-TYPE=text/plain idempotency-key=mine X-A=1 ");
+    own.with_body = false;
+    headers_are(
+        out, mapped_headers(&plain, &own, out),
+        "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 Idempotency-Key=id webhook-id=id ");
+    headers_are(out, mapped_headers(&request, &own, out),
+                "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 webhook-id=id "
+                "content-TYPE=text/plain idempotency-key=mine X-A=1 ");
+}
+
+static void report_is(const struct mapped_report *report, const char *expected)
+{
+    const struct slice fields[] = {report->status, report->summary, report->link_json,
+                                   report->external_run_id};
+    struct buffer out = {0};
+    for (size_t i = 0; i < 4; i++) {
+        buffer_append_slice(&out, slice_is_null(fields[i]) ? SLICE_LITERAL("-") : fields[i]);
+        buffer_append_char(&out, ' ');
+    }
+    text_is(&out, expected);
+}
+
+static void what_a_report_names_and_does_not_give_is_left_out(void **state)
+{
+    (void)state;
+    const struct mapped_report usual = {.status = SLICE_LITERAL("FAILURE"), .summary = SLICE_LITERAL("why")};
+    const struct mapped_report given = {.status = SLICE_LITERAL("SUCCESS"),
+                                        .summary = SLICE_LITERAL("s"),
+                                        .link_json = SLICE_LITERAL("\"l\"")};
+    const struct mapped_report nothing = {0};
+    struct mapped_request all = {.reported = SLICE_LITERAL("SMLE")}, link = {.reported = SLICE_LITERAL("L")},
+                          none = {0};
+    struct mapped_report over = mapped_report_over(&all, &given, &usual, true);
+    report_is(&over, "SUCCESS s \"l\" - ");
+    over = mapped_report_over(&all, &nothing, &usual, true);
+    report_is(&over, "- - - - ");
+    over = mapped_report_over(&all, &nothing, &usual, false);
+    report_is(&over, "FAILURE - - - ");
+    over = mapped_report_over(&all, &given, &usual, false);
+    report_is(&over, "SUCCESS s \"l\" - ");
+    over = mapped_report_over(&link, &given, &usual, true);
+    report_is(&over, "FAILURE why \"l\" - ");
+    over = mapped_report_over(&link, &nothing, &usual, true);
+    report_is(&over, "FAILURE why - - ");
+    over = mapped_report_over(&none, &nothing, &nothing, true);
+    report_is(&over, "- - - - ");
 }
 
 static void fields_are_read_into_one_request(void **state)
@@ -96,7 +141,7 @@ static void fields_are_read_into_one_request(void **state)
     struct buffer fields = {0};
     struct mapped_request request;
     mapped_append(&fields, MAPPED_INDEX, SLICE_LITERAL("12"));
-    mapped_append(&fields, MAPPED_REPORTS, SLICE_LITERAL(""));
+    mapped_append(&fields, MAPPED_REPORTS, SLICE_LITERAL("SL"));
     mapped_append(&fields, MAPPED_METHOD, SLICE_LITERAL("put"));
     mapped_append(&fields, MAPPED_HEADER_NAME, SLICE_LITERAL("content-type"));
     mapped_append(&fields, MAPPED_HEADER_VALUE, SLICE_LITERAL("text/plain"));
@@ -104,6 +149,7 @@ static void fields_are_read_into_one_request(void **state)
     assert_int_equal(mapped_request_read(buffer_slice(&fields), &request), 0);
     assert_int_equal(request.mapping, 12);
     assert_true(request.reports);
+    assert_true(slice_equal_text(request.reported, "SL"));
     assert_true(slice_is_null(request.url) && slice_is_null(request.failure) && !request.no_body);
     assert_true(slice_equal_text(request.headers[0].value, "text/plain"));
     assert_true(slice_equal_text(request.body, "[1]"));
@@ -187,6 +233,7 @@ int main(void)
         cmocka_unit_test(the_query_joins_what_the_url_has),
         cmocka_unit_test(without_a_mappings_method_it_is_one_of_those_in_use),
         cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
+        cmocka_unit_test(what_a_report_names_and_does_not_give_is_left_out),
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),
         cmocka_unit_test(headers_named_like_secrets_hold_some),

@@ -1,0 +1,39 @@
+/* One event or answer on its way through a mapping. Private to the files that apply mappings. */
+#pragma once
+#include "map/digits.h"
+#include "map/internal.h"
+
+struct applying {
+    const struct mapping *mapping;
+    size_t number; /* from 1 */
+    struct slice secret;
+    const struct mapping_trace *trace;
+    struct buffer *fields;
+    bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
+    bool reporting; /* the request's warnings have been given */
+    bool failed;
+    struct long_numbers long_numbers; /* of what the expressions see */
+};
+
+/** Adds a field whose value was put together in a buffer, which is emptied. */
+void applying_append(struct applying *applying, enum mapped_tag tag, struct buffer *value);
+/** There is no request: why, in words. The first cause counts. */
+void applying_fail(struct applying *applying, const char *reason);
+/** Adds the warning "mapping N, PREFIXNAME: cause". */
+void applying_warn(struct applying *applying, const char *prefix, struct slice name, const char *cause);
+/** The value of a field ("report." "link", say) for `input` (borrowed); null, with a warning, when there is
+ * none.
+ */
+jv applying_evaluate(struct applying *applying, const struct json_template *template, jv input,
+                     const char *prefix, const char *name);
+/** Appends `value` (taken over) as JSON; what cannot be written fails the run. */
+void applying_append_json(struct applying *applying, struct buffer *out, jv value);
+/** A text, number or boolean as text (taken over); false: it is none of them. */
+bool applying_append_scalar(struct applying *applying, struct buffer *out, jv value);
+/** A string's bytes, as long as it lives. */
+struct slice applying_text(jv string);
+/** RFC 9110, section 5.6.2: what a method or a header's name may be. */
+bool applying_is_token(struct slice text);
+
+/** Evaluates headers or query and adds what they come to. */
+void applying_map_object(struct applying *applying, enum mapping_field field, jv event);
