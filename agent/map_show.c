@@ -1,6 +1,7 @@
 /* What is shown of an explanation, and its form for programs. */
 #include "map_show.h"
 #include "http/url.h"
+#include "map_environment.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,12 @@ void map_show_why(const struct explanation *explanation, struct buffer *out)
 void map_show_header_value(const struct explanation *explanation, const struct explained_header *header,
                            struct buffer *out)
 {
+    struct slice name = buffer_slice(&header->name), value = buffer_slice(&header->value);
     if (header->placeholder)
-        buffer_append_slice(out, buffer_slice(&header->value));
-    else if (secret_name(buffer_slice(&header->name)))
+        buffer_append_slice(out, value);
+    else if (secret_name(name) && map_environment_left_empty(explanation, name, value, out))
+        return;
+    else if (secret_name(name))
         buffer_append_text(out, "***");
     else
         explanation_mask(explanation, buffer_slice(&header->value), out);
@@ -92,8 +96,14 @@ void map_show_result(const struct explanation *explanation, const struct explain
                      struct buffer *out)
 {
     struct slice result = buffer_slice(&expression->result);
-    struct buffer masked = {0};
-    if (is_credential(expression) && !slice_equal_text(result, "null")) {
+    struct buffer masked = {0}, which = {0};
+    bool credential = is_credential(expression);
+    if (credential && map_environment_gives_nothing(buffer_slice(&expression->expression), &which)) {
+        buffer_append_json_string(out, buffer_slice(&which));
+        buffer_clear(&which);
+        return;
+    }
+    if (credential && !slice_equal_text(result, "null")) {
         buffer_append_text(out, "\"***\"");
         return;
     }

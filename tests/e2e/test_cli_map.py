@@ -72,7 +72,7 @@ def test_every_expression_shows_its_result_or_what_jq_says(explain):
     ([{"enabled": False}], "no mapping wants the event"),
     ([{"url": ".none"}], "mapping 1: the url is null"),
     ([{"url": '"ftp://x"'}], "the URL is not http:// or https://"),
-    ([{"headers": {"Host": '"x"'}}], "not a mapping's to set"),
+    ([{"query": "[[1]]"}], "pairs of a name and a value"),
 ])
 def test_what_makes_no_request_says_why_and_exits_1(explain, mapping, failure):
     shown = explain(mapping=mapping, code=1)
@@ -198,3 +198,61 @@ def test_text_shows_the_same_for_eyes(run_map):
     done = run_map(mapping=[{"enabled": "false"}, {"enabled": ".action != null", "url": '"http://x/"'}], response='{"id":1}')
     for part in ("▶ 2  enabled: .action != null  →  true", "mapping 2, url", "POST http://x/", "X-Port-Signature: v1,<", "status         SUCCESS", '{"id":1}'):
         assert part in done.stdout, done.stdout
+
+
+def test_variables_that_are_not_set_are_told_and_set_ones_stay_masked(run_map):
+    headers = {"Authorization": '"Bearer " + env.GITHUB_TOKEN', "X-Token": "$ENV.OTHER_TOKEN", "X-Api-Key": 'env["API_KEY"]', "X-Secret": '"s-\\(env.EMPTY_SECRET)"',
+               "X-Set-Token": '"Bearer " + env.SET_TOKEN', "X-Either-Token": "env.GITHUB_TOKEN // env.SET_TOKEN"}
+    mapping = [{"url": '"http://x/"', "headers": headers, "body": {"token": "env.GITHUB_TOKEN", "n": "env | .NOT_THERE", "in": ".payload.env.X", "secret": "env.PORT_CLIENT_SECRET"}}]
+    environment = {"SET_TOKEN": "t0ps3cret", "EMPTY_SECRET": ""}
+    told = ["headers.Authorization: env.GITHUB_TOKEN is not set", "headers.X-Token: env.OTHER_TOKEN is not set", "headers.X-Api-Key: env.API_KEY is not set",
+            "headers.X-Secret: env.EMPTY_SECRET is set, but empty", "headers.X-Either-Token: env.GITHUB_TOKEN is not set", "body.token: env.GITHUB_TOKEN is not set",
+            "body.n: env.NOT_THERE is not set", "body.secret: env.PORT_CLIENT_SECRET is not shown to mappings"]
+    text = run_map(mapping=mapping, environment=environment).stdout
+    for line in ("Authorization: not set (env.GITHUB_TOKEN)", "X-Secret: set, but empty (env.EMPTY_SECRET)", "X-Set-Token: ***", "X-Either-Token: ***", *[f"mapping 1, {t}" for t in told]):
+        assert line in text, (line, text)
+    done = run_map(mapping=mapping, environment=environment, arguments=("--output", "json"))
+    shown = json.loads(done.stdout)
+    results = {e["where"].removeprefix("mapping 1, "): e["result"] for e in shown["expressions"]}
+    assert shown["request"]["headers"]["Authorization"] == results["headers.Authorization"] == "not set (env.GITHUB_TOKEN)"
+    assert (results["headers.X-Token"], results["headers.X-Api-Key"]) == ("not set (env.OTHER_TOKEN)", "not set (env.API_KEY)")
+    assert shown["request"]["headers"]["X-Secret"] == results["headers.X-Secret"] == "set, but empty (env.EMPTY_SECRET)"
+    assert shown["request"]["headers"]["X-Set-Token"] == results["headers.X-Set-Token"] == "***" and results["body.token"] is None
+    assert [n.removeprefix("mapping 1, ") for n in shown["notes"] if "env." in n] == told
+    assert "t0ps3cret" not in text + done.stdout
+
+
+def test_one_expression_for_all_headers_shows_what_is_not_set(explain):
+    shown = explain(mapping=[{"headers": '{Authorization: "Bearer \\(env.GITHUB_TOKEN // "")", "X-Token": env.OTHER}'}])
+    assert shown["request"]["headers"]["Authorization"] == "not set (env.GITHUB_TOKEN), not set (env.OTHER)" and "X-Token" not in shown["request"]["headers"]
+    assert "mapping 1, headers: env.GITHUB_TOKEN is not set" in shown["notes"]
+
+
+@pytest.mark.parametrize("depth", [200, 257, 258, 500])
+def test_json_output_is_json_however_deep_the_results_are(explain, depth):
+    event = EVENT.replace('"cpu":4', '"cpu":' + "[" * depth + "]" * depth)
+    shown = explain(event=event, mapping=[{"body": {"d": ".payload.properties.cpu", "text": ".payload.properties.cpu | tojson"}}])
+    result = {e["where"]: e for e in shown["expressions"]}
+    assert json.dumps(result["mapping 1, body.d"]["result"]) == "[" * depth + "]" * depth
+    assert (result["mapping 1, body.text"]["result"] is None) == (depth > 257) and ("nested too deeply" in str(result["mapping 1, body.text"]["problem"])) == (depth > 257)
+
+
+def test_what_is_too_deep_for_a_request_fails_it_and_is_shown_as_a_text(explain):
+    shown = explain(mapping=[{"body": "reduce range(600) as $i (null; [.])"}], code=1)
+    assert "nested too deeply" in shown["failure"] and shown["expressions"][0]["result"] == "(nested too deeply to be shown)"
+
+
+def test_a_death_by_a_signal_names_the_signal(explain):
+    shown = explain(mapping=[{"body": "5 | strftime([])"}], code=1)
+    assert "signal 6 (SIGABRT)" in shown["failure"] and "memory" not in shown["failure"].lower()
+
+
+def test_report_fields_that_give_nothing_are_shown_as_left_out(explain):
+    report = lambda **fields: {k: v for k, v in explain(mapping=[{"report": fields}], response={"statusCode": 503, "text": "busy"})["report"].items() if k in ("status", "summary", "link", "externalRunId")}
+    assert report(status="null", summary="empty", link='error("x")', externalRunId=".no") == {"status": None, "summary": None, "link": None, "externalRunId": None}
+    assert report(link="null")["status"] == "FAILURE" and "503" in report(link="null")["summary"]
+
+
+@pytest.mark.parametrize("enabled, applies", [("yes", 1), ("ON", 1), ("1", 1), ("T", 1), ("no", 2), ("off", 2), ("0", 2), ("F", 2), (".action != null", 1), (1, 1), (0, 2)])
+def test_enabled_may_be_a_word_for_a_boolean(explain, enabled, applies):
+    assert explain(mapping=[{"enabled": enabled}, {}])["mapping"] == applies
