@@ -228,6 +228,7 @@ def test_one_expression_for_all_headers_shows_what_is_not_set(explain):
     assert "mapping 1, headers: env.GITHUB_TOKEN is not set" in shown["notes"]
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("depth", [200, 257, 258, 500])
 def test_json_output_is_json_however_deep_the_results_are(explain, depth):
     event = EVENT.replace('"cpu":4', '"cpu":' + "[" * depth + "]" * depth)
@@ -242,6 +243,7 @@ def test_what_is_too_deep_for_a_request_fails_it_and_is_shown_as_a_text(explain)
     assert "nested too deeply" in shown["failure"] and shown["expressions"][0]["result"] == "(nested too deeply to be shown)"
 
 
+@pytest.mark.host
 def test_a_death_by_a_signal_names_the_signal(explain):
     shown = explain(mapping=[{"body": "5 | strftime([])"}], code=1)
     assert "signal 6 (SIGABRT)" in shown["failure"] and "memory" not in shown["failure"].lower()
