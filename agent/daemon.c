@@ -5,6 +5,7 @@
 #include "daemon.h"
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
+#include "descriptors.h"
 #include "http/url.h"
 #include "http_options.h"
 #include "port/api.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct daemon_options options;
     enum daemon_state state;
     struct signer *signer;
+    struct descriptors descriptors;
     struct http_client *webhooks, *port_http;
     struct port_api *port;
     struct reports *reports;
@@ -281,7 +283,7 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.total_response_bytes = (size_t)config->total_response_bytes;
     options.held_elsewhere = answers_held;
     options.held_ctx = daemon;
-    options.max_connections = (size_t)config->max_in_flight;
+    options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
     options.http2 = strcmp(config->http_version, "2") == 0;
     return http_client_new(&options, err);
@@ -294,7 +296,7 @@ static struct http_client *port_client(struct daemon *daemon, struct error *err)
     options.idle_timeout_ms = PORT_DEADLINE_MS;
     options.total_timeout_ms = PORT_DEADLINE_MS;
     options.max_response_bytes = PORT_RESPONSE_BYTES;
-    options.max_connections = PORT_CONNECTIONS;
+    options.max_connections = daemon->descriptors.port;
     return http_client_new(&options, err);
 }
 
@@ -308,7 +310,7 @@ static int make_port(struct daemon *daemon)
         .base_url = config->api_base_url,
         .client_id = config->client_id,
         .client_secret = config->client_secret.value,
-        .max_concurrent = PORT_CONNECTIONS,
+        .max_concurrent = daemon->descriptors.port,
     };
     daemon->port = port_api_new(&api);
     struct reports_options reports = {.api = daemon->port,
@@ -371,7 +373,7 @@ static int make_deliver(struct daemon *daemon)
         .reports = daemon->reports,
         .signer = daemon->signer,
         .client_secret = config->client_secret.value,
-        .max_in_flight = (unsigned)config->max_in_flight,
+        .max_in_flight = daemon->descriptors.window,
         .max_in_flight_per_destination = (unsigned)config->max_in_flight_per_destination,
         .retry = {.on = config->retry_on,
                   .max_attempts = (unsigned)config->retry_max_attempts,
@@ -398,8 +400,22 @@ static int make_deliver(struct daemon *daemon)
     return daemon->deliver ? 0 : PA_ERR_MEMORY;
 }
 
+static void share_descriptors(struct daemon *daemon)
+{
+    const struct config *config = daemon->options.config;
+    unsigned wanted = (unsigned)config->max_in_flight;
+    struct descriptors *shared = &daemon->descriptors;
+    *shared = descriptors_of_process(config->streamer == STREAMER_KAFKA, wanted, PORT_CONNECTIONS);
+    if (shared->window < wanted)
+        log_warning("the limit of open files allows fewer webhooks at once than WEBHOOK_MAX_IN_FLIGHT",
+                    F_INT("webhooks_at_once", shared->window), F_INT("wanted", wanted),
+                    F_INT("open_files_limit", shared->limit),
+                    F_STR("hint", "raise the hard limit (ulimit -Hn) of the agent's process"));
+}
+
 static int make_parts(struct daemon *daemon, struct error *err)
 {
+    share_descriptors(daemon);
     daemon->signer = signer_new(daemon->options.config->client_secret.value);
     if (!daemon->signer)
         return error_set(err, PA_ERR_MEMORY, "no HMAC-SHA-256 from OpenSSL");

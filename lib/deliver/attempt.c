@@ -119,13 +119,14 @@ static struct http_call *start_call(struct delivery *delivery)
 
 static void tell_start(struct delivery *delivery)
 {
-    bool tells_run = delivery->report && delivery->attempt == 1;
+    bool tells_run = delivery->report && !delivery->start_told;
     struct buffer url = {0};
     if (!tells_run && !log_enabled(LOG_DEBUG))
         return;
     outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
     if (tells_run) {
         struct buffer text = {0};
+        delivery->start_told = true;
         buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method, buffer_text(&url));
         run_report_log(delivery->report, buffer_slice(&text));
         buffer_clear(&text);
@@ -218,6 +219,14 @@ static void due_again(struct due *due)
     delivery_queue((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
 }
 
+void delivery_wait(struct delivery *delivery, int64_t wait_ms)
+{
+    struct deliver *deliver = delivery->deliver;
+    delivery_enter(delivery, DELIVERY_WAITING);
+    schedule_add(&deliver->schedule, &delivery->due, clock_monotonic_ms(deliver->options.clock) + wait_ms,
+                 due_again);
+}
+
 static void try_again(struct delivery *delivery, const struct http_result *result, int64_t wait_ms)
 {
     struct deliver *deliver = delivery->deliver;
@@ -239,9 +248,7 @@ static void try_again(struct delivery *delivery, const struct http_result *resul
     }
     buffer_clear(&cause);
     outcome_clear(&delivery->outcome); /* the next attempt has its own */
-    delivery_enter(delivery, DELIVERY_WAITING);
-    schedule_add(&deliver->schedule, &delivery->due, clock_monotonic_ms(deliver->options.clock) + wait_ms,
-                 due_again);
+    delivery_wait(delivery, wait_ms);
 }
 
 /** The last attempt is over: its outcome is told, and then what is owed to it. */
@@ -268,6 +275,10 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
 {
     struct deliver *deliver = delivery->deliver;
     int64_t wait_ms;
+    if (result->failure == HTTP_NO_DESCRIPTOR) {
+        shortage_met(delivery, result);
+        return;
+    }
     deliver->counters.redelivered_resends += result->resent;
     if (result->proxy_refused) /* whatever becomes of the attempt, it says nothing of the destination */
         destination_cancelled(deliver, delivery->destination);

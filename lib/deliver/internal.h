@@ -2,6 +2,7 @@
  *
  *   intake.c       a record to a delivery, or to a line that says why not
  *   refusal.c      events that are not to be believed
+ *   shortage.c     the system gives the agent no connection: what is to be sent waits
  *   minute.c       what is told once a minute
  *   dedup.c        records that were delivered a moment ago
  *   mapped.c       what its mapping makes of it; where it goes
@@ -152,6 +153,7 @@ struct delivery {
     struct dead_letter_write *burial;
     struct http_call *call;
     unsigned attempt;              /* started so far */
+    bool start_told;               /* to its run */
     int64_t queued_ms, started_ms; /* when it came to its destination (see
                                       destination_push); when its first attempt began */
     struct due due;                /* its next attempt */
@@ -174,6 +176,13 @@ struct dedup {
     struct delivered *ring;
     size_t *buckets;
     size_t window, bucket_count, next, kept_reports, kept_bytes, max_kept_bytes;
+};
+
+/** The window while the system gives out no more connections (shortage.c). */
+struct shortage {
+    struct due due;  /* it is widened again */
+    unsigned window; /* as it was, and will be again */
+    int64_t told_ms; /* when it was told of, last; 0: never */
 };
 
 /** What is told once a minute, as counts (minute.c). */
@@ -200,6 +209,7 @@ struct deliver {
     struct schedule schedule;
     struct dedup dedup;
     struct minute minute;
+    struct shortage shortage;
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
     struct deliver_counters counters;
     size_t in_state[DELIVERY_STATES];
@@ -243,6 +253,10 @@ void refusal_tell(struct deliver *deliver, const struct record *record, const st
 bool refusal_is_reported(struct deliver *deliver, const struct event *event, enum refusal refusal);
 /** The delivery ends with a failure reported for its run, when it is its turn. */
 void refusal_report(struct delivery *delivery, enum refusal refusal);
+
+/* shortage.c */
+/** The attempt did not take place: the delivery waits for another, and fewer go on at once for a while. */
+void shortage_met(struct delivery *delivery, const struct http_result *result);
 
 /* minute.c */
 /** Something is counted: a minute begins, unless one has. */
@@ -341,6 +355,8 @@ bool deliver_is_pressed(const struct deliver *deliver);
 /* attempt.c */
 /** It is addressed and it is its turn in its lane: queues it at its destination. */
 void delivery_queue(struct delivery *delivery);
+/** Waits, outside of the window, and is queued again. */
+void delivery_wait(struct delivery *delivery, int64_t wait_ms);
 /** Starts what may start. What answers take bounds it, beside the window. */
 void deliver_pump(struct deliver *deliver);
 /** May another webhook start, as far as answers are concerned? Notes it where not. */

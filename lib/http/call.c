@@ -212,6 +212,7 @@ bool call_prepare(struct http_call *call)
 {
     CURL *easy = call->easy;
     call->sends = 0;
+    call->no_socket = 0;
     call->tunnelled = false;
     call->proxy_words = NULL;
     call->header_bytes = 0;
@@ -223,6 +224,7 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;

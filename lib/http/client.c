@@ -439,6 +439,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     struct http_call *call = call_new(client, request, done, ctx);
     if (!call)
         return NULL;
+    call->sockets = &client->sockets;
     call->started_ms = call->active_ms = clock_monotonic_ms(client->options.clock);
     call->deadline_ms = call->started_ms + client->options.total_timeout_ms;
     LIST_INSERT_HEAD(&client->calls, call, active);

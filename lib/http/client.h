@@ -85,6 +85,7 @@ enum http_failure {
     HTTP_TOTAL_TIMEOUT,   /* "total_timeout" */
     HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
     HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
+    HTTP_NO_DESCRIPTOR,   /* "descriptors": nothing was tried, for the system gave out no descriptor for it */
     HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
     HTTP_MEMORY           /* "memory" */
 };

@@ -42,12 +42,14 @@ struct http_call {
     bool waiting;                 /* for more of it, paused */
     struct http_call *next_waiting;
     unsigned redirects;
-    bool processed;            /* see struct http_result */
-    const struct proxy *proxy; /* of the present hop; NULL: none */
-    uint64_t place;            /* that the present hop connects to: a hash */
-    bool tunnelled;            /* it has answered its CONNECT with a 2xx */
-    const char *proxy_words;   /* why its answer is not taken, where libcurl does not say so; NULL: it does */
-    unsigned sends;            /* of the present hop: more than one is libcurl sending again */
+    bool processed;               /* see struct http_result */
+    const struct proxy *proxy;    /* of the present hop; NULL: none */
+    int no_socket;                /* errno where none could be made for the present hop; 0: they all could */
+    struct http_sockets *sockets; /* the client's */
+    uint64_t place;               /* that the present hop connects to: a hash */
+    bool tunnelled;               /* it has answered its CONNECT with a 2xx */
+    const char *proxy_words; /* why its answer is not taken, where libcurl does not say so; NULL: it does */
+    unsigned sends;          /* of the present hop: more than one is libcurl sending again */
     bool resent;
     int64_t started_ms, deadline_ms, active_ms;
     curl_off_t progress;       /* bytes in and out at the last sweep */
@@ -157,7 +159,8 @@ bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
  * of its socket came again. So no number that may be such a one is used again until it is closed through us.
  */
 void sockets_spoil(struct http_sockets *sockets);
-/** For every fresh easy handle: its connections are opened and closed here. */
+/** For every fresh easy handle: its connections are opened (call_prepare says for which call) and closed
+ * here. */
 void sockets_prepare(struct http_sockets *sockets, CURL *easy);
 /** Once the multi handle is gone. Watches that close still do so on the loop, by themselves. */
 void sockets_close(struct http_sockets *sockets);

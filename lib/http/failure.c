@@ -1,10 +1,14 @@
 /* libcurl's result codes (libcurl-errors(3)) as failures, and in words. */
 #include "http/client_internal.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 const char *http_failure_name(enum http_failure failure)
 {
@@ -22,6 +26,7 @@ const char *http_failure_name(enum http_failure failure)
                                         [HTTP_TOTAL_TIMEOUT] = "total_timeout",
                                         [HTTP_PROTOCOL] = "protocol",
                                         [HTTP_REDIRECT] = "redirect",
+                                        [HTTP_NO_DESCRIPTOR] = "descriptors",
                                         [HTTP_CANCELLED] = "cancelled",
                                         [HTTP_MEMORY] = "memory"};
     return names[failure];
@@ -115,7 +120,35 @@ static bool url_is_lost(const struct http_call *call)
     return call->parsed && strcmp(call->curl_error, "No URL set") == 0;
 }
 
-enum http_failure failure_of(struct http_call *call, CURLcode code)
+/** A descriptor is opened and closed, so that others than for connections, a resolver's or a file's, are
+ * known to be lacking too. */
+static bool none_is_left(void)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE;
+    close(fd);
+    return false;
+}
+
+/** Nothing was tried for want of something that the system gives out. Not EADDRNOTAVAIL, which may be for
+ * good: the destination's address is of a kind that this host has not. */
+static bool system_has_none(const struct http_call *call, CURLcode code)
+{
+    if (call->no_socket)
+        return call->no_socket == EMFILE || call->no_socket == ENFILE || call->no_socket == ENOBUFS;
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CACERT_BADFILE:
+        return call->sends == 0 && none_is_left();
+    default:
+        return false;
+    }
+}
+
+static enum http_failure kind_of(struct http_call *call, CURLcode code)
 {
     if (proxy_at_fault(call, code))
         return HTTP_PROXY;
@@ -170,12 +203,18 @@ bool nothing_came(enum http_failure failure)
     case HTTP_OK:
     case HTTP_BAD_URL:
     case HTTP_REDIRECT:
+    case HTTP_NO_DESCRIPTOR:
     case HTTP_CANCELLED:
     case HTTP_MEMORY:
         return false;
     default:
         return true;
     }
+}
+
+enum http_failure failure_of(struct http_call *call, CURLcode code)
+{
+    return code != CURLE_OK && system_has_none(call, code) ? HTTP_NO_DESCRIPTOR : kind_of(call, code);
 }
 
 static const char *sentence(enum http_failure failure)
@@ -235,6 +274,14 @@ static void proxy_reason(const struct http_call *call, const char *destination, 
              detail);
 }
 
+static void shortage_reason(const char *destination, char *out, size_t size)
+{
+    struct rlimit files = {0};
+    getrlimit(RLIMIT_NOFILE, &files);
+    snprintf(out, size, "%s: not tried: no file descriptor is left for a connection (ulimit -n is %llu)",
+             destination, (unsigned long long)files.rlim_cur);
+}
+
 /** A scheme, a host name (253 characters, RFC 1035) and a port. */
 enum { DESTINATION_SIZE = 300 };
 
@@ -258,7 +305,9 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
         detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or memory is out"
                                              : "a header line over 100 KiB";
     bool more = detail_helps(failure);
-    if (failure == HTTP_PROXY)
+    if (failure == HTTP_NO_DESCRIPTOR)
+        shortage_reason(destination, out, size);
+    else if (failure == HTTP_PROXY)
         proxy_reason(call, destination, code, detail, out, size);
     else
         snprintf(out, size, "%s: %s%s%.120s%s%s", destination, sentence(failure), more ? ": " : "",

@@ -5,6 +5,7 @@
  */
 #include "http/client_internal.h"
 #include "http/interim.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,16 +161,20 @@ static int unspoilt(const struct http_sockets *sockets, int fd)
 
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct http_sockets *sockets = ctx;
+    struct http_call *call = ctx;
+    struct http_sockets *sockets = call->sockets;
     (void)purpose;
     int fd = unspoilt(sockets, socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol));
-    if (fd < 0)
+    if (fd < 0) {
+        call->no_socket = errno;
         return CURL_SOCKET_BAD;
+    }
     /* A number that the kernel gives out again is free, whoever closed it. */
     struct socket_watch *before = watch_find(sockets, fd);
     if (before)
         watch_close(before);
     if (!watch_new(sockets, fd, true)) {
+        call->no_socket = ENOMEM;
         close(fd);
         return CURL_SOCKET_BAD;
     }
@@ -195,7 +200,6 @@ void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, s
 void sockets_prepare(struct http_sockets *sockets, CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
 }

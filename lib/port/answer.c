@@ -6,7 +6,8 @@ enum { SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that are quoted */ };
 
 bool port_answer_starved(const struct http_result *http)
 {
-    return http->failure == HTTP_MEMORY || (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
+    return http->failure == HTTP_MEMORY || http->failure == HTTP_NO_DESCRIPTOR ||
+           (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
 }
 
 enum port_answer port_answer_of(const struct http_result *http)

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import socket
 import socketserver
 import subprocess
@@ -18,7 +19,7 @@ from certificates import Authority, server_context
 from harness import ROOT, Agent, Receiver, run_event, speaks_http2
 from names import Names
 from port_api import PortApi
-from proxy import Proxy, relay
+from proxy import Proxy, read_head, relay
 
 pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
 
@@ -346,6 +347,57 @@ def test_a_port_api_that_has_moved_is_found(world, port, receiver, names):
     agent.wait_log("a result waits for Port")
     names.lead(port="127.0.0.1")
     assert outcome(port, "r_port")["status"] == "SUCCESS"
+
+
+# File descriptors
+
+
+def limited(count):
+    return ["sh", "-c", f"ulimit -n {count} && exec \"$@\"", "sh"]
+
+
+def answers_slowly(connection):
+    while read_head(connection):
+        threading.Event().wait(0.5)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def lines_with(agent, words):
+    return [line for line in agent.log.snapshot() if words in line["msg"]]
+
+
+def test_few_file_descriptors_make_a_small_window_and_no_failure(world, port):
+    agent = Agent({**world.environment, "WEBHOOK_RETRY_ON": "none"}, within=limited(64))
+    world.agents.append(agent)
+    agent.assigned()
+    told = agent.wait_log("the limit of open files allows fewer webhooks at once")
+    assert told["open_files_limit"] == 64 and 1 <= told["webhooks_at_once"] < 20 and told["wanted"] == 256
+    with contextlib.ExitStack() as doors:
+        doors = [doors.enter_context(listening("127.0.0.1", 0, answers_slowly)) for _ in range(30)]
+        runs = [f"r_few_{i}" for i in range(100)]
+        world.produce(*(run_event(run, f"http://127.0.0.1:{doors[i % 30]}/", method="GET") for i, run in enumerate(runs)))
+        assert {outcome(port, run)["status"] for run in runs} == {"SUCCESS"}
+    assert lines_with(agent, "circuit") == lines_with(agent, "webhook failed") == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_delivery_waits_while_there_is_no_file_descriptor(world, port, receiver, host):
+    agent = world.agent(WEBHOOK_RETRY_ON="none", WEBHOOK_BREAKER_FAILURES="1").assigned()
+    world.produce(run_event("r_warm", f"http://127.0.0.1:{receiver.port}/ok"))
+    assert outcome(port, "r_warm")["status"] == "SUCCESS"
+    soft, hard = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+    with listening("127.0.0.1", 0, answers_slowly) as door:
+        world.produce(*(run_event(f"r_{i}", f"http://{host}:{door}/", method="GET") for i in range(5)))
+        told = agent.wait_log("the system gives out no more connections")
+        assert "ulimit -n is 3" in told["error.message"]
+        threading.Event().wait(1.5)  # some more would-be attempts
+        assert not [run for run in range(5) if ("PATCH", "") in [call[:2] for call in port.of_run(f"r_{run}")]]
+        resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert {outcome(port, f"r_{i}")["status"] for i in range(5)} == {"SUCCESS"}
+    assert lines_with(agent, "circuit") == lines_with(agent, "webhook failed") == []
+    assert len(lines_with(agent, "the system gives out no more connections")) == 1
+    assert {line["attempt"] for line in agent.log.snapshot() if "attempt" in line} <= {1}
 
 
 # Certificates of endpoints
