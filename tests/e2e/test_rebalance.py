@@ -46,6 +46,20 @@ def test_static_members_restart_one_after_another_without_a_rebalance(make_world
     assert len(receiver.runs()) == 80
 
 
+def test_a_standby_takes_over(world, receiver):
+    """With more agents than partitions one has none, and stays: it is there when another goes."""
+    first = world.agent().assigned()
+    second = world.agent()
+    standby = lambda agent: any(i["msg"].startswith("no partitions assigned: standing by") for i in agent.log.snapshot())
+    second.log.wait(lambda items: any(i["msg"].startswith(("no partitions assigned: standing by", "partitions assigned")) for i in items))
+    idle, busy = (second, first) if standby(second) else (first, second)
+    idle.wait_log("no partitions assigned: standing by")
+    assert busy.terminate() == 0
+    world.produce(run_event("r_1", receiver.url + "/ok"))
+    receiver.wait_runs(["r_1"])
+    assert idle.terminate() == 0
+
+
 def test_two_agents_of_one_name_are_told_so_in_one_line(make_world):
     world = make_world(partitions=2)
     start = lambda: world.agent(KAFKA_CONSUMER_GROUP_INSTANCE_ID="agent-0")
