@@ -253,6 +253,16 @@ def test_header_names_have_their_usual_capitals_over_http_2(world, port, authori
     assert (told, version) == (NAMED, "2.0")
 
 
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_mappings_host_is_the_authority_over_http_2(world, port, authority, h2_receiver, tmp_path, version):
+    (tmp_path / "mapping.json").write_text(json.dumps([{"headers": {"Host": '"h.example"', "Connection": '"close"', "Content-Length": "1"}}]))
+    world.agent(SSL_CERT_FILE=str(authority.file), WEBHOOK_HTTP_VERSION=version, CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json")).assigned()
+    world.produce(run_event("r_1", h2_receiver.url + "/ok"))
+    assert outcome(port, "r_1") == {"status": "SUCCESS"}
+    [seen] = h2_receiver.wait_runs(["r_1"])
+    assert seen["valid"] and (seen["authority"] if seen["version"] == "2.0" else seen["host"]) == "h.example", seen
+
+
 def test_http_2_is_a_warning_where_libcurl_is_too_old(world, port, authority, h2_receiver, tmp_path):
     if speaks_http2():
         pytest.skip("this libcurl can do HTTP/2")

@@ -48,6 +48,7 @@ const server = http2.createSecureServer(options, (request, response) => {
     console.log(JSON.stringify({
       run: JSON.parse(body).context.runId, method: request.method, version: request.httpVersion, session: sessions.get(session),
       valid: "v1," + hash === request.headers["x-port-signature"], accepts: request.headers["accept-encoding"],
+      authority: request.authority || request.headers[":authority"] || null, host: request.headers.host || null,
     }));
     answer(request.url, response);
   });
