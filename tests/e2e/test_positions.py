@@ -407,6 +407,50 @@ def test_a_topic_made_anew_under_a_running_agent_is_consumed_from_its_start(worl
     assert sorted(r for r in receiver.runs() if r) == sorted([f"old_{n}" for n in range(5)] + names + ["later"])
 
 
+def test_a_topic_made_anew_under_two_agents_is_consumed_from_its_start(make_world, receiver):
+    """Each gets a fresh client, and what one had delivered before it noticed may come again to the other."""
+    if not knows_topic_ids():
+        pytest.skip("librdkafka before 2.3 tells no topic ids")
+    world = make_world(partitions=3)
+    agents = [world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest", KAFKA_CONSUMER_ASSIGNMENT_STRATEGY="cooperative-sticky")
+              for _ in range(2)]
+    for agent in agents:
+        agent.assigned()
+    for partition in range(3):
+        world.produce(*events(receiver, f"old_{partition}_0", f"old_{partition}_1"), partition=partition)
+    for partition in range(3):
+        wait_committed(world, 2, partition=partition)
+    make_anew(world, world.runs, partitions=3)
+    names = [f"new_{partition}_{n}" for partition in range(3) for n in range(6)]
+    for partition in range(3):
+        world.produce(*events(receiver, *[name for name in names if name.startswith(f"new_{partition}")]), partition=partition)
+    receiver.wait_runs(names, 90)
+    for partition in range(3):
+        wait_committed(world, 6, partition=partition)
+    for agent in agents:
+        assert agent.terminate() == 0
+
+
+def test_what_is_under_way_of_the_other_topic_outlives_a_fresh_client_and_sigterm_ends_it(world, receiver):
+    if not knows_topic_ids():
+        pytest.skip("librdkafka before 2.3 tells no topic ids")
+    agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest", RUN_LOGS="off", DRAIN_TIMEOUT_SECONDS="2").assigned()
+    changes = lambda name, count: [change_event(f"{receiver.url}/{name}{n}") for n in range(count)]
+    paths = lambda items: {i["path"] for i in items}
+    world.produce(*changes("old", 2), topic=world.changes)
+    world.produce(*events(receiver, "stuck", path="/never"))
+    wait_committed(world, 2, world.changes)
+    make_anew(world, world.changes)
+    world.produce(*changes("new", 5), topic=world.changes)
+    receiver.seen.wait(lambda items: {f"/new{n}" for n in range(5)} <= paths(items), 60, "all changes")
+    receiver.seen.wait(lambda items: sum(i["run"] == "stuck" for i in items) == 2, 60, "the stuck one again")
+    wait_committed(world, 5, world.changes)
+    make_anew(world, world.changes)
+    world.produce(*changes("newer", 7), topic=world.changes)
+    agent.log.wait(lambda items: sum("was made anew while" in i["msg"] for i in items) == 2, 60, "the second fresh client")
+    assert agent.terminate() == 0
+
+
 # What holds no record
 
 

@@ -5,7 +5,7 @@
  * note that the offset belongs to another topic. */
 #include "source/kafka/internal.h"
 
-enum { WATCH_MS = 5000, AGAIN_MS = 500, WATCH_TIMEOUT_MS = 2000 };
+enum { WATCH_MS = 1000, AGAIN_MS = 200, WATCH_TIMEOUT_MS = 2000 };
 
 #if TOPIC_IDS
 
