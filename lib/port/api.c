@@ -16,7 +16,9 @@ enum {
     DEFAULT_CONCURRENT = 32,
     QUIET_MAX_MS = 300000,
     TOKEN_TRY_AGAIN_MS = 5000, /* after a failed early refresh, while the old token still serves */
-    MEMORY_PAUSE_MS = 200
+    MEMORY_PAUSE_MS = 200,
+    REFUSED_WAIT_MS = 30000,
+    REFUSED_WAIT_CAP_MS = 600000
 };
 static const double DEFAULT_LIFETIME_S = 3600, TOKEN_MARGIN_S = 60;
 
@@ -61,6 +63,8 @@ struct port_api {
     uv_timer_t *quiet; /* on the heap: it outlives us while it closes */
     uint64_t requests;
     struct clock_offset clock_offset;
+    int64_t refused_until_ms; /* until then a 401 fetches no other token: a fresh one was refused as well */
+    int64_t refused_wait_ms;
 };
 
 static void pump(struct port_api *api);
@@ -327,10 +331,25 @@ static void adapt(struct port_api *api, enum port_answer answer)
         api->limit += 1;
 }
 
+/** Once a fresh token has been refused too, another one would hardly help: until some time has passed, longer
+ * each time, a 401 is an answer. */
 static bool try_with_fresh_token(struct port_call *call, const struct http_result *http)
 {
     struct port_api *api = call->api;
-    if (http->failure != HTTP_OK || http->status != 401 || call->refreshed || call->done == nothing)
+    int64_t now_ms = clock_monotonic_ms(api->options.clock);
+    if (http->failure != HTTP_OK || http->status != 401) {
+        if (port_answer_of(http) == PORT_ACCEPTED)
+            api->refused_until_ms = api->refused_wait_ms = 0;
+        return false;
+    }
+    if (call->refreshed && now_ms >= api->refused_until_ms) {
+        int64_t next_ms = api->refused_wait_ms * 2;
+        api->refused_wait_ms = next_ms < REFUSED_WAIT_MS       ? REFUSED_WAIT_MS
+                               : next_ms > REFUSED_WAIT_CAP_MS ? REFUSED_WAIT_CAP_MS
+                                                               : next_ms;
+        api->refused_until_ms = now_ms + api->refused_wait_ms;
+    }
+    if (call->refreshed || now_ms < api->refused_until_ms || call->done == nothing)
         return false;
     call->refreshed = true;
     if (call->token_serial == api->token_serial)

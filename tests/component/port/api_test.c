@@ -208,6 +208,32 @@ static char echoed[512];
 
 /** With the token it was sent, the first one that ever was, the client secret, and far behind the place where
  * a refusal's body is cut. */
+/** Port refuses whatever token there is, for ever. The clock is turned; it does not run that fast. */
+static void fresh_tokens_that_are_refused_are_fetched_ever_more_seldom(void **state)
+{
+    (void)state;
+    struct fake_port *port = fake_port_new(0);
+    port->script = always_401;
+    struct answers answers = {0};
+    static const struct {
+        int64_t turned_ms;
+        size_t tokens;
+    } steps[] = {{0, 2}, {100, 2}, {29000, 2}, {2000, 3}, {31000, 3}, {31000, 4}, {100, 4}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        port->turned_ms += steps[i].turned_ms;
+        for (int call = 0; call < 5; call++) {
+            size_t before = answers.count;
+            assert_non_null(
+                port_api_call(port->api, "GET", "/v1/x", (struct slice){NULL, 0}, answered, &answers));
+            run_until(port, &answers.count, before + 1);
+            assert_int_equal(answers.last.status, 401);
+        }
+        if (port->tokens != steps[i].tokens)
+            fail_msg("step %zu: %zu tokens", i, port->tokens);
+    }
+    fake_port_free(port);
+}
+
 static struct reply echo_401(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -550,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_failed_early_refresh_fails_nobody_while_the_old_token_is_good),
         cmocka_unit_test(a_401_refreshes_the_token_once_for_all),
         cmocka_unit_test(a_401_with_a_fresh_token_is_a_refusal),
+        cmocka_unit_test(fresh_tokens_that_are_refused_are_fetched_ever_more_seldom),
         cmocka_unit_test(a_4xx_is_a_refusal_with_ports_own_words),
         cmocka_unit_test(what_port_echoes_of_our_secrets_is_masked),
         cmocka_unit_test(refused_credentials_are_told_to_every_waiting_call),
