@@ -1,5 +1,7 @@
 """Helm, built from its Go module into .cache/go/bin. A bare machine takes minutes for it: the build starts with the tests, most of
-which wait for something rather than compute, and yields to them; those that need Helm come last (conftest.py)."""
+which wait for something rather than compute, and yields to them; those that need Helm come last (conftest.py). Of several processes that
+run tests one builds, and the others wait for what it builds."""
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,11 +16,17 @@ class Helm:
     def __init__(self):
         self.program = TOOLS / f"bin/helm-{VERSION}"
         self.work = TOOLS / "build"
-        self.build = None
+        self.build = self.lock = None
 
     def start(self):
-        """Starts the build if there is no Helm yet."""
+        """Starts the build if there is no Helm yet and nobody else builds it."""
         if self.program.exists() or not shutil.which("go"):
+            return
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        self.lock = open(TOOLS / "lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             return
         environment = {**os.environ, "GOPATH": str(self.work / "path"), "GOCACHE": str(self.work / "cache"), "GOBIN": str(self.work / "bin"),
                        "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -modcacherw", "GOTOOLCHAIN": "local"}
@@ -36,6 +44,8 @@ class Helm:
             self.program.parent.mkdir(parents=True, exist_ok=True)
             (self.work / "bin/helm").rename(self.program)
             self.close()
+        elif self.lock and not self.program.exists():
+            fcntl.flock(self.lock, fcntl.LOCK_EX)  # until the other one has built it, or given up
         assert self.program.exists(), "Helm is built with Go: install golang-go"
         return self.program
 
@@ -47,3 +57,6 @@ class Helm:
             self.build = None
             self.log.close()
             shutil.rmtree(self.work, ignore_errors=True)
+        if self.lock:
+            self.lock.close()
+            self.lock = None

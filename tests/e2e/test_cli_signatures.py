@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import subprocess
@@ -143,7 +144,7 @@ def test_another_reading_of_the_secret_is_found(ours, theirs, says):
     ("yesterday", f"{STAMP}.", "not a whole number of seconds"),
     ("", f"{STAMP}.", "the timestamp is empty"),
     (STAMP + "000", "9.", "milliseconds?"),
-])
+], ids=itertools.count())
 def test_another_reading_of_the_timestamp_is_found(given, was_signed, says):
     done = verify(BODY, signed(was_signed + BODY), given)
     assert done.returncode == 1 and says in done.out, done.out

@@ -11,6 +11,8 @@ from confluent_kafka.admin import NewPartitions, OffsetSpec
 from accounting import committed as committed_runs
 from harness import BINARY, change_event, run_event
 
+pytestmark = pytest.mark.kafka
+
 SETTINGS = ["earliest", "smallest", "latest", "largest"]
 
 

@@ -13,7 +13,7 @@
 
 #include "../logs.h"
 
-enum { DEADLINE_MS = 30000, TAKEN_MAX = 16, MEMBERS = 24 };
+enum { DEADLINE_MS = 60000, TAKEN_MAX = 16, MEMBERS = 24 };
 static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
 
 static struct mock_cluster cluster;
