@@ -66,6 +66,14 @@ def receiver():
 
 
 @pytest.fixture
+def receivers():
+    many = [Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py")) for _ in range(4)]
+    yield many
+    for one in many:
+        one.close()
+
+
+@pytest.fixture
 def node_receiver():
     one = Receiver("node", str(ROOT / "tests/receivers/receiver.js"))
     yield one

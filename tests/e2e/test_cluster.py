@@ -1,6 +1,5 @@
 """A cluster of three brokers (three replicas, two of them in sync at least): brokers die, leaders move, all are restarted one by one, while
 records come and are delivered."""
-import sys
 import threading
 import time
 
@@ -8,7 +7,6 @@ import pytest
 from accounting import arrivals, assert_order, assert_repeats_within, deliveries, records, wait_all, wait_count
 from cluster import Cluster
 from confluent_kafka import Producer
-from harness import ROOT, Receiver
 
 pytestmark = pytest.mark.kafka
 
@@ -22,14 +20,6 @@ def kafka():
         yield one.start()
     finally:
         one.stop()
-
-
-@pytest.fixture
-def receivers():
-    many = [Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py")) for _ in range(4)]
-    yield many
-    for one in many:
-        one.close()
 
 
 class Load(threading.Thread):

@@ -1,24 +1,15 @@
 """Nothing is lost, order is kept, repeats are bounded: under kill -9, restarts, rebalances and outages. Each test asserts by run id."""
 import base64
-import sys
 import time
 
 import pytest
 from accounting import arrivals, assert_order, assert_repeats_within, committed, deliveries, records, wait_all, wait_count
 from broker import SCRAM_PASSWORD, SCRAM_USER
-from harness import ROOT, Agent, Receiver, run_event
+from harness import Agent, run_event
 
 pytestmark = pytest.mark.kafka
 
 IN_FLIGHT = 256
-
-
-@pytest.fixture
-def receivers():
-    many = [Receiver(sys.executable, str(ROOT / "tests/receivers/receiver.py")) for _ in range(4)]
-    yield many
-    for one in many:
-        one.close()
 
 
 def test_twenty_thousand_records_and_ten_kills(make_world, port, receivers):

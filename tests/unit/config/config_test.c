@@ -10,16 +10,7 @@
 
 #include <cmocka.h>
 
-static char *MINIMUM[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id", "PORT_CLIENT_SECRET=hush",
-                          "KAFKA_CONSUMER_GROUP_ID=g"};
-
-/** Loads the minimum and up to four more; the caller clears. */
-static int load(struct config *config, char *a, char *b, char *c, char *d, struct buffer *problems)
-{
-    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], MINIMUM[3], a, b, c, d, NULL};
-    struct config_input input = {.environment = environment};
-    return config_load(config, &input, problems);
-}
+#include "load.h"
 
 static void defaults_are_the_contracts(void **state)
 {
@@ -143,73 +134,6 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
     }
 }
 
-static void each_bad_broker_is_told_by_name(void **state)
-{
-    (void)state;
-    struct config config;
-    struct buffer problems = {0};
-    assert_int_equal(load(&config, "USING_LOCAL_PORT_INSTANCE=true",
-                          "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a;b, good:9092 ,c d,e:0", NULL, NULL, &problems),
-                     PA_ERR_INVALID);
-    static const char *const told[] = {"'a;b' is", "'c d' is", "'e:0' is"};
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
-        assert_non_null(strstr(buffer_text(&problems), told[i]));
-    assert_null(strstr(buffer_text(&problems), "good"));
-    size_t lines = 0;
-    for (const char *at = buffer_text(&problems); *at; at++)
-        lines += *at == '\n';
-    assert_int_equal(lines, 3);
-    config_clear(&config);
-    buffer_clear(&problems);
-}
-
-static void brokers_are_kept_without_blanks_and_final_comma(void **state)
-{
-    (void)state;
-    static char *const lists[][2] = {{"a:9092,", "a:9092"},
-                                     {" a:9092 , b:9093 , ", "a:9092,b:9093"},
-                                     {"a", "a"},
-                                     {"[::1]:9092,[fe80::1%eth0]", "[::1]:9092,[fe80::1%eth0]"},
-                                     {"SASL_SSL://a.b-c_d:9092", "SASL_SSL://a.b-c_d:9092"},
-                                     {"10.0.0.1:9092", "10.0.0.1:9092"}};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        struct config config;
-        struct buffer problems = {0};
-        char brokers[128];
-        snprintf(brokers, sizeof brokers, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=%s", lists[i][0]);
-        int failed = load(&config, "USING_LOCAL_PORT_INSTANCE=t", brokers, NULL, NULL, &problems);
-        if (failed || strcmp(config.bootstrap_servers, lists[i][1]) != 0)
-            fail_msg("%s: %s%s", lists[i][0], failed ? "" : config.bootstrap_servers, buffer_text(&problems));
-        config_clear(&config);
-        buffer_clear(&problems);
-    }
-}
-
-static void brokers_are_only_for_a_local_port(void **state)
-{
-    (void)state;
-    struct config config;
-    struct buffer problems = {0};
-    static char brokers[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a:9092";
-    assert_int_equal(load(&config, brokers, NULL, NULL, NULL, &problems), PA_ERR_INVALID);
-    assert_non_null(
-        strstr(buffer_text(&problems),
-               "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: works only with USING_LOCAL_PORT_INSTANCE=true"));
-    config_clear(&config);
-    problems.len = 0;
-    assert_int_equal(load(&config, brokers, "USING_LOCAL_PORT_INSTANCE=no", NULL, NULL, &problems),
-                     PA_ERR_INVALID);
-    config_clear(&config);
-    problems.len = 0;
-    assert_int_equal(load(&config, brokers, "STREAMER_NAME=POLLING", NULL, NULL, &problems), 0);
-    assert_non_null(strstr(buffer_text(&config.warnings), "KAFKA_CONSUMER_BOOTSTRAP_SERVERS"));
-    config_clear(&config);
-    assert_int_equal(load(&config, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=", NULL, NULL, NULL, &problems), 0);
-    assert_int_equal(config.warnings.len, 0);
-    config_clear(&config);
-    buffer_clear(&problems);
-}
-
 static void booleans_and_levels_have_all_their_words(void **state)
 {
     (void)state;
@@ -270,71 +194,6 @@ static void white_space_at_an_end_is_cut_off_and_told(void **state)
     assert_non_null(strstr(buffer_text(&problems), "PORT_ORG_ID: is not set"));
     config_clear(&config);
     buffer_clear(&problems);
-}
-
-static void a_name_that_misses_a_setting_is_told(void **state)
-{
-    (void)state;
-    static char *const near[][2] = {{"WEBHOOK_VERIFY_SLL", "WEBHOOK_VERIFY_SSL?"},
-                                    {"WEBHOOK_VERIFY_TLS", "WEBHOOK_VERIFY_SSL?"},
-                                    {"webhook_verify_ssl", "WEBHOOK_VERIFY_SSL?"},
-                                    {"KAFKA_CONSUMER_BOOTSTRAP_SERVER", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS?"},
-                                    {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS?"},
-                                    {"PORT_CLIENT_SECERT", "PORT_CLIENT_SECRET?"},
-                                    {"PORT_CLIENT_SECRT_FILE", "PORT_CLIENT_SECRET_FILE?"},
-                                    {"PORT_CLIENTID", "PORT_CLIENT_ID?"},
-                                    {"POLLING_INTERVAL", "POLLING_INTERVAL_SECONDS?"},
-                                    {"WEBHOOK_TIMEOUT", "WEBHOOK_INVOKER_TIMEOUT?"},
-                                    {"LOGLEVEL", "LOG_LEVEL?"},
-                                    {"LOG-LEVEL", "LOG_LEVEL?"},
-                                    {"STREAMERNAME", "STREAMER_NAME?"},
-                                    {"DETAILED_LOGING", "DETAILED_LOGGING?"},
-                                    {"CONTROL_THE_PAYLOAD_CONFIG", "CONTROL_THE_PAYLOAD_CONFIG_PATH?"},
-                                    {"HTTPS_PROXYS", "HTTPS_PROXY?"},
-                                    {"USING_LOCAL_PORT_INSTANCES", "USING_LOCAL_PORT_INSTANCE?"}};
-    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-        struct config config;
-        struct buffer problems = {0};
-        char line[128], told[128];
-        snprintf(line, sizeof line, "%s=secret-value", near[i][0]);
-        assert_int_equal(load(&config, line, NULL, NULL, NULL, &problems), 0);
-        snprintf(told, sizeof told, "%s: is no setting and has no effect; did you mean %s", near[i][0],
-                 near[i][1]);
-        if (!strstr(buffer_text(&config.warnings), told))
-            fail_msg("%s: %s", told, buffer_text(&config.warnings));
-        assert_null(strstr(buffer_text(&config.warnings), "secret-value"));
-        config_clear(&config);
-        buffer_clear(&problems);
-    }
-    static char *const far[] = {"PATH=x",
-                                "HOME=/x",
-                                "PORT=8080",
-                                "FTP_PROXY=http://x",
-                                "KAFKA_PORT=1",
-                                "KAFKA_SERVICE_HOST=h",
-                                "GITLAB_URL=http://x",
-                                "LOG_FILE=x",
-                                "LOGNAME=root",
-                                "PORT_AGENT_SERVICE_PORT=9",
-                                "no_proxy=x",
-                                "MAPPING_TOKEN=x",
-                                "acme_deploy=token",
-                                "SSL_CERT_DIR=/x",
-                                "LANG=C",
-                                "WEBHOOK_PASSWORD=x",
-                                "PORT_CLIENT_ID_FILE=",
-                                "HTTP_PROXY_FILE=",
-                                "TERM=xterm",
-                                "KAFKA_HEAP_OPTS=x"};
-    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
-        struct config config;
-        struct buffer problems = {0};
-        assert_int_equal(load(&config, far[i], NULL, NULL, NULL, &problems), 0);
-        if (config.warnings.len > 0)
-            fail_msg("%s: %s", far[i], buffer_text(&config.warnings));
-        config_clear(&config);
-        buffer_clear(&problems);
-    }
 }
 
 static void a_setting_may_be_a_file(void **state)
@@ -655,12 +514,8 @@ int main(void)
         cmocka_unit_test(defaults_are_the_contracts),
         cmocka_unit_test(values_are_read_in_all_their_forms),
         cmocka_unit_test(wrong_values_are_told_with_what_is_accepted),
-        cmocka_unit_test(each_bad_broker_is_told_by_name),
-        cmocka_unit_test(brokers_are_kept_without_blanks_and_final_comma),
-        cmocka_unit_test(brokers_are_only_for_a_local_port),
         cmocka_unit_test(booleans_and_levels_have_all_their_words),
         cmocka_unit_test(white_space_at_an_end_is_cut_off_and_told),
-        cmocka_unit_test(a_name_that_misses_a_setting_is_told),
         cmocka_unit_test(a_setting_may_be_a_file),
         cmocka_unit_test(a_proxy_may_be_a_file_with_a_final_line_break),
         cmocka_unit_test(a_file_with_a_nul_byte_is_no_value),
