@@ -272,6 +272,13 @@ static struct http_client_options client_options(const struct daemon *daemon)
     return options;
 }
 
+static enum http_redirects redirects_of(const struct config *config)
+{
+    if (strcmp(config->follow_redirects, "all") == 0)
+        return HTTP_REDIRECTS_ALL;
+    return strcmp(config->follow_redirects, "none") == 0 ? HTTP_REDIRECTS_NONE : HTTP_REDIRECTS_SAME_HOST;
+}
+
 static struct http_client *webhook_client(struct daemon *daemon, struct error *err)
 {
     const struct config *config = daemon->options.config;
@@ -285,6 +292,10 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.held_ctx = daemon;
     options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
+    options.redirects = redirects_of(config);
+    options.judges_egress = true;
+    options.egress_allow = config->egress_allow;
+    options.egress_deny = config->egress_deny;
     options.http2 = strcmp(config->http_version, "2") == 0;
     return http_client_new(&options, err);
 }

@@ -6,7 +6,7 @@ struct http_client_options http_options(const struct config *config, const char 
 {
     return (struct http_client_options){.user_agent = agent_user_agent,
                                         .verify_tls = true,
-                                        .follow_redirects = true,
+                                        .redirects = HTTP_REDIRECTS_NONE,
                                         .http2 = http_client_can_http2(),
                                         .ca_bundle = ca_bundle,
                                         .http_proxy = config->http_proxy,

@@ -4,5 +4,5 @@
 #include "http/client.h"
 
 /** A client's options with our name, the proxies, `ca_bundle` (borrowed, as config is), certificates checked
- * and redirects followed. The loop, the clock, deadlines and bounds are the caller's to set. */
+ * and no redirect followed. The loop, the clock, deadlines and bounds are the caller's to set. */
 struct http_client_options http_options(const struct config *config, const char *ca_bundle);

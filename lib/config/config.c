@@ -290,7 +290,8 @@ static bool is_owned_text(const struct setting *setting)
     bool choice = setting->kind == SETTING_CHOICE && setting->offset != offsetof(struct config, streamer) &&
                   setting->offset != offsetof(struct config, log_format);
     return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL ||
-           setting->kind == SETTING_BROKERS || setting->kind == SETTING_PROXY;
+           setting->kind == SETTING_BROKERS || setting->kind == SETTING_PROXY ||
+           setting->kind == SETTING_EGRESS;
 }
 
 static void load_settings(struct loading *loading)

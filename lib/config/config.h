@@ -67,6 +67,8 @@ struct config {
     int64_t total_response_bytes;          /* WEBHOOK_TOTAL_RESPONSE_BYTES, default 32 MiB */
     bool verify_tls;                       /* WEBHOOK_VERIFY_SSL */
     char *http_version;                    /* WEBHOOK_HTTP_VERSION: 1.1 | 2 (1.1 where libcurl is too old) */
+    char *follow_redirects;                /* WEBHOOK_FOLLOW_REDIRECTS: none | same-host | all */
+    char *egress_allow, *egress_deny;      /* EGRESS_ALLOW, EGRESS_DENY: http/egress.h says how */
     int64_t queue_max_bytes;               /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
     int64_t record_max_bytes;              /* RECORD_MAX_BYTES, default 32 MiB */
     int64_t drain_timeout_ms;              /* DRAIN_TIMEOUT_SECONDS, default 8 */

@@ -31,6 +31,8 @@ static const struct setting_choice PROTOCOL_KINDS[] = {
     {"classic", "classic"}, {"consumer", "consumer"}, {NULL, NULL}};
 static const struct setting_choice MISSES[] = {{"report", "report"}, {"skip", "skip"}, {NULL, NULL}};
 static const struct setting_choice HTTP_VERSIONS[] = {{"1.1", "1.1"}, {"2", "2"}, {NULL, NULL}};
+static const struct setting_choice REDIRECTS[] = {
+    {"none", "none"}, {"same-host", "same-host"}, {"all", "all"}, {NULL, NULL}};
 static const struct setting_choice FORMATS[] = {{"json", "json"}, {"text", "text"}, {NULL, NULL}};
 
 const struct setting config_settings[] = {
@@ -220,6 +222,23 @@ const struct setting config_settings[] = {
      .choices = HTTP_VERSIONS,
      AT(http_version),
      .help = "2: webhooks over TLS use HTTP/2 where the endpoint offers it"},
+    {.name = "WEBHOOK_FOLLOW_REDIRECTS",
+     .kind = SETTING_CHOICE,
+     .fallback = "same-host",
+     .choices = REDIRECTS,
+     AT(follow_redirects),
+     .help =
+         "which redirects webhooks follow: none; same-host: within one host name and port; all: elsewhere "
+         "too, without the signature and the mapping's headers"},
+    {.name = "EGRESS_ALLOW",
+     .kind = SETTING_EGRESS,
+     AT(egress_allow),
+     .help = "where webhooks may go, and nowhere else: host names (with *), addresses, networks, ports, with "
+             "commas; none: everywhere but to metadata and link-local addresses and those of no host"},
+    {.name = "EGRESS_DENY",
+     .kind = SETTING_EGRESS,
+     AT(egress_deny),
+     .help = "where webhooks may not go, in the same form; wins over EGRESS_ALLOW"},
     {.name = "WEBHOOK_MAX_IN_FLIGHT",
      .kind = SETTING_INTEGER,
      .fallback = "256",

@@ -15,7 +15,8 @@ enum setting_kind {
     SETTING_BROKERS, /* host:port with commas between them */
     SETTING_CHOICE,  /* one of `choices`, any case; kept as the choice's meaning */
     SETTING_LEVEL,
-    SETTING_RETRY_ON
+    SETTING_RETRY_ON,
+    SETTING_EGRESS /* a list as egress_new takes it */
 };
 
 /** One accepted word and what it is kept as. */

@@ -1,5 +1,6 @@
 /* One value of each kind: what it means, or what is wrong with it. */
 #include "config/loading.h"
+#include "http/egress.h"
 #include "http/proxy.h"
 #include "http/url.h"
 #include <errno.h>
@@ -323,6 +324,32 @@ static void set_retry_on(struct loading *loading, const struct setting *setting,
     buffer_clear(&rest);
 }
 
+struct egress_telling {
+    struct loading *loading;
+    const struct setting *setting;
+};
+
+static void egress_is_told(void *ctx, enum egress_note note, struct slice entry, const char *words)
+{
+    const struct egress_telling *telling = ctx;
+    if (note == EGRESS_ENTRY_WRONG) {
+        loading_problem(telling->loading, telling->setting->name, entry, words);
+        return;
+    }
+    struct buffer *warnings = &telling->loading->config->warnings;
+    buffer_appendf(warnings, "%s: '", telling->setting->name);
+    buffer_append_one_line(warnings, entry);
+    buffer_appendf(warnings, "' %s\n", words);
+}
+
+static void set_egress(struct loading *loading, const struct setting *setting, const char *value)
+{
+    struct egress_telling telling = {loading, setting};
+    bool allows = member(loading, setting) == (void *)&loading->config->egress_allow;
+    egress_check(value, allows, egress_is_told, &telling);
+    set_text(loading, setting, value);
+}
+
 void loading_set(struct loading *loading, const struct setting *setting, const char *value)
 {
     switch (setting->kind) {
@@ -356,6 +383,9 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
         break;
     case SETTING_RETRY_ON:
         set_retry_on(loading, setting, value);
+        break;
+    case SETTING_EGRESS:
+        set_egress(loading, setting, value);
         break;
     case SETTING_CHOICE:
         set_choice(loading, setting, value);

@@ -280,7 +280,8 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
         return;
     }
     deliver->counters.redelivered_resends += result->resent;
-    if (result->proxy_refused) /* whatever becomes of the attempt, it says nothing of the destination */
+    bool unasked = result->proxy_refused || (result->failure == HTTP_EGRESS && result->status == 0);
+    if (unasked) /* whatever becomes of the attempt, it says nothing of the destination */
         destination_cancelled(deliver, delivery->destination);
     else
         destination_answered(deliver, delivery->destination, result);

@@ -214,6 +214,8 @@ bool call_prepare(struct http_call *call)
     call->sends = 0;
     call->no_socket = 0;
     call->tunnelled = false;
+    call->opened = 0;
+    call->refused = false;
     call->proxy_words = NULL;
     call->header_bytes = 0;
     call->received = 0;
@@ -353,6 +355,7 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
                                                            : client_options(client)->max_response_bytes;
     call->without_body = request->without_body;
+    call->follows = client_options(client)->redirects;
     call->done = done;
     call->ctx = ctx;
     if (!call->method || !copy_url(call, request) ||
@@ -373,7 +376,24 @@ bool call_drop_body(struct http_call *call)
         free(call->method);
         call->method = strdup("GET");
     }
-    return call->method && (!call->without_body || call->without_body(call->ctx, call));
+    return call->method && (call->elsewhere || !call->without_body || call->without_body(call->ctx, call));
+}
+
+bool call_leave_origin(struct http_call *call)
+{
+    static const struct slice name = SLICE_LITERAL("Content-Type");
+    struct http_header type = {name, {NULL, 0}};
+    size_t count = 0;
+    for (const struct curl_slist *node = call->headers; node && call->has_body && count == 0;
+         node = node->next) {
+        struct slice line = slice_of(node->data);
+        if (line.len > name.len + 2 && line.ptr[name.len] == ':' &&
+            slice_equal_ignore_case((struct slice){line.ptr, name.len}, name)) {
+            type.value = (struct slice){line.ptr + name.len + 2, line.len - name.len - 2};
+            count = 1;
+        }
+    }
+    return http_call_headers(call, &type, count);
 }
 
 void call_free(struct http_call *call)
@@ -385,6 +405,36 @@ void call_free(struct http_call *call)
     free(call->method);
     free(call->url);
     free(call);
+}
+
+/* Deadlines */
+
+static curl_off_t bytes_moved(CURL *easy)
+{
+    curl_off_t up = 0, down = 0;
+    long headers = 0, request = 0;
+    curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
+    curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &headers);
+    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request);
+    return up + down + headers + request;
+}
+
+enum http_failure call_overdue(struct http_call *call, int64_t now)
+{
+    if (now >= call->deadline_ms)
+        return HTTP_TOTAL_TIMEOUT;
+    if (call->sends == 0) {
+        call->active_ms = now; /* connecting: libcurl's own deadline */
+        return HTTP_OK;
+    }
+    curl_off_t moved = bytes_moved(call->easy);
+    if (moved != call->progress) {
+        call->progress = moved;
+        call->active_ms = now;
+    }
+    return now - call->active_ms >= client_options(call->client)->idle_timeout_ms ? HTTP_IDLE_TIMEOUT
+                                                                                  : HTTP_OK;
 }
 
 /* What came of it */

@@ -21,6 +21,7 @@ struct http_client {
     struct body_room body_room;
     struct own_headers own_headers;
     struct addresses addresses;
+    struct egress *egress;
     CURLM *multi;
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
@@ -79,6 +80,11 @@ size_t http_client_body_bytes(const struct http_client *client)
     const struct body_room *room = &client->body_room;
     return room->used + room->decoders +
            (room->beyond ? room->beyond->response.cap * (room->beyond->large_window ? 2 : 1) : 0);
+}
+
+const struct egress *client_egress(const struct http_client *client)
+{
+    return client->egress;
 }
 
 struct addresses *client_addresses(struct http_client *client)
@@ -190,7 +196,9 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     struct slice location = redirect_location(call);
     if (slice_is_null(location))
         return false;
-    if (!redirect_allowed(call, (int)status, location, &next, call->reason, sizeof call->reason)) {
+    bool elsewhere = false;
+    if (!redirect_allowed(call, (int)status, location, &next, &elsewhere, call->reason,
+                          sizeof call->reason)) {
         *failure = HTTP_REDIRECT;
         return false;
     }
@@ -198,10 +206,14 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     call->url = next;
     call->parsed = NULL;
     call->redirects++;
+    call->elsewhere |= elsewhere;
     call->cut = HTTP_WHOLE;
     body_leave(call);
     call->active_ms = clock_monotonic_ms(client->options.clock);
-    if ((redirect_keeps_method(status) || call_drop_body(call)) && call_prepare(call) &&
+    if (!call_may_go(call, failure))
+        return false;
+    if ((redirect_keeps_method(status) || call_drop_body(call)) &&
+        (!call->elsewhere || call_leave_origin(call)) && call_prepare(call) &&
         curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
         return true;
     *failure = HTTP_MEMORY;
@@ -338,33 +350,6 @@ static void end_unwatched(struct http_client *client)
 
 /* Deadlines */
 
-static curl_off_t bytes_moved(CURL *easy)
-{
-    curl_off_t up = 0, down = 0;
-    long headers = 0, request = 0;
-    curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
-    curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-    curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &headers);
-    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request);
-    return up + down + headers + request;
-}
-
-static enum http_failure overdue(struct http_call *call, int64_t now)
-{
-    if (now >= call->deadline_ms)
-        return HTTP_TOTAL_TIMEOUT;
-    if (call->sends == 0) {
-        call->active_ms = now; /* connecting: libcurl's own deadline */
-        return HTTP_OK;
-    }
-    curl_off_t moved = bytes_moved(call->easy);
-    if (moved != call->progress) {
-        call->progress = moved;
-        call->active_ms = now;
-    }
-    return now - call->active_ms >= call->client->options.idle_timeout_ms ? HTTP_IDLE_TIMEOUT : HTTP_OK;
-}
-
 /** The process did not run for a while (it was stopped, or its machine slept): what came meanwhile is read
  * first, and the next sweep judges. Never twice in a row, so that a loop that is always late has its
  * deadlines too. */
@@ -390,7 +375,7 @@ static void swept(uv_timer_t *timer)
         enum http_failure failure = HTTP_OK;
         if (call->waiting && now >= call->deadline_ms)
             call->cut = HTTP_CUT_NO_ROOM; /* the endpoint has done its work: its status counts */
-        else if (call->waiting || (failure = overdue(call, now)) == HTTP_OK)
+        else if (call->waiting || (failure = call_overdue(call, now)) == HTTP_OK)
             continue;
         /* Ended through the deferred queue: `done` may cancel or start others and we are in the list. */
         call_stop(call, failure);
@@ -447,9 +432,11 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
         client->swept_ms = call->started_ms;
         uv_timer_again(&client->sweep);
     }
-    call->easy = call->bad_url ? NULL : easy_take(client);
-    if (call->bad_url)
-        defer(call, HTTP_BAD_URL);
+    enum http_failure refusal = HTTP_BAD_URL;
+    bool may_go = !call->bad_url && call_may_go(call, &refusal);
+    call->easy = may_go ? easy_take(client) : NULL;
+    if (!may_go)
+        defer(call, refusal);
     else if (!call->easy || !call_prepare(call) ||
              curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
         defer(call, HTTP_MEMORY);
@@ -462,6 +449,7 @@ static void client_free(struct http_client *client)
 {
     proxy_clear(&client->http_proxy);
     proxy_clear(&client->https_proxy);
+    egress_free(client->egress);
     for (size_t i = 0; i < TEXT_OPTIONS; i++)
         free(client->texts[i]);
     free(client->idle);
@@ -539,7 +527,8 @@ static bool copy_options(struct http_client *client, const struct http_client_op
         client->options.total_response_bytes = options->max_response_bytes * 2;
     const char **texts[TEXT_OPTIONS] = {&client->options.user_agent, &client->options.ca_bundle,
                                         &client->options.no_proxy};
-    client->options.http_proxy = client->options.https_proxy = NULL; /* their parsed form counts */
+    client->options.http_proxy = client->options.https_proxy = NULL;   /* their parsed form counts */
+    client->options.egress_allow = client->options.egress_deny = NULL; /* and theirs */
     for (size_t i = 0; i < TEXT_OPTIONS; i++) {
         client->texts[i] = strdup(*texts[i] ? *texts[i] : "");
         if (!client->texts[i])
@@ -562,6 +551,16 @@ static int parse_proxies(struct http_client *client, const struct http_client_op
     return result == 0 ? 0 : error_set(err, result, "the proxy for https URLs: %s", problem.message);
 }
 
+static int read_egress(struct http_client *client, const struct http_client_options *options,
+                       struct error *err)
+{
+    struct error problem = {0};
+    if (!options->judges_egress)
+        return 0;
+    client->egress = egress_new(options->egress_allow, options->egress_deny, &problem);
+    return client->egress ? 0 : error_set(err, problem.kind, "where requests may go: %s", problem.message);
+}
+
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
 {
     uv_once(&once, initialise_curl);
@@ -577,6 +576,8 @@ struct http_client *http_client_new(const struct http_client_options *options, s
     client->multi = curl_multi_init();
     int result = copied && client->idle && client->multi ? parse_proxies(client, options, err)
                                                          : error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (result == 0)
+        result = read_egress(client, options, err);
     if (result != 0) {
         curl_multi_cleanup(client->multi);
         client_free(client);

@@ -12,6 +12,15 @@ struct Curl_URL;
 struct http_client;
 struct http_call;
 
+/** What is done with 301, 302, 303, 307 and 308 that have a Location; every other response of their class is
+ * a plain one. */
+enum http_redirects {
+    HTTP_REDIRECTS_ANSWER,    /* they are responses like any other */
+    HTTP_REDIRECTS_NONE,      /* none is followed */
+    HTTP_REDIRECTS_SAME_HOST, /* followed within the same host name and port */
+    HTTP_REDIRECTS_ALL        /* followed wherever they lead, with less outside of that */
+};
+
 struct http_client_options {
     uv_loop_t *loop; /* borrowed; must outlive the client and be run until http_client_close's callback */
     const struct clock *clock;  /* borrowed */
@@ -29,8 +38,10 @@ struct http_client_options {
     void *held_ctx;
     size_t max_connections; /* size of the connection cache (idle ones kept for reuse) */
     bool verify_tls;
-    bool http2;             /* HTTP/2 is offered over TLS; false: HTTP/1.1 alone */
-    bool follow_redirects;  /* rule below; false: a 3xx is the response */
+    bool http2;                    /* HTTP/2 is offered over TLS; false: HTTP/1.1 alone */
+    enum http_redirects redirects; /* which are followed */
+    bool judges_egress;            /* requests go only where http/egress.h lets them, and the next two: */
+    const char *egress_allow, *egress_deny; /* lists as egress_new takes them; read when the client is made */
     const char *ca_bundle;  /* PEM file of the authorities to trust (http/authorities.h), for servers and for
                                https proxies; copied. NULL or "": libcurl's own default */
     const char *http_proxy; /* for http URLs, and the next for https ones, as proxy_parse takes them; copied.
@@ -86,6 +97,7 @@ enum http_failure {
     HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
     HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
     HTTP_NO_DESCRIPTOR,   /* "descriptors": nothing was tried, for the system gave out no descriptor for it */
+    HTTP_EGRESS,          /* "egress": requests may not go there; nothing was connected to */
     HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
     HTTP_MEMORY           /* "memory" */
 };
@@ -142,12 +154,13 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 /** Starts a request. `done` is called exactly once, from the loop, never before http_start has returned.
  * NULL: out of memory (done is not called). Any other failure comes through done.
  *
- * Redirects (follow_redirects) are 301, 302, 303, 307 and 308 with a Location; every other response of their
- * class is a plain one. At most 5 are followed, within the same host name and port (from http to https the
- * port may also become 443; from https to http never): 307 and 308 with the same method, headers and body;
- * 301, 302 and 303 with GET (HEAD stays), without a body, and with the headers that `without_body` gives.
- * Where there is no `without_body` these three are followed only for GET and HEAD without a body, which they
- * leave unchanged. What is not followed: HTTP_REDIRECT, with where it leads and why. */
+ * Of redirects at most 5 are followed, within the same host name and port or wherever they lead (from http to
+ * https only where the port stays or becomes 443; from https to http never): 307 and 308 with the same
+ * method, headers and body; 301, 302 and 303 with GET (HEAD stays), without a body, and with the headers that
+ * `without_body` gives. Where there is no `without_body` these three are followed only for GET and HEAD
+ * without a body, which they leave unchanged. From the first that leaves the host name and port on, no header
+ * goes along but the body's Content-Type, and the user info does not either. What is not followed:
+ * HTTP_REDIRECT, with where it leads and why. */
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
                              void *ctx);
 /** Instead of the headers it had; copied. False: out of memory, and it still has those. */

@@ -5,6 +5,7 @@
 #include "http/addresses.h"
 #include "http/client.h"
 #include "http/decoding.h"
+#include "http/egress.h"
 #include "http/proxy.h"
 #include <curl/curl.h>
 #include <sys/queue.h>
@@ -41,7 +42,12 @@ struct http_call {
     size_t room;                  /* that the body has taken */
     bool waiting;                 /* for more of it, paused */
     struct http_call *next_waiting;
+    enum http_redirects follows;
     unsigned redirects;
+    bool elsewhere;  /* one of them led to another origin: nothing that was meant for the first goes along */
+    unsigned opened; /* addresses of the present hop that were connected to, or tried, */
+    bool refused;    /* and there is one that may not be, for the reason in the next */
+    char egress_why[EGRESS_WORDS];
     bool processed;               /* see struct http_result */
     const struct proxy *proxy;    /* of the present hop; NULL: none */
     int no_socket;                /* errno where none could be made for the present hop; 0: they all could */
@@ -64,9 +70,14 @@ struct http_call *call_new(struct http_client *client, const struct http_request
                            void *ctx);
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
+/** The headers that go to another origin: what describes the body, if there is one, alone. False: out of
+ * memory. */
+bool call_leave_origin(struct http_call *call);
 /** The next hop asks with GET (HEAD stays) and without a body; false: out of memory. */
 bool call_drop_body(struct http_call *call);
 void call_free(struct http_call *call);
+/** The deadline that it has passed by now; HTTP_OK: none. */
+enum http_failure call_overdue(struct http_call *call, int64_t now);
 /** The last response's header of this name; null: none. Good until the easy handle is used again. */
 struct slice call_header(const struct http_call *call, const char *name);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
@@ -136,9 +147,9 @@ bool redirect_keeps_method(long status);
 struct slice redirect_location(const struct http_call *call);
 /** Looks at a redirect, whose location is not empty. True: `*next` (malloc'ed, normalised) is to be fetched;
  * false: `reason`, of at least 256 bytes, says where it leads and why it is not followed. `call->url` is
- * normalised. */
+ * normalised. `*elsewhere`: it leads to another origin. */
 bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
-                      char *reason, size_t size);
+                      bool *elsewhere, char *reason, size_t size);
 
 /* sockets.c */
 typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags);
@@ -165,6 +176,15 @@ void sockets_prepare(struct http_sockets *sockets, CURL *easy);
 /** Once the multi handle is gone. Watches that close still do so on the loop, by themselves. */
 void sockets_close(struct http_sockets *sockets);
 
+/* refusal.c */
+/** May the present hop go where it leads, as far as its URL alone decides? False: HTTP_EGRESS, or
+ * HTTP_MEMORY in `failure`. */
+bool call_may_go(struct http_call *call, enum http_failure *failure);
+/** May it connect to this address, which its name led to? Not if so: the call knows why. */
+bool call_may_connect(struct http_call *call, const struct sockaddr *address);
+/** None of the addresses may be connected to. */
+bool call_was_refused(const struct http_call *call);
+
 /* client.c */
 /** A socket that nothing can watch would leave its call waiting until its deadline: ends it, soon. libcurl
  * must not hear of it: it would give up the whole multi handle. */
@@ -178,6 +198,7 @@ void call_stop(struct http_call *call, enum http_failure verdict);
 long client_authorities_age(const struct http_client *client);
 /** The active calls. */
 struct http_call *client_first(const struct http_client *client);
+const struct egress *client_egress(const struct http_client *client); /* NULL: requests go anywhere */
 struct addresses *client_addresses(struct http_client *client);
 struct body_room *client_body_room(struct http_client *client);
 struct own_headers *client_own_headers(struct http_client *client);

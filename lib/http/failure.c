@@ -27,6 +27,7 @@ const char *http_failure_name(enum http_failure failure)
                                         [HTTP_PROTOCOL] = "protocol",
                                         [HTTP_REDIRECT] = "redirect",
                                         [HTTP_NO_DESCRIPTOR] = "descriptors",
+                                        [HTTP_EGRESS] = "egress",
                                         [HTTP_CANCELLED] = "cancelled",
                                         [HTTP_MEMORY] = "memory"};
     return names[failure];
@@ -214,6 +215,8 @@ bool nothing_came(enum http_failure failure)
 
 enum http_failure failure_of(struct http_call *call, CURLcode code)
 {
+    if (code != CURLE_OK && call_was_refused(call))
+        return HTTP_EGRESS;
     return code != CURLE_OK && system_has_none(call, code) ? HTTP_NO_DESCRIPTOR : kind_of(call, code);
 }
 
@@ -242,6 +245,8 @@ static const char *sentence(enum http_failure failure)
         return "the whole took longer than allowed";
     case HTTP_PROTOCOL:
         return "the answer is not proper HTTP";
+    case HTTP_EGRESS:
+        return "the agent sends nothing there";
     case HTTP_CANCELLED:
         return "cancelled";
     case HTTP_MEMORY:
@@ -307,6 +312,8 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     bool more = detail_helps(failure);
     if (failure == HTTP_NO_DESCRIPTOR)
         shortage_reason(destination, out, size);
+    else if (failure == HTTP_EGRESS)
+        snprintf(out, size, "%s: %s: %s", destination, sentence(failure), call->egress_why);
     else if (failure == HTTP_PROXY)
         proxy_reason(call, destination, code, detail, out, size);
     else

@@ -45,7 +45,7 @@ struct slice redirect_location(const struct http_call *call)
     struct slice location = {NULL, 0};
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. Of several the first counts. */
-    if (client_options(call->client)->follow_redirects && redirect_status(status))
+    if (call->follows != HTTP_REDIRECTS_ANSWER && redirect_status(status))
         location = slice_strip(call_header(call, "Location"));
     return location.len > 0 ? location : (struct slice){NULL, 0};
 }
@@ -69,16 +69,29 @@ static bool asks_alike_without_body(const struct http_call *call)
     return !call->has_body && (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0);
 }
 
+static bool is_upgrade(const struct place *from, const struct place *to)
+{
+    return strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
+}
+
+/** On the port that it had, or from http to https on its usual one. */
+static bool same_port(const struct place *from, const struct place *to)
+{
+    return strcmp(from->port, to->port) == 0 || (is_upgrade(from, to) && strcmp(to->port, "443") == 0);
+}
+
+/** What it is on another origin that is followed when all are. */
 static const char *refusal(const struct http_call *call, int status, const struct place *from,
                            const struct place *to)
 {
-    bool upgrade = strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
-    bool same_port = strcmp(from->port, to->port) == 0;
-    if (!same_host(from->host, to->host))
+    enum http_redirects followed = call->follows;
+    if (followed == HTTP_REDIRECTS_NONE)
+        return "no redirect is followed";
+    if (followed != HTTP_REDIRECTS_ALL && !same_host(from->host, to->host))
         return "another host";
     if (strcmp(from->scheme, "https") == 0 && strcmp(to->scheme, "http") == 0)
         return "from https back to http";
-    if (!same_port && !(upgrade && strcmp(to->port, "443") == 0))
+    if ((followed != HTTP_REDIRECTS_ALL || is_upgrade(from, to)) && !same_port(from, to))
         return "another port";
     if (!redirect_keeps_method(status) && !call->without_body && !asks_alike_without_body(call))
         return "only 307 and 308 keep the method and the body";
@@ -108,9 +121,10 @@ static bool is_foreign(struct slice location)
            !slice_equal_text_ignore_case(scheme, "https:");
 }
 
-/** A location that names its host leaves the user info out, which a relative one inherits: on the same host
- * it goes along all the same. */
-static void join_host(const char *base, struct slice location, size_t scheme, struct buffer *out)
+/** A location that names its host leaves the user info out, which a relative one inherits: on the same origin
+ * (`inherits`) it goes along all the same. */
+static void join_host(const char *base, struct slice location, size_t scheme, bool inherits,
+                      struct buffer *out)
 {
     const char *base_host = strstr(base, "://") + 3;
     struct slice user = url_user_info(slice_of(base));
@@ -124,7 +138,7 @@ static void join_host(const char *base, struct slice location, size_t scheme, st
     while (authority < rest.len && !memchr("/?#", rest.ptr[authority], 3))
         authority++;
     bool named = authority > 0 && memchr(rest.ptr, '@', authority);
-    if (!slice_is_null(user) && !named) {
+    if (inherits && !slice_is_null(user) && !named) {
         buffer_append_slice(out, user);
         buffer_append_char(out, '@');
     }
@@ -132,14 +146,14 @@ static void join_host(const char *base, struct slice location, size_t scheme, st
 }
 
 /** The location seen from the normalised URL it came from (RFC 3986, section 5.2), yet to be normalised. */
-static void join(const char *base, struct slice location, struct buffer *out)
+static void join(const char *base, struct slice location, bool inherits, struct buffer *out)
 {
     const char *path = url_target(base), *query = path + strcspn(path, "?");
     size_t scheme = scheme_length(location);
     const char *to = location.ptr + scheme;
     bool names_host = location.len >= scheme + 2 && to[0] == '/' && to[1] == '/';
     if (names_host) {
-        join_host(base, location, scheme, out);
+        join_host(base, location, scheme, inherits, out);
         return;
     }
     const char *kept = base + strlen(base);
@@ -186,21 +200,39 @@ static void explain(int status, struct slice location, const char *redacted, con
     buffer_clear(&shown);
 }
 
+/** Where the location leads; 0, PA_ERR_INVALID, PA_ERR_MEMORY. */
+static int resolve(const struct http_call *call, struct slice location, bool inherits, size_t *length,
+                   struct url_parts *parts)
+{
+    struct buffer joined = {0};
+    join(call->url, location, inherits, &joined);
+    int failed = joined.failed ? PA_ERR_MEMORY : url_parse(buffer_slice(&joined), parts, NULL);
+    *length = joined.len;
+    buffer_clear(&joined);
+    return failed;
+}
+
 bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
-                      char *reason, size_t size)
+                      bool *elsewhere, char *reason, size_t size)
 {
     struct place from = {0}, to = {0};
     struct url_parts parts = {0};
-    struct buffer joined = {0};
+    size_t length = 0;
     const char *why = "out of memory";
-    join(call->url, location, &joined);
-    int failed = joined.failed ? PA_ERR_MEMORY : url_parse(buffer_slice(&joined), &parts, NULL);
-    if (failed == PA_ERR_INVALID)
-        why = is_foreign(location)   ? "neither http nor https"
-              : joined.len > URL_MAX ? "its target is longer than 64 KiB"
-                                     : "its target is not a URL";
-    else if (!failed && place_of(call->url, &from) && place_of(parts.url, &to))
+    int failed = resolve(call, location, true, &length, &parts);
+    *elsewhere = false;
+    if (failed == PA_ERR_INVALID) {
+        why = is_foreign(location) ? "neither http nor https"
+              : length > URL_MAX   ? "its target is longer than 64 KiB"
+                                   : "its target is not a URL";
+    } else if (!failed && place_of(call->url, &from) && place_of(parts.url, &to)) {
         why = refusal(call, status, &from, &to);
+        *elsewhere = !same_host(from.host, to.host) || !same_port(&from, &to);
+    }
+    if (!why && *elsewhere) {
+        url_parts_clear(&parts);
+        why = resolve(call, location, false, &length, &parts) == 0 ? NULL : "out of memory";
+    }
     if (why)
         explain(status, location, parts.redacted, why, reason, size);
     *next = why ? NULL : parts.url;
@@ -209,6 +241,5 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
     place_clear(&from);
     place_clear(&to);
     url_parts_clear(&parts);
-    buffer_clear(&joined);
     return !why;
 }

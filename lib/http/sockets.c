@@ -164,6 +164,9 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
     struct http_call *call = ctx;
     struct http_sockets *sockets = call->sockets;
     (void)purpose;
+    /* libcurl goes on with the name's next address */
+    if (!call_may_connect(call, &address->addr))
+        return CURL_SOCKET_BAD;
     int fd = unspoilt(sockets, socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol));
     if (fd < 0) {
         call->no_socket = errno;

@@ -60,8 +60,10 @@ static void check_redirect(struct slice location, const struct url_parts *parts,
 {
     char *next = NULL, reason[HTTP_REASON_SIZE] = "", method[] = "POST";
     struct http_call call = {.url = parts->url, .method = method, .without_body = drops};
-    if (redirect_allowed(&call, status, location, &next, reason, sizeof reason)) {
+    bool elsewhere;
+    if (redirect_allowed(&call, status, location, &next, &elsewhere, reason, sizeof reason)) {
         struct url_parts target;
+        EXPECT(!elsewhere);
         if (strlen(next) <= URL_MAX) {
             EXPECT(url_parse(slice_of(next), &target, NULL) == 0);
             EXPECT(strcmp(target.url, next) == 0);

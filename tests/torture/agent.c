@@ -171,7 +171,9 @@ static struct http_client *client_new(struct agent *agent, const char *ca_bundle
                                           .max_connections = 4,
                                           .verify_tls = true,
                                           .ca_bundle = ca_bundle,
-                                          .follow_redirects = true};
+                                          .redirects = HTTP_REDIRECTS_SAME_HOST,
+                                          .judges_egress = true,
+                                          .egress_deny = "10.0.0.0/8"};
     struct http_client *client = http_client_new(&options, &err);
     if (!client)
         abort();

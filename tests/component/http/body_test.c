@@ -144,7 +144,7 @@ static void open_world(struct world *world)
                                           .held_elsewhere = held,
                                           .held_ctx = world,
                                           .max_connections = 64,
-                                          .follow_redirects = true};
+                                          .redirects = HTTP_REDIRECTS_SAME_HOST};
     tested_client_open(&world->http, 0, options);
     world->stalling_port = listen_on_loopback(&world->http.loop, &world->stalling, world, connection_came);
     world->server = http_server_new(&world->http.loop, 0, serve, world, &err);

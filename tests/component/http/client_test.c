@@ -67,7 +67,7 @@ static void open_world(struct world *world, int64_t idle_ms, int64_t total_ms)
                                           .max_response_bytes = 1000,
                                           .max_connections = 64,
                                           .verify_tls = true,
-                                          .follow_redirects = true};
+                                          .redirects = HTTP_REDIRECTS_SAME_HOST};
     tested_client_open(&world->http, TICK_MS, options);
     world->server = http_server_new(&world->http.loop, 0, serve, world, &err);
     assert_non_null(world->server);

@@ -159,7 +159,7 @@ static void open_world(struct world *world)
                                           .max_response_bytes = KEPT_BYTES,
                                           .max_connections = 16,
                                           .verify_tls = true,
-                                          .follow_redirects = true};
+                                          .redirects = HTTP_REDIRECTS_SAME_HOST};
     tested_client_open(&world->http, CLOCK_MS_A_TICK, options);
     world->port = listen_on_loopback(&world->http.loop, &world->listener, world, accepted);
 }

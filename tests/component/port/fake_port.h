@@ -119,7 +119,7 @@ static inline struct http_client *loopback_client(uv_loop_t *loop)
                                           .total_timeout_ms = 5000,
                                           .max_response_bytes = 65536,
                                           .max_connections = 32,
-                                          .follow_redirects = true};
+                                          .redirects = HTTP_REDIRECTS_NONE};
     struct http_client *client = http_client_new(&options, &err);
     if (!client)
         fail_msg("no client: %s", err.message);

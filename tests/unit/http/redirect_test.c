@@ -103,8 +103,8 @@ static void every_redirect_gets_its_answer(void **state)
         struct http_call call = {.url = buffer_take(&from, NULL), .method = strdup(one->method)};
         call.without_body = one->may_drop ? drops : NULL;
         char reason[256] = "", *next = NULL;
-        bool allowed =
-            redirect_allowed(&call, one->status, slice_of(one->location), &next, reason, sizeof reason);
+        bool elsewhere, allowed = redirect_allowed(&call, one->status, slice_of(one->location), &next,
+                                                   &elsewhere, reason, sizeof reason);
         if (allowed != (one->to != NULL) || (allowed && strcmp(next, one->to) != 0))
             fail_msg("%d from %s to %s: %s (%s)", one->status, one->from, one->location,
                      allowed ? next : "refused", reason);
@@ -141,8 +141,10 @@ static void the_reason_says_where_a_redirect_leads_without_secrets(void **state)
     memcpy(long_location, "http://other/", strlen("http://other/"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char url[] = "http://svc/a", method[] = "POST", reason[HTTP_REASON_SIZE], *next = NULL;
+        bool elsewhere;
         struct http_call call = {.url = url, .method = method};
-        assert_false(redirect_allowed(&call, 307, slice_of(cases[i][0]), &next, reason, sizeof reason));
+        assert_false(
+            redirect_allowed(&call, 307, slice_of(cases[i][0]), &next, &elsewhere, reason, sizeof reason));
         if (cases[i][0] != long_location && cases[i][0] != longer_location)
             assert_string_equal(reason, cases[i][1]);
         else if (!strstr(reason, cases[i][1]) || strlen(reason) >= sizeof reason)
@@ -154,11 +156,12 @@ static void five_and_no_more(void **state)
 {
     (void)state;
     char url[] = "http://svc/a", method[] = "POST", reason[256], *next = NULL;
+    bool elsewhere;
     struct http_call call = {.url = url, .method = method, .redirects = 4};
-    assert_true(redirect_allowed(&call, 307, SLICE_LITERAL("/b"), &next, reason, sizeof reason));
+    assert_true(redirect_allowed(&call, 307, SLICE_LITERAL("/b"), &next, &elsewhere, reason, sizeof reason));
     free(next);
     call.redirects = 5;
-    assert_false(redirect_allowed(&call, 307, SLICE_LITERAL("/b"), &next, reason, sizeof reason));
+    assert_false(redirect_allowed(&call, 307, SLICE_LITERAL("/b"), &next, &elsewhere, reason, sizeof reason));
     assert_non_null(strstr(reason, "more than 5"));
 }
 
