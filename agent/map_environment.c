@@ -11,6 +11,7 @@ enum variable_state { VARIABLE_SET, VARIABLE_EMPTY, VARIABLE_NOT_SET, VARIABLE_H
 struct variable {
     char name[NAME_MAX_BYTES]; /* empty: it is worked out */
     enum variable_state state;
+    bool computed; /* env[…], and not with a name alone in it */
 };
 
 static bool is_name_char(char c)
@@ -64,6 +65,8 @@ static struct slice name_of(struct slice text)
     while (len < text.len && is_name_char(text.ptr[len]))
         len++;
     bool ends = !quoted || slice_starts_with(after(text, len), "\"");
+    if (bracket) /* env["A" + .b]: the text is only a part of the name */
+        ends = quoted && ends && slice_starts_with(skip_blanks(after(text, len + 1)), "]");
     return len > 0 && ends && (quoted || (dot && !bracket)) ? (struct slice){text.ptr, len} : none;
 }
 
@@ -92,6 +95,7 @@ static bool next_variable(struct slice *text, struct variable *out)
             memcpy(out->name, name.ptr, name.len);
             out->state = state_of(out->name);
         }
+        out->computed = !*out->name && slice_starts_with(skip_blanks(*text), "[");
         return true;
     }
     return false;
@@ -158,5 +162,9 @@ void map_environment_note(struct explanation *explanation)
             if (variable.state != VARIABLE_SET && variable.state != VARIABLE_UNKNOWN)
                 buffer_appendf(&explanation->notes, "%s: env.%s %s\n", explanation->expressions[i].where,
                                variable.name, words[variable.state]);
+            else if (variable.computed &&
+                     slice_equal_text(buffer_slice(&explanation->expressions[i].result), "null"))
+                buffer_appendf(&explanation->notes, "%s: the variable whose name it works out is not set\n",
+                               explanation->expressions[i].where);
     }
 }

@@ -222,6 +222,25 @@ def test_variables_that_are_not_set_are_told_and_set_ones_stay_masked(run_map):
     assert "t0ps3cret" not in text + done.stdout
 
 
+def test_a_variable_whose_name_is_worked_out_is_no_other_and_stays_masked(run_map):
+    """The text in the brackets is a part of its name; `MY` is not asked for."""
+    mapping = [{"url": '"http://x/"', "headers": {"Authorization": 'env["MY" + "PAT"]', "X-Api-Key": 'env[ "MYPAT" ]'},
+                "body": {"copy": 'env["MY" + "PAT"]', "chosen": "env[.payload.properties.region]"}}]
+    done = run_map(mapping=mapping, environment={"MYPAT": "t0ps3cret"})
+    assert "Authorization: ***" in done.stdout and "X-Api-Key: ***" in done.stdout and '"copy":"***"' in done.stdout
+    assert "env.MY " not in done.stdout and "t0ps3cret" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if "not set" in line and line.startswith("mapping")] == [
+        "mapping 1, body.chosen: the variable whose name it works out is not set"]
+
+
+def test_the_missing_trigger_token_of_gitlab_is_told(run_map, tmp_path):
+    method = {"type": "GITLAB", "agent": True, "groupName": "g/h", "projectName": "p"}
+    event = {"action": "a", "payload": {"action": {"invocationMethod": method}, "properties": {}}, "headers": {}}
+    told = "body.token: the variable whose name it works out is not set"
+    assert told in run_map(event=event).stdout
+    assert told not in run_map(event=event, environment={"g_h_p": "token"}).stdout
+
+
 def test_one_expression_for_all_headers_shows_what_is_not_set(explain):
     shown = explain(mapping=[{"headers": '{Authorization: "Bearer \\(env.GITHUB_TOKEN // "")", "X-Token": env.OTHER}'}])
     assert shown["request"]["headers"]["Authorization"] == "not set (env.GITHUB_TOKEN), not set (env.OTHER)" and "X-Token" not in shown["request"]["headers"]
