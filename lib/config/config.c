@@ -143,6 +143,26 @@ static void replace(struct loading *loading, char **target, const char *text)
     *target = loading_copy(loading, text);
 }
 
+/** librdkafka passes over a broker that names another protocol than the setting, and would never connect. */
+static void check_protocols(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    for (const char *at = config->bootstrap_servers; *at; at += *at == ',') {
+        struct slice broker = {at, strcspn(at, ",")};
+        const char *end = memmem(at, broker.len, "://", 3);
+        at += broker.len;
+        if (!end || slice_equal_text_ignore_case((struct slice){broker.ptr, (size_t)(end - broker.ptr)},
+                                                 config->security_protocol))
+            continue;
+        char rest[160];
+        snprintf(rest, sizeof rest,
+                 "names another protocol than KAFKA_CONSUMER_SECURITY_PROTOCOL (%s); set that, and write "
+                 "host:port",
+                 config->security_protocol);
+        loading_problem(loading, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", broker, rest);
+    }
+}
+
 static void settle_kafka(struct loading *loading)
 {
     struct config *config = loading->config;
@@ -157,7 +177,7 @@ static void settle_kafka(struct loading *loading)
             "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
             "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
     /* Today's agent does not start either: somebody who names brokers does not expect others. */
-    if (!config->local_port && *config->bootstrap_servers) {
+    if (!config->local_port && !loading->local_port_told && *config->bootstrap_servers) {
         static const char unused[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: works only with "
                                      "USING_LOCAL_PORT_INSTANCE=true; set that, or leave this one out (the "
                                      "brokers then come from Port)\n";
@@ -167,6 +187,8 @@ static void settle_kafka(struct loading *loading)
     bool from_port = !config->local_port;
     if (!*config->security_protocol)
         replace(loading, &config->security_protocol, from_port ? "sasl_ssl" : "plaintext");
+    if (config->local_port)
+        check_protocols(loading);
     /* Port's brokers speak SCRAM; librdkafka's own default for SASL, Kerberos, would help nobody. */
     if (!*config->sasl_mechanism)
         replace(loading, &config->sasl_mechanism, "SCRAM-SHA-512");
@@ -312,6 +334,8 @@ static void load_settings(struct loading *loading)
         else if (setting->required && !told)
             buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name,
                            setting->help);
+        if (setting->offset == offsetof(struct config, local_port))
+            loading->local_port_told = loading->problems->len > problems;
         if (value)
             explicit_bzero(value, strlen(value));
         free(value);

@@ -15,6 +15,7 @@ struct loading {
     const struct config_input *input;
     struct dotenv dotenv;
     bool brokers_told;       /* the list of brokers is wrong, and has its problems */
+    bool local_port_told;    /* whether Port is a local one is not known, and has its problem */
     struct buffer *problems; /* `failed`: out of memory, the whole load fails */
 };
 

@@ -230,10 +230,22 @@ static bool is_host(struct slice host)
     return host.len > 0;
 }
 
+/** Is it one of librdkafka's, which passes over a broker with any other before it? */
+static bool is_protocol(struct slice text)
+{
+    static const char *const known[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equal_text_ignore_case(text, known[i]))
+            return true;
+    return false;
+}
+
 /** HOST, HOST:PORT or [ADDRESS]:PORT, with librdkafka's PROTOCOL:// before it or not. */
 static bool is_broker(struct slice text)
 {
     const char *scheme = memmem(text.ptr, text.len, "://", 3);
+    if (scheme && !is_protocol((struct slice){text.ptr, (size_t)(scheme - text.ptr)}))
+        return false;
     if (scheme)
         text = (struct slice){scheme + 3, text.len - (size_t)(scheme + 3 - text.ptr)};
     const char *colon = memrchr(text.ptr, ':', text.len), *bracket = memrchr(text.ptr, ']', text.len);

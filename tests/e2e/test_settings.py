@@ -51,7 +51,7 @@ def test_a_name_that_misses_a_setting_is_warned_of_at_the_start(world):
 
 @pytest.mark.parametrize("brokers, told", [
     ("h:9092;h2:9092", ["'h:9092;h2:9092'"]), ("h:9092 h2:9092", ["'h:9092 h2:9092'"]), ("a|b,c:70000,good:9092,", ["'a|b'", "'c:70000'"]),
-    ("http//h:9092", ["'http//h:9092'"]), ("h:9092,,h2:9092", ["''"])])
+    ("http//h:9092", ["'http//h:9092'"]), ("h:9092,,h2:9092", ["''"]), ("http://h:9092,kafka://h2:9092", ["'http://h:9092'", "'kafka://h2:9092'"])])
 def test_each_broker_that_cannot_be_one_is_refused_by_name(brokers, told):
     code, lines = start(**REQUIRED, USING_LOCAL_PORT_INSTANCE="true", KAFKA_CONSUMER_BOOTSTRAP_SERVERS=brokers)
     assert code == 78 and len(lines) == len(told), lines
@@ -70,6 +70,11 @@ def test_brokers_without_a_local_port_stop_the_start(local):
     code, lines = start(**REQUIRED, **local, KAFKA_CONSUMER_BOOTSTRAP_SERVERS="h:9092")
     assert code == 78 and len(lines) == 1, lines
     assert lines[0].startswith("KAFKA_CONSUMER_BOOTSTRAP_SERVERS: works only with USING_LOCAL_PORT_INSTANCE=true")
+
+
+def test_a_word_that_is_no_boolean_has_one_line_whatever_hangs_on_it():
+    code, lines = start(**REQUIRED, USING_LOCAL_PORT_INSTANCE="maybe", KAFKA_CONSUMER_BOOTSTRAP_SERVERS="h:9092")
+    assert code == 78 and len(lines) == 1 and lines[0].startswith("USING_LOCAL_PORT_INSTANCE: 'maybe' is not accepted"), lines
 
 
 def test_verify_reads_a_secret_file_as_the_agent_does(tmp_path):

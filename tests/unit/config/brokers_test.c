@@ -36,7 +36,7 @@ static void brokers_are_kept_without_blanks_and_final_comma(void **state)
                                      {" a:9092 , b:9093 , ", "a:9092,b:9093"},
                                      {"a", "a"},
                                      {"[::1]:9092,[fe80::1%eth0]", "[::1]:9092,[fe80::1%eth0]"},
-                                     {"SASL_SSL://a.b-c_d:9092", "SASL_SSL://a.b-c_d:9092"},
+                                     {"PlainText://a.b-c_d:9092", "PlainText://a.b-c_d:9092"},
                                      {"10.0.0.1:9092", "10.0.0.1:9092"}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct config config;
@@ -46,6 +46,37 @@ static void brokers_are_kept_without_blanks_and_final_comma(void **state)
         int failed = load(&config, "USING_LOCAL_PORT_INSTANCE=t", brokers, NULL, NULL, &problems);
         if (failed || strcmp(config.bootstrap_servers, lists[i][1]) != 0)
             fail_msg("%s: %s%s", lists[i][0], failed ? "" : config.bootstrap_servers, buffer_text(&problems));
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+}
+
+static void a_broker_with_a_protocol_that_is_not_the_settings_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        char *protocol, *brokers;
+        const char *told; /* NULL: accepted */
+    } cases[] = {{NULL, "http://a:9092", "'http://a:9092' is not accepted"},
+                 {NULL, "kafka://a:9092,b:9092", "'kafka://a:9092' is not accepted"},
+                 {NULL, "://a:9092", "'://a:9092' is not accepted"},
+                 {NULL, "b:9092,SASL_SSL://a:9092", "'SASL_SSL://a:9092' names another protocol"},
+                 {"sasl_ssl", "plaintext://a:9092", "'plaintext://a:9092' names another protocol"},
+                 {"SASL_SSL", "sasl_ssl://a:9092,SASL_SSL://b:9092", NULL},
+                 {"ssl", "SSL://a:9092,b:9092", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config config;
+        struct buffer problems = {0};
+        char brokers[128], protocol[128];
+        snprintf(brokers, sizeof brokers, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=%s", cases[i].brokers);
+        snprintf(protocol, sizeof protocol, "KAFKA_CONSUMER_SECURITY_PROTOCOL=%s",
+                 cases[i].protocol ? cases[i].protocol : "");
+        int failed = load(&config, "USING_LOCAL_PORT_INSTANCE=t", brokers, protocol, NULL, &problems);
+        const char *text = buffer_text(&problems);
+        if (!cases[i].told)
+            assert_int_equal(failed, 0);
+        else if (!strstr(text, cases[i].told) || strchr(text, '\n') != strrchr(text, '\n'))
+            fail_msg("%s: %s", cases[i].brokers, text);
         config_clear(&config);
         buffer_clear(&problems);
     }
@@ -81,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bad_broker_is_told_by_name),
         cmocka_unit_test(brokers_are_kept_without_blanks_and_final_comma),
+        cmocka_unit_test(a_broker_with_a_protocol_that_is_not_the_settings_is_refused),
         cmocka_unit_test(brokers_are_only_for_a_local_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
