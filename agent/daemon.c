@@ -221,8 +221,8 @@ static int make_source(struct daemon *daemon, struct error *err)
 
 /* Announcing the streamer */
 
-/** What fails while Port refuses the credentials. */
-static const char *refused_consequence(const struct config *config)
+/** What fails while Port refuses the credentials, or cannot be asked. */
+static const char *consequence_of_no_port(const struct config *config)
 {
     if (config->streamer == STREAMER_POLLING)
         return "no run can be claimed, and no result can be reported";
@@ -238,8 +238,14 @@ static void announced(void *ctx, const struct port_result *result)
     if (refused)
         log_warning(
             "Port refuses the credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_STR("consequence", refused_consequence(daemon->options.config)),
+            F_STR("consequence", consequence_of_no_port(daemon->options.config)),
             F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+    else if (result->answer ==
+             PORT_UNAVAILABLE) /* no token, or no answer: the other calls have none either */
+        log_warning("the streamer could not be announced to Port, which cannot be asked for anything now",
+                    F_STR("consequence", consequence_of_no_port(daemon->options.config)),
+                    F_INT("http.response.status_code", result->status),
+                    F_STR("error.message", result->reason));
     else if (result->answer != PORT_ACCEPTED)
         log_warning("the streamer could not be announced to Port; deliveries are not affected",
                     F_INT("http.response.status_code", result->status),

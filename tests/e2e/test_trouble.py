@@ -87,6 +87,26 @@ def test_credentials_that_port_refuses_are_told_with_what_will_fail(world, port,
     assert not any("deliveries are not affected" in i["msg"] for i in agent.log.snapshot())
 
 
+@pytest.mark.parametrize("token, other", [(404, None), (400, None), (500, None), (None, 503)])
+@pytest.mark.parametrize("streamer, consequence", [("KAFKA", "no result can be reported"), ("POLLING", "no run can be claimed")])
+def test_a_port_that_cannot_be_asked_is_told_with_what_will_fail(world, port, streamer, consequence, token, other):
+    """A wrong PORT_API_BASE_URL answers 404: without a token no result reaches Port."""
+    port.token_status, port.fail_status = token, other
+    agent = world.agent(STREAMER_NAME=streamer)
+    line = agent.wait_log("the streamer could not be announced to Port")
+    assert line["level"] == "WARNING" and consequence in line["consequence"] and str(token or other) in line["error.message"], line
+    assert "deliveries are not affected" not in line["msg"]
+    agent.terminate()
+
+
+def test_an_announcement_alone_that_port_refuses_affects_no_delivery(world, port):
+    serve = port.serve
+    port.serve = lambda method, path, body, headers: (403, {"ok": False}) if path == "/v1/organization" else serve(method, path, body, headers)
+    agent = world.agent().assigned()
+    assert "deliveries are not affected" in agent.wait_log("the streamer could not be announced to Port")["msg"]
+    assert agent.terminate() == 0
+
+
 def test_an_event_that_no_mapping_wants_is_told_with_its_run(world, port, receiver, tmp_path):
     (tmp_path / "mapping.json").write_text(json.dumps([{"enabled": ".payload.properties.mine"}]))
     agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json")).assigned()
