@@ -31,14 +31,24 @@ static struct slice skip_blanks(struct slice text)
     return text;
 }
 
+/** Whether a word that stands at `at` is one of its own: no member, no variable, and none of a module's
+ * (`lib::env`); behind a single colon stands a member's value (`{a:env.NAME}`). */
+static bool begins_word(struct slice text, size_t at)
+{
+    if (at == 0)
+        return true;
+    char before = text.ptr[at - 1];
+    bool module = before == ':' && at > 1 && text.ptr[at - 2] == ':';
+    return !is_name_char(before) && !strchr(".$@", before) && !module;
+}
+
 /** Where "env" or "$ENV" ends that begins at `at`; 0: there is none. */
 static size_t environment_end(struct slice text, size_t at)
 {
     static const char *const words[] = {"env", "$ENV"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t end = at + strlen(words[i]);
-        bool begins = at == 0 || (!is_name_char(text.ptr[at - 1]) && !strchr(".$@:", text.ptr[at - 1]));
-        if (begins && slice_starts_with(after(text, at), words[i]) &&
+        if (begins_word(text, at) && slice_starts_with(after(text, at), words[i]) &&
             (end == text.len || !is_name_char(text.ptr[end])))
             return end;
     }

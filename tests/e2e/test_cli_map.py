@@ -247,6 +247,11 @@ def test_one_expression_for_all_headers_shows_what_is_not_set(explain):
     assert "mapping 1, headers: env.GITHUB_TOKEN is not set" in shown["notes"]
 
 
+def test_a_variable_in_an_object_without_blanks_is_told(explain):
+    shown = explain(mapping=[{"headers": '{Authorization:env.GITHUB_TOKEN,"X-Token":$ENV.OTHER}', "body": {"module": "def a: {env:{b:1}}; a.env.b"}}])
+    assert [n for n in shown["notes"] if "env." in n] == ["mapping 1, headers: env.GITHUB_TOKEN is not set", "mapping 1, headers: env.OTHER is not set"]
+
+
 @pytest.mark.host
 @pytest.mark.parametrize("depth", [200, 257, 258, 500])
 def test_json_output_is_json_however_deep_the_results_are(explain, depth):
