@@ -12,7 +12,8 @@ struct applying {
     bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
     bool reporting; /* the request's warnings have been given */
     bool failed;
-    struct long_numbers long_numbers; /* of what the expressions see */
+    size_t header_count, header_bytes; /* to be sent, names and values */
+    struct long_numbers long_numbers;  /* of what the expressions see */
 };
 
 /** Adds a field whose value was put together in a buffer, which is emptied. */

@@ -5,6 +5,8 @@
 
 /* Headers */
 
+enum { HEADERS_MAX = 100, HEADER_BYTES_MAX = 64 * 1024 };
+
 /** Why a header may not be sent; NULL: it may. */
 static const char *header_problem(struct slice name, struct slice value)
 {
@@ -16,14 +18,34 @@ static const char *header_problem(struct slice name, struct slice value)
     return NULL;
 }
 
-/** Headers that say how the message is framed, which is what the agent does. */
-static bool is_framing(struct slice name)
+/** Why a header is not the mapping's to set: it says how the message is framed, or is for the next connection
+ * alone, which is the agent's (RFC 9110, section 7.6.1). NULL: it is. */
+static const char *left_out(struct slice name)
 {
-    static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Connection"};
+    static const char framing[] = "left out: the agent says itself how the body is sent",
+                      connection[] = "left out: it is about the connection, which is the agent's",
+                      proxy[] = "left out: the proxy's password stands in the proxy's setting";
+    static const struct {
+        const char *name, *why;
+    } ours[] = {{"Content-Length", framing},      {"Transfer-Encoding", framing},
+                {"Connection", framing},          {"Trailer", framing},
+                {"Upgrade", connection},          {"TE", connection},
+                {"HTTP2-Settings", connection},   {"Keep-Alive", connection},
+                {"Proxy-Connection", connection}, {"Proxy-Authorization", proxy}};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (slice_equal_text_ignore_case(name, ours[i]))
-            return true;
-    return false;
+        if (slice_equal_text_ignore_case(name, ours[i].name))
+            return ours[i].why;
+    return NULL;
+}
+
+/** Counts a header that is to be sent; why there are too many, NULL: there are not. */
+static const char *too_many(struct applying *applying, struct slice name, struct slice value)
+{
+    applying->header_count++;
+    applying->header_bytes += name.len + value.len;
+    if (applying->header_count > HEADERS_MAX)
+        return "there are more than 100 headers";
+    return applying->header_bytes > HEADER_BYTES_MAX ? "there are more than 64 KiB of headers" : NULL;
 }
 
 static void map_header(struct applying *applying, jv name, jv value)
@@ -31,14 +53,15 @@ static void map_header(struct applying *applying, jv name, jv value)
     struct buffer text = {0};
     if (jv_get_kind(value) == JV_KIND_NULL) {
         jv_free(value);
-    } else if (is_framing(applying_text(name))) {
+    } else if (left_out(applying_text(name))) {
         jv_free(value);
-        applying_warn(applying, "headers.", applying_text(name),
-                      "left out: the agent says itself how the body is sent");
+        applying_warn(applying, "headers.", applying_text(name), left_out(applying_text(name)));
     } else if (!applying_append_scalar(applying, &text, value)) {
         applying_fail(applying, "a header is a list or an object; it must be a text, number or boolean");
     } else {
         const char *problem = header_problem(applying_text(name), buffer_slice(&text));
+        if (!problem)
+            problem = too_many(applying, applying_text(name), buffer_slice(&text));
         if (problem) {
             applying_fail(applying, problem);
         } else {

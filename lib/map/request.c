@@ -166,6 +166,8 @@ int mapped_method(const struct mapped_request *request, struct slice invocations
                   struct error *err)
 {
     static const char *const in_use[] = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+    /* A tunnel, and what sends the request's own headers back. */
+    static const char *const no_requests[] = {"CONNECT", "TRACE", "TRACK"};
     struct slice method = invocations.len > 0 ? invocations : SLICE_LITERAL("POST");
     bool known = !slice_is_null(request->method);
     if (known)
@@ -175,6 +177,10 @@ int mapped_method(const struct mapped_request *request, struct slice invocations
     if (!known)
         return error_set(err, PA_ERR_INVALID,
                          "the invocation method's \"method\" is none of POST, PUT, PATCH, DELETE, GET");
+    for (size_t i = 0; i < sizeof no_requests / sizeof *no_requests; i++)
+        if (slice_equal_text_ignore_case(method, no_requests[i]))
+            return error_set(err, PA_ERR_INVALID, "the mapping's method is %s, which the agent does not send",
+                             no_requests[i]);
     for (size_t i = 0; i < method.len; i++) {
         char c = method.ptr[i];
         buffer_append_char(out, c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c);

@@ -49,8 +49,9 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
 /** Appends `url`, without the white space around it, with the query joined to it (before a fragment, behind a
  * query it already has). What HTTP has no place for stays in it: url_parse sees to that. */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
-/** Appends the method, in capitals: the mapping's (any HTTP method), or the invocation method's own (null or
- * empty: POST). 0; PA_ERR_INVALID: the latter is none of those in use, with a sentence. */
+/** Appends the method, in capitals: the mapping's (any HTTP method but CONNECT, TRACE and TRACK), or
+ * the invocation method's own (null or empty: POST). 0; PA_ERR_INVALID, with a sentence: one of these three,
+ * or the latter is none of those in use. */
 int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
                   struct error *err);
 

@@ -459,6 +459,29 @@ def test_host_is_the_mappings_and_framing_the_agents(mapped, world, port, record
                                                                    "mapping 2, headers.content-length", "mapping 2, headers.connection"]
 
 
+def test_what_would_change_the_connection_or_is_no_webhook_is_not_sent(mapped, world, port, recorder):
+    """Headers of the connection are left out; a tunnel, a trace, and headers beyond their bounds fail the run."""
+    kind = lambda name: f'.payload.properties.kind == "{name}"'
+    agent = mapped([{"enabled": kind("hop"), "headers": {"Upgrade": '"websocket"', "te": '"trailers"', "Proxy-Authorization": '"Basic aHVudGVyMjp4"', "X-A": "1"}},
+                    {"enabled": kind("method"), "method": ".payload.properties.method"},
+                    {"enabled": kind("count"), "headers": '[range(.payload.properties.n) | {"x\\(.)": .}] | add'},
+                    {"enabled": kind("bytes"), "headers": '{a: ("x" * .payload.properties.n)}'}]).assigned()
+    failing = {"r_connect": {"kind": "method", "method": "CONNECT"}, "r_trace": {"kind": "method", "method": "trace"}, "r_101": {"kind": "count", "n": 101}, "r_long": {"kind": "bytes", "n": 65536}}
+    reasons = {"r_connect": "CONNECT, which the agent does not send", "r_trace": "TRACE, which the agent does not send", "r_101": "more than 100 headers", "r_long": "more than 64 KiB of headers"}
+    world.produce(*[event(run, recorder.url + "/x", properties) for run, properties in failing.items()], event("r_hop", recorder.url + "/hop", {"kind": "hop"}),
+                  event("r_80", recorder.url + "/80", {"kind": "count", "n": 80}))
+    for run, reason in reasons.items():
+        told = outcome(port, run)
+        assert told["status"] == "FAILURE" and reason in told["summary"], told
+    assert outcome(port, "r_hop") == outcome(port, "r_80") == {"status": "SUCCESS"}
+    requests = {r["target"]: r for r in recorder.wait(2)}
+    assert requests["/hop"]["headers"]["x-a"] == "1" and not {"upgrade", "te", "proxy-authorization"} & requests["/hop"]["headers"].keys()
+    assert sum(name.startswith("x") and name[1:].isdigit() for name in requests["/80"]["headers"]) == 80
+    assert agent.terminate() == 0 and len(recorder.wait(2)) == 2
+    told = [i["error.message"] for i in agent.log.snapshot() if "left out" in i.get("error.message", "")]
+    assert [t.split(":")[0] for t in told] == ["mapping 1, headers.Upgrade", "mapping 1, headers.te", "mapping 1, headers.Proxy-Authorization"]
+
+
 def test_a_host_of_the_mapping_is_kept_over_redirects(mapped, world, port, recorder):
     recorder.answer = lambda request: (307, {}, {"Location": "/y"}) if request["target"] == "/x" else (200, {})
     mapped([{"headers": {"Host": '"h.example"'}}]).assigned()

@@ -1,5 +1,6 @@
 /* Mapping files: what they say, what is wrong with them, and the requests and reports they make. */
 #include "map/mapping.h"
+#include "map/request.h"
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,6 +131,10 @@ static void what_cannot_become_a_request_fails(void **state)
          "a header's value holds a line break or another control character"},
         {"\"headers\":{\"a\":\"\\\"\\\\u0000\\\"\"}",
          "a header's value holds a line break or another control character"},
+        {"\"headers\":\"[range(101)|{\\\"x\\\\(.)\\\":.}]|add\"", "there are more than 100 headers"},
+        {"\"headers\":\"{a:(\\\"x\\\"*65536)}\"", "there are more than 64 KiB of headers"},
+        {"\"headers\":\"[range(64)|{\\\"y\\\\(.)\\\":(\\\"x\\\"*1024)}]|add\"",
+         "there are more than 64 KiB of headers"},
         {"\"headers\":{\"a b\":\"1\"}", "a header's name has a character that names cannot have"},
         {"\"query\":\"7\"", "the query is not an object, a text or a list of pairs"},
         {"\"query\":\"[[1]]\"", "the query is a list of something else than pairs of a name and a value"},
@@ -178,6 +183,46 @@ static void framing_headers_are_left_out_and_host_is_sent(void **state)
     assert_request("[{\"headers\":\"{hOST: .h, connection: \\\"close\\\"}\"}]", "{\"h\":\"a:1\"}",
                    "i 1\nn hOST\nv a:1\n"
                    "w mapping 1, headers.connection: left out: the agent says itself how the body is sent\n");
+}
+
+static void headers_of_the_connection_and_for_the_proxy_are_left_out(void **state)
+{
+    (void)state;
+    assert_request(
+        "[{\"headers\":{\"UPGRADE\":\"\\\"h2c\\\"\",\"te\":\"\\\"trailers\\\"\","
+        "\"Proxy-Authorization\":\"\\\"Basic x\\\"\",\"Tea\":\"1\"}}]",
+        "{}",
+        "i 1\n"
+        "w mapping 1, headers.UPGRADE: left out: it is about the connection, which is the agent's\n"
+        "w mapping 1, headers.te: left out: it is about the connection, which is the agent's\n"
+        "w mapping 1, headers.Proxy-Authorization: left out: the proxy's password stands in the "
+        "proxy's setting\n"
+        "n Tea\nv 1\n");
+    static const char *const others[] = {"Keep-Alive", "Proxy-Connection", "HTTP2-Settings", "trailer"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char file[64], expected[160];
+        snprintf(file, sizeof file, "[{\"headers\":{\"%s\":\"1\"}}]", others[i]);
+        snprintf(expected, sizeof expected, "i 1\nw mapping 1, headers.%s: left out: %s\n", others[i],
+                 i < 3 ? "it is about the connection, which is the agent's"
+                       : "the agent says itself how the body is sent");
+        assert_request(file, "{}", expected);
+    }
+}
+
+static void a_hundred_headers_are_sent(void **state)
+{
+    (void)state;
+    struct mappings *mappings =
+        load("[{\"headers\":\"[range(100)|{\\\"x\\\\(.)\\\":.}]|add + {te: 1, y: null}\"}]");
+    struct buffer fields = {0};
+    struct mapped_request request;
+    mappings_request(mappings, SLICE_LITERAL("{}"), SLICE_LITERAL(SECRET), NULL, &fields);
+    assert_int_equal(mapped_request_read(buffer_slice(&fields), &request), 0);
+    assert_true(slice_is_null(request.failure));
+    assert_int_equal(request.header_count, 100);
+    mapped_request_clear(&request);
+    buffer_clear(&fields);
+    mappings_free(mappings);
 }
 
 static void a_query_is_an_object_a_text_or_a_list_of_pairs(void **state)
@@ -491,6 +536,8 @@ int main(void)
         cmocka_unit_test(an_error_or_no_output_is_null_and_a_warning),
         cmocka_unit_test(what_cannot_become_a_request_fails),
         cmocka_unit_test(framing_headers_are_left_out_and_host_is_sent),
+        cmocka_unit_test(headers_of_the_connection_and_for_the_proxy_are_left_out),
+        cmocka_unit_test(a_hundred_headers_are_sent),
         cmocka_unit_test(a_query_is_an_object_a_text_or_a_list_of_pairs),
         cmocka_unit_test(the_words_of_booleans_enable_and_disable),
         cmocka_unit_test(digits_are_kept_or_their_loss_is_told),

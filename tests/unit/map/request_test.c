@@ -58,6 +58,22 @@ static void without_a_mappings_method_it_is_one_of_those_in_use(void **state)
     method_is("PO ST", NULL);
 }
 
+static void what_is_no_request_for_an_endpoint_is_no_method(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {"CONNECT", "TRACE", "TRACK", "trace", "Connect"};
+    struct buffer method = {0};
+    struct error err = {0};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const struct mapped_request request = {.method = slice_of(refused[i])};
+        assert_int_equal(mapped_method(&request, SLICE_LITERAL("POST"), &method, &err), PA_ERR_INVALID);
+        assert_non_null(strstr(err.message, "which the agent does not send"));
+    }
+    const struct mapped_request other = {.method = SLICE_LITERAL("traces")};
+    assert_int_equal(mapped_method(&other, SLICE_LITERAL("POST"), &method, &err), 0);
+    text_is(&method, "TRACES");
+}
+
 static void headers_are(struct mapped_header *list, size_t count, const char *expected)
 {
     struct buffer out = {0};
@@ -154,7 +170,7 @@ static void fields_are_read_into_one_request(void **state)
     assert_true(slice_equal_text(request.headers[0].value, "text/plain"));
     assert_true(slice_equal_text(request.body, "[1]"));
     struct buffer method = {0};
-    assert_int_equal(mapped_method(&request, SLICE_LITERAL("TRACE"), &method, NULL), 0);
+    assert_int_equal(mapped_method(&request, SLICE_LITERAL("OPTIONS"), &method, NULL), 0);
     text_is(&method, "PUT");
     mapped_request_clear(&request);
     assert_int_equal(mapped_request_read((struct slice){fields.ptr, fields.len - 1}, &request),
@@ -232,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_joins_what_the_url_has),
         cmocka_unit_test(without_a_mappings_method_it_is_one_of_those_in_use),
+        cmocka_unit_test(what_is_no_request_for_an_endpoint_is_no_method),
         cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
         cmocka_unit_test(what_a_report_names_and_does_not_give_is_left_out),
         cmocka_unit_test(fields_are_read_into_one_request),
