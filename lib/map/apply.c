@@ -142,8 +142,19 @@ bool applying_append_scalar(struct applying *applying, struct buffer *out, jv va
 
 /* Choosing and decrypting */
 
+/** Events of the two topics cannot be taken for each other by the time they come here (event.h,
+ * `other_topics`), so what is in an event says which it is. */
+static enum event_kind kind_of(jv event)
+{
+    bool change_log = jv_get_kind(event) == JV_KIND_OBJECT &&
+                      jv_object_has(jv_copy(event), jv_string("changelogDestination"));
+    return change_log ? EVENT_CHANGE_LOG : EVENT_RUN;
+}
+
 static bool wanted(struct applying *applying, jv event)
 {
+    if (applying->mapping->not_for[applying->kind])
+        return false;
     if (!applying->mapping->enabled)
         return true;
     jv result = applying_evaluate(applying, applying->mapping->enabled, event, "", "enabled");
@@ -220,9 +231,10 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
     return event;
 }
 
+/** Nothing of an event that nobody signed is decrypted: whoever wrote it would learn what it holds. */
 static jv decrypt_all(struct applying *applying, jv event)
 {
-    for (size_t i = 0; i < applying->mapping->path_count; i++)
+    for (size_t i = 0; i < applying->mapping->path_count && kind_of(event) == EVENT_RUN; i++)
         event = decrypt_one(applying, event, applying->mapping->paths[i]);
     return event;
 }
@@ -271,6 +283,56 @@ static bool body_is_event(const struct mapping *mapping)
             slice_equal_text(slice_trim(expression), "."));
 }
 
+/** The member at the end of a path of names; invalid where there is none (`object` is borrowed). */
+static jv member_at(jv object, const char *const *names, size_t count)
+{
+    jv at = jv_copy(object);
+    for (size_t i = 0; i < count; i++) {
+        if (jv_get_kind(at) != JV_KIND_OBJECT) {
+            jv_free(at);
+            return jv_invalid();
+        }
+        at = jv_object_get(at, jv_string(names[i]));
+    }
+    return at;
+}
+
+/** Are the members at the path the same in both, or in neither? */
+static bool is_same_at(jv left, jv right, const char *const *names, size_t count)
+{
+    jv one = member_at(left, names, count), other = member_at(right, names, count);
+    if (jv_is_valid(one) && jv_is_valid(other))
+        return jv_equal(one, other) != 0;
+    bool same = !jv_is_valid(one) && !jv_is_valid(other);
+    jv_free(one);
+    jv_free(other);
+    return same;
+}
+
+/** True in the way of Python (taken over): json_is_truthy's rule. */
+static bool is_truthy(jv value)
+{
+    struct buffer json = {0};
+    bool truthy = jv_is_valid(value) && json_text_append(&json, jv_copy(value)) == 0 &&
+                  json_is_truthy(buffer_slice(&json));
+    buffer_clear(&json);
+    jv_free(value);
+    return truthy;
+}
+
+/** The agent signs what it sends, so a body in the shape of a run would be one, with a valid signature, for
+ * whoever puts it on the runs topic. It may only be the run that the event is. */
+static bool is_another_run(const struct applying *applying, jv event, jv body)
+{
+    static const char *const method[] = {"payload", "action", "invocationMethod"};
+    static const char *const agent[] = {"payload", "action", "invocationMethod", "agent"};
+    static const char *const run[] = {"context", "runId"};
+    if (!is_truthy(member_at(body, agent, 4)))
+        return false;
+    return applying->kind == EVENT_CHANGE_LOG || !is_same_at(event, body, method, 3) ||
+           !is_same_at(event, body, run, 2);
+}
+
 static void map_body(struct applying *applying, jv event)
 {
     bool whole = body_is_event(applying->mapping);
@@ -282,6 +344,11 @@ static void map_body(struct applying *applying, jv event)
     if (jv_get_kind(body) == JV_KIND_NULL) {
         jv_free(body);
         mapped_append(applying->fields, MAPPED_NO_BODY, (struct slice){"", 0});
+        return;
+    }
+    if (is_another_run(applying, event, body)) {
+        applying_fail(applying, "the body would pass as a run for an agent, and it is not the event's own");
+        jv_free(body);
         return;
     }
     struct buffer json = {0};
@@ -343,6 +410,7 @@ void mappings_request(const struct mappings *mappings, struct slice event, struc
     struct applying applying = {.secret = secret, .trace = trace, .fields = fields};
     jv value = parse(&applying, event);
     bool found = !jv_is_valid(value);
+    applying.kind = kind_of(value);
     for (size_t i = 0; i < mappings->count && !found; i++) {
         applying.mapping = &mappings->list[i];
         applying.number = i + 1;

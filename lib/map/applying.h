@@ -1,5 +1,6 @@
 /* One event or answer on its way through a mapping. Private to the files that apply mappings. */
 #pragma once
+#include "event/event.h"
 #include "map/digits.h"
 #include "map/internal.h"
 
@@ -10,6 +11,7 @@ struct applying {
     const struct mapping_trace *trace;
     struct buffer *fields;
     bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
+    enum event_kind kind;
     bool reporting; /* the request's warnings have been given */
     bool failed;
     size_t header_count, header_bytes; /* to be sent, names and values */

@@ -14,6 +14,9 @@ struct mapping {
     struct json_template *enabled; /* NULL: always */
     struct json_template *fields[FIELDS], *report[REPORT_FIELDS];
     bool reports;
+    bool not_for[2];   /* by enum event_kind: its "events" leave that kind out */
+    bool events_given; /* it has "events" */
+    bool powerful; /* it reads `env` or decrypts, which an event that nobody signed should not have done */
     size_t path_count;
     jv *paths; /* fieldsToDecryptPaths: arrays of components, as texts */
 };

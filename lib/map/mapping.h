@@ -11,6 +11,10 @@ struct mappings;
 
 /** The mappings that apply where there is no file: GitLab pipelines, then the defaults. */
 extern const char mappings_builtin[];
+/** Takes out of this process's environment what no trigger token of a GitLab project can be: the agent's
+ * settings, proxies', credentials of clouds. The event names the variable that the built-in mapping takes the
+ * token from. Call it before they are compiled. */
+void mappings_builtin_hide_variables(void);
 
 /** Reads `text` and compiles every expression once. 0; PA_ERR_INVALID with one line per problem in `problems`
  * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. What is odd but works (a
@@ -18,6 +22,9 @@ extern const char mappings_builtin[];
 int mappings_load(struct slice text, struct mappings **out, struct buffer *problems, struct buffer *warnings);
 void mappings_free(struct mappings *mappings);
 size_t mappings_count(const struct mappings *mappings);
+/** Appends a line for each mapping that reads `env` or decrypts and does not say for which events it is: one
+ * of the change-log topic, which nobody signed, could use it. */
+void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
 /** Hears of every expression's result, for `port-agent map`; all is borrowed. `where`: "mapping 1, url".
  * `problem` is empty, or why the result counts as null. */

@@ -247,10 +247,83 @@ static void read_paths(struct reading *reading, jv object)
     jv_free(paths);
 }
 
+/** Which events it is for: ["run"], ["change-log"], or both. */
+static void read_events(struct reading *reading, jv object)
+{
+    static const char accepted[] = "a list of \"run\" and \"change-log\", or of one of them";
+    static const char *const names[] = {[EVENT_RUN] = "run", [EVENT_CHANGE_LOG] = "change-log"};
+    struct mapping *mapping = reading->mapping;
+    char place[96];
+    jv events = member(object, "events");
+    if (!is_given(events))
+        return;
+    where(reading, "", "events", place);
+    if (jv_get_kind(events) != JV_KIND_ARRAY || jv_array_length(jv_copy(events)) == 0) {
+        wrong_type(reading, place, events, accepted);
+        return;
+    }
+    mapping->events_given = mapping->not_for[EVENT_RUN] = mapping->not_for[EVENT_CHANGE_LOG] = true;
+    jv_array_foreach(events, i, name)
+    {
+        bool known = false;
+        for (size_t kind = 0; kind < 2 && jv_get_kind(name) == JV_KIND_STRING; kind++)
+            if (strcmp(jv_string_value(name), names[kind]) == 0) {
+                mapping->not_for[kind] = false;
+                known = true;
+            }
+        if (known)
+            jv_free(name);
+        else
+            wrong_type(reading, place, name, accepted);
+    }
+    jv_free(events);
+}
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/** Does the expression read the environment? By its words: `env` that is no member's name, and `$ENV`. */
+static bool reads_environment(struct slice expression)
+{
+    for (size_t i = 0; i + 3 <= expression.len; i++) {
+        const char *at = expression.ptr + i;
+        bool ends = i + 3 == expression.len || !is_name_char(at[3]);
+        if (!ends || (i > 0 && is_name_char(at[-1])))
+            continue;
+        if (memcmp(at, "ENV", 3) == 0 && i > 0 && at[-1] == '$')
+            return true;
+        if (memcmp(at, "env", 3) == 0 && (i == 0 || !strchr(".$@:", at[-1])))
+            return true;
+    }
+    return false;
+}
+
+/** Any text in it, members' names left aside (taken over). */
+static bool any_reads_environment(jv value)
+{
+    bool any = false;
+    if (jv_get_kind(value) == JV_KIND_STRING) {
+        any = reads_environment(
+            (struct slice){jv_string_value(value), (size_t)jv_string_length_bytes(jv_copy(value))});
+    } else if (jv_get_kind(value) == JV_KIND_ARRAY) {
+        jv_array_foreach(value, i, element) any |= any_reads_environment(element);
+    } else if (jv_get_kind(value) == JV_KIND_OBJECT) {
+        jv_object_foreach(value, name, element)
+        {
+            jv_free(name);
+            any |= any_reads_environment(element);
+        }
+    }
+    jv_free(value);
+    return any;
+}
+
 static void read_mapping(struct reading *reading, jv object)
 {
-    static const char *const known[] = {"enabled", "url",  "method", "headers",
-                                        "query",   "body", "report", "fieldsToDecryptPaths"};
+    static const char *const known[] = {
+        "enabled", "url", "method", "headers", "query", "body", "report", "fieldsToDecryptPaths", "events"};
     if (jv_get_kind(object) != JV_KIND_OBJECT) {
         buffer_appendf(reading->problems, "mapping %zu: is %s; write an object\n", reading->number,
                        jv_kind_name(jv_get_kind(object)));
@@ -263,6 +336,8 @@ static void read_mapping(struct reading *reading, jv object)
     read_body(reading, object);
     read_report(reading, object);
     read_paths(reading, object);
+    read_events(reading, object);
+    reading->mapping->powerful = reading->mapping->path_count > 0 || any_reads_environment(jv_copy(object));
     warn_of_unknown(reading, object, "", known, sizeof known / sizeof *known);
     jv_free(object);
 }
@@ -373,4 +448,15 @@ void mappings_free(struct mappings *mappings)
 size_t mappings_count(const struct mappings *mappings)
 {
     return mappings->count;
+}
+
+void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings)
+{
+    for (size_t i = 0; i < mappings->count; i++)
+        if (mappings->list[i].powerful && !mappings->list[i].events_given)
+            buffer_appendf(
+                warnings,
+                "mapping %zu: reads env or decrypts, and change-log events, which nobody signs, may "
+                "use it; write \"events\": [\"run\"] if it is for runs alone\n",
+                i + 1);
 }

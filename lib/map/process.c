@@ -368,6 +368,8 @@ static struct mappings *compile(int fd, struct slice file)
     struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
     int failed = mappings_load(file, &mappings, &problems, &warnings);
+    if (!failed)
+        mappings_warn_of_powers(mappings, &warnings);
     if (failed == PA_ERR_MEMORY)
         buffer_append_text(&problems, "out of memory\n");
     bool told = write_frame(fd, (uint32_t)-failed, buffer_slice(&problems)) &&
@@ -382,6 +384,7 @@ static struct mappings *compile_builtin(void)
 {
     struct mappings *mappings = NULL;
     struct buffer ignored = {0};
+    mappings_builtin_hide_variables();
     mappings_load(slice_of(mappings_builtin), &mappings, &ignored, &ignored);
     buffer_clear(&ignored);
     return mappings;

@@ -164,3 +164,31 @@ def test_forged_node_runs_are_all_reported_in_the_end(world, port, recorder):
     port.wait(lambda: all(port.of_node_run(f"wfnr_{i}") == failed for i in range(30)))
     assert agent.terminate() == 0
     assert [r["target"] for r in recorder.requests] == ["/last"]
+
+
+def test_a_mapping_says_for_which_events_it_is_and_powers_are_named_at_the_start(world, port, recorder, tmp_path):
+    (tmp_path / "mapping.json").write_text(json.dumps([
+        {"events": ["run"], "headers": {"Authorization": "env.MY_KEY"}}, {"enabled": ".action == \"powerful\"", "headers": {"X-Key": "env.MY_KEY"}},
+        {"events": ["change-log"], "headers": {"X-Kind": '"change"'}}]))
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), MY_KEY="k3y").assigned()
+    named = [i["reason"] for i in agent.log.snapshot() if i["msg"] == "mapping file"]
+    assert len(named) == 1 and "mapping 2: reads env or decrypts" in named[0] and '"events": ["run"]' in named[0], named
+    world.produce(run_event("r_1", recorder.url + "/run"))
+    world.produce(change_event(recorder.url + "/change"), topic=world.changes)
+    headers = {request["target"]: request["headers"] for request in recorder.wait(2)}
+    assert headers["/run"]["authorization"] == "k3y" and headers["/change"]["x-kind"] == "change"
+    assert "authorization" not in headers["/change"] and agent.terminate() == 0
+
+
+def test_a_mapped_body_that_would_pass_as_another_run_is_not_sent(world, port, recorder, tmp_path):
+    forged = {"context": {"runId": '"r_victim"'}, "payload": {"action": {"invocationMethod": {"agent": True, "url": '"http://x"'}}}}
+    (tmp_path / "mapping.json").write_text(json.dumps([{"enabled": '.action == "forge" or (.changelogDestination != null)', "body": forged}, {}]))
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json")).assigned()
+    world.produce(change_event(recorder.url + "/never"), topic=world.changes)
+    world.produce(event("r_forge", recorder.url + "/never", {}, action="forge"), run_event("r_own", recorder.url + "/own"))
+    port.wait(lambda: results(port, "r_forge") and results(port, "r_own"))
+    [result] = results(port, "r_forge")
+    assert result["status"] == "FAILURE" and "pass as a run for an agent" in result["summary"]
+    agent.log.wait(lambda items: sum("pass as a run for an agent" in i.get("error.message", "") for i in items) >= 2)
+    assert agent.terminate() == 0
+    assert [r["target"] for r in recorder.requests] == ["/own"]

@@ -3,7 +3,7 @@
 #include "config/config.h"
 
 static char *const MINIMUM[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id", "PORT_CLIENT_SECRET=hush",
-                          "KAFKA_CONSUMER_GROUP_ID=g"};
+                                "KAFKA_CONSUMER_GROUP_ID=g"};
 
 /** Loads the minimum and up to four more; the caller clears. */
 static inline int load(struct config *config, char *a, char *b, char *c, char *d, struct buffer *problems)

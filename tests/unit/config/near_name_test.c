@@ -10,8 +10,12 @@
 /** What is warned of with one more line in the environment; the caller clears. */
 static void warnings_of(char *line, struct buffer *warnings)
 {
-    char *environment[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id", "PORT_CLIENT_SECRET=hush",
-                           "KAFKA_CONSUMER_GROUP_ID=g", line, NULL};
+    char *environment[] = {"PORT_ORG_ID=org",
+                           "PORT_CLIENT_ID=id",
+                           "PORT_CLIENT_SECRET=hush",
+                           "KAFKA_CONSUMER_GROUP_ID=g",
+                           line,
+                           NULL};
     struct config_input input = {.environment = environment};
     struct config config;
     struct buffer problems = {0};
