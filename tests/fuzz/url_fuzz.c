@@ -87,6 +87,22 @@ static void check_redirect(struct slice location, const struct url_parts *parts,
     free(next);
 }
 
+/** Where all are followed it is never back to http, and only a target on the same origin is not elsewhere. */
+static void check_followed(struct slice location, const struct url_parts *parts)
+{
+    char *next = NULL, reason[HTTP_REASON_SIZE] = "", method[] = "POST";
+    struct http_call call = {
+        .url = parts->url, .method = method, .without_body = drops, .follows = HTTP_REDIRECTS_ALL};
+    struct http_call strict = {.url = parts->url, .method = method, .without_body = drops};
+    bool elsewhere, same;
+    if (redirect_allowed(&call, 307, location, &next, &elsewhere, reason, sizeof reason)) {
+        EXPECT(strncmp(next, "https:", 6) == 0 || strncmp(parts->url, "https:", 6) != 0);
+        free(next);
+        EXPECT(redirect_allowed(&strict, 307, location, &next, &same, reason, sizeof reason) == !elsewhere);
+    }
+    free(next);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice rest = fuzz_input(data, size), url = fuzz_until(&rest, '\n');
@@ -102,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rest.len > 0) {
         check_redirect(rest, &parts, 303);
         check_redirect(rest, &parts, 308);
+        check_followed(rest, &parts);
     }
     url_parts_clear(&parts);
     return 0;
