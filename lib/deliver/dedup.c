@@ -3,7 +3,7 @@
  * not delivered again; a report that was still owed to it waits here.
  *
  * An offset alone does not name a record: a topic that was deleted and made again counts from 0. So what was
- * signed is remembered with it, as a hash. */
+ * signed is remembered with it, as a hash, and the record's own time: the same event may be written again. */
 #include "deliver/internal.h"
 #include <stdlib.h>
 
@@ -20,9 +20,11 @@ struct delivered {
 };
 
 /** The signature stands for the whole event; one without is hashed itself. */
-static uint64_t content_of(const struct event *event)
+static uint64_t content_of(const struct event *event, int64_t timestamp_ms)
 {
-    return slice_hash(slice_is_null(event->signature) ? buffer_slice(&event->payload) : event->signature);
+    uint64_t hash =
+        slice_hash(slice_is_null(event->signature) ? buffer_slice(&event->payload) : event->signature);
+    return hash ^ ((uint64_t)timestamp_ms * UINT64_C(0x9E3779B97F4A7C15));
 }
 
 static size_t *bucket_of(const struct dedup *dedup, const char *topic, int32_t partition, int64_t offset)
@@ -143,14 +145,14 @@ void dedup_forget(struct dedup *dedup, const struct delivery *delivery)
         forget(dedup, entry);
 }
 
-bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64_t offset,
+bool dedup_find(struct dedup *dedup, const char *topic, const struct record *record,
                 const struct event *event, struct run_report **report)
 {
-    struct delivered *entry = find(dedup, topic, partition, offset);
+    struct delivered *entry = find(dedup, topic, record->partition, record->offset);
     *report = NULL;
     if (!entry)
         return false;
-    if (entry->content != content_of(event)) {
+    if (entry->content != content_of(event, record->timestamp_ms)) {
         forget(dedup, entry);
         return false;
     }
@@ -160,7 +162,7 @@ bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64
     return true;
 }
 
-uint64_t dedup_content(const struct dedup *dedup, const struct event *event)
+uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event)
 {
-    return dedup->window > 0 ? content_of(event) : 0;
+    return dedup->window > 0 ? content_of(event, record->timestamp_ms) : 0;
 }

@@ -142,7 +142,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->synchronized = event->invocation.synchronized;
     delivery->record_ms = record->timestamp_ms;
     delivery->outcome.error_type = "";
-    delivery->content = dedup_content(&deliver->dedup, event);
+    delivery->content = dedup_content(&deliver->dedup, record, event);
     deliver->in_state[delivery->state]++;
     LIST_INSERT_HEAD(&deliver->deliveries, delivery, all);
     delivery_charge(delivery);
@@ -254,7 +254,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     struct run_report *owed = NULL;
     const char *topic =
         refusal == REFUSAL_NONE && record->topic ? topic_intern(deliver, record->topic) : NULL;
-    if (topic && dedup_find(&deliver->dedup, topic, record->partition, record->offset, event, &owed)) {
+    if (topic && dedup_find(&deliver->dedup, topic, record, event, &owed)) {
         receive_again(deliver, record, event, ticket, owed);
         return;
     }

@@ -276,9 +276,10 @@ bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery);
 /** It will be delivered again after all. */
 void dedup_forget(struct dedup *dedup, const struct delivery *delivery);
 /** What tells the record from another that might have its offset. */
-uint64_t dedup_content(const struct dedup *dedup, const struct event *event);
-/** Was this record delivered? *report: its report that is still owed, or NULL. Forgets the report. */
-bool dedup_find(struct dedup *dedup, const char *topic, int32_t partition, int64_t offset,
+uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event);
+/** Was this record delivered? `topic` is its own, interned. *report: its report that is still owed, or NULL.
+ * Forgets the report. */
+bool dedup_find(struct dedup *dedup, const char *topic, const struct record *record,
                 const struct event *event, struct run_report **report);
 
 /* mapped.c */

@@ -409,6 +409,28 @@ def test_a_topic_made_anew_under_a_running_agent_is_consumed_from_its_start(worl
     assert sorted(r for r in receiver.runs() if r) == sorted([f"old_{n}" for n in range(5)] + names + ["later"])
 
 
+@pytest.mark.host
+def test_what_was_delivered_of_a_topic_that_is_gone_is_no_reason_to_skip_the_same_bytes(world, receiver):
+    """A change-log event has no signature, and may be written again as it was, where it was."""
+    agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest").assigned()
+    event, run = change_event(receiver.url + "/same"), events(receiver, "same")
+    world.produce(event, topic=world.changes)
+    world.produce(*run)
+    wait_committed(world, 1)
+    wait_committed(world, 1, world.changes)
+    world.kafka.delete(world.runs, world.changes)
+    wait_until(lambda: not {world.runs, world.changes} & set(world.kafka.admin().list_topics(timeout=10).topics), "the topics are gone")
+    if not knows_topic_ids():
+        agent.wait_log("partitions revoked", 60)
+    world.kafka.create(world.runs, world.changes)
+    world.produce(event, event, topic=world.changes)
+    world.produce(*run, *run)
+    wait_committed(world, 2)
+    wait_committed(world, 2, world.changes)
+    assert agent.terminate() == 0
+    assert sorted(one["path"] for one in receiver.seen.snapshot()) == ["/ok"] * 3 + ["/same"] * 3
+
+
 def test_a_topic_made_anew_under_two_agents_is_consumed_from_its_start(make_world, receiver):
     """Each gets a fresh client, and what one had delivered before it noticed may come again to the other."""
     if not knows_topic_ids():
