@@ -49,11 +49,27 @@ static int64_t now_ms(const struct http_call *call)
     return clock_monotonic_ms(client_options(call->client)->clock);
 }
 
+/** A line that goes on with the value before it is one with it (RFC 9112, section 5.2). */
+static void keep_continuation(struct buffer *kept, struct slice line)
+{
+    struct slice more = slice_trim(line);
+    if (kept->len == 0 || more.len == 0)
+        return;
+    kept->len = slice_trim(buffer_slice(kept)).len;
+    buffer_append_char(kept, ' ');
+    header_text(more, kept);
+    buffer_append_text(kept, "\r\n");
+}
+
 /** The line goes to the headers that are kept, as text. */
 static void keep_header(struct http_call *call, struct slice line)
 {
     struct buffer *kept = &call->response_headers;
     size_t before = kept->len;
+    if (*line.ptr == ' ' || *line.ptr == '\t') {
+        keep_continuation(kept, line);
+        return;
+    }
     const char *colon = memchr(line.ptr, ':', line.len);
     header_text(line, kept);
     if (call->lower_names && colon && !kept->failed)

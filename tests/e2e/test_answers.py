@@ -196,6 +196,17 @@ def test_marks_aliases_and_what_declares_nothing(world, port, serve):
     assert {name: response for name, (_, response) in told.items()} == {name: value for name, (_, _, value) in cases.items()}
 
 
+def test_a_header_on_several_lines_is_one_and_those_behind_it_stay(world, port, serve, tmp_path):
+    """RFC 9112, section 5.2."""
+    values = {"two": (b"X-A: one\r\n two\r\n", "one two"), "tab": (b"X-A: one \t\r\n\t  two \r\n", "one two"), "three": (b"X-A: one\r\n two\r\n  three\r\n", "one two three"),
+              "empty": (b"X-A:\r\n two\r\n", "two"), "blank": (b"X-A: one\r\n \r\n two\r\n", "one two"), "colon": (b"X-A: one\r\n X-C: two\r\n", "one X-C: two"),
+              "latin": (b"X-A: Zo\xc3\xab\r\n gr\xfc\xdfe\r\n", "Zoë grüße"), "again": (b"X-A: one\r\n two\r\nX-A: three\r\n four\r\n", "one two, three four")}
+    (tmp_path / "mapping.json").write_text(json.dumps([{"report": {"summary": '[.response.headers["X-A"], .response.headers.Location, .response.headers["X-C"]] | join("|")'}}]))
+    endpoint = serve({name: (line + b"Location: /l\r\nX-Last: 1\r\n", b"x") for name, (line, _) in values.items()})
+    _, told = deliver(world, port, endpoint, values, CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"))
+    assert {name: outcome["summary"] for name, (outcome, _) in told.items()} == {name: f"{value}|/l|" for name, (_, value) in values.items()}
+
+
 def test_a_mapping_sees_text_json_and_headers_as_text(world, port, serve, tmp_path):
     answers = {"sjis": (b"Content-Type: application/json; charset=Shift_JIS\r\nX-Utf8: Zo\xc3\xab\r\nX-Latin: Zo\xeb\r\n", '{"名":"東京"}'.encode("shift_jis")),
                "mark": (b"X-Utf8: a\r\nX-Latin: b\r\n", b'\xef\xbb\xbf{"\xe5\x90\x8d":"\xe6\x9d\xb1\xe4\xba\xac"}')}
