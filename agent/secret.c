@@ -16,8 +16,8 @@ static int from_file(const char *command, const char *file, struct secret *secre
     if (!failed && bytes.len > 0 && bytes.ptr[bytes.len - 1] == '\r')
         bytes.len--;
     size_t written = bytes.len;
-    while (!failed && bytes.len > 0 && memchr(" \t\r\n\v\f", bytes.ptr[bytes.len - 1], 6))
-        bytes.len--; /* as the agent does with PORT_CLIENT_SECRET */
+    struct slice stripped = slice_strip(buffer_slice(&bytes)); /* as the agent does with PORT_CLIENT_SECRET */
+    bytes.len = stripped.len > 0 ? (size_t)(stripped.ptr + stripped.len - bytes.ptr) : 0;
     if (bytes.len < written)
         fprintf(stderr, "port-agent %s: --secret-file: white space at the end of the secret is cut off\n",
                 command);

@@ -70,13 +70,16 @@ static void strip_newline(struct buffer *value)
         value->len--;
 }
 
-/** White space at a value's end is nobody's intention: a copied line, a file that an editor ended. A proxy
- * that is nothing else stays, for its own problem: an unset one would mean no proxy. */
+/** White space at a value's end, of whatever script, is nobody's intention: a line copied from a terminal or
+ * a web page, a file that an editor ended. A proxy that is nothing else stays, for its own problem: an unset
+ * one would mean no proxy. */
 static char *cut_white_space(struct loading *loading, const struct setting *setting, char *text)
 {
-    size_t len = text ? strlen(text) : 0, kept = len;
-    while (kept > 0 && strchr(" \t\r\n\v\f", text[kept - 1]))
-        kept--;
+    if (!text)
+        return NULL;
+    size_t len = strlen(text);
+    struct slice stripped = slice_strip((struct slice){text, len});
+    size_t kept = stripped.len > 0 ? (size_t)(stripped.ptr + stripped.len - text) : 0;
     if (kept == len || (kept == 0 && setting->kind == SETTING_PROXY))
         return text;
     buffer_appendf(&loading->config->warnings, "%s: white space at the end of its value is cut off\n",

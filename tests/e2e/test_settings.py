@@ -78,7 +78,7 @@ def test_a_word_that_is_no_boolean_has_one_line_whatever_hangs_on_it():
 
 
 def test_verify_reads_a_secret_file_as_the_agent_does(tmp_path):
-    (tmp_path / "secret").write_text(SECRET + " \n")
+    (tmp_path / "secret").write_text(SECRET + " \u00a0\n")
     event = run_event("r_1", "http://x")
     done = subprocess.run([BINARY, "verify", "--event", "--secret-file", str(tmp_path / "secret")], input=event, capture_output=True, text=True, timeout=10)
     assert done.returncode == 0 and "white space" in done.stderr and SECRET not in done.stderr, done

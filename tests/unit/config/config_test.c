@@ -157,7 +157,8 @@ static void booleans_and_levels_have_all_their_words(void **state)
 static void white_space_at_an_end_is_cut_off_and_told(void **state)
 {
     (void)state;
-    static char *const ends[] = {"\n", " ", "\r\n", "\t", " \n \n", "\v\f"};
+    static char *const ends[] = {"\n",   " ",        "\r\n",           "\t",           " \n \n",
+                                 "\v\f", "\xc2\xa0", "\xe2\x80\xaf\n", "\xe3\x80\x80 "};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         struct config config;
         struct buffer problems = {0};
