@@ -297,7 +297,9 @@ static void socket_ready(void *ctx, curl_socket_t fd, int flags)
 
 static void timed_out(uv_timer_t *timer)
 {
-    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+    struct http_client *client = timer->data;
+    sockets_take_interim(&client->sockets);
+    act(client, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *ctx)

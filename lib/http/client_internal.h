@@ -157,12 +157,16 @@ struct http_sockets {
     uv_loop_t *loop;
     struct socket_watch **watches; /* by file descriptor */
     size_t room;
+    bool tunnels; /* a proxy has been asked for one */
     socket_is_ready *ready;
     void *ctx;
 };
 /** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on. */
 void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
                   void *ctx);
+/** Takes the interim answers that have come to CONNECT out of libcurl's way: before it is told of a timeout,
+ * after which it reads for itself. */
+void sockets_take_interim(struct http_sockets *sockets);
 /** Does libcurl wait for this socket to become ready? */
 bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
 /** Memory ran out inside libcurl. Before 8.5 a connection that it could not write down as watched is closed

@@ -54,10 +54,11 @@ static size_t part_within(struct interim *interim, const char *bytes, size_t len
     return count;
 }
 
-bool interim_take(struct interim *interim, int fd)
+/** `woken`: the socket is readable, as far as its low-water mark goes. */
+static bool take(struct interim *interim, int fd, bool woken)
 {
     char bytes[1024];
-    for (bool woken = true; interim->expected; woken = false) {
+    for (; interim->expected; woken = false) {
         ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             return false;
@@ -78,4 +79,14 @@ bool interim_take(struct interim *interim, int fd)
         wake_from(fd, interim->within ? 1 : STATUS_BYTES);
     }
     return true;
+}
+
+bool interim_take(struct interim *interim, int fd)
+{
+    return take(interim, fd, true);
+}
+
+void interim_take_so_far(struct interim *interim, int fd)
+{
+    take(interim, fd, false);
 }

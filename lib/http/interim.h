@@ -18,3 +18,5 @@ void interim_expect(struct interim *interim, int fd);
 /** The socket is readable. True: let libcurl read it; false: all there was is taken, and the socket is to be
  * watched on. */
 bool interim_take(struct interim *interim, int fd);
+/** Takes what is there of interim answers; the socket may not be readable at all. */
+void interim_take_so_far(struct interim *interim, int fd);

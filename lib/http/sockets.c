@@ -102,6 +102,15 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
     watch->sockets->ready(watch->sockets->ctx, watch->fd, flags);
 }
 
+void sockets_take_interim(struct http_sockets *sockets)
+{
+    for (size_t fd = 0; sockets->tunnels && fd < sockets->room; fd++) {
+        struct socket_watch *watch = sockets->watches[fd];
+        if (watch && watch->interim.expected)
+            interim_take_so_far(&watch->interim, watch->fd);
+    }
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
     struct http_sockets *sockets = ctx;
@@ -127,8 +136,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     }
     if ((what & CURL_POLL_IN) && watch->connection && !watch->read) {
         watch->read = true;
-        if (asks_for_tunnel(easy))
+        if (asks_for_tunnel(easy)) {
             interim_expect(&watch->interim, fd);
+            sockets->tunnels = true;
+        }
     }
     watch->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (watch->wanted != watch->watched) {
