@@ -1,5 +1,6 @@
 import itertools
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ from helm import Helm  # noqa: E402
 from port_api import PortApi  # noqa: E402
 
 numbers = itertools.count(1)
+
+# Whoever runs the tests in the background has these ignored, and every program would inherit that.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_configure(config):

@@ -157,7 +157,7 @@ def test_runs_for_somebody_else_are_left_to_port_told_once_and_claimed_at_the_in
     agent = start(POLLING_RUNS_BATCH_SIZE="10", POLLING_INTERVAL_SECONDS="0.5")
     port.wait(lambda: len(port.claims["runs"]) >= 5)
     times = [at for at, _ in port.claims["runs"]]
-    assert all(later - earlier >= 0.45 for earlier, later in zip(times, times[1:]))
+    assert times[-1] - times[0] >= 0.45 * (len(times) - 1)  # as a whole: one answer that is late makes the next wait look short
     assert agent.terminate() == 0
     assert port.acked == [] and receiver.runs() == []
     skipped = [i for i in agent.log.snapshot() if "for an agent" in i["msg"]]

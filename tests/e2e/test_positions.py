@@ -75,6 +75,14 @@ def warnings(agent, text):
     return [item for item in agent.log.snapshot() if item["level"] == "WARNING" and text in item["msg"]]
 
 
+def warned(agent, text, count=1):
+    """Those warnings, once they are written: the agent's lines go through a thread of their own."""
+    of = lambda items: [item for item in items if item["level"] == "WARNING" and text in item["msg"]]
+    found = of(agent.log.wait(lambda items: len(of(items)) >= count))
+    assert len(found) == count, found
+    return found
+
+
 def only(found):
     assert len(found) == 1, found
     return found[0]
@@ -126,7 +134,7 @@ def test_partitions_that_appear_later_begin_at_their_start(world, receiver):
     receiver.wait_runs(names, 60)
     for partition in (1, 2):
         wait_committed(world, 3, partition=partition)
-    said = warnings(agent, "appeared after the group had begun")
+    said = warned(agent, "appeared after the group had begun", 2)
     assert sorted((w["messaging.destination.partition.id"], w["to"]) for w in said) == [(1, 0), (2, 0)]
     assert "old" not in receiver.runs() and len(receiver.runs()) == 6
     assert agent.terminate() == 0
@@ -140,7 +148,7 @@ def test_partitions_that_appear_while_no_agent_runs_begin_at_their_start(world, 
     world.produce(*events(receiver, "new_1", "new_2"), partition=1)
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest")
     receiver.wait_runs(["new_1", "new_2"])
-    said = only(warnings(agent, "appeared after the group had begun"))
+    said = only(warned(agent, "appeared after the group had begun"))
     assert (said["messaging.destination.partition.id"], said["to"], said["records"]) == (1, 0, 2)
     agent.kill()
     world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest").assigned()
@@ -229,7 +237,7 @@ def test_a_group_of_todays_agent_is_taken_over(make_world, receiver):
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest").assigned()
     assert [committed(world, world.runs, n) for n in (1, 2)] == [1, 1]
     assert committed(world, world.changes, 1) == 1
-    said = warnings(agent, "never consumed from this partition")
+    said = warned(agent, "never consumed from this partition", 5)
     assert {(w["messaging.destination.name"], w["messaging.destination.partition.id"], w["to"], w["records_before"]) for w in said} == \
         {(world.runs, 1, 1, 1), (world.runs, 2, 1, 1), (world.changes, 0, 0, 0), (world.changes, 1, 1, 1), (world.changes, 2, 0, 0)}
     agent.kill()
@@ -284,7 +292,7 @@ def test_a_position_that_retention_has_passed_goes_on_with_the_earliest_record(w
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET=setting)
     receiver.wait_runs([f"r_{n}" for n in range(6, 13)])
     wait_committed(world, 13)
-    said = only(warnings(agent, "records are gone"))
+    said = only(warned(agent, "records are gone"))
     assert (said["messaging.destination.name"], said["from"], said["to"], said["gone"]) == (world.runs, 3, 6, 3)
     assert len(receiver.runs()) == 3 + 7
     assert agent.terminate() == 0
@@ -301,7 +309,7 @@ def test_a_log_that_retention_has_emptied_is_passed(world, receiver, setting):
     delete_records(world, world.runs, 13)
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET=setting)
     wait_committed(world, 13)
-    said = only(warnings(agent, "records are gone"))
+    said = only(warned(agent, "records are gone"))
     assert (said["from"], said["to"], said["gone"]) == (3, 13, 10)
     world.produce(*events(receiver, "after"))
     receiver.wait_runs(["after"])
@@ -350,7 +358,7 @@ def test_a_topic_made_anew_while_no_agent_runs_is_consumed_from_its_start_whatev
     world.produce(*events(receiver, *names))
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest")
     receiver.wait_runs(names)
-    said = only(warnings(agent, "appeared after the group had begun"))
+    said = only(warned(agent, "appeared after the group had begun"))
     assert (said["messaging.destination.name"], said["to"], said["records"]) == (world.runs, 0, 6)
     assert agent.terminate() == 0
 
@@ -373,7 +381,7 @@ def test_an_offset_of_a_topic_that_is_gone_is_known_for_one(world, receiver, set
     world.produce(*events(receiver, *names))
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET=setting)
     receiver.wait_runs(names)
-    said = only(warnings(agent, "made anew"))
+    said = only(warned(agent, "made anew"))
     assert (said["from"], said["to"], said["records"]) == (2, 0, 6)
     wait_committed(world, 6)
     assert agent.terminate() == 0
