@@ -25,10 +25,10 @@ struct coder {
     void *ctx;
     bool begun;          /* a byte has come */
     bool over;           /* what comes now is ignored */
-    bool damaged;        /* over, within a later member that had given bytes already */
+    bool damaged;        /* over, within a later member that counted already */
     bool later;          /* one member or frame at least is whole */
     bool within;         /* the present member or frame has begun */
-    bool gave;           /* and has given bytes */
+    bool counts;         /* and is no longer taken for bytes that are ignored */
     bool refused;        /* may_hold said no */
     union piece *window; /* the largest piece */
     bool inflating;
@@ -151,7 +151,7 @@ static void use(struct slice *in, size_t bytes)
 static void ends(struct coder *coder)
 {
     coder->later = true;
-    coder->within = coder->gave = false;
+    coder->within = coder->counts = false;
 }
 
 static enum coding_verdict fails(struct coder *coder)
@@ -159,7 +159,7 @@ static enum coding_verdict fails(struct coder *coder)
     if (!coder->later)
         return CODING_BROKEN;
     coder->over = true; /* what is behind the last whole member is none */
-    coder->damaged = coder->gave;
+    coder->damaged = coder->counts;
     return CODING_GOES_ON;
 }
 
@@ -194,7 +194,7 @@ static enum coding_verdict inflate_step(struct coder *coder, struct slice *in, c
     coder->within |= zlib->avail_in < in->len;
     use(in, in->len - zlib->avail_in);
     *made = room - zlib->avail_out;
-    coder->gave |= *made > 0;
+    coder->counts |= *made > 0; /* a header of two bytes may be there by chance */
     switch (code) {
     case Z_OK:
     case Z_BUF_ERROR: /* nothing to do without more bytes */
@@ -244,7 +244,6 @@ static enum coding_verdict zstd_feed(struct coder *coder, struct slice *in, char
     size_t left = ZSTD_decompressStream(coder->zstd, &to, &from);
     use(in, from.pos);
     *made = to.pos;
-    coder->gave |= to.pos > 0;
     if (ZSTD_isError(left))
         return ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation ? starved() : fails(coder);
     if (left == 0)
@@ -273,7 +272,8 @@ static bool zstd_begin(struct coder *coder, struct slice *in, char *out, size_t 
     if (coder->magic_len < ZSTD_MAGIC_BYTES)
         return false;
     coder->magic_len = 0;
-    coder->within = begins_frame(coder->magic);
+    /* When zstd gives bytes depends on the pieces that come, so that the four bytes decide. */
+    coder->within = coder->counts = begins_frame(coder->magic);
     struct slice magic = {(const char *)coder->magic, ZSTD_MAGIC_BYTES};
     *verdict = coder->within ? zstd_feed(coder, &magic, out, room, &made) : fails(coder);
     return coder->within && *verdict == CODING_GOES_ON;
@@ -320,6 +320,5 @@ bool coder_is_whole(const struct coder *coder)
 {
     if (!coder->begun || coder->over)
         return !coder->damaged;
-    /* A later member that gave nothing is taken for bytes that are ignored. */
-    return coder->later && !coder->gave;
+    return coder->later && !coder->counts;
 }
