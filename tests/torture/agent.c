@@ -31,6 +31,7 @@ struct agent {
     const struct kind *kind;
     uv_loop_t loop;
     struct log *log;
+    int log_fd; /* leads nowhere */
     struct http_client *webhooks, *port_http;
     struct port_api *api;
     struct reports *reports;
@@ -314,9 +315,11 @@ bool agent_consume(struct agent *agent, const char *brokers, int64_t first, stru
 struct agent *agent_open(const struct kind *kind, const struct outside *outside, const char *letters)
 {
     struct agent *agent = calloc(1, sizeof *agent);
-    struct log_options log = {
-        .fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .format = LOG_FORMAT_JSON, .level = LOG_DEBUG};
-    if (!agent || uv_loop_init(&agent->loop) != 0 || (agent->log = log_new(&log)) == NULL ||
+    if (!agent)
+        abort();
+    agent->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct log_options log = {.fd = agent->log_fd, .format = LOG_FORMAT_JSON, .level = LOG_DEBUG};
+    if (uv_loop_init(&agent->loop) != 0 || (agent->log = log_new(&log)) == NULL ||
         (agent->signer = signer_new(OUTSIDE_SECRET)) == NULL)
         abort();
     agent->kind = kind;
@@ -360,6 +363,7 @@ bool agent_close(struct agent *agent)
     signer_free(agent->signer);
     log_set_current(NULL);
     log_free(agent->log, 1000);
+    close(agent->log_fd);
     bool closed = uv_loop_close(&agent->loop) == 0;
     free(agent);
     OPENSSL_thread_stop(); /* this thread's queue of errors keeps the last sixteen */
