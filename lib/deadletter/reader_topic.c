@@ -207,7 +207,7 @@ static const char *take_headers(struct topic_reader *reader, struct slice values
         total += values[i].len;
         if (twice)
             return "it has one of its headers twice";
-        if (slice_is_null(values[i]) && i < REQUIRED)
+        if (i < REQUIRED && slice_is_null(values[i]))
             return "it lacks one of a letter's headers";
         if (values[i].len > 0 && memchr(values[i].ptr, '\0', values[i].len))
             return "one of its headers has a NUL in it";

@@ -299,11 +299,9 @@ static struct polled_run *first_untried(const struct polling_source *source)
 
 size_t runs_give_up(struct polling_source *source)
 {
-    struct polled_run *run;
     size_t count = 0;
     runs_stop(source);
-    LIST_FOREACH(run, &source->runs, all)
-    {
+    for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = LIST_NEXT(run, all)) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow run_free */
         bool acknowledging = run->state == RUN_ACKNOWLEDGING;
         run->tried = false;
@@ -316,7 +314,7 @@ size_t runs_give_up(struct polling_source *source)
                                 ? "the agent was stopped before Port had answered its acknowledgement"
                                 : "the agent was stopped first";
     }
-    while ((run = first_untried(source)) != NULL) {
+    for (struct polled_run *run; (run = first_untried(source)) != NULL;) {
         run->tried = true;
         count += run_hand_over(run);
     }
@@ -325,10 +323,8 @@ size_t runs_give_up(struct polling_source *source)
 
 size_t runs_abandon(const struct polling_source *source)
 {
-    const struct polled_run *run;
     size_t count = 0;
-    LIST_FOREACH(run, &source->runs, all)
-    {
+    for (const struct polled_run *run = LIST_FIRST(&source->runs); run; run = LIST_NEXT(run, all)) {
         if (may_be_ours(run)) {
             say_given_up(run);
             count++;

@@ -208,12 +208,8 @@ static void several_codings_are_undone_in_their_order(void **state)
 static void bytes_behind_the_end_are_ignored(void **state)
 {
     (void)state;
-    static const char *const tails[] = {"\n",
-                                        "garbage of some length",
-                                        "\x1f",
-                                        "\x1f\x8b\x08",
-                                        "\x28\xb5",
-                                        "\x25\xb5\x2f\xfd old"};
+    static const char *const tails[] = {"\n",       "garbage of some length", "\x1f", "\x1f\x8b\x08",
+                                        "\x28\xb5", "\x25\xb5\x2f\xfd old"};
     for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
         struct buffer bodies[5] = {{0}};
         static const char *const names[] = {"gzip", "deflate", "deflate", "br", "zstd"};
