@@ -233,6 +233,9 @@ static void forget(struct scan *s, enum scan_place place)
     case PLACE_CONTEXT:
         s->found[SCAN_RUN_ID] = nothing;
         return;
+    case PLACE_HEADERS:
+        s->found[SCAN_SIGNATURE] = s->found[SCAN_TIMESTAMP] = nothing;
+        return;
     default:
         return;
     }

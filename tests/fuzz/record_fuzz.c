@@ -93,7 +93,7 @@ static void check_fields(enum event_kind kind, const struct event *event, const 
     const cJSON *invocation = invocation_of(kind, root);
     EXPECT(event->invocation.present == (bool)cJSON_IsObject(invocation));
     EXPECT(event->invocation.agent == is_truthy(last_member(invocation, "agent")));
-    EXPECT(event->invocation.synchronized == (bool)cJSON_IsTrue(last_member(invocation, "synchronized")));
+    EXPECT(event->invocation.synchronized == is_truthy(last_member(invocation, "synchronized")));
     check_text(event->invocation.type, last_member(invocation, "type"));
     check_text(event->invocation.method, last_member(invocation, "method"));
     check_text(event->invocation.url, last_member(invocation, "url"));
