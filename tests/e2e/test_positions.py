@@ -433,10 +433,11 @@ def test_what_was_delivered_of_a_topic_that_is_gone_is_no_reason_to_skip_the_sam
     world.kafka.create(world.runs, world.changes)
     world.produce(event, event, topic=world.changes)
     world.produce(*run, *run)
+    # The records behind the old position may be delivered before the agent notices, and then once more.
+    receiver.seen.wait(lambda items: all(3 <= [one["path"] for one in items].count(path) <= 4 for path in ("/ok", "/same")))
     wait_committed(world, 2)
     wait_committed(world, 2, world.changes)
     assert agent.terminate() == 0
-    assert sorted(one["path"] for one in receiver.seen.snapshot()) == ["/ok"] * 3 + ["/same"] * 3
 
 
 def test_a_topic_made_anew_under_two_agents_is_consumed_from_its_start(make_world, receiver):

@@ -8,6 +8,7 @@ enum {
     RECEIVE_SLACK = 1 << 20,
     DEFAULT_MAX_POLL_MS = 300000,
     METADATA_MS = 10000,
+    STRATEGY_REFUSED = 0x020a00ff, /* librdkafka 2.10: not with the newer group protocol */
     DEFAULT_RECEIVE_BYTES = 100000000,
     RECEIVE_BYTES_LIMIT = 2147483647
 };
@@ -35,7 +36,11 @@ static int set_protocol(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
     int64_t heartbeat_ms =
         at_least(options->session_timeout_ms / 10 < 3000 ? options->session_timeout_ms / 10 : 3000, 1);
     if (kafka_protocol_is_consumer(options)) {
-        /* The three below are the broker's then; librdkafka refuses them. */
+        /* The three below are the broker's then, and later versions of librdkafka refuse them. Earlier ones
+         * tell by the strategy whether what is assigned comes incrementally, as consumer.c expects it. */
+        if (rd_kafka_version() < STRATEGY_REFUSED &&
+            kafka_set_text(conf, "partition.assignment.strategy", "cooperative-sticky", err))
+            return err->kind;
         if (rd_kafka_conf_set(conf, "group.protocol", "consumer", NULL, 0) == RD_KAFKA_CONF_OK)
             return 0;
         return error_set(err, PA_ERR_INVALID,
