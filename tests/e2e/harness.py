@@ -181,6 +181,21 @@ class Agent:
             self.process.wait()
 
 
+def outcome(port, run_id):
+    """The result that was reported for a run, once it is."""
+    final = lambda: [body for method, path, body in port.of_run(run_id) if (method, path) == ("PATCH", "")]
+    port.wait(lambda: final())
+    return final()[0]
+
+
+def wait_until(holds, what, timeout=40):
+    """For what nobody tells of: a cluster's state, a process's signals."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
 def produce(bootstrap, topic, records, partition=None):
     """records: values, or (key, value) pairs."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "message.max.bytes": 67108864})

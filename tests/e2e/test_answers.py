@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from harness import ROOT, Receiver, change_event, run_event, speaks_http2
+from harness import ROOT, Receiver, change_event, outcome, run_event, speaks_http2
 from scripted import Scripted
 
 pytestmark = pytest.mark.host  # codings are libraries' doing, and HTTP/2 is libcurl's
@@ -77,12 +77,6 @@ def serve():
     yield start
     for one in opened:
         one.close()
-
-
-def outcome(port, run):
-    final = lambda: [body for method, path, body in port.of_run(run) if (method, path) == ("PATCH", "")]
-    port.wait(lambda: final())
-    return final()[0]
 
 
 def response_of(port, run):

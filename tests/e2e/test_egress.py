@@ -5,7 +5,7 @@ import json
 import pytest
 
 from certificates import server_context
-from harness import run_event
+from harness import outcome, run_event
 from names import Connects, Names
 from proxy import Proxy
 from raw import Raw, response
@@ -35,12 +35,6 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path):
     return Watched(tmp_path)
-
-
-def outcome(port, run):
-    final = lambda: [body for method, path, body in port.of_run(run) if (method, path) == ("PATCH", "")]
-    port.wait(lambda: final())
-    return final()[0]
 
 
 def failures(agent):

@@ -16,7 +16,7 @@ import pytest
 
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from certificates import Authority, server_context
-from harness import ROOT, Agent, Receiver, run_event, speaks_http2
+from harness import ROOT, Agent, Receiver, outcome, run_event, speaks_http2
 from names import Names
 from port_api import PortApi
 from proxy import Proxy, read_head, relay
@@ -55,12 +55,6 @@ def open_proxy():
     yield start
     for one in opened:
         one.close()
-
-
-def outcome(port, run):
-    final = lambda: [body for method, path, body in port.of_run(run) if (method, path) == ("PATCH", "")]
-    port.wait(lambda: final())
-    return final()[0]
 
 
 def all_text(agent):

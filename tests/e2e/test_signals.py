@@ -7,12 +7,11 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from broker import free_port
-from harness import BINARY, SECRET, Agent
+from harness import BINARY, SECRET, Agent, wait_until
 from test_polling import polled_run
 
 DRAINS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
@@ -90,13 +89,6 @@ def status_of(port, run_id):
 
 def pending(pid):
     return int(pathlib.Path(f"/proc/{pid}/status").read_text().split("ShdPnd:")[1].split()[0], 16)
-
-
-def wait_until(holds, what):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", DRAINS, ids=lambda n: n.name)
