@@ -18,12 +18,17 @@ bool goes_through_tunnel(const struct http_call *call)
            strncmp(call->proxy->url, "http", 4) == 0;
 }
 
-bool asks_for_tunnel(CURL *easy)
+bool asks_for_tunnel(const struct http_call *call)
+{
+    return call && goes_through_tunnel(call) && !call->tunnelled &&
+           strncmp(call->proxy->url, "http:", 5) == 0;
+}
+
+struct http_call *call_of(CURL *easy)
 {
     struct http_call *call = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
-    return call && goes_through_tunnel(call) && !call->tunnelled &&
-           strncmp(call->proxy->url, "http:", 5) == 0;
+    return call;
 }
 
 /** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a

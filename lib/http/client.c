@@ -242,12 +242,9 @@ static void collect(struct http_client *client)
     CURLMsg *message;
     int left;
     while (!client->closing && (message = curl_multi_info_read(client->multi, &left))) {
-        struct http_call *call = NULL;
         CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        transfer_over(call, code);
+        if (message->msg == CURLMSG_DONE)
+            transfer_over(call_of(message->easy_handle), code);
     }
 }
 
@@ -257,8 +254,7 @@ static void defer(struct http_call *call, enum http_failure verdict);
 
 void socket_is_unwatched(CURL *easy)
 {
-    struct http_call *call = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    struct http_call *call = call_of(easy);
     if (call)
         defer(call, HTTP_MEMORY);
 }

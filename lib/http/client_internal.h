@@ -94,7 +94,9 @@ bool asks_proxy(const struct http_call *call);
 /** Its proxy is one that speaks HTTP, and is asked for a tunnel with CONNECT. */
 bool goes_through_tunnel(const struct http_call *call);
 /** The connection is to such a proxy, without TLS, and the tunnel does not stand yet. */
-bool asks_for_tunnel(CURL *easy);
+bool asks_for_tunnel(const struct http_call *call);
+/** The call that libcurl makes with the handle; NULL: none of ours. */
+struct http_call *call_of(CURL *easy);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
 bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */

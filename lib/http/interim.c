@@ -1,6 +1,8 @@
 /* See interim.h. */
 #include "http/interim.h"
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -13,10 +15,21 @@ static void wake_from(int fd, int bytes)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
+static void hold(int fd, int on)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+void interim_hold_request(int fd)
+{
+    hold(fd, 1);
+}
+
 void interim_expect(struct interim *interim, int fd)
 {
     *interim = (struct interim){.expected = true};
     wake_from(fd, STATUS_BYTES);
+    hold(fd, 0);
 }
 
 static bool finished(struct interim *interim, int fd)

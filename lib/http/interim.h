@@ -13,7 +13,11 @@ struct interim {
     size_t taken;
 };
 
-/** From now on the socket is readable when enough is there to tell an interim answer from a final one. */
+/** libcurl reads at once after it has sent CONNECT, and would find the answer of a fast proxy there. So what
+ * it sends on a new socket is held back (TCP_CORK, tcp(7): for 200 ms at most) until interim_expect. */
+void interim_hold_request(int fd);
+/** The request has been written, and goes out now. From now on the socket is readable when enough is there to
+ * tell an interim answer from a final one. */
 void interim_expect(struct interim *interim, int fd);
 /** The socket is readable. True: let libcurl read it; false: all there was is taken, and the socket is to be
  * watched on. */

@@ -136,7 +136,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     }
     if ((what & CURL_POLL_IN) && watch->connection && !watch->read) {
         watch->read = true;
-        if (asks_for_tunnel(easy)) {
+        if (asks_for_tunnel(call_of(easy))) {
             interim_expect(&watch->interim, fd);
             sockets->tunnels = true;
         }
@@ -192,6 +192,8 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
         close(fd);
         return CURL_SOCKET_BAD;
     }
+    if (asks_for_tunnel(call))
+        interim_hold_request(fd);
     return fd;
 }
 

@@ -32,6 +32,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "helm" in item.fixturenames)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that fails says what its agents said last: whoever reads it may not be able to run it again."""
+    made = yield
+    report = made.get_result()
+    if report.failed and call.when == "call" and "make_world" in item.funcargs:
+        for world in item.funcargs["make_world"].worlds:
+            report.sections += [(f"agent of {world.org}", agent.last_words()) for agent in world.agents]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def helm_build(request):
     one = Helm()
@@ -117,6 +127,7 @@ def make_world(kafka, port):
         worlds.append(World(kafka, port, partitions))
         return worlds[-1]
 
+    make.worlds = worlds
     yield make
     for world in worlds:
         for agent in world.agents:

@@ -180,6 +180,11 @@ class Agent:
             self.process.kill()
             self.process.wait()
 
+    def last_words(self):
+        code = self.process.poll()
+        lines = [json.dumps(line, ensure_ascii=False)[:1000] for line in self.log.snapshot()[-40:]]
+        return "\n".join([f"{'still there' if code is None else f'exit code {code}'}; the end of its log:", *lines, *self.errors.snapshot()[-20:]])
+
 
 def outcome(port, run_id):
     """The result that was reported for a run, once it is."""

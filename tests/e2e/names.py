@@ -4,7 +4,7 @@ import subprocess
 
 
 def preload(directory, name):
-    """The library that names.c or connects.c makes."""
+    """The library that names.c, connects.c or hasty.c makes."""
     library = directory / f"{name}.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, pathlib.Path(__file__).with_name(f"{name}.c"), "-ldl"], check=True)
     return str(library)

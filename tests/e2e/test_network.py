@@ -17,7 +17,7 @@ import pytest
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from certificates import Authority, server_context
 from harness import ROOT, Agent, Receiver, outcome, run_event, speaks_http2
-from names import Names
+from names import Names, preload
 from port_api import PortApi
 from proxy import Proxy, read_head, relay
 
@@ -173,6 +173,16 @@ def test_a_proxy_may_answer_connect_with_interim_answers_first(world, port, auth
         world.produce(run_event(run, f"https://localhost:{tls_receiver.port}/ok"))
         assert outcome(port, run)["status"] == "SUCCESS"
     assert len(proxy.targets()) == 1
+
+
+@pytest.mark.parametrize("before", INTERIM.values(), ids=INTERIM.keys())
+def test_a_proxy_may_answer_connect_before_anybody_has_looked(world, port, authority, tls_receiver, open_proxy, tmp_path, before):
+    """A busy machine runs the proxy between the agent's sending and its next step."""
+    proxy = open_proxy(before=before)
+    world.agent(HTTPS_PROXY=proxy.url(), SSL_CERT_FILE=str(authority.file), WEBHOOK_RETRY_ON="none",
+                LD_PRELOAD=preload(tmp_path, "hasty")).assigned()
+    world.produce(run_event("r_hasty", f"https://localhost:{tls_receiver.port}/ok"))
+    assert outcome(port, "r_hasty")["status"] == "SUCCESS" and len(proxy.targets()) == 1
 
 
 def flood(head, line, tail=b""):
