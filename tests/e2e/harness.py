@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PORT_AGENT_BINARY", str(ROOT / "build/release/port-agent"))
+VERSION = (ROOT / "VERSION").read_text().strip()
 SECRET = "s3cret-of-the-organisation-0123456789"
 
 

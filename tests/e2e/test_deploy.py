@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from harness import BINARY, ROOT
+from harness import BINARY, ROOT, VERSION
 
 KUBERNETES = ("1.25", "1.37")  # the oldest and the newest whose schemas the pinned kubernetes-validate has
 CHART = ROOT / "deploy/helm/port-agent"
@@ -115,8 +115,7 @@ def existing(**changes):
 
 def test_chart_is_of_this_version_and_lints(helm):
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    version = re.search(r"project\(port-agent VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
-    assert chart["name"] == "port-agent" and chart["appVersion"] == version
+    assert chart["name"] == "port-agent" and chart["version"] == chart["appVersion"] == VERSION
     result = helm("lint", "--strict", CHART)
     assert result.returncode == 0, result.stdout
 
@@ -130,7 +129,7 @@ def test_defaults_make_a_hardened_pod(render):
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     assert pod["automountServiceAccountToken"] is False
     assert pod["terminationGracePeriodSeconds"] == 15
-    assert container["image"] == "port-agent:0.1.0"
+    assert container["image"] == f"port-agent:{VERSION}"
     assert container["resources"]["requests"]["memory"] == "64Mi"
 
 
@@ -311,7 +310,7 @@ def test_optional_objects(render):
     assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
     assert objects["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
-    assert extra in container_of(objects)["env"] and container_of(objects)["image"].endswith(":0.1.0@sha256:" + "0" * 64)
+    assert extra in container_of(objects)["env"] and container_of(objects)["image"].endswith(f":{VERSION}@sha256:" + "0" * 64)
     rule = {"ports": [{"port": 443}]}
     assert render({"networkPolicy": {"enabled": True, "egress": [rule]}})["NetworkPolicy"]["spec"]["egress"] == [rule]
 

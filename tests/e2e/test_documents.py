@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, ROOT
+from harness import BINARY, ROOT, VERSION
 
 
 @pytest.mark.host
@@ -48,3 +48,19 @@ def test_each_row_about_migrating_names_what_is_there():
             for message in re.findall(r"`([^`]+)`", row[2]):
                 assert f'"{message}' in sources, message
     assert shown and [name for name in shown if f"`{name}`" not in settings and name != "DRAIN_TIMEOUT_SECONDS"] == []
+
+
+# What people look for at the root
+
+
+def test_every_file_that_names_the_version_has_that_of_the_file_version():
+    """What can read VERSION does (CMake, and so --version and the User-Agent); what cannot is compared here."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    assert subprocess.run([BINARY, "--version"], check=True, capture_output=True, text=True).stdout.startswith(f"port-agent {VERSION} (")
+    for path, pattern in (("deploy/helm/port-agent/Chart.yaml", r'^(?:version|appVersion): "?([^"\n]+)'),
+                          ("deploy/kubernetes/deployment.yaml", r"image: port-agent:(\S+)"),
+                          ("deploy/README.md", r"(?:port-agent:|image\.tag=)(\d[\w.]*)"),
+                          ("docker/Dockerfile", r"^ARG VERSION=(\S+)"),
+                          ("lib/base/version.h", r'"(?:port-agent/)?(\d[^"]*)"')):
+        found = re.findall(pattern, (ROOT / path).read_text(), re.M)
+        assert found and set(found) == {VERSION}, path

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from accounting import committed
-from harness import ROOT, Lines, run_event
+from harness import ROOT, VERSION, Lines, run_event
 
 # The one that ./dev has built, if it has.
 TAG = os.environ.get("PORT_AGENT_IMAGE", "port-agent:test")
@@ -61,7 +61,8 @@ def test_configuration_is_of_a_hardened_service(image):
     config = json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
     assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
-    assert config["Labels"]["org.opencontainers.image.title"] == "port-agent"
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+    assert (labels["title"], labels["version"], labels["licenses"]) == ("port-agent", VERSION, "Apache-2.0")
 
 
 def test_says_what_is_missing_and_exits_78(root):
