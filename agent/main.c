@@ -3,7 +3,6 @@
 #include "base/version.h"
 #include "commands.h"
 #include "config/config.h"
-#include "http/tls_memory.h"
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -98,8 +97,6 @@ static int run_command(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     hold_standard_descriptors();
-    if (!tls_memory_reserve())
-        fputs("port-agent: there is no reserve of memory for new TLS connections\n", stderr);
     if (argc < 2)
         return command_run(0, NULL);
     const char *first = argv[1];

@@ -7,6 +7,9 @@
 
 /** Sets the libraries' hooks. Before any of them is used; once. */
 void memory_hook(void);
+/** True: with this OpenSSL the record layers of a new TLS connection, and the BIO between them, always get
+ * their memory, because it crashes without (docs/workarounds.md). */
+bool memory_spares_record_layers(void);
 /** This thread is the outside world: its allocations never fail and are not counted. */
 void memory_outside(void);
 /** From now on this thread's allocations are counted, and the n-th of them (from 1) fails, and with it the
