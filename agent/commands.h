@@ -3,11 +3,11 @@
 
 enum { EXIT_CODE_OK = 0, EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 64, EXIT_CODE_CONFIG = 78 };
 
-int command_run(int argc, char **argv);          /* agent/run.c */
-int command_demo(int argc, char **argv);         /* agent/demo.c */
-int command_map(int argc, char **argv);          /* agent/map.c */
-int command_sign(int argc, char **argv);         /* agent/sign.c */
-int command_verify(int argc, char **argv);       /* agent/verify.c */
+int command_run(int argc, char **argv);          /* agent/run/run.c */
+int command_demo(int argc, char **argv);         /* agent/demo/demo.c */
+int command_map(int argc, char **argv);          /* agent/map/map.c */
+int command_sign(int argc, char **argv);         /* agent/verify/sign.c */
+int command_verify(int argc, char **argv);       /* agent/verify/verify.c */
 int command_settings(int argc, char **argv);     /* agent/settings.c */
-int command_check(int argc, char **argv);        /* agent/check.c */
-int command_dead_letters(int argc, char **argv); /* agent/dead_letters.c */
+int command_check(int argc, char **argv);        /* agent/check/check.c */
+int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */

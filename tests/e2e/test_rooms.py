@@ -1,4 +1,4 @@
-"""The arrows between the rooms of lib/: a room includes only what docs/architecture.md allows."""
+"""The arrows between the rooms of lib/ and the folders of agent/: each includes only what docs/architecture.md allows."""
 import re
 
 from harness import ROOT
@@ -27,6 +27,20 @@ def test_every_include_follows_an_arrow():
         for target in re.findall(r'#include "([a-z/]+)/', path.read_text()):
             if target != room and target not in ALLOWED[room]:
                 wrong.append(f"{path.relative_to(ROOT)} includes {target}/")
+    assert wrong == []
+
+
+# Each folder of agent/ knows the top of agent/ and all of lib/, and beside that:
+COMMANDS = {"run": set(), "check": set(), "map": set(), "verify": set(), "dead_letters": {"run"}, "demo": {"run"}}
+
+
+def test_every_include_between_subcommands_follows_an_arrow():
+    wrong = []
+    for path in sorted((ROOT / "agent").rglob("*.[ch]")):
+        folder = path.parent.name
+        for target in re.findall(r'#include "agent/([a-z_]+)/', path.read_text()):
+            if target not in COMMANDS.get(folder, set()):
+                wrong.append(f"{path.relative_to(ROOT)} includes agent/{target}/")
     assert wrong == []
 
 

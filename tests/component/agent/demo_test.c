@@ -1,6 +1,6 @@
 /* The whole agent in one process, against librdkafka's mock cluster: the demo checks what happened and says
  * so by its exit code. Run under the sanitizers, it covers every room. */
-#include "commands.h"
+#include "agent/commands.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* How file descriptors are shared out. */
-#include "descriptors.h"
+#include "agent/run/descriptors.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

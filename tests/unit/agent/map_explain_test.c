@@ -1,6 +1,6 @@
 /* Explanations in one process, so that sanitizers see them; tests/e2e/test_cli_map.py has the command. */
-#include "map_report.h"
-#include "map_show.h"
+#include "agent/map/report.h"
+#include "agent/map/show.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The report that an answer leads to, for `port-agent map`. */
 #pragma once
-#include "map_explain.h"
+#include "explain.h"
 
 enum { MAP_RESPONSE_MAX = 16 << 20 };
 

@@ -1,14 +1,14 @@
 /* `port-agent dead-letters replay`: a daemon whose source is the dead letters. It is run's own wiring, so a
  * letter is verified, mapped, delivered, tried again and reported as any event, and becomes a dead letter
  * again when it fails again. */
+#include "source/replay/replay.h"
+#include "agent/commands.h"
+#include "agent/run/daemon.h"
+#include "agent/run/setup.h"
+#include "agent/run/signal_watch.h"
 #include "base/clock.h"
 #include "base/signals.h"
-#include "commands.h"
-#include "daemon.h"
 #include "dead_letters.h"
-#include "setup.h"
-#include "signal_watch.h"
-#include "source/replay/replay.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

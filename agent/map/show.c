@@ -1,7 +1,7 @@
 /* What is shown of an explanation, and its form for programs. */
-#include "map_show.h"
+#include "show.h"
+#include "environment.h"
 #include "http/url.h"
-#include "map_environment.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

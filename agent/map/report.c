@@ -1,4 +1,4 @@
-#include "map_report.h"
+#include "report.h"
 #include "deliver/summary.h"
 #include "http/charset.h"
 #include "map/context.h"

@@ -1,8 +1,8 @@
 /* `port-agent check --connect`, Port's part: proxy, name, connection, TLS, clock, credentials. */
 #pragma once
-#include "check_steps.h"
 #include "config/config.h"
 #include "port/api.h"
+#include "steps.h"
 
 /** Takes every step in turn, blocking, each within `timeout_ms`. `credentials` (cleared by the caller)
  * receives Kafka's when they were asked for and came: then `brokers` is not NULL. */

@@ -1,6 +1,6 @@
 /* Explanations, for eyes and for programs. */
 #pragma once
-#include "map_explain.h"
+#include "explain.h"
 
 /** One JSON object on one line:
  * {"mapping","why","mappings":[{"mapping","enabled","result","applies"}],"expressions":[{"where","expression",

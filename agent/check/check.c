@@ -1,11 +1,11 @@
 /* `port-agent check`: are the settings and the mapping file right, and is everything there that they name? */
+#include "agent/commands.h"
+#include "agent/mapping_process.h"
+#include "agent/options.h"
 #include "base/signals.h"
-#include "check_kafka.h"
-#include "check_port.h"
-#include "commands.h"
 #include "http/authorities.h"
-#include "mapping_process.h"
-#include "options.h"
+#include "kafka.h"
+#include "port.h"
 #include <errno.h>
 #include <libgen.h>
 #include <stdlib.h>

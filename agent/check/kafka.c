@@ -1,4 +1,4 @@
-#include "check_kafka.h"
+#include "kafka.h"
 #include "base/clock.h"
 #include "source/kafka/probe.h"
 #include <arpa/inet.h>

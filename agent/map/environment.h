@@ -1,7 +1,7 @@
 /* What expressions ask of the environment, for `port-agent map`: a variable that is not set is no secret, and
  * is the first thing that whoever tries a mapping wants to hear of. */
 #pragma once
-#include "map_explain.h"
+#include "explain.h"
 
 /** Adds a note for each variable that an expression names and that is not set, or is set to nothing. */
 void map_environment_note(struct explanation *explanation);

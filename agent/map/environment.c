@@ -1,4 +1,4 @@
-#include "map_environment.h"
+#include "environment.h"
 #include <stdlib.h>
 #include <string.h>
 

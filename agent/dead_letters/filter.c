@@ -1,5 +1,5 @@
 /* Which letters are meant. */
-#include "commands.h"
+#include "agent/commands.h"
 #include "dead_letters.h"
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* An explanation for eyes. */
-#include "map_show.h"
+#include "show.h"
 #include <string.h>
 
 enum { RESULT_SHOWN = 400 };

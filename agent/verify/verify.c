@@ -1,9 +1,9 @@
 /* `port-agent verify`: is a signature right, and if not, what differs? */
+#include "agent/commands.h"
+#include "agent/input.h"
+#include "agent/options.h"
 #include "base/clock.h"
-#include "commands.h"
 #include "event/diagnosis.h"
-#include "input.h"
-#include "options.h"
 #include "secret.h"
 #include <stdio.h>
 #include <string.h>

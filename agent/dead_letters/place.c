@@ -1,11 +1,11 @@
 /* Where the letters are, and how to get there. Credentials that only Port has are fetched on a loop of their
  * own, which is over before the letters are read. */
-#include "commands.h"
+#include "agent/commands.h"
+#include "agent/http_options.h"
+#include "agent/input.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
 #include "http/url.h"
-#include "http_options.h"
-#include "input.h"
 #include "kafka/access.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* `port-agent dead-letters list|show|replay`: what was given up, and sending it again. */
 #include "dead_letters.h"
+#include "agent/commands.h"
 #include "base/signals.h"
-#include "commands.h"
 #include <stdlib.h>
 #include <string.h>
 

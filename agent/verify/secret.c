@@ -1,6 +1,6 @@
 #include "secret.h"
-#include "commands.h"
-#include "input.h"
+#include "agent/commands.h"
+#include "agent/input.h"
 #include <stdlib.h>
 #include <string.h>
 

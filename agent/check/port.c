@@ -1,6 +1,6 @@
-#include "check_port.h"
+#include "port.h"
+#include "agent/http_options.h"
 #include "http/route.h"
-#include "http_options.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* `port-agent sign`: the two headers for a body, as the agent signs its requests. */
+#include "agent/commands.h"
+#include "agent/input.h"
+#include "agent/options.h"
 #include "base/clock.h"
-#include "commands.h"
 #include "event/signature.h"
-#include "input.h"
-#include "options.h"
 #include "secret.h"
 #include <errno.h>
 #include <stdio.h>

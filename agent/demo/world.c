@@ -1,4 +1,4 @@
-#include "demo_world.h"
+#include "world.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <netinet/in.h>

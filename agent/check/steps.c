@@ -1,5 +1,5 @@
-#include "check_steps.h"
-#include "commands.h"
+#include "steps.h"
+#include "agent/commands.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

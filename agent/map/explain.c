@@ -1,8 +1,8 @@
-#include "map_explain.h"
+#include "explain.h"
 #include "base/secrets.h"
+#include "environment.h"
 #include "http/url.h"
-#include "map_environment.h"
-#include "map_report.h"
+#include "report.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

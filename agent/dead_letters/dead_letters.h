@@ -1,15 +1,15 @@
 /* Shared by the files of `port-agent dead-letters` only.
  *
- *   dead_letters.c         list and show
- *   dead_letters_filter.c  which letters are meant
- *   dead_letters_place.c   where they are: directory or topic, from the command line or the settings
- *   dead_letters_print.c   a letter for eyes and as JSON
- *   dead_letters_replay.c  letters through the agent's own delivery
+ *   dead_letters.c  list and show
+ *   filter.c        which letters are meant
+ *   place.c         where they are: directory or topic, from the command line or the settings
+ *   print.c         a letter for eyes and as JSON
+ *   replay.c        letters through the agent's own delivery
  */
 #pragma once
+#include "agent/options.h"
 #include "config/config.h"
 #include "deadletter/reader.h"
-#include "options.h"
 #include "source/replay/check.h"
 #include <stdio.h>
 

@@ -3,11 +3,11 @@
  *     RUNNING ──daemon_stop, or the source cannot go on──▶ DRAINING ──idle, or time──▶ CLOSING ──▶ STOPPED
  */
 #include "daemon.h"
+#include "agent/http_options.h"
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
 #include "descriptors.h"
 #include "http/url.h"
-#include "http_options.h"
 #include "port/api.h"
 #include "source/kafka/kafka.h"
 #include "source/polling/polling.h"

@@ -1,8 +1,8 @@
 /* `port-agent check --connect`, Kafka's part: each bootstrap server, the topics, the group. */
 #pragma once
-#include "check_steps.h"
 #include "config/config.h"
 #include "port/api.h"
+#include "steps.h"
 
 /** Blocks, each step within `timeout_ms`. `credentials` are Port's; NULL: the brokers are those of the
  * settings. */

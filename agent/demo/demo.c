@@ -1,11 +1,11 @@
 /* `port-agent demo`: real signed records through the code that runs in production, with everything around it
  * embedded. Prints each invocation as it goes through, checks that what happened is what should, and ends by
  * itself. */
+#include "agent/commands.h"
+#include "agent/run/daemon.h"
+#include "agent/run/signal_watch.h"
 #include "base/signals.h"
-#include "commands.h"
-#include "daemon.h"
-#include "demo_world.h"
-#include "signal_watch.h"
+#include "world.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* `port-agent run`: the daemon, and its signals. */
-#include "commands.h"
+#include "agent/commands.h"
 #include "daemon.h"
 #include "setup.h"
 #include "signal_watch.h"

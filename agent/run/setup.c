@@ -1,9 +1,9 @@
 /* See setup.h. */
 #include "setup.h"
+#include "agent/commands.h"
+#include "agent/mapping_process.h"
 #include "base/signals.h"
-#include "commands.h"
 #include "http/authorities.h"
-#include "mapping_process.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* `port-agent map`: what a mapping file makes of events. Each event is evaluated in a child that may be
  * ended, within the bounds that the agent's own evaluators have. */
-#include "commands.h"
-#include "input.h"
+#include "agent/commands.h"
+#include "agent/input.h"
+#include "agent/mapping_process.h"
+#include "agent/options.h"
 #include "map/process.h"
-#include "map_report.h"
-#include "map_show.h"
-#include "mapping_process.h"
-#include "options.h"
+#include "report.h"
+#include "show.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
