@@ -1,4 +1,7 @@
-"""README.md says what the binary does."""
+"""Documents say what is: of the binary, of each other, and of the files at the root."""
+import hashlib
+import os
+import pathlib
 import re
 import subprocess
 
@@ -64,3 +67,65 @@ def test_every_file_that_names_the_version_has_that_of_the_file_version():
                           ("lib/base/version.h", r'"(?:port-agent/)?(\d[^"]*)"')):
         found = re.findall(pattern, (ROOT / path).read_text(), re.M)
         assert found and set(found) == {VERSION}, path
+
+
+def test_the_licence_is_apache_2_whole_and_as_it_is():
+    assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+
+def test_the_changelog_begins_with_this_version_and_keeps_its_form():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (\S+) - (.+)$", text, re.M)
+    assert versions[0][0] == VERSION and all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in versions[1:])
+    assert len(versions) == len(re.findall("^## ", text, re.M))
+    assert set(re.findall(r"^### (.+)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    settings = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
+    assert [name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text) if f"`{name}`" not in settings] == []
+
+
+def test_contributing_names_commands_and_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    told = subprocess.run([ROOT / "dev", "help"], check=True, capture_output=True, text=True).stdout
+    for name in re.findall(r"^    \./dev (\w+)", text, re.M):
+        assert re.search(rf"^  {name}\b", told, re.M), name
+    assert {"Priorities", "Build, test, lint", "Habits", "Commits"} <= set(re.findall(r"^## (.+)$", text, re.M))
+
+
+def test_security_md_points_to_private_advisories_and_invents_no_address():
+    text = (ROOT / "SECURITY.md").read_text()
+    assert "security advisories" in text and "(docs/security.md)" in text and "@" not in text
+
+
+def test_links_between_documents_lead_to_files_and_headings():
+    for path in markdown():
+        text = path.read_text()
+        for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`|^```.*?^```", "", text, flags=re.M | re.S)):
+            if "://" in link:
+                continue
+            file, _, heading = link.partition("#")
+            target = path.parent / file if file else path
+            assert target.exists(), (path.name, link)
+            assert not heading or heading in headings(target.read_text()), (path.name, link)
+
+
+def markdown():
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    return [path for path in map(ROOT.joinpath, listed.split()) if path.exists()]
+
+
+def headings(text):
+    """As GitHub makes fragments of them."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+@pytest.mark.host_only(reason="it installs what CMake built here")
+def test_what_is_installed_is_where_the_unit_and_the_documents_say(tmp_path):
+    build = pathlib.Path(BINARY).resolve().parent
+    subprocess.run(["cmake", "--install", build], check=True, capture_output=True, env={**os.environ, "DESTDIR": str(tmp_path)})
+    unit, = tmp_path.rglob("lib/systemd/system/port-agent.service")
+    binary = re.search(r"^ExecStart=(\S+)$", unit.read_text(), re.M)[1]
+    assert subprocess.run([f"{tmp_path}{binary}", "--version"], check=True, capture_output=True, text=True).stdout.startswith(f"port-agent {VERSION} (")
+    documents, = tmp_path.rglob("share/doc/port-agent")
+    assert (documents / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    for link in re.findall(r"\]\(([^)#\s:]+)[)#]", (ROOT / "README.md").read_text()):
+        assert (documents / link).exists(), link
