@@ -48,18 +48,6 @@ bool log_enabled(enum log_level level)
     return current && level >= current->options.level;
 }
 
-int log_level_parse(struct slice name)
-{
-    for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++)
-        if (slice_equal_text_ignore_case(name, LEVEL_NAMES[level]))
-            return level;
-    if (slice_equal_text_ignore_case(name, "NOTSET")) /* Python's: every line */
-        return LOG_DEBUG;
-    if (slice_equal_text_ignore_case(name, "WARN"))
-        return LOG_WARNING;
-    return slice_equal_text_ignore_case(name, "FATAL") ? LOG_CRITICAL : -1;
-}
-
 /* Writing */
 
 static void write_all(int fd, const char *bytes, size_t len)

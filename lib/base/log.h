@@ -75,7 +75,3 @@ void log_write(enum log_level level, const char *message, const struct log_field
 #define log_warning(message_, ...) LOG_LINE_(LOG_WARNING, message_, __VA_ARGS__)
 #define log_error(message_, ...) LOG_LINE_(LOG_ERROR, message_, __VA_ARGS__)
 #define log_critical(message_, ...) LOG_LINE_(LOG_CRITICAL, message_, __VA_ARGS__)
-
-/** "DEBUG"… "CRITICAL" (Python's names, any case; WARN, FATAL and NOTSET too) to a level; -1 when it is none.
- */
-int log_level_parse(struct slice name);

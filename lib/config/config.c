@@ -298,30 +298,35 @@ static void settle_http_version(struct loading *loading)
                                           "here: webhooks use HTTP/1.1\n");
 }
 
-static void settle_log(struct loading *loading, bool format_given)
+static void settle_log(struct loading *loading)
 {
     struct config *config = loading->config;
-    bool terminal = loading->input->stdout_is_terminal;
-    if (!format_given)
-        config->log_format = terminal ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     const char *no_color = lookup(loading, "NO_COLOR");
-    config->log_colour = terminal && config->log_format == LOG_FORMAT_TEXT && !(no_color && *no_color);
+    config->log_colour = loading->input->stdout_is_terminal && config->log_format == LOG_FORMAT_TEXT &&
+                         !(no_color && *no_color);
 }
 
 /* Loading */
 
 static bool is_owned_text(const struct setting *setting)
 {
-    bool choice = setting->kind == SETTING_CHOICE && setting->offset != offsetof(struct config, streamer) &&
-                  setting->offset != offsetof(struct config, log_format);
-    return choice || setting->kind == SETTING_TEXT || setting->kind == SETTING_URL ||
-           setting->kind == SETTING_BROKERS || setting->kind == SETTING_PROXY ||
-           setting->kind == SETTING_EGRESS;
+    switch (setting->kind) {
+    case SETTING_TEXT:
+    case SETTING_URL:
+    case SETTING_BROKERS:
+    case SETTING_PROXY:
+    case SETTING_EGRESS_ALLOW:
+    case SETTING_EGRESS_DENY:
+    case SETTING_CHOICE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void load_settings(struct loading *loading)
 {
-    bool format_given = false;
+    loading->config->log_format = loading->input->stdout_is_terminal ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct setting *setting = &config_settings[i];
         size_t problems = loading->problems->len;
@@ -329,7 +334,6 @@ static void load_settings(struct loading *loading)
         bool told = loading->problems->len > problems;
         if (is_owned_text(setting))
             loading_set_empty(loading, setting);
-        format_given |= value && setting->offset == offsetof(struct config, log_format);
         if (value)
             loading_set(loading, setting, value);
         else if (setting->fallback)
@@ -355,7 +359,7 @@ static void load_settings(struct loading *loading)
         buffer_append_text(loading->problems,
                            "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
     settle_dead_letters(loading);
-    settle_log(loading, format_given);
+    settle_log(loading);
 }
 
 /** Names that nobody reads, but that are like those of settings: a slip of the hand would otherwise be

@@ -3,37 +3,45 @@
 
 #define AT(member) .offset = offsetof(struct config, member)
 
-static const struct setting_choice STREAMERS[] = {
-    {"KAFKA", "KAFKA"}, {"KafkaToWebhookStreamer", "KAFKA"}, {"POLLING", "POLLING"}, {NULL, NULL}};
-static const struct setting_choice PROTOCOLS[] = {{"plaintext", "plaintext"},
-                                                  {"ssl", "ssl"},
-                                                  {"sasl_plaintext", "sasl_plaintext"},
-                                                  {"sasl_ssl", "sasl_ssl"},
-                                                  {NULL, NULL}};
-static const struct setting_choice MECHANISMS[] = {{"none", ""},
-                                                   {"PLAIN", "PLAIN"},
-                                                   {"SCRAM-SHA-256", "SCRAM-SHA-256"},
-                                                   {"SCRAM-SHA-512", "SCRAM-SHA-512"},
-                                                   {NULL, NULL}};
-static const struct setting_choice RESETS[] = {{"earliest", "earliest"},
-                                               {"latest", "latest"},
-                                               {"smallest", "earliest"},
-                                               {"largest", "latest"},
-                                               {"beginning", "earliest"},
-                                               {"end", "latest"},
-                                               {NULL, NULL}};
-static const struct setting_choice STRATEGIES[] = {{"range,roundrobin", "range,roundrobin"},
-                                                   {"range", "range"},
-                                                   {"roundrobin", "roundrobin"},
-                                                   {"cooperative-sticky", "cooperative-sticky"},
-                                                   {NULL, NULL}};
-static const struct setting_choice PROTOCOL_KINDS[] = {
-    {"classic", "classic"}, {"consumer", "consumer"}, {NULL, NULL}};
-static const struct setting_choice MISSES[] = {{"report", "report"}, {"skip", "skip"}, {NULL, NULL}};
-static const struct setting_choice HTTP_VERSIONS[] = {{"1.1", "1.1"}, {"2", "2"}, {NULL, NULL}};
-static const struct setting_choice REDIRECTS[] = {
-    {"none", "none"}, {"same-host", "same-host"}, {"all", "all"}, {NULL, NULL}};
-static const struct setting_choice FORMATS[] = {{"json", "json"}, {"text", "text"}, {NULL, NULL}};
+/** A word that is kept as it stands here. */
+#define KEPT(word_)                      \
+    {                                    \
+        .word = (word_), .text = (word_) \
+    }
+
+static const struct setting_choice STREAMERS[] = {{.word = "KAFKA", .value = STREAMER_KAFKA},
+                                                  {.word = "KafkaToWebhookStreamer", .value = STREAMER_KAFKA},
+                                                  {.word = "POLLING", .value = STREAMER_POLLING},
+                                                  {0}};
+static const struct setting_choice PROTOCOLS[] = {
+    KEPT("plaintext"), KEPT("ssl"), KEPT("sasl_plaintext"), KEPT("sasl_ssl"), {0}};
+static const struct setting_choice MECHANISMS[] = {
+    {.word = "none", .text = ""}, KEPT("PLAIN"), KEPT("SCRAM-SHA-256"), KEPT("SCRAM-SHA-512"), {0}};
+static const struct setting_choice RESETS[] = {KEPT("earliest"),
+                                               KEPT("latest"),
+                                               {.word = "smallest", .text = "earliest"},
+                                               {.word = "largest", .text = "latest"},
+                                               {.word = "beginning", .text = "earliest"},
+                                               {.word = "end", .text = "latest"},
+                                               {0}};
+static const struct setting_choice STRATEGIES[] = {
+    KEPT("range,roundrobin"), KEPT("range"), KEPT("roundrobin"), KEPT("cooperative-sticky"), {0}};
+static const struct setting_choice PROTOCOL_KINDS[] = {KEPT("classic"), KEPT("consumer"), {0}};
+static const struct setting_choice MISSES[] = {KEPT("report"), KEPT("skip"), {0}};
+static const struct setting_choice HTTP_VERSIONS[] = {KEPT("1.1"), KEPT("2"), {0}};
+static const struct setting_choice REDIRECTS[] = {KEPT("none"), KEPT("same-host"), KEPT("all"), {0}};
+static const struct setting_choice LEVELS[] = {
+    {.word = "DEBUG", .value = LOG_DEBUG},
+    {.word = "INFO", .value = LOG_INFO},
+    {.word = "WARNING", .value = LOG_WARNING},
+    {.word = "ERROR", .value = LOG_ERROR},
+    {.word = "CRITICAL", .value = LOG_CRITICAL},
+    {.word = "NOTSET", .value = LOG_DEBUG}, /* Python's: every line */
+    {.word = "WARN", .value = LOG_WARNING, .unlisted = true},
+    {.word = "FATAL", .value = LOG_CRITICAL, .unlisted = true},
+    {0}};
+static const struct setting_choice FORMATS[] = {
+    {.word = "json", .value = LOG_FORMAT_JSON}, {.word = "text", .value = LOG_FORMAT_TEXT}, {0}};
 
 const struct setting config_settings[] = {
     {.name = "PORT_ORG_ID",
@@ -57,7 +65,7 @@ const struct setting config_settings[] = {
      AT(api_base_url),
      .help = "Port API; a trailing slash is tolerated"},
     {.name = "STREAMER_NAME",
-     .kind = SETTING_CHOICE,
+     .kind = SETTING_ENUM,
      .fallback = "KAFKA",
      .choices = STREAMERS,
      AT(streamer),
@@ -231,12 +239,12 @@ const struct setting config_settings[] = {
          "which redirects webhooks follow: none; same-host: within one host name and port; all: elsewhere "
          "too, without the signature and the mapping's headers"},
     {.name = "EGRESS_ALLOW",
-     .kind = SETTING_EGRESS,
+     .kind = SETTING_EGRESS_ALLOW,
      AT(egress_allow),
      .help = "where webhooks may go, and nowhere else: host names (with *), addresses, networks, ports, with "
              "commas; none: everywhere but to metadata and link-local addresses and those of no host"},
     {.name = "EGRESS_DENY",
-     .kind = SETTING_EGRESS,
+     .kind = SETTING_EGRESS_DENY,
      AT(egress_deny),
      .help = "where webhooks may not go, in the same form; wins over EGRESS_ALLOW"},
     {.name = "WEBHOOK_MAX_IN_FLIGHT",
@@ -400,12 +408,13 @@ const struct setting config_settings[] = {
      AT(requests_ca_bundle),
      .help = "the same; may be a directory. *.crt in /usr/local/share/ca-certificates are trusted too"},
     {.name = "LOG_LEVEL",
-     .kind = SETTING_LEVEL,
+     .kind = SETTING_ENUM,
      .fallback = "INFO",
+     .choices = LEVELS,
      AT(log_level),
      .help = "DEBUG, INFO, WARNING, ERROR, CRITICAL"},
     {.name = "LOG_FORMAT",
-     .kind = SETTING_CHOICE,
+     .kind = SETTING_ENUM,
      .choices = FORMATS,
      AT(log_format),
      .help = "json, or text (the default on a terminal; NO_COLOR turns its colour off)"},

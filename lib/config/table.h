@@ -7,32 +7,48 @@ enum setting_kind {
     SETTING_SECRET,
     SETTING_BOOLEAN,
     SETTING_INTEGER,
-    SETTING_BYTES,   /* an integer, or one with KiB, MiB or GiB */
-    SETTING_SECONDS, /* decimals allowed; kept in milliseconds */
-    SETTING_NUMBER,  /* decimals allowed */
-    SETTING_PROXY,   /* a URL that may lack its scheme, and may hold a password */
+    /** An integer, or an integer with KiB, MiB or GiB. */
+    SETTING_BYTES,
+    /** Decimals allowed; kept in milliseconds. */
+    SETTING_SECONDS,
+    /** Decimals allowed. */
+    SETTING_NUMBER,
+    /** A URL that may lack its scheme, and may hold a password. */
+    SETTING_PROXY,
     SETTING_URL,
-    SETTING_BROKERS, /* host:port with commas between them */
-    SETTING_CHOICE,  /* one of `choices`, any case; kept as the choice's meaning */
-    SETTING_LEVEL,
+    /** host:port with commas between them. */
+    SETTING_BROKERS,
+    /** One of `choices`, any case; kept as the choice's text, or as its value in a member of an enum's type.
+     */
+    SETTING_CHOICE,
+    SETTING_ENUM,
     SETTING_RETRY_ON,
-    SETTING_EGRESS /* a list as egress_new takes it */
+    /** Lists as egress_new takes them. */
+    SETTING_EGRESS_ALLOW,
+    SETTING_EGRESS_DENY
 };
 
-/** One accepted word and what it is kept as. */
+/** One accepted word, and what it is kept as: a text, or an enum's value. */
 struct setting_choice {
-    const char *word, *meaning;
+    const char *word, *text;
+    unsigned value;
+    /** A problem does not list the word. */
+    bool unlisted;
 };
 
 struct setting {
     const char *name;
     enum setting_kind kind;
-    const char *fallback; /* default as text; NULL: none, unset is "" */
+    /** The default as text; NULL: none, and a setting that is not set is "", or what it was before. */
+    const char *fallback;
     bool required;
-    bool either_case; /* the name in lower case is read too, and wins */
+    /** The name in lower case is read too, and wins. */
+    bool either_case;
     double minimum, maximum;
-    const struct setting_choice *choices; /* ends with a NULL word */
-    size_t offset;                        /* of its member in struct config */
+    /** Ends with a NULL word. */
+    const struct setting_choice *choices;
+    /** Of its member in struct config. */
+    size_t offset;
     const char *help;
 };
 

@@ -132,20 +132,22 @@ static void choice_problem(struct loading *loading, const struct setting *settin
 {
     struct buffer words = {0};
     for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
-        buffer_appendf(&words, "%s%s", words.len > 0 ? ", " : "", choice->word);
+        if (!choice->unlisted)
+            buffer_appendf(&words, "%s%s", words.len > 0 ? ", " : "", choice->word);
     char accepted[256];
     snprintf(accepted, sizeof accepted, "one of %s", buffer_text(&words));
     problem(loading, setting, value, accepted);
     buffer_clear(&words);
 }
 
-/** What the word means; NULL (and a problem) when it is none of the choices. */
-static const char *choice_of(struct loading *loading, const struct setting *setting, const char *value)
+/** The choice of this word; NULL (and a problem) when there is none. */
+static const struct setting_choice *choice_of(struct loading *loading, const struct setting *setting,
+                                              const char *value)
 {
     struct slice text = slice_trim(slice_of(value));
     for (const struct setting_choice *choice = setting->choices; choice->word; choice++)
         if (slice_equal_text_ignore_case(text, choice->word))
-            return choice->meaning;
+            return choice;
     choice_problem(loading, setting, value);
     return NULL;
 }
@@ -167,17 +169,17 @@ static void set_secret(struct loading *loading, const struct setting *setting, c
 
 static void set_choice(struct loading *loading, const struct setting *setting, const char *value)
 {
-    const char *meaning = choice_of(loading, setting, value);
-    struct config *config = loading->config;
-    if (!meaning)
-        return;
-    if (member(loading, setting) == (void *)&config->streamer) {
-        config->streamer = strcmp(meaning, "POLLING") == 0 ? STREAMER_POLLING : STREAMER_KAFKA;
-    } else if (member(loading, setting) == (void *)&config->log_format) {
-        config->log_format = strcmp(meaning, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
-    } else {
-        set_text(loading, setting, meaning);
-    }
+    const struct setting_choice *choice = choice_of(loading, setting, value);
+    if (choice)
+        set_text(loading, setting, choice->text);
+}
+
+static void set_enum(struct loading *loading, const struct setting *setting, const char *value)
+{
+    unsigned *target = member(loading, setting);
+    const struct setting_choice *choice = choice_of(loading, setting, value);
+    if (choice)
+        *target = choice->value;
 }
 
 static void problem_without_scheme(struct loading *loading, const struct setting *setting, const char *shown)
@@ -312,15 +314,6 @@ static void set_proxy(struct loading *loading, const struct setting *setting, co
     proxy_clear(&proxy);
 }
 
-static void set_level(struct loading *loading, const struct setting *setting, const char *value)
-{
-    int level = log_level_parse(slice_trim(slice_of(value)));
-    if (level < 0)
-        problem(loading, setting, value, "one of DEBUG, INFO, WARNING, ERROR, CRITICAL, NOTSET");
-    else
-        loading->config->log_level = (enum log_level)level;
-}
-
 static void set_retry_on(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct slice wrong = {NULL, 0};
@@ -357,8 +350,7 @@ static void egress_is_told(void *ctx, enum egress_note note, struct slice entry,
 static void set_egress(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct egress_telling telling = {loading, setting};
-    bool allows = member(loading, setting) == (void *)&loading->config->egress_allow;
-    egress_check(value, allows, egress_is_told, &telling);
+    egress_check(value, setting->kind == SETTING_EGRESS_ALLOW, egress_is_told, &telling);
     set_text(loading, setting, value);
 }
 
@@ -396,14 +388,15 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
     case SETTING_RETRY_ON:
         set_retry_on(loading, setting, value);
         break;
-    case SETTING_EGRESS:
+    case SETTING_EGRESS_ALLOW:
+    case SETTING_EGRESS_DENY:
         set_egress(loading, setting, value);
         break;
     case SETTING_CHOICE:
         set_choice(loading, setting, value);
         break;
-    case SETTING_LEVEL:
-        set_level(loading, setting, value);
+    case SETTING_ENUM:
+        set_enum(loading, setting, value);
         break;
     }
 }

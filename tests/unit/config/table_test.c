@@ -1,0 +1,121 @@
+/* The table of settings: what holds for each of its entries. */
+#include "config/table.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "load.h"
+
+static const struct setting *setting_named(const char *name)
+{
+    for (size_t i = 0; i < config_setting_count; i++)
+        if (strcmp(config_settings[i].name, name) == 0)
+            return &config_settings[i];
+    fail_msg("there is no setting %s", name);
+    return NULL;
+}
+
+static void no_two_settings_share_a_name_or_a_member(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_setting_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(config_settings[i].name, config_settings[j].name);
+            assert_int_not_equal(config_settings[i].offset, config_settings[j].offset);
+        }
+}
+
+static void every_setting_has_a_meaning_and_its_kind_what_it_needs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        bool chosen = setting->kind == SETTING_CHOICE || setting->kind == SETTING_ENUM;
+        bool ranged = setting->kind == SETTING_INTEGER || setting->kind == SETTING_BYTES ||
+                      setting->kind == SETTING_SECONDS || setting->kind == SETTING_NUMBER;
+        if (!*setting->help || chosen != (setting->choices != NULL) ||
+            ranged != (setting->minimum < setting->maximum) || (setting->required && setting->fallback))
+            fail_msg("%s", setting->name);
+    }
+}
+
+/** Loads the minimum with NAME=word; the caller clears. */
+static void load_word(const struct setting *setting, const char *word, struct config *config)
+{
+    char line[160];
+    struct buffer problems = {0};
+    snprintf(line, sizeof line, "%s=%s", setting->name, word);
+    assert_int_equal(load(config, line, NULL, NULL, NULL, &problems), 0);
+    buffer_clear(&problems);
+}
+
+static void every_word_of_a_choice_is_taken_for_what_it_means(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        for (const struct setting_choice *choice = setting->choices; choice && choice->word; choice++) {
+            struct config config;
+            load_word(setting, choice->word, &config);
+            const void *member = (const char *)&config + setting->offset;
+            if (setting->kind == SETTING_ENUM)
+                assert_int_equal(*(const unsigned *)member, choice->value);
+            else if (*choice->text && strcmp(setting->name, "WEBHOOK_HTTP_VERSION") != 0 &&
+                     strcmp(setting->name, "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM") != 0)
+                assert_string_equal(*(char *const *)member, choice->text);
+            config_clear(&config);
+        }
+    }
+}
+
+static void a_word_may_be_taken_and_not_listed(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer problems = {0};
+    load_word(setting_named("LOG_LEVEL"), "warn", &config);
+    assert_int_equal(config.log_level, LOG_WARNING);
+    config_clear(&config);
+    assert_int_equal(load(&config, "LOG_LEVEL=loud", NULL, NULL, NULL, &problems), PA_ERR_INVALID);
+    assert_string_equal(
+        buffer_text(&problems),
+        "LOG_LEVEL: 'loud' is not accepted; write one of DEBUG, INFO, WARNING, ERROR, CRITICAL, NOTSET\n");
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+static void the_format_that_is_not_set_is_the_terminals(void **state)
+{
+    (void)state;
+    static char *const lines[] = {"LOG_FORMAT=json", "LOG_FORMAT=text", "LOG_FORMAT="};
+    static const enum log_format expected[][2] = {{LOG_FORMAT_JSON, LOG_FORMAT_JSON},
+                                                  {LOG_FORMAT_TEXT, LOG_FORMAT_TEXT},
+                                                  {LOG_FORMAT_JSON, LOG_FORMAT_TEXT}};
+    for (size_t i = 0; i < 6; i++) {
+        bool terminal = i % 2 == 1;
+        char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], MINIMUM[3], lines[i / 2], NULL};
+        struct config_input input = {.environment = environment, .stdout_is_terminal = terminal};
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(config_load(&config, &input, &problems), 0);
+        assert_int_equal(config.log_format, expected[i / 2][terminal]);
+        assert_int_equal(config.log_colour, terminal && config.log_format == LOG_FORMAT_TEXT);
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_two_settings_share_a_name_or_a_member),
+        cmocka_unit_test(every_setting_has_a_meaning_and_its_kind_what_it_needs),
+        cmocka_unit_test(every_word_of_a_choice_is_taken_for_what_it_means),
+        cmocka_unit_test(a_word_may_be_taken_and_not_listed),
+        cmocka_unit_test(the_format_that_is_not_set_is_the_terminals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
