@@ -12,25 +12,6 @@
  * EXPECT_100_THRESHOLD). */
 enum { EXPECTED_FROM = 1024 * 1024 };
 
-bool goes_through_tunnel(const struct http_call *call)
-{
-    return call->proxy && strncasecmp(call->url, "https:", 6) == 0 &&
-           strncmp(call->proxy->url, "http", 4) == 0;
-}
-
-bool asks_for_tunnel(const struct http_call *call)
-{
-    return call && goes_through_tunnel(call) && !call->tunnelled &&
-           strncmp(call->proxy->url, "http:", 5) == 0;
-}
-
-struct http_call *call_of(CURL *easy)
-{
-    struct http_call *call = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
-    return call;
-}
-
 /** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a
  * 407, whatever its length, without a pause. */
 static bool on_connect_header(struct http_call *call, const char *line, size_t len)
@@ -111,14 +92,6 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     return CURL_PREREQFUNC_OK;
 }
 
-bool request_is_written(const struct http_call *call)
-{
-    long written = 0;
-    if (call->sends > 0)
-        curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &written);
-    return written > 0;
-}
-
 /** libcurl copies texts, so setting one may fail for want of memory; with numbers and pointers nothing can.
  */
 static bool set_text(CURL *easy, CURLoption option, const char *text)
@@ -194,12 +167,6 @@ static uint64_t place_hash(const struct http_call *call)
     if (!slice_is_null(user))
         host = user.ptr + user.len + 1;
     return slice_hash((struct slice){host, strcspn(host, "/?#")});
-}
-
-bool asks_proxy(const struct http_call *call)
-{
-    return call->proxy && strncasecmp(call->url, "http://", 7) == 0 &&
-           strncasecmp(call->proxy->url, "http", 4) == 0;
 }
 
 /** What the proxy is asked for: all but user info. */
@@ -459,14 +426,6 @@ enum http_failure call_overdue(struct http_call *call, int64_t now)
 }
 
 /* What came of it */
-
-struct slice call_header(const struct http_call *call, const char *name)
-{
-    struct curl_header *header = NULL;
-    if (call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
-        return slice_of(header->value);
-    return (struct slice){NULL, 0};
-}
 
 /** The body as text, at the end of the call. */
 static struct slice text_of(struct http_call *call, bool whole, const char *type)

@@ -1,6 +1,6 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
- * call.c (one request), body.c (what is kept of responses), failure.c (libcurl's codes in words), redirect.c
- * (which are followed). */
+ * call.c (one request), hop.c (where its present hop leads), body.c (what is kept of responses), failure.c
+ * (libcurl's codes in words), redirect.c (which are followed). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -65,6 +65,27 @@ struct http_call {
     bool deferred; /* ends from the deferred queue */
 };
 
+/* hop.c */
+struct place {
+    char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
+                                   The port is always there */
+};
+/** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
+bool place_of(const char *url, struct place *place);
+void place_clear(struct place *place);
+/** The call that libcurl makes with the handle; NULL: none of ours. */
+struct http_call *call_of(CURL *easy);
+/** Its proxy is asked for the whole URL, as opposed to one that only connects. */
+bool asks_proxy(const struct http_call *call);
+/** Its proxy is one that speaks HTTP, and is asked for a tunnel with CONNECT. */
+bool goes_through_tunnel(const struct http_call *call);
+/** The connection is to such a proxy, without TLS, and the tunnel does not stand yet. */
+bool asks_for_tunnel(const struct http_call *call);
+/** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
+bool request_is_written(const struct http_call *call);
+/** The last response's header of this name; null: none. Good until the easy handle is used again. */
+struct slice call_header(const struct http_call *call, const char *name);
+
 /* call.c */
 struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
                            void *ctx);
@@ -78,8 +99,6 @@ bool call_drop_body(struct http_call *call);
 void call_free(struct http_call *call);
 /** The deadline that it has passed by now; HTTP_OK: none. */
 enum http_failure call_overdue(struct http_call *call, int64_t now);
-/** The last response's header of this name; null: none. Good until the easy handle is used again. */
-struct slice call_header(const struct http_call *call, const char *name);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
                  struct http_result *result);
@@ -89,16 +108,6 @@ struct own_headers {
     char user_agent[160], accept_encoding[64];
 };
 void own_headers_fill(struct own_headers *own, const char *user_agent);
-/** Its proxy is asked for the whole URL, as opposed to one that only connects. */
-bool asks_proxy(const struct http_call *call);
-/** Its proxy is one that speaks HTTP, and is asked for a tunnel with CONNECT. */
-bool goes_through_tunnel(const struct http_call *call);
-/** The connection is to such a proxy, without TLS, and the tunnel does not stand yet. */
-bool asks_for_tunnel(const struct http_call *call);
-/** The call that libcurl makes with the handle; NULL: none of ours. */
-struct http_call *call_of(CURL *easy);
-/** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
-bool request_is_written(const struct http_call *call);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
@@ -133,13 +142,6 @@ bool proxy_refuses_password(const struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
 
 /* redirect.c */
-struct place {
-    char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
-                                   The port is always there */
-};
-/** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
-bool place_of(const char *url, struct place *place);
-void place_clear(struct place *place);
 /** 301, 302, 303, 307 and 308, with a Location. */
 bool redirect_status(long status);
 /** 307 and 308; the others are asked with GET (or HEAD) and without a body. */

@@ -6,25 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-void place_clear(struct place *place)
-{
-    curl_free(place->scheme);
-    curl_free(place->host);
-    curl_free(place->port);
-}
-
-bool place_of(const char *url, struct place *place)
-{
-    CURLU *handle = curl_url();
-    *place = (struct place){0};
-    bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_HOST, &place->host, CURLU_PUNYCODE) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
-    curl_url_cleanup(handle);
-    return ok;
-}
-
 /* Which are redirects */
 
 bool redirect_status(long status)

@@ -1,0 +1,65 @@
+/* The present hop of a call, as other files ask about it: where it leads, through what kind of proxy, how far
+ * it has come. It changes nothing. */
+#include "http/client_internal.h"
+#include <string.h>
+#include <strings.h>
+
+void place_clear(struct place *place)
+{
+    curl_free(place->scheme);
+    curl_free(place->host);
+    curl_free(place->port);
+}
+
+bool place_of(const char *url, struct place *place)
+{
+    CURLU *handle = curl_url();
+    *place = (struct place){0};
+    bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_HOST, &place->host, CURLU_PUNYCODE) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+    curl_url_cleanup(handle);
+    return ok;
+}
+
+struct http_call *call_of(CURL *easy)
+{
+    struct http_call *call = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+    return call;
+}
+
+bool goes_through_tunnel(const struct http_call *call)
+{
+    return call->proxy && strncasecmp(call->url, "https:", 6) == 0 &&
+           strncmp(call->proxy->url, "http", 4) == 0;
+}
+
+bool asks_for_tunnel(const struct http_call *call)
+{
+    return call && goes_through_tunnel(call) && !call->tunnelled &&
+           strncmp(call->proxy->url, "http:", 5) == 0;
+}
+
+bool asks_proxy(const struct http_call *call)
+{
+    return call->proxy && strncasecmp(call->url, "http://", 7) == 0 &&
+           strncasecmp(call->proxy->url, "http", 4) == 0;
+}
+
+bool request_is_written(const struct http_call *call)
+{
+    long written = 0;
+    if (call->sends > 0)
+        curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &written);
+    return written > 0;
+}
+
+struct slice call_header(const struct http_call *call, const char *name)
+{
+    struct curl_header *header = NULL;
+    if (call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        return slice_of(header->value);
+    return (struct slice){NULL, 0};
+}
