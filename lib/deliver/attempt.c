@@ -178,17 +178,6 @@ static void expire(struct delivery *delivery)
     delivery_fail_unsent(delivery, "event_expired", reason);
 }
 
-bool deliver_answers_leave_room(struct deliver *deliver)
-{
-    size_t bound = deliver->options.total_response_bytes;
-    size_t under_way = deliver->in_state[DELIVERY_SENDING] + deliver->in_state[DELIVERY_BURYING] +
-                       deliver->in_state[DELIVERY_REPORT_MAPPING] + deliver->in_state[DELIVERY_REPORTING];
-    /* Where nothing is under way there is nothing to wait for. */
-    deliver->held = bound > 0 && under_way > 0 &&
-                    http_client_body_bytes(deliver->options.http) + deliver_answer_bytes(deliver) >= bound;
-    return !deliver->held;
-}
-
 void deliver_pump(struct deliver *deliver)
 {
     struct delivery *delivery;

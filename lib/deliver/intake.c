@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool deliver_has_room(void *ctx, size_t bytes)
-{
-    struct deliver *deliver = ctx;
-    size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
-    bool room =
-        deliver->counters.bytes_held == 0 || held + bytes + DELIVERY_OVERHEAD <= deliver->options.max_bytes;
-    deliver->room_wanted |= !room;
-    return room;
-}
-
 void intake_tell(struct deliver *deliver, const struct record *record, const struct event *event,
                  const char *kind, const char *reason)
 {

@@ -5,17 +5,23 @@
  *   shortage.c     the system gives the agent no connection: what is to be sent waits
  *   minute.c       what is told once a minute
  *   dedup.c        records that were delivered a moment ago
- *   mapped.c       what its mapping makes of it; where it goes
+ *   mapping.c      what its mapping makes of it
+ *   route.c        where it goes
  *   lane.c         order: one at a time per lane
  *   destination.c  whose turn it is, and how much of the window a destination may use
  *   breaker.c      destinations that only fail are probed, not pressed
  *   attempt.c      one request: signed, sent, answered; tried again or not
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means: log line, run log, result
- *   conclusion.c   after the last answer: dead letter, mapped report, result, done
+ *   conclusion.c   after the last answer
+ *   letter.c       its dead letter
+ *   report.c       what its mapping reports, its result
+ *   life.c         its states and ends
+ *   withdraw.c     deliveries that are taken back
+ *   memory.c       is there room
  *   schedule.c     what is due later
  *   target.c       URLs parsed once
- *   deliver.c      life, room, withdrawing, counters
+ *   deliver.c      making, counters, ending
  */
 #pragma once
 #include "base/log.h"
@@ -224,7 +230,6 @@ struct deliver {
 };
 
 /* intake.c */
-bool deliver_has_room(void *ctx, size_t bytes);
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
 
 /** Tells options.observe what happened to an event that is not delivered. */
@@ -282,9 +287,15 @@ uint64_t dedup_content(const struct dedup *dedup, const struct record *record, c
 bool dedup_find(struct dedup *dedup, const char *topic, const struct record *record,
                 const struct event *event, struct run_report **report);
 
-/* mapped.c */
+/* mapping.c */
 /** Asks for the mapping of a delivery, or sends it on its way at once where none is needed. */
 void delivery_map(struct delivery *delivery);
+
+/* route.c */
+/** Method, URL, destination. PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
+int delivery_address(struct delivery *delivery, struct error *err);
+/** A change-log event without a key keeps its place among those that go to the same destination. */
+int delivery_enter_lane(struct delivery *delivery);
 
 /* lane.c */
 struct lane *lane_find(struct deliver *deliver, struct slice name);
@@ -335,23 +346,42 @@ void list_push_front(struct delivery_list *list, struct delivery *delivery);
 struct delivery *list_pop(struct delivery_list *list);
 void list_remove(struct delivery *delivery);
 
-/* deliver.c */
+/* life.c */
 void delivery_enter(struct delivery *delivery, enum delivery_state state);
-/** Charges what the delivery holds now. */
-void delivery_charge(struct delivery *delivery);
 void delivery_free(struct delivery *delivery);
 /** Frees it, and gives its record back as done. */
 void delivery_done(struct delivery *delivery);
-/** Frees it, and gives its record back as not done: whoever owns the partition next delivers it again. */
-void delivery_drop(struct delivery *delivery);
 /** The lane goes on without this delivery. */
 void delivery_leave_lane(struct delivery *delivery);
-/** The same for one that may be the head of its lane, and whose report may be open. */
+/** It is in no queue any more. */
+void delivery_leave_queue(struct delivery *delivery);
+/** Ends a delivery that may be the head of its lane, and whose report may be open: its record is not done,
+ * and whoever owns the partition next delivers it again. */
 void delivery_leave(struct delivery *delivery);
 
+/* withdraw.c */
+struct withdrawal {
+    const void *assignment; /* of this one alone; NULL: of all */
+    bool started;           /* what has started as well */
+    bool unrepeatable;      /* what nobody gets again as well */
+};
+
+/** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
+ * the last of a lane before the first: the list has the newest in front. */
+void withdraw_matching(struct deliver *deliver, const struct withdrawal *what);
+void deliver_withdraw(void *ctx, const void *assignment, bool cancel_started);
+
+/* memory.c */
+bool deliver_has_room(void *ctx, size_t bytes);
+/** Charges what the delivery holds now. */
+void delivery_charge(struct delivery *delivery);
+/** Something was charged or given back. */
+void memory_check(struct deliver *deliver);
 /** Half of the memory for records is used: what only waits must give way before nobody's records are taken.
  */
 bool deliver_is_pressed(const struct deliver *deliver);
+/** May another webhook start, as far as answers are concerned? Notes it where not. */
+bool deliver_answers_leave_room(struct deliver *deliver);
 
 /* attempt.c */
 /** It is addressed and it is its turn in its lane: queues it at its destination. */
@@ -360,8 +390,6 @@ void delivery_queue(struct delivery *delivery);
 void delivery_wait(struct delivery *delivery, int64_t wait_ms);
 /** Starts what may start. What answers take bounds it, beside the window. */
 void deliver_pump(struct deliver *deliver);
-/** May another webhook start, as far as answers are concerned? Notes it where not. */
-bool deliver_answers_leave_room(struct deliver *deliver);
 /** Ends the attempt under way without a word to anybody. */
 void delivery_cancel_attempt(struct delivery *delivery);
 /** The delivery fails for good, wherever it stands before its last answer; nothing is under way for it. */
@@ -372,11 +400,21 @@ void delivery_give_up(struct delivery *delivery);
 bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms);
 
 /* conclusion.c */
-void delivery_open_report(struct delivery *delivery);
 /** The last attempt's outcome is in delivery->outcome: what is owed to it, and then it is done. */
 void delivery_conclude(struct delivery *delivery);
 /** Ends a delivery that sent nothing, with a failure for its run, if it has one. `error_type`: constant. */
 void delivery_fail_unsent(struct delivery *delivery, const char *error_type, const char *reason);
+
+/* letter.c */
+/** Writes its dead letter, then reports. */
+void delivery_bury(struct delivery *delivery);
+
+/* report.c */
+void delivery_open_report(struct delivery *delivery);
+/** What its mapping reports, the result, and then it is done. */
+void delivery_report(struct delivery *delivery);
+/** Memory is out: what is owed is owed all the same, a little later. */
+void delivery_later(struct delivery *delivery, void (*again)(struct due *due));
 /** Ends a delivery whose event is refused: its run is reported failed, nothing else. */
 void delivery_report_refused(struct delivery *delivery);
 void delivery_report_accepted(void *delivery, enum report_outcome outcome);

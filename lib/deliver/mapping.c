@@ -11,62 +11,6 @@ static bool needs_mapping(const struct delivery *delivery)
            (options->mapping_file || slice_equal_text(delivery->event.invocation.type, "GITLAB"));
 }
 
-static int set_method(struct delivery *delivery, struct error *err)
-{
-    /* of at most 32 characters: whoever gave it saw to that */
-    struct buffer out = {.ptr = delivery->method, .cap = sizeof delivery->method};
-    int failed = mapped_method(&delivery->request, delivery->event.invocation.method, &out, err);
-    delivery->method[out.len] = '\0';
-    return failed;
-}
-
-static int set_target(struct delivery *delivery, struct error *err)
-{
-    const struct mapped_request *request = &delivery->request;
-    struct slice base = slice_is_null(request->url) ? delivery->event.invocation.url : request->url;
-    struct buffer url = {0};
-    if (slice_is_null(request->query)) {
-        delivery->target = target_find(delivery->deliver, base, err);
-        return delivery->target ? 0 : err->kind;
-    }
-    mapped_url(request, base, &url);
-    delivery->target = url.failed ? NULL : target_find(delivery->deliver, buffer_slice(&url), err);
-    int failed = delivery->target ? 0 : url.failed ? PA_ERR_MEMORY : err->kind;
-    buffer_clear(&url);
-    return failed;
-}
-
-/** PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
-static int address(struct delivery *delivery, struct error *err)
-{
-    const char *unsendable = mapped_unsendable(&delivery->request, &delivery->event.invocation);
-    int failed = unsendable ? error_set(err, PA_ERR_INVALID, "%s", unsendable) : set_method(delivery, err);
-    if (!failed)
-        failed = set_target(delivery, err);
-    if (failed)
-        return failed;
-    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
-    if (!delivery->destination)
-        return PA_ERR_MEMORY;
-    delivery->destination->references++;
-    return 0;
-}
-
-/** A change-log event without a key keeps its place among those that go to the same destination. */
-static int enter_destinations_lane(struct delivery *delivery)
-{
-    struct buffer name = {0};
-    if (delivery->lane || delivery->event.kind != EVENT_CHANGE_LOG)
-        return 0;
-    buffer_append_text(&name, "d");
-    buffer_append_text(&name, delivery->target->parts.destination);
-    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
-    buffer_clear(&name);
-    if (lane)
-        lane_enter(lane, delivery);
-    return lane ? 0 : PA_ERR_MEMORY;
-}
-
 static void due_again(struct due *due)
 {
     delivery_map((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
@@ -95,9 +39,9 @@ static void leave_or_wait(struct delivery *delivery)
 static void route(struct delivery *delivery)
 {
     struct error err = {0};
-    int failed = address(delivery, &err);
+    int failed = delivery_address(delivery, &err);
     if (!failed)
-        failed = enter_destinations_lane(delivery);
+        failed = delivery_enter_lane(delivery);
     if (failed == PA_ERR_MEMORY) {
         leave_or_wait(delivery);
         return;

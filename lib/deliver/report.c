@@ -1,0 +1,146 @@
+/* What is told of a run: what its mapping reports, then the result, and then the record is done. */
+#include "base/log.h"
+#include "deliver/internal.h"
+
+void delivery_open_report(struct delivery *delivery)
+{
+    if (delivery->is_run && !delivery->report)
+        delivery->report = run_report_open(delivery->deliver->options.reports, delivery->event.run_id);
+}
+
+/* The result */
+
+void delivery_report_accepted(void *ctx, enum report_outcome outcome)
+{
+    struct delivery *delivery = ctx;
+    delivery->report = NULL;
+    delivery->deliver->counters.refused_results += outcome == REPORT_REFUSED;
+    delivery_done(delivery);
+}
+
+/** Nothing but success of an asynchronous run goes unreported. */
+static struct run_result result_of(const struct delivery *delivery)
+{
+    const struct outcome *outcome = &delivery->outcome;
+    struct run_result result = {0};
+    if (outcome->response.len > 0)
+        result.response = buffer_slice(&outcome->response);
+    if (!outcome->success) {
+        result.status = SLICE_LITERAL("FAILURE");
+        result.summary = buffer_slice(&outcome->summary);
+    } else if (delivery->synchronized) {
+        result.status = SLICE_LITERAL("SUCCESS");
+    }
+    return result;
+}
+
+/** Memory is out: what is owed is owed all the same, a little later. */
+void delivery_later(struct delivery *delivery, void (*again)(struct due *due))
+{
+    const struct clock *clock = delivery->deliver->options.clock;
+    log_error("out of memory: a result waits", F_STR("messaging.destination.name", delivery->topic),
+              F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    schedule_add(&delivery->deliver->schedule, &delivery->due, clock_monotonic_ms(clock) + MEMORY_WAIT_MS,
+                 again);
+}
+
+static void report_later(struct due *due)
+{
+    delivery_report((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+}
+
+static void report(struct delivery *delivery, struct run_result *result)
+{
+    if (!delivery->is_run) {
+        delivery_done(delivery);
+        return;
+    }
+    /* Not yet REPORTING: withdrawn before its result is queued, the record must be delivered again. */
+    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+    delivery_open_report(delivery);
+    if (!delivery->report ||
+        !run_report_finish(delivery->report, result, delivery_report_accepted, delivery)) {
+        delivery_later(delivery, report_later);
+        return;
+    }
+    delivery_enter(delivery, DELIVERY_REPORTING);
+    outcome_clear(&delivery->outcome);
+    buffer_clear(&delivery->context);
+    delivery_charge(delivery);
+}
+
+/* What its mapping reports */
+
+static void override(const struct delivery *delivery, const struct mapped_report *given,
+                     struct run_result *result)
+{
+    const struct mapped_report usual = {.status = result->status, .summary = result->summary};
+    struct mapped_report report =
+        mapped_report_over(&delivery->request, given, &usual, delivery->outcome.answered);
+    result->status = report.status;
+    result->summary = report.summary;
+    result->link_json = report.link_json;
+    result->external_run_id = report.external_run_id;
+}
+
+/** It failed as a whole, so every field of it is left out: then perhaps nobody says how the run ended. */
+static void tell_run(struct delivery *delivery, struct slice wrong)
+{
+    struct buffer text = {0}, shown = {0};
+    outcome_shown(delivery, wrong, &shown);
+    buffer_append_text(&text, "What the mapping reports could not be evaluated: ");
+    buffer_append_slice(&text, buffer_slice(&shown));
+    delivery_open_report(delivery);
+    if (delivery->report && !text.failed)
+        run_report_log(delivery->report, buffer_slice(&text));
+    buffer_clear(&text);
+    buffer_clear(&shown);
+}
+
+static void warned(void *ctx, struct slice warning)
+{
+    const struct delivery *delivery = ctx;
+    log_warning("a mapping's expression gave nothing", F_STR("messaging.destination.name", delivery->topic),
+                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id),
+                F_SLICE("error.message", warning));
+}
+
+static void report_mapped(void *ctx, struct slice fields, const char *failure)
+{
+    struct delivery *delivery = ctx;
+    struct run_result result = result_of(delivery);
+    struct mapped_report mapped = {0};
+    delivery->map_call = NULL;
+    if (!slice_is_null(fields)) {
+        mapped_warnings(fields, warned, delivery);
+        mapped_report_read(fields, &mapped);
+    }
+    struct slice wrong = failure ? slice_of(failure) : mapped.failure;
+    if (!slice_is_null(wrong)) {
+        warned(delivery, wrong);
+        tell_run(delivery, wrong);
+    }
+    override(delivery, &mapped, &result);
+    report(delivery, &result);
+}
+
+void delivery_report(struct delivery *delivery)
+{
+    struct mapper *mapper = delivery->deliver->options.mapper;
+    if (delivery->context.len == 0 || !delivery->is_run) {
+        struct run_result result = result_of(delivery);
+        report(delivery, &result);
+        return;
+    }
+    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+    delivery->map_call = mapper_report(mapper, delivery->request.mapping, buffer_slice(&delivery->context),
+                                       report_mapped, delivery);
+    if (!delivery->map_call)
+        delivery_later(delivery, report_later);
+}
+
+void delivery_report_refused(struct delivery *delivery)
+{
+    struct run_result result = result_of(delivery);
+    report(delivery, &result);
+}

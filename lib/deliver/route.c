@@ -1,0 +1,56 @@
+/* Where a delivery goes: method, URL, destination, and the lane of an event without a key. */
+#include "deliver/internal.h"
+
+static int set_method(struct delivery *delivery, struct error *err)
+{
+    /* of at most 32 characters: whoever gave it saw to that */
+    struct buffer out = {.ptr = delivery->method, .cap = sizeof delivery->method};
+    int failed = mapped_method(&delivery->request, delivery->event.invocation.method, &out, err);
+    delivery->method[out.len] = '\0';
+    return failed;
+}
+
+static int set_target(struct delivery *delivery, struct error *err)
+{
+    const struct mapped_request *request = &delivery->request;
+    struct slice base = slice_is_null(request->url) ? delivery->event.invocation.url : request->url;
+    struct buffer url = {0};
+    if (slice_is_null(request->query)) {
+        delivery->target = target_find(delivery->deliver, base, err);
+        return delivery->target ? 0 : err->kind;
+    }
+    mapped_url(request, base, &url);
+    delivery->target = url.failed ? NULL : target_find(delivery->deliver, buffer_slice(&url), err);
+    int failed = delivery->target ? 0 : url.failed ? PA_ERR_MEMORY : err->kind;
+    buffer_clear(&url);
+    return failed;
+}
+
+int delivery_address(struct delivery *delivery, struct error *err)
+{
+    const char *unsendable = mapped_unsendable(&delivery->request, &delivery->event.invocation);
+    int failed = unsendable ? error_set(err, PA_ERR_INVALID, "%s", unsendable) : set_method(delivery, err);
+    if (!failed)
+        failed = set_target(delivery, err);
+    if (failed)
+        return failed;
+    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
+    if (!delivery->destination)
+        return PA_ERR_MEMORY;
+    delivery->destination->references++;
+    return 0;
+}
+
+int delivery_enter_lane(struct delivery *delivery)
+{
+    struct buffer name = {0};
+    if (delivery->lane || delivery->event.kind != EVENT_CHANGE_LOG)
+        return 0;
+    buffer_append_text(&name, "d");
+    buffer_append_text(&name, delivery->target->parts.destination);
+    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
+    buffer_clear(&name);
+    if (lane)
+        lane_enter(lane, delivery);
+    return lane ? 0 : PA_ERR_MEMORY;
+}

@@ -1,0 +1,92 @@
+/* Deliveries are taken back: by a source that loses their records, when the agent stops, when time is up. */
+#include "deadletter/dead_letter.h"
+#include "deliver/internal.h"
+
+/** Ends what is under way for it. */
+static void interrupt(struct delivery *delivery)
+{
+    if (delivery->map_call)
+        map_call_forget(delivery->map_call);
+    delivery->map_call = NULL;
+    if (delivery->state == DELIVERY_SENDING)
+        delivery_cancel_attempt(delivery);
+}
+
+static void withdraw_delivery(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    bool concluded = delivery->state >= DELIVERY_BURYING;
+    interrupt(delivery);
+    if (delivery->burial)
+        dead_letter_write_forget(delivery->burial);
+    delivery->burial = NULL;
+    /* A result that is on its way goes on from there if the record comes back. */
+    if (concluded && (delivery->state != DELIVERY_REPORTING || !dedup_keep_report(&deliver->dedup, delivery)))
+        dedup_forget(&deliver->dedup, delivery);
+    delivery_leave(delivery);
+}
+
+static bool has_started(const struct delivery *delivery)
+{
+    return delivery->state == DELIVERY_SENDING || delivery->state >= DELIVERY_BURYING;
+}
+
+/** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
+ * the last of a lane before the first: the list has the newest in front. */
+void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
+{
+    struct delivery *next;
+    deliver->withdrawing = true;
+    for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries); delivery; delivery = next) {
+        next = LIST_NEXT(delivery, all); // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
+        bool matches = !what->assignment || delivery->assignment == what->assignment;
+        bool kept =
+            (!what->started && has_started(delivery)) || (!what->unrepeatable && delivery->unrepeatable);
+        if (matches && !kept)
+            withdraw_delivery(delivery);
+    }
+    deliver->withdrawing = false;
+}
+
+void deliver_withdraw(void *ctx, const void *assignment, bool cancel_started)
+{
+    struct deliver *deliver = ctx;
+    struct withdrawal what = {.assignment = assignment, .unrepeatable = true};
+    withdraw_matching(deliver, &what);
+    what.started = cancel_started;
+    if (cancel_started)
+        withdraw_matching(deliver, &what);
+    deliver_pump(deliver);
+}
+
+void deliver_stop_starting(struct deliver *deliver)
+{
+    deliver->stopped = true;
+    withdraw_matching(deliver, &(struct withdrawal){0});
+    deliver_pump(deliver);
+}
+
+/** The first that may be given up; NULL: none. */
+static struct delivery *unanswered(const struct deliver *deliver)
+{
+    struct delivery *delivery = LIST_FIRST(&deliver->deliveries);
+    while (delivery && !(delivery->unrepeatable && delivery->state < DELIVERY_BURYING))
+        delivery = LIST_NEXT(delivery, all);
+    return delivery;
+}
+
+size_t deliver_give_up(struct deliver *deliver)
+{
+    struct delivery *delivery;
+    size_t count = 0;
+    deliver->withdrawing = true;
+    while ((delivery = unanswered(deliver))) {
+        interrupt(delivery);
+        delivery_leave_queue(delivery);
+        schedule_remove(&deliver->schedule, &delivery->due);
+        delivery_give_up(delivery);
+        count++;
+    }
+    deliver->withdrawing = false;
+    return count;
+}
