@@ -1,6 +1,7 @@
 /* The agent's wiring: config -> signer, http clients, Port API, reports, deliver, source; start, drain on a
  * signal, stop. Used by `run` and by the demo, which is how the demo shows the code that runs in production.
- * No logic of its own beyond starting and ending things in order. */
+ * It starts and ends things in order, makes the options of each part from the settings, and shares the
+ * process (file descriptors, memory) out among the parts. What happens to an event is decided elsewhere. */
 #pragma once
 #include "base/clock.h"
 #include "config/config.h"

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void buffer_init(struct buffer *b)
-{
-    *b = (struct buffer){0};
-}
-
 void buffer_clear(struct buffer *b)
 {
     free(b->ptr);

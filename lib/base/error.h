@@ -7,11 +7,9 @@ enum pa_err {
     PA_ERR_MEMORY = -1,      /* an allocation failed */
     PA_ERR_INVALID = -2,     /* what came in breaks its format or range */
     PA_ERR_IO = -3,          /* file, socket or thread */
-    PA_ERR_DENIED = -4,      /* refused for good: credentials or permission */
-    PA_ERR_UNAVAILABLE = -5, /* may pass: try again later */
-    PA_ERR_CANCELLED = -6,   /* we stopped it ourselves */
-    PA_ERR_TOO_LARGE = -7,   /* over a stated bound */
-    PA_ERR_NOT_FOUND = -8
+    PA_ERR_UNAVAILABLE = -4, /* may pass: try again later */
+    PA_ERR_TOO_LARGE = -5,   /* over a stated bound */
+    PA_ERR_NOT_FOUND = -6
 };
 
 /** An error with its cause in words ("PORT_API_BASE_URL: 'x' has no scheme; write https://x").

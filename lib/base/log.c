@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -301,12 +300,6 @@ static void append_value(struct buffer *line, const struct log_field *field)
         break;
     case LOG_FIELD_BOOL:
         buffer_append_text(line, field->value.integer ? "true" : "false");
-        break;
-    case LOG_FIELD_DOUBLE:
-        if (isfinite(field->value.number))
-            buffer_appendf(line, "%.6g", field->value.number);
-        else
-            buffer_append_text(line, "null"); /* JSON has no NaN */
         break;
     case LOG_FIELD_SKIP:
         break;

@@ -15,14 +15,13 @@ struct secret {
     struct slice value;
 };
 
-enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_DOUBLE, LOG_FIELD_SKIP };
+enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_SKIP };
 struct log_field {
     struct slice name; /* constant, OpenTelemetry's where it has one */
     enum log_field_kind kind;
     union {
         struct slice text;
         int64_t integer;
-        double number;
     } value;
 };
 
@@ -34,7 +33,6 @@ struct log_field {
     ((struct log_field){LOG_NAME_(name_), LOG_FIELD_INT, {.integer = (int64_t)(value_)}})
 #define F_BOOL(name_, value_) \
     ((struct log_field){LOG_NAME_(name_), LOG_FIELD_BOOL, {.integer = (value_) ? 1 : 0}})
-#define F_DOUBLE(name_, value_) ((struct log_field){LOG_NAME_(name_), LOG_FIELD_DOUBLE, {.number = (value_)}})
 /** A field that is left out: for fields that only some events have. A text field whose slice is null is
  * left out as well. */
 #define F_NONE ((struct log_field){LOG_NAME_(""), LOG_FIELD_SKIP, {.integer = 0}})

@@ -35,7 +35,7 @@ char *slice_to_text(struct slice s);
 /** FNV-1a over the bytes: for in-process hash tables only. */
 uint64_t slice_hash(struct slice s);
 
-/** Growable bytes. Zero-initialise ({0}) or buffer_init; release with buffer_clear. After a failed growth
+/** Growable bytes. Zero-initialise ({0}); release with buffer_clear. After a failed growth
  * `failed` is set and every later append does nothing, so callers may check once, at the end. */
 struct buffer {
     char *ptr;
@@ -44,7 +44,6 @@ struct buffer {
     bool failed;
 };
 
-void buffer_init(struct buffer *b);
 /** Frees the bytes and leaves an empty, usable buffer. */
 void buffer_clear(struct buffer *b);
 /** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */

@@ -1,5 +1,6 @@
 /* A small HTTP/1.1 server on loopback for the demo and the tests; never part of the running agent's service.
- * Keep-alive, Content-Length and chunked requests, bounded sizes, answers delayed on request. */
+ * Keep-alive, bodies by Content-Length (chunked ones are refused), bounded sizes, answers delayed on request.
+ */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"

@@ -50,13 +50,10 @@ static const char *hint_of(rd_kafka_resp_err_t code)
  * from time to time (they name milliseconds). */
 static uint64_t subject_of(rd_kafka_resp_err_t code, const char *reason)
 {
-    uint64_t hash = 1469598103934665603U; /* FNV-1a */
     bool of_topic = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                     code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
                     code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    for (const char *c = reason; of_topic && *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-    return hash ^ (uint32_t)code;
+    return slice_hash(slice_of(of_topic ? reason : "")) ^ (uint32_t)code;
 }
 
 /** Its slot; the one that was silent for longest when it has none yet. */

@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/slice.h"
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -146,10 +145,10 @@ static void an_error_is_cut_to_fit(void **state)
     struct error err = {0};
     assert_int_equal(error_set(&err, PA_ERR_IO, "%0600d", 1), PA_ERR_IO);
     assert_int_equal(strlen(err.message), sizeof err.message - 1);
-    assert_int_equal(error_set(NULL, PA_ERR_DENIED, "x"), PA_ERR_DENIED);
+    assert_int_equal(error_set(NULL, PA_ERR_INVALID, "x"), PA_ERR_INVALID);
 }
 
-static void a_number_that_is_none_is_null_and_long_garbage_is_cut(void **state)
+static void long_garbage_is_cut(void **state)
 {
     (void)state;
     static char garbage[20000], got[65000];
@@ -159,13 +158,13 @@ static void a_number_that_is_none_is_null_and_long_garbage_is_cut(void **state)
     struct log_options options = {.fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO};
     struct log *log = log_new(&options);
     log_set_current(log);
-    log_info("m", F_DOUBLE("d", NAN), F_SLICE("g", ((struct slice){garbage, sizeof garbage})));
+    log_info("m", F_SLICE("g", ((struct slice){garbage, sizeof garbage})));
     log_free(log, 1000);
     close(ends[1]);
     ssize_t len = read(ends[0], got, sizeof got - 1);
     close(ends[0]);
     assert_true(len > 16000);
-    assert_non_null(strstr(got, "\"d\":null,\"g\":\"\xef\xbf\xbd"));
+    assert_non_null(strstr(got, "\"g\":\"\xef\xbf\xbd"));
 }
 
 int main(void)
@@ -179,7 +178,7 @@ int main(void)
         cmocka_unit_test(slices_compare_and_trim),
         cmocka_unit_test(stamps_are_rfc3339_in_utc),
         cmocka_unit_test(an_error_is_cut_to_fit),
-        cmocka_unit_test(a_number_that_is_none_is_null_and_long_garbage_is_cut),
+        cmocka_unit_test(long_garbage_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
