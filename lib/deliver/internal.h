@@ -430,7 +430,7 @@ void outcome_log_unsent(const struct delivery *delivery);
 void outcome_run_log(const struct delivery *delivery, const struct http_result *result, struct buffer *text);
 /** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
-/** Appends the context of a mapping's report (contract, section 4). */
+/** Appends the context of a mapping's report (docs/contract.md#report-context). */
 void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
                      struct buffer *out);
 /** Tells options.observe. */

@@ -1,5 +1,5 @@
-/* Port's signature scheme (contract, section 2): "v1," + base64(HMAC-SHA-256(secret, timestamp "." payload)).
- */
+/* Port's signature scheme (docs/contract.md#signatures):
+ * "v1," + base64(HMAC-SHA-256(secret, timestamp "." payload)). */
 #pragma once
 #include "base/slice.h"
 #include "event/event.h"

@@ -1,5 +1,5 @@
-/* What a report's expressions see (contract, section 4): the event, the request that was made and the answer.
- * Pure. */
+/* What a report's expressions see (docs/contract.md#report-context): the event, the request that was made and
+ * the answer. Pure. */
 #pragma once
 #include "base/slice.h"
 

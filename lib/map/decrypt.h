@@ -1,5 +1,6 @@
-/* Encrypted properties (contract, section 3): base64 of IV (16 bytes), ciphertext and tag (16 bytes);
- * AES-256-GCM (NIST SP 800-38D), key = the first 32 bytes of the client secret. Private to the map room. */
+/* Encrypted properties (docs/contract.md#encrypted-properties): base64 of IV (16 bytes), ciphertext and tag
+ * (16 bytes); AES-256-GCM (NIST SP 800-38D), key = the first 32 bytes of the client secret. Private to the
+ * map room. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"

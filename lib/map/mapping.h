@@ -1,6 +1,6 @@
-/* The control-the-payload file (contract, section 3): JSON to compiled mappings, an event to the request it
- * makes, an answer to what is reported. Pure: no loop, no I/O; libjq does the evaluating, so one call may
- * take any time and memory. mapper.h runs it in a process of its own. */
+/* The control-the-payload file (docs/contract.md#mapping-files): JSON to compiled mappings, an event to the
+ * request it makes, an answer to what is reported. Pure: no loop, no I/O; libjq does the evaluating, so one
+ * call may take any time and memory. mapper.h runs it in a process of its own. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
@@ -74,6 +74,6 @@ bool mapped_next(struct slice *fields, struct mapped_field *out);
 void mappings_request(const struct mappings *mappings, struct slice event, struct slice secret,
                       const struct mapping_trace *trace, struct buffer *fields);
 /** What the `index`-th mapping (from 1) reports for `context`: {"body","request","response"} as in the
- * contract, section 4. Fields as above; MAPPED_FAILED when the context cannot be read. */
+ * docs/contract.md#report-context. Fields as above; MAPPED_FAILED when the context cannot be read. */
 void mappings_report(const struct mappings *mappings, size_t index, struct slice context, struct slice secret,
                      const struct mapping_trace *trace, struct buffer *fields);

@@ -1,4 +1,4 @@
-/* The body of the PATCH that ends a run, in the form of contract section 4. */
+/* The body of the PATCH that ends a run, docs/contract.md#ports-api. */
 #pragma once
 #include "port/report.h"
 

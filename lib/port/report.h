@@ -27,7 +27,7 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
  * Port leaves them unanswered one after another. */
 void run_report_log(struct run_report *report, struct slice text);
 
-/** The result of a run, as contract section 4 reports it. Null slices are left out. */
+/** The result of a run, docs/contract.md#results. Null slices are left out. */
 struct run_result {
     struct slice
         response; /* action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response */

@@ -1,4 +1,4 @@
-/* The value that a webhook's answer has as a run's response (contract, section 4). Pure. */
+/* The value that a webhook's answer has as a run's response (docs/contract.md#responses). Pure. */
 #pragma once
 #include "base/slice.h"
 

@@ -1,4 +1,4 @@
-"""Generated mapping files, events, and the request and report that the contract wants for each: nothing here asks the program."""
+"""Generated mapping files, events, and the request and report that docs/contract.md wants for each: nothing here asks the program."""
 import json
 import random
 import urllib.parse
@@ -197,7 +197,7 @@ def unwrapped(node):
     return [unwrapped(v) for v in node] if isinstance(node, list) else node
 
 
-# The contract, section 3 and 4
+# docs/contract.md#mapping-files, docs/contract.md#results
 
 class Failure(Exception):
     pass

@@ -129,3 +129,22 @@ def test_what_is_installed_is_where_the_unit_and_the_documents_say(tmp_path):
     assert (documents / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     for link in re.findall(r"\]\(([^)#\s:]+)[)#]", (ROOT / "README.md").read_text()):
         assert (documents / link).exists(), link
+
+
+def test_comments_cite_sections_of_the_contract_that_are_there():
+    there = headings((ROOT / "docs/contract.md").read_text())
+    cited = []
+    for pattern in ("lib/**/*.[ch]", "agent/**/*.[ch]", "tests/**/*.[ch]", "tests/**/*.py"):
+        for path in ROOT.glob(pattern):
+            text = path.read_text()
+            assert not re.search(r"contract,? " + "section", text), path
+            cited += [(path.name, name) for name in re.findall(r"docs/contract\.md#([\w-]+)", text)]
+    assert cited and [(path, name) for path, name in cited if name not in there] == []
+
+
+def test_the_contract_names_settings_that_are_there():
+    settings = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
+    text = (ROOT / "docs/contract.md").read_text()
+    rows = re.findall(r"^\| (`[A-Z][A-Z_]+`.*?) \|", text, re.M)
+    named = [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
+    assert len(named) > 20 and [name for name in named if f"`{name}`" not in settings and name != "GITLAB_URL"] == []

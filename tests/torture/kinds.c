@@ -113,7 +113,7 @@ static const char *url_of(const struct kind *kind, const struct outside *outside
     return kind->tls ? outside_tls_url(outside) : outside_url(outside);
 }
 
-/** "pass" as Port encrypts it: base64 of IV, ciphertext and tag (contract, section 3). */
+/** "pass" as Port encrypts it: base64 of IV, ciphertext and tag (docs/contract.md#encrypted-properties). */
 static void encrypt(char out[80])
 {
     unsigned char bytes[16 + 4 + 16] = "sixteen of bytes";

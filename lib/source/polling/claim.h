@@ -1,4 +1,4 @@
-/* What is asked of Port and what it answers: the formats of polling (contract, section 4). Pure. */
+/* What is asked of Port and what it answers: the formats of polling (docs/contract.md#polling). Pure. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
