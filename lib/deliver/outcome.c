@@ -1,4 +1,4 @@
-/* What an answer means: in the log, in the run's progress logs, and as its result (docs/contract.md#results). */
+/* What an answer means in the log, in progress logs and as the run's result (docs/contract.md#results). */
 #include "base/log.h"
 #include "deliver/internal.h"
 #include "deliver/summary.h"
