@@ -1,6 +1,6 @@
 #include "kafka.h"
 #include "base/clock.h"
-#include "source/kafka/probe.h"
+#include "kafka_probe.h"
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>

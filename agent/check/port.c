@@ -1,6 +1,6 @@
 #include "port.h"
 #include "agent/http_options.h"
-#include "http/route.h"
+#include "route.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "agent/input.h"
 #include "agent/options.h"
 #include "base/clock.h"
-#include "event/diagnosis.h"
+#include "diagnosis.h"
 #include "secret.h"
 #include <stdio.h>
 #include <string.h>

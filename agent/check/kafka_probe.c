@@ -1,4 +1,4 @@
-#include "source/kafka/probe.h"
+#include "kafka_probe.h"
 #include "source/kafka/internal.h"
 #include <stdio.h>
 #include <stdlib.h>

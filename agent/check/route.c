@@ -1,4 +1,4 @@
-#include "http/route.h"
+#include "route.h"
 #include "http/client_internal.h"
 #include <openssl/pem.h>
 #include <openssl/x509.h>

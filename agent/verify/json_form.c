@@ -1,4 +1,4 @@
-#include "event/json_form.h"
+#include "json_form.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-#include "event/diagnosis.h"
-#include "event/json_form.h"
+#include "diagnosis.h"
 #include "event/scan.h"
 #include "event/signature.h"
+#include "json_form.h"
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
