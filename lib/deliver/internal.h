@@ -19,7 +19,6 @@
  *   life.c         its states and ends
  *   withdraw.c     deliveries that are taken back
  *   memory.c       is there room
- *   schedule.c     what is due later
  *   target.c       URLs parsed once
  *   deliver.c      making, counters, ending
  */
@@ -28,6 +27,7 @@
 #include "deliver/deliver.h"
 #include "http/url.h"
 #include "map/request.h"
+#include "window/due.h"
 #include <sys/queue.h>
 
 enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024, MEMORY_WAIT_MS = 1000 };
@@ -48,24 +48,6 @@ enum delivery_state {
     DELIVERY_REPORTING
 };
 enum { DELIVERY_STATES = DELIVERY_REPORTING + 1 };
-
-/* schedule.c: a heap of what is due, and one timer */
-struct due {
-    int64_t at_ms;
-    void (*fired)(struct due *due); /* NULL: not scheduled */
-    struct due *child, *sibling, *previous;
-};
-struct schedule {
-    uv_timer_t *timer;
-    const struct clock *clock;
-    struct due *first;
-};
-bool schedule_open(struct schedule *schedule, uv_loop_t *loop, const struct clock *clock);
-void schedule_close(struct schedule *schedule);
-/** `due` must not be scheduled. `fired` runs from the loop, once, when `at_ms` has come. */
-void schedule_add(struct schedule *schedule, struct due *due, int64_t at_ms, void (*fired)(struct due *due));
-/** Does nothing when it is not scheduled. */
-void schedule_remove(struct schedule *schedule, struct due *due);
 
 struct delivery;
 struct delivery_list {

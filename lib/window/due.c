@@ -1,6 +1,5 @@
-/* What is due later: a pairing heap of times that live in their owners (no allocation, so nothing can fail),
- * and one timer for the earliest. */
-#include "deliver/internal.h"
+/* The heap of what is due: a pairing heap, whose nodes are part of their owners. */
+#include "window/due.h"
 #include <stdlib.h>
 
 static struct due *meld(struct due *a, struct due *b)
@@ -72,9 +71,8 @@ static void arm(struct schedule *schedule)
     uv_timer_start(schedule->timer, timer_fired, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
 }
 
-static void timer_fired(uv_timer_t *timer)
+void schedule_fire(struct schedule *schedule)
 {
-    struct schedule *schedule = timer->data;
     int64_t now_ms = clock_monotonic_ms(schedule->clock);
     while (schedule->first && schedule->first->at_ms <= now_ms) {
         struct due *due = schedule->first;
@@ -82,6 +80,12 @@ static void timer_fired(uv_timer_t *timer)
         cut(schedule, due);
         fired(due);
     }
+}
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct schedule *schedule = timer->data;
+    schedule_fire(schedule);
     arm(schedule);
 }
 
