@@ -42,34 +42,20 @@ int input_read(const char *path, size_t max, struct buffer *out, struct error *e
     return failed;
 }
 
-static bool concerns(struct slice line, const char *const *names, size_t count)
+int input_load(struct config *config, const struct config_input *input, struct buffer *lines)
 {
-    if (memmem(line.ptr, line.len, ": is not set", strlen(": is not set")))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = strlen(names[i]);
-        bool named = slice_starts_with(line, names[i]);
-        if (named && (line.ptr[len] == ':' || strncmp(line.ptr + len, "_FILE:", 6) == 0))
-            return true;
-    }
-    return slice_starts_with(line, ".env");
+    struct setting_problems problems = {0};
+    int failed = config_load(config, input, &problems);
+    setting_problems_append(&problems, lines);
+    setting_problems_clear(&problems);
+    return lines->failed ? PA_ERR_MEMORY : failed;
 }
 
 int input_settings(struct config *config, const char *const *names, size_t count, struct buffer *problems)
 {
-    struct config_input input = {.environment = environ, .dotenv_path = ".env"};
-    struct buffer all = {0};
-    size_t before = problems->len;
-    int failed = config_load(config, &input, &all);
-    for (const char *at = buffer_text(&all); failed == PA_ERR_INVALID && *at;) {
-        struct slice line = {at, strcspn(at, "\n") + 1};
-        if (concerns(line, names, count))
-            buffer_append_slice(problems, line);
-        at += line.len;
-    }
-    buffer_clear(&all);
+    struct config_input input = {
+        .environment = environ, .dotenv_path = ".env", .needs = names, .needs_count = count};
+    int failed = input_load(config, &input, problems);
     fputs(buffer_text(&config->warnings), stderr);
-    if (failed == PA_ERR_MEMORY || problems->failed)
-        return PA_ERR_MEMORY;
-    return problems->len > before ? PA_ERR_INVALID : 0;
+    return failed;
 }

@@ -1,5 +1,6 @@
 /* `port-agent check`: are the settings and the mapping file right, and is everything there that they name? */
 #include "agent/commands.h"
+#include "agent/input.h"
 #include "agent/mapping_process.h"
 #include "agent/options.h"
 #include "base/signals.h"
@@ -58,7 +59,7 @@ static void warn_lines(struct check_steps *steps, const char *name, struct buffe
 static int check_config(struct check_command *command)
 {
     struct config_input input = {.environment = environ, .dotenv_path = ".env"};
-    int failed = config_load(&command->config, &input, &command->steps.problems);
+    int failed = input_load(&command->config, &input, &command->steps.problems);
     settings_step(&command->steps, "settings", 0, "every value is accepted");
     warn_lines(&command->steps, "settings", &command->config.warnings);
     return failed;

@@ -2,6 +2,7 @@
  * embedded. Prints each invocation as it goes through, checks that what happened is what should, and ends by
  * itself. */
 #include "agent/commands.h"
+#include "agent/input.h"
 #include "agent/run/daemon.h"
 #include "agent/run/signal_watch.h"
 #include "base/signals.h"
@@ -351,7 +352,7 @@ static int load_settings(struct demo *demo)
     char *environment[] = {org, client, secret, port, local, bootstrap, group, session, NULL};
     struct config_input input = {.environment = environment};
     struct buffer problems = {0};
-    int err = config_load(&demo->config, &input, &problems);
+    int err = input_load(&demo->config, &input, &problems);
     if (err)
         fprintf(stderr, "%s", buffer_text(&problems));
     buffer_clear(&problems);

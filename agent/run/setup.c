@@ -1,6 +1,7 @@
 /* See setup.h. */
 #include "setup.h"
 #include "agent/commands.h"
+#include "agent/input.h"
 #include "agent/mapping_process.h"
 #include "base/signals.h"
 #include "http/authorities.h"
@@ -73,7 +74,7 @@ int setup_load(struct setup *setup)
         .environment = environ, .dotenv_path = ".env", .stdout_is_terminal = isatty(STDOUT_FILENO) == 1};
     struct buffer problems = {0};
     *setup = (struct setup){.map_process = MAP_PROCESS_NONE};
-    int failed = config_load(&setup->config, &input, &problems);
+    int failed = input_load(&setup->config, &input, &problems);
     if (failed == PA_ERR_MEMORY)
         buffer_append_text(&problems, "port-agent: out of memory\n");
     if (failed != PA_ERR_MEMORY && setup->config.mapping_path) {

@@ -14,6 +14,8 @@
 
 enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249 };
 
+static const char BROKERS[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS";
+
 /* Where values come from */
 
 static const char *lookup(const struct loading *loading, const char *name)
@@ -95,15 +97,16 @@ static char *cut_white_space(struct loading *loading, const struct setting *sett
  * not set). The caller frees. */
 static char *written_text_of(struct loading *loading, const struct setting *setting)
 {
-    char file_name[128];
-    snprintf(file_name, sizeof file_name, "%s_FILE", setting->name);
     const char *direct = lookup_setting(loading, setting, ""),
                *path = lookup_setting(loading, setting, "_FILE");
     if (!path)
         return direct ? loading_copy(loading, direct) : NULL;
     if (direct) {
-        buffer_appendf(loading->problems, "%s: both %s and %s are set; set one of them\n", setting->name,
-                       setting->name, file_name);
+        struct buffer rest = {0};
+        buffer_appendf(&rest, "both %s and %s_FILE are set; set one of them", setting->name, setting->name);
+        loading_say(loading, setting->name, buffer_text(&rest));
+        loading->problems->failed |= rest.failed;
+        buffer_clear(&rest);
         return loading_copy(loading, direct);
     }
     struct buffer value = {0};
@@ -111,7 +114,7 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
     if (!read_file(path, &value)) {
         char rest[160];
         snprintf(rest, sizeof rest, "cannot be read: %s", strerror(errno));
-        loading_problem(loading, file_name, slice_of(path), rest);
+        loading_file_problem(loading, setting->name, path, rest);
         buffer_clear(&value);
         return NULL;
     }
@@ -123,7 +126,7 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
     else if (value.len == 0 && setting->kind == SETTING_PROXY)
         wrong = "is empty; write the proxy's address into it";
     if (wrong)
-        loading_problem(loading, file_name, slice_of(path), wrong);
+        loading_file_problem(loading, setting->name, path, wrong);
     char *text = buffer_take(&value, NULL);
     if (text && (!*text || wrong)) {
         free(text);
@@ -162,7 +165,7 @@ static void check_protocols(struct loading *loading)
                  "names another protocol than KAFKA_CONSUMER_SECURITY_PROTOCOL (%s); set that, and write "
                  "host:port",
                  config->security_protocol);
-        loading_problem(loading, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", broker, rest);
+        loading_problem(loading, BROKERS, broker, rest);
     }
 }
 
@@ -170,22 +173,19 @@ static void settle_kafka(struct loading *loading)
 {
     struct config *config = loading->config;
     if (config->streamer == STREAMER_KAFKA && !*config->group_id)
-        buffer_append_text(
-            loading->problems,
-            "KAFKA_CONSUMER_GROUP_ID: is not set; write the consumer group that Port gave you\n");
-    if (config->streamer == STREAMER_KAFKA && config->local_port && !*config->bootstrap_servers &&
-        !loading->brokers_told)
-        buffer_append_text(
-            loading->problems,
-            "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: is not set; write host:port of the local Port's "
-            "Kafka (USING_LOCAL_PORT_INSTANCE is true)\n");
+        loading_missing(loading, "KAFKA_CONSUMER_GROUP_ID", "write the consumer group that Port gave you");
+    if (config->streamer == STREAMER_KAFKA && config->local_port && !*config->bootstrap_servers)
+        loading_missing(loading, BROKERS,
+                        "write host:port of the local Port's Kafka (USING_LOCAL_PORT_INSTANCE is true)");
     /* Today's agent does not start either: somebody who names brokers does not expect others. */
-    if (!config->local_port && !loading->local_port_told && *config->bootstrap_servers) {
-        static const char unused[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS: works only with "
-                                     "USING_LOCAL_PORT_INSTANCE=true; set that, or leave this one out (the "
-                                     "brokers then come from Port)\n";
-        bool kafka = config->streamer == STREAMER_KAFKA;
-        buffer_append_text(kafka ? loading->problems : &config->warnings, unused);
+    bool known = !setting_problems_name(loading->problems, "USING_LOCAL_PORT_INSTANCE");
+    if (!config->local_port && known && *config->bootstrap_servers) {
+        static const char unused[] = "works only with USING_LOCAL_PORT_INSTANCE=true; set that, or leave "
+                                     "this one out (the brokers then come from Port)";
+        if (config->streamer == STREAMER_KAFKA)
+            loading_say(loading, BROKERS, unused);
+        else
+            buffer_appendf(&config->warnings, "%s: %s\n", BROKERS, unused);
     }
     bool from_port = !config->local_port;
     if (!*config->security_protocol)
@@ -263,14 +263,13 @@ static void settle_dead_letters(struct loading *loading)
     const struct config *config = loading->config;
     const char *topic = config->dead_letter_topic;
     if (*topic && *config->dead_letter_dir)
-        buffer_append_text(loading->problems,
-                           "DEAD_LETTER_TOPIC: both DEAD_LETTER_TOPIC and DEAD_LETTER_DIR are "
-                           "set; set one of them\n");
+        loading_say(loading, "DEAD_LETTER_TOPIC",
+                    "both DEAD_LETTER_TOPIC and DEAD_LETTER_DIR are set; set one of them");
     /* What a polled run's letter says is believed, since Port itself handed the run over; who may write to
      * the topic must not be. */
     if (*topic && config->streamer == STREAMER_POLLING)
-        buffer_append_text(loading->problems, "DEAD_LETTER_TOPIC: needs the Kafka streamer; with "
-                                              "STREAMER_NAME=POLLING write DEAD_LETTER_DIR\n");
+        loading_say(loading, "DEAD_LETTER_TOPIC",
+                    "needs the Kafka streamer; with STREAMER_NAME=POLLING write DEAD_LETTER_DIR");
     if (*topic && (strcmp(topic, config->runs_topic) == 0 || strcmp(topic, config->change_log_topic) == 0))
         loading_problem(loading, "DEAD_LETTER_TOPIC", slice_of(topic),
                         "is a topic the agent consumes; write another one");
@@ -324,25 +323,29 @@ static bool is_owned_text(const struct setting *setting)
     }
 }
 
+static void required_is_missing(struct loading *loading, const struct setting *setting)
+{
+    struct buffer rest = {0};
+    buffer_appendf(&rest, "it is required (%s)", setting->help);
+    loading_missing(loading, setting->name, buffer_text(&rest));
+    loading->problems->failed |= rest.failed;
+    buffer_clear(&rest);
+}
+
 static void load_settings(struct loading *loading)
 {
     loading->config->log_format = loading->input->stdout_is_terminal ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct setting *setting = &config_settings[i];
-        size_t problems = loading->problems->len;
         char *value = text_of(loading, setting);
-        bool told = loading->problems->len > problems;
         if (is_owned_text(setting))
             loading_set_empty(loading, setting);
         if (value)
             loading_set(loading, setting, value);
         else if (setting->fallback)
             loading_set(loading, setting, setting->fallback);
-        else if (setting->required && !told)
-            buffer_appendf(loading->problems, "%s: is not set; it is required (%s)\n", setting->name,
-                           setting->help);
-        if (setting->offset == offsetof(struct config, local_port))
-            loading->local_port_told = loading->problems->len > problems;
+        else if (setting->required)
+            required_is_missing(loading, setting);
         if (value)
             explicit_bzero(value, strlen(value));
         free(value);
@@ -356,8 +359,8 @@ static void load_settings(struct loading *loading)
     if (loading->problems->failed)
         return;
     if (strcmp(loading->config->runs_topic, loading->config->change_log_topic) == 0)
-        buffer_append_text(loading->problems,
-                           "KAFKA_CHANGE_LOG_TOPIC: is the same as KAFKA_RUNS_TOPIC; write another topic\n");
+        loading_say(loading, "KAFKA_CHANGE_LOG_TOPIC",
+                    "is the same as KAFKA_RUNS_TOPIC; write another topic");
     settle_dead_letters(loading);
     settle_log(loading);
 }
@@ -376,6 +379,13 @@ static void warn_of_near_names(struct loading *loading)
     loading->problems->failed |= warnings->failed;
 }
 
+static void dotenv_problem(struct loading *loading, const char *path, const char *why)
+{
+    struct buffer sentence = {0};
+    buffer_appendf(&sentence, ".env: '%s' cannot be read: %s", path, why);
+    setting_problems_add(loading->problems, NULL, false, &sentence);
+}
+
 static void load_dotenv(struct loading *loading)
 {
     struct buffer text = {0};
@@ -385,7 +395,7 @@ static void load_dotenv(struct loading *loading)
         loading->problems->failed |= dotenv_parse(buffer_slice(&text), loading->input->environment,
                                                   &loading->dotenv, &loading->config->warnings) != 0;
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
-        buffer_appendf(loading->problems, ".env: '%s' cannot be read: %s\n", path, strerror(errno));
+        dotenv_problem(loading, path, strerror(errno));
     if (text.ptr)
         explicit_bzero(text.ptr, text.cap);
     buffer_clear(&text);
@@ -411,7 +421,7 @@ static void keep_dotenv(struct loading *loading)
     }
 }
 
-int config_load(struct config *config, const struct config_input *input, struct buffer *problems)
+int config_load(struct config *config, const struct config_input *input, struct setting_problems *problems)
 {
     struct loading loading = {.config = config, .input = input, .problems = problems};
     *config = (struct config){0};
@@ -422,7 +432,9 @@ int config_load(struct config *config, const struct config_input *input, struct 
     dotenv_clear(&loading.dotenv);
     if (problems->failed)
         return PA_ERR_MEMORY;
-    return problems->len > 0 ? PA_ERR_INVALID : 0;
+    if (input->needs)
+        setting_problems_keep(problems, input->needs, input->needs_count);
+    return problems->count > 0 ? PA_ERR_INVALID : 0;
 }
 
 void config_clear(struct config *config)

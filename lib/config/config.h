@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "config/problems.h"
 #include "config/retry_on.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,15 +96,20 @@ struct config {
 
 /** What the loader reads; tests pass their own. */
 struct config_input {
-    char **environment;      /* NAME=value strings, NULL at the end (environ) */
-    const char *dotenv_path; /* ".env"; NULL or a missing file: none */
+    /** NAME=value strings, NULL at the end (environ). */
+    char **environment;
+    /** ".env"; NULL or a missing file: none. */
+    const char *dotenv_path;
     bool stdout_is_terminal;
+    /** The names of the only settings that a command reads: others may be wrong, and none must be set. NULL:
+     * all, and what is required must be set. Borrowed during the call. */
+    const char *const *needs;
+    size_t needs_count;
 };
 
-/** Loads and validates. On success 0. On failure PA_ERR_INVALID, and `problems` holds one line (ending in
- * '\n') per problem, all of them: "NAME: 'value' is not …; accepted: …" (never a secret's value);
- * PA_ERR_MEMORY. In all cases release with config_clear. */
-int config_load(struct config *config, const struct config_input *input, struct buffer *problems);
+/** Loads and validates. 0; PA_ERR_INVALID, and `problems` (empty before) holds all of them; PA_ERR_MEMORY. In
+ * all cases release both, with config_clear and setting_problems_clear. */
+int config_load(struct config *config, const struct config_input *input, struct setting_problems *problems);
 void config_clear(struct config *config);
 
 /** Kafka's own rule for a topic's name (org.apache.kafka.common.internals.Topic), and its words. librdkafka

@@ -2,6 +2,7 @@
  *
  *   config.c  where values come from, and what settings mean together
  *   values.c  one value of each kind
+ *   problems.c  what is wrong with them
  *   near_name.c  names that miss a setting
  *   table.c   which settings there are
  */
@@ -14,16 +15,21 @@ struct loading {
     struct config *config;
     const struct config_input *input;
     struct dotenv dotenv;
-    bool brokers_told;       /* the list of brokers is wrong, and has its problems */
-    bool local_port_told;    /* whether Port is a local one is not known, and has its problem */
-    struct buffer *problems; /* `failed`: out of memory, the whole load fails */
+    /** `failed`: out of memory, the whole load fails. */
+    struct setting_problems *problems;
 };
 
 /* values.c */
 /** A copy; without memory for it the whole load fails. */
 char *loading_copy(struct loading *loading, const char *text);
-/** A line "NAME: 'value' …" of what is accepted instead; the start of a long value stands for it. */
-void loading_problem(struct loading *loading, const char *name, struct slice value, const char *accepted);
+/** A problem "NAME: 'value' …" of what is accepted instead; the start of a long value stands for it. */
+void loading_problem(struct loading *loading, const char *setting, struct slice value, const char *rest);
+/** The same of the value of NAME_FILE, a path. */
+void loading_file_problem(struct loading *loading, const char *setting, const char *path, const char *rest);
+/** A problem "NAME: …" that shows no value. */
+void loading_say(struct loading *loading, const char *setting, const char *rest);
+/** A problem "NAME: is not set; …", unless the setting has a problem, which is why it is not set then. */
+void loading_missing(struct loading *loading, const char *setting, const char *rest);
 /** The setting's member is what `value` means, or a problem says what is accepted. */
 void loading_set(struct loading *loading, const struct setting *setting, const char *value);
 /** For settings that own their text: "" until a value comes. */

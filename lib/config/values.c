@@ -23,13 +23,42 @@ static void *member(const struct loading *loading, const struct setting *setting
     return (char *)loading->config + setting->offset;
 }
 
-void loading_problem(struct loading *loading, const char *name, struct slice value, const char *accepted)
+static void problem_of(struct loading *loading, const char *setting, const char *suffix, struct slice value,
+                       const char *rest)
 {
+    struct buffer sentence = {0};
     if (value.len > SHOWN_MAX)
         value.len = SHOWN_MAX;
-    buffer_appendf(loading->problems, "%s: '", name);
-    buffer_append_one_line(loading->problems, value);
-    buffer_appendf(loading->problems, "' %s\n", accepted);
+    buffer_appendf(&sentence, "%s%s: '", setting, suffix);
+    buffer_append_one_line(&sentence, value);
+    buffer_appendf(&sentence, "' %s", rest);
+    setting_problems_add(loading->problems, setting, false, &sentence);
+}
+
+void loading_problem(struct loading *loading, const char *setting, struct slice value, const char *rest)
+{
+    problem_of(loading, setting, "", value, rest);
+}
+
+void loading_file_problem(struct loading *loading, const char *setting, const char *path, const char *rest)
+{
+    problem_of(loading, setting, "_FILE", slice_of(path), rest);
+}
+
+void loading_say(struct loading *loading, const char *setting, const char *rest)
+{
+    struct buffer sentence = {0};
+    buffer_appendf(&sentence, "%s: %s", setting, rest);
+    setting_problems_add(loading->problems, setting, false, &sentence);
+}
+
+void loading_missing(struct loading *loading, const char *setting, const char *rest)
+{
+    struct buffer sentence = {0};
+    if (setting_problems_name(loading->problems, setting))
+        return;
+    buffer_appendf(&sentence, "%s: is not set; %s", setting, rest);
+    setting_problems_add(loading->problems, setting, true, &sentence);
 }
 
 static void problem(struct loading *loading, const struct setting *setting, const char *value,
@@ -38,6 +67,7 @@ static void problem(struct loading *loading, const struct setting *setting, cons
     struct buffer rest = {0};
     buffer_appendf(&rest, "is not accepted; write %s", accepted);
     loading_problem(loading, setting->name, slice_of(value), buffer_text(&rest));
+    loading->problems->failed |= rest.failed;
     buffer_clear(&rest);
 }
 
@@ -266,7 +296,6 @@ static void add_broker(struct loading *loading, const struct setting *setting, s
     if (!is_broker(broker)) {
         loading_problem(loading, setting->name, broker,
                         "is not accepted; write host:port, with commas between several");
-        loading->brokers_told = true;
         return;
     }
     buffer_append_text(list, list->len > 0 ? "," : "");
@@ -277,6 +306,7 @@ static void add_broker(struct loading *loading, const struct setting *setting, s
 static void set_brokers(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct buffer list = {0};
+    size_t problems = loading->problems->count;
     for (const char *at = value;; at++) {
         const char *end = strchrnul(at, ',');
         struct slice broker = slice_trim((struct slice){at, (size_t)(end - at)});
@@ -288,7 +318,7 @@ static void set_brokers(struct loading *loading, const struct setting *setting, 
             break;
     }
     loading->problems->failed |= list.failed;
-    set_text(loading, setting, loading->brokers_told ? "" : buffer_text(&list));
+    set_text(loading, setting, loading->problems->count > problems ? "" : buffer_text(&list));
     buffer_clear(&list);
 }
 
@@ -304,12 +334,14 @@ static void set_proxy(struct loading *loading, const struct setting *setting, co
                                    : proxy_parse(*target, &proxy, &why)) == PA_ERR_MEMORY) {
         loading->problems->failed = true;
     } else if (why.kind) {
-        buffer_appendf(loading->problems, "%s: '", setting->name);
-        proxy_append_shown(loading->problems, text);
-        buffer_appendf(loading->problems,
+        struct buffer sentence = {0};
+        buffer_appendf(&sentence, "%s: '", setting->name);
+        proxy_append_shown(&sentence, text);
+        buffer_appendf(&sentence,
                        "' is not accepted (%s); write http://host:port, with user:password@ before the host "
-                       "where one is wanted (also https, socks4, socks4a, socks5, socks5h)\n",
+                       "where one is wanted (also https, socks4, socks4a, socks5, socks5h)",
                        why.message);
+        setting_problems_add(loading->problems, setting->name, false, &sentence);
     }
     proxy_clear(&proxy);
 }

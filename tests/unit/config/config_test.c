@@ -184,14 +184,14 @@ static void white_space_at_an_end_is_cut_off_and_told(void **state)
     struct config_input input = {.environment = environment};
     struct config config;
     struct buffer problems = {0};
-    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
     assert_true(slice_equal_text(config.client_secret.value, "hush"));
     assert_string_equal(config.group_id, "\tg g"); /* only the end */
     assert_non_null(strstr(buffer_text(&config.warnings), "PORT_CLIENT_SECRET: white space"));
     assert_null(strstr(buffer_text(&config.warnings), "hush"));
     config_clear(&config);
     environment[0] = "PORT_ORG_ID= \n";
-    assert_int_equal(config_load(&config, &input, &problems), PA_ERR_INVALID);
+    assert_int_equal(load_lines(&config, &input, &problems), PA_ERR_INVALID);
     assert_non_null(strstr(buffer_text(&problems), "PORT_ORG_ID: is not set"));
     config_clear(&config);
     buffer_clear(&problems);
@@ -208,7 +208,7 @@ static void a_setting_may_be_a_file(void **state)
     struct config_input input = {.environment = environment};
     struct config config;
     struct buffer problems = {0};
-    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
     assert_true(slice_equal_text(config.client_secret.value, "from-file"));
     config_clear(&config);
     buffer_clear(&problems);
@@ -348,7 +348,7 @@ static void polling_has_the_contracts_defaults(void **state)
     struct config_input input = {.environment = environment};
     struct config config;
     struct buffer problems = {0};
-    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
     assert_int_equal(config.streamer, STREAMER_POLLING);
     assert_int_equal(config.polling.interval_ms, 10000);
     assert_int_equal(config.polling.batch_size, 100);
@@ -375,7 +375,7 @@ static void a_line_of_dotenv_that_cannot_be_read_is_left_out(void **state)
     struct config_input input = {.environment = environment, .dotenv_path = path};
     struct config config;
     struct buffer problems = {0};
-    int failed = config_load(&config, &input, &problems);
+    int failed = load_lines(&config, &input, &problems);
     if (failed)
         fail_msg("%s", buffer_text(&problems));
     assert_string_equal(config.client_id, "client");
@@ -397,7 +397,7 @@ static void mappings_see_what_only_dotenv_has(void **state)
     struct config_input input = {.environment = environment, .dotenv_path = path};
     struct config config;
     struct buffer problems = {0};
-    assert_int_equal(config_load(&config, &input, &problems), 0);
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
     assert_string_equal(config.org_id, "org");
     assert_non_null(config.dotenv_environment[0]);
     assert_string_equal(config.dotenv_environment[0], "TOKEN=second");
@@ -443,7 +443,7 @@ static char *problems_of(const char *org_id, char *a, char *b)
     snprintf(line, sizeof line, "PORT_ORG_ID=%s", org_id);
     char *environment[] = {line, MINIMUM[1], MINIMUM[2], MINIMUM[3], a, b, NULL};
     struct config_input input = {.environment = environment};
-    int result = config_load(&config, &input, &problems);
+    int result = load_lines(&config, &input, &problems);
     assert_int_equal(result, problems.len > 0 ? PA_ERR_INVALID : 0);
     config_clear(&config);
     return buffer_take(&problems, NULL);

@@ -18,11 +18,11 @@ static void warnings_of(char *line, struct buffer *warnings)
                            NULL};
     struct config_input input = {.environment = environment};
     struct config config;
-    struct buffer problems = {0};
+    struct setting_problems problems = {0};
     assert_int_equal(config_load(&config, &input, &problems), 0);
     buffer_append_slice(warnings, buffer_slice(&config.warnings));
     config_clear(&config);
-    buffer_clear(&problems);
+    setting_problems_clear(&problems);
 }
 
 static void a_name_that_misses_a_setting_is_told(void **state)

@@ -100,7 +100,7 @@ static void the_format_that_is_not_set_is_the_terminals(void **state)
         struct config_input input = {.environment = environment, .stdout_is_terminal = terminal};
         struct config config;
         struct buffer problems = {0};
-        assert_int_equal(config_load(&config, &input, &problems), 0);
+        assert_int_equal(load_lines(&config, &input, &problems), 0);
         assert_int_equal(config.log_format, expected[i / 2][terminal]);
         assert_int_equal(config.log_colour, terminal && config.log_format == LOG_FORMAT_TEXT);
         config_clear(&config);
