@@ -5,12 +5,14 @@
  *   place.c         where they are: directory or topic, from the command line or the settings
  *   print.c         a letter for eyes and as JSON
  *   replay.c        letters through the agent's own delivery
+ *   reader/         reading them back, and remembering which were replayed
+ *   replay_source/  letters as a source of records; which of them are believed
  */
 #pragma once
+#include "agent/dead_letters/reader/reader.h"
+#include "agent/dead_letters/replay_source/check.h"
 #include "agent/options.h"
 #include "config/config.h"
-#include "deadletter/reader.h"
-#include "source/replay/check.h"
 #include <stdio.h>
 
 struct authorities;

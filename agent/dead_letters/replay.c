@@ -1,8 +1,8 @@
 /* `port-agent dead-letters replay`: a daemon whose source is the dead letters. It is run's own wiring, so a
  * letter is verified, mapped, delivered, tried again and reported as any event, and becomes a dead letter
  * again when it fails again. */
-#include "source/replay/replay.h"
 #include "agent/commands.h"
+#include "agent/dead_letters/replay_source/source.h"
 #include "agent/run/daemon.h"
 #include "agent/run/setup.h"
 #include "agent/run/signal_watch.h"

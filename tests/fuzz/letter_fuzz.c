@@ -1,5 +1,5 @@
 /* A line of a directory of dead letters. */
-#include "deadletter/reader_internal.h"
+#include "agent/dead_letters/reader/internal.h"
 #include "deadletter/seal.h"
 #include "fuzz.h"
 

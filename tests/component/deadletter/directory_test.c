@@ -1,5 +1,5 @@
 /* Letters in a directory: on disk before `done`, never lost, never half there. */
-#include "deadletter/reader.h"
+#include "agent/dead_letters/reader/reader.h"
 #include "deadletter/seal.h"
 #include "letters.h"
 #include <cjson/cJSON.h>

@@ -2,7 +2,7 @@
  * for what was replayed, because a copy of a letter may be in any, then for the letters. Without a consumer
  * group, so that nobody's offsets move. */
 #include "deadletter/producer.h"
-#include "deadletter/reader_internal.h"
+#include "internal.h"
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>

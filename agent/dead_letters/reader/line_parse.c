@@ -1,6 +1,6 @@
 /* A line of JSON back to the letter it was made from. Strict: what replay would act upon is there once, with
  * its type, or the line is no letter. */
-#include "deadletter/reader_internal.h"
+#include "internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Readers of either kind, and what they have in common. */
-#include "deadletter/reader.h"
-#include "deadletter/reader_internal.h"
+#include "reader.h"
+#include "internal.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

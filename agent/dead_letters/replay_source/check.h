@@ -3,7 +3,7 @@
  * change-log event's, which Port did not sign) by the MAC over the whole letter. A MAC that is there must be
  * right in either case. */
 #pragma once
-#include "deadletter/reader.h"
+#include "agent/dead_letters/reader/reader.h"
 
 struct letter_check;
 

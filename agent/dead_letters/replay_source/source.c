@@ -1,6 +1,6 @@
 /* See replay.h. Letters are read in batches as the sink has room for them, and remembered as replayed once
  * their tickets are back. */
-#include "source/replay/internal.h"
+#include "internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

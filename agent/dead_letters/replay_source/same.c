@@ -1,5 +1,5 @@
 /* Letters of one record: an event that was written down twice must not be delivered twice. */
-#include "source/replay/internal.h"
+#include "internal.h"
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>

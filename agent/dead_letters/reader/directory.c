@@ -1,5 +1,5 @@
 /* Letters of a directory: its days in order, each file's lines in order. */
-#include "deadletter/reader_internal.h"
+#include "internal.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
-/* What a reader of either kind is to reader.c: the first member of its own struct. */
+/* Shared by the files of the readers only: what a reader of either kind is to reader.c, the first member of
+ * its own struct. */
 #pragma once
 #include "deadletter/internal.h"
-#include "deadletter/reader.h"
+#include "reader.h"
 #include <cjson/cJSON.h>
 
 struct reader_class {

@@ -1,7 +1,7 @@
 /* Which letters are believed, and what is said of the others. */
+#include "agent/dead_letters/replay_source/check.h"
 #include "deadletter/seal.h"
 #include "event/signature.h"
-#include "source/replay/check.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What blocks: reading letters and remembering which were replayed. The reader is this thread's alone while a
  * batch is under way. */
-#include "source/replay/internal.h"
+#include "internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

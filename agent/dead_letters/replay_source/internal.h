@@ -1,12 +1,12 @@
 /* Shared by the files of the replay source only.
  *
- *   replay.c  as a source: letters to the sink, tickets back
+ *   source.c  as a source: letters to the sink, tickets back
  *   batch.c   the thread pool's part: marks are written, then letters are read
  *   same.c    letters of one record
  *   check.c   which letters are believed (check.h)
  */
 #pragma once
-#include "source/replay/replay.h"
+#include "source.h"
 
 enum { BATCH_LETTERS = 256, BATCH_LETTER_BYTES = 4 << 20, MARKS_MAX = 256 };
 
@@ -62,7 +62,7 @@ struct replay_source {
     void *closed_ctx;
 };
 
-/* replay.c */
+/* source.c */
 void letters_append(struct letter_list *list, struct replay_letter *letter);
 void letters_remove(struct letter_list *list, struct replay_letter *letter);
 void letter_free(struct replay_letter *letter);

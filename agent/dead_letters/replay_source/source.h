@@ -2,9 +2,9 @@
  * anything of it reaches the sink. Which topic it names decides whether it is a run, whose signature the sink
  * verifies again, or a change-log event; a letter that names none is a polled run's. */
 #pragma once
-#include "deadletter/reader.h"
+#include "agent/dead_letters/reader/reader.h"
+#include "check.h"
 #include "source/class.h"
-#include "source/replay/check.h"
 
 /** A letter on its way through the sink. Valid until `ended` has returned for it. */
 struct replay_letter;

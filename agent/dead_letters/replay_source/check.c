@@ -1,5 +1,5 @@
 /* See check.h. */
-#include "source/replay/check.h"
+#include "check.h"
 #include "deadletter/seal.h"
 #include "event/signature.h"
 #include <stdio.h>
