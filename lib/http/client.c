@@ -250,15 +250,6 @@ static void collect(struct http_client *client)
 
 /* libcurl's callbacks */
 
-static void defer(struct http_call *call, enum http_failure verdict);
-
-void socket_is_unwatched(CURL *easy)
-{
-    struct http_call *call = call_of(easy);
-    if (call)
-        defer(call, HTTP_MEMORY);
-}
-
 static void end_unwatched(struct http_client *client);
 static void timed_out(uv_timer_t *timer);
 
@@ -322,6 +313,11 @@ static void defer(struct http_call *call, enum http_failure verdict)
     client->deferred_calls++;
     if (!client->closing)
         uv_idle_start(&client->deferred, end_deferred);
+}
+
+static void end_call_of_socket(struct http_call *call)
+{
+    defer(call, HTTP_MEMORY);
 }
 
 void call_stop(struct http_call *call, enum http_failure verdict)
@@ -512,7 +508,8 @@ static void open_handles(struct http_client *client)
     client->open_handles = 4;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
-    sockets_open(&client->sockets, client->options.loop, client->multi, socket_ready, client);
+    sockets_open(&client->sockets, client->options.loop, client->multi, socket_ready, end_call_of_socket,
+                 client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->options.max_connections);

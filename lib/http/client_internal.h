@@ -157,17 +157,21 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
 
 /* sockets.c */
 typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags);
+/** Nothing can watch the socket of this call, which would wait until its deadline: it is to be ended, soon.
+ * libcurl must not hear of it: it would give up the whole multi handle. */
+typedef void socket_is_unwatched(struct http_call *call);
 struct http_sockets {
     uv_loop_t *loop;
     struct socket_watch **watches; /* by file descriptor */
     size_t room;
     bool tunnels; /* a proxy has been asked for one */
     socket_is_ready *ready;
+    socket_is_unwatched *unwatched;
     void *ctx;
 };
-/** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on. */
+/** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on, with `ctx`. */
 void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
-                  void *ctx);
+                  socket_is_unwatched *unwatched, void *ctx);
 /** Takes the interim answers that have come to CONNECT out of libcurl's way: before it is told of a timeout,
  * after which it reads for itself. */
 void sockets_take_interim(struct http_sockets *sockets);
@@ -194,9 +198,6 @@ bool call_may_connect(struct http_call *call, const struct sockaddr *address);
 bool call_was_refused(const struct http_call *call);
 
 /* client.c */
-/** A socket that nothing can watch would leave its call waiting until its deadline: ends it, soon. libcurl
- * must not hear of it: it would give up the whole multi handle. */
-void socket_is_unwatched(CURL *easy);
 const struct http_client_options *client_options(const struct http_client *client);
 /** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
 void call_stop(struct http_call *call, enum http_failure verdict);

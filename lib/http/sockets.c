@@ -131,7 +131,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     if (!watch)
         watch = watch_new(sockets, fd, false);
     if (!watch) {
-        socket_is_unwatched(easy);
+        struct http_call *call = call_of(easy);
+        if (call)
+            sockets->unwatched(call);
         return 0;
     }
     if ((what & CURL_POLL_IN) && watch->connection && !watch->read) {
@@ -206,9 +208,9 @@ static int on_close(void *ctx, curl_socket_t fd)
 }
 
 void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
-                  void *ctx)
+                  socket_is_unwatched *unwatched, void *ctx)
 {
-    *sockets = (struct http_sockets){.loop = loop, .ready = ready, .ctx = ctx};
+    *sockets = (struct http_sockets){.loop = loop, .ready = ready, .unwatched = unwatched, .ctx = ctx};
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, sockets);
 }
