@@ -109,7 +109,7 @@ static void read_answer(const struct http_call *call, struct http_route *route)
     long status = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     route->status = (int)status;
-    route->received_ms = clock_wall_ms(client_options(call->client)->clock);
+    route->received_ms = clock_wall_ms(call->shared->options.clock);
     if (curl_easy_header(call->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
         return;
     time_t seconds = curl_getdate(date->value, NULL);
@@ -144,8 +144,9 @@ static void read_untrusted_chain(struct http_call *call, struct http_route *rout
         read_chain(call->easy, route);
 }
 
-static bool prepare(struct http_call *call, const struct http_client_options *options)
+static bool prepare(struct http_call *call)
 {
+    const struct http_client_options *options = &call->shared->options;
     call->easy = curl_easy_init();
     if (!call->easy || !easy_prepare(call->easy, options) || !call_prepare(call))
         return false;
@@ -163,8 +164,8 @@ int http_route_trace(struct http_client *client, const char *url, struct http_ro
                                .connection_ms = -1,
                                .tls_ms = -1,
                                .answer_ms = -1};
-    struct http_call *call = call_new(client, &request, NULL, NULL);
-    bool ready = call && prepare(call, client_options(client));
+    struct http_call *call = call_new(client_shared(client), &request, NULL, NULL);
+    bool ready = call && prepare(call);
     if (ready) {
         if (call->proxy)
             snprintf(out->proxy, sizeof out->proxy, "%s", call->proxy->url);

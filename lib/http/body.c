@@ -34,7 +34,7 @@ struct body_decoder {
 
 static struct body_room *room_of(const struct http_call *call)
 {
-    return client_body_room(call->client);
+    return &call->shared->body_room;
 }
 
 /** What a body takes that has come to `total` bytes: all that was announced, so that few are whole before
@@ -63,14 +63,14 @@ static bool can_wait(const struct http_call *call)
 
 static size_t room_for(const struct http_call *call, bool waits)
 {
-    size_t all = client_options(call->client)->total_response_bytes;
+    size_t all = call->shared->options.total_response_bytes;
     return waits ? all - all / 4 : all;
 }
 
 /** All that is held but for this call's own part. */
 static size_t held_by_others(const struct http_call *call)
 {
-    const struct http_client_options *options = client_options(call->client);
+    const struct http_client_options *options = &call->shared->options;
     size_t elsewhere = options->held_elsewhere ? options->held_elsewhere(options->held_ctx) : 0;
     return room_of(call)->used - call->room + room_of(call)->decoders - call->decoder_room + elsewhere;
 }
@@ -85,7 +85,8 @@ static size_t origin_length(const char *url)
 static size_t held_by_origin(const struct http_call *call)
 {
     size_t len = origin_length(call->url), held = 0;
-    for (const struct http_call *other = client_first(call->client); other; other = LIST_NEXT(other, active))
+    for (const struct http_call *other = LIST_FIRST(&call->shared->calls); other;
+         other = LIST_NEXT(other, active))
         if (other != call && other->room > 0 && origin_length(other->url) == len &&
             strncmp(other->url, call->url, len) == 0)
             held += other->room;
@@ -131,7 +132,7 @@ static enum growth growth_to(struct http_call *call, size_t total)
 {
     size_t need = need_of(call, total);
     if (need <= call->room || room_of(call)->beyond == call ||
-        client_options(call->client)->total_response_bytes == 0)
+        call->shared->options.total_response_bytes == 0)
         return GROW;
     bool waits = can_wait(call);
     if (take_if_there_is(call, need, waits) || (waits && take_beyond(call)))
@@ -160,30 +161,16 @@ static void dequeue(struct http_call *call)
     call->waiting = false;
 }
 
-/** The first of them for whom there is room; it has it then. */
-static struct http_call *give_room(struct body_room *room)
+struct http_call *body_give_room(struct body_room *room)
 {
-    for (struct http_call *call = room->waiting; call; call = call->next_waiting)
-        if (take_if_there_is(call, need_of(call, call->response.len + STEP_BYTES), true) || take_beyond(call))
+    for (struct http_call *call = room->waiting; call; call = call->next_waiting) {
+        if (take_if_there_is(call, need_of(call, call->response.len + STEP_BYTES), true) ||
+            take_beyond(call)) {
+            dequeue(call);
             return call;
-    return NULL;
-}
-
-void bodies_go_on(struct http_client *client)
-{
-    struct body_room *room = client_body_room(client);
-    struct http_call *call;
-    if (room->giving) /* whoever gives room up meanwhile is seen by the loop below */
-        return;
-    room->giving = true;
-    while ((call = give_room(room)) != NULL) {
-        dequeue(call);
-        call->active_ms = clock_monotonic_ms(client_options(client)->clock);
-        /* What libcurl had kept back comes to body_received now, and an error of it goes no further. */
-        if (curl_easy_pause(call->easy, CURLPAUSE_CONT) != CURLE_OK)
-            call_stop(call, call->cut ? HTTP_OK : HTTP_MEMORY);
+        }
     }
-    room->giving = false;
+    return NULL;
 }
 
 static void free_decoder(struct http_call *call)
@@ -253,7 +240,7 @@ static enum taken take_bytes(struct http_call *call, const char *bytes, size_t l
 static bool may_hold(void *ctx, ptrdiff_t bytes)
 {
     struct http_call *call = ctx;
-    size_t all = client_options(call->client)->total_response_bytes;
+    size_t all = call->shared->options.total_response_bytes;
     size_t held = call->decoder_bytes + (size_t)bytes; /* wraps to what is left where bytes is negative */
     size_t over = held > FREE_DECODER_BYTES ? held - FREE_DECODER_BYTES : 0;
     if (bytes > 0 && all > 0 && over > 0 && held_by_others(call) + call->room + over > all)

@@ -11,6 +11,7 @@
 /** libcurl asks first ("Expect: 100-continue") where a body is longer than 1 MiB (its
  * EXPECT_100_THRESHOLD). */
 enum { EXPECTED_FROM = 1024 * 1024 };
+enum { AUTHORITIES_S = 24 * 3600 };
 
 /** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a
  * 407, whatever its length, without a pause. */
@@ -32,7 +33,7 @@ static bool on_connect_header(struct http_call *call, const char *line, size_t l
 
 static int64_t now_ms(const struct http_call *call)
 {
-    return clock_monotonic_ms(client_options(call->client)->clock);
+    return clock_monotonic_ms(call->shared->options.clock);
 }
 
 /** A line that goes on with the value before it is one with it (RFC 9112, section 5.2). */
@@ -142,18 +143,18 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
-    /* client_proxy decides; "" keeps libcurl from asking the environment. */
+    /* proxy_of decides; "" keeps libcurl from asking the environment. */
     return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") && set_text(easy, CURLOPT_PROXY, "") &&
            set_text(easy, CURLOPT_NOPROXY, "") && set_authorities(easy, options->ca_bundle);
 }
 
 static bool set_proxy(struct http_call *call)
 {
-    const struct http_client_options *options = client_options(call->client);
-    if (!client_has_proxy(call->client))
+    const struct http_client_options *options = &call->shared->options;
+    if (!has_proxy(call->shared))
         return true;
     /* own_headers has the name for the server; this one is for the proxy, with CONNECT. */
-    return client_proxy(call->client, call->url, &call->proxy) &&
+    return proxy_of(call->shared, call->url, &call->proxy) &&
            set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
            set_text(call->easy, CURLOPT_PROXYUSERPWD, call->proxy ? call->proxy->credentials : NULL) &&
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
@@ -196,6 +197,17 @@ static bool set_target(CURL *easy, const struct http_call *call)
     return asks_proxy(call) ? set_whole_target(easy, call) : set_text(easy, CURLOPT_REQUEST_TARGET, target);
 }
 
+/** For how many seconds after they were read the authorities in libcurl's memory may be used: a day, but not
+ * those that were read before they were last found unreadable, unless that was within the last second. So
+ * they are read once a second at most, even if it is the server's own key that cannot be read. */
+static long authorities_age(const struct client_shared *shared)
+{
+    if (shared->suspected_ms == 0)
+        return AUTHORITIES_S;
+    int64_t since_s = (clock_monotonic_ms(shared->options.clock) - shared->suspected_ms) / 1000;
+    return since_s < 1 ? 1 : since_s < AUTHORITIES_S ? (long)since_s : AUTHORITIES_S;
+}
+
 bool call_prepare(struct http_call *call)
 {
     CURL *easy = call->easy;
@@ -231,13 +243,13 @@ bool call_prepare(struct http_call *call)
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, client_authorities_age(call->client));
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(call->shared));
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     if (!set_proxy(call))
         return false;
     call->place = place_hash(call);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
-                     addresses_age(client_addresses(call->client), call->place, now_ms(call)));
+                     addresses_age(&call->shared->addresses, call->place, now_ms(call)));
     return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_text(easy, CURLOPT_URL, call->url) &&
            set_target(easy, call);
 }
@@ -278,7 +290,7 @@ bool http_call_headers(struct http_call *call, const struct http_header *headers
 {
     /* "Name:" leaves out what libcurl would add. */
     static char no_content_type[] = "Content-Type:", no_expect[] = "Expect:";
-    struct own_headers *own = client_own_headers(call->client);
+    struct own_headers *own = &call->shared->own_headers;
     const struct {
         struct slice name;
         char *line;
@@ -324,13 +336,13 @@ static bool copy_url(struct http_call *call, const struct http_request *request)
     return call->url != NULL;
 }
 
-struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
+struct http_call *call_new(struct client_shared *shared, const struct http_request *request, http_done *done,
                            void *ctx)
 {
     struct http_call *call = calloc(1, sizeof *call);
     if (!call)
         return NULL;
-    call->client = client;
+    call->shared = shared;
     call->method = strdup(request->method);
     call->parsed = request->parsed;
     call->body = request->body;
@@ -340,10 +352,10 @@ struct http_call *call_new(struct http_client *client, const struct http_request
     call->keep_headers = request->keep_headers;
     call->keep_date = request->keep_date;
     call->wants_text = request->text;
-    call->max_response_bytes = request->max_response_bytes ? request->max_response_bytes
-                                                           : client_options(client)->max_response_bytes;
+    call->max_response_bytes =
+        request->max_response_bytes ? request->max_response_bytes : shared->options.max_response_bytes;
     call->without_body = request->without_body;
-    call->follows = client_options(client)->redirects;
+    call->follows = shared->options.redirects;
     call->done = done;
     call->ctx = ctx;
     if (!call->method || !copy_url(call, request) ||
@@ -421,8 +433,7 @@ enum http_failure call_overdue(struct http_call *call, int64_t now)
         call->progress = moved;
         call->active_ms = now;
     }
-    return now - call->active_ms >= client_options(call->client)->idle_timeout_ms ? HTTP_IDLE_TIMEOUT
-                                                                                  : HTTP_OK;
+    return now - call->active_ms >= call->shared->options.idle_timeout_ms ? HTTP_IDLE_TIMEOUT : HTTP_OK;
 }
 
 /* What came of it */
@@ -466,7 +477,7 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->date = call_header(call, "Date");
     result->duration_ms = now_ms(call) - call->started_ms;
     if (nothing_came(failure))
-        addresses_doubt(client_addresses(call->client), call->place, now_ms(call));
+        addresses_doubt(&call->shared->addresses, call->place, now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->processed = call->processed;
     result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);

@@ -12,16 +12,11 @@
 #include <strings.h>
 
 enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEPT = 16 };
-enum { AUTHORITIES_S = 24 * 3600 };
 
 struct http_client {
-    struct http_client_options options; /* its texts are our copies: */
-    char *texts[TEXT_OPTIONS];
-    struct proxy http_proxy, https_proxy;
-    struct body_room body_room;
-    struct own_headers own_headers;
-    struct addresses addresses;
-    struct egress *egress;
+    struct client_shared shared;
+    char *texts[TEXT_OPTIONS]; /* of its options */
+    bool bodies_go_on;
     CURLM *multi;
     struct http_sockets sockets;
     uv_timer_t timeout; /* libcurl's */
@@ -31,12 +26,10 @@ struct http_client {
     bool sweep_put_off;
     uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
     unsigned open_handles;
-    LIST_HEAD(http_calls, http_call) calls; /* active ones */
     size_t active;
     size_t deferred_calls;
     CURL **idle; /* pool of easy handles, last in first out */
     size_t idle_count, idle_room;
-    int64_t suspected_ms; /* when the authorities that are in memory proved unreadable; 0: never */
     bool closing;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -52,69 +45,16 @@ static void initialise_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-long client_authorities_age(const struct http_client *client)
+struct client_shared *client_shared(struct http_client *client)
 {
-    if (client->suspected_ms == 0)
-        return AUTHORITIES_S;
-    int64_t since_s = (clock_monotonic_ms(client->options.clock) - client->suspected_ms) / 1000;
-    return since_s < 1 ? 1 : since_s < AUTHORITIES_S ? (long)since_s : AUTHORITIES_S;
-}
-
-const struct http_client_options *client_options(const struct http_client *client)
-{
-    return &client->options;
-}
-
-struct http_call *client_first(const struct http_client *client)
-{
-    return LIST_FIRST(&client->calls);
-}
-
-struct body_room *client_body_room(struct http_client *client)
-{
-    return &client->body_room;
+    return &client->shared;
 }
 
 size_t http_client_body_bytes(const struct http_client *client)
 {
-    const struct body_room *room = &client->body_room;
+    const struct body_room *room = &client->shared.body_room;
     return room->used + room->decoders +
            (room->beyond ? room->beyond->response.cap * (room->beyond->large_window ? 2 : 1) : 0);
-}
-
-const struct egress *client_egress(const struct http_client *client)
-{
-    return client->egress;
-}
-
-struct addresses *client_addresses(struct http_client *client)
-{
-    return &client->addresses;
-}
-
-struct own_headers *client_own_headers(struct http_client *client)
-{
-    return &client->own_headers;
-}
-
-bool client_has_proxy(const struct http_client *client)
-{
-    return client->http_proxy.url || client->https_proxy.url;
-}
-
-bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out)
-{
-    const struct proxy *proxy =
-        strncasecmp(url, "https:", 6) == 0 ? &client->https_proxy : &client->http_proxy;
-    struct place place;
-    *out = proxy->url ? proxy : NULL;
-    if (!proxy->url || !*client->options.no_proxy)
-        return true;
-    bool known = place_of(url, &place);
-    if (known && proxy_bypassed(client->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10)))
-        *out = NULL;
-    place_clear(&place);
-    return known;
 }
 
 size_t http_client_active(const struct http_client *client)
@@ -129,7 +69,7 @@ static CURL *easy_take(struct http_client *client)
     if (client->idle_count > 0)
         return client->idle[--client->idle_count];
     CURL *easy = curl_easy_init();
-    if (easy && easy_prepare(easy, &client->options)) {
+    if (easy && easy_prepare(easy, &client->shared.options)) {
         sockets_prepare(&client->sockets, easy);
         return easy;
     }
@@ -168,6 +108,8 @@ static void call_unlink(struct http_call *call)
     if (client->active == 0)
         uv_timer_stop(&client->sweep);
 }
+
+static void bodies_go_on(struct http_client *client);
 
 static void call_end(struct http_call *call, enum http_failure failure, CURLcode code)
 {
@@ -209,7 +151,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     call->elsewhere |= elsewhere;
     call->cut = HTTP_WHOLE;
     body_leave(call);
-    call->active_ms = clock_monotonic_ms(client->options.clock);
+    call->active_ms = clock_monotonic_ms(client->shared.options.clock);
     if (!call_may_go(call, failure))
         return false;
     if ((redirect_keeps_method(status) || call_drop_body(call)) &&
@@ -227,7 +169,7 @@ static void transfer_over(struct http_call *call, CURLcode code)
     body_over(call, code);
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (failure != HTTP_OK && key_was_unreadable(call))
-        call->client->suspected_ms = clock_monotonic_ms(call->client->options.clock);
+        call->shared->suspected_ms = clock_monotonic_ms(call->shared->options.clock);
     if (failure == HTTP_OK && proxy_refuses_password(call, code))
         failure = HTTP_PROXY;
     if (call->response_headers.failed)
@@ -320,7 +262,8 @@ static void end_call_of_socket(struct http_call *call)
     defer(call, HTTP_MEMORY);
 }
 
-void call_stop(struct http_call *call, enum http_failure verdict)
+/** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
+static void call_stop(struct http_call *call, enum http_failure verdict)
 {
     if (call->easy)
         curl_multi_remove_handle(call->client->multi, call->easy);
@@ -328,10 +271,26 @@ void call_stop(struct http_call *call, enum http_failure verdict)
     body_leave(call);
 }
 
+/** Lets those go on for whose bodies there is room now. Outside of libcurl's callbacks. */
+static void bodies_go_on(struct http_client *client)
+{
+    struct http_call *call;
+    if (client->bodies_go_on) /* whoever gives room up meanwhile is seen by the loop below */
+        return;
+    client->bodies_go_on = true;
+    while ((call = body_give_room(&client->shared.body_room)) != NULL) {
+        call->active_ms = clock_monotonic_ms(client->shared.options.clock);
+        /* What libcurl had kept back comes to body_received now, and an error of it goes no further. */
+        if (curl_easy_pause(call->easy, CURLPAUSE_CONT) != CURLE_OK)
+            call_stop(call, call->cut ? HTTP_OK : HTTP_MEMORY);
+    }
+    client->bodies_go_on = false;
+}
+
 /** Those that connect count too: libcurl must not run a call again that it could not write down. */
 static void end_unwatched(struct http_client *client)
 {
-    for (struct http_call *call = LIST_FIRST(&client->calls); call; call = LIST_NEXT(call, active)) {
+    for (struct http_call *call = LIST_FIRST(&client->shared.calls); call; call = LIST_NEXT(call, active)) {
         curl_socket_t fd = CURL_SOCKET_BAD;
         if (call->deferred || call->waiting)
             continue;
@@ -358,11 +317,11 @@ static bool put_off(struct http_client *client, int64_t now)
 static void swept(uv_timer_t *timer)
 {
     struct http_client *client = timer->data;
-    int64_t now = clock_monotonic_ms(client->options.clock);
+    int64_t now = clock_monotonic_ms(client->shared.options.clock);
     struct http_call *next;
     if (put_off(client, now))
         return;
-    for (struct http_call *call = LIST_FIRST(&client->calls); call; call = next) {
+    for (struct http_call *call = LIST_FIRST(&client->shared.calls); call; call = next) {
         next = LIST_NEXT(call, active);
         if (call->deferred)
             continue;
@@ -384,7 +343,7 @@ static void end_deferred(uv_idle_t *idle)
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
     while (client->deferred_calls > 0) {
-        struct http_call *call = LIST_FIRST(&client->calls);
+        struct http_call *call = LIST_FIRST(&client->shared.calls);
         while (call && !call->deferred)
             call = LIST_NEXT(call, active);
         if (!call)
@@ -415,13 +374,14 @@ void http_call_forget(struct http_call *call, http_done *instead, void *ctx)
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
                              void *ctx)
 {
-    struct http_call *call = call_new(client, request, done, ctx);
+    struct http_call *call = call_new(&client->shared, request, done, ctx);
     if (!call)
         return NULL;
+    call->client = client;
     call->sockets = &client->sockets;
-    call->started_ms = call->active_ms = clock_monotonic_ms(client->options.clock);
-    call->deadline_ms = call->started_ms + client->options.total_timeout_ms;
-    LIST_INSERT_HEAD(&client->calls, call, active);
+    call->started_ms = call->active_ms = clock_monotonic_ms(client->shared.options.clock);
+    call->deadline_ms = call->started_ms + client->shared.options.total_timeout_ms;
+    LIST_INSERT_HEAD(&client->shared.calls, call, active);
     if (client->active++ == 0) {
         client->swept_ms = call->started_ms;
         uv_timer_again(&client->sweep);
@@ -441,9 +401,9 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 
 static void client_free(struct http_client *client)
 {
-    proxy_clear(&client->http_proxy);
-    proxy_clear(&client->https_proxy);
-    egress_free(client->egress);
+    proxy_clear(&client->shared.http_proxy);
+    proxy_clear(&client->shared.https_proxy);
+    egress_free(client->shared.egress);
     for (size_t i = 0; i < TEXT_OPTIONS; i++)
         free(client->texts[i]);
     free(client->idle);
@@ -479,8 +439,8 @@ static void end_all(uv_idle_t *idle)
 {
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
-    while (!LIST_EMPTY(&client->calls))
-        call_end(LIST_FIRST(&client->calls), HTTP_CANCELLED, CURLE_OK);
+    while (!LIST_EMPTY(&client->shared.calls))
+        call_end(LIST_FIRST(&client->shared.calls), HTTP_CANCELLED, CURLE_OK);
     close_handles(client);
 }
 
@@ -495,35 +455,36 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 
 static void open_handles(struct http_client *client)
 {
-    int64_t sweep_ms = client->options.idle_timeout_ms / 20;
+    int64_t sweep_ms = client->shared.options.idle_timeout_ms / 20;
     if (sweep_ms < SWEEP_MIN_MS)
         sweep_ms = SWEEP_MIN_MS;
     if (sweep_ms > SWEEP_MAX_MS)
         sweep_ms = SWEEP_MAX_MS;
-    uv_timer_init(client->options.loop, &client->timeout);
-    uv_timer_init(client->options.loop, &client->sweep);
-    uv_idle_init(client->options.loop, &client->deferred);
-    uv_check_init(client->options.loop, &client->readied);
+    uv_timer_init(client->shared.options.loop, &client->timeout);
+    uv_timer_init(client->shared.options.loop, &client->sweep);
+    uv_idle_init(client->shared.options.loop, &client->deferred);
+    uv_check_init(client->shared.options.loop, &client->readied);
     client->timeout.data = client->sweep.data = client->deferred.data = client->readied.data = client;
     client->open_handles = 4;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
-    sockets_open(&client->sockets, client->options.loop, client->multi, socket_ready, end_call_of_socket,
-                 client);
+    sockets_open(&client->sockets, client->shared.options.loop, client->multi, socket_ready,
+                 end_call_of_socket, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->options.max_connections);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->shared.options.max_connections);
 }
 
 static bool copy_options(struct http_client *client, const struct http_client_options *options)
 {
-    client->options = *options;
+    client->shared.options = *options;
     if (options->total_response_bytes > 0 && options->total_response_bytes / 2 < options->max_response_bytes)
-        client->options.total_response_bytes = options->max_response_bytes * 2;
-    const char **texts[TEXT_OPTIONS] = {&client->options.user_agent, &client->options.ca_bundle,
-                                        &client->options.no_proxy};
-    client->options.http_proxy = client->options.https_proxy = NULL;   /* their parsed form counts */
-    client->options.egress_allow = client->options.egress_deny = NULL; /* and theirs */
+        client->shared.options.total_response_bytes = options->max_response_bytes * 2;
+    const char **texts[TEXT_OPTIONS] = {&client->shared.options.user_agent, &client->shared.options.ca_bundle,
+                                        &client->shared.options.no_proxy};
+    client->shared.options.http_proxy = client->shared.options.https_proxy =
+        NULL; /* their parsed form counts */
+    client->shared.options.egress_allow = client->shared.options.egress_deny = NULL; /* and theirs */
     for (size_t i = 0; i < TEXT_OPTIONS; i++) {
         client->texts[i] = strdup(*texts[i] ? *texts[i] : "");
         if (!client->texts[i])
@@ -537,12 +498,12 @@ static int parse_proxies(struct http_client *client, const struct http_client_op
                          struct error *err)
 {
     struct error problem = {0};
-    int result = proxy_parse(options->http_proxy, &client->http_proxy, &problem);
+    int result = proxy_parse(options->http_proxy, &client->shared.http_proxy, &problem);
     if (result != 0)
         return error_set(err, result, "the proxy for http URLs: %s", problem.message);
-    result = proxy_parse(options->https_proxy, &client->https_proxy, &problem);
-    client->http_proxy.setting = options->http_proxy_setting ? options->http_proxy_setting : "";
-    client->https_proxy.setting = options->https_proxy_setting ? options->https_proxy_setting : "";
+    result = proxy_parse(options->https_proxy, &client->shared.https_proxy, &problem);
+    client->shared.http_proxy.setting = options->http_proxy_setting ? options->http_proxy_setting : "";
+    client->shared.https_proxy.setting = options->https_proxy_setting ? options->https_proxy_setting : "";
     return result == 0 ? 0 : error_set(err, result, "the proxy for https URLs: %s", problem.message);
 }
 
@@ -552,8 +513,9 @@ static int read_egress(struct http_client *client, const struct http_client_opti
     struct error problem = {0};
     if (!options->judges_egress)
         return 0;
-    client->egress = egress_new(options->egress_allow, options->egress_deny, &problem);
-    return client->egress ? 0 : error_set(err, problem.kind, "where requests may go: %s", problem.message);
+    client->shared.egress = egress_new(options->egress_allow, options->egress_deny, &problem);
+    return client->shared.egress ? 0
+                                 : error_set(err, problem.kind, "where requests may go: %s", problem.message);
 }
 
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
@@ -565,7 +527,7 @@ struct http_client *http_client_new(const struct http_client_options *options, s
         return NULL;
     }
     bool copied = copy_options(client, options);
-    own_headers_fill(&client->own_headers, copied ? client->options.user_agent : "");
+    own_headers_fill(&client->shared.own_headers, copied ? client->shared.options.user_agent : "");
     client->idle_room = options->max_connections;
     client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
     client->multi = curl_multi_init();

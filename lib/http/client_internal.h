@@ -12,9 +12,40 @@
 
 enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024 };
 
+/** Header lines that go with every request which has none of that name. libcurl would add them too, but
+ * formats what it makes of its options twice, a character at a time. */
+struct own_headers {
+    char user_agent[160], accept_encoding[64];
+};
+
+/** The memory that long bodies share. */
+struct body_room {
+    size_t used;
+    size_t decoders;           /* what their decoders hold, but for a little that each has free */
+    struct http_call *waiting; /* first come first */
+    struct http_call *beyond;  /* the one that has room of its own, not counted in `used`; NULL: none */
+};
+
+/** What all calls of a client share. */
+struct client_shared {
+    /** Its texts are the client's copies. */
+    struct http_client_options options;
+    struct proxy http_proxy, https_proxy;
+    /** NULL: requests go anywhere. */
+    struct egress *egress;
+    struct addresses addresses;
+    struct own_headers own_headers;
+    struct body_room body_room;
+    /** The active ones. */
+    LIST_HEAD(http_calls, http_call) calls;
+    /** When the authorities in libcurl's memory proved unreadable, on the monotonic clock; 0: never. */
+    int64_t suspected_ms;
+};
+
 struct http_call {
-    LIST_ENTRY(http_call) active; /* in the client's list */
-    struct http_client *client;
+    LIST_ENTRY(http_call) active; /* in `shared->calls` */
+    struct http_client *client;   /* for client.c alone */
+    struct client_shared *shared;
     CURL *easy;                 /* NULL: never got that far */
     struct curl_slist *headers; /* an array of nodes, with their texts behind them */
     char *method;
@@ -66,6 +97,9 @@ struct http_call {
 };
 
 /* hop.c */
+bool has_proxy(const struct client_shared *shared);
+/** The proxy that a call to this URL goes through (NULL: none). False: out of memory, or not a URL. */
+bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out);
 struct place {
     char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
                                    The port is always there */
@@ -87,7 +121,7 @@ bool request_is_written(const struct http_call *call);
 struct slice call_header(const struct http_call *call, const char *name);
 
 /* call.c */
-struct http_call *call_new(struct http_client *client, const struct http_request *request, http_done *done,
+struct http_call *call_new(struct client_shared *shared, const struct http_request *request, http_done *done,
                            void *ctx);
 /** Options of the present hop; false: out of memory. */
 bool call_prepare(struct http_call *call);
@@ -102,32 +136,19 @@ enum http_failure call_overdue(struct http_call *call, int64_t now);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
                  struct http_result *result);
-/** Header lines that go with every request which has none of that name. libcurl would add them too, but
- * formats what it makes of its options twice, a character at a time. */
-struct own_headers {
-    char user_agent[160], accept_encoding[64];
-};
 void own_headers_fill(struct own_headers *own, const char *user_agent);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* body.c */
-/** The memory that long bodies share. */
-struct body_room {
-    size_t used;
-    size_t decoders;           /* what their decoders hold, but for a little that each has free */
-    struct http_call *waiting; /* first come first */
-    struct http_call *beyond;  /* the one that has room of its own, not counted in `used`; NULL: none */
-    bool giving;
-};
 /** CURLOPT_WRITEFUNCTION. */
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
 /** The transfer is over: sees whether the body's coding is too. */
 void body_over(struct http_call *call, CURLcode code);
-/** Lets those go on for whom there is room now. Outside of libcurl's callbacks, as the next one. */
-void bodies_go_on(struct http_client *client);
+/** The first of those who wait for whom there is room: it has it then, and waits no more. NULL: nobody. */
+struct http_call *body_give_room(struct body_room *room);
 /** Gives the call's room and its decoder back, and its place among those who wait. Others get it with
- * bodies_go_on. */
+ * body_give_room. Outside of libcurl's callbacks. */
 void body_leave(struct http_call *call);
 
 /* failure.c */
@@ -198,19 +219,4 @@ bool call_may_connect(struct http_call *call, const struct sockaddr *address);
 bool call_was_refused(const struct http_call *call);
 
 /* client.c */
-const struct http_client_options *client_options(const struct http_client *client);
-/** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
-void call_stop(struct http_call *call, enum http_failure verdict);
-/** For how many seconds after they were read the authorities in libcurl's memory may be used: a day, but not
- * those that were read before they were last found unreadable, unless that was within the last second. So
- * they are read once a second at most, even if it is the server's own key that cannot be read. */
-long client_authorities_age(const struct http_client *client);
-/** The active calls. */
-struct http_call *client_first(const struct http_client *client);
-const struct egress *client_egress(const struct http_client *client); /* NULL: requests go anywhere */
-struct addresses *client_addresses(struct http_client *client);
-struct body_room *client_body_room(struct http_client *client);
-struct own_headers *client_own_headers(struct http_client *client);
-bool client_has_proxy(const struct http_client *client);
-/** The proxy that a call to this place goes through (NULL: none). False: out of memory, or not a URL. */
-bool client_proxy(const struct http_client *client, const char *url, const struct proxy **out);
+struct client_shared *client_shared(struct http_client *client);

@@ -1,6 +1,7 @@
 /* The present hop of a call, as other files ask about it: where it leads, through what kind of proxy, how far
  * it has come. It changes nothing. */
 #include "http/client_internal.h"
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,6 +22,26 @@ bool place_of(const char *url, struct place *place)
               curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
     curl_url_cleanup(handle);
     return ok;
+}
+
+bool has_proxy(const struct client_shared *shared)
+{
+    return shared->http_proxy.url || shared->https_proxy.url;
+}
+
+bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out)
+{
+    const struct proxy *proxy =
+        strncasecmp(url, "https:", 6) == 0 ? &shared->https_proxy : &shared->http_proxy;
+    struct place place;
+    *out = proxy->url ? proxy : NULL;
+    if (!proxy->url || !*shared->options.no_proxy)
+        return true;
+    bool known = place_of(url, &place);
+    if (known && proxy_bypassed(shared->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10)))
+        *out = NULL;
+    place_clear(&place);
+    return known;
 }
 
 struct http_call *call_of(CURL *easy)

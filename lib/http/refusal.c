@@ -29,7 +29,7 @@ static bool judge(struct http_call *call, bool proxied, const struct sockaddr *a
     if (known) {
         const struct egress_target target = {
             .host = place.host, .port = (int)strtol(place.port, NULL, 10), .proxied = proxied};
-        *allowed = egress_lets(client_egress(call->client), &target, address, call->egress_why);
+        *allowed = egress_lets(call->shared->egress, &target, address, call->egress_why);
     }
     place_clear(&place);
     return known;
@@ -37,12 +37,12 @@ static bool judge(struct http_call *call, bool proxied, const struct sockaddr *a
 
 bool call_may_go(struct http_call *call, enum http_failure *failure)
 {
-    const struct egress *egress = client_egress(call->client);
+    const struct egress *egress = call->shared->egress;
     const struct proxy *proxy = NULL;
     bool allowed = true;
     if (!egress)
         return true;
-    bool known = !client_has_proxy(call->client) || client_proxy(call->client, call->url, &proxy);
+    bool known = !has_proxy(call->shared) || proxy_of(call->shared, call->url, &proxy);
     /* Whatever else the URL decides is decided by the address, too. */
     if (known && (proxy || egress_narrows(egress) || is_strange(call->url)))
         known = judge(call, proxy != NULL, NULL, &allowed);
@@ -55,7 +55,7 @@ bool call_may_go(struct http_call *call, enum http_failure *failure)
 bool call_may_connect(struct http_call *call, const struct sockaddr *address)
 {
     bool allowed = false;
-    if (!client_egress(call->client) || call->proxy)
+    if (!call->shared->egress || call->proxy)
         allowed = true;
     else if (!judge(call, false, address, &allowed))
         return false; /* out of memory: as if it could not be reached */

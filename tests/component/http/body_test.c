@@ -196,7 +196,7 @@ static struct http_call *start(struct world *world, int origin, const char *path
 static size_t waiting(const struct world *world)
 {
     size_t count = 0;
-    for (struct http_call *call = client_body_room(world->http.client)->waiting; call;
+    for (struct http_call *call = client_shared(world->http.client)->body_room.waiting; call;
          call = call->next_waiting)
         count++;
     return count;
@@ -302,7 +302,7 @@ static void who_goes_away_while_waiting_leaves_the_others_their_turn(void **stat
     for (int i = 0; i < 3; i++)
         start(&world, i, "/long");
     run_until_waiting(&world, 3);
-    struct http_call *second = client_body_room(world.http.client)->waiting->next_waiting;
+    struct http_call *second = client_shared(world.http.client)->body_room.waiting->next_waiting;
     struct http_call *third = second->next_waiting;
     http_call_cancel(second);
     assert_int_equal(waiting(&world), 2);
