@@ -3,7 +3,7 @@
 #pragma once
 #include "base/error.h"
 #include "event/signature.h"
-#include "http/server.h"
+#include "server.h"
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <uv.h>

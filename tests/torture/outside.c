@@ -1,6 +1,6 @@
 #include "outside.h"
+#include "agent/demo/server.h"
 #include "event/signature.h"
-#include "http/server.h"
 #include "memory.h"
 #include "tls_front.h"
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* Long responses share a bounded room: they wait for it, nobody waits for ever, and no origin takes it all.
  */
+#include "agent/demo/server.h"
 #include "http/client_internal.h"
-#include "http/server.h"
 #include "tested_client.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* The HTTP client against real loopback servers, on a loop of its own. */
-#include "http/server.h"
+#include "agent/demo/server.h"
 #include "tested_client.h"
 
 struct world {

@@ -1,8 +1,8 @@
 /* A Port on loopback that remembers every request and answers as a test's script says. */
 #pragma once
+#include "agent/demo/server.h"
 #include "base/log.h"
 #include "http/client.h"
-#include "http/server.h"
 #include "port/api.h"
 #include <setjmp.h>
 #include <stdarg.h>

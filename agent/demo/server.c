@@ -1,6 +1,6 @@
 /* A small HTTP/1.1 server on loopback: requests with Content-Length (what libcurl sends), keep-alive, bounded
  * sizes. For the demo and tests. */
-#include "http/server.h"
+#include "server.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
