@@ -17,81 +17,93 @@ enum streamer { STREAMER_KAFKA, STREAMER_POLLING };
 #define CONFIG_MAPPING_PATH "./control_the_payload_config.json"
 
 struct polling_config {
-    int64_t interval_ms; /* POLLING_INTERVAL_SECONDS, default 10; the next ones are POLLING_… as well */
-    int64_t batch_size;  /* RUNS_BATCH_SIZE, default 100 */
-    int64_t initial_backoff_ms; /* INITIAL_BACKOFF_SECONDS, default 1 */
-    double backoff_factor;      /* BACKOFF_FACTOR, default 2 */
-    double backoff_jitter;      /* BACKOFF_JITTER_FACTOR, default 0.1 of the wait, added at random */
-    int64_t max_backoff_ms;     /* MAX_BACKOFF_SECONDS, default 300 */
-    int64_t max_failure_ms;     /* MAX_FAILURE_DURATION_SECONDS, default 3600 */
+    int64_t interval_ms;
+    int64_t batch_size;
+    int64_t initial_backoff_ms;
+    double backoff_factor;
+    /** The part of the wait that is added at random. */
+    double backoff_jitter;
+    int64_t max_backoff_ms;
+    int64_t max_failure_ms;
 };
 
-/** Every text is owned by the config (never NULL: "" when not set). Durations carry their unit. */
+/** What the settings mean. table.c says which setting fills which member, its default and its bounds; here
+ * stands what the setting's help does not say. Every text is owned by the config (never NULL: "" when not
+ * set). Durations carry their unit. */
 struct config {
-    char *org_id;                /* PORT_ORG_ID */
-    char *client_id;             /* PORT_CLIENT_ID */
-    struct secret client_secret; /* PORT_CLIENT_SECRET; value.ptr is owned, NUL-terminated */
-    char *api_base_url;          /* PORT_API_BASE_URL, without trailing slash */
-    enum streamer streamer;      /* STREAMER_NAME */
-    bool local_port;             /* USING_LOCAL_PORT_INSTANCE */
-    char *bootstrap_servers;     /* KAFKA_CONSUMER_BOOTSTRAP_SERVERS */
-    char *security_protocol;     /* KAFKA_CONSUMER_SECURITY_PROTOCOL; lower case as librdkafka takes it:
-                                    plaintext, ssl, sasl_plaintext, sasl_ssl */
-    char *sasl_mechanism;        /* KAFKA_CONSUMER_AUTHENTICATION_MECHANISM, upper case; "" for none */
-    char *group_id;              /* KAFKA_CONSUMER_GROUP_ID */
-    char *group_instance_id;     /* KAFKA_CONSUMER_GROUP_INSTANCE_ID; "" for a dynamic member */
-    char *group_protocol;        /* KAFKA_CONSUMER_GROUP_PROTOCOL: classic | consumer */
-    char *assignment_strategy;  /* KAFKA_CONSUMER_ASSIGNMENT_STRATEGY: range,roundrobin | range | roundrobin |
-                                   cooperative-sticky */
-    int64_t session_timeout_ms; /* KAFKA_CONSUMER_SESSION_TIMEOUT_MS */
-    char *auto_offset_reset;    /* KAFKA_CONSUMER_AUTO_OFFSET_RESET, normalised to earliest or latest */
-    char *runs_topic;           /* KAFKA_RUNS_TOPIC */
-    char *change_log_topic;     /* KAFKA_CHANGE_LOG_TOPIC */
+    char *org_id;
+    char *client_id;
+    /** value.ptr is owned, and ends in NUL. */
+    struct secret client_secret;
+    /** Without a slash at its end. */
+    char *api_base_url;
+    enum streamer streamer;
+    bool local_port;
+    char *bootstrap_servers;
+    /** As librdkafka takes it: plaintext, ssl, sasl_plaintext or sasl_ssl; never "". */
+    char *security_protocol;
+    /** Upper case; "" for none. */
+    char *sasl_mechanism;
+    char *group_id;
+    /** "" for a dynamic member. */
+    char *group_instance_id;
+    char *group_protocol;
+    char *assignment_strategy;
+    int64_t session_timeout_ms;
+    /** earliest or latest. */
+    char *auto_offset_reset;
+    char *runs_topic;
+    char *change_log_topic;
     struct polling_config polling;
-    char *mapping_path;                    /* CONTROL_THE_PAYLOAD_CONFIG_PATH */
-    int64_t mapping_timeout_ms;            /* MAPPING_TIMEOUT (seconds of processor time), default 2 */
-    int64_t mapping_max_memory;            /* MAPPING_MAX_MEMORY, default 64 MiB */
-    char *mapping_miss;                    /* MAPPING_MISS: report | skip */
-    int64_t invoker_timeout_ms;            /* WEBHOOK_INVOKER_TIMEOUT (seconds, decimals allowed) */
-    int64_t total_timeout_ms;              /* WEBHOOK_TOTAL_TIMEOUT (seconds), default 300 */
-    int64_t max_in_flight;                 /* WEBHOOK_MAX_IN_FLIGHT, default 256, 1 to 10000 */
-    int64_t max_in_flight_per_destination; /* WEBHOOK_MAX_IN_FLIGHT_PER_DESTINATION; 0: no bound of its own */
-    struct retry_on retry_on;              /* WEBHOOK_RETRY_ON */
-    int64_t retry_max_attempts;            /* WEBHOOK_RETRY_MAX_ATTEMPTS, the first included; default 5 */
-    int64_t retry_max_elapsed_ms;          /* WEBHOOK_RETRY_MAX_ELAPSED, default 120 s */
-    int64_t retry_initial_backoff_ms;      /* WEBHOOK_RETRY_INITIAL_BACKOFF, default 0.5 s */
-    int64_t retry_max_backoff_ms;          /* WEBHOOK_RETRY_MAX_BACKOFF, default 30 s */
-    int64_t breaker_failures;              /* WEBHOOK_BREAKER_FAILURES, default 10; 0: no breaker */
-    int64_t dedup_window;                  /* DEDUP_WINDOW, records; default 10000; 0: off */
-    int64_t event_max_age_ms;              /* EVENT_MAX_AGE_SECONDS; 0: off */
-    int64_t max_response_bytes;            /* WEBHOOK_MAX_RESPONSE_BYTES, default 1 MiB */
-    int64_t total_response_bytes;          /* WEBHOOK_TOTAL_RESPONSE_BYTES, default 32 MiB */
-    bool verify_tls;                       /* WEBHOOK_VERIFY_SSL */
-    char *http_version;                    /* WEBHOOK_HTTP_VERSION: 1.1 | 2 (1.1 where libcurl is too old) */
-    char *follow_redirects;                /* WEBHOOK_FOLLOW_REDIRECTS: none | same-host | all */
-    char *egress_allow, *egress_deny;      /* EGRESS_ALLOW, EGRESS_DENY: http/egress.h says how */
-    int64_t queue_max_bytes;               /* QUEUE_MAX_BYTES, default 16 MiB, at least 1 MiB */
-    int64_t record_max_bytes;              /* RECORD_MAX_BYTES, default 32 MiB */
-    int64_t drain_timeout_ms;              /* DRAIN_TIMEOUT_SECONDS, default 8 */
-    char *dead_letter_topic;               /* DEAD_LETTER_TOPIC; at most one of the two is set */
-    char *dead_letter_dir;                 /* DEAD_LETTER_DIR */
-    int64_t dead_letter_max_bytes;         /* DEAD_LETTER_MAX_BYTES, default 1 GiB */
-    bool run_logs;                         /* RUN_LOGS, default on */
-    bool detailed_logging;                 /* DETAILED_LOGGING, default true */
-    char *http_proxy;  /* HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, either case; the first two hold the */
-    char *https_proxy; /* third's value where they are not set themselves. May contain a password */
-    char *all_proxy;
-    const char *http_proxy_setting,
-        *https_proxy_setting;   /* where each comes from: "HTTP_PROXY", "ALL_PROXY" … */
-    char *no_proxy;             /* NO_PROXY */
-    char *ssl_cert_file;        /* SSL_CERT_FILE */
-    char *requests_ca_bundle;   /* REQUESTS_CA_BUNDLE */
-    enum log_level log_level;   /* LOG_LEVEL */
-    enum log_format log_format; /* LOG_FORMAT json|text; unset: text when stdout is a terminal */
-    bool log_colour;            /* text on a terminal and NO_COLOR unset or empty */
-    char **dotenv_environment;  /* NAME=value of .env where the environment has no NAME, NULL at the end: what
-                                   mappings see through `env` beside the environment */
-    struct buffer warnings;     /* what is odd but works (lines of .env that cannot be read), a line each */
+    char *mapping_path;
+    /** Of processor time. */
+    int64_t mapping_timeout_ms;
+    int64_t mapping_max_memory;
+    char *mapping_miss;
+    int64_t invoker_timeout_ms;
+    int64_t total_timeout_ms;
+    int64_t max_in_flight;
+    int64_t max_in_flight_per_destination;
+    struct retry_on retry_on;
+    int64_t retry_max_attempts;
+    int64_t retry_max_elapsed_ms;
+    int64_t retry_initial_backoff_ms;
+    int64_t retry_max_backoff_ms;
+    int64_t breaker_failures;
+    int64_t dedup_window;
+    int64_t event_max_age_ms;
+    int64_t max_response_bytes;
+    int64_t total_response_bytes;
+    bool verify_tls;
+    /** 1.1 where libcurl is too old for 2. */
+    char *http_version;
+    char *follow_redirects;
+    /** http/egress.h says how they are read. */
+    char *egress_allow, *egress_deny;
+    int64_t queue_max_bytes;
+    int64_t record_max_bytes;
+    int64_t drain_timeout_ms;
+    /** At most one of the two is set. */
+    char *dead_letter_topic, *dead_letter_dir;
+    int64_t dead_letter_max_bytes;
+    bool run_logs;
+    bool detailed_logging;
+    /** The first two hold the third's value where they are not set themselves. May contain a password. */
+    char *http_proxy, *https_proxy, *all_proxy;
+    /** The setting that each comes from: "HTTP_PROXY", "ALL_PROXY" … */
+    const char *http_proxy_setting, *https_proxy_setting;
+    char *no_proxy;
+    char *ssl_cert_file;
+    char *requests_ca_bundle;
+    enum log_level log_level;
+    enum log_format log_format;
+    /** Text on a terminal, and NO_COLOR is not set or empty. */
+    bool log_colour;
+    /** NAME=value of .env where the environment has no NAME, NULL at the end: what mappings see through `env`
+     * beside the environment. */
+    char **dotenv_environment;
+    /** What is odd but works (lines of .env that cannot be read, say), a line each. */
+    struct buffer warnings;
 };
 
 /** What the loader reads; tests pass their own. */

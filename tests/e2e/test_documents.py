@@ -16,6 +16,24 @@ def test_readme_has_every_setting_as_the_binary_knows_it():
     assert table in (ROOT / "README.md").read_text(), "README.md: put the output of 'port-agent settings' in place of its table"
 
 
+def test_a_default_that_is_written_again_is_the_tables():
+    """In documents, in the contract's table of today's settings, and nowhere in comments."""
+    table = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
+    defaults = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.M))
+    again = [found for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+             for found in re.findall(r"`([A-Z][A-Z_]+)` \(default `?([^`),;]+)", path.read_text())]
+    contract = (ROOT / "docs/contract.md").read_text()
+    for settings, values in re.findall(r"^\| (`[A-Z_`, ]+`) \| (`[^`]*`(?:, `[^`]*`)*)(?:;.*|, or .*)? \|$", contract, re.M):
+        names, values = re.findall("`(.*?)`", settings), re.findall("`(.*?)`", values)
+        assert len(names) == len(values), names
+        again += zip(names, values)
+    assert len(again) > 15
+    assert [(name, value) for name, value in again if defaults[name] != value] == []
+    comments = [f"{path.relative_to(ROOT)}: {found}" for room in ("lib", "agent") for path in (ROOT / room).rglob("*.[ch]")
+                for found in re.findall(r"\bdefault:? (?:\d\S*|on(?! a)|true)\b.*", path.read_text())]
+    assert comments == []
+
+
 def test_what_runs_with_the_hosts_build_too_is_listed():
     wholly, single = set(), set()
     for path in (ROOT / "tests/e2e").glob("test_*.py"):
