@@ -1,6 +1,6 @@
 /* The steps of `port-agent check`, and how they are shown. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdio.h>
 
 enum check_outcome { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };

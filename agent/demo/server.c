@@ -1,6 +1,7 @@
 /* A small HTTP/1.1 server on loopback: requests with Content-Length (what libcurl sends), keep-alive, bounded
  * sizes. For the demo and tests. */
 #include "server.h"
+#include "base/buffer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Why a signature does not match: what is known to go wrong between a sender and a receiver, tried one after
  * another. Pure, but slow: for `port-agent verify`, never for the agent's own verification. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stdint.h>
 

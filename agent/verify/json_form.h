@@ -1,7 +1,7 @@
 /* Other ways to write a JSON value, as senders that do not write it compactly do. Private to the event room.
  */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 
 struct json_form {

@@ -3,7 +3,7 @@
  * Writing never blocks the caller: lines go to a bounded buffer that a writer thread empties; when it is full
  * lines are dropped and counted, and the count is logged once there is room again. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 #include <stdint.h>
 

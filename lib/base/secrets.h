@@ -2,7 +2,7 @@
  * Pure.
  */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Bytes of a value that is found by where it stands, not known as a secret: a shorter one looks like nothing
  * in particular, and would mask half of what is shown. */

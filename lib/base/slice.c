@@ -1,4 +1,4 @@
-/* Borrowed bytes. */
+/* Borrowed bytes, and UTF-8 in them. */
 #include "base/slice.h"
 #include <stdlib.h>
 #include <string.h>
@@ -132,4 +132,49 @@ uint64_t slice_hash(struct slice s)
     for (size_t i = 0; i < s.len; i++)
         hash = (hash ^ (unsigned char)s.ptr[i]) * 1099511628211u;
     return hash;
+}
+
+size_t utf8_sequence(const char *p, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    unsigned char first = u[0], low = 0x80, high = 0xbf;
+    size_t len;
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        len = 2;
+    else if (first >= 0xe0 && first <= 0xef)
+        len = 3;
+    else if (first >= 0xf0 && first <= 0xf4)
+        len = 4;
+    else
+        return 0;
+    if (n < len)
+        return 0;
+    /* The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF (RFC 3629,
+     * section 4). */
+    if (first == 0xe0)
+        low = 0xa0;
+    else if (first == 0xed)
+        high = 0x9f;
+    else if (first == 0xf0)
+        low = 0x90;
+    else if (first == 0xf4)
+        high = 0x8f;
+    if (u[1] < low || u[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((u[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+size_t utf8_encode(uint32_t code, char out[4])
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(leads[len] | code);
+    return len;
 }

@@ -1,9 +1,9 @@
 /* Environment, .env and NAME_FILE to one validated struct. One table (config_settings) feeds the loader,
  * --help and README.md. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include "config/problems.h"
 #include "config/retry_on.h"
 #include <stdbool.h>

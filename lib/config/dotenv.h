@@ -2,7 +2,7 @@
  * span lines), comments; ${NAME} and ${NAME:-default} stand for earlier lines or the
  * environment. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** One setting of the file; both texts are owned by the list. */
 struct dotenv_entry {

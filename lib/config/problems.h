@@ -1,7 +1,7 @@
 /* What is wrong with settings: sentences for the person who wrote them, each with the setting it is about.
  * It never holds a secret's value. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
  * hold the character itself; numbers as written), cuts the two signature members out of the top-level
  * `headers`, and notes the few members that decide what happens to the event. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 
 enum { EVENT_MAX_DEPTH = 512 };

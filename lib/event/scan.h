@@ -1,7 +1,7 @@
 /* The walk over a record's bytes. Private to the event room. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  * whole goes into a memfd: it has a path (/proc/self/fd/N) also where no file system can be written, and
  * libcurl keeps one store in memory for all connections only where the authorities are one file. */
 #include "http/authorities.h"
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* The text that an answer's bytes are. Pure. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** The body as UTF-8: by its byte order mark, which is no part of it; else by the charset that its
  * Content-Type declares, where that is one of charset.c's list; else as UTF-8 where it is valid, as UTF-16 or

@@ -1,9 +1,9 @@
 /* One HTTP client: a libcurl multi handle driven by a libuv loop, with a pool of easy handles. Deadlines,
  * caps, redirect rules. Knows nothing of Port, Kafka or retries. */
 #pragma once
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>

@@ -1,7 +1,7 @@
 /* What the agent needs to know of a URL: how it is sent, its destination, and a form that may be logged. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 
 struct Curl_URL; /* libcurl's CURLU */
 

@@ -2,7 +2,7 @@
  * 1.7). Where the two would give another value for the same text, docs/mapping.md says so. Pure; private to
  * the map room. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Appends the expression as libjq is to read it, on as many lines. jq 1.5 knew no `?//`: where it follows a
  * pattern of `as` it is the later operator and stays, elsewhere it becomes `? //`. A variable whose name is

@@ -1,7 +1,7 @@
 /* What a report's expressions see (docs/contract.md#report-context): the event, the request that was made and
  * the answer. Pure. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Every slice is borrowed. */
 struct report_context {

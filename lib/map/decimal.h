@@ -1,6 +1,6 @@
 /* Numbers in decimal notation, exactly. Private to the map room. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 enum { DECIMAL_POINT_MAX = 9999 };
 

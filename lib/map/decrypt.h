@@ -2,8 +2,8 @@
  * (16 bytes); AES-256-GCM (NIST SP 800-38D), key = the first 32 bytes of the client secret. Private to the
  * map room. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 
 enum { DECRYPT_KEY_SIZE = 32 };
 

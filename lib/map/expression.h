@@ -1,6 +1,6 @@
 /* One jq expression: compiled once, evaluated many times. Private to the map room. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <jv.h>
 
 struct expression;

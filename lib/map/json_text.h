@@ -1,7 +1,7 @@
 /* jq's values as the JSON text that is sent. Private to the map room. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include "map/digits.h"
 
 /** Appends `value` (taken over) as compact JSON in the canonical form (event/event.h). Numbers that jq writes

@@ -2,8 +2,8 @@
  * request it makes, an answer to what is reported. Pure: no loop, no I/O; libjq does the evaluating, so one
  * call may take any time and memory. mapper.h runs it in a process of its own. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* jq's messages, made fit for one line of a log. Private to the map room. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Appends `text` on one line: blanks for line breaks and other control characters, cut after about 400
  * bytes. */

@@ -1,7 +1,7 @@
 /* Where in an expression a message of jq belongs: jq tells lines, and expressions in JSON are one long line.
  * Private to the map room. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Appends `expression` with a line break instead of every run of blanks, and around separators, wherever
  * that changes nothing for jq: compiled in this form, a message's line tells the word. */

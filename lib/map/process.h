@@ -4,8 +4,8 @@
  * next one is a fork away (about a millisecond). Each has a socket of its own. What it costs: one idle
  * process, whose pages are the agent's own until written to. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdint.h>
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 /* The value that a webhook's answer has as a run's response (docs/contract.md#responses). Pure. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 /** Appends the answer's body as JSON: itself when it is JSON, else its text as a string. Nothing for one that
  * counts as empty: no bytes, {}, [], "", zero in any notation, false, null. */

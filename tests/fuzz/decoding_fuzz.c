@@ -1,5 +1,6 @@
 /* A body: the value of its Content-Encoding up to the first line break, a byte that says how long its pieces
  * are, then its bytes. */
+#include "base/buffer.h"
 #include "fuzz.h"
 #include "http/decoding.h"
 

@@ -12,7 +12,7 @@
  * offset. That is where a partition stood when the group first began and nobody had committed an offset for
  * it yet. Entries come in ascending order of the first varint. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 enum { TOPIC_ID_BYTES = 16, FACTS_TEXT_MAX = 512, FACTS_ENTRIES_MAX = 24 };
 

@@ -18,7 +18,7 @@
  * A NUL ends the base64: clients built on librdkafka (confluent-kafka, say) write one as well and, reading,
  * hand the metadata on as a C string, so that an operator's tool would otherwise read past its end. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 #include <stdint.h>
 

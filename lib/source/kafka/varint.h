@@ -1,6 +1,6 @@
 /* Numbers in the notes of commits: LEB128, at most 63 bits. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 
 enum { VARINT_MAX = 9 }; /* bytes */
 

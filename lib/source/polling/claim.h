@@ -1,7 +1,7 @@
 /* What is asked of Port and what it answers: the formats of polling (docs/contract.md#polling). Pure. */
 #pragma once
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stdint.h>
 

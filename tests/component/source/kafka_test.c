@@ -1,7 +1,7 @@
 /* The Kafka consumer on librdkafka's mock cluster, with a sink that is this test. */
 #include "../kafka/mock_cluster.h"
+#include "base/buffer.h"
 #include "base/clock.h"
-#include "base/slice.h"
 #include "source/kafka/internal.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* Slices, buffers, UTF-8, errors and stamps at their edges. */
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

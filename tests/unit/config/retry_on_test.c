@@ -1,4 +1,5 @@
 /* WEBHOOK_RETRY_ON. */
+#include "base/buffer.h"
 #include "config/retry_on.h"
 #include <setjmp.h>
 #include <stdarg.h>

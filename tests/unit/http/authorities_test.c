@@ -1,5 +1,5 @@
 /* Which certificates end up in the bundle, and what is said about files that hold none. */
-#include "base/slice.h"
+#include "base/buffer.h"
 #include "http/authorities.h"
 #include <openssl/evp.h>
 #include <openssl/pem.h>

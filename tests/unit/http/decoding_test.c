@@ -1,4 +1,5 @@
 /* Content codings undone, whatever the pieces in which bodies come. */
+#include "base/buffer.h"
 #include "http/decoding.h"
 #include <setjmp.h>
 #include <stdarg.h>
