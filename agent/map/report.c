@@ -1,8 +1,8 @@
 #include "report.h"
-#include "deliver/summary.h"
 #include "http/charset.h"
 #include "map/context.h"
 #include "port/response.h"
+#include "port/result.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* One request: signed, sent, answered; then tried again, or over. */
 #include "base/log.h"
 #include "deliver/internal.h"
-#include "deliver/summary.h"
+#include "port/result.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* What an answer means in the log, in progress logs and as the run's result (docs/contract.md#results). */
 #include "base/log.h"
 #include "deliver/internal.h"
-#include "deliver/summary.h"
 #include "map/context.h"
 #include "port/response.h"
+#include "port/result.h"
 #include <string.h>
 
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out)

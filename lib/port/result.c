@@ -1,4 +1,4 @@
-#include "deliver/summary.h"
+#include "port/result.h"
 
 void failure_cause(int status, struct buffer *out)
 {
