@@ -1,0 +1,151 @@
+/* See conditions.h. The words of each kind stand in one table. */
+#include "observe/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct condition_words words[CONDITION_KINDS] = {
+    [CONDITION_CLOCK_OFF] = {.begun = "this machine's clock is off",
+                             .ended = "this machine's clock agrees with Port's again",
+                             .value = SLICE_LITERAL("ahead_s"),
+                             .when_met = true}};
+
+struct conditions {
+    const struct clock *clock;
+    const struct condition_words *words;
+    struct condition standing[CONDITIONS_MAX];
+    size_t count;
+    /** Those that found no room since the last line about that. */
+    uint64_t unkept;
+    int64_t unkept_told_ms; /* 0: never */
+};
+
+struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds)
+{
+    struct conditions *conditions = calloc(1, sizeof *conditions);
+    if (!conditions)
+        return NULL;
+    conditions->clock = clock;
+    conditions->words = kinds;
+    return conditions;
+}
+
+struct conditions *conditions_new(const struct clock *clock)
+{
+    return conditions_of(clock, words);
+}
+
+void conditions_free(struct conditions *conditions)
+{
+    free(conditions);
+}
+
+/** The one that stands; NULL: none does. */
+static struct condition *standing(struct conditions *conditions, enum condition_kind kind,
+                                  const char *subject)
+{
+    for (size_t i = 0; i < conditions->count; i++) {
+        struct condition *condition = &conditions->standing[i];
+        if (condition->kind == kind &&
+            strncmp(condition->subject, subject, sizeof condition->subject - 1) == 0)
+            return condition;
+    }
+    return NULL;
+}
+
+/* Lines */
+
+static struct log_field named(struct slice name, struct log_field field)
+{
+    field.name = name;
+    return slice_is_null(name) ? F_NONE : field;
+}
+
+static void tell(const struct conditions *conditions, const struct condition *condition, enum log_level level)
+{
+    const struct condition_words *kind = &conditions->words[condition->kind];
+    bool over = level == LOG_INFO, counts = !kind->when_met && (over || condition->count > 1);
+    int64_t stood_ms = clock_monotonic_ms(conditions->clock) - condition->since_ms;
+    const struct log_field fields[] = {
+        named(kind->subject, F_STR("", condition->subject)), named(kind->value, F_INT("", condition->value)),
+        over ? F_NONE : F_STR("reason", condition->sentence),
+        counts ? F_INT("count", condition->count) : F_NONE, counts ? F_INT("standing_ms", stood_ms) : F_NONE};
+    log_write(level, over ? kind->ended : kind->begun, fields, sizeof fields / sizeof *fields);
+}
+
+static void warn(const struct conditions *conditions, struct condition *condition)
+{
+    condition->told_ms = clock_monotonic_ms(conditions->clock);
+    tell(conditions, condition, LOG_WARNING);
+}
+
+static bool warning_is_due(const struct conditions *conditions, int64_t told_ms)
+{
+    return clock_monotonic_ms(conditions->clock) - told_ms >= CONDITION_EVERY_MS;
+}
+
+/** There is no room for another: the last one that found none is told, with how many there were. */
+static void tell_unkept(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                        const char *sentence)
+{
+    conditions->unkept++;
+    if (conditions->unkept_told_ms > 0 && !warning_is_due(conditions, conditions->unkept_told_ms))
+        return;
+    conditions->unkept_told_ms = clock_monotonic_ms(conditions->clock);
+    log_warning(conditions->words[kind].begun, named(conditions->words[kind].subject, F_STR("", subject)),
+                F_STR("reason", sentence), F_INT("and_others", conditions->unkept - 1));
+    conditions->unkept = 0;
+}
+
+/* Life */
+
+static struct condition *begin(struct conditions *conditions, enum condition_kind kind, const char *subject)
+{
+    struct condition *condition = &conditions->standing[conditions->count++];
+    *condition = (struct condition){.kind = kind, .since_ms = clock_monotonic_ms(conditions->clock)};
+    snprintf(condition->subject, sizeof condition->subject, "%s", subject);
+    return condition;
+}
+
+void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                   int64_t value, const char *sentence)
+{
+    subject = subject ? subject : "";
+    struct condition *condition = standing(conditions, kind, subject);
+    if (!condition && conditions->count == CONDITIONS_MAX) {
+        tell_unkept(conditions, kind, subject, sentence);
+        return;
+    }
+    if (!condition)
+        condition = begin(conditions, kind, subject);
+    condition->value = value;
+    snprintf(condition->sentence, sizeof condition->sentence, "%s", sentence);
+    if (condition->count++ == 0 || warning_is_due(conditions, condition->told_ms))
+        warn(conditions, condition);
+}
+
+void condition_ended(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                     int64_t value)
+{
+    struct condition *condition = standing(conditions, kind, subject ? subject : "");
+    if (!condition)
+        return;
+    condition->value = value;
+    tell(conditions, condition, LOG_INFO);
+    *condition = conditions->standing[--conditions->count];
+}
+
+void conditions_tick(struct conditions *conditions)
+{
+    for (size_t i = 0; i < conditions->count; i++) {
+        struct condition *condition = &conditions->standing[i];
+        if (!conditions->words[condition->kind].when_met && warning_is_due(conditions, condition->told_ms))
+            warn(conditions, condition);
+    }
+}
+
+const struct condition *conditions_next(const struct conditions *conditions, const struct condition *before)
+{
+    const struct condition *next = before ? before + 1 : conditions->standing;
+    return next < conditions->standing + conditions->count ? next : NULL;
+}

@@ -1,0 +1,47 @@
+/* What goes on being wrong: a standing condition begins, is met again and again, and ends. It has one warning
+ * when it begins, one a minute while it stands (with how often it was met), and its end at INFO.
+ *
+ * How to tell of another one: a kind in the enum below, its words in conditions.c's table, then condition_met
+ * wherever it shows, however often that is, and condition_ended wherever it shows that it is over (nothing
+ * happens when it does not stand, so every success may say so). What may stand for several things at once
+ * (destinations, partitions) names the one that is meant as its subject.
+ *
+ * Bounded: CONDITIONS_MAX of them stand at a time; those that find no room are told together, once a minute.
+ * Must never allocate after conditions_new, or keep what it is given: texts are copied, and cut to fit. */
+#pragma once
+#include "base/clock.h"
+#include "base/log.h"
+
+enum condition_kind {
+    CONDITION_CLOCK_OFF /* this machine's clock; value: seconds ahead of Port's */
+};
+enum { CONDITION_KINDS = CONDITION_CLOCK_OFF + 1 };
+
+enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
+
+/** One that stands. */
+struct condition {
+    enum condition_kind kind;
+    char subject[128]; /* "": it has none */
+    char sentence[256];
+    int64_t value;
+    uint64_t count;            /* how often it was met */
+    int64_t since_ms, told_ms; /* monotonic: when it began, when it was warned of last */
+};
+
+struct conditions;
+
+/** `clock` is borrowed. NULL: out of memory. */
+struct conditions *conditions_new(const struct clock *clock);
+void conditions_free(struct conditions *conditions);
+/** It is so now: it begins, or was met once more. `subject`: NULL where the kind has none. `value`: as the
+ * enum says, 0 where it says nothing. `sentence`: why, for a user. */
+void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                   int64_t value, const char *sentence);
+/** It is not so, or no longer. `value`: as above, now. */
+void condition_ended(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                     int64_t value);
+/** Warns again of what has stood for a minute without a warning: for whoever asks every few seconds. */
+void conditions_tick(struct conditions *conditions);
+/** Those that stand, one after another: the first for NULL; NULL after the last. */
+const struct condition *conditions_next(const struct conditions *conditions, const struct condition *before);

@@ -1,0 +1,32 @@
+/* Shared by the files of this room only: its listeners.
+ *
+ *   observe.c     the one call; counts
+ *   observed.c    what listeners ask
+ *   counters.c    the table of counters, and the summary line
+ *   lines.c       what happened, as log lines
+ *   run_logs.c    what happened, as progress logs on the run
+ *   conditions.c  what goes on being wrong
+ */
+#pragma once
+#include "observe/observe.h"
+
+/** What the messages of events that are not to be believed begin with. */
+#define OBSERVED_REFUSED "event refused: "
+
+/** How a kind of standing condition is told. Names of fields: null where the kind has no such thing. */
+struct condition_words {
+    const char *begun, *ended;
+    struct slice subject, value;
+    /** Warned of again only when it is met, a minute after the last time, and without a count. */
+    bool when_met;
+};
+/** conditions_new with other words. */
+struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds);
+
+void lines_write(const struct clock *clock, const struct observed *observed);
+void run_log_write(void (*tell_run)(struct run_report *report, struct slice text),
+                   const struct observed *observed);
+/** In words; "" for a whole body. */
+const char *observed_cut_words(enum observed_cut cut);
+/** `text` as it may be shown: itself, or what `show` makes of it, in `room` (cleared by the caller). */
+struct slice observed_shown(const struct observed *observed, struct slice text, struct buffer *room);

@@ -1,0 +1,168 @@
+/* What happened, as log lines: their levels, words and fields stand in one table. Every line about a record
+ * has its topic, partition and offset first, and its run's id where there is a run. */
+#include "observe/internal.h"
+
+/** Fields beside those that every line has, in the order in which they are written. */
+enum {
+    METHOD = 1 << 0,
+    URL = 1 << 1,
+    STATUS = 1 << 2,  /* where there is one */
+    ERROR = 1 << 3,   /* error.type and error.message, before the run's id */
+    MAPPING = 1 << 4, /* where there is one */
+    ATTEMPT = 1 << 5,
+    BODY = 1 << 6,
+    ANSWER = 1 << 7, /* how long it took, and what there is to say of it */
+    WAIT = 1 << 8,
+    AGE = 1 << 9,
+    REASON = 1 << 10,  /* as `reason` */
+    MESSAGE = 1 << 11, /* as error.message, behind the run's id */
+    FAILURES = 1 << 12,
+    AT_ONCE = 1 << 13,
+    COUNT = 1 << 14,
+    UNREPORTED = 1 << 15,
+    LETTER = 1 << 16 /* no field: a warning where a dead letter keeps what failed */
+};
+enum { ATTEMPTED = METHOD | URL | STATUS | MAPPING | ATTEMPT | ANSWER | AGE };
+
+/** NULL: no line. */
+static const struct line {
+    const char *message;
+    enum log_level level;
+    unsigned fields;
+} lines[OBSERVED_KINDS] = {
+    [OBSERVED_NOT_FOR_AGENT] = {"event is not for an agent", LOG_DEBUG, 0},
+    [OBSERVED_REPEATED] = {"record was delivered already", LOG_DEBUG, 0},
+    [OBSERVED_UNREADABLE] = {"record skipped", LOG_WARNING, REASON},
+    [OBSERVED_UNSIGNED] = {OBSERVED_REFUSED "signature missing", LOG_WARNING, 0},
+    [OBSERVED_TIMESTAMP_MALFORMED] = {OBSERVED_REFUSED "timestamp malformed", LOG_WARNING, 0},
+    [OBSERVED_SIGNATURE_WRONG] = {OBSERVED_REFUSED "signature wrong", LOG_WARNING, 0},
+    [OBSERVED_OTHER_TOPICS] = {OBSERVED_REFUSED "it belongs on another topic", LOG_WARNING, REASON},
+    [OBSERVED_MORE_REFUSED] = {"events refused: more of them within a minute", LOG_WARNING,
+                               COUNT | UNREPORTED},
+    [OBSERVED_EXPRESSION_EMPTY] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
+    [OBSERVED_REPORT_UNMAPPED] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
+    [OBSERVED_UNWANTED] = {"no mapping wants the event", LOG_INFO, 0},
+    [OBSERVED_MORE_UNWANTED] = {"events that no mapping wants, within a minute", LOG_INFO, COUNT},
+    [OBSERVED_SENDING] = {"request", LOG_DEBUG, METHOD | URL | ATTEMPT | BODY},
+    [OBSERVED_RETRYING] = {"webhook will be tried again", LOG_DEBUG, STATUS | ERROR | ATTEMPT | WAIT},
+    [OBSERVED_DELIVERED] = {"webhook delivered", LOG_INFO, ATTEMPTED},
+    [OBSERVED_FAILED] = {"webhook failed", LOG_ERROR, ATTEMPTED | ERROR | LETTER},
+    [OBSERVED_UNSENT] = {"webhook failed", LOG_ERROR, ERROR | AGE | LETTER},
+    [OBSERVED_OWED] = {"out of memory: a result waits", LOG_ERROR, 0},
+    [OBSERVED_LEFT] = {"out of memory: the record is left for the next assignment", LOG_ERROR, 0},
+    [OBSERVED_ANSWER_LOST] = {"out of memory: the result is reported without the endpoint's answer",
+                              LOG_ERROR, 0},
+    [OBSERVED_CIRCUIT_OPEN] = {"circuit open: the destination only fails; deliveries to it wait while it is "
+                               "probed",
+                               LOG_WARNING, FAILURES},
+    [OBSERVED_CIRCUIT_CLOSED] = {"circuit closed: the destination answers again", LOG_INFO, 0},
+    [OBSERVED_SHORTAGE] = {"the system gives out no more connections: deliveries wait, and fewer are sent at "
+                           "once",
+                           LOG_WARNING, MESSAGE | AT_ONCE},
+};
+
+const char *observed_message(enum observed_kind kind)
+{
+    return lines[kind].message ? lines[kind].message : "";
+}
+
+const char *observed_cut_words(enum observed_cut cut)
+{
+    static const char *const words[] = {
+        [OBSERVED_WHOLE] = "",
+        [OBSERVED_CUT_TOO_LONG] = "response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
+        [OBSERVED_CUT_NO_ROOM] =
+            "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
+        [OBSERVED_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
+        [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end"};
+    return words[cut];
+}
+
+struct slice observed_why(const struct observed *observed)
+{
+    enum observed_end end = observed_end(observed->kind);
+    const char *message = observed_message(observed->kind);
+    if (end == END_REFUSED) /* without "event refused: " */
+        return slice_of(message + sizeof OBSERVED_REFUSED - 1);
+    return end == END_SKIPPED ? SLICE_LITERAL("not for an agent") : observed->reason;
+}
+
+/** Nothing keeps what fails for good where no dead letters are written: then the line that says so is an
+ * error. */
+static enum log_level level_of(const struct observed *observed)
+{
+    const struct line *line = &lines[observed->kind];
+    return observed->has_letter && (line->fields & LETTER) ? LOG_WARNING : line->level;
+}
+
+static struct log_field age_of(const struct clock *clock, const struct observed *observed)
+{
+    return observed->record_ms >= 0 ? F_INT("event.age_ms", clock_wall_ms(clock) - observed->record_ms)
+                                    : F_NONE;
+}
+
+#define F_TOPIC(o_) F_STR("messaging.destination.name", (o_)->topic)
+#define F_PARTITION(o_) ((o_)->topic ? F_INT("messaging.destination.partition.id", (o_)->partition) : F_NONE)
+#define F_OFFSET(o_) ((o_)->topic ? F_INT("messaging.kafka.offset", (o_)->offset) : F_NONE)
+#define F_RUN(o_) F_SLICE("port.run_id", (o_)->run_id)
+#define F_WHERE(bit_, field_) ((fields & (bit_)) ? (field_) : F_NONE)
+
+static void write_line(const struct clock *clock, const struct observed *o, struct slice url)
+{
+    const struct line *line = &lines[o->kind];
+    unsigned fields = line->fields;
+    struct buffer body = {0};
+    const struct log_field all[] = {
+        F_TOPIC(o),
+        F_PARTITION(o),
+        F_OFFSET(o),
+        F_STR("server.address", o->destination),
+        F_WHERE(METHOD, F_STR("http.request.method", o->method)),
+        F_WHERE(URL, F_SLICE("url.full", url)),
+        F_WHERE(o->status ? STATUS : 0, F_INT("http.response.status_code", o->status)),
+        F_WHERE(ERROR, F_STR("error.type", o->error_type)),
+        F_WHERE(ERROR, F_SLICE("error.message", o->reason)),
+        F_RUN(o),
+        F_WHERE(REASON, F_SLICE("reason", o->reason)),
+        F_WHERE(MESSAGE, F_SLICE("error.message", o->reason)),
+        F_WHERE(o->mapping ? MAPPING : 0, F_INT("mapping", o->mapping)),
+        F_WHERE(ATTEMPT, F_INT("attempt", o->attempt)),
+        F_WHERE(BODY, F_SLICE("body", observed_shown(o, o->body, &body))),
+        F_WHERE(ANSWER, F_INT("duration_ms", o->duration_ms)),
+        F_WHERE(WAIT, F_INT("wait_ms", o->wait_ms)),
+        F_WHERE(AGE, age_of(clock, o)),
+        F_WHERE(o->resent ? ANSWER : 0, F_BOOL("resent", true)),
+        F_WHERE(o->redirects ? ANSWER : 0, F_INT("redirects", o->redirects)),
+        F_WHERE(o->answer.len > 0 ? ANSWER : 0, F_SLICE("answer", o->answer)),
+        F_WHERE(FAILURES, F_INT("failures", o->count)),
+        F_WHERE(AT_ONCE, F_INT("webhooks_at_once", o->count)),
+        F_WHERE(COUNT, F_INT("count", o->count)),
+        F_WHERE(UNREPORTED, F_INT("unreported_node_runs", o->unreported)),
+    };
+    log_write(level_of(o), line->message, all, sizeof all / sizeof *all);
+    buffer_clear(&body);
+}
+
+static void write_cut(const struct observed *o, struct slice url)
+{
+    log_warning(observed_cut_words(o->cut), F_TOPIC(o), F_PARTITION(o), F_OFFSET(o), F_SLICE("url.full", url),
+                F_RUN(o), F_INT("kept_bytes", o->kept_bytes));
+}
+
+void lines_write(const struct clock *clock, const struct observed *observed)
+{
+    const struct line *line = &lines[observed->kind];
+    bool wanted = line->message && !observed->unlisted && log_enabled(level_of(observed));
+    struct buffer room = {0};
+    struct slice url = {NULL, 0};
+    bool cut = observed->cut && (line->fields & ANSWER);
+    if (!wanted && !cut)
+        return;
+    if (line->fields & URL)
+        url = observed_shown(observed, observed->url, &room);
+    if (wanted)
+        write_line(clock, observed, url);
+    if (cut)
+        write_cut(observed, url);
+    buffer_clear(&room);
+}

@@ -1,0 +1,177 @@
+/* What is told of a record or a delivery: whoever moves one fills in a struct and makes one call, and
+ * listeners do the rest: counters, log lines, progress logs on the run, and whoever has asked to be told (the
+ * demo, `dead-letters replay`). The words and fields of each line stand in this room and nowhere else.
+ *
+ * A listener must never change what it is told of, or block. Nothing is formatted for a level that is off,
+ * and a call allocates nothing for itself. */
+#pragma once
+#include "base/clock.h"
+#include "observe/conditions.h"
+#include "observe/counters.h"
+
+struct observer;
+struct run_report;
+
+/** What happened. Behind each: the members of struct observed that say more, beside those of its record. */
+enum observed_kind {
+    /** The source handed a record over. */
+    OBSERVED_TAKEN,
+    /** An event is not for an agent. Nothing is done for it. */
+    OBSERVED_NOT_FOR_AGENT,
+    /** A record came again that had been delivered. */
+    OBSERVED_REPEATED,
+    /** A record cannot be read as an event, and no run can be told: reason. */
+    OBSERVED_UNREADABLE,
+    /** The same, where the source knows the run; OBSERVED_UNSENT follows. */
+    OBSERVED_UNREADABLE_OF_RUN,
+    /** An event is not to be believed: reason (OBSERVED_OTHER_TOPICS alone), unlisted. */
+    OBSERVED_UNSIGNED,
+    OBSERVED_TIMESTAMP_MALFORMED,
+    OBSERVED_SIGNATURE_WRONG,
+    OBSERVED_OTHER_TOPICS,
+    /** So many of those had no line of their own within a minute: count, unreported. */
+    OBSERVED_MORE_REFUSED,
+    /** An expression of its mapping gave nothing: reason. */
+    OBSERVED_EXPRESSION_EMPTY,
+    /** What its mapping reports of the run could not be evaluated: reason. */
+    OBSERVED_REPORT_UNMAPPED,
+    /** No mapping wants the event. */
+    OBSERVED_UNWANTED,
+    /** So many of those came within a minute: count. */
+    OBSERVED_MORE_UNWANTED,
+    /** An attempt begins: method, url, attempt, body. */
+    OBSERVED_SENDING,
+    /** An attempt failed and another follows: method, url, attempt, max_attempts, status, error_type, reason,
+     * resent, wait_ms. */
+    OBSERVED_RETRYING,
+    /** An attempt failed, and the next one is left to another agent: resent. */
+    OBSERVED_RETRY_LEFT,
+    /** The last attempt was answered with a success: everything that struct observed has of an attempt. */
+    OBSERVED_DELIVERED,
+    /** The last attempt failed: the same, error_type, reason and answer among it. */
+    OBSERVED_FAILED,
+    /** An event is older than it may be; OBSERVED_UNSENT follows. */
+    OBSERVED_EXPIRED,
+    /** An event failed for good and nothing was sent: error_type, reason, summary. */
+    OBSERVED_UNSENT,
+    /** Out of memory: what is owed to the run or the record waits a little. */
+    OBSERVED_OWED,
+    /** Out of memory: the record is given back undone. */
+    OBSERVED_LEFT,
+    /** Out of memory: the endpoint's answer is missing in the result. */
+    OBSERVED_ANSWER_LOST,
+    /** Port refused the result for good. */
+    OBSERVED_RESULT_REFUSED,
+    /** The record was given back undone, for whatever reason. */
+    OBSERVED_DROPPED,
+    /** A destination only fails: destination, count (failures in a row). */
+    OBSERVED_CIRCUIT_OPEN,
+    /** It answers again: destination. */
+    OBSERVED_CIRCUIT_CLOSED,
+    /** The system gives out no more connections: reason, count (webhooks at once from now on). */
+    OBSERVED_SHORTAGE,
+};
+enum { OBSERVED_KINDS = OBSERVED_SHORTAGE + 1 };
+
+/** What is missing of an answer's body, and why. */
+enum observed_cut {
+    OBSERVED_WHOLE,
+    OBSERVED_CUT_TOO_LONG,
+    OBSERVED_CUT_NO_ROOM,
+    OBSERVED_CUT_UNREADABLE,
+    OBSERVED_CUT_ENDED_EARLY
+};
+
+/** Zero-initialise. Everything is borrowed during the call. Which members count is said by the kind; the
+ * record's count where it is about one. */
+struct observed {
+    enum observed_kind kind;
+
+    /* The record */
+
+    /** NULL: it is in no topic, and the next two say nothing. */
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    /** Its own timestamp; -1: none. */
+    int64_t record_ms;
+    /** As the event has it, whatever it is; null: none. */
+    struct slice run_id;
+    /** Where the run's people read; NULL: nowhere. */
+    struct run_report *report;
+
+    /* The attempt */
+
+    /** NULL: nothing was sent. */
+    const char *method;
+    /** Redacted; null: not known. */
+    struct slice url;
+    struct slice body;
+    /** Appends a text without what must not be seen of it (`url`, `body`, and `reason` on the run); NULL:
+     * they may be seen as they are. */
+    void (*show)(const void *ctx, struct slice text, struct buffer *out);
+    const void *show_ctx;
+    unsigned attempt, max_attempts;
+    /** Number of the mapping that made the request; 0: none. */
+    size_t mapping;
+    /** 0: no answer. */
+    int status;
+    /** An answer came whole; false with a status: a redirect that was not followed. */
+    bool answered;
+    /** The request was sent again because a reused connection died unanswered. */
+    bool resent;
+    unsigned redirects;
+    enum observed_cut cut;
+    size_t kept_bytes;
+    int64_t duration_ms, wait_ms;
+    const char *error_type;
+    struct slice reason;
+    /** The endpoint's, cut and masked; empty: not wanted or none. */
+    struct slice answer;
+
+    /* What becomes of it */
+
+    /** What the run's result says in words. */
+    struct slice summary;
+    /** The status of the run's result ("SUCCESS", "FAILURE"); "" or NULL: none is reported. */
+    const char *reported;
+    /** A dead letter is written of what failed for good. */
+    bool has_letter;
+    /** It has no line of its own: it is one of many. */
+    bool unlisted;
+
+    const char *destination;
+    uint64_t count, unreported;
+};
+
+/** What a record came to, for those who show it. */
+enum observed_end {
+    END_NONE, /* nothing yet, or nothing that is shown */
+    END_DELIVERED,
+    END_FAILED,
+    END_SKIPPED,
+    END_UNREADABLE,
+    END_REFUSED
+};
+enum observed_end observed_end(enum observed_kind kind);
+/** The words of a kind's log line; "" where it has none. Lives for ever. */
+const char *observed_message(enum observed_kind kind);
+/** Why the record ended so, in words, for those who show it; empty for a success. */
+struct slice observed_why(const struct observed *observed);
+
+struct observer_options {
+    const struct clock *clock; /* borrowed */
+    /** Queues a progress log on a run (run_report_log). NULL: none are written. */
+    void (*tell_run)(struct run_report *report, struct slice text);
+    /** Is told of everything, after counters and logs; NULL: nobody is. */
+    void (*told)(void *ctx, const struct observed *observed);
+    void *ctx;
+};
+
+/** NULL: out of memory. */
+struct observer *observer_new(const struct observer_options *options);
+void observer_free(struct observer *observer);
+/** Tells all listeners. */
+void observe(struct observer *observer, const struct observed *observed);
+/** The totals so far; what is there now is 0. */
+const struct counters *observer_counters(const struct observer *observer);
