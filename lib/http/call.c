@@ -153,7 +153,7 @@ static bool set_proxy(struct http_call *call)
     const struct http_client_options *options = &call->shared->options;
     if (!has_proxy(call->shared))
         return true;
-    /* own_headers has the name for the server; this one is for the proxy, with CONNECT. */
+    /* fixed_headers has the name for the server; this one is for the proxy, with CONNECT. */
     return proxy_of(call->shared, call->url, &call->proxy) &&
            set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
            set_text(call->easy, CURLOPT_PROXYUSERPWD, call->proxy ? call->proxy->credentials : NULL) &&
@@ -161,7 +161,7 @@ static bool set_proxy(struct http_call *call)
 }
 
 /** Where the present hop connects to: the proxy, or the host and port of its URL. */
-static uint64_t place_hash(const struct http_call *call)
+static uint64_t origin_hash(const struct http_call *call)
 {
     struct slice url = slice_of(call->proxy ? call->proxy->url : call->url), user = url_user_info(url);
     const char *scheme = strstr(url.ptr, "://"), *host = scheme ? scheme + 3 : url.ptr;
@@ -174,16 +174,16 @@ static uint64_t place_hash(const struct http_call *call)
 static bool set_whole_target(CURL *easy, const struct http_call *call)
 {
     struct buffer whole = {0};
-    struct place place;
-    bool known = place_of(call->url, &place);
+    struct origin origin;
+    bool known = origin_of(call->url, &origin);
     if (known)
-        buffer_appendf(&whole, "%s://%s%s%s%s", place.scheme, place.host,
-                       strcmp(place.port, "80") == 0 ? "" : ":",
-                       strcmp(place.port, "80") == 0 ? "" : place.port, url_target(call->url));
+        buffer_appendf(&whole, "%s://%s%s%s%s", origin.scheme, origin.host,
+                       strcmp(origin.port, "80") == 0 ? "" : ":",
+                       strcmp(origin.port, "80") == 0 ? "" : origin.port, url_target(call->url));
     const char *text = buffer_text(&whole);
     bool set = known && !whole.failed && set_text(easy, CURLOPT_REQUEST_TARGET, text);
     buffer_clear(&whole);
-    place_clear(&place);
+    origin_clear(&origin);
     return set;
 }
 
@@ -247,17 +247,17 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     if (!set_proxy(call))
         return false;
-    call->place = place_hash(call);
+    call->origin = origin_hash(call);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
-                     addresses_age(&call->shared->addresses, call->place, now_ms(call)));
+                     addresses_age(&call->shared->addresses, call->origin, now_ms(call)));
     return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_text(easy, CURLOPT_URL, call->url) &&
            set_target(easy, call);
 }
 
-void own_headers_fill(struct own_headers *own, const char *user_agent)
+void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent)
 {
-    snprintf(own->user_agent, sizeof own->user_agent, "User-Agent: %s", user_agent);
-    snprintf(own->accept_encoding, sizeof own->accept_encoding, "Accept-Encoding: %s", DECODING_ACCEPTED);
+    snprintf(fixed->user_agent, sizeof fixed->user_agent, "User-Agent: %s", user_agent);
+    snprintf(fixed->accept_encoding, sizeof fixed->accept_encoding, "Accept-Encoding: %s", DECODING_ACCEPTED);
 }
 
 /** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
@@ -290,13 +290,13 @@ bool http_call_headers(struct http_call *call, const struct http_header *headers
 {
     /* "Name:" leaves out what libcurl would add. */
     static char no_content_type[] = "Content-Type:", no_expect[] = "Expect:";
-    struct own_headers *own = &call->shared->own_headers;
+    struct fixed_headers *fixed = &call->shared->fixed_headers;
     const struct {
         struct slice name;
         char *line;
         bool wanted;
-    } ours[] = {{SLICE_LITERAL("User-Agent"), own->user_agent, true},
-                {SLICE_LITERAL("Accept-Encoding"), own->accept_encoding, true},
+    } ours[] = {{SLICE_LITERAL("User-Agent"), fixed->user_agent, true},
+                {SLICE_LITERAL("Accept-Encoding"), fixed->accept_encoding, true},
                 {SLICE_LITERAL("Content-Type"), no_content_type, true},
                 {SLICE_LITERAL("Expect"), no_expect, call->body.len >= EXPECTED_FROM}};
     enum { OURS = sizeof ours / sizeof *ours, COLON_SPACE_NUL = 3 };
@@ -477,7 +477,7 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->date = call_header(call, "Date");
     result->duration_ms = now_ms(call) - call->started_ms;
     if (nothing_came(failure))
-        addresses_doubt(&call->shared->addresses, call->place, now_ms(call));
+        addresses_doubt(&call->shared->addresses, call->origin, now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->processed = call->processed;
     result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);

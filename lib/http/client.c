@@ -527,7 +527,7 @@ struct http_client *http_client_new(const struct http_client_options *options, s
         return NULL;
     }
     bool copied = copy_options(client, options);
-    own_headers_fill(&client->shared.own_headers, copied ? client->shared.options.user_agent : "");
+    fixed_headers_fill(&client->shared.fixed_headers, copied ? client->shared.options.user_agent : "");
     client->idle_room = options->max_connections;
     client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
     client->multi = curl_multi_init();

@@ -14,7 +14,7 @@ enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024 };
 
 /** Header lines that go with every request which has none of that name. libcurl would add them too, but
  * formats what it makes of its options twice, a character at a time. */
-struct own_headers {
+struct fixed_headers {
     char user_agent[160], accept_encoding[64];
 };
 
@@ -34,7 +34,7 @@ struct client_shared {
     /** NULL: requests go anywhere. */
     struct egress *egress;
     struct addresses addresses;
-    struct own_headers own_headers;
+    struct fixed_headers fixed_headers;
     struct body_room body_room;
     /** The active ones. */
     LIST_HEAD(http_calls, http_call) calls;
@@ -83,7 +83,7 @@ struct http_call {
     const struct proxy *proxy;    /* of the present hop; NULL: none */
     int no_socket;                /* errno where none could be made for the present hop; 0: they all could */
     struct http_sockets *sockets; /* the client's */
-    uint64_t place;               /* that the present hop connects to: a hash */
+    uint64_t origin;              /* that the present hop connects to: a hash */
     bool tunnelled;               /* it has answered its CONNECT with a 2xx */
     const char *proxy_words; /* why its answer is not taken, where libcurl does not say so; NULL: it does */
     unsigned sends;          /* of the present hop: more than one is libcurl sending again */
@@ -100,13 +100,13 @@ struct http_call {
 bool has_proxy(const struct client_shared *shared);
 /** The proxy that a call to this URL goes through (NULL: none). False: out of memory, or not a URL. */
 bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out);
-struct place {
+struct origin {
     char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
                                    The port is always there */
 };
-/** Where a URL leads; false: it is none, or memory is out. Clear with place_clear in both cases. */
-bool place_of(const char *url, struct place *place);
-void place_clear(struct place *place);
+/** Where a URL leads; false: it is none, or memory is out. Clear with origin_clear in both cases. */
+bool origin_of(const char *url, struct origin *origin);
+void origin_clear(struct origin *origin);
 /** The call that libcurl makes with the handle; NULL: none of ours. */
 struct http_call *call_of(CURL *easy);
 /** Its proxy is asked for the whole URL, as opposed to one that only connects. */
@@ -136,7 +136,7 @@ enum http_failure call_overdue(struct http_call *call, int64_t now);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
                  struct http_result *result);
-void own_headers_fill(struct own_headers *own, const char *user_agent);
+void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 bool easy_prepare(CURL *easy, const struct http_client_options *options);
 

@@ -297,12 +297,12 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
         return;
     }
     char destination[DESTINATION_SIZE];
-    struct place place;
-    if (place_of(call->url, &place))
-        snprintf(destination, sizeof destination, "%s://%.260s:%s", place.scheme, place.host, place.port);
+    struct origin origin;
+    if (origin_of(call->url, &origin))
+        snprintf(destination, sizeof destination, "%s://%.260s:%s", origin.scheme, origin.host, origin.port);
     else
         snprintf(destination, sizeof destination, "the endpoint");
-    place_clear(&place);
+    origin_clear(&origin);
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
     if (call->header_overflow)
         detail = "more than 64 KiB of headers";

@@ -5,21 +5,21 @@
 #include <string.h>
 #include <strings.h>
 
-void place_clear(struct place *place)
+void origin_clear(struct origin *origin)
 {
-    curl_free(place->scheme);
-    curl_free(place->host);
-    curl_free(place->port);
+    curl_free(origin->scheme);
+    curl_free(origin->host);
+    curl_free(origin->port);
 }
 
-bool place_of(const char *url, struct place *place)
+bool origin_of(const char *url, struct origin *origin)
 {
     CURLU *handle = curl_url();
-    *place = (struct place){0};
+    *origin = (struct origin){0};
     bool ok = handle && curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_HOST, &place->host, CURLU_PUNYCODE) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+              curl_url_get(handle, CURLUPART_SCHEME, &origin->scheme, 0) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_HOST, &origin->host, CURLU_PUNYCODE) == CURLUE_OK &&
+              curl_url_get(handle, CURLUPART_PORT, &origin->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
     curl_url_cleanup(handle);
     return ok;
 }
@@ -33,14 +33,14 @@ bool proxy_of(const struct client_shared *shared, const char *url, const struct 
 {
     const struct proxy *proxy =
         strncasecmp(url, "https:", 6) == 0 ? &shared->https_proxy : &shared->http_proxy;
-    struct place place;
+    struct origin origin;
     *out = proxy->url ? proxy : NULL;
     if (!proxy->url || !*shared->options.no_proxy)
         return true;
-    bool known = place_of(url, &place);
-    if (known && proxy_bypassed(shared->options.no_proxy, place.host, (int)strtol(place.port, NULL, 10)))
+    bool known = origin_of(url, &origin);
+    if (known && proxy_bypassed(shared->options.no_proxy, origin.host, (int)strtol(origin.port, NULL, 10)))
         *out = NULL;
-    place_clear(&place);
+    origin_clear(&origin);
     return known;
 }
 

@@ -50,20 +50,20 @@ static bool asks_alike_without_body(const struct http_call *call)
     return !call->has_body && (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0);
 }
 
-static bool is_upgrade(const struct place *from, const struct place *to)
+static bool is_upgrade(const struct origin *from, const struct origin *to)
 {
     return strcmp(from->scheme, "http") == 0 && strcmp(to->scheme, "https") == 0;
 }
 
 /** On the port that it had, or from http to https on its usual one. */
-static bool same_port(const struct place *from, const struct place *to)
+static bool same_port(const struct origin *from, const struct origin *to)
 {
     return strcmp(from->port, to->port) == 0 || (is_upgrade(from, to) && strcmp(to->port, "443") == 0);
 }
 
 /** What it is on another origin that is followed when all are. */
-static const char *refusal(const struct http_call *call, int status, const struct place *from,
-                           const struct place *to)
+static const char *refusal(const struct http_call *call, int status, const struct origin *from,
+                           const struct origin *to)
 {
     enum http_redirects followed = call->follows;
     if (followed == HTTP_REDIRECTS_NONE)
@@ -196,7 +196,7 @@ static int resolve(const struct http_call *call, struct slice location, bool inh
 bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
                       bool *elsewhere, char *reason, size_t size)
 {
-    struct place from = {0}, to = {0};
+    struct origin from = {0}, to = {0};
     struct url_parts parts = {0};
     size_t length = 0;
     const char *why = "out of memory";
@@ -206,7 +206,7 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
         why = is_foreign(location) ? "neither http nor https"
               : length > URL_MAX   ? "its target is longer than 64 KiB"
                                    : "its target is not a URL";
-    } else if (!failed && place_of(call->url, &from) && place_of(parts.url, &to)) {
+    } else if (!failed && origin_of(call->url, &from) && origin_of(parts.url, &to)) {
         why = refusal(call, status, &from, &to);
         *elsewhere = !same_host(from.host, to.host) || !same_port(&from, &to);
     }
@@ -219,8 +219,8 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
     *next = why ? NULL : parts.url;
     if (!why)
         parts.url = NULL;
-    place_clear(&from);
-    place_clear(&to);
+    origin_clear(&from);
+    origin_clear(&to);
     url_parts_clear(&parts);
     return !why;
 }

@@ -24,14 +24,14 @@ static bool is_strange(const char *url)
 /** False: out of memory. `allowed`: what is said of the URL, and of this address (NULL: not known). */
 static bool judge(struct http_call *call, bool proxied, const struct sockaddr *address, bool *allowed)
 {
-    struct place place;
-    bool known = place_of(call->url, &place);
+    struct origin origin;
+    bool known = origin_of(call->url, &origin);
     if (known) {
         const struct egress_target target = {
-            .host = place.host, .port = (int)strtol(place.port, NULL, 10), .proxied = proxied};
+            .host = origin.host, .port = (int)strtol(origin.port, NULL, 10), .proxied = proxied};
         *allowed = egress_lets(call->shared->egress, &target, address, call->egress_why);
     }
-    place_clear(&place);
+    origin_clear(&origin);
     return known;
 }
 

@@ -22,19 +22,19 @@ static void addresses_are_used_for_a_minute_unless_nothing_came_from_there(void 
     assert_int_equal(addresses_age(&addresses, 7, 61000), 11);
 }
 
-static void places_that_share_a_number_are_doubted_together(void **state)
+static void origins_that_share_a_number_are_doubted_together(void **state)
 {
     (void)state;
     struct addresses addresses = {0};
     addresses_doubt(&addresses, 7, 1000);
-    assert_int_equal(addresses_age(&addresses, 7 + ADDRESSES_PLACES, 3000), 2);
+    assert_int_equal(addresses_age(&addresses, 7 + ADDRESSES_ORIGINS, 3000), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_used_for_a_minute_unless_nothing_came_from_there),
-        cmocka_unit_test(places_that_share_a_number_are_doubted_together),
+        cmocka_unit_test(origins_that_share_a_number_are_doubted_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
