@@ -1,7 +1,7 @@
 #include "map/expression.h"
+#include "map/column.h"
 #include "map/compatible.h"
 #include "map/message.h"
-#include "map/place.h"
 #include "map/process.h"
 #include <jq.h>
 #include <search.h>
@@ -181,12 +181,12 @@ static jq_state *compile_whole(struct slice text, struct buffer *messages)
     return compile_with_definitions("", text, "\n.", messages);
 }
 
-/** Appends the place in the expression of the first of jq's messages, where that can be told. */
-static void append_place(struct slice text, struct buffer *problem)
+/** Appends the line and column of the first of jq's messages, where that can be told. */
+static void append_column(struct slice text, struct buffer *problem)
 {
     static const char line_is[] = ", line ";
     struct buffer spread = {0}, compatible = {0}, messages = {0};
-    place_spread(&spread, text);
+    column_spread(&spread, text);
     compatible_text(buffer_slice(&spread), &compatible);
     jq_state *program = compile_whole(buffer_slice(&compatible), &messages);
     const char *line = program ? NULL : strstr(buffer_text(&messages), line_is);
@@ -195,7 +195,7 @@ static void append_place(struct slice text, struct buffer *problem)
             strstr(messages.ptr, "unexpected $end") || strstr(messages.ptr, "unexpected end of file");
         size_t number = strtoul(line + strlen(line_is), NULL, 10);
         buffer_append_text(problem, " (");
-        place_append(problem, text, at_end ? text.len : place_of_line(text, number));
+        column_append(problem, text, at_end ? text.len : column_of_line(text, number));
         buffer_append_char(problem, ')');
     }
     if (program)
@@ -237,7 +237,7 @@ static bool compile_expression(struct expression *expression, struct buffer *mes
     } else {
         compiled = compile_to_run(expression, buffer_slice(&text), messages);
         if (!compiled)
-            append_place(slice_of(expression->text), messages);
+            append_column(slice_of(expression->text), messages);
     }
     buffer_clear(&text);
     return compiled;

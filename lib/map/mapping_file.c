@@ -1,9 +1,9 @@
 /* The file to compiled mappings: every problem told, in one line that names the mapping and the field. */
 #include "event/event.h"
+#include "map/column.h"
 #include "map/internal.h"
 #include "map/json_text.h"
 #include "map/message.h"
-#include "map/place.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,21 +37,21 @@ static void where(const struct reading *reading, const char *prefix, const char 
     snprintf(out, 96, "mapping %zu, %s%s", reading->number, prefix, name);
 }
 
-static void wrong_type(struct reading *reading, const char *place, jv value, const char *accepted)
+static void wrong_type(struct reading *reading, const char *label, jv value, const char *accepted)
 {
-    buffer_appendf(reading->problems, "%s: is %s; write %s\n", place, jv_kind_name(jv_get_kind(value)),
+    buffer_appendf(reading->problems, "%s: is %s; write %s\n", label, jv_kind_name(jv_get_kind(value)),
                    accepted);
     jv_free(value);
 }
 
 /** Reads an expression or, where `structured`, JSON of them. */
-static struct json_template *read_template(struct reading *reading, const char *place, jv value,
+static struct json_template *read_template(struct reading *reading, const char *label, jv value,
                                            bool structured, const char *accepted)
 {
     jv_kind kind = jv_get_kind(value);
     if (kind == JV_KIND_STRING || (structured && kind == JV_KIND_OBJECT))
-        return template_compile(reading->mappings->expressions, value, place, reading->problems);
-    wrong_type(reading, place, value, accepted);
+        return template_compile(reading->mappings->expressions, value, label, reading->problems);
+    wrong_type(reading, label, value, accepted);
     return NULL;
 }
 
@@ -79,28 +79,28 @@ static jv boolean_of(jv value)
 
 static void read_enabled(struct reading *reading, jv object)
 {
-    char place[96];
+    char label[96];
     jv value = boolean_of(member(object, "enabled"));
-    where(reading, "", "enabled", place);
+    where(reading, "", "enabled", label);
     if (!is_given(value) || jv_get_kind(value) == JV_KIND_TRUE)
         return;
     if (jv_get_kind(value) == JV_KIND_FALSE)
         reading->mapping->enabled =
-            template_compile(reading->mappings->expressions, value, place, reading->problems);
+            template_compile(reading->mappings->expressions, value, label, reading->problems);
     else
         reading->mapping->enabled =
-            read_template(reading, place, value, false, "true, false or a jq expression in quotes");
+            read_template(reading, label, value, false, "true, false or a jq expression in quotes");
 }
 
 /** Anything may be a body: texts are expressions and the rest stands for itself, null too: no body. */
 static void read_body(struct reading *reading, jv object)
 {
-    char place[96];
+    char label[96];
     jv value = member(object, "body");
-    where(reading, "", "body", place);
+    where(reading, "", "body", label);
     if (jv_is_valid(value))
         reading->mapping->fields[FIELD_BODY] =
-            template_compile(reading->mappings->expressions, value, place, reading->problems);
+            template_compile(reading->mappings->expressions, value, label, reading->problems);
     else
         jv_free(value);
 }
@@ -134,7 +134,7 @@ static jv pair_of_expressions(jv pair)
 }
 
 /** A list of pairs, of which the texts are expressions. NULL: the problem is told. */
-static struct json_template *read_pairs(struct reading *reading, const char *place, jv list)
+static struct json_template *read_pairs(struct reading *reading, const char *label, jv list)
 {
     jv pairs = jv_array();
     int count = jv_array_length(jv_copy(list));
@@ -149,27 +149,27 @@ static struct json_template *read_pairs(struct reading *reading, const char *pla
     }
     if (wrong) {
         jv_free(pairs);
-        wrong_type(reading, place, list, "each of its elements as a pair: [\"name\", \"jq expression\"]");
+        wrong_type(reading, label, list, "each of its elements as a pair: [\"name\", \"jq expression\"]");
         return NULL;
     }
     jv_free(list);
-    return template_compile(reading->mappings->expressions, pairs, place, reading->problems);
+    return template_compile(reading->mappings->expressions, pairs, label, reading->problems);
 }
 
 /** A field other than the body; null is the same as its absence. */
 static void read_field(struct reading *reading, jv object, enum mapping_field field)
 {
-    char place[96];
+    char label[96];
     bool structured = field == FIELD_HEADERS || field == FIELD_QUERY;
     jv value = member(object, mapping_field_names[field]);
-    where(reading, "", mapping_field_names[field], place);
+    where(reading, "", mapping_field_names[field], label);
     if (!is_given(value))
         return;
     if (field == FIELD_QUERY && jv_get_kind(value) == JV_KIND_ARRAY)
-        reading->mapping->fields[field] = read_pairs(reading, place, value);
+        reading->mapping->fields[field] = read_pairs(reading, label, value);
     else
         reading->mapping->fields[field] = read_template(
-            reading, place, value, structured,
+            reading, label, value, structured,
             structured ? "a jq expression in quotes or an object of them" : "a jq expression in quotes");
 }
 
@@ -193,22 +193,22 @@ static void warn_of_unknown(struct reading *reading, jv object, const char *pref
 
 static void read_report(struct reading *reading, jv object)
 {
-    char place[96];
+    char label[96];
     jv report = member(object, "report");
     if (!is_given(report))
         return;
-    where(reading, "", "report", place);
+    where(reading, "", "report", label);
     if (jv_get_kind(report) != JV_KIND_OBJECT) {
-        wrong_type(reading, place, report, "an object of jq expressions");
+        wrong_type(reading, label, report, "an object of jq expressions");
         return;
     }
     for (size_t i = 0; i < REPORT_FIELDS; i++) {
         jv value = member(report, report_field_names[i]);
         if (!is_given(value))
             continue;
-        where(reading, "report.", report_field_names[i], place);
+        where(reading, "report.", report_field_names[i], label);
         reading->mapping->report[i] =
-            read_template(reading, place, value, false, "a jq expression in quotes");
+            read_template(reading, label, value, false, "a jq expression in quotes");
         reading->mapping->reports = true;
     }
     warn_of_unknown(reading, report, "report.", report_field_names, REPORT_FIELDS);
@@ -226,13 +226,13 @@ static jv path_components(jv text)
 
 static void read_paths(struct reading *reading, jv object)
 {
-    char place[96];
+    char label[96];
     jv paths = member(object, "fieldsToDecryptPaths");
     if (!is_given(paths))
         return;
-    where(reading, "", "fieldsToDecryptPaths", place);
+    where(reading, "", "fieldsToDecryptPaths", label);
     if (jv_get_kind(paths) != JV_KIND_ARRAY) {
-        wrong_type(reading, place, paths, "a list of dot paths");
+        wrong_type(reading, label, paths, "a list of dot paths");
         return;
     }
     size_t count = (size_t)jv_array_length(jv_copy(paths));
@@ -242,7 +242,7 @@ static void read_paths(struct reading *reading, jv object)
         if (jv_get_kind(path) == JV_KIND_STRING)
             reading->mapping->paths[reading->mapping->path_count++] = path_components(path);
         else
-            wrong_type(reading, place, path, "a list of dot paths, each in quotes");
+            wrong_type(reading, label, path, "a list of dot paths, each in quotes");
     }
     jv_free(paths);
 }
@@ -253,13 +253,13 @@ static void read_events(struct reading *reading, jv object)
     static const char accepted[] = "a list of \"run\" and \"change-log\", or of one of them";
     static const char *const names[] = {[EVENT_RUN] = "run", [EVENT_CHANGE_LOG] = "change-log"};
     struct mapping *mapping = reading->mapping;
-    char place[96];
+    char label[96];
     jv events = member(object, "events");
     if (!is_given(events))
         return;
-    where(reading, "", "events", place);
+    where(reading, "", "events", label);
     if (jv_get_kind(events) != JV_KIND_ARRAY || jv_array_length(jv_copy(events)) == 0) {
-        wrong_type(reading, place, events, accepted);
+        wrong_type(reading, label, events, accepted);
         return;
     }
     mapping->events_given = mapping->not_for[EVENT_RUN] = mapping->not_for[EVENT_CHANGE_LOG] = true;
@@ -274,7 +274,7 @@ static void read_events(struct reading *reading, jv object)
         if (known)
             jv_free(name);
         else
-            wrong_type(reading, place, name, accepted);
+            wrong_type(reading, label, name, accepted);
     }
     jv_free(events);
 }
@@ -371,7 +371,7 @@ static jv parse(struct slice text, struct buffer *problems, struct buffer *warni
         buffer_append_text(problems, err.message);
         if (at) {
             buffer_append_text(problems, " (");
-            place_append(problems, text, strtoul(at + strlen("at byte "), NULL, 10));
+            column_append(problems, text, strtoul(at + strlen("at byte "), NULL, 10));
             buffer_append_char(problems, ')');
         }
         buffer_append_char(problems, '\n');

@@ -1,4 +1,4 @@
-#include "map/place.h"
+#include "map/column.h"
 #include <string.h>
 
 /** One step over the expression: what stays together, and whether lines may be broken before and after it. */
@@ -80,12 +80,12 @@ static size_t walk(struct slice expression, size_t line, struct buffer *out)
     return at;
 }
 
-void place_spread(struct buffer *out, struct slice expression)
+void column_spread(struct buffer *out, struct slice expression)
 {
     walk(expression, SIZE_MAX, out);
 }
 
-size_t place_of_line(struct slice expression, size_t line)
+size_t column_of_line(struct slice expression, size_t line)
 {
     struct buffer ignored = {0};
     size_t at = walk(expression, line, &ignored);
@@ -93,7 +93,7 @@ size_t place_of_line(struct slice expression, size_t line)
     return at;
 }
 
-void place_append(struct buffer *out, struct slice text, size_t at)
+void column_append(struct buffer *out, struct slice text, size_t at)
 {
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at && i < text.len; i++) {

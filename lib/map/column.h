@@ -5,8 +5,8 @@
 
 /** Appends `expression` with a line break instead of every run of blanks, and around separators, wherever
  * that changes nothing for jq: compiled in this form, a message's line tells the word. */
-void place_spread(struct buffer *out, struct slice expression);
+void column_spread(struct buffer *out, struct slice expression);
 /** Where in `expression` the given line of its spread form (from 1) begins, in bytes. */
-size_t place_of_line(struct slice expression, size_t line);
+size_t column_of_line(struct slice expression, size_t line);
 /** Appends "line 1, column 7" for a position in bytes; columns count characters, from 1. */
-void place_append(struct buffer *out, struct slice text, size_t at);
+void column_append(struct buffer *out, struct slice text, size_t at);
