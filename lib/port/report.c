@@ -13,7 +13,7 @@
 #include "port/report.h"
 #include "base/log.h"
 #include "event/event.h"
-#include "port/outcome_body.h"
+#include "port/result_body.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -434,9 +434,9 @@ static bool result_append(struct run_report *report, const struct run_result *re
     struct step *response = NULL, *outcome = NULL;
     struct buffer body = {0};
     if (report->node_run)
-        node_outcome_write(result, &body);
+        node_result_write(result, &body);
     else
-        action_outcome_write(result, &body);
+        action_result_write(result, &body);
     bool has_response = !report->node_run && !slice_is_null(result->response);
     bool has_outcome = body.len > 0 || body.failed;
     if (has_outcome)

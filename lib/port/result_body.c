@@ -1,6 +1,6 @@
-/* The JSON that a run's outcome is told with. Holds no state; what cannot be written marks the buffer failed.
+/* The JSON that a run's result is told with. Holds no state; what cannot be written marks the buffer failed.
  */
-#include "port/outcome_body.h"
+#include "port/result_body.h"
 
 static void add_name(struct buffer *body, const char *name)
 {
@@ -25,7 +25,7 @@ static void add_json_field(struct buffer *body, const char *name, struct slice j
     buffer_append_slice(body, json);
 }
 
-void action_outcome_write(const struct run_result *result, struct buffer *body)
+void action_result_write(const struct run_result *result, struct buffer *body)
 {
     add_field(body, "status", result->status);
     add_field(body, "summary", result->summary);
@@ -35,7 +35,7 @@ void action_outcome_write(const struct run_result *result, struct buffer *body)
         buffer_append_char(body, '}');
 }
 
-void node_outcome_write(const struct run_result *result, struct buffer *body)
+void node_result_write(const struct run_result *result, struct buffer *body)
 {
     if (slice_is_null(result->status))
         return;

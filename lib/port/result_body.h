@@ -4,6 +4,6 @@
 
 /** Appends {"status", "summary", "link", "externalRunId"}, those that the result has; nothing when it has
  * none. Out of memory: body->failed. */
-void action_outcome_write(const struct run_result *result, struct buffer *body);
+void action_result_write(const struct run_result *result, struct buffer *body);
 /** The same for a workflow node run: nothing when the result has no status. */
-void node_outcome_write(const struct run_result *result, struct buffer *body);
+void node_result_write(const struct run_result *result, struct buffer *body);
