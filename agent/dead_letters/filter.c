@@ -55,7 +55,7 @@ int letters_filter_parse(struct letters_filter *filter, const struct command_usa
 
 static bool names(const char *word, const struct dead_letter_entry *entry)
 {
-    if (strcmp(word, entry->place.id) == 0)
+    if (strcmp(word, entry->ref.id) == 0)
         return true;
     size_t digits = strspn(word, "0123456789");
     return digits > 0 && digits <= NUMBER_DIGITS && !word[digits] &&

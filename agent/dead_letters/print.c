@@ -68,7 +68,7 @@ void print_row(FILE *out, const struct dead_letter_entry *entry, const char *ref
     const struct dead_letter *letter = &entry->letter;
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
-    fprintf(out, "%4llu %-16s %-24s ", (unsigned long long)entry->number, entry->place.id, time);
+    fprintf(out, "%4llu %-16s %-24s ", (unsigned long long)entry->number, entry->ref.id, time);
     print_cell(out, slice_is_null(letter->run_id) ? SLICE_LITERAL("-") : letter->run_id, 24);
     fprintf(out, "%5u %6d %-8s ", letter->attempts, letter->status,
             refusal           ? "refused"
@@ -112,7 +112,7 @@ void print_whole(FILE *out, const struct dead_letter_entry *entry, const char *r
     const struct dead_letter *letter = &entry->letter;
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
-    print_line(out, "id", slice_of(entry->place.id));
+    print_line(out, "id", slice_of(entry->ref.id));
     print_line(out, "where", slice_of(entry->where));
     if (refusal)
         print_line(out, "refused", slice_of(refusal));
@@ -152,7 +152,7 @@ void print_json(FILE *out, const struct dead_letter_entry *entry, const char *re
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
     buffer_appendf(&json, "{\"number\":%llu", (unsigned long long)entry->number);
-    add_text(&json, "id", slice_of(entry->place.id));
+    add_text(&json, "id", slice_of(entry->ref.id));
     add_text(&json, "where", slice_of(entry->where));
     add_text(&json, "refused", slice_of(refusal));
     add_text(&json, "time", slice_of(time));

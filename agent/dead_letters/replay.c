@@ -47,7 +47,7 @@ static void print_outcome(struct replay *replay, const struct dead_letter_entry 
     struct slice run = entry->letter.run_id;
     if (replay->json) {
         struct buffer json = {0};
-        buffer_appendf(&json, "%s{\"id\":\"%s\",\"run_id\":", replay->printed ? ",\n" : "", entry->place.id);
+        buffer_appendf(&json, "%s{\"id\":\"%s\",\"run_id\":", replay->printed ? ",\n" : "", entry->ref.id);
         if (slice_is_null(run))
             buffer_append_text(&json, "null");
         else
@@ -61,7 +61,7 @@ static void print_outcome(struct replay *replay, const struct dead_letter_entry 
         fwrite(buffer_text(&json), 1, json.len, stdout);
         buffer_clear(&json);
     } else {
-        printf("%-16s ", entry->place.id);
+        printf("%-16s ", entry->ref.id);
         print_plain(stdout, slice_is_null(run) ? SLICE_LITERAL("-") : run);
         printf("  %s", outcome);
         if (verdict->status)

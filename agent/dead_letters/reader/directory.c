@@ -188,8 +188,8 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
         reader_broken(&reader->reader, entry->where, wrong);
         return 0;
     }
-    snprintf(entry->place.id, sizeof entry->place.id, "%s", reader->line.id);
-    memcpy(entry->place.day, reader->day, sizeof entry->place.day);
+    snprintf(entry->ref.id, sizeof entry->ref.id, "%s", reader->line.id);
+    memcpy(entry->ref.day, reader->day, sizeof entry->ref.day);
     entry->replayed = replayed_has(&reader->replayed, id);
     entry->letter_id = slice_of(reader->line.id);
     entry->mac = reader->line.mac;
@@ -236,16 +236,16 @@ int dead_letter_replay_lock(const char *directory, bool wait, struct error *err)
     return failed ? failed : lock;
 }
 
-static int mark_day(struct directory_reader *reader, const struct dead_letter_place *places, size_t count,
+static int mark_day(struct directory_reader *reader, const struct dead_letter_ref *refs, size_t count,
                     struct error *err)
 {
     char name[64], now[CLOCK_RFC3339_SIZE];
     struct buffer text = {0};
     clock_rfc3339(clock_wall_ms(clock_system()), now);
     for (size_t i = 0; i < count; i++)
-        buffer_appendf(&text, "%s %s\n", places[i].id, now);
+        buffer_appendf(&text, "%s %s\n", refs[i].id, now);
     struct day_line line = {.bytes = buffer_slice(&text)};
-    snprintf(name, sizeof name, "dead-letters-%s.replayed", places->day);
+    snprintf(name, sizeof name, "dead-letters-%s.replayed", refs->day);
     /* Not held back by the directory's bound: what is forgotten would be sent again. */
     if (!text.failed)
         day_file_append(reader->path, name, INT64_MAX, &line, 1);
@@ -256,14 +256,14 @@ static int mark_day(struct directory_reader *reader, const struct dead_letter_pl
     return failed;
 }
 
-static int mark(struct dead_letter_reader *base, const struct dead_letter_place *places, size_t count,
+static int mark(struct dead_letter_reader *base, const struct dead_letter_ref *refs, size_t count,
                 struct error *err)
 {
     int failed = 0;
     for (size_t start = 0, end; start < count && !failed; start = end) {
-        for (end = start + 1; end < count && strcmp(places[end].day, places[start].day) == 0;)
+        for (end = start + 1; end < count && strcmp(refs[end].day, refs[start].day) == 0;)
             end++;
-        failed = mark_day(own(base), places + start, end - start, err);
+        failed = mark_day(own(base), refs + start, end - start, err);
     }
     return failed;
 }

@@ -7,7 +7,7 @@
 
 struct reader_class {
     int (*next)(struct dead_letter_reader *reader, struct dead_letter_entry *entry, struct error *err);
-    int (*mark)(struct dead_letter_reader *reader, const struct dead_letter_place *places, size_t count,
+    int (*mark)(struct dead_letter_reader *reader, const struct dead_letter_ref *refs, size_t count,
                 struct error *err);
     void (*free)(struct dead_letter_reader *reader);
 };

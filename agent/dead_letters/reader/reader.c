@@ -34,10 +34,10 @@ void reader_broken(struct dead_letter_reader *reader, const char *where, const c
         reader->tell(reader->tell_ctx, where, why);
 }
 
-int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_place *places,
+int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_ref *refs,
                             size_t count, struct error *err)
 {
-    return count > 0 ? reader->class->mark(reader, places, count, err) : 0;
+    return count > 0 ? reader->class->mark(reader, refs, count, err) : 0;
 }
 
 void dead_letter_reader_free(struct dead_letter_reader *reader)

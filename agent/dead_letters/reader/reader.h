@@ -3,8 +3,9 @@
  *
  * What was replayed is remembered beside the letters: in a directory by lines "ID TIME" in the day's
  * dead-letters-YYYY-MM-DD.replayed; in a topic by a message without key and value in the letter's own
- * partition, whose header dead-letter.replayed is the letter's place, "partition:offset", and dead-letter.id
- * its ID. A letter that was moved or copied is the same letter: its ID counts wherever it is. */
+ * partition, whose header dead-letter.replayed is the letter's partition and offset, "partition:offset", and
+ * dead-letter.id its ID. A letter that was moved or copied is the same letter: its ID counts wherever it is.
+ */
 #pragma once
 #include "deadletter/dead_letter.h"
 #include "kafka/connection.h"
@@ -12,7 +13,7 @@
 enum { LETTER_ENTRY_ID_SIZE = 48 };
 
 /** Which letter: what marking it needs. */
-struct dead_letter_place {
+struct dead_letter_ref {
     char id[LETTER_ENTRY_ID_SIZE]; /* in a directory 16 hexadecimal digits, in a topic "partition:offset" */
     char day[11];                  /* of its file; "" in a topic */
     char letter_id[17]; /* in a topic: the letter's own 16 digits; "" for one by an earlier agent */
@@ -20,7 +21,7 @@ struct dead_letter_place {
 
 /** The texts are borrowed until the next call. */
 struct dead_letter_entry {
-    struct dead_letter_place place;
+    struct dead_letter_ref ref;
     uint64_t number;   /* from 1, in the order they are read */
     const char *where; /* for people: "DIR/dead-letters-2026-01-13.jsonl:7", or "topic[partition]@offset" */
     bool replayed;
@@ -57,5 +58,5 @@ size_t dead_letter_reader_broken(const struct dead_letter_reader *reader);
 void dead_letter_reader_tell(struct dead_letter_reader *reader,
                              void (*broken)(void *ctx, const char *where, const char *why), void *ctx);
 /** Remembers durably that these were replayed. 0, or an error with the cause in err. */
-int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_place *places,
+int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_ref *refs,
                             size_t count, struct error *err);

@@ -278,7 +278,7 @@ static int take_message(struct topic_reader *reader, struct dead_letter_entry *e
     snprintf(reader->where, WHERE_SIZE, "%.249s[%" PRId32 "]@%" PRId64, reader->name, message->partition,
              message->offset);
     entry->where = reader->where;
-    snprintf(entry->place.id, sizeof entry->place.id, "%" PRId32 ":%" PRId64, message->partition,
+    snprintf(entry->ref.id, sizeof entry->ref.id, "%" PRId32 ":%" PRId64, message->partition,
              message->offset);
     if (marked_offset(message, &marked))
         return 0;
@@ -292,7 +292,7 @@ static int take_message(struct topic_reader *reader, struct dead_letter_entry *e
     uint64_t id;
     bool named = letter_id_number(entry->letter_id, &id);
     if (named)
-        snprintf(entry->place.letter_id, sizeof entry->place.letter_id, "%s", entry->letter_id.ptr);
+        snprintf(entry->ref.letter_id, sizeof entry->ref.letter_id, "%s", entry->letter_id.ptr);
     entry->replayed = replayed_has(&reader->parts[reader->partition].replayed, (uint64_t)message->offset);
     entry->copy_replayed = !entry->replayed && named && replayed_has(&reader->replayed, id);
     return 1;
@@ -346,13 +346,13 @@ static int open_marker(struct topic_reader *reader, struct error *err)
     return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
 }
 
-static int produce_mark(struct topic_reader *reader, const struct dead_letter_place *place, struct error *err)
+static int produce_mark(struct topic_reader *reader, const struct dead_letter_ref *ref, struct error *err)
 {
-    int32_t partition = (int32_t)strtol(place->id, NULL, 10);
+    int32_t partition = (int32_t)strtol(ref->id, NULL, 10);
     rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
-    rd_kafka_header_add(headers, REPLAYED, -1, place->id, -1);
-    if (*place->letter_id)
-        rd_kafka_header_add(headers, LETTER_ID, -1, place->letter_id, -1);
+    rd_kafka_header_add(headers, REPLAYED, -1, ref->id, -1);
+    if (*ref->letter_id)
+        rd_kafka_header_add(headers, LETTER_ID, -1, ref->letter_id, -1);
     const rd_kafka_vu_t units[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = reader->name},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
@@ -390,14 +390,14 @@ static int await_reports(struct topic_reader *reader, size_t count, struct error
     return failed;
 }
 
-static int mark(struct dead_letter_reader *base, const struct dead_letter_place *places, size_t count,
+static int mark(struct dead_letter_reader *base, const struct dead_letter_ref *refs, size_t count,
                 struct error *err)
 {
     struct topic_reader *reader = own(base);
     int failed = reader->marker ? 0 : open_marker(reader, err);
     size_t produced = 0;
     while (!failed && produced < count) {
-        failed = produce_mark(reader, &places[produced], err);
+        failed = produce_mark(reader, &refs[produced], err);
         produced += !failed;
     }
     int unacknowledged = produced > 0 ? await_reports(reader, produced, err) : 0;

@@ -38,7 +38,7 @@ struct batch {
     uv_work_t work;
     bool under_way;
     bool read; /* letters are wanted, not marks alone */
-    struct dead_letter_place marks[MARKS_MAX];
+    struct dead_letter_ref marks[MARKS_MAX];
     size_t mark_count;
     struct letter_list letters; /* that were read */
     bool end;                   /* there are no more */
@@ -53,7 +53,7 @@ struct replay_source {
     uv_timer_t wake; /* goes on from the loop, never from inside a call of the sink's */
     struct batch batch;
     struct letter_list ready, with_sink;
-    struct dead_letter_place *marks; /* still to be written */
+    struct dead_letter_ref *marks; /* still to be written */
     size_t mark_count, mark_room;
     void *same; /* tsearch(3) tree of struct same_record */
     bool end, stopped, finished;

@@ -92,17 +92,17 @@ struct replay_letter *replay_find(const struct source *source, const char *topic
 /* Ends */
 
 /** False: out of memory. */
-static bool remember(struct replay_source *replay, const struct dead_letter_place *place)
+static bool remember(struct replay_source *replay, const struct dead_letter_ref *ref)
 {
     if (replay->mark_count == replay->mark_room) {
         size_t room = replay->mark_room ? replay->mark_room * 2 : 64;
-        struct dead_letter_place *grown = realloc(replay->marks, room * sizeof *grown);
+        struct dead_letter_ref *grown = realloc(replay->marks, room * sizeof *grown);
         if (!grown)
             return false;
         replay->marks = grown;
         replay->mark_room = room;
     }
-    replay->marks[replay->mark_count++] = *place;
+    replay->marks[replay->mark_count++] = *ref;
     return true;
 }
 
@@ -119,9 +119,9 @@ bool letter_end(struct replay_letter *letter, enum replay_end end)
     struct replay_source *replay = letter->replay;
     struct same_record *same = letter->same;
     bool marked = replay->replay.ended(replay->replay.ctx, letter, end);
-    if (marked && !remember(replay, &letter->entry.place))
+    if (marked && !remember(replay, &letter->entry.ref))
         log_error("out of memory: a dead letter is not remembered as replayed",
-                  F_STR("dead_letter.id", letter->entry.place.id));
+                  F_STR("dead_letter.id", letter->entry.ref.id));
     letter_free(letter);
     if (same)
         same_end(replay, same, marked);

@@ -494,9 +494,9 @@ static void a_whole_last_line_is_a_letter_without_its_line_break(void **state)
     struct dead_letter_reader *reader = open_reader();
     assert_int_equal(dead_letter_reader_next(reader, &entry, &err), 1);
     assert_string_equal(entry.letter.topic, "org.runs");
-    struct dead_letter_place place = entry.place;
+    struct dead_letter_ref ref = entry.ref;
     assert_int_equal(dead_letter_reader_next(reader, &entry, &err), 0);
-    assert_int_equal(dead_letter_reader_mark(reader, &place, 1, &err), 0);
+    assert_int_equal(dead_letter_reader_mark(reader, &ref, 1, &err), 0);
     dead_letter_reader_free(reader);
     free(write_line(false)); /* the next one begins a line of its own */
     reader = open_reader();
