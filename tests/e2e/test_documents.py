@@ -166,3 +166,27 @@ def test_the_contract_names_settings_that_are_there():
     rows = re.findall(r"^\| (`[A-Z][A-Z_]+`.*?) \|", text, re.M)
     named = [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
     assert len(named) > 20 and [name for name in named if f"`{name}`" not in settings and name != "GITLAB_URL"] == []
+
+
+def test_the_glossary_has_every_room_and_every_object_once():
+    """Objects are the structs that a public header names without saying what is in them."""
+    text = (ROOT / "docs/glossary.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if re.match(r"\| (?!word|-)", line)]
+    words = [word for row in rows for word in row[0].split(", ")]
+    assert sorted(words) == sorted(set(words)) and all(len(row) == 3 and row[1].endswith(".") for row in rows)
+    rooms = re.findall(r"^\| `(lib/\w+)`", (ROOT / "docs/architecture.md").read_text(), re.M)
+    assert rooms and [room for room in rooms if f"`{room}`" not in text] == []
+    headers = {path: path.read_text() for path in sorted((ROOT / "lib").glob("**/*.h")) if "internal" not in path.name}
+    foreign = {"Curl_URL", "sockaddr"}
+    objects = {name for header in headers.values() for name in re.findall(r"^struct (\w+);", header, re.M)} - foreign
+    assert sorted(name for name in objects if f"`struct {name}`" not in text) == []
+
+
+def test_the_glossary_names_what_is_there():
+    text = (ROOT / "docs/glossary.md").read_text()
+    sources = "".join(path.read_text() for room in ("lib", "agent") for path in (ROOT / room).rglob("*.[ch]"))
+    for name in re.findall(r"`([^`]+)`", text):
+        if "/" in name:
+            assert (ROOT / name).exists(), name
+        elif name != "Content-Encoding" and name not in ("JSON.stringify", ".env", "url", "headers", "report"):
+            assert re.search(rf"\b{name}\b", sources), name
