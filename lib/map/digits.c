@@ -1,6 +1,6 @@
 #include "map/digits.h"
 #include "event/event.h"
-#include "map/decimal.h"
+#include "json/decimal.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

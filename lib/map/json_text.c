@@ -1,6 +1,6 @@
 #include "map/json_text.h"
 #include "event/event.h"
-#include "map/decimal.h"
+#include "json/decimal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "map/decimal.h"
+#include "json/decimal.h"
 #include <stdlib.h>
 #include <string.h>
 

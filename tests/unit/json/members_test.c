@@ -1,5 +1,5 @@
 /* Members and elements found without a tree. */
-#include "event/members.h"
+#include "json/members.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Numbers in decimal notation, exactly. Private to the map room. */
+/* Numbers in decimal notation, exactly. */
 #pragma once
 #include "base/buffer.h"
 

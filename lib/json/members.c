@@ -1,5 +1,5 @@
 /* Where values begin and end. No recursion: brackets are counted. */
-#include "event/members.h"
+#include "json/members.h"
 
 static bool is_blank(char c)
 {
