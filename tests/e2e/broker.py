@@ -1,6 +1,7 @@
 """A real Apache Kafka broker in KRaft mode on free loopback ports, from the jars in .cache/kafka/libs."""
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -15,10 +16,23 @@ VERSION = os.environ.get("KAFKA_VERSION") or "3.9.0"
 SCRAM_USER, SCRAM_PASSWORD = "agent", "scram-password-of-the-agent"
 
 
+given_out = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at, below those which the kernel hands out: there another test's connection might
+    come to have it, and a connection to it from this machine might be its own other end."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(max(2048, lowest // 2), lowest)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in given_out:
+            given_out.add(port)
+            return port
 
 
 def libraries(version):

@@ -54,6 +54,8 @@ def test_holds_the_agent_its_libraries_and_authorities_only(root):
     print(f"unpacked: {sum(files.values()) / 1e6:.1f} MB in {len(files)} files")
     assert sum(files.values()) <= 35_000_000
     assert "etc/ssl/certs/ca-certificates.crt" in files
+    # What no library is linked with: glibc looks for it when a thread ends, and aborts without it.
+    assert [path for path in files if path.endswith("/libgcc_s.so.1")]
     assert not [path for path in files if path.endswith("bin/sh")]
 
 
