@@ -145,12 +145,12 @@ static void drain_poll(uv_timer_t *timer)
     if (done && !idle)
         log_warning("drain time is over: the last progress logs did not reach Port", F_INT("count", logs));
     if (!done) {
-        struct deliver_counters counters;
+        struct counters counters;
         deliver_counters(daemon->deliver, &counters);
         log_warning(source_comes_again(daemon->source)
                         ? "drain time is over: what is left will be delivered again"
                         : "drain time is over: what is left is given up",
-                    F_INT("sending", counters.sending), F_INT("reporting", counters.reporting),
+                    F_INT("sending", counters.in_flight), F_INT("reporting", counters.waiting_for_port),
                     F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
     }
     close_source(daemon);
@@ -510,8 +510,10 @@ void daemon_free(struct daemon *daemon)
 void daemon_log_summary(const struct daemon *daemon)
 {
     struct log_field fields[SOURCE_FIELDS_MAX];
+    struct counters counters;
+    daemon_counters(daemon, &counters);
     if (daemon->deliver && daemon->source)
-        deliver_log_summary(daemon->deliver, fields, source_summary(daemon->source, fields));
+        counters_log_summary(&counters, fields, source_summary(daemon->source, fields));
 }
 
 /** What a backlog needed lies free between what is in use, where free(3) does not give it back:
@@ -520,7 +522,7 @@ void daemon_log_summary(const struct daemon *daemon)
  * milliseconds. */
 void daemon_trim(struct daemon *daemon)
 {
-    struct deliver_counters counters;
+    struct counters counters;
     daemon_counters(daemon, &counters);
     if (counters.taken != daemon->trimmed)
         daemon->trims_left = TRIMS;
@@ -534,9 +536,9 @@ void daemon_trim(struct daemon *daemon)
     malloc_trim(0);
 }
 
-void daemon_counters(const struct daemon *daemon, struct deliver_counters *out)
+void daemon_counters(const struct daemon *daemon, struct counters *out)
 {
-    *out = (struct deliver_counters){0};
+    *out = (struct counters){0};
     if (daemon->deliver)
         deliver_counters(daemon->deliver, out);
 }

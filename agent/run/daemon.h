@@ -45,6 +45,6 @@ void daemon_log_summary(const struct daemon *daemon);
 /** Gives back to the system what a load needed and nothing holds any more, while little is under way; for
  * whoever asks every few seconds. */
 void daemon_trim(struct daemon *daemon);
-void daemon_counters(const struct daemon *daemon, struct deliver_counters *out);
+void daemon_counters(const struct daemon *daemon, struct counters *out);
 /** source_assigned of its source. */
 unsigned daemon_assigned(const struct daemon *daemon);

@@ -67,9 +67,9 @@ static void summary_asked(void *ctx)
 static void summary_due(uv_timer_t *timer)
 {
     struct run *run = timer->data;
-    struct deliver_counters counters;
+    struct counters counters;
     daemon_counters(run->daemon, &counters);
-    bool busy = counters.sending + counters.queued + counters.reporting > 0;
+    bool busy = counters.in_flight + counters.queued + counters.waiting_for_port > 0;
     if (counters.taken != run->summarised || busy)
         daemon_log_summary(run->daemon);
     run->summarised = counters.taken;

@@ -268,7 +268,7 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
         shortage_met(delivery, result);
         return;
     }
-    deliver->counters.redelivered_resends += result->resent;
+    deliver->counters.resent += result->resent;
     bool unasked = result->proxy_refused || (result->failure == HTTP_EGRESS && result->status == 0);
     if (unasked) /* whatever becomes of the attempt, it says nothing of the destination */
         destination_cancelled(deliver, delivery->destination);

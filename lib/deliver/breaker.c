@@ -67,7 +67,7 @@ static void trip(struct destination *destination)
     schedule_add(&deliver->schedule, &breaker->due, clock_monotonic_ms(clock) + wait_ms, half_open);
     if (again)
         return;
-    deliver->counters.breakers_open++;
+    deliver->counters.circuits_open++;
     log_warning("circuit open: the destination only fails; deliveries to it wait while it is probed",
                 F_STR("server.address", destination->name), F_INT("failures", breaker->failures));
 }
@@ -76,7 +76,7 @@ void breaker_close(struct destination *destination)
 {
     struct breaker *breaker = &destination->breaker;
     if (breaker->state != BREAKER_CLOSED)
-        destination->deliver->counters.breakers_open--;
+        destination->deliver->counters.circuits_open--;
     schedule_remove(&destination->deliver->schedule, &breaker->due);
     *breaker = (struct breaker){.state = BREAKER_CLOSED};
 }

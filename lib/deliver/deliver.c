@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUMMARY_FIELDS_MAX = 40 };
-
 bool deliver_idle(const struct deliver *deliver)
 {
     return LIST_EMPTY(&deliver->deliveries);
@@ -15,61 +13,26 @@ bool deliver_idle(const struct deliver *deliver)
 
 /* Counters */
 
-void deliver_counters(const struct deliver *deliver, struct deliver_counters *out)
+static void count_letters(const struct deliver *deliver, struct counters *out)
+{
+    struct dead_letters_counters letters = {.written = COUNTER_NONE, .waiting = COUNTER_NONE};
+    if (deliver->options.dead_letters)
+        dead_letters_counters(deliver->options.dead_letters, &letters);
+    out->dead_letters_written = letters.written;
+    out->dead_letters_waiting = letters.waiting;
+}
+
+void deliver_counters(const struct deliver *deliver, struct counters *out)
 {
     const size_t *in_state = deliver->in_state;
     *out = deliver->counters;
     out->queued = in_state[DELIVERY_MAPPING] + in_state[DELIVERY_QUEUED];
-    out->sending = in_state[DELIVERY_SENDING];
-    out->waiting = in_state[DELIVERY_WAITING];
-    out->reporting =
+    out->in_flight = in_state[DELIVERY_SENDING];
+    out->waiting_for_retry = in_state[DELIVERY_WAITING];
+    out->waiting_for_port =
         in_state[DELIVERY_BURYING] + in_state[DELIVERY_REPORT_MAPPING] + in_state[DELIVERY_REPORTING];
-}
-
-static size_t dead_letter_fields(const struct deliver *deliver, struct log_field *fields)
-{
-    struct dead_letters_counters letters;
-    if (!deliver->options.dead_letters)
-        return 0;
-    dead_letters_counters(deliver->options.dead_letters, &letters);
-    fields[0] = F_INT("dead_letters_written", letters.written);
-    fields[1] = F_INT("dead_letters_waiting", letters.waiting);
-    return 2;
-}
-
-void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count)
-{
-    struct deliver_counters c;
-    if (!log_enabled(LOG_INFO))
-        return;
-    deliver_counters(deliver, &c);
-    struct log_field fields[SUMMARY_FIELDS_MAX] = {
-        F_INT("taken", c.taken),
-        F_INT("delivered", c.delivered),
-        F_INT("failed", c.failed),
-        F_INT("retries", c.retries),
-        F_INT("skipped", c.skipped),
-        F_INT("expired", c.expired),
-        F_INT("deduplicated", c.deduplicated),
-        F_INT("bad_records", c.bad_records),
-        F_INT("bad_signatures", c.bad_signatures),
-        F_INT("dropped", c.dropped),
-        F_INT("refused_results", c.refused_results),
-        F_INT("resent", c.redelivered_resends),
-        F_INT("queued", c.queued),
-        F_INT("in_flight", c.sending),
-        F_INT("waiting_for_retry", c.waiting),
-        F_INT("waiting_for_port", c.reporting),
-        F_INT("circuits_open", c.breakers_open),
-        F_INT("bytes_held", c.bytes_held),
-        F_INT("report_bytes", reports_bytes(deliver->options.reports))};
-    size_t own = 0;
-    while (own < SUMMARY_FIELDS_MAX && fields[own].name.len > 0)
-        own++;
-    own += dead_letter_fields(deliver, fields + own);
-    for (size_t i = 0; i < count && own < SUMMARY_FIELDS_MAX; i++)
-        fields[own++] = more[i];
-    log_write(LOG_INFO, "summary", fields, own);
+    out->report_bytes = reports_bytes(deliver->options.reports);
+    count_letters(deliver, out);
 }
 
 /* Life */

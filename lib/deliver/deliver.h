@@ -14,6 +14,7 @@
 #include "event/signature.h"
 #include "http/client.h"
 #include "map/mapper.h"
+#include "observe/counters.h"
 #include "port/report.h"
 #include "source/source.h"
 
@@ -75,16 +76,6 @@ struct deliver_options {
     void *observe_ctx;
 };
 
-/** Counters since the start. */
-struct deliver_counters {
-    uint64_t taken, skipped, bad_records, bad_signatures, delivered, failed, dropped, refused_results,
-        redelivered_resends, retries, expired, deduplicated;
-    /* now: */
-    uint64_t sending, queued /* what is being mapped included */, waiting /* for their next attempt */;
-    uint64_t reporting; /* dead letters on their way included */
-    uint64_t breakers_open, bytes_held;
-};
-
 struct deliver *deliver_new(const struct deliver_options *options);
 /** Drops everything left; no callback runs after it. */
 void deliver_free(struct deliver *deliver);
@@ -99,8 +90,7 @@ void deliver_stop_starting(struct deliver *deliver);
 size_t deliver_give_up(struct deliver *deliver);
 /** True when nothing is queued, sending or waiting for a result to be accepted. */
 bool deliver_idle(const struct deliver *deliver);
-void deliver_counters(const struct deliver *deliver, struct deliver_counters *out);
+/** The totals so far, and what is there now. */
+void deliver_counters(const struct deliver *deliver, struct counters *out);
 /** What is held of responses that have come, results that wait for Port included. */
 size_t deliver_answer_bytes(const struct deliver *deliver);
-/** Writes the one-line summary at INFO, with `count` more fields at its end (those of the source). */
-void deliver_log_summary(const struct deliver *deliver, const struct log_field *more, size_t count);

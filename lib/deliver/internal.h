@@ -199,7 +199,7 @@ struct deliver {
     struct minute minute;
     struct shortage shortage;
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
-    struct deliver_counters counters;
+    struct counters counters;
     size_t in_state[DELIVERY_STATES];
     size_t answer_bytes; /* of deliveries; reports count their own */
     bool pumping;

@@ -78,9 +78,9 @@ static void no_more_than_the_window_is_in_flight(void **state)
     for (int i = 0; i < 6; i++)
         give(world, (struct event_text){.run_id = "r_1", .path = "/hold"});
     run_until(world->port, &world->held_count, 2);
-    struct deliver_counters counters;
+    struct counters counters;
     deliver_counters(world->deliver, &counters);
-    assert_int_equal(counters.sending, 2);
+    assert_int_equal(counters.in_flight, 2);
     assert_int_equal(counters.queued, 4);
     for (size_t i = 0; i < 6; i++) {
         run_until(world->port, &world->held_count, i + 1);
@@ -216,9 +216,9 @@ static void a_silent_destination_leaves_the_window_to_others(void **state)
     world_free(world);
 }
 
-static struct deliver_counters counters_of(const struct world *world)
+static struct counters counters_of(const struct world *world)
 {
-    struct deliver_counters counters;
+    struct counters counters;
     deliver_counters(world->deliver, &counters);
     return counters;
 }
@@ -235,9 +235,9 @@ static void no_webhook_starts_while_too_much_is_held_of_answers(void **state)
     for (int i = 0; i < GIVEN; i++)
         give(world, (struct event_text){.run_id = "r_1", .path = "/long", .synchronized = true});
     /* Each holds its answer: it is held back once that is too much. */
-    while (deliver_answer_bytes(world->deliver) < BOUND || counters_of(world).sending > 0)
+    while (deliver_answer_bytes(world->deliver) < BOUND || counters_of(world).in_flight > 0)
         run_for(world->port, 1);
-    assert_int_equal(counters_of(world).queued + counters_of(world).reporting, GIVEN);
+    assert_int_equal(counters_of(world).queued + counters_of(world).waiting_for_port, GIVEN);
     assert_in_range(world->arrived, 5, 5 + WINDOW - 1);
     assert_true(deliver_answer_bytes(world->deliver) < BOUND + WINDOW * (LONG + 4096));
     world->port->script = NULL;

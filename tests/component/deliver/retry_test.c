@@ -18,9 +18,9 @@ static struct deliver_options patient_with(const char *retry_on)
     return options;
 }
 
-static struct deliver_counters counters_of(const struct world *world)
+static struct counters counters_of(const struct world *world)
 {
-    struct deliver_counters counters;
+    struct counters counters;
     deliver_counters(world->deliver, &counters);
     return counters;
 }
@@ -109,8 +109,8 @@ static void a_waiting_retry_holds_back_its_own_key_alone(void **state)
     give(world, (struct event_text){.run_id = "r_4", .path = "/4"});
     run_until(world->port, &world->done, 2);
     assert_int_equal(world->given[0].done + world->given[1].done, 0);
-    assert_int_equal(counters_of(world).waiting, 1);
-    assert_int_equal(counters_of(world).sending, 0);
+    assert_int_equal(counters_of(world).waiting_for_retry, 1);
+    assert_int_equal(counters_of(world).in_flight, 0);
     world->sink.withdraw(world->sink.ctx, world, false); /* what waits has not started again */
     assert_int_equal(world->dropped, 2);
     assert_holds_nothing(world);
@@ -133,10 +133,10 @@ static void a_breaker_delays_and_drops_nothing(void **state)
     assert_int_equal(world->given[8].done, 1);
     run_for(world->port, 100);
     assert_int_equal(world->arrived, 5); /* four that failed, and the other destination's */
-    assert_int_equal(counters_of(world).breakers_open, 1);
+    assert_int_equal(counters_of(world).circuits_open, 1);
     run_until(world->port, &world->done, 9); /* two probes fail, the third is answered */
     assert_int_equal(world->arrived, 15);
-    assert_int_equal(counters_of(world).breakers_open, 0);
+    assert_int_equal(counters_of(world).circuits_open, 0);
     assert_int_equal(counters_of(world).delivered, 9);
     world_free(world);
 }
@@ -151,7 +151,7 @@ static void an_open_breaker_sends_probes_alone_for_half_a_minute(void **state)
     world->failures = 1000;
     for (int i = 0; i < 8; i++)
         give(world, (struct event_text){.run_id = "r_1", .path = "/flaky"});
-    while (counters_of(world).breakers_open == 0 || counters_of(world).sending > 0)
+    while (counters_of(world).circuits_open == 0 || counters_of(world).in_flight > 0)
         run_for(world->port, 2);
     size_t before = world->arrived;
     world->port->turned_ms += 15000;

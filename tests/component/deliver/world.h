@@ -168,7 +168,7 @@ static inline void world_free(struct world *world)
 
 static inline void assert_holds_nothing(const struct world *world)
 {
-    struct deliver_counters counters;
+    struct counters counters;
     deliver_counters(world->deliver, &counters);
     assert_true(deliver_idle(world->deliver));
     assert_int_equal(counters.bytes_held, 0);
