@@ -1,13 +1,12 @@
 #include "report.h"
 #include "http/charset.h"
 #include "map/context.h"
-#include "port/response.h"
 #include "port/result.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATUS_OK = 200, STATUS_FAILED = 400 };
+enum { STATUS_OK = 200 };
 
 /* The answer */
 
@@ -101,27 +100,24 @@ static void make_default(const struct explain_options *options, const struct exp
 {
     const struct explained_response *response = options->response;
     const struct event *event = &explanation->event;
-    bool success = response->status < STATUS_FAILED, node_run = run_id_is_node_run(event->run_id);
-    if (event->invocation.synchronized && node_run && success)
-        port_node_response(response->status, buffer_slice(&response->text), &report->response_json);
-    else if (event->invocation.synchronized && !node_run)
-        port_action_response(buffer_slice(&response->text), &report->response_json);
-    if (!success) {
-        struct buffer cause = {0}, detail = {0};
-        struct secrets secrets = {0};
-        mapped_secrets(buffer_slice(&explanation->secrets), &secrets);
-        buffer_append_text(&report->status, "FAILURE");
-        failure_cause(response->status, &cause);
-        if (options->detailed)
-            failure_detail(&secrets, buffer_slice(&response->text), &detail);
-        failure_summary(true, buffer_slice(&cause), 1, buffer_slice(&detail), &report->summary);
-        report->summary.failed |= cause.failed || detail.failed;
-        secrets_clear(&secrets);
-        buffer_clear(&cause);
-        buffer_clear(&detail);
-    } else if (event->invocation.synchronized) {
-        buffer_append_text(&report->status, "SUCCESS");
-    }
+    bool success = result_is_success(response->status), synchronized = event->invocation.synchronized;
+    struct slice text = buffer_slice(&response->text);
+    buffer_append_slice(&report->status, slice_of(result_status(success, synchronized)));
+    result_response(event->run_id, synchronized, response->status, text, &report->response_json);
+    if (success)
+        return;
+    struct buffer cause = {0}, detail = {0};
+    struct secrets secrets = {0};
+    const struct webhook_failure failure = {.answered = true,
+                                            .status = response->status,
+                                            .quoted = options->detailed ? text : (struct slice){NULL, 0},
+                                            .attempts = 1,
+                                            .secrets = &secrets};
+    mapped_secrets(buffer_slice(&explanation->secrets), &secrets);
+    result_failure(&failure, &cause, &detail, &report->summary);
+    secrets_clear(&secrets);
+    buffer_clear(&cause);
+    buffer_clear(&detail);
 }
 
 static void replace(struct buffer *field, struct slice value)

@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "deliver/internal.h"
 #include "map/context.h"
-#include "port/response.h"
 #include "port/result.h"
 #include <string.h>
 
@@ -53,33 +52,25 @@ static void wipe(struct buffer *buffer)
     buffer_clear(buffer);
 }
 
-/** Appends what others said, without secrets. */
-static void append_foreign(const struct delivery *delivery, const struct http_result *result, bool detailed,
-                           struct outcome *out)
-{
-    struct secrets secrets = {0};
-    struct buffer credentials[2] = {{0}, {0}};
-    collect_secrets(delivery, &secrets, credentials);
-    if (result->failure != HTTP_OK)
-        redact(&secrets, slice_of(result->reason), SIZE_MAX, &out->cause);
-    if (detailed)
-        failure_detail(&secrets, result->text, &out->detail);
-    secrets_clear(&secrets);
-    wipe(&credentials[0]);
-    wipe(&credentials[1]);
-}
-
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
                              struct outcome *out)
 {
     bool answered = result->failure == HTTP_OK;
+    struct secrets secrets = {0};
+    struct buffer credentials[2] = {{0}, {0}};
+    const struct webhook_failure failure = {.answered = answered,
+                                            .status = result->status,
+                                            .reason = slice_of(result->reason),
+                                            .quoted = detailed ? result->text : (struct slice){NULL, 0},
+                                            .attempts = delivery->attempt,
+                                            .secrets = &secrets};
     out->error_type = answered ? "http_status" : http_failure_name(result->failure);
-    if (answered)
-        failure_cause(result->status, &out->cause);
     if (!answered || detailed)
-        append_foreign(delivery, result, detailed, out);
-    failure_summary(answered, buffer_slice(&out->cause), delivery->attempt, buffer_slice(&out->detail),
-                    &out->summary);
+        collect_secrets(delivery, &secrets, credentials);
+    result_failure(&failure, &out->cause, &out->detail, &out->summary);
+    secrets_clear(&secrets);
+    wipe(&credentials[0]);
+    wipe(&credentials[1]);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
@@ -88,16 +79,13 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     outcome_clear(out);
     out->status = result->status;
     /* A redirect that is not followed is a failure, whatever its status. */
-    out->success = result->failure == HTTP_OK && result->status < 400;
+    out->success = result->failure == HTTP_OK && result_is_success(result->status);
     out->answered = result->failure == HTTP_OK || result->failure == HTTP_REDIRECT;
     if (!out->success)
         describe_failure(delivery, result, detailed, out);
-    if (!delivery->is_run || !delivery->synchronized || result->failure != HTTP_OK)
-        return;
-    if (!run_id_is_node_run(delivery->event.run_id))
-        port_action_response(result->text, &out->response);
-    else if (out->success)
-        port_node_response(result->status, result->text, &out->response);
+    if (delivery->is_run && result->failure == HTTP_OK)
+        result_response(delivery->event.run_id, delivery->synchronized, result->status, result->text,
+                        &out->response);
 }
 
 void outcome_clear(struct outcome *outcome)
@@ -244,10 +232,7 @@ void outcome_observe(const struct delivery *delivery, int64_t duration_ms)
         return;
     struct buffer reason = {0};
     buffer_append_slice(&reason, buffer_slice(&outcome->cause));
-    const char *status = !delivery->is_run        ? ""
-                         : !outcome->success      ? "FAILURE"
-                         : delivery->synchronized ? "SUCCESS"
-                                                  : "";
+    const char *status = delivery->is_run ? result_status(outcome->success, delivery->synchronized) : NULL;
     struct delivery_outcome seen = {
         .topic = delivery->topic,
         .partition = delivery->partition,
@@ -259,7 +244,7 @@ void outcome_observe(const struct delivery *delivery, int64_t duration_ms)
         .status = outcome->status,
         .duration_ms = duration_ms,
         .reason = buffer_text(&reason),
-        .reported = status,
+        .reported = status ? status : "",
     };
     options->observe(options->observe_ctx, &seen);
     buffer_clear(&reason);

@@ -1,6 +1,7 @@
 /* What is told of a run: what its mapping reports, then the result, and then the record is done. */
 #include "base/log.h"
 #include "deliver/internal.h"
+#include "port/result.h"
 
 void delivery_open_report(struct delivery *delivery)
 {
@@ -18,20 +19,11 @@ void delivery_report_accepted(void *ctx, enum report_outcome outcome)
     delivery_done(delivery);
 }
 
-/** Nothing but success of an asynchronous run goes unreported. */
 static struct run_result result_of(const struct delivery *delivery)
 {
     const struct outcome *outcome = &delivery->outcome;
-    struct run_result result = {0};
-    if (outcome->response.len > 0)
-        result.response = buffer_slice(&outcome->response);
-    if (!outcome->success) {
-        result.status = SLICE_LITERAL("FAILURE");
-        result.summary = buffer_slice(&outcome->summary);
-    } else if (delivery->synchronized) {
-        result.status = SLICE_LITERAL("SUCCESS");
-    }
-    return result;
+    return result_default(outcome->success, delivery->synchronized, buffer_slice(&outcome->response),
+                          buffer_slice(&outcome->summary));
 }
 
 /** Memory is out: what is owed is owed all the same, a little later. */

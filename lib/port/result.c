@@ -1,24 +1,55 @@
+/* See result.h. */
 #include "port/result.h"
+#include "event/event.h"
+#include "port/response.h"
 
-void failure_cause(int status, struct buffer *out)
+enum { STATUS_FAILED = 400 };
+
+bool result_is_success(int status)
 {
-    buffer_appendf(out, "the endpoint answered %d", status);
+    return status < STATUS_FAILED;
 }
 
-void failure_detail(const struct secrets *secrets, struct slice answer, struct buffer *out)
+const char *result_status(bool success, bool synchronized)
 {
-    redact(secrets, answer, DETAIL_BYTES, out);
+    return !success ? "FAILURE" : synchronized ? "SUCCESS" : NULL;
 }
 
-void failure_summary(bool answered, struct slice cause, unsigned attempts, struct slice detail,
+void result_response(struct slice run_id, bool synchronized, int status, struct slice text,
                      struct buffer *out)
 {
-    buffer_append_text(out, answered ? "Webhook failed: " : "Webhook got no valid answer: ");
-    buffer_append_slice(out, cause);
-    if (attempts > 1)
-        buffer_appendf(out, " (after %u attempts)", attempts);
-    if (detail.len > 0) {
-        buffer_append_text(out, ". Answer: ");
-        buffer_append_slice(out, detail);
+    if (!synchronized)
+        return;
+    if (!run_id_is_node_run(run_id))
+        port_action_response(text, out);
+    else if (result_is_success(status))
+        port_node_response(status, text, out);
+}
+
+void result_failure(const struct webhook_failure *failure, struct buffer *cause, struct buffer *detail,
+                    struct buffer *summary)
+{
+    if (failure->answered)
+        buffer_appendf(cause, "the endpoint answered %d", failure->status);
+    else
+        redact(failure->secrets, failure->reason, SIZE_MAX, cause);
+    if (!slice_is_null(failure->quoted))
+        redact(failure->secrets, failure->quoted, DETAIL_BYTES, detail);
+    buffer_append_text(summary, failure->answered ? "Webhook failed: " : "Webhook got no valid answer: ");
+    buffer_append_slice(summary, buffer_slice(cause));
+    if (failure->attempts > 1)
+        buffer_appendf(summary, " (after %u attempts)", failure->attempts);
+    if (detail->len > 0) {
+        buffer_append_text(summary, ". Answer: ");
+        buffer_append_slice(summary, buffer_slice(detail));
     }
+    summary->failed |= cause->failed || detail->failed;
+}
+
+struct run_result result_default(bool success, bool synchronized, struct slice response, struct slice summary)
+{
+    const struct slice none = {NULL, 0};
+    return (struct run_result){.response = response.len > 0 ? response : none,
+                               .status = slice_of(result_status(success, synchronized)),
+                               .summary = !success ? summary : none};
 }
