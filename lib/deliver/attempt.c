@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHORTAGE_WAIT_MS = 500, TELL_SHORTAGE_EVERY_MS = 60000 };
+
 static struct slice body_of(const struct delivery *delivery)
 {
     return mapped_body(&delivery->request, slice_of(delivery->method),
@@ -172,7 +174,7 @@ static void expire(struct delivery *delivery)
     char reason[128];
     snprintf(reason, sizeof reason, "the event is older than EVENT_MAX_AGE_SECONDS (%lld s)",
              (long long)(deliver->options.event_max_age_ms / 1000));
-    destination_cancelled(deliver, delivery->destination);
+    window_ended(deliver->window, &delivery->slot, SLOT_CANCELLED, 0);
     deliver->counters.expired++;
     delivery_leave_lane(delivery);
     delivery_fail_unsent(delivery, "event_expired", reason);
@@ -180,12 +182,13 @@ static void expire(struct delivery *delivery)
 
 void deliver_pump(struct deliver *deliver)
 {
-    struct delivery *delivery;
+    struct slot *slot;
     if (deliver->pumping) /* what starts, or does not, may ask for more: the loop below sees to that */
         return;
     deliver->pumping = true;
-    while (!deliver->withdrawing && deliver->in_state[DELIVERY_SENDING] < deliver->options.max_in_flight &&
-           deliver_answers_leave_room(deliver) && (delivery = destination_next(deliver))) {
+    while (!deliver->withdrawing && !window_is_full(deliver->window) && deliver_answers_leave_room(deliver) &&
+           (slot = window_next(deliver->window))) {
+        struct delivery *delivery = delivery_of_slot(slot);
         if (is_fresh(delivery))
             send_delivery(delivery);
         else
@@ -197,7 +200,7 @@ void deliver_pump(struct deliver *deliver)
 void delivery_queue(struct delivery *delivery)
 {
     delivery_enter(delivery, DELIVERY_QUEUED);
-    destination_push(delivery->deliver, delivery);
+    window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
     deliver_pump(delivery->deliver);
 }
 
@@ -205,7 +208,7 @@ void delivery_queue(struct delivery *delivery)
 
 static void due_again(struct due *due)
 {
-    delivery_queue((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+    delivery_queue(delivery_of_due(due));
 }
 
 void delivery_wait(struct delivery *delivery, int64_t wait_ms)
@@ -260,20 +263,53 @@ static void end(struct delivery *delivery, const struct http_result *result)
     delivery_conclude(delivery);
 }
 
+/** The system gives the agent no connection: it has no file descriptor left, most of the time. That is not
+ * the endpoint's doing, so it is no attempt and nothing a breaker hears of. The delivery waits, and the
+ * window narrows to what is under way. */
+static void wait_for_connection(struct delivery *delivery, const struct http_result *result)
+{
+    struct deliver *deliver = delivery->deliver;
+    const struct clock *clock = deliver->options.clock;
+    int64_t now_ms = clock_monotonic_ms(clock);
+    window_ended(deliver->window, &delivery->slot, SLOT_CANCELLED, 0);
+    delivery->attempt--;
+    if (deliver->stopped && !delivery->unrepeatable) {
+        delivery_leave(delivery);
+        return;
+    }
+    delivery_wait(delivery, SHORTAGE_WAIT_MS + (int64_t)(clock->random(clock->ctx) * SHORTAGE_WAIT_MS));
+    unsigned slots = window_narrow(deliver->window);
+    if (deliver->shortage_told_ms > 0 && now_ms - deliver->shortage_told_ms < TELL_SHORTAGE_EVERY_MS)
+        return;
+    deliver->shortage_told_ms = now_ms;
+    log_warning("the system gives out no more connections: deliveries wait, and fewer are sent at once",
+                F_STR("error.message", result->reason), F_INT("webhooks_at_once", slots));
+}
+
+/** What the attempt says of its destination. */
+static enum slot_end end_of(const struct http_result *result)
+{
+    if (result->proxy_refused || (result->failure == HTTP_EGRESS && result->status == 0))
+        return SLOT_CANCELLED; /* it was not asked */
+    if (result->failure == HTTP_MEMORY || result->failure == HTTP_BAD_URL)
+        return SLOT_OURS;
+    if (result->status > 0)
+        return result->status < 500 ? SLOT_ANSWERED : SLOT_FAILED;
+    bool silent = result->failure == HTTP_IDLE_TIMEOUT || result->failure == HTTP_CONNECT_TIMEOUT ||
+                  result->failure == HTTP_TOTAL_TIMEOUT;
+    return silent ? SLOT_SILENT : SLOT_REFUSED;
+}
+
 static void attempt_over(struct delivery *delivery, const struct http_result *result)
 {
     struct deliver *deliver = delivery->deliver;
     int64_t wait_ms;
     if (result->failure == HTTP_NO_DESCRIPTOR) {
-        shortage_met(delivery, result);
+        wait_for_connection(delivery, result);
         return;
     }
     deliver->counters.resent += result->resent;
-    bool unasked = result->proxy_refused || (result->failure == HTTP_EGRESS && result->status == 0);
-    if (unasked) /* whatever becomes of the attempt, it says nothing of the destination */
-        destination_cancelled(deliver, delivery->destination);
-    else
-        destination_answered(deliver, delivery->destination, result);
+    window_ended(deliver->window, &delivery->slot, end_of(result), result->duration_ms);
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
     if (delivery->outcome.success || !retry_wait(delivery, result, &wait_ms))
         end(delivery, result);
@@ -311,5 +347,5 @@ void delivery_cancel_attempt(struct delivery *delivery)
 {
     http_call_forget(delivery->call, NULL, NULL);
     delivery->call = NULL;
-    destination_cancelled(delivery->deliver, delivery->destination);
+    window_ended(delivery->deliver->window, &delivery->slot, SLOT_CANCELLED, 0);
 }

@@ -26,6 +26,7 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
 {
     const size_t *in_state = deliver->in_state;
     *out = deliver->counters;
+    out->circuits_open = window_breakers_open(deliver->window);
     out->queued = in_state[DELIVERY_MAPPING] + in_state[DELIVERY_QUEUED];
     out->in_flight = in_state[DELIVERY_SENDING];
     out->waiting_for_retry = in_state[DELIVERY_WAITING];
@@ -47,6 +48,11 @@ struct source_sink deliver_sink(struct deliver *deliver)
     return (struct source_sink){deliver, deliver_has_room, deliver_take, deliver_withdraw};
 }
 
+static void may_start(void *ctx)
+{
+    deliver_pump(ctx);
+}
+
 struct deliver *deliver_new(const struct deliver_options *options)
 {
     struct deliver *deliver = calloc(1, sizeof *deliver);
@@ -56,8 +62,18 @@ struct deliver *deliver_new(const struct deliver_options *options)
     deliver->wake = calloc(1, sizeof *deliver->wake);
     /* What nobody may ever come back for takes a part of the room only. */
     size_t kept_bytes = options->total_response_bytes > 0 ? options->total_response_bytes / 4 : SIZE_MAX;
-    if (!deliver->wake || !dedup_open(&deliver->dedup, options->dedup_window, kept_bytes) ||
+    const struct window_options window = {.schedule = &deliver->schedule,
+                                          .clock = options->clock,
+                                          .slots = options->max_in_flight,
+                                          .slots_per_destination = options->max_in_flight_per_destination,
+                                          .breaker_failures = options->breaker_failures,
+                                          .ready = may_start,
+                                          .ctx = deliver};
+    deliver->window = window_new(&window);
+    if (!deliver->wake || !deliver->window ||
+        !dedup_open(&deliver->dedup, options->dedup_window, kept_bytes) ||
         !schedule_open(&deliver->schedule, options->loop, options->clock)) {
+        window_free(deliver->window);
         dedup_close(&deliver->dedup);
         free(deliver->wake);
         free(deliver);
@@ -77,8 +93,7 @@ void deliver_free(struct deliver *deliver)
     withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
     minute_close(deliver);
     dedup_close(&deliver->dedup);
-    lanes_free(deliver);
-    destinations_free(deliver);
+    window_free(deliver->window);
     targets_free(deliver);
     schedule_close(&deliver->schedule);
     for (size_t i = 0; i < sizeof deliver->topics / sizeof *deliver->topics; i++)

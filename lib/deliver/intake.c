@@ -81,11 +81,10 @@ static bool enter_keys_lane(struct delivery *delivery, const struct record *reco
     buffer_append_text(&name, record->topic ? record->topic : "");
     buffer_append_char(&name, '\0');
     buffer_append_slice(&name, record->key);
-    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
+    bool entered =
+        !name.failed && window_enter_lane(delivery->deliver->window, &delivery->slot, buffer_slice(&name));
     buffer_clear(&name);
-    if (lane)
-        lane_enter(lane, delivery);
-    return lane != NULL;
+    return entered;
 }
 
 /** The record's own bytes, where a dead letter may need them. False: out of memory. */

@@ -2,14 +2,10 @@
  *
  *   intake.c       a record to a delivery, or to a line that says why not
  *   refusal.c      events that are not to be believed
- *   shortage.c     the system gives the agent no connection: what is to be sent waits
  *   minute.c       what is told once a minute
  *   dedup.c        records that were delivered a moment ago
  *   mapping.c      what its mapping makes of it
  *   route.c        where it goes
- *   lane.c         order: one at a time per lane
- *   destination.c  whose turn it is, and how much of the window a destination may use
- *   breaker.c      destinations that only fail are probed, not pressed
  *   attempt.c      one request: signed, sent, answered; tried again or not
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means: log line, run log, result
@@ -27,7 +23,8 @@
 #include "deliver/deliver.h"
 #include "http/url.h"
 #include "map/request.h"
-#include "window/due.h"
+#include "window/window.h"
+#include <stddef.h>
 #include <sys/queue.h>
 
 enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024, MEMORY_WAIT_MS = 1000 };
@@ -49,52 +46,12 @@ enum delivery_state {
 };
 enum { DELIVERY_STATES = DELIVERY_REPORTING + 1 };
 
-struct delivery;
-struct delivery_list {
-    struct delivery *first, *last;
-};
-
 /** A URL, parsed; shared by the deliveries that go there. */
 struct target {
     unsigned references;
     uint64_t hash;
     char *written; /* as events have it; sent is what `parts` has */
     struct url_parts parts;
-};
-
-/** Deliveries that go one after another. */
-struct lane {
-    char *name;
-    size_t name_len;
-    struct delivery *head; /* the one whose turn it is, in any state up to its last answer */
-    struct delivery_list waiting;
-};
-
-/** Where a destination's breaker stands (breaker.c). */
-enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
-struct breaker {
-    enum breaker_state state;
-    unsigned failures; /* in a row */
-    unsigned permits;  /* half-open: how many may still start */
-    int64_t interval_ms;
-    struct due due;
-};
-
-/** A scheme, host and port: its queue, and how much of the window it may use. */
-struct destination {
-    char *name;
-    struct deliver *deliver;
-    struct delivery_list ready;
-    unsigned in_flight, limit;
-    bool answers;           /* its last attempt was answered, in time */
-    bool silent;            /* its last attempt timed out */
-    bool active;            /* something is ready or in flight */
-    double latency_ms;      /* of answers, smoothed */
-    int64_t quiet_since_ms; /* nothing has been heard of it since, while something was in flight */
-    struct breaker breaker;
-    size_t references; /* deliveries that go there */
-    bool in_turn;      /* linked into the round */
-    struct destination *next_turn;
 };
 
 /** What an answer means. */
@@ -111,8 +68,7 @@ struct outcome {
 
 struct delivery {
     LIST_ENTRY(delivery) all;
-    struct delivery *queue_previous, *queue_next; /* in a lane's or a destination's list */
-    struct delivery_list *queue;                  /* the list it is in; NULL: none */
+    struct slot slot;
     struct deliver *deliver;
     enum delivery_state state;
     struct ticket *ticket;
@@ -135,23 +91,30 @@ struct delivery {
     char signature[SIGNATURE_SIZE];            /* of its last attempt; "": none yet */
     char redirected_signature[SIGNATURE_SIZE]; /* of what a redirect left without its body */
     struct target *target;                     /* NULL: not known yet */
-    struct lane *lane;
-    struct destination *destination;
     struct map_call *map_call;
     struct dead_letter_write *burial;
     struct http_call *call;
-    unsigned attempt;              /* started so far */
-    bool start_told;               /* to its run */
-    int64_t queued_ms, started_ms; /* when it came to its destination (see
-                                      destination_push); when its first attempt began */
-    struct due due;                /* its next attempt */
-    struct outcome outcome;        /* of its last attempt */
-    struct buffer context;         /* what its mapping's report is made from */
+    unsigned attempt;       /* started so far */
+    bool start_told;        /* to its run */
+    int64_t started_ms;     /* when its first attempt began */
+    struct due due;         /* its next attempt */
+    struct outcome outcome; /* of its last attempt */
+    struct buffer context;  /* what its mapping's report is made from */
     struct run_report *report;
     size_t bytes;        /* charged */
     size_t answer_bytes; /* those of them that its answer takes */
     char id[];           /* the record's, with a NUL */
 };
+
+static inline struct delivery *delivery_of_slot(struct slot *slot)
+{
+    return (struct delivery *)(void *)((char *)slot - offsetof(struct delivery, slot));
+}
+
+static inline struct delivery *delivery_of_due(struct due *due)
+{
+    return (struct delivery *)(void *)((char *)due - offsetof(struct delivery, due));
+}
 
 /** Where a record is in its topic, for log lines; left out where it is in none. */
 #define F_PARTITION(place_) \
@@ -166,13 +129,6 @@ struct dedup {
     size_t window, bucket_count, next, kept_reports, kept_bytes, max_kept_bytes;
 };
 
-/** The window while the system gives out no more connections (shortage.c). */
-struct shortage {
-    struct due due;  /* it is widened again */
-    unsigned window; /* as it was, and will be again */
-    int64_t told_ms; /* when it was told of, last; 0: never */
-};
-
 /** What is told once a minute, as counts (minute.c). */
 struct minute {
     struct due due;               /* the end of the minute that has begun */
@@ -185,19 +141,12 @@ struct minute {
 struct deliver {
     struct deliver_options options;
     LIST_HEAD(deliveries, delivery) deliveries;
-    void *lanes, *destinations;                 /* tsearch(3) trees */
-    struct destination *turn_first, *turn_last; /* destinations with something ready */
-    size_t turns;
-    unsigned active;                           /* destinations with something ready or in flight */
-    int64_t company_ms;                        /* when more than one was, last */
-    int64_t pressed_ms;                        /* since when half the memory is used; 0: it is not */
-    unsigned unproven_in_flight;               /* attempts at destinations that do not answer */
-    struct target *targets[256];               /* direct-mapped by hash */
-    struct destination *idle_destinations[64]; /* recently idle, kept for what is known of them */
+    struct window *window;
+    struct target *targets[256]; /* direct-mapped by hash */
     struct schedule schedule;
     struct dedup dedup;
     struct minute minute;
-    struct shortage shortage;
+    int64_t shortage_told_ms;       /* that the system gives out no connections, last; 0: never */
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
     struct counters counters;
     size_t in_state[DELIVERY_STATES];
@@ -241,10 +190,6 @@ bool refusal_is_reported(struct deliver *deliver, const struct event *event, enu
 /** The delivery ends with a failure reported for its run, when it is its turn. */
 void refusal_report(struct delivery *delivery, enum refusal refusal);
 
-/* shortage.c */
-/** The attempt did not take place: the delivery waits for another, and fewer go on at once for a while. */
-void shortage_met(struct delivery *delivery, const struct http_result *result);
-
 /* minute.c */
 /** Something is counted: a minute begins, unless one has. */
 void minute_begin(struct deliver *deliver);
@@ -279,54 +224,11 @@ int delivery_address(struct delivery *delivery, struct error *err);
 /** A change-log event without a key keeps its place among those that go to the same destination. */
 int delivery_enter_lane(struct delivery *delivery);
 
-/* lane.c */
-struct lane *lane_find(struct deliver *deliver, struct slice name);
-/** True: it is this delivery's turn; false: it waits. */
-bool lane_enter(struct lane *lane, struct delivery *delivery);
-/** The head is through (or dropped): the next one, or NULL when the lane was empty and is gone. */
-struct delivery *lane_leave(struct deliver *deliver, struct lane *lane);
-void lanes_free(struct deliver *deliver);
-
-/* destination.c */
-struct destination *destination_find(struct deliver *deliver, const char *name);
-/** Behind what waits there. One that was tried before goes in front, for it is older; while a breaker holds
- * it back, unless memory is pressed, it has its wait anew. */
-void destination_push(struct deliver *deliver, struct delivery *delivery);
-/** The next delivery to send, in turn; NULL: none may be sent. Counts it as in flight. */
-struct delivery *destination_next(struct deliver *deliver);
-/** An attempt at it has ended. */
-void destination_answered(struct deliver *deliver, struct destination *destination,
-                          const struct http_result *result);
-/** An attempt at it was cancelled by us, or did not get as far: it says nothing of the destination. */
-void destination_cancelled(struct deliver *deliver, struct destination *destination);
-/** It may have its turn: something is ready, and its breaker lets it. */
-void destination_take_turn(struct deliver *deliver, struct destination *destination);
-/** Its queue has lost deliveries that did not start. */
-void destination_checked(struct deliver *deliver, struct destination *destination);
-/** One delivery less goes there. */
-void destination_release(struct deliver *deliver, struct destination *destination);
-void destinations_free(struct deliver *deliver);
-
-/* breaker.c */
-/** May an attempt start? Half-open, it uses a permit up. */
-bool breaker_lets(const struct breaker *breaker);
-void breaker_started(struct breaker *breaker);
-void breaker_heard(struct destination *destination, const struct http_result *result);
-/** The attempt that was to show whether it answers again was cancelled. */
-void breaker_cancelled(struct destination *destination);
-void breaker_close(struct destination *destination);
-
 /* target.c */
 /** NULL with the cause in err. Release with target_release. */
 struct target *target_find(struct deliver *deliver, struct slice url, struct error *err);
 void target_release(struct target *target);
 void targets_free(struct deliver *deliver);
-
-/* lists of queued deliveries (lane.c) */
-void list_push(struct delivery_list *list, struct delivery *delivery);
-void list_push_front(struct delivery_list *list, struct delivery *delivery);
-struct delivery *list_pop(struct delivery_list *list);
-void list_remove(struct delivery *delivery);
 
 /* life.c */
 void delivery_enter(struct delivery *delivery, enum delivery_state state);
@@ -335,8 +237,6 @@ void delivery_free(struct delivery *delivery);
 void delivery_done(struct delivery *delivery);
 /** The lane goes on without this delivery. */
 void delivery_leave_lane(struct delivery *delivery);
-/** It is in no queue any more. */
-void delivery_leave_queue(struct delivery *delivery);
 /** Ends a delivery that may be the head of its lane, and whose report may be open: its record is not done,
  * and whoever owns the partition next delivers it again. */
 void delivery_leave(struct delivery *delivery);
@@ -359,9 +259,6 @@ bool deliver_has_room(void *ctx, size_t bytes);
 void delivery_charge(struct delivery *delivery);
 /** Something was charged or given back. */
 void memory_check(struct deliver *deliver);
-/** Half of the memory for records is used: what only waits must give way before nobody's records are taken.
- */
-bool deliver_is_pressed(const struct deliver *deliver);
 /** May another webhook start, as far as answers are concerned? Notes it where not. */
 bool deliver_answers_leave_room(struct deliver *deliver);
 

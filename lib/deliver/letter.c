@@ -53,5 +53,5 @@ void delivery_bury(struct delivery *delivery)
 
 static void bury_later(struct due *due)
 {
-    delivery_bury((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+    delivery_bury(delivery_of_due(due));
 }

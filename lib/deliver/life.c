@@ -18,8 +18,7 @@ void delivery_free(struct delivery *delivery)
     deliver->answer_bytes -= delivery->answer_bytes;
     schedule_remove(&deliver->schedule, &delivery->due);
     target_release(delivery->target);
-    if (delivery->destination)
-        destination_release(deliver, delivery->destination);
+    window_forget(deliver->window, &delivery->slot);
     mapped_request_clear(&delivery->request);
     outcome_clear(&delivery->outcome);
     buffer_clear(&delivery->mapped);
@@ -48,27 +47,14 @@ static void drop(struct delivery *delivery)
 
 void delivery_leave_lane(struct delivery *delivery)
 {
-    struct lane *lane = delivery->lane;
-    delivery->lane = NULL;
-    if (!lane || lane->head != delivery)
-        return;
-    struct delivery *next = lane_leave(delivery->deliver, lane);
-    if (next && next->addressed)
-        delivery_queue(next);
-}
-
-void delivery_leave_queue(struct delivery *delivery)
-{
-    if (!delivery->queue)
-        return;
-    list_remove(delivery);
-    if (delivery->destination)
-        destination_checked(delivery->deliver, delivery->destination);
+    struct slot *next = window_leave_lane(delivery->deliver->window, &delivery->slot);
+    if (next && delivery_of_slot(next)->addressed)
+        delivery_queue(delivery_of_slot(next));
 }
 
 void delivery_leave(struct delivery *delivery)
 {
-    delivery_leave_queue(delivery);
+    window_withdraw(delivery->deliver->window, &delivery->slot);
     delivery_leave_lane(delivery);
     if (delivery->report)
         run_report_cancel(delivery->report);

@@ -13,7 +13,7 @@ static bool needs_mapping(const struct delivery *delivery)
 
 static void due_again(struct due *due)
 {
-    delivery_map((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+    delivery_map(delivery_of_due(due));
 }
 
 /** Memory is out before it has started: its record is left to whoever gets it next. One that nobody gets
@@ -29,6 +29,7 @@ static void leave_or_wait(struct delivery *delivery)
     buffer_clear(&delivery->mapped);
     target_release(delivery->target);
     delivery->target = NULL;
+    window_forget(deliver->window, &delivery->slot);
     delivery_charge(delivery);
     delivery_enter(delivery, DELIVERY_MAPPING);
     schedule_add(&deliver->schedule, &delivery->due,
@@ -52,7 +53,7 @@ static void route(struct delivery *delivery)
     }
     delivery->addressed = true;
     delivery_enter(delivery, DELIVERY_QUEUED);
-    if (!delivery->lane || delivery->lane->head == delivery)
+    if (window_is_first(&delivery->slot))
         delivery_queue(delivery);
 }
 

@@ -53,14 +53,7 @@ static void check_room(struct deliver *deliver)
 
 static void check_pressure(struct deliver *deliver)
 {
-    bool pressed = deliver->counters.bytes_held > deliver->options.max_bytes / 2;
-    if (pressed != (deliver->pressed_ms > 0))
-        deliver->pressed_ms = pressed ? clock_monotonic_ms(deliver->options.clock) : 0;
-}
-
-bool deliver_is_pressed(const struct deliver *deliver)
-{
-    return deliver->pressed_ms > 0;
+    window_press(deliver->window, deliver->counters.bytes_held > deliver->options.max_bytes / 2);
 }
 
 void memory_check(struct deliver *deliver)

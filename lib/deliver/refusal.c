@@ -70,7 +70,7 @@ bool refusal_is_reported(struct deliver *deliver, const struct event *event, enu
 
 static void report_due(struct due *due)
 {
-    struct delivery *delivery = (struct delivery *)(void *)((char *)due - offsetof(struct delivery, due));
+    struct delivery *delivery = delivery_of_due(due);
     delivery_report_refused(delivery);
 }
 

@@ -38,7 +38,7 @@ void delivery_later(struct delivery *delivery, void (*again)(struct due *due))
 
 static void report_later(struct due *due)
 {
-    delivery_report((struct delivery *)(void *)((char *)due - offsetof(struct delivery, due)));
+    delivery_report(delivery_of_due(due));
 }
 
 static void report(struct delivery *delivery, struct run_result *result)

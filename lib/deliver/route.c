@@ -34,23 +34,19 @@ int delivery_address(struct delivery *delivery, struct error *err)
         failed = set_target(delivery, err);
     if (failed)
         return failed;
-    delivery->destination = destination_find(delivery->deliver, delivery->target->parts.destination);
-    if (!delivery->destination)
-        return PA_ERR_MEMORY;
-    delivery->destination->references++;
-    return 0;
+    const char *destination = delivery->target->parts.destination;
+    return window_address(delivery->deliver->window, &delivery->slot, destination) ? 0 : PA_ERR_MEMORY;
 }
 
 int delivery_enter_lane(struct delivery *delivery)
 {
     struct buffer name = {0};
-    if (delivery->lane || delivery->event.kind != EVENT_CHANGE_LOG)
+    if (window_is_in_lane(&delivery->slot) || delivery->event.kind != EVENT_CHANGE_LOG)
         return 0;
     buffer_append_text(&name, "d");
     buffer_append_text(&name, delivery->target->parts.destination);
-    struct lane *lane = name.failed ? NULL : lane_find(delivery->deliver, buffer_slice(&name));
+    bool entered =
+        !name.failed && window_enter_lane(delivery->deliver->window, &delivery->slot, buffer_slice(&name));
     buffer_clear(&name);
-    if (lane)
-        lane_enter(lane, delivery);
-    return lane ? 0 : PA_ERR_MEMORY;
+    return entered ? 0 : PA_ERR_MEMORY;
 }

@@ -82,7 +82,7 @@ size_t deliver_give_up(struct deliver *deliver)
     deliver->withdrawing = true;
     while ((delivery = unanswered(deliver))) {
         interrupt(delivery);
-        delivery_leave_queue(delivery);
+        window_withdraw(deliver->window, &delivery->slot);
         schedule_remove(&deliver->schedule, &delivery->due);
         delivery_give_up(delivery);
         count++;

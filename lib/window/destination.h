@@ -1,0 +1,51 @@
+/* Destinations: what is known of each, and what waits there. */
+#pragma once
+#include "window/breaker.h"
+#include "window/due.h"
+#include "window/queue.h"
+
+struct destinations;
+
+/** A scheme, host and port. */
+struct destination {
+    char *name;
+    struct destinations *all;
+    struct queue ready;
+    unsigned in_flight, limit;
+    /** Its last attempt was answered, in time. */
+    bool answers;
+    /** Its last attempt timed out. */
+    bool silent;
+    /** Something is ready or in flight. */
+    bool active;
+    /** Of answers, smoothed; 0: there was none. */
+    double latency_ms;
+    /** Nothing has been heard of it since, while something was in flight. */
+    int64_t quiet_since_ms;
+    struct breaker breaker;
+    /** The breaker's interval is over. */
+    struct due due;
+    /** Slots that go there. */
+    size_t references;
+    /** It is in the round, before the next one. */
+    bool in_turn;
+    struct destination *next_turn;
+};
+
+/** All of them. */
+struct destinations {
+    /** A tsearch(3) tree. */
+    void *tree;
+    /** Recently idle, kept for what is known of them: a fixed number, by hash. */
+    struct destination *idle[64];
+    struct schedule *schedule;
+    unsigned breakers_open;
+};
+
+/** Made with `limit` if there is none of that name. NULL: out of memory. */
+struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);
+/** It may be idle: then it is remembered for a while, and forgotten when another takes its place. */
+void destination_settle(struct destination *destination);
+/** The breaker is closed, and its interval no longer matters. */
+void destination_close_breaker(struct destination *destination);
+void destinations_free(struct destinations *all);

@@ -1,0 +1,26 @@
+/* Order: a lane lets one slot at a time through. */
+#pragma once
+#include "window/queue.h"
+
+/** Slots that go one after another. */
+struct lane {
+    char *name;
+    size_t name_len;
+    /** The one whose turn it is. */
+    struct slot *head;
+    struct queue waiting;
+};
+
+/** All lanes; all zero: none. */
+struct lanes {
+    /** A tsearch(3) tree. */
+    void *tree;
+};
+
+/** The lane of that name, made if there is none. NULL: out of memory. */
+struct lane *lane_find(struct lanes *lanes, struct slice name);
+/** Behind those that are in it. */
+void lane_enter(struct lane *lane, struct slot *slot);
+/** The head is through (or dropped): the next one, or NULL when the lane is empty and gone. */
+struct slot *lane_leave(struct lanes *lanes, struct lane *lane);
+void lanes_free(struct lanes *lanes);

@@ -1,0 +1,340 @@
+/* The round of turns, and what is heard of destinations. Destinations with something ready take turns, one
+ * slot each, so that a long queue for one never delays another. */
+#include "window/window.h"
+#include "base/log.h"
+#include "window/lane.h"
+#include "window/share.h"
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+enum { PATIENCE_MS = 30000, PRESSED_PATIENCE_MS = 10000, RELIEF_MS = 5000 };
+
+struct window {
+    struct window_options options;
+    struct load load;
+    struct lanes lanes;
+    struct destinations destinations;
+    /** Destinations with something ready. */
+    struct destination *turn_first, *turn_last;
+    size_t turns;
+    /** A narrowed window is widened again. */
+    struct due relief;
+};
+
+/* Company */
+
+static void check_activity(struct window *window, struct destination *destination)
+{
+    struct load *load = &window->load;
+    bool active = destination->ready.first || destination->in_flight > 0;
+    if (active == destination->active)
+        return;
+    if (!active && load->active > 1)
+        load->company_ms = clock_monotonic_ms(load->clock);
+    destination->active = active;
+    load->active += active ? 1u : -1u;
+}
+
+/* Turns */
+
+/** It may have its turn: something is ready, and its breaker lets it. */
+static void take_turn(struct window *window, struct destination *destination)
+{
+    if (destination->in_turn || !destination->ready.first || !breaker_lets(&destination->breaker))
+        return;
+    destination->in_turn = true;
+    destination->next_turn = NULL;
+    if (window->turn_last)
+        window->turn_last->next_turn = destination;
+    else
+        window->turn_first = destination;
+    window->turn_last = destination;
+    window->turns++;
+}
+
+static struct destination *next_turn(struct window *window)
+{
+    struct destination *destination = window->turn_first;
+    assert(destination); /* `turns` counts them */
+    window->turn_first = destination->next_turn;
+    if (!window->turn_first)
+        window->turn_last = NULL;
+    destination->in_turn = false;
+    window->turns--;
+    return destination;
+}
+
+void window_push(struct window *window, struct slot *slot, bool tried)
+{
+    struct destination *destination = slot->destination;
+    bool held_back = destination->breaker.state != BREAKER_CLOSED && window->load.pressed_ms == 0;
+    if (tried && !held_back) {
+        queue_push_front(&destination->ready, slot);
+    } else {
+        slot->queued_ms = clock_monotonic_ms(window->load.clock);
+        queue_push(&destination->ready, slot);
+    }
+    check_activity(window, destination);
+    take_turn(window, destination);
+}
+
+static struct slot *start_slot(struct window *window, struct destination *destination)
+{
+    struct slot *slot = queue_pop(&destination->ready);
+    if (destination->in_flight++ == 0)
+        destination->quiet_since_ms = clock_monotonic_ms(window->load.clock);
+    window->load.in_flight++;
+    window->load.unproven_in_flight += !destination->answers;
+    breaker_started(&destination->breaker);
+    take_turn(window, destination);
+    return slot;
+}
+
+bool window_is_full(const struct window *window)
+{
+    return window->load.in_flight >= window->load.slots;
+}
+
+struct slot *window_next(struct window *window)
+{
+    if (window_is_full(window))
+        return NULL;
+    for (size_t left = window->turns; left > 0; left--) {
+        struct destination *destination = next_turn(window);
+        if (!destination->ready.first)
+            destination_settle(destination);
+        else if (share_allows(&window->load, destination))
+            return start_slot(window, destination);
+        else
+            take_turn(window, destination); /* the others' turn first */
+    }
+    return NULL;
+}
+
+void window_withdraw(struct window *window, struct slot *slot)
+{
+    if (!slot->queue)
+        return;
+    queue_remove(slot);
+    if (slot->destination)
+        check_activity(window, slot->destination);
+}
+
+/* The breaker */
+
+/** Slots in front of the queue that have waited long enough; it is in the order of queued_ms. */
+static unsigned overdue(const struct window *window, const struct destination *destination)
+{
+    int64_t patience_ms = window->load.pressed_ms > 0 ? PRESSED_PATIENCE_MS : PATIENCE_MS;
+    int64_t since_ms = clock_monotonic_ms(window->load.clock) - patience_ms;
+    unsigned count = 0;
+    for (const struct slot *slot = destination->ready.first; slot && slot->queued_ms <= since_ms;
+         slot = slot->next)
+        count++;
+    return count;
+}
+
+static void interval_over(struct due *due)
+{
+    struct destination *destination =
+        (struct destination *)(void *)((char *)due - offsetof(struct destination, due));
+    struct window *window =
+        (struct window *)(void *)((char *)destination->all - offsetof(struct window, destinations));
+    breaker_half_open(&destination->breaker, overdue(window, destination));
+    take_turn(window, destination);
+    window->options.ready(window->options.ctx);
+}
+
+static void hear_failure(struct window *window, struct destination *destination)
+{
+    struct breaker *breaker = &destination->breaker;
+    bool again = breaker->state != BREAKER_CLOSED;
+    int64_t wait_ms = breaker_failed(breaker, window->options.breaker_failures, window->load.clock);
+    if (wait_ms == 0)
+        return;
+    schedule_remove(window->options.schedule, &destination->due);
+    schedule_add(window->options.schedule, &destination->due,
+                 clock_monotonic_ms(window->load.clock) + wait_ms, interval_over);
+    if (again)
+        return;
+    window->destinations.breakers_open++;
+    log_warning("circuit open: the destination only fails; deliveries to it wait while it is probed",
+                F_STR("server.address", destination->name), F_INT("failures", breaker->failures));
+}
+
+static void hear_answer(struct destination *destination)
+{
+    if (destination->breaker.state != BREAKER_CLOSED)
+        log_info("circuit closed: the destination answers again", F_STR("server.address", destination->name));
+    destination_close_breaker(destination);
+}
+
+static void tell_breaker(struct window *window, struct destination *destination, enum slot_end end)
+{
+    if (end == SLOT_CANCELLED)
+        breaker_cancelled(&destination->breaker);
+    else if (window->options.breaker_failures == 0 || end == SLOT_OURS)
+        return;
+    else if (end == SLOT_ANSWERED)
+        hear_answer(destination);
+    else
+        hear_failure(window, destination);
+}
+
+/* What is heard of it */
+
+static void set_answers(struct load *load, struct destination *destination, bool answers)
+{
+    if (destination->answers && !answers)
+        load->unproven_in_flight += destination->in_flight;
+    else if (!destination->answers && answers)
+        load->unproven_in_flight -= destination->in_flight;
+    destination->answers = answers;
+}
+
+static void learn_latency(struct window *window, struct destination *destination, int64_t ms)
+{
+    bool first = destination->latency_ms == 0;
+    double sample_ms = (double)ms;
+    destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
+    set_answers(&window->load, destination, true);
+    destination->silent = false;
+    if (destination->limit < window->load.slots)
+        destination->limit++;
+}
+
+static void learn_silence(struct window *window, struct destination *destination, bool silent)
+{
+    set_answers(&window->load, destination, false);
+    destination->silent = silent;
+    if (silent && destination->limit > 1)
+        destination->limit /= 2;
+}
+
+void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms)
+{
+    struct destination *destination = slot->destination;
+    destination->in_flight--;
+    window->load.in_flight--;
+    window->load.unproven_in_flight -= !destination->answers;
+    check_activity(window, destination);
+    if (end != SLOT_CANCELLED)
+        destination->quiet_since_ms = clock_monotonic_ms(window->load.clock);
+    if (end == SLOT_ANSWERED || end == SLOT_FAILED)
+        learn_latency(window, destination, ms);
+    else if (end == SLOT_REFUSED || end == SLOT_SILENT)
+        learn_silence(window, destination, end == SLOT_SILENT);
+    tell_breaker(window, destination, end);
+    take_turn(window, destination);
+}
+
+/* Order */
+
+bool window_enter_lane(struct window *window, struct slot *slot, struct slice name)
+{
+    struct lane *lane = lane_find(&window->lanes, name);
+    if (lane)
+        lane_enter(lane, slot);
+    return lane != NULL;
+}
+
+bool window_is_in_lane(const struct slot *slot)
+{
+    return slot->lane != NULL;
+}
+
+bool window_is_first(const struct slot *slot)
+{
+    return !slot->lane || slot->lane->head == slot;
+}
+
+struct slot *window_leave_lane(struct window *window, struct slot *slot)
+{
+    struct lane *lane = slot->lane;
+    slot->lane = NULL;
+    return lane && lane->head == slot ? lane_leave(&window->lanes, lane) : NULL;
+}
+
+/* Where */
+
+bool window_address(struct window *window, struct slot *slot, const char *name)
+{
+    slot->destination = destination_find(&window->destinations, name, share_first_limit(&window->load));
+    if (slot->destination)
+        slot->destination->references++;
+    return slot->destination != NULL;
+}
+
+void window_forget(struct window *window, struct slot *slot)
+{
+    struct destination *destination = slot->destination;
+    if (!destination)
+        return;
+    slot->destination = NULL;
+    destination->references--;
+    check_activity(window, destination);
+    destination_settle(destination);
+}
+
+/* How much */
+
+void window_press(struct window *window, bool pressed)
+{
+    if (pressed != (window->load.pressed_ms > 0))
+        window->load.pressed_ms = pressed ? clock_monotonic_ms(window->load.clock) : 0;
+}
+
+static void widen(struct due *due)
+{
+    struct window *window = (struct window *)(void *)((char *)due - offsetof(struct window, relief));
+    unsigned slots = window->load.slots * 2;
+    if (slots < window->options.slots) {
+        window->load.slots = slots;
+        schedule_add(window->options.schedule, due, clock_monotonic_ms(window->load.clock) + RELIEF_MS,
+                     widen);
+    } else {
+        window->load.slots = window->options.slots;
+    }
+    window->options.ready(window->options.ctx);
+}
+
+unsigned window_narrow(struct window *window)
+{
+    struct load *load = &window->load;
+    if (load->in_flight < load->slots)
+        load->slots = load->in_flight > 0 ? load->in_flight : 1;
+    schedule_remove(window->options.schedule, &window->relief);
+    schedule_add(window->options.schedule, &window->relief, clock_monotonic_ms(load->clock) + RELIEF_MS,
+                 widen);
+    return load->slots;
+}
+
+unsigned window_breakers_open(const struct window *window)
+{
+    return window->destinations.breakers_open;
+}
+
+/* Life */
+
+struct window *window_new(const struct window_options *options)
+{
+    struct window *window = calloc(1, sizeof *window);
+    if (!window)
+        return NULL;
+    window->options = *options;
+    window->load = (struct load){
+        .clock = options->clock, .slots = options->slots, .per_destination = options->slots_per_destination};
+    window->destinations.schedule = options->schedule;
+    return window;
+}
+
+void window_free(struct window *window)
+{
+    if (!window)
+        return;
+    schedule_remove(window->options.schedule, &window->relief);
+    lanes_free(&window->lanes);
+    destinations_free(&window->destinations);
+    free(window);
+}

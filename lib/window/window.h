@@ -1,0 +1,105 @@
+/* The window: how many webhooks are under way at once, whose turn is next, and what must not go now. It knows
+ * slots, the names of lanes and of destinations, and time; never what is sent, or why an attempt went as it
+ * did.
+ *
+ * A slot's way: window_enter_lane (perhaps), window_address, window_push when it is the first in its lane,
+ * window_next hands it out, window_ended when its attempt is over; then window_push again for another
+ * attempt, or window_leave_lane; at its end window_forget. */
+#pragma once
+#include "base/clock.h"
+#include "base/slice.h"
+#include "window/due.h"
+
+struct window;
+struct lane;
+struct destination;
+struct queue;
+
+/** What the window keeps of a delivery, which embeds it, all zero at first. Only this room touches it. */
+struct slot {
+    struct slot *previous, *next;
+    /** The one it waits in; NULL: none. */
+    struct queue *queue;
+    /** NULL: none. */
+    struct lane *lane;
+    /** NULL: not known yet. */
+    struct destination *destination;
+    /** When it came to its destination (see window_push). */
+    int64_t queued_ms;
+};
+
+/** How an attempt ended. */
+enum slot_end {
+    /** In time, and not with the destination's own failure. */
+    SLOT_ANSWERED,
+    /** In time, and the answer is the destination's own failure (5xx). */
+    SLOT_FAILED,
+    /** No answer, and not for want of time: the connection was refused, or broke. */
+    SLOT_REFUSED,
+    /** No answer in time. */
+    SLOT_SILENT,
+    /** Cancelled by us, or never begun: it says nothing of the destination. */
+    SLOT_CANCELLED,
+    /** The agent's own failure (no memory): it says nothing of the destination either. */
+    SLOT_OURS
+};
+
+struct window_options {
+    /** Borrowed. */
+    struct schedule *schedule;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** Slots: attempts under way at once. */
+    unsigned slots;
+    /** Of them, for one destination; 0: no bound of its own. */
+    unsigned slots_per_destination;
+    /** Failed attempts in a row, after which a destination is only probed; 0: never. */
+    unsigned breaker_failures;
+    /** window_next may have something again; called from the loop. */
+    void (*ready)(void *ctx);
+    void *ctx;
+};
+
+/** NULL: out of memory. */
+struct window *window_new(const struct window_options *options);
+/** No slot may be in it any more. NULL is let be. */
+void window_free(struct window *window);
+
+/* Order */
+
+/** The slot goes into the lane of that name, behind those that are there. False: out of memory. */
+bool window_enter_lane(struct window *window, struct slot *slot, struct slice name);
+bool window_is_in_lane(const struct slot *slot);
+/** It is its turn in its lane, or it has none. */
+bool window_is_first(const struct slot *slot);
+/** The lane goes on without the slot: returns the one whose turn has come by that; NULL: nobody's. */
+struct slot *window_leave_lane(struct window *window, struct slot *slot);
+
+/* Turns */
+
+/** Where the slot's attempts go: scheme, host and port as a name. False: out of memory. */
+bool window_address(struct window *window, struct slot *slot, const char *destination);
+/** The slot waits at its destination, behind what waits there. One that was tried before goes in front, for
+ * it is older; while a breaker holds it back, unless the window is pressed, it has its wait anew. */
+void window_push(struct window *window, struct slot *slot, bool tried);
+/** The slot waits nowhere any more, be it in its lane or at its destination. */
+void window_withdraw(struct window *window, struct slot *slot);
+/** The next slot whose attempt may begin, in turn, which is under way from now on; NULL: none. */
+struct slot *window_next(struct window *window);
+/** The slot's attempt is over. `ms`: how long it took; read only where it was answered. */
+void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms);
+/** The slot goes nowhere any more; it is in no lane, waits nowhere, and is not under way. */
+void window_forget(struct window *window, struct slot *slot);
+
+/* How much */
+
+/** Too much waits (true), or no longer: what does not answer gives way sooner, or gets more of what is free.
+ */
+void window_press(struct window *window, bool pressed);
+/** No more than are under way now can be: the window narrows to those, and widens again step by step. Returns
+ * how many slots there are now. */
+unsigned window_narrow(struct window *window);
+/** As many attempts are under way as there are slots. */
+bool window_is_full(const struct window *window);
+/** Destinations whose breaker is not closed. */
+unsigned window_breakers_open(const struct window *window);
