@@ -148,7 +148,7 @@ static void make_request(struct explanation *out)
     const struct mapped_request *mapped = &out->mapped;
     struct url_parts parts;
     struct error err = {0};
-    out->target = slice_is_null(mapped->url) ? out->event.invocation.url : mapped->url;
+    out->target = mapped_base_url(mapped, &out->event.invocation);
     mapped_url(mapped, out->target, &out->url);
     const char *unsendable = mapped_unsendable(mapped, &out->event.invocation);
     if (unsendable) {

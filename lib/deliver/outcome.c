@@ -211,7 +211,7 @@ void outcome_context(const struct delivery *delivery, const struct http_result *
     const struct report_context context = {
         .event = buffer_slice(&delivery->event.payload),
         .method = slice_of(delivery->method),
-        .url = slice_is_null(mapped->url) ? delivery->event.invocation.url : mapped->url,
+        .url = mapped_base_url(mapped, &delivery->event.invocation),
         .body = body,
         .headers_json = mapped->headers_json,
         .query_json = mapped->query_json,

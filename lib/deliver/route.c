@@ -13,7 +13,7 @@ static int set_method(struct delivery *delivery, struct error *err)
 static int set_target(struct delivery *delivery, struct error *err)
 {
     const struct mapped_request *request = &delivery->request;
-    struct slice base = slice_is_null(request->url) ? delivery->event.invocation.url : request->url;
+    struct slice base = mapped_base_url(request, &delivery->event.invocation);
     struct buffer url = {0};
     if (slice_is_null(request->query)) {
         delivery->target = target_find(delivery->deliver, base, err);

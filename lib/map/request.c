@@ -138,6 +138,11 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
 
 /* The request's parts */
 
+struct slice mapped_base_url(const struct mapped_request *request, const struct invocation_method *invocation)
+{
+    return slice_is_null(request->url) ? invocation->url : request->url;
+}
+
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out)
 {
     url = slice_strip(url);

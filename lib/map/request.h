@@ -46,6 +46,9 @@ struct mapped_report mapped_report_over(const struct mapped_request *request,
 /** Calls `warned` with every warning among the fields of either kind. */
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
 
+/** The URL that is asked for: the mapping's, else the invocation method's own (null: neither has one). */
+struct slice mapped_base_url(const struct mapped_request *request,
+                             const struct invocation_method *invocation);
 /** Appends `url`, without the white space around it, with the query joined to it (before a fragment, behind a
  * query it already has). What HTTP has no place for stays in it: url_parse sees to that. */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);

@@ -34,6 +34,18 @@ static void the_query_joins_what_the_url_has(void **state)
     url_with("\xc2\xa0http://a/b \n", "c=1", "http://a/b?c=1");
 }
 
+static void a_mappings_url_comes_before_the_invocation_methods(void **state)
+{
+    (void)state;
+    const struct invocation_method invocation = {.url = SLICE_LITERAL("http://own/")};
+    const struct mapped_request none = {0}, mapped = {.url = SLICE_LITERAL("http://mapped/")};
+    const struct mapped_request empty = {.url = SLICE_LITERAL("")};
+    assert_true(slice_equal_text(mapped_base_url(&none, &invocation), "http://own/"));
+    assert_true(slice_equal_text(mapped_base_url(&mapped, &invocation), "http://mapped/"));
+    assert_true(slice_equal_text(mapped_base_url(&empty, &invocation), ""));
+    assert_true(slice_is_null(mapped_base_url(&none, &(struct invocation_method){.present = true})));
+}
+
 static void method_is(const char *invocations, const char *expected)
 {
     struct mapped_request request = {0};
@@ -247,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_joins_what_the_url_has),
+        cmocka_unit_test(a_mappings_url_comes_before_the_invocation_methods),
         cmocka_unit_test(without_a_mappings_method_it_is_one_of_those_in_use),
         cmocka_unit_test(what_is_no_request_for_an_endpoint_is_no_method),
         cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
