@@ -21,7 +21,7 @@ def test_a_default_that_is_written_again_is_the_tables():
     table = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
     defaults = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.M))
     again = [found for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
-             for found in re.findall(r"`([A-Z][A-Z_]+)` \(default `?([^`),;]+)", path.read_text())]
+             for found in re.findall(r"`([A-Z][A-Z_]+)`\s+\(default\s+`?([^`),;]+)", path.read_text())]
     contract = (ROOT / "docs/contract.md").read_text()
     for settings, values in re.findall(r"^\| (`[A-Z_`, ]+`) \| (`[^`]*`(?:, `[^`]*`)*)(?:;.*|, or .*)? \|$", contract, re.M):
         names, values = re.findall("`(.*?)`", settings), re.findall("`(.*?)`", values)
@@ -190,3 +190,25 @@ def test_the_glossary_names_what_is_there():
             assert (ROOT / name).exists(), name
         elif name != "Content-Encoding" and name not in ("JSON.stringify", ".env", "url", "headers", "report"):
             assert re.search(rf"\b{name}\b", sources), name
+
+
+# Their form
+
+
+# Reflowed last, since several people are at work on them.
+NOT_YET = {"docs/architecture.md", "docs/testing.md"}
+
+
+def test_prose_is_wrapped_at_100_columns():
+    """Tables, code and words that have no blank may be longer."""
+    long = []
+    for path in markdown():
+        name, code, before = str(path.relative_to(ROOT)), False, ""
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line.lstrip().startswith("```"):
+                code = not code
+            elif not (code or line.startswith("|") or (line.startswith("    ") and (not before or before.startswith("    ")))):
+                if len(line) > 100 and " " in re.sub(r"`[^`]*`", "", line.strip()):
+                    long.append(f"{name}:{number}")
+            before = line
+    assert [where for where in long if where.split(":")[0] not in NOT_YET] == []
