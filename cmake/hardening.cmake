@@ -1,4 +1,4 @@
-# Hardening for every build; sanitizers replace what they cannot live with.
+# Hardening for every build; sanitizers replace what they cannot live with. And what counts, for coverage.
 add_compile_options(-fPIE -fstack-protector-strong -fno-plt)
 add_link_options(-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 if(PA_SANITIZE)
@@ -6,4 +6,8 @@ if(PA_SANITIZE)
   add_link_options(-fsanitize=${PA_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(PA_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
 endif()
