@@ -2,20 +2,23 @@
  * it. One that comes back (its partition was taken away before its offset was committed, and came again) is
  * not delivered again; a report that was still owed to it waits here.
  *
- * An offset alone does not name a record: a topic that was deleted and made again counts from 0. So what was
- * signed is remembered with it, as a hash, and the record's own time: the same event may be written again. */
+ * An id alone does not name a record: a topic that was deleted and made again counts from 0. So what was
+ * signed is remembered with it, as a hash, and the record's own time: the same event may be written again. Of
+ * the id a hash is kept too: two records that share both hashes do not occur. */
 #include "deliver/internal.h"
 #include <stdlib.h>
 
 enum { REPORTS_MAX = 1024 };
 
 struct delivered {
-    const char *topic; /* interned; NULL: an empty place */
-    int64_t offset;
+    bool used;
+    /** Hash of the record's id. */
+    uint64_t id;
     uint64_t content;
-    int32_t partition;
-    size_t next;               /* in the same bucket: an index from 1; 0: the last */
-    struct run_report *report; /* still owed; NULL: none */
+    /** In the same bucket: an index from 1; 0: the last. */
+    size_t next;
+    /** Still owed; NULL: none. */
+    struct run_report *report;
     size_t report_bytes;
 };
 
@@ -27,12 +30,9 @@ static uint64_t content_of(const struct event *event, int64_t timestamp_ms)
     return hash ^ ((uint64_t)timestamp_ms * UINT64_C(0x9E3779B97F4A7C15));
 }
 
-static size_t *bucket_of(const struct dedup *dedup, const char *topic, int32_t partition, int64_t offset)
+static size_t *bucket_of(const struct dedup *dedup, uint64_t id)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)topic * UINT64_C(0x9E3779B97F4A7C15);
-    hash = (hash ^ (uint64_t)(uint32_t)partition) * UINT64_C(0xC2B2AE3D27D4EB4F);
-    hash = (hash ^ (uint64_t)offset) * UINT64_C(0x9E3779B97F4A7C15);
-    return &dedup->buckets[(hash >> 32) & (dedup->bucket_count - 1)];
+    return &dedup->buckets[(id ^ (id >> 32)) & (dedup->bucket_count - 1)];
 }
 
 /** The entry's report is not kept here any more. */
@@ -54,7 +54,7 @@ static void drop_report(struct dedup *dedup, struct delivered *entry)
 static void forget(struct dedup *dedup, struct delivered *entry)
 {
     size_t index = (size_t)(entry - dedup->ring) + 1;
-    size_t *link = bucket_of(dedup, entry->topic, entry->partition, entry->offset);
+    size_t *link = bucket_of(dedup, entry->id);
     while (*link != index)
         link = &dedup->ring[*link - 1].next;
     *link = entry->next;
@@ -62,16 +62,13 @@ static void forget(struct dedup *dedup, struct delivered *entry)
     *entry = (struct delivered){0};
 }
 
-static struct delivered *find(const struct dedup *dedup, const char *topic, int32_t partition, int64_t offset)
+static struct delivered *find(const struct dedup *dedup, uint64_t id)
 {
-    if (dedup->window == 0 || !topic)
+    if (dedup->window == 0)
         return NULL;
-    for (size_t index = *bucket_of(dedup, topic, partition, offset); index > 0;
-         index = dedup->ring[index - 1].next) {
-        struct delivered *entry = &dedup->ring[index - 1];
-        if (entry->topic == topic && entry->partition == partition && entry->offset == offset)
-            return entry;
-    }
+    for (size_t index = *bucket_of(dedup, id); index > 0; index = dedup->ring[index - 1].next)
+        if (dedup->ring[index - 1].id == id)
+            return &dedup->ring[index - 1];
     return NULL;
 }
 
@@ -99,29 +96,24 @@ void dedup_close(struct dedup *dedup)
 
 void dedup_add(struct dedup *dedup, const struct delivery *delivery)
 {
-    if (dedup->window == 0 || !delivery->topic)
+    if (dedup->window == 0)
         return;
-    struct delivered *known = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    uint64_t id = slice_hash(slice_of(delivery->id));
+    struct delivered *known = find(dedup, id);
     if (known)
         forget(dedup, known);
     struct delivered *entry = &dedup->ring[dedup->next];
     dedup->next = (dedup->next + 1) % dedup->window;
-    if (entry->topic)
+    if (entry->used)
         forget(dedup, entry);
-    size_t *bucket = bucket_of(dedup, delivery->topic, delivery->partition, delivery->offset);
-    *entry = (struct delivered){
-        .topic = delivery->topic,
-        .partition = delivery->partition,
-        .offset = delivery->offset,
-        .content = delivery->content,
-        .next = *bucket,
-    };
+    size_t *bucket = bucket_of(dedup, id);
+    *entry = (struct delivered){.used = true, .id = id, .content = delivery->content, .next = *bucket};
     *bucket = (size_t)(entry - dedup->ring) + 1;
 }
 
 bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery)
 {
-    struct delivered *entry = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    struct delivered *entry = find(dedup, slice_hash(slice_of(delivery->id)));
     if (!entry)
         return false;
     if (entry->report || !delivery->report || dedup->kept_reports >= REPORTS_MAX ||
@@ -140,15 +132,15 @@ bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery)
 
 void dedup_forget(struct dedup *dedup, const struct delivery *delivery)
 {
-    struct delivered *entry = find(dedup, delivery->topic, delivery->partition, delivery->offset);
+    struct delivered *entry = find(dedup, slice_hash(slice_of(delivery->id)));
     if (entry)
         forget(dedup, entry);
 }
 
-bool dedup_find(struct dedup *dedup, const char *topic, const struct record *record,
-                const struct event *event, struct run_report **report)
+bool dedup_find(struct dedup *dedup, const struct record *record, const struct event *event,
+                struct run_report **report)
 {
-    struct delivered *entry = find(dedup, topic, record->partition, record->offset);
+    struct delivered *entry = find(dedup, slice_hash(record->id));
     *report = NULL;
     if (!entry)
         return false;

@@ -96,8 +96,6 @@ void deliver_free(struct deliver *deliver)
     window_free(deliver->window);
     targets_free(deliver);
     schedule_close(&deliver->schedule);
-    for (size_t i = 0; i < sizeof deliver->topics / sizeof *deliver->topics; i++)
-        free(deliver->topics[i]);
     uv_idle_stop(deliver->wake);
     uv_close((uv_handle_t *)deliver->wake, wake_free);
     free(deliver);

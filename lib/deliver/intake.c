@@ -59,18 +59,6 @@ static void skip(struct deliver *deliver, const struct record *record, struct ev
     source_ticket_done(ticket);
 }
 
-static const char *topic_intern(struct deliver *deliver, const char *topic)
-{
-    size_t count = sizeof deliver->topics / sizeof *deliver->topics;
-    for (size_t i = 0; i < count; i++) {
-        if (!deliver->topics[i])
-            return deliver->topics[i] = strdup(topic);
-        if (strcmp(deliver->topics[i], topic) == 0)
-            return deliver->topics[i];
-    }
-    return NULL;
-}
-
 /** The lane of a record with a key. False: out of memory. */
 static bool enter_keys_lane(struct delivery *delivery, const struct record *record)
 {
@@ -110,9 +98,8 @@ static void leave(const struct record *record, struct ticket *ticket)
 static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
                                      struct event *event, struct ticket *ticket)
 {
-    const char *topic = record->topic ? topic_intern(deliver, record->topic) : NULL;
-    bool lost = record->topic && !topic;
-    struct delivery *delivery = lost ? NULL : calloc(1, sizeof *delivery + record->id.len + 1);
+    size_t topic_size = record->topic ? strlen(record->topic) + 1 : 0;
+    struct delivery *delivery = calloc(1, sizeof *delivery + record->id.len + 1 + topic_size);
     if (!delivery) {
         event_clear(event);
         leave(record, ticket);
@@ -122,7 +109,8 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->ticket = ticket;
     delivery->assignment = record->assignment;
     memcpy(delivery->id, record->id.ptr, record->id.len);
-    delivery->topic = topic;
+    if (record->topic)
+        delivery->topic = memcpy(delivery->id + record->id.len + 1, record->topic, topic_size);
     delivery->partition = record->partition;
     delivery->offset = record->offset;
     delivery->unrepeatable = record->unrepeatable;
@@ -241,9 +229,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         return;
     }
     struct run_report *owed = NULL;
-    const char *topic =
-        refusal == REFUSAL_NONE && record->topic ? topic_intern(deliver, record->topic) : NULL;
-    if (topic && dedup_find(&deliver->dedup, topic, record, event, &owed)) {
+    if (refusal == REFUSAL_NONE && dedup_find(&deliver->dedup, record, event, &owed)) {
         receive_again(deliver, record, event, ticket, owed);
         return;
     }

@@ -73,7 +73,7 @@ struct delivery {
     enum delivery_state state;
     struct ticket *ticket;
     const void *assignment;
-    const char *topic; /* interned; NULL: none, and the next two are -1 */
+    const char *topic; /* behind `id`; NULL: none, and the next two are -1 */
     int32_t partition;
     int64_t offset;
     int64_t record_ms; /* the record's own timestamp; -1: none */
@@ -103,7 +103,7 @@ struct delivery {
     struct run_report *report;
     size_t bytes;        /* charged */
     size_t answer_bytes; /* those of them that its answer takes */
-    char id[];           /* the record's, with a NUL */
+    char id[];           /* the record's, with a NUL; behind it its topic */
 };
 
 static inline struct delivery *delivery_of_slot(struct slot *slot)
@@ -152,8 +152,7 @@ struct deliver {
     size_t in_state[DELIVERY_STATES];
     size_t answer_bytes; /* of deliveries; reports count their own */
     bool pumping;
-    bool held; /* something may be ready, but too much is held of answers */
-    char *topics[8];
+    bool held;                   /* something may be ready, but too much is held of answers */
     bool stopped;                /* takes and starts no more, but for what is unrepeatable */
     bool room_wanted, room_owed; /* the source asked for room; there is some, and it has not been told */
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
@@ -207,12 +206,11 @@ void dedup_add(struct dedup *dedup, const struct delivery *delivery);
 bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery);
 /** It will be delivered again after all. */
 void dedup_forget(struct dedup *dedup, const struct delivery *delivery);
-/** What tells the record from another that might have its offset. */
+/** What tells the record from another that might have its id. */
 uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event);
-/** Was this record delivered? `topic` is its own, interned. *report: its report that is still owed, or NULL.
- * Forgets the report. */
-bool dedup_find(struct dedup *dedup, const char *topic, const struct record *record,
-                const struct event *event, struct run_report **report);
+/** Was this record delivered? *report: its report that is still owed, or NULL. Forgets the report. */
+bool dedup_find(struct dedup *dedup, const struct record *record, const struct event *event,
+                struct run_report **report);
 
 /* mapping.c */
 /** Asks for the mapping of a delivery, or sends it on its way at once where none is needed. */

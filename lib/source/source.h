@@ -18,26 +18,39 @@ struct ticket;
 
 /** A record as it is handed over; everything is borrowed until `take` returns. */
 struct record {
-    enum event_kind kind; /* decided by where it comes from alone, never by its content */
-    bool trusted; /* Port itself handed it over and says that it is for this agent: it carries no signature,
-                     and no `agent` member to look at */
-    bool unrepeatable; /* nobody gets it again when its ticket is dropped: a drain finishes it, whether it has
-                          started or not */
-    struct slice id;   /* the same whenever the record comes again: its webhook's Idempotency-Key. Printable
-                          ASCII. Kafka: topic-partition-offset; polled: the run's id */
-    struct slice run_id;  /* whose run it is, where the source knows without the event: that run is reported
-                             failed when the event cannot be read. Null: the event says */
-    const char *given_up; /* why it is not to be delivered any more, though it may be read: its run is
-                             reported failed with these words. NULL: deliver it */
-    const char
-        *broken;       /* why it cannot be an event, in words, when the source has found out; NULL: nothing */
-    const char *topic; /* NULL: none, and then partition and offset are -1 */
+    /** Decided by where it comes from alone, never by its content. */
+    enum event_kind kind;
+    /** Port itself handed it over and says that it is for this agent: it carries no signature, and no `agent`
+     * member to look at. */
+    bool trusted;
+    /** Nobody gets it again when its ticket is dropped: a drain finishes it, whether it has started or not.
+     */
+    bool unrepeatable;
+    /** Its position, opaque to everybody but its source, and the same whenever the record comes again: what a
+     * record that was delivered is known by, what its dead letter names, and its webhook's Idempotency-Key.
+     * Printable ASCII, not empty. Kafka: topic-partition-offset; polled: the run's id. */
+    struct slice id;
+    /** Whose run it is, where the source knows without the event: that run is reported failed when the event
+     * cannot be read. Null: the event says. */
+    struct slice run_id;
+    /** Why it is not to be delivered any more, though it may be read: its run is reported failed with these
+     * words. NULL: deliver it. */
+    const char *given_up;
+    /** Why it cannot be an event, in words, when the source has found out; NULL: nothing. */
+    const char *broken;
+    /** For lines and letters, and for the order of records with a key. NULL: none, and then partition and
+     * offset are -1. */
+    const char *topic;
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_ms;   /* the record's own, milliseconds since the epoch; -1: none */
-    struct slice key;       /* null: no key */
-    struct slice value;     /* null: tombstone */
-    const void *assignment; /* identity of what can be taken away from us: what `withdraw` names */
+    /** The record's own, milliseconds since the epoch; -1: none. */
+    int64_t timestamp_ms;
+    /** Null: no key. */
+    struct slice key;
+    /** Null: tombstone. */
+    struct slice value;
+    /** Identity of what can be taken away from us: what `withdraw` names. */
+    const void *assignment;
 };
 
 /** What a source calls. */

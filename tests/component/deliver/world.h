@@ -183,6 +183,7 @@ struct event_text {
     const void *assignment;
     int64_t age_ms;          /* 0: the record has no timestamp */
     int64_t offset_plus_one; /* 0: the next one */
+    const char *topic;       /* NULL: org.runs */
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
@@ -213,12 +214,14 @@ static inline size_t give(struct world *world, struct event_text text)
     write_event(world, &text, &value);
     struct given *given = &world->given[place];
     *given = (struct given){.ticket = {settle}, .world = world};
+    const char *topic = text.topic ? text.topic : "org.runs";
+    int64_t offset = text.offset_plus_one ? text.offset_plus_one - 1 : (int64_t)place;
     char id[32];
-    snprintf(id, sizeof id, "org.runs-0-%zu", place);
+    snprintf(id, sizeof id, "%s-0-%lld", topic, (long long)offset);
     struct record record = {.kind = EVENT_RUN,
                             .id = slice_of(id),
-                            .topic = "org.runs",
-                            .offset = text.offset_plus_one ? text.offset_plus_one - 1 : (int64_t)place,
+                            .topic = topic,
+                            .offset = offset,
                             .timestamp_ms =
                                 text.age_ms ? clock_wall_ms(&world->port->clock) - text.age_ms : -1,
                             .key = slice_of(text.key),
