@@ -4,18 +4,24 @@
 /** What functions return instead of 0. */
 enum pa_err {
     PA_OK = 0,
-    PA_ERR_MEMORY = -1,      /* an allocation failed */
-    PA_ERR_INVALID = -2,     /* what came in breaks its format or range */
-    PA_ERR_IO = -3,          /* file, socket or thread */
-    PA_ERR_UNAVAILABLE = -4, /* may pass: try again later */
-    PA_ERR_TOO_LARGE = -5,   /* over a stated bound */
+    /** An allocation failed. */
+    PA_ERR_MEMORY = -1,
+    /** What came in breaks its format or range. */
+    PA_ERR_INVALID = -2,
+    /** File, socket or thread. */
+    PA_ERR_IO = -3,
+    /** May pass: try again later. */
+    PA_ERR_UNAVAILABLE = -4,
+    /** Over a stated bound. */
+    PA_ERR_TOO_LARGE = -5,
     PA_ERR_NOT_FOUND = -6
 };
 
 /** An error with its cause in words ("PORT_API_BASE_URL: 'x' has no scheme; write https://x").
  * Zero-initialise. The sentence never contains a secret. */
 struct error {
-    int kind; /* enum pa_err */
+    /** Enum pa_err. */
+    int kind;
     char message[512];
 };
 

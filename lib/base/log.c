@@ -22,11 +22,16 @@ struct log {
     pthread_mutex_t mutex;
     pthread_cond_t filled, emptied;
     pthread_t writer;
-    struct buffer pending;                    /* guarded by mutex */
-    bool waiting, resting, writing, stopping; /* guarded by mutex */
-    uint64_t dropped, said; /* guarded by mutex: lines dropped, and of those how many were told */
-    struct buffer line;     /* the caller's, reused */
-    int64_t second;         /* whose text is in `stamp` */
+    /** Guarded by mutex. */
+    struct buffer pending;
+    /** Guarded by mutex. */
+    bool waiting, resting, writing, stopping;
+    /** Guarded by mutex: lines dropped, and of those how many were told. */
+    uint64_t dropped, said;
+    /** The caller's, reused. */
+    struct buffer line;
+    /** Whose text is in `stamp`. */
+    int64_t second;
     char stamp[CLOCK_RFC3339_SIZE];
 };
 

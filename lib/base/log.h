@@ -17,7 +17,8 @@ struct secret {
 
 enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_SKIP };
 struct log_field {
-    struct slice name; /* constant, OpenTelemetry's where it has one */
+    /** Constant, OpenTelemetry's where it has one. */
+    struct slice name;
     enum log_field_kind kind;
     union {
         struct slice text;
@@ -39,11 +40,15 @@ struct log_field {
 
 struct log;
 struct log_options {
-    int fd; /* where lines go; not closed by the log */
+    /** Where lines go; not closed by the log. */
+    int fd;
     enum log_format format;
-    bool colour;          /* text format only */
-    enum log_level level; /* lines below it are not made */
-    size_t buffer_bytes;  /* bound of lines not yet written; 0: 1 MiB */
+    /** Text format only. */
+    bool colour;
+    /** Lines below it are not made. */
+    enum log_level level;
+    /** Bound of lines not yet written; 0: 1 MiB. */
+    size_t buffer_bytes;
 };
 
 /** Starts a log and its writer thread. NULL: out of memory or threads. */

@@ -12,7 +12,8 @@ enum { SECRET_MIN = 6 };
 struct secrets {
     struct slice *values;
     size_t count, room;
-    bool failed; /* memory was out: redact gives nothing then */
+    /** Memory was out: redact gives nothing then. */
+    bool failed;
 };
 
 /** Adds a value of at least `shortest` bytes; a shorter one, and an empty one, is left out. */

@@ -18,39 +18,60 @@ struct port_api;
 
 /** One letter. */
 struct dead_letter {
-    const char *reason; /* why it was given up, in words */
-    unsigned attempts;  /* requests that were sent */
-    int status;         /* of the last answer; 0: none */
-    const char
-        *topic; /* where the record came from; NULL: none (a polled run), partition and offset are -1 */
+    /** Why it was given up, in words. */
+    const char *reason;
+    /** Requests that were sent. */
+    unsigned attempts;
+    /** Of the last answer; 0: none. */
+    int status;
+    /** Where the record came from; NULL: none (a polled run), partition and offset are -1. */
+    const char *topic;
     int32_t partition;
     int64_t offset;
-    struct slice id;     /* of the record, as its source gave it: the webhook's Idempotency-Key */
-    int64_t time_ms;     /* when it was given up, since the Unix epoch */
-    const char *url;     /* redacted; "" for none */
-    struct slice run_id; /* null: none */
-    struct slice key;    /* the record's own; null: none */
-    struct slice value;  /* the record's own bytes; null: none */
+    /** Of the record, as its source gave it: the webhook's Idempotency-Key. */
+    struct slice id;
+    /** When it was given up, since the Unix epoch. */
+    int64_t time_ms;
+    /** Redacted; "" for none. */
+    const char *url;
+    /** Null: none. */
+    struct slice run_id;
+    /** The record's own; null: none. */
+    struct slice key;
+    /** The record's own bytes; null: none. */
+    struct slice value;
 };
 
 struct dead_letters;      /* where letters go */
 struct dead_letter_write; /* one letter on its way there */
 
 struct dead_letters_options {
-    uv_loop_t *loop;           /* borrowed */
-    const struct clock *clock; /* borrowed */
-    const char *directory;     /* copied; "" or NULL: none. Made if it is missing (not its parents) */
-    int64_t max_bytes;   /* of all the directory's letters together; one that would pass it waits for room */
-    const char *topic;   /* copied; "" or NULL: none. Exactly one of the two must be given */
-    struct slice secret; /* the client secret; read during the call alone */
+    /** Borrowed. */
+    uv_loop_t *loop;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** Copied; "" or NULL: none. Made if it is missing (not its parents). */
+    const char *directory;
+    /** Of all the directory's letters together; one that would pass it waits for room. */
+    int64_t max_bytes;
+    /** Copied; "" or NULL: none. Exactly one of the two must be given. */
+    const char *topic;
+    /** The client secret; read during the call alone. */
+    struct slice secret;
     /* With a topic: how to reach the brokers, as the consumer does. */
-    struct port_api *port; /* borrowed: brokers and credentials are fetched from it, again when they are
-                              refused. NULL: the next one says where the brokers are */
-    const char *bootstrap_servers, *security_protocol, *sasl_mechanism; /* copied; "" or NULL for none */
-    const char *ca_bundle;    /* PEM file of the authorities to trust; copied; "" or NULL: librdkafka's own */
-    size_t record_max_bytes;  /* the largest value that must fit into a message */
-    int64_t first_backoff_ms; /* after a write that failed; 0: 500 */
-    int64_t max_backoff_ms;   /* 0: 10000 */
+    /** Borrowed: brokers and credentials are fetched from it, again when they are refused. NULL: the next one
+     * says where the brokers are. */
+    struct port_api *port;
+    /** Copied; "" or NULL for none. */
+    const char *bootstrap_servers, *security_protocol, *sasl_mechanism;
+    /** PEM file of the authorities to trust; copied; "" or NULL: librdkafka's own. */
+    const char *ca_bundle;
+    /** The largest value that must fit into a message. */
+    size_t record_max_bytes;
+    /** After a write that failed; 0: 500. */
+    int64_t first_backoff_ms;
+    /** 0: 10000. */
+    int64_t max_backoff_ms;
 };
 
 /** Since the start, but for `waiting` (now). A letter that fails five times counts five failures. */

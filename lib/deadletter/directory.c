@@ -15,11 +15,13 @@ struct directory {
     uv_work_t work;
     bool under_way, closing;
     /* The batch: the thread's alone while `under_way`. */
-    char name[64]; /* of the file */
+    /** Of the file. */
+    char name[64];
     struct buffer bytes;
     size_t count, starts[BATCH_LETTERS + 1];
     struct day_line lines[BATCH_LETTERS];
-    struct dead_letter_write *writes[BATCH_LETTERS]; /* the loop's */
+    /** The loop's. */
+    struct dead_letter_write *writes[BATCH_LETTERS];
 };
 
 struct directory *directory_new(struct dead_letters *letters, const char *path, int64_t max_bytes,

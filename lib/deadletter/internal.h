@@ -20,14 +20,18 @@ enum write_state { WRITE_WAITING, WRITE_UNDER_WAY };
 struct dead_letter_write {
     TAILQ_ENTRY(dead_letter_write) all;
     struct dead_letters *letters;
-    struct dead_letter letter; /* key and value borrowed, the texts in `texts` */
+    /** Key and value borrowed, the texts in `texts`. */
+    struct dead_letter letter;
     char *texts;
     char id[LETTER_ID_SIZE];
     enum write_state state;
-    size_t bytes;   /* that it holds in the Kafka client while under way */
-    bool forgotten; /* while under way: freed when that ends */
+    /** That it holds in the Kafka client while under way. */
+    size_t bytes;
+    /** While under way: freed when that ends. */
+    bool forgotten;
     unsigned failures;
-    int64_t not_before_ms; /* monotonic: when it may be tried (again) */
+    /** Monotonic: when it may be tried (again). */
+    int64_t not_before_ms;
     void (*done)(void *ctx);
     void *ctx;
 };
@@ -40,13 +44,18 @@ struct dead_letters {
     const struct clock *clock;
     struct letter_seal *seal;
     int64_t first_backoff_ms, max_backoff_ms;
-    struct directory *directory; /* one of the two */
+    /** One of the two. */
+    struct directory *directory;
     struct producer *producer;
-    uv_timer_t timer;                                         /* the next time something may be tried */
-    TAILQ_HEAD(dead_letter_writes, dead_letter_write) writes; /* the oldest first */
+    /** The next time something may be tried. */
+    uv_timer_t timer;
+    /** The oldest first. */
+    TAILQ_HEAD(dead_letter_writes, dead_letter_write) writes;
     struct dead_letters_counters counters;
-    bool failing, said; /* logged: something could not be written, and nothing was since; ever logged */
-    int64_t said_ms;    /* when that was */
+    /** Logged: something could not be written, and nothing was since; ever logged. */
+    bool failing, said;
+    /** When that was. */
+    int64_t said_ms;
     bool closing;
     unsigned closing_parts;
     void (*closed)(void *ctx);
@@ -94,8 +103,10 @@ void line_append(struct buffer *out, const char *id, const struct dead_letter *l
 /** One line to append, and what became of it. */
 struct day_line {
     struct slice bytes;
-    int error;        /* 0: durable */
-    char reason[160]; /* in words, for a user; "" when durable */
+    /** 0: durable. */
+    int error;
+    /** In words, for a user; "" when durable. */
+    char reason[160];
 };
 /** Appends the lines to the file ("dead-letters-2026-01-13.jsonl") in the directory, each whole or not at
  * all, and syncs them. Waits at most two seconds for other agents that write there. Blocking; every line gets

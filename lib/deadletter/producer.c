@@ -16,7 +16,8 @@ enum {
     REASON_SIZE = 512,
     CREDENTIALS_EVERY_MS = 10000,
     HEADER_COUNT = 12,
-    TOPIC_WAIT_MS = 1000, /* the longest that closing waits for the question below */
+    /** The longest that closing waits for the question below. */
+    TOPIC_WAIT_MS = 1000,
     TOPIC_AGAIN_MS = 5000
 };
 
@@ -29,21 +30,28 @@ struct producer {
     char *topic;
     rd_kafka_t *client;
     rd_kafka_queue_t *events;
-    int wake_fd; /* eventfd that the client's queue writes to */
+    /** Eventfd that the client's queue writes to. */
+    int wake_fd;
     uv_poll_t wake;
     uv_work_t destroying;
     /* Is the topic there? Asked once a client is open, until brokers have answered. */
     uv_work_t asking;
     uv_timer_t ask_again;
-    bool asking_topic, topic_known; /* the thread pool has the client; there was an answer */
+    /** The thread pool has the client; there was an answer. */
+    bool asking_topic, topic_known;
     rd_kafka_resp_err_t topic_answer;
-    size_t bytes; /* held by the client */
-    bool serving; /* its events are being read: it may not be destroyed meanwhile */
-    bool broken;  /* a fatal error: to be destroyed and made anew */
+    /** Held by the client. */
+    size_t bytes;
+    /** Its events are being read: it may not be destroyed meanwhile. */
+    bool serving;
+    /** A fatal error: to be destroyed and made anew. */
+    bool broken;
     bool closing;
     unsigned closing_parts;
-    char last_error[REASON_SIZE]; /* why it may be that nothing gets through */
-    struct kafka_access *access;  /* NULL: the brokers are in the settings, and want no credentials */
+    /** Why it may be that nothing gets through. */
+    char last_error[REASON_SIZE];
+    /** NULL: the brokers are in the settings, and want no credentials. */
+    struct kafka_access *access;
     int64_t credentials_asked_ms;
 };
 

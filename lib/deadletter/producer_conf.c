@@ -5,10 +5,12 @@
 #include <string.h>
 
 enum {
-    MESSAGE_SLACK = 1 << 20, /* keys and headers */
+    /** Keys and headers. */
+    MESSAGE_SLACK = 1 << 20,
     MESSAGE_LIMIT = 1000000000,
     MESSAGE_TIMEOUT_MS = 30000,
-    MISSING_TOPIC_MS = 3000 /* after which a topic that no broker knows fails its letters */
+    /** After which a topic that no broker knows fails its letters. */
+    MISSING_TOPIC_MS = 3000
 };
 
 static char *copy_text(const char *text)

@@ -17,11 +17,16 @@ enum event_kind { EVENT_RUN, EVENT_CHANGE_LOG };
 /** An invocation method (`.payload.action.invocationMethod` or `.changelogDestination`). Absent members are
  * null slices; texts are unescaped (they are what the JSON strings mean) and live inside the event. */
 struct invocation_method {
-    bool present;      /* the member exists and is an object */
-    bool agent;        /* `agent` is true in the way of Python: json_is_truthy */
-    bool synchronized; /* likewise */
-    bool method_wrong; /* `method` is there, and neither a text nor null: it cannot be sent */
-    bool url_wrong;    /* likewise */
+    /** The member exists and is an object. */
+    bool present;
+    /** `agent` is true in the way of Python: json_is_truthy. */
+    bool agent;
+    /** Likewise. */
+    bool synchronized;
+    /** `method` is there, and neither a text nor null: it cannot be sent. */
+    bool method_wrong;
+    /** Likewise. */
+    bool url_wrong;
     struct slice type;
     struct slice method;
     struct slice url;
@@ -30,25 +35,34 @@ struct invocation_method {
 /** A parsed event. Owns `payload` and everything the slices point to. */
 struct event {
     enum event_kind kind;
-    struct buffer payload; /* canonical bytes: what was signed, and what the default request sends */
+    /** Canonical bytes: what was signed, and what the default request sends. */
+    struct buffer payload;
     struct invocation_method invocation;
-    struct slice run_id;       /* `.context.runId` when it is a string */
-    struct slice action;       /* `.action` when it is a string */
-    struct slice signature;    /* `.headers["X-Port-Signature"]` when it is a string */
-    struct slice timestamp;    /* `.headers["X-Port-Timestamp"]`: a string's text, a number's own digits */
-    bool has_signature_member; /* the member is there, with any type (to tell missing from wrong) */
+    /** `.context.runId` when it is a string. */
+    struct slice run_id;
+    /** `.action` when it is a string. */
+    struct slice action;
+    /** `.headers["X-Port-Signature"]` when it is a string. */
+    struct slice signature;
+    /** `.headers["X-Port-Timestamp"]`: a string's text, a number's own digits. */
+    struct slice timestamp;
+    /** The member is there, with any type (to tell missing from wrong). */
+    bool has_signature_member;
     bool has_timestamp_member;
-    bool run_id_wrong; /* `.context.runId` is there, and neither a text nor null */
+    /** `.context.runId` is there, and neither a text nor null. */
+    bool run_id_wrong;
     /* The event has the other kind's invocation method (of whatever type): a run event a top-level
      * changelogDestination, a change-log event a payload.action.invocationMethod. Nobody delivers it. */
     bool other_topics;
     /* A member that decides comes twice (constant, in words; NULL: none does): nobody can say which counts.
      */
     const char *duplicate;
-    const char *duplicate_run; /* the same, where it is one of those that say whose run it is */
-    const char *wrong_type;    /* a member on the way to the invocation method that has a type which it cannot
-                                  have; NULL: none */
-    struct buffer texts;       /* storage of the unescaped texts above */
+    /** The same, where it is one of those that say whose run it is. */
+    const char *duplicate_run;
+    /** A member on the way to the invocation method that has a type which it cannot have; NULL: none. */
+    const char *wrong_type;
+    /** Storage of the unescaped texts above. */
+    struct buffer texts;
 };
 
 void event_init(struct event *event);

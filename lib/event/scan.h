@@ -26,29 +26,39 @@ enum scan_place {
     PLACE_INVOCATION,
     PLACE_CONTEXT,
     PLACE_HEADERS,
-    PLACE_OTHER_TOPICS /* where events of the other kind have their invocation method */
+    /** Where events of the other kind have their invocation method. */
+    PLACE_OTHER_TOPICS
 };
 
 struct scan_range {
     bool found;
-    bool wrong;        /* the member is there, and neither a text nor null */
-    size_t start, end; /* in `texts` */
+    /** The member is there, and neither a text nor null. */
+    bool wrong;
+    /** In `texts`. */
+    size_t start, end;
 };
 
 struct scan {
     /* in */
     struct slice in;
-    bool invocation_in_root; /* the invocation method is the root's changelogDestination; false: it is at
-                                payload.action.invocationMethod */
-    bool any_value;          /* not a record: any value will do, and nothing of it matters */
-    struct buffer *out;      /* canonical bytes */
-    struct buffer *texts;    /* unescaped texts */
+    /** The invocation method is the root's changelogDestination; false: it is at
+     * payload.action.invocationMethod. */
+    bool invocation_in_root;
+    /** Not a record: any value will do, and nothing of it matters. */
+    bool any_value;
+    /** Canonical bytes. */
+    struct buffer *out;
+    /** Unescaped texts. */
+    struct buffer *texts;
     /* out */
     struct scan_range found[SCAN_TEXTS];
     bool invocation, agent, synchronized, signature_member, timestamp_member;
-    const char *wrong_type;                /* as in struct event */
-    bool other_topics;                     /* as in struct event */
-    const char *duplicate, *duplicate_run; /* as in struct event */
+    /** As in struct event. */
+    const char *wrong_type;
+    /** As in struct event. */
+    bool other_topics;
+    /** As in struct event. */
+    const char *duplicate, *duplicate_run;
     /* The top-level headers member in `out`, with the comma that follows or leads it, for cutting it whole.
      */
     bool headers_found, headers_twice;
@@ -56,8 +66,10 @@ struct scan {
     /* inside */
     size_t at;
     unsigned depth;
-    unsigned seen;       /* bits of the members that decide (scan.c) */
-    const char *problem; /* what is wrong at `at`; NULL so far */
+    /** Bits of the members that decide (scan.c). */
+    unsigned seen;
+    /** What is wrong at `at`; NULL so far. */
+    const char *problem;
 };
 
 /** Walks the record. 0, or PA_ERR_INVALID with the reason, or PA_ERR_MEMORY. */

@@ -26,10 +26,14 @@ bool signature_timestamp_is_usable(struct slice timestamp);
 
 enum signature_verdict {
     SIGNATURE_VALID,
-    SIGNATURE_MISSING,   /* one of the two members is absent */
-    SIGNATURE_MALFORMED, /* the timestamp is neither a text nor a number of whole seconds in decimal */
-    SIGNATURE_WRONG,     /* both are there, but the signature is not a text, or does not match */
-    SIGNATURE_UNCHECKED  /* out of memory: nothing is known */
+    /** One of the two members is absent. */
+    SIGNATURE_MISSING,
+    /** The timestamp is neither a text nor a number of whole seconds in decimal. */
+    SIGNATURE_MALFORMED,
+    /** Both are there, but the signature is not a text, or does not match. */
+    SIGNATURE_WRONG,
+    /** Out of memory: nothing is known. */
+    SIGNATURE_UNCHECKED
 };
 /** Verifies an event against its own members, comparing in constant time. */
 enum signature_verdict signer_verify(struct signer *signer, const struct event *event);

@@ -20,14 +20,16 @@
 enum { FILE_MAX_BYTES = 16 << 20, DIRECTORY_DEPTH = 4 };
 
 struct authorities {
-    int fd; /* of the memfd; -1: none */
+    /** Of the memfd; -1: none. */
+    int fd;
     size_t added;
     char *bundle;
 };
 
 struct gathering {
     const struct authorities_options *options;
-    const char *system_bundle; /* NULL: none */
+    /** NULL: none. */
+    const char *system_bundle;
     STACK_OF(X509) * certificates;
 };
 

@@ -10,11 +10,16 @@
 struct authorities;
 
 struct authorities_options {
-    const char *ssl_cert_file;      /* SSL_CERT_FILE: PEM file or directory of them. NULL or "": not set */
-    const char *requests_ca_bundle; /* REQUESTS_CA_BUNDLE: the same */
-    const char *directory;     /* *.crt files in it and below it are added; it need not exist. NULL: none */
-    const char *system_bundle; /* NULL: the first of the distributions' usual places that can be read */
-    void (*warn)(void *ctx, const char *sentence); /* about what is left out; called before the return only */
+    /** SSL_CERT_FILE: PEM file or directory of them. NULL or "": not set. */
+    const char *ssl_cert_file;
+    /** REQUESTS_CA_BUNDLE: the same. */
+    const char *requests_ca_bundle;
+    /** *.crt files in it and below it are added; it need not exist. NULL: none. */
+    const char *directory;
+    /** NULL: the first of the distributions' usual places that can be read. */
+    const char *system_bundle;
+    /** About what is left out; called before the return only. */
+    void (*warn)(void *ctx, const char *sentence);
     void *ctx;
 };
 

@@ -24,9 +24,12 @@ enum taken { TAKEN, HELD_BACK, ENDED };
 /** What undoes a body's codings. */
 struct body_decoder {
     struct decoding *decoding;
-    struct slice pending; /* decoded, and not taken yet: a part of `decoded` */
-    size_t again;         /* bytes that libcurl brings once more, used before it was paused */
-    size_t encoded;       /* bytes that came */
+    /** Decoded, and not taken yet: a part of `decoded`. */
+    struct slice pending;
+    /** Bytes that libcurl brings once more, used before it was paused. */
+    size_t again;
+    /** Bytes that came. */
+    size_t encoded;
     char decoded[DECODED_BYTES];
 };
 

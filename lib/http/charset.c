@@ -10,21 +10,24 @@ enum { NAME_MAX_BYTES = 64, BLOCK_BYTES = 512, REPLACEMENT = 0xfffd, ASCII_END =
 enum charset {
     UNDECLARED,
     UTF_8,
-    UTF_16, /* in the order that it looks like */
+    /** In the order that it looks like. */
+    UTF_16,
     UTF_16LE,
     UTF_16BE,
     UTF_32,
     UTF_32LE,
     UTF_32BE,
     LATIN_1,
-    IN_TABLE /* and the number of its table */
+    /** And the number of its table. */
+    IN_TABLE
 };
 
 /* Names */
 
 static const struct {
     unsigned charset;
-    const char *names; /* letters and digits alone, in lower case, between blanks */
+    /** Letters and digits alone, in lower case, between blanks. */
+    const char *names;
 } NAMES[] = {
     {UTF_8, " utf8 u8 utf utf8sig cp65001 unicode11utf8 unicode20utf8 xunicode20utf8 csutf8 "},
     {UTF_16, " utf16 u16 csutf16 unicode csunicode ucs2 iso10646ucs2 "},
@@ -134,7 +137,8 @@ static unsigned by_zeros(struct slice body)
 {
     static const struct {
         unsigned charset;
-        const char *pattern; /* 0: a zero */
+        /** 0: a zero. */
+        const char *pattern;
     } patterns[] = {{UTF_32LE, "x000"}, {UTF_32BE, "000x"}, {UTF_16LE, "x0x0"}, {UTF_16BE, "0x0x"}};
     for (size_t i = 0; body.len >= 4 && i < sizeof patterns / sizeof *patterns; i++) {
         size_t same = 0;

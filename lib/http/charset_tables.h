@@ -20,11 +20,12 @@ enum charset_table_name {
 };
 
 struct charset_table {
-    const uint16_t *singles; /* of 0x80 to 0xff */
-    const uint16_t
-        *pairs; /* rows from lead_first to lead_last, each from trail_first to trail_last; NULL: none
-                 */
-    const uint16_t *triples; /* of 0x8f and two bytes from 0xa1 to 0xfe each; NULL: none */
+    /** Of 0x80 to 0xff. */
+    const uint16_t *singles;
+    /** Rows from lead_first to lead_last, each from trail_first to trail_last; NULL: none. */
+    const uint16_t *pairs;
+    /** Of 0x8f and two bytes from 0xa1 to 0xfe each; NULL: none. */
+    const uint16_t *triples;
     unsigned char lead_first, lead_last, trail_first, trail_last;
 };
 

@@ -15,20 +15,27 @@ enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEP
 
 struct http_client {
     struct client_shared shared;
-    char *texts[TEXT_OPTIONS]; /* of its options */
+    /** Of its options. */
+    char *texts[TEXT_OPTIONS];
     bool bodies_go_on;
     CURLM *multi;
     struct http_sockets sockets;
-    uv_timer_t timeout; /* libcurl's */
-    uv_timer_t sweep;   /* ours: silence and total time */
-    uv_check_t readied; /* the sockets that were ready have been read from */
-    int64_t swept_ms;   /* when it ran, last */
+    /** libcurl's. */
+    uv_timer_t timeout;
+    /** Ours: silence and total time. */
+    uv_timer_t sweep;
+    /** The sockets that were ready have been read from. */
+    uv_check_t readied;
+    /** When it ran, last. */
+    int64_t swept_ms;
     bool sweep_put_off;
-    uv_idle_t deferred; /* calls that ended before they began, or were cancelled */
+    /** Calls that ended before they began, or were cancelled. */
+    uv_idle_t deferred;
     unsigned open_handles;
     size_t active;
     size_t deferred_calls;
-    CURL **idle; /* pool of easy handles, last in first out */
+    /** Pool of easy handles, last in first out. */
+    CURL **idle;
     size_t idle_count, idle_room;
     bool closing;
     void (*closed)(void *ctx);

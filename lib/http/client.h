@@ -15,20 +15,31 @@ struct http_call;
 /** What is done with 301, 302, 303, 307 and 308 that have a Location; every other response of their class is
  * a plain one. */
 enum http_redirects {
-    HTTP_REDIRECTS_ANSWER,    /* they are responses like any other */
-    HTTP_REDIRECTS_NONE,      /* none is followed */
-    HTTP_REDIRECTS_SAME_HOST, /* followed within the same host name and port */
-    HTTP_REDIRECTS_ALL        /* followed wherever they lead, with less outside of that */
+    /** They are responses like any other. */
+    HTTP_REDIRECTS_ANSWER,
+    /** None is followed. */
+    HTTP_REDIRECTS_NONE,
+    /** Followed within the same host name and port. */
+    HTTP_REDIRECTS_SAME_HOST,
+    /** Followed wherever they lead, with less outside of that. */
+    HTTP_REDIRECTS_ALL
 };
 
 struct http_client_options {
-    uv_loop_t *loop; /* borrowed; must outlive the client and be run until http_client_close's callback */
-    const struct clock *clock;  /* borrowed */
-    const char *user_agent;     /* copied */
-    int64_t connect_timeout_ms; /* DNS, TCP and TLS together */
-    int64_t idle_timeout_ms;    /* longest silence (no byte in or out) once connected */
-    int64_t total_timeout_ms;   /* over all, redirects included */
-    size_t max_response_bytes;  /* decoded body bytes kept; what is beyond is not read */
+    /** Borrowed; must outlive the client and be run until http_client_close's callback. */
+    uv_loop_t *loop;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** Copied. */
+    const char *user_agent;
+    /** DNS, TCP and TLS together. */
+    int64_t connect_timeout_ms;
+    /** Longest silence (no byte in or out) once connected. */
+    int64_t idle_timeout_ms;
+    /** Over all, redirects included. */
+    int64_t total_timeout_ms;
+    /** Decoded body bytes kept; what is beyond is not read. */
+    size_t max_response_bytes;
     /** Bound of the long bodies (over 16 KiB) held at once, those held elsewhere included; beyond it reading
      * waits, at most until the call's deadline, and what cannot wait is cut. At least twice
      * max_response_bytes is taken. 0: none. */
@@ -36,20 +47,28 @@ struct http_client_options {
     /** Bytes of bodies that results were made of and that are still held. NULL: none. */
     size_t (*held_elsewhere)(void *ctx);
     void *held_ctx;
-    size_t max_connections; /* size of the connection cache (idle ones kept for reuse) */
+    /** Size of the connection cache (idle ones kept for reuse). */
+    size_t max_connections;
     bool verify_tls;
-    bool http2;                    /* HTTP/2 is offered over TLS; false: HTTP/1.1 alone */
-    enum http_redirects redirects; /* which are followed */
-    bool judges_egress;            /* requests go only where http/egress.h lets them, and the next two: */
-    const char *egress_allow, *egress_deny; /* lists as egress_new takes them; read when the client is made */
-    const char *ca_bundle;  /* PEM file of the authorities to trust (http/authorities.h), for servers and for
-                               https proxies; copied. NULL or "": libcurl's own default */
-    const char *http_proxy; /* for http URLs, and the next for https ones, as proxy_parse takes them; copied.
-                               NULL or "": none (the environment is not looked at) */
+    /** HTTP/2 is offered over TLS; false: HTTP/1.1 alone. */
+    bool http2;
+    /** Which are followed. */
+    enum http_redirects redirects;
+    /** Requests go only where http/egress.h lets them, and the next two: */
+    bool judges_egress;
+    /** Lists as egress_new takes them; read when the client is made. */
+    const char *egress_allow, *egress_deny;
+    /** PEM file of the authorities to trust (http/authorities.h), for servers and for https proxies; copied.
+     * NULL or "": libcurl's own default. */
+    const char *ca_bundle;
+    /** For http URLs, and the next for https ones, as proxy_parse takes them; copied. NULL or "": none (the
+     * environment is not looked at). */
+    const char *http_proxy;
     const char *https_proxy;
-    const char *http_proxy_setting, *https_proxy_setting; /* what they are called where their password is
-                                                             refused; borrowed. NULL: nothing */
-    const char *no_proxy; /* hosts, domains and networks reached without it (proxy_bypassed); copied */
+    /** What they are called where their password is refused; borrowed. NULL: nothing. */
+    const char *http_proxy_setting, *https_proxy_setting;
+    /** Hosts, domains and networks reached without it (proxy_bypassed); copied. */
+    const char *no_proxy;
 };
 
 /** A header to send. Both are copied when the call starts. The caller has checked that neither has CR, LF or
@@ -64,53 +83,85 @@ struct http_header {
 typedef bool http_without_body(void *ctx, struct http_call *call);
 
 struct http_request {
-    const char *method;      /* token, upper case as sent; copied */
-    const char *url;         /* http or https; copied */
-    struct Curl_URL *parsed; /* of url_parse, whose `url` is given then; borrowed like the body. NULL: the URL
-                                is normalised and parsed */
-    http_without_body *without_body; /* called with `done`'s ctx. NULL: no redirect may change the request */
+    /** Token, upper case as sent; copied. */
+    const char *method;
+    /** http or https; copied. */
+    const char *url;
+    /** Of url_parse, whose `url` is given then; borrowed like the body. NULL: the URL is normalised and
+     * parsed. */
+    struct Curl_URL *parsed;
+    /** Called with `done`'s ctx. NULL: no redirect may change the request. */
+    http_without_body *without_body;
     const struct http_header *headers;
     size_t header_count;
-    struct slice body; /* borrowed until the callback; null: no body (and no Content-Type of its own) */
-    bool discard_body; /* response body bytes are counted, and only the first keep_bytes of them kept */
-    size_t keep_bytes; /* without discard_body: nothing */
-    bool keep_headers; /* the result has the response's headers */
-    bool keep_date;    /* the result has the response's Date */
-    bool text;         /* the result has the body as text */
-    size_t max_response_bytes; /* for this request instead of the client's; 0: the client's */
+    /** Borrowed until the callback; null: no body (and no Content-Type of its own). */
+    struct slice body;
+    /** Response body bytes are counted, and only the first keep_bytes of them kept. */
+    bool discard_body;
+    /** Without discard_body: nothing. */
+    size_t keep_bytes;
+    /** The result has the response's headers. */
+    bool keep_headers;
+    /** The result has the response's Date. */
+    bool keep_date;
+    /** The result has the body as text. */
+    bool text;
+    /** For this request instead of the client's; 0: the client's. */
+    size_t max_response_bytes;
 };
 
 /** Why there is no response. The names (http_failure_name) are the log's `error.type`. */
 enum http_failure {
-    HTTP_OK,              /* there is a response */
-    HTTP_BAD_URL,         /* "bad_url": not a URL, or not http(s) */
-    HTTP_DNS,             /* "dns" */
-    HTTP_CONNECT,         /* "connect": refused, unreachable */
-    HTTP_CONNECT_TIMEOUT, /* "connect_timeout" */
-    HTTP_TLS,             /* "tls": handshake cut off or failed */
-    HTTP_TLS_CERTIFICATE, /* "tls_certificate": the peer's certificate failed its check */
-    HTTP_PROXY,           /* "proxy": not reached, it refused, or its answer is no proper one */
-    HTTP_SEND,            /* "send": connection lost while sending */
-    HTTP_RESET,           /* "reset": connection lost before the whole response */
-    HTTP_IDLE_TIMEOUT,    /* "timeout": silence longer than idle_timeout_ms */
-    HTTP_TOTAL_TIMEOUT,   /* "total_timeout" */
-    HTTP_PROTOCOL,        /* "protocol": not HTTP, bad encoding, over-long headers … */
-    HTTP_REDIRECT,        /* "redirect": a redirect that is not followed; status is set */
-    HTTP_NO_DESCRIPTOR,   /* "descriptors": nothing was tried, for the system gave out no descriptor for it */
-    HTTP_EGRESS,          /* "egress": requests may not go there; nothing was connected to */
-    HTTP_CANCELLED,       /* "cancelled": http_call_cancel or http_client_close */
-    HTTP_MEMORY           /* "memory" */
+    /** There is a response. */
+    HTTP_OK,
+    /** "bad_url": not a URL, or not http(s). */
+    HTTP_BAD_URL,
+    /** "dns". */
+    HTTP_DNS,
+    /** "connect": refused, unreachable. */
+    HTTP_CONNECT,
+    /** "connect_timeout". */
+    HTTP_CONNECT_TIMEOUT,
+    /** "tls": handshake cut off or failed. */
+    HTTP_TLS,
+    /** "tls_certificate": the peer's certificate failed its check. */
+    HTTP_TLS_CERTIFICATE,
+    /** "proxy": not reached, it refused, or its answer is no proper one. */
+    HTTP_PROXY,
+    /** "send": connection lost while sending. */
+    HTTP_SEND,
+    /** "reset": connection lost before the whole response. */
+    HTTP_RESET,
+    /** "timeout": silence longer than idle_timeout_ms. */
+    HTTP_IDLE_TIMEOUT,
+    /** "total_timeout". */
+    HTTP_TOTAL_TIMEOUT,
+    /** "protocol": not HTTP, bad encoding, over-long headers … */
+    HTTP_PROTOCOL,
+    /** "redirect": a redirect that is not followed; status is set. */
+    HTTP_REDIRECT,
+    /** "descriptors": nothing was tried, for the system gave out no descriptor for it. */
+    HTTP_NO_DESCRIPTOR,
+    /** "egress": requests may not go there; nothing was connected to. */
+    HTTP_EGRESS,
+    /** "cancelled": http_call_cancel or http_client_close. */
+    HTTP_CANCELLED,
+    /** "memory". */
+    HTTP_MEMORY
 };
 
 /** Why a response's body is not whole. Its status came, and counts, all the same. */
 enum http_cut {
     HTTP_WHOLE,
-    HTTP_CUT_TOO_LONG,   /* longer than the bound: its beginning is there */
-    HTTP_CUT_NO_ROOM,    /* there was no room for it within total_response_bytes, or no memory: what there was
-                            room for is there */
-    HTTP_CUT_UNREADABLE, /* it is not in the Content-Encoding that its headers say: nothing is there */
-    HTTP_CUT_ENDED_EARLY /* it came whole, but its Content-Encoding is not at its end there: its beginning is
-                            there */
+    /** Longer than the bound: its beginning is there. */
+    HTTP_CUT_TOO_LONG,
+    /** There was no room for it within total_response_bytes, or no memory: what there was room for is there.
+     */
+    HTTP_CUT_NO_ROOM,
+    /** It is not in the Content-Encoding that its headers say: nothing is there. */
+    HTTP_CUT_UNREADABLE,
+    /** It came whole, but its Content-Encoding is not at its end there: its beginning is there. */
+    HTTP_CUT_ENDED_EARLY
 };
 
 enum { HTTP_REASON_SIZE = 1024 };
@@ -118,29 +169,41 @@ enum { HTTP_REASON_SIZE = 1024 };
 /** Handed to the callback; everything in it is borrowed until the callback returns. */
 struct http_result {
     enum http_failure failure;
-    char reason[HTTP_REASON_SIZE]; /* failure in words ("connection refused by svc.internal port 443"); "" if
-                                      none */
-    int status;                    /* status code; 0 if none came */
-    struct slice body;             /* decoded; at most max_response_bytes of the request or the client */
+    /** Failure in words ("connection refused by svc.internal port 443"); "" if none. */
+    char reason[HTTP_REASON_SIZE];
+    /** Status code; 0 if none came. */
+    int status;
+    /** Decoded; at most max_response_bytes of the request or the client. */
+    struct slice body;
     /** The body as UTF-8 (http/charset.h), as much of it as there is; null: not asked for. */
     struct slice text;
     enum http_cut body_cut;
-    struct slice content_type; /* null: none */
-    struct slice retry_after;  /* raw header value; null: none */
-    struct slice date;         /* raw value of the header Date; null: none, or not kept */
-    struct slice headers; /* "Name: value" lines in UTF-8 (http/charset.h), each ended by CR LF; names as the
-                             server wrote them, over HTTP/2 with their usual capitals (http/header_name.h).
-                             Null: not kept */
-    int64_t duration_ms;  /* from http_start to now */
-    bool sent; /* a request was written, or begun: whatever came then, the endpoint may have processed it */
-    bool proxy_refused; /* HTTP_PROXY: the proxy wants another user and password, as it will the next time */
-    bool resent;        /* libcurl sent the request again because a reused connection died unanswered */
-    unsigned redirects; /* followed */
-    bool processed; /* one of them took the request's body: the request itself was processed, and what failed
-                       is what was asked for instead */
-    int http_version; /* 10, 11, 20; 0: none */
-    struct buffer
-        *owned_body; /* the buffer behind `body`: the callback may take it (buffer_take) to keep it */
+    /** Null: none. */
+    struct slice content_type;
+    /** Raw header value; null: none. */
+    struct slice retry_after;
+    /** Raw value of the header Date; null: none, or not kept. */
+    struct slice date;
+    /** "Name: value" lines in UTF-8 (http/charset.h), each ended by CR LF; names as the server wrote them,
+     * over HTTP/2 with their usual capitals (http/header_name.h). Null: not kept. */
+    struct slice headers;
+    /** From http_start to now. */
+    int64_t duration_ms;
+    /** A request was written, or begun: whatever came then, the endpoint may have processed it. */
+    bool sent;
+    /** HTTP_PROXY: the proxy wants another user and password, as it will the next time. */
+    bool proxy_refused;
+    /** libcurl sent the request again because a reused connection died unanswered. */
+    bool resent;
+    /** Followed. */
+    unsigned redirects;
+    /** One of them took the request's body: the request itself was processed, and what failed is what was
+     * asked for instead. */
+    bool processed;
+    /** 10, 11, 20; 0: none. */
+    int http_version;
+    /** The buffer behind `body`: the callback may take it (buffer_take) to keep it. */
+    struct buffer *owned_body;
 };
 
 typedef void http_done(void *ctx, const struct http_result *result);

@@ -21,9 +21,12 @@ struct fixed_headers {
 /** The memory that long bodies share. */
 struct body_room {
     size_t used;
-    size_t decoders;           /* what their decoders hold, but for a little that each has free */
-    struct http_call *waiting; /* first come first */
-    struct http_call *beyond;  /* the one that has room of its own, not counted in `used`; NULL: none */
+    /** What their decoders hold, but for a little that each has free. */
+    size_t decoders;
+    /** First come first. */
+    struct http_call *waiting;
+    /** The one that has room of its own, not counted in `used`; NULL: none. */
+    struct http_call *beyond;
 };
 
 /** What all calls of a client share. */
@@ -43,15 +46,22 @@ struct client_shared {
 };
 
 struct http_call {
-    LIST_ENTRY(http_call) active; /* in `shared->calls` */
-    struct http_client *client;   /* for client.c alone */
+    /** In `shared->calls`. */
+    LIST_ENTRY(http_call) active;
+    /** For client.c alone. */
+    struct http_client *client;
     struct client_shared *shared;
-    CURL *easy;                 /* NULL: never got that far */
-    struct curl_slist *headers; /* an array of nodes, with their texts behind them */
+    /** NULL: never got that far. */
+    CURL *easy;
+    /** An array of nodes, with their texts behind them. */
+    struct curl_slist *headers;
     char *method;
-    char *url;     /* of the present hop, normalised */
-    bool bad_url;  /* no: it is as it came, `reason` says what is wrong, and nothing is sent */
-    CURLU *parsed; /* the same, borrowed; NULL: libcurl parses it */
+    /** Of the present hop, normalised. */
+    char *url;
+    /** No: it is as it came, `reason` says what is wrong, and nothing is sent. */
+    bool bad_url;
+    /** The same, borrowed; NULL: libcurl parses it. */
+    CURLU *parsed;
     struct slice body;
     bool has_body, discard_body, keep_headers, keep_date, wants_text;
     size_t max_response_bytes, keep_bytes;
@@ -60,40 +70,63 @@ struct http_call {
     void *ctx;
 
     struct buffer response, response_headers, text;
-    bool lower_names; /* the present response is HTTP/2's */
-    size_t received;  /* decoded bytes that came, kept or not */
+    /** The present response is HTTP/2's. */
+    bool lower_names;
+    /** Decoded bytes that came, kept or not. */
+    size_t received;
     size_t header_bytes;
     enum http_cut cut;
     bool header_overflow;
-    struct body_decoder *decoder; /* NULL: the body is as it came */
-    bool decoder_known;           /* its headers have been looked at */
-    bool large_window;            /* the decoder's window may hold the body once more */
-    size_t decoder_bytes;         /* that the decoder holds */
-    size_t decoder_room;          /* those of them that count (body_room) */
-    size_t room;                  /* that the body has taken */
-    bool waiting;                 /* for more of it, paused */
+    /** NULL: the body is as it came. */
+    struct body_decoder *decoder;
+    /** Its headers have been looked at. */
+    bool decoder_known;
+    /** The decoder's window may hold the body once more. */
+    bool large_window;
+    /** That the decoder holds. */
+    size_t decoder_bytes;
+    /** Those of them that count (body_room). */
+    size_t decoder_room;
+    /** That the body has taken. */
+    size_t room;
+    /** For more of it, paused. */
+    bool waiting;
     struct http_call *next_waiting;
     enum http_redirects follows;
     unsigned redirects;
-    bool elsewhere;  /* one of them led to another origin: nothing that was meant for the first goes along */
-    unsigned opened; /* addresses of the present hop that were connected to, or tried, */
-    bool refused;    /* and there is one that may not be, for the reason in the next */
+    /** One of them led to another origin: nothing that was meant for the first goes along. */
+    bool elsewhere;
+    /** Addresses of the present hop that were connected to, or tried,. */
+    unsigned opened;
+    /** And there is one that may not be, for the reason in the next. */
+    bool refused;
     char egress_why[EGRESS_WORDS];
-    bool processed;               /* see struct http_result */
-    const struct proxy *proxy;    /* of the present hop; NULL: none */
-    int no_socket;                /* errno where none could be made for the present hop; 0: they all could */
-    struct http_sockets *sockets; /* the client's */
-    uint64_t origin;              /* that the present hop connects to: a hash */
-    bool tunnelled;               /* it has answered its CONNECT with a 2xx */
-    const char *proxy_words; /* why its answer is not taken, where libcurl does not say so; NULL: it does */
-    unsigned sends;          /* of the present hop: more than one is libcurl sending again */
+    /** See struct http_result. */
+    bool processed;
+    /** Of the present hop; NULL: none. */
+    const struct proxy *proxy;
+    /** Errno where none could be made for the present hop; 0: they all could. */
+    int no_socket;
+    /** The client's. */
+    struct http_sockets *sockets;
+    /** That the present hop connects to: a hash. */
+    uint64_t origin;
+    /** It has answered its CONNECT with a 2xx. */
+    bool tunnelled;
+    /** Why its answer is not taken, where libcurl does not say so; NULL: it does. */
+    const char *proxy_words;
+    /** Of the present hop: more than one is libcurl sending again. */
+    unsigned sends;
     bool resent;
     int64_t started_ms, deadline_ms, active_ms;
-    curl_off_t progress;       /* bytes in and out at the last sweep */
-    enum http_failure verdict; /* decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts */
+    /** Bytes in and out at the last sweep. */
+    curl_off_t progress;
+    /** Decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts. */
+    enum http_failure verdict;
     char reason[HTTP_REASON_SIZE];
     char curl_error[CURL_ERROR_SIZE];
-    bool deferred; /* ends from the deferred queue */
+    /** Ends from the deferred queue. */
+    bool deferred;
 };
 
 /* hop.c */
@@ -101,8 +134,8 @@ bool has_proxy(const struct client_shared *shared);
 /** The proxy that a call to this URL goes through (NULL: none). False: out of memory, or not a URL. */
 bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out);
 struct origin {
-    char *scheme, *host, *port; /* host: an international name in its xn-- form; lower case is not promised.
-                                   The port is always there */
+    /** Host: an international name in its xn-- form; lower case is not promised. The port is always there. */
+    char *scheme, *host, *port;
 };
 /** Where a URL leads; false: it is none, or memory is out. Clear with origin_clear in both cases. */
 bool origin_of(const char *url, struct origin *origin);
@@ -183,9 +216,11 @@ typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags
 typedef void socket_is_unwatched(struct http_call *call);
 struct http_sockets {
     uv_loop_t *loop;
-    struct socket_watch **watches; /* by file descriptor */
+    /** By file descriptor. */
+    struct socket_watch **watches;
     size_t room;
-    bool tunnels; /* a proxy has been asked for one */
+    /** A proxy has been asked for one. */
+    bool tunnels;
     socket_is_ready *ready;
     socket_is_unwatched *unwatched;
     void *ctx;

@@ -11,9 +11,12 @@
 
 enum {
     WINDOW_BITS = 15,
-    GZIP_BITS = 16 + WINDOW_BITS, /* zlib's way to say gzip's header and trailer */
-    ZLIB_METHOD = 8,              /* low half of a zlib stream's first byte (RFC 1950) */
-    ZSTD_WINDOW_LOG = 23,         /* 8 MiB: what HTTP allows (RFC 9659) */
+    /** Zlib's way to say gzip's header and trailer. */
+    GZIP_BITS = 16 + WINDOW_BITS,
+    /** Low half of a zlib stream's first byte (RFC 1950). */
+    ZLIB_METHOD = 8,
+    /** 8 MiB: what HTTP allows (RFC 9659). */
+    ZSTD_WINDOW_LOG = 23,
     ZSTD_MAGIC_BYTES = 4
 };
 
@@ -23,14 +26,22 @@ struct coder {
     enum coding coding;
     coding_may_hold *may_hold;
     void *ctx;
-    bool begun;          /* a byte has come */
-    bool over;           /* what comes now is ignored */
-    bool damaged;        /* over, within a later member that counted already */
-    bool later;          /* one member or frame at least is whole */
-    bool within;         /* the present member or frame has begun */
-    bool counts;         /* and is no longer taken for bytes that are ignored */
-    bool refused;        /* may_hold said no */
-    union piece *window; /* the largest piece */
+    /** A byte has come. */
+    bool begun;
+    /** What comes now is ignored. */
+    bool over;
+    /** Over, within a later member that counted already. */
+    bool damaged;
+    /** One member or frame at least is whole. */
+    bool later;
+    /** The present member or frame has begun. */
+    bool within;
+    /** And is no longer taken for bytes that are ignored. */
+    bool counts;
+    /** may_hold said no. */
+    bool refused;
+    /** The largest piece. */
+    union piece *window;
     bool inflating;
     z_stream zlib;
     BrotliDecoderState *brotli;

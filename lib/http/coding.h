@@ -7,9 +7,12 @@ enum coding { CODING_GZIP, CODING_DEFLATE, CODING_BROTLI, CODING_ZSTD };
 
 enum coding_verdict {
     CODING_GOES_ON,
-    CODING_BROKEN,   /* the bytes are not in this coding */
-    CODING_TOO_LONG, /* more between two codings than is allowed (decoding.h) */
-    CODING_NO_MEMORY /* memory is out, or its owner would not have it hold so much */
+    /** The bytes are not in this coding. */
+    CODING_BROKEN,
+    /** More between two codings than is allowed (decoding.h). */
+    CODING_TOO_LONG,
+    /** Memory is out, or its owner would not have it hold so much. */
+    CODING_NO_MEMORY
 };
 
 struct coder;

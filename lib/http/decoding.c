@@ -7,13 +7,17 @@ enum { BETWEEN_BYTES = 4096 };
 
 struct stage {
     struct coder *coder;
-    struct slice from;    /* what the stage before has given, and is not used yet; the first has the body */
-    char *between;        /* where the stage before gives it */
-    size_t between_total; /* bytes that came that way */
+    /** What the stage before has given, and is not used yet; the first has the body. */
+    struct slice from;
+    /** Where the stage before gives it. */
+    char *between;
+    /** Bytes that came that way. */
+    size_t between_total;
 };
 
 struct decoding {
-    struct stage stages[DECODING_CODINGS_MAX]; /* in the order in which they are undone */
+    /** In the order in which they are undone. */
+    struct stage stages[DECODING_CODINGS_MAX];
     size_t count;
     size_t max_between;
 };

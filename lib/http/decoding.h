@@ -7,10 +7,13 @@ enum { DECODING_CODINGS_MAX = 5 };
 
 /** What the Content-Encoding lines of one response say; zero-initialise. */
 struct codings {
-    enum coding list[DECODING_CODINGS_MAX]; /* in the order in which they were done */
+    /** In the order in which they were done. */
+    enum coding list[DECODING_CODINGS_MAX];
     size_t count;
-    bool unknown;  /* a name that nobody knows: the bytes are taken as they are */
-    bool too_many; /* more than DECODING_CODINGS_MAX, and none unknown */
+    /** A name that nobody knows: the bytes are taken as they are. */
+    bool unknown;
+    /** More than DECODING_CODINGS_MAX, and none unknown. */
+    bool too_many;
 };
 
 /** What requests ask for where no mapping says anything else. */

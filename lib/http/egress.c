@@ -11,9 +11,11 @@ enum { ENTRY_MAX = 300, NAME_MAX_BYTES = 253, PORT_MAX = 65535, IPV6_BITS = 128,
 
 struct entry {
     enum entry_kind { EVERYTHING, NAME, NETWORK } kind;
-    char *name; /* a pattern */
+    /** A pattern. */
+    char *name;
     struct egress_network network;
-    int first_port, last_port; /* 0: any */
+    /** 0: any. */
+    int first_port, last_port;
     char *written;
 };
 
@@ -276,9 +278,11 @@ void egress_check(const char *list, bool allows, egress_told *told, void *ctx)
 struct subject {
     const struct egress_target *target;
     int port;
-    bool literal; /* its URL has no name but an address, or a number that is none */
+    /** Its URL has no name but an address, or a number that is none. */
+    bool literal;
     struct egress_address forms[EGRESS_FORMS_MAX];
-    size_t count; /* 0: the address is not known */
+    /** 0: the address is not known. */
+    size_t count;
 };
 
 /** Does a name match a pattern in which * stands for any characters? */

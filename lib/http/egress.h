@@ -26,8 +26,10 @@ void egress_free(struct egress *egress);
 
 /** What egress_check has to tell of an entry. */
 enum egress_note {
-    EGRESS_ENTRY_WRONG,  /* it is none; `words`: "is not accepted; write …" */
-    EGRESS_ENTRY_USELESS /* it allows an address that stays refused; `words` say so */
+    /** It is none; `words`: "is not accepted; write …". */
+    EGRESS_ENTRY_WRONG,
+    /** It allows an address that stays refused; `words` say so. */
+    EGRESS_ENTRY_USELESS
 };
 typedef void egress_told(void *ctx, enum egress_note note, struct slice entry, const char *words);
 /** Tells of each entry of a list that is wrong, and of the whole if it has none; in a list of what is allowed
@@ -36,9 +38,11 @@ void egress_check(const char *list, bool allows, egress_told *told, void *ctx);
 
 /** Where a request is to go. */
 struct egress_target {
-    const char *host; /* as in its URL: a name, or an address in whatever form, IPv6 in brackets */
+    /** As in its URL: a name, or an address in whatever form, IPv6 in brackets. */
+    const char *host;
     int port;
-    bool proxied; /* whoever looks the name up is a proxy: no address will be known */
+    /** Whoever looks the name up is a proxy: no address will be known. */
+    bool proxied;
 };
 
 /** May the request go there? `address`, its port included, is what is about to be connected to; NULL: not

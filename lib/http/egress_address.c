@@ -207,7 +207,8 @@ static const char metadata[] = "a metadata address", link_local[] = "a link-loca
 /* The first that has an address counts. */
 static const struct kind {
     const char *base;
-    unsigned bits; /* as written */
+    /** As written. */
+    unsigned bits;
     const char *words;
     bool lifted_never;
 } kinds[] = {

@@ -15,7 +15,8 @@ struct egress_address {
 /** What a network has in common. IPv4's has 96 bits more than is written. */
 struct egress_network {
     struct egress_address base;
-    unsigned bits; /* 128: an address */
+    /** 128: an address. */
+    unsigned bits;
 };
 
 /** From a socket's address; false: neither IPv4 nor IPv6. */

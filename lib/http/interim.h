@@ -7,9 +7,12 @@
 
 /** One socket's. Zero-initialised: nothing is expected of it. */
 struct interim {
-    bool expected; /* the final answer has not begun */
-    bool within;   /* an interim answer has begun and has not ended, */
-    bool in_line;  /* nor has its line */
+    /** The final answer has not begun. */
+    bool expected;
+    /** An interim answer has begun and has not ended,. */
+    bool within;
+    /** Nor has its line. */
+    bool in_line;
     size_t taken;
 };
 

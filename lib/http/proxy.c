@@ -15,10 +15,14 @@ static const char out_of_memory[] = "out of memory";
 static const struct scheme {
     const char *name;
     const char *port;
-    bool password;  /* it has a place for one */
-    bool colon;     /* in the user's name, too: in HTTP's "Basic" it ends there */
-    int needed;     /* of libcurl's features; 0: none */
-    size_t longest; /* user, and password; 0: no bound of its own */
+    /** It has a place for one. */
+    bool password;
+    /** In the user's name, too: in HTTP's "Basic" it ends there. */
+    bool colon;
+    /** Of libcurl's features; 0: none. */
+    int needed;
+    /** User, and password; 0: no bound of its own. */
+    size_t longest;
 } schemes[] = {{"http", "80", true, false, 0, 0},
                {"https", "443", true, false, CURL_VERSION_HTTPS_PROXY, 0},
                {"socks4", "1080", false, true, 0, SOCKS_NAME_MAX},
@@ -64,7 +68,8 @@ static const struct scheme *find_scheme(struct slice name)
 
 struct parts {
     const struct scheme *scheme;
-    struct slice user_info; /* null: none */
+    /** Null: none. */
+    struct slice user_info;
     struct slice host, port;
 };
 
@@ -284,7 +289,8 @@ void proxy_append_shown(struct buffer *out, struct slice text)
 /* NO_PROXY */
 
 struct address {
-    int family; /* 0: not an address */
+    /** 0: not an address. */
+    int family;
     unsigned char bytes[ADDRESS_BYTES];
 };
 

@@ -6,12 +6,13 @@
 #include <stdbool.h>
 
 struct proxy {
-    const char *setting; /* where it comes from: "HTTP_PROXY"; "" or NULL: not known. Borrowed; whoever parsed
-                            it sets it */
-    char *url; /* "http://proxy.internal:3128": scheme, host and port, which may be logged. NULL: no proxy */
-    char *credentials; /* "user:password", each percent-encoded, as CURLOPT_PROXYUSERPWD takes them (in its
-                          URL libcurl passes over a proxy whose user or password it cannot decode, and asks
-                          the server without one). NULL: none */
+    /** Where it comes from: "HTTP_PROXY"; "" or NULL: not known. Borrowed; whoever parsed it sets it. */
+    const char *setting;
+    /** "http://proxy.internal:3128": scheme, host and port, which may be logged. NULL: no proxy. */
+    char *url;
+    /** "user:password", each percent-encoded, as CURLOPT_PROXYUSERPWD takes them (in its URL libcurl passes
+     * over a proxy whose user or password it cannot decode, and asks the server without one). NULL: none. */
+    char *credentials;
 };
 
 /** Reads "http://user:password@host:port", also https, socks4, socks4a, socks5 and socks5h; without a scheme

@@ -16,12 +16,17 @@ struct socket_watch {
     uv_poll_t poll;
     struct http_sockets *sockets;
     curl_socket_t fd;
-    bool connection; /* opened and closed through us */
-    bool read;       /* libcurl has waited for something to read */
+    /** Opened and closed through us. */
+    bool connection;
+    /** libcurl has waited for something to read. */
+    bool read;
     struct interim interim;
-    bool spoilt; /* its number must not come again: see sockets_spoil */
-    int wanted;  /* by libcurl: UV_READABLE, UV_WRITABLE */
-    int watched; /* by the kernel */
+    /** Its number must not come again: see sockets_spoil. */
+    bool spoilt;
+    /** By libcurl: UV_READABLE, UV_WRITABLE. */
+    int wanted;
+    /** By the kernel. */
+    int watched;
 };
 
 static void watch_free(uv_handle_t *handle)

@@ -8,11 +8,15 @@ struct Curl_URL; /* libcurl's CURLU */
 enum { URL_MAX = 64 * 1024 }; /* bytes of a URL as it is written; every escape may make three of one */
 
 struct url_parts {
-    char *url;         /* as url_normalise has it */
-    char *destination; /* "https://svc.internal:8443": scheme, host in lower case, port always written */
-    char *redacted; /* the URL without user info, query values (kept as names: ?a=***&b=***) and fragment */
-    struct Curl_URL *parsed; /* for http_request, so that libcurl need not parse the URL for each. NULL: it
-                                must (a zone, as in [fe80::1%25eth0]: curl_url_dup of 7.88 forgets it) */
+    /** As url_normalise has it. */
+    char *url;
+    /** "https://svc.internal:8443": scheme, host in lower case, port always written. */
+    char *destination;
+    /** The URL without user info, query values (kept as names: ?a=***&b=***) and fragment. */
+    char *redacted;
+    /** For http_request, so that libcurl need not parse the URL for each. NULL: it must (a zone, as in
+     * [fe80::1%25eth0]: curl_url_dup of 7.88 forgets it). */
+    struct Curl_URL *parsed;
 };
 
 /** Appends an absolute http or https URL, of at most URL_MAX bytes and in whatever bytes, as it is sent:

@@ -15,8 +15,10 @@
 
 struct written {
     const char *scheme;
-    struct slice user, host, port; /* null: none */
-    struct slice path, query;      /* the query with its question mark; null: none */
+    /** Null: none. */
+    struct slice user, host, port;
+    /** The query with its question mark; null: none. */
+    struct slice path, query;
 };
 
 static bool is_letter_or_digit(char c)

@@ -7,7 +7,8 @@ enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 30000 };
 struct kafka_access {
     struct kafka_access_options options;
     struct port_call *call;
-    uv_timer_t timer; /* until the next try */
+    /** Until the next try. */
+    uv_timer_t timer;
     unsigned attempt;
     bool was_there;
     void (*closed)(void *ctx);

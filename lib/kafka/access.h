@@ -6,7 +6,8 @@
 struct kafka_access;
 
 struct kafka_access_options {
-    struct port_api *port; /* borrowed until closed, as everything here */
+    /** Borrowed until closed, as everything here. */
+    struct port_api *port;
     uv_loop_t *loop;
     const struct clock *clock;
     /** Brokers and credentials, borrowed during the call; from the loop, the first time and after each

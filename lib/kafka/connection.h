@@ -7,8 +7,10 @@
 /** Texts are borrowed during the call; NULL or "" for none. */
 struct kafka_connection {
     const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username;
-    const char *password;  /* NUL-terminated */
-    const char *ca_bundle; /* PEM file of the authorities to trust; none: librdkafka's own default */
+    /** NUL-terminated. */
+    const char *password;
+    /** PEM file of the authorities to trust; none: librdkafka's own default. */
+    const char *ca_bundle;
 };
 
 /** Sets what a consumer and a producer have in common, logs through the client's queue included. 0, or

@@ -6,16 +6,21 @@
 
 struct applying {
     const struct mapping *mapping;
-    size_t number; /* from 1 */
+    /** From 1. */
+    size_t number;
     struct slice secret;
     const struct mapping_trace *trace;
     struct buffer *fields;
-    bool decrypted; /* the event holds decrypted values: jq's messages might quote them */
+    /** The event holds decrypted values: jq's messages might quote them. */
+    bool decrypted;
     enum event_kind kind;
-    bool reporting; /* the request's warnings have been given */
+    /** The request's warnings have been given. */
+    bool reporting;
     bool failed;
-    size_t header_count, header_bytes; /* to be sent, names and values */
-    struct long_numbers long_numbers;  /* of what the expressions see */
+    /** To be sent, names and values. */
+    size_t header_count, header_bytes;
+    /** Of what the expressions see. */
+    struct long_numbers long_numbers;
 };
 
 /** Adds a field whose value was put together in a buffer, which is emptied. */

@@ -187,7 +187,8 @@ void compatible_text(struct slice expression, struct buffer *out)
     "contains(\"<stripped: exceeds max depth>\")) then " TOO_DEEP " else . end"
 
 struct definition {
-    const char *word; /* which a text that needs it holds */
+    /** Which a text that needs it holds. */
+    const char *word;
     const char *text;
 };
 

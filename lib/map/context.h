@@ -5,13 +5,19 @@
 
 /** Every slice is borrowed. */
 struct report_context {
-    struct slice event;                    /* canonical JSON */
-    struct slice method, url;              /* as sent */
-    struct slice body;                     /* JSON as sent; null: there was none */
-    struct slice headers_json, query_json; /* objects; null: none */
+    /** Canonical JSON. */
+    struct slice event;
+    /** As sent. */
+    struct slice method, url;
+    /** JSON as sent; null: there was none. */
+    struct slice body;
+    /** Objects; null: none. */
+    struct slice headers_json, query_json;
     int status;
-    struct slice response_headers_json; /* an object; null: none */
-    struct slice text;                  /* the answer's body */
+    /** An object; null: none. */
+    struct slice response_headers_json;
+    /** The answer's body. */
+    struct slice text;
 };
 
 /** Appends {"body": event, "request": {"method","url","body","headers","query"}, "response":

@@ -7,8 +7,10 @@
 enum { LONG_NUMBERS_MAX = 64 };
 
 struct long_number {
-    struct slice text; /* as it came; borrowed from what was read */
-    double value;      /* what is left of it */
+    /** As it came; borrowed from what was read. */
+    struct slice text;
+    /** What is left of it. */
+    double value;
 };
 
 /** Those of one text; beyond LONG_NUMBERS_MAX they are not noted. */

@@ -11,12 +11,15 @@
 
 struct expression {
     char *text;
-    jq_state *program; /* NULL: it halted, and is compiled again when it is next needed */
-    bool in_list;      /* the program gives a list of its first output, or of none */
+    /** NULL: it halted, and is compiled again when it is next needed. */
+    jq_state *program;
+    /** The program gives a list of its first output, or of none. */
+    bool in_list;
 };
 
 struct expressions {
-    void *tree; /* tsearch(3), by text */
+    /** tsearch(3), by text. */
+    void *tree;
 };
 
 static int compare(const void *a, const void *b)
@@ -68,7 +71,8 @@ static void append_message(struct buffer *problem, const char *message)
 }
 
 struct compiling {
-    struct slice definitions; /* which users need not see: they come before the text that messages quote */
+    /** Which users need not see: they come before the text that messages quote. */
+    struct slice definitions;
     struct buffer *messages;
 };
 

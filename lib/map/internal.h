@@ -11,14 +11,19 @@ extern const char *const mapping_field_names[FIELDS];
 extern const char *const report_field_names[REPORT_FIELDS];
 
 struct mapping {
-    struct json_template *enabled; /* NULL: always */
+    /** NULL: always. */
+    struct json_template *enabled;
     struct json_template *fields[FIELDS], *report[REPORT_FIELDS];
     bool reports;
-    bool not_for[2];   /* by enum event_kind: its "events" leave that kind out */
-    bool events_given; /* it has "events" */
-    bool powerful; /* it reads `env` or decrypts, which an event that nobody signed should not have done */
+    /** By enum event_kind: its "events" leave that kind out. */
+    bool not_for[2];
+    /** It has "events". */
+    bool events_given;
+    /** It reads `env` or decrypts, which an event that nobody signed should not have done. */
+    bool powerful;
     size_t path_count;
-    jv *paths; /* fieldsToDecryptPaths: arrays of components, as texts */
+    /** FieldsToDecryptPaths: arrays of components, as texts. */
+    jv *paths;
 };
 
 struct mappings {

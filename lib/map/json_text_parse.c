@@ -8,7 +8,8 @@ enum { EXACT_DIGITS = 15 /* of which every integer is a double */, ESCAPE_LEN = 
 
 struct parsing {
     const char *at, *end;
-    struct buffer text; /* of a string with escapes; kept for the next one */
+    /** Of a string with escapes; kept for the next one. */
+    struct buffer text;
     struct long_numbers *long_numbers;
     unsigned depth;
 };

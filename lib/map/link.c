@@ -10,7 +10,8 @@ struct map_link {
     uv_pipe_t pipe;
     uv_write_t writing;
     bool is_writing, broken;
-    struct buffer out, written; /* to be written; being written */
+    /** To be written; being written. */
+    struct buffer out, written;
     struct buffer in;
     void (*closed)(void *ctx);
     void *closed_ctx;

@@ -9,7 +9,8 @@ struct map_link;
 
 struct map_link_options {
     uv_loop_t *loop;
-    int fd; /* taken over, with its closing */
+    /** Taken over, with its closing. */
+    int fd;
     /** A whole frame came; `bytes` are borrowed until it returns. */
     void (*frame)(void *ctx, uint32_t what, struct slice bytes);
     /** Once; close the link then. `by_itself`: the evaluator is gone, and everything it wrote has been given

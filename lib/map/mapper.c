@@ -11,11 +11,15 @@ struct map_call {
     struct map_call *next;
     struct mapper *mapper;
     uint32_t what;
-    struct slice input; /* until it is answered or forgotten: another evaluator may need it */
-    map_done *done;     /* NULL: forgotten */
+    /** Until it is answered or forgotten: another evaluator may need it. */
+    struct slice input;
+    /** NULL: forgotten. */
+    map_done *done;
     void *ctx;
-    size_t sent;   /* bytes; 0: not sent */
-    bool bereaved; /* an evaluator was killed over it */
+    /** Bytes; 0: not sent. */
+    size_t sent;
+    /** An evaluator was killed over it. */
+    bool bereaved;
 };
 
 /* An evaluator's life: asked for when there is something to evaluate; its socket ends, and the process tells
@@ -28,15 +32,21 @@ enum evaluator_state { NONE, RUNNING, GONE, TOLD };
 
 struct mapper {
     struct mapper_options options;
-    uv_prepare_t flush; /* once a turn of the loop: what came together goes in one write */
-    uv_timer_t pause;   /* before what failed for want of memory or files is tried again */
+    /** Once a turn of the loop: what came together goes in one write. */
+    uv_prepare_t flush;
+    /** Before what failed for want of memory or files is tried again. */
+    uv_timer_t pause;
     uv_poll_t control;
     enum evaluator_state evaluator;
-    struct map_link *link; /* while RUNNING or TOLD */
-    struct map_end end;    /* while TOLD */
+    /** While RUNNING or TOLD. */
+    struct map_link *link;
+    /** While TOLD. */
+    struct map_end end;
     bool lost;
-    struct map_call *first, *last; /* oldest first */
-    struct map_call *unsent;       /* the first of them that is not sent */
+    /** Oldest first. */
+    struct map_call *first, *last;
+    /** The first of them that is not sent. */
+    struct map_call *unsent;
     size_t sent_calls, sent_bytes;
     unsigned handles;
     void (*closed)(void *ctx);

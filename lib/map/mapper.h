@@ -13,8 +13,10 @@ typedef void map_done(void *ctx, struct slice fields, const char *failure);
 
 struct mapper_options {
     uv_loop_t *loop;
-    struct map_process process; /* taken over, with its end */
-    void (*lost)(void *ctx); /* the process died for good: nothing will be answered any more. From the loop */
+    /** Taken over, with its end. */
+    struct map_process process;
+    /** The process died for good: nothing will be answered any more. From the loop. */
+    void (*lost)(void *ctx);
     void *ctx;
 };
 

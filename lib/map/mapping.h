@@ -36,26 +36,38 @@ struct mapping_trace {
 
 /* Results are lists of tagged fields, so that they cross a pipe as they are. */
 enum mapped_tag {
-    MAPPED_NONE = 'x',    /* no mapping wants the event */
-    MAPPED_FAILED = 'f',  /* it cannot become a request: why, in words */
-    MAPPED_WARNING = 'w', /* an expression or a decryption failed: which, and why */
-    MAPPED_INDEX = 'i',   /* which mapping, from 1, in decimal */
-    MAPPED_REPORTS = 'r', /* it has a report: ask mappings_report once there is an answer. The REPORTED_…
-                             tags of its fields */
-    MAPPED_SECRET = 's',  /* a decrypted value: must be masked wherever it might be shown */
-    MAPPED_URL = 'u',     /* absent: the invocation method's */
-    MAPPED_METHOD = 'm',  /* absent: the invocation method's */
-    MAPPED_HEADER_NAME = 'n', /* followed by its value */
+    /** No mapping wants the event. */
+    MAPPED_NONE = 'x',
+    /** It cannot become a request: why, in words. */
+    MAPPED_FAILED = 'f',
+    /** An expression or a decryption failed: which, and why. */
+    MAPPED_WARNING = 'w',
+    /** Which mapping, from 1, in decimal. */
+    MAPPED_INDEX = 'i',
+    /** It has a report: ask mappings_report once there is an answer. The REPORTED_… tags of its fields. */
+    MAPPED_REPORTS = 'r',
+    /** A decrypted value: must be masked wherever it might be shown. */
+    MAPPED_SECRET = 's',
+    /** Absent: the invocation method's. */
+    MAPPED_URL = 'u',
+    /** Absent: the invocation method's. */
+    MAPPED_METHOD = 'm',
+    /** Followed by its value. */
+    MAPPED_HEADER_NAME = 'n',
     MAPPED_HEADER_VALUE = 'v',
-    MAPPED_QUERY = 'q', /* percent-encoded a=b&c=d */
-    MAPPED_BODY = 'b',  /* absent, without MAPPED_NO_BODY: the event's own bytes */
+    /** Percent-encoded a=b&c=d. */
+    MAPPED_QUERY = 'q',
+    /** Absent, without MAPPED_NO_BODY: the event's own bytes. */
+    MAPPED_BODY = 'b',
     MAPPED_NO_BODY = 'B',
-    MAPPED_HEADERS_JSON = 'h', /* for the report's context: the headers and the query as objects */
+    /** For the report's context: the headers and the query as objects. */
+    MAPPED_HEADERS_JSON = 'h',
     MAPPED_QUERY_JSON = 'Q',
     /* of mappings_report; each absent: the report has no such field, or it gave nothing (request.h) */
     REPORTED_STATUS = 'S',
     REPORTED_SUMMARY = 'M',
-    REPORTED_LINK_JSON = 'L', /* a text or a list, as JSON */
+    /** A text or a list, as JSON. */
+    REPORTED_LINK_JSON = 'L',
     REPORTED_EXTERNAL_ID = 'E'
 };
 

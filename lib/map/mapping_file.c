@@ -12,8 +12,10 @@ const char *const report_field_names[REPORT_FIELDS] = {"status", "link", "summar
 
 struct reading {
     struct mappings *mappings;
-    struct mapping *mapping; /* the one being read */
-    size_t number;           /* from 1 */
+    /** The one being read. */
+    struct mapping *mapping;
+    /** From 1. */
+    size_t number;
     struct buffer *problems, *warnings;
 };
 

@@ -25,9 +25,12 @@ struct evaluator {
     int fd;
     const struct map_process_options *options;
     struct mappings *mappings;
-    atomic_bool *evaluating; /* shared with its parent: its death is the expression's fault */
-    struct buffer in;        /* read ahead */
-    size_t taken;            /* of it, in bytes */
+    /** Shared with its parent: its death is the expression's fault. */
+    atomic_bool *evaluating;
+    /** Read ahead. */
+    struct buffer in;
+    /** Of it, in bytes. */
+    size_t taken;
     struct buffer fields;
 };
 

@@ -10,17 +10,22 @@
 #include <sys/types.h>
 
 struct map_process_options {
-    struct slice file; /* the mapping file's text; null: the built-in mappings, compiled when first needed */
-    struct slice secret; /* the client secret: the key of encrypted properties */
-    char *const
-        *environment;    /* more of what expressions see through env: NAME=value, NULL at the end; or NULL */
-    int64_t cpu_ms;      /* processor time that one evaluation may take; 0: no bound */
-    size_t memory_bytes; /* private memory an evaluator may use; 0: no bound */
+    /** The mapping file's text; null: the built-in mappings, compiled when first needed. */
+    struct slice file;
+    /** The client secret: the key of encrypted properties. */
+    struct slice secret;
+    /** More of what expressions see through env: NAME=value, NULL at the end; or NULL. */
+    char *const *environment;
+    /** Processor time that one evaluation may take; 0: no bound. */
+    int64_t cpu_ms;
+    /** Private memory an evaluator may use; 0: no bound. */
+    size_t memory_bytes;
 };
 
 struct map_process {
     pid_t pid;
-    int fd; /* a stream socket on which evaluators are asked for and their ends are told */
+    /** A stream socket on which evaluators are asked for and their ends are told. */
+    int fd;
 };
 #define MAP_PROCESS_NONE ((struct map_process){-1, -1})
 
@@ -28,20 +33,24 @@ struct map_process {
  * of the questions. */
 struct map_frame {
     uint32_t len;
-    uint32_t what; /* to an evaluator: 0, an event; n, a context of the n-th mapping's report.
-                      From it: 0, fields (mapping.h); 1, a reason in words why there are none */
+    /** To an evaluator: 0, an event; n, a context of the n-th mapping's report. From it: 0, fields
+     * (mapping.h); 1, a reason in words why there are none. */
+    uint32_t what;
 };
 
 enum map_end_kind {
-    MAP_END_RETIRED, /* of its own will, or because its socket was closed */
-    MAP_END_FAILED,  /* what it was evaluating, the first question without an answer, passed a bound or broke
-                        jq */
-    MAP_END_KILLED   /* by somebody else: the system, when memory is short */
+    /** Of its own will, or because its socket was closed. */
+    MAP_END_RETIRED,
+    /** What it was evaluating, the first question without an answer, passed a bound or broke jq. */
+    MAP_END_FAILED,
+    /** By somebody else: the system, when memory is short. */
+    MAP_END_KILLED
 };
 /** What the process tells of an evaluator that has ended. */
 struct map_end {
     enum map_end_kind how;
-    char reason[128]; /* in words; empty for MAP_END_RETIRED */
+    /** In words; empty for MAP_END_RETIRED. */
+    char reason[128];
 };
 
 /** Forks the process: call it before any thread exists. 0; PA_ERR_INVALID with a line per problem of the

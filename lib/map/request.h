@@ -11,23 +11,33 @@ struct mapped_header {
 
 /** A request as its mapping wants it. Every slice points into the fields it was read from. */
 struct mapped_request {
-    size_t mapping;           /* which mapping, from 1; 0: none wants the event */
-    bool reports;             /* it has a report: ask for it once there is an answer */
-    struct slice reported;    /* the tags of the fields that its report has */
-    struct slice failure;     /* why it cannot become a request, in words; null: it can */
-    struct slice url, method; /* null: the invocation method's */
-    struct slice query;       /* percent-encoded a=b&c=d; null: none */
+    /** Which mapping, from 1; 0: none wants the event. */
+    size_t mapping;
+    /** It has a report: ask for it once there is an answer. */
+    bool reports;
+    /** The tags of the fields that its report has. */
+    struct slice reported;
+    /** Why it cannot become a request, in words; null: it can. */
+    struct slice failure;
+    /** Null: the invocation method's. */
+    struct slice url, method;
+    /** Percent-encoded a=b&c=d; null: none. */
+    struct slice query;
     struct mapped_header *headers;
     size_t header_count;
     bool no_body;
-    struct slice body;                     /* null, without no_body: the event's own bytes */
-    struct slice headers_json, query_json; /* null: none; only where there is a report */
-    size_t secret_count;                   /* decrypted values among the fields: see mapped_secrets */
+    /** Null, without no_body: the event's own bytes. */
+    struct slice body;
+    /** Null: none; only where there is a report. */
+    struct slice headers_json, query_json;
+    /** Decrypted values among the fields: see mapped_secrets. */
+    size_t secret_count;
 };
 
 /** What mappings_report came to, or what is reported. */
 struct mapped_report {
-    struct slice failure, status, summary, link_json, external_run_id; /* null: absent */
+    /** Null: absent. */
+    struct slice failure, status, summary, link_json, external_run_id;
 };
 
 /** Reads the fields of mappings_request. 0; PA_ERR_INVALID when they are none; PA_ERR_MEMORY. Clear `out`
@@ -70,8 +80,10 @@ struct slice mapped_body(const struct mapped_request *request, struct slice meth
 /** The agent's own headers, as they are for one attempt. */
 struct own_headers {
     struct slice timestamp, signature, attempt;
-    struct slice id; /* of the event, the same for every attempt */
-    bool with_body;  /* the request has a body: only then there is a Content-Type of ours */
+    /** Of the event, the same for every attempt. */
+    struct slice id;
+    /** The request has a body: only then there is a Content-Type of ours. */
+    bool with_body;
 };
 enum { OWN_HEADERS = 6 };
 /** Writes the headers that are sent, the agent's own first, to `out`, which has room for OWN_HEADERS and

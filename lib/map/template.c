@@ -7,10 +7,14 @@ enum template_kind { TEMPLATE_LITERAL, TEMPLATE_EXPRESSION, TEMPLATE_OBJECT, TEM
 
 struct json_template {
     enum template_kind kind;
-    jv literal;                    /* TEMPLATE_LITERAL */
-    struct expression *expression; /* TEMPLATE_EXPRESSION; borrowed */
-    size_t count;                  /* members or elements */
-    jv *keys;                      /* TEMPLATE_OBJECT */
+    /** TEMPLATE_LITERAL. */
+    jv literal;
+    /** TEMPLATE_EXPRESSION; borrowed. */
+    struct expression *expression;
+    /** Members or elements. */
+    size_t count;
+    /** TEMPLATE_OBJECT. */
+    jv *keys;
     struct json_template **children;
 };
 

@@ -15,7 +15,8 @@
 enum {
     DEFAULT_CONCURRENT = 32,
     QUIET_MAX_MS = 300000,
-    TOKEN_TRY_AGAIN_MS = 5000, /* after a failed early refresh, while the old token still serves */
+    /** After a failed early refresh, while the old token still serves. */
+    TOKEN_TRY_AGAIN_MS = 5000,
     MEMORY_PAUSE_MS = 200,
     REFUSED_WAIT_MS = 30000,
     REFUSED_WAIT_CAP_MS = 600000
@@ -28,42 +29,53 @@ struct port_call {
     TAILQ_ENTRY(port_call) all;
     struct port_api *api;
     enum call_state state;
-    uint64_t number; /* in order of arrival */
+    uint64_t number;
     const char *method, *path;
     struct slice body;
     bool reserved_usage, body_is_lent;
     size_t max_response_bytes;
-    bool refreshed;        /* a 401 has had its second chance */
-    unsigned token_serial; /* the token it was sent with */
+    /** A 401 has had its second chance. */
+    bool refreshed;
+    /** The token it was sent with. */
+    unsigned token_serial;
     struct http_call *http;
     port_done *done;
     void *ctx;
-    char texts[]; /* method, path and body, copied */
+    /** Method, path and body, copied. */
+    char texts[];
 };
 
 struct port_api {
     struct port_api_options options;
     char *base_url, *client_id;
     struct buffer client_secret;
-    struct buffer token;      /* "Bearer …" */
-    struct buffer old_token;  /* the one before: a call under way may have been sent with it */
-    int64_t token_refresh_ms; /* monotonic: from then on a fresh one is wanted … */
-    int64_t token_expiry_ms;  /* … and from then on this one is of no use */
+    /** "Bearer …". */
+    struct buffer token;
+    /** The token before: a call under way may have been sent with it. */
+    struct buffer old_token;
+    /** Monotonic: from the first on a fresh one is wanted, from the second on this one is of no use. */
+    int64_t token_refresh_ms, token_expiry_ms;
     unsigned token_serial;
     struct http_call *token_call;
-    struct buffer token_body, url; /* reused */
+    struct buffer token_body, url;
     uint64_t numbers;
-    unsigned entered;                        /* callbacks under way: a callback may free us */
-    bool freed;                              /* … and has done so */
-    TAILQ_HEAD(port_calls, port_call) calls; /* queued and sent, in order of arrival */
-    struct port_call *unsent;                /* the first that may be queued: a hint for the pump */
+    /** Callbacks under way: a callback may free us. */
+    unsigned entered;
+    /** A callback has freed us. */
+    bool freed;
+    /** Queued and sent, in order of arrival. */
+    TAILQ_HEAD(port_calls, port_call) calls;
+    /** The first that may be queued: a hint for the pump. */
+    struct port_call *unsent;
     unsigned sent;
     double limit;
     int64_t quiet_until_ms;
-    uv_timer_t *quiet; /* on the heap: it outlives us while it closes */
+    /** On the heap: it outlives us while it closes. */
+    uv_timer_t *quiet;
     uint64_t requests;
     struct clock_offset clock_offset;
-    int64_t refused_until_ms; /* until then a 401 fetches no other token: a fresh one was refused as well */
+    /** Until then a 401 fetches no other token: a fresh one was refused as well. */
+    int64_t refused_until_ms;
     int64_t refused_wait_ms;
 };
 

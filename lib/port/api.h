@@ -10,13 +10,20 @@
 struct port_api;
 
 struct port_api_options {
-    uv_loop_t *loop;            /* borrowed */
-    const struct clock *clock;  /* borrowed */
-    struct http_client *http;   /* borrowed: the client for Port (30 s deadline), not the webhooks' */
-    const char *base_url;       /* without trailing slash; copied */
-    const char *client_id;      /* copied */
-    struct slice client_secret; /* copied, wiped on free */
-    unsigned max_concurrent;    /* calls at once; 0: 32 */
+    /** Borrowed. */
+    uv_loop_t *loop;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** Borrowed: the client for Port (30 s deadline), not the webhooks'. */
+    struct http_client *http;
+    /** Without trailing slash; copied. */
+    const char *base_url;
+    /** Copied. */
+    const char *client_id;
+    /** Copied, wiped on free. */
+    struct slice client_secret;
+    /** Calls at once; 0: 32. */
+    unsigned max_concurrent;
 };
 
 struct port_api *port_api_new(const struct port_api_options *options);
@@ -25,25 +32,34 @@ void port_api_free(struct port_api *api);
 
 /** What one call came to. */
 enum port_answer {
-    PORT_ACCEPTED, /* 2xx */
-    PORT_REFUSED,  /* 4xx that will not change by trying again (everything but 401 before a fresh token, 408,
-                      429) */
-    PORT_UNAVAILABLE /* no response, or one there was no memory for, 5xx, 408, 429: try later; retry_after_ms
-                        tells when, -1 if Port did not say */
+    /** 2xx. */
+    PORT_ACCEPTED,
+    /** 4xx that will not change by trying again (everything but 401 before a fresh token, 408, 429). */
+    PORT_REFUSED,
+    /** No response, or one there was no memory for, 5xx, 408, 429: try later; retry_after_ms tells when, -1
+       if Port did not say. */
+    PORT_UNAVAILABLE
 };
 struct port_result {
     enum port_answer answer;
-    int status;        /* 0: none */
-    struct slice body; /* borrowed until the callback returns */
-    bool body_cut;     /* there was more: the answer is longer than it may be */
+    /** 0: none. */
+    int status;
+    /** Borrowed until the callback returns. */
+    struct slice body;
+    /** There was more: the answer is longer than it may be. */
+    bool body_cut;
     int64_t retry_after_ms;
-    const char
-        *reason; /* in words, for a log line: "503 Service Unavailable", "connection refused …"; no secret */
-    bool out_of_memory;  /* PORT_UNAVAILABLE because of us, not of Port */
-    bool sent;           /* the request was written, or begun: Port may have done what it asks for, even
-                            where nothing came back */
-    bool resent;         /* an answer to a second copy: the connection of the first died without one */
-    bool authentication; /* it failed at the token: 401/403 for these credentials */
+    /** In words, for a log line: "503 Service Unavailable", "connection refused …"; no secret. */
+    const char *reason;
+    /** PORT_UNAVAILABLE because of us, not of Port. */
+    bool out_of_memory;
+    /** The request was written, or begun: Port may have done what it asks for, even where nothing came back.
+     */
+    bool sent;
+    /** An answer to a second copy: the connection of the first died without one. */
+    bool resent;
+    /** It failed at the token: 401/403 for these credentials. */
+    bool authentication;
 };
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;
@@ -51,10 +67,14 @@ struct port_call;
 /** What is asked of Port; all of it is copied, but for the body where it is lent. */
 struct port_request {
     const char *method, *path;
-    struct slice body;         /* null: none */
-    bool body_is_lent;         /* it stays where it is until `done` has run or the call is cancelled */
-    bool reserved_usage;       /* with the header x-port-reserved-usage: true, as polling sends it */
-    size_t max_response_bytes; /* bytes of the answer that are kept; 0: the client's bound */
+    /** Null: none. */
+    struct slice body;
+    /** It stays where it is until `done` has run or the call is cancelled. */
+    bool body_is_lent;
+    /** With the header x-port-reserved-usage: true, as polling sends it. */
+    bool reserved_usage;
+    /** Bytes of the answer that are kept; 0: the client's bound. */
+    size_t max_response_bytes;
 };
 
 /** One attempt at a call, with the token fetched or refreshed as needed (a 401 refreshes it once and tries
@@ -76,7 +96,8 @@ uint64_t port_api_requests(const struct port_api *api);
 /** Brokers and SASL credentials from GET /v1/kafka-credentials. Texts are owned; clear after use (wipes the
  * password). */
 struct kafka_credentials {
-    char *brokers; /* comma-separated */
+    /** Comma-separated. */
+    char *brokers;
     char *username;
     char *password;
 };

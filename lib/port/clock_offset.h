@@ -10,7 +10,8 @@ enum { CLOCK_OFFSET_MAX_S = 30 /* at most so far apart is nobody's trouble */ };
 /** Zeroed at first. */
 struct clock_offset {
     bool off;
-    int64_t told_ms; /* monotonic: when it was said last */
+    /** Monotonic: when it was said last. */
+    int64_t told_ms;
 };
 
 /** `date`: the value of a Date header (RFC 9110, section 6.6.1); null, or one that cannot be read: nothing is

@@ -27,7 +27,8 @@ enum {
     LOG_TICK_MS = 500,
     LOG_TICKS = 10,
     LAST_LOGS_TICKS = 4,
-    OVERDUE_MAX = 3, /* logs in a row */
+    /** Logs in a row. */
+    OVERDUE_MAX = 3,
     PROBE_LOG_MS = 30000,
     CALL_OVERHEAD = 256,
     LOG_BYTES_MAX = 4 << 20
@@ -35,9 +36,11 @@ enum {
 
 struct step {
     struct step *next;
-    bool result; /* else a log */
+    /** Else a log. */
+    bool result;
     size_t path_size, body_size;
-    char texts[]; /* path with its NUL, then the body */
+    /** Path with its NUL, then the body. */
+    char texts[];
 };
 
 struct run_report {
@@ -47,14 +50,16 @@ struct run_report {
     bool node_run;
     struct step *first, *last;
     struct port_call *call;
-    uv_timer_t
-        *timer; /* a result's next attempt, a log's ticks; on the heap: it outlives us while it closes */
+    /** A result's next attempt, a log's ticks; on the heap: it outlives us while it closes. */
+    uv_timer_t *timer;
     unsigned attempt, log_ticks;
     bool finished, has_result;
     enum report_outcome outcome;
-    bool deferred; /* done is owed from the loop: linked in the list of those */
+    /** Done is owed from the loop: linked in the list of those. */
+    bool deferred;
     LIST_ENTRY(run_report) owed;
-    size_t call_bytes; /* held by the call under way */
+    /** Held by the call under way. */
+    size_t call_bytes;
     report_done *done;
     void *ctx;
 };
@@ -64,10 +69,12 @@ struct reports {
     LIST_HEAD(run_reports, run_report) all, owed;
     uv_idle_t *deferred;
     size_t bytes, waiting, logs, log_bytes;
-    size_t retrying, accepted_late; /* results between attempts; those accepted since there were none */
+    /** Results between attempts; those accepted since there were none. */
+    size_t retrying, accepted_late;
     uint64_t logs_failed;
     int64_t said_ms, next_log_ms;
-    unsigned overdue; /* logs given up in a row */
+    /** Logs given up in a row. */
+    unsigned overdue;
 };
 
 static void advance(struct run_report *report);

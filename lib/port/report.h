@@ -8,13 +8,20 @@ struct reports;    /* all runs */
 struct run_report; /* one run's ordered queue */
 
 struct reports_options {
-    struct port_api *api;      /* borrowed */
-    uv_loop_t *loop;           /* borrowed */
-    const struct clock *clock; /* borrowed */
-    bool run_logs;             /* false: report_log does nothing */
-    int64_t first_backoff_ms;  /* 0: 500 */
-    int64_t max_backoff_ms;    /* 0: 30000 */
-    int64_t log_tick_ms;       /* a log that has no answer after ten of these is given up; 0: 500 */
+    /** Borrowed. */
+    struct port_api *api;
+    /** Borrowed. */
+    uv_loop_t *loop;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** False: report_log does nothing. */
+    bool run_logs;
+    /** 0: 500. */
+    int64_t first_backoff_ms;
+    /** 0: 30000. */
+    int64_t max_backoff_ms;
+    /** A log that has no answer after ten of these is given up; 0: 500. */
+    int64_t log_tick_ms;
 };
 struct reports *reports_new(const struct reports_options *options);
 /** Drops what is queued; no callback runs after it. */
@@ -29,11 +36,13 @@ void run_report_log(struct run_report *report, struct slice text);
 
 /** The result of a run, docs/contract.md#results. Null slices are left out. */
 struct run_result {
-    struct slice
-        response; /* action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response */
-    struct slice status; /* "SUCCESS", "FAILURE"; null: none */
+    /** Action runs: the value of {"response": …}, ready-made JSON; null: no PATCH …/response. */
+    struct slice response;
+    /** "SUCCESS", "FAILURE"; null: none. */
+    struct slice status;
     struct slice summary;
-    struct slice link_json; /* a text or a list of them, ready-made JSON */
+    /** A text or a list of them, ready-made JSON. */
+    struct slice link_json;
     struct slice external_run_id;
 };
 enum report_outcome { REPORT_ACCEPTED, REPORT_REFUSED };

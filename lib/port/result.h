@@ -17,12 +17,16 @@ void result_response(struct slice run_id, bool synchronized, int status, struct 
 
 /** A webhook that failed. */
 struct webhook_failure {
-    bool answered; /* `status` is the answer's; false: there is no valid answer, and `reason` says why */
+    /** `status` is the answer's; false: there is no valid answer, and `reason` says why. */
+    bool answered;
     int status;
-    struct slice reason; /* in words */
-    struct slice quoted; /* the answer's text, for the summary; null: it is not wanted */
+    /** In words. */
+    struct slice reason;
+    /** The answer's text, for the summary; null: it is not wanted. */
+    struct slice quoted;
     unsigned attempts;
-    const struct secrets *secrets; /* that neither `reason` nor `quoted` may show */
+    /** That neither `reason` nor `quoted` may show. */
+    const struct secrets *secrets;
 };
 /** Appends why it failed ("the endpoint answered 503"), what is shown of the answer, and the run's summary.
  */

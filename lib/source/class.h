@@ -17,7 +17,8 @@ struct source_class {
     size_t (*summary)(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX]);
     unsigned (*assigned)(const struct source *source);
     size_t (*give_up)(struct source *source);
-    size_t (*abandon)(const struct source *source); /* NULL: what it hands over comes again */
+    /** NULL: what it hands over comes again. */
+    size_t (*abandon)(const struct source *source);
 };
 
 struct source {

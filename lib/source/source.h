@@ -81,11 +81,14 @@ struct port_api;
 
 /** What every source is made from. */
 struct source_options {
-    uv_loop_t *loop; /* borrowed until closed, as everything here */
+    /** Borrowed until closed, as everything here. */
+    uv_loop_t *loop;
     const struct clock *clock;
-    const struct config *config; /* validated for this streamer */
+    /** Validated for this streamer. */
+    const struct config *config;
     struct port_api *port;
-    const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": the libraries' own default */
+    /** PEM file of the authorities to trust; NULL or "": the libraries' own default. */
+    const char *ca_bundle;
     struct source_sink sink;
     /** The source cannot go on and has logged why: stop. Called at most once, from the loop, never during the
      * constructor. The source must still be closed. */

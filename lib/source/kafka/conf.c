@@ -8,7 +8,8 @@ enum {
     RECEIVE_SLACK = 1 << 20,
     DEFAULT_MAX_POLL_MS = 300000,
     METADATA_MS = 10000,
-    STRATEGY_REFUSED = 0x020a00ff, /* librdkafka 2.10: not with the newer group protocol */
+    /** librdkafka 2.10: not with the newer group protocol. */
+    STRATEGY_REFUSED = 0x020a00ff,
     DEFAULT_RECEIVE_BYTES = 100000000,
     RECEIVE_BYTES_LIMIT = 2147483647
 };

@@ -12,21 +12,28 @@ struct kafka_consumer_options {
     uv_loop_t *loop;
     const struct clock *clock;
     struct source_sink sink;
-    const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username; /* copied; "" for none */
+    /** Copied; "" for none. */
+    const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username;
     struct secret password;
-    const char *ca_bundle; /* PEM file of the authorities to trust; NULL or "": librdkafka's own default */
+    /** PEM file of the authorities to trust; NULL or "": librdkafka's own default. */
+    const char *ca_bundle;
     const char *group_id, *assignment_strategy, *auto_offset_reset;
-    const char *group_protocol;    /* NULL, "" or "classic"; "consumer": KIP-848's */
-    const char *group_instance_id; /* NULL or "": a dynamic member */
+    /** NULL, "" or "classic"; "consumer": KIP-848's. */
+    const char *group_protocol;
+    /** NULL or "": a dynamic member. */
+    const char *group_instance_id;
     int64_t session_timeout_ms, drain_timeout_ms;
-    size_t prefetch_bytes; /* bound of librdkafka's own queue */
+    /** Bound of librdkafka's own queue. */
+    size_t prefetch_bytes;
     size_t record_max_bytes;
     const char *runs_topic, *change_log_topic;
-    int64_t ask_topics_ms; /* how often a topic that is missing is said again; 0: once a minute */
+    /** How often a topic that is missing is said again; 0: once a minute. */
+    int64_t ask_topics_ms;
     /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
      * one call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);
-    bool begun; /* a consumer before this one had begun in the group already */
+    /** A consumer before this one had begun in the group already. */
+    bool begun;
     /** A topic was made anew, which librdkafka does not see through: close this consumer, and open another
      * one with `begun`. Deliveries under way get their drain timeout. Called at most once, from the loop. May
      * be NULL: then nothing is done about it. */

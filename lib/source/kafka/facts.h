@@ -17,7 +17,8 @@
 enum { TOPIC_ID_BYTES = 16, FACTS_TEXT_MAX = 512, FACTS_ENTRIES_MAX = 24 };
 
 struct topic_id {
-    bool known; /* not with brokers, or a librdkafka, that know of none */
+    /** Not with brokers, or a librdkafka, that know of none. */
+    bool known;
     unsigned char bytes[TOPIC_ID_BYTES];
 };
 
@@ -32,11 +33,13 @@ struct first_entry {
 
 /** The group's first start. */
 struct first_start {
-    bool known;      /* this group has begun: what it has no offset for has appeared since, or is an entry */
-    bool incomplete; /* there were more partitions without an offset than entries */
+    /** This group has begun: what it has no offset for has appeared since, or is an entry. */
+    bool known;
+    /** There were more partitions without an offset than entries. */
+    bool incomplete;
     size_t count;
-    struct first_entry
-        entries[FACTS_ENTRIES_MAX]; /* ascending by partition, the run's before the change log's */
+    /** Ascending by partition, the run's before the change log's. */
+    struct first_entry entries[FACTS_ENTRIES_MAX];
 };
 
 /** Adds an entry, or lowers the offset of the one there is. When there is no room, it is incomplete. */
@@ -51,7 +54,8 @@ void first_start_merge(struct first_start *first, const struct first_start *othe
 
 struct facts {
     struct topic_id topic;
-    struct first_start first; /* `known` in whatever facts_read reads */
+    /** `known` in whatever facts_read reads. */
+    struct first_start first;
 };
 
 /** Appends the facts to a note (empty, or as offsets_note writes it, with its NUL, which stays last), at most

@@ -26,27 +26,43 @@ struct partition {
     int32_t number;
     enum event_kind kind;
     struct offsets offsets;
-    struct topic_id topic_id;     /* of the topic that the offsets belong to */
-    rd_kafka_queue_t *queue;      /* its own, forwarded to the consumer's records queue */
-    size_t live;                  /* tickets out */
-    struct kafka_ticket *settled; /* tickets dropped, still linked in `offsets` as not done */
-    bool changed;                 /* something to commit */
-    bool committing;              /* in the commit that is under way */
-    bool begun;                   /* it is known where it starts: what comes before was fetched for an earlier
-                                     assignment, and comes again */
-    bool revoked;                 /* takes no more; late completions still count until it is let go */
-    bool abandoned; /* its topic is gone: what was taken from it goes on, and counts for nothing */
-    bool paused;    /* its note is full: no fetching until there is room */
-    rd_kafka_message_t *parked; /* taken from the queue when the note was full */
-    bool notes_off;             /* the broker refused the note: commit with the facts alone */
-    bool facts_off;             /* and these too */
+    /** Of the topic that the offsets belong to. */
+    struct topic_id topic_id;
+    /** Its own, forwarded to the consumer's records queue. */
+    rd_kafka_queue_t *queue;
+    /** Tickets out. */
+    size_t live;
+    /** Tickets dropped, still linked in `offsets` as not done. */
+    struct kafka_ticket *settled;
+    /** Something to commit. */
+    bool changed;
+    /** In the commit that is under way. */
+    bool committing;
+    /** It is known where it starts: what comes before was fetched for an earlier assignment, and comes again.
+     */
+    bool begun;
+    /** Takes no more; late completions still count until it is let go. */
+    bool revoked;
+    /** Its topic is gone: what was taken from it goes on, and counts for nothing. */
+    bool abandoned;
+    /** Its note is full: no fetching until there is room. */
+    bool paused;
+    /** Taken from the queue when the note was full. */
+    rd_kafka_message_t *parked;
+    /** The broker refused the note: commit with the facts alone. */
+    bool notes_off;
+    /** And these too. */
+    bool facts_off;
 };
 
 struct kafka_ticket {
-    struct ticket ticket; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct ticket ticket;
     struct offset_entry entry;
-    struct partition *partition; /* NULL: detached by a rewind */
-    struct kafka_ticket *next;   /* in `settled` or the free list */
+    /** NULL: detached by a rewind. */
+    struct partition *partition;
+    /** In `settled` or the free list. */
+    struct kafka_ticket *next;
 };
 
 /** Where a rebalance stands:
@@ -68,9 +84,12 @@ enum rebalance_state {
 /** Where a partition begins. */
 struct partition_start {
     enum start_reason reason;
-    int64_t offset;    /* -1: at the earliest record */
-    int64_t committed; /* -1: nothing */
-    int64_t low, high; /* the log's, where `reason` has to do with them */
+    /** -1: at the earliest record. */
+    int64_t offset;
+    /** -1: nothing. */
+    int64_t committed;
+    /** The log's, where `reason` has to do with them. */
+    int64_t low, high;
     struct topic_id topic;
 };
 
@@ -79,17 +98,22 @@ struct partition_start {
 struct lookup {
     uv_work_t work;
     uv_timer_t retry;
-    struct kafka_consumer *consumer; /* which waits for the lookup before it goes */
+    /** Which waits for the lookup before it goes. */
+    struct kafka_consumer *consumer;
     rd_kafka_t *rk;
     rd_kafka_topic_partition_list_t *list;
-    struct partition_start *starts; /* one for each of the list */
-    const char *topics[TOPICS];     /* the consumer's options' */
+    /** One for each of the list. */
+    struct partition_start *starts;
+    /** The consumer's options'. */
+    const char *topics[TOPICS];
     struct topic_id ids[TOPICS];
     bool appeared[TOPICS];
-    struct first_start known_before, first; /* what was known of the group, and what is now */
+    /** What was known of the group, and what is now. */
+    struct first_start known_before, first;
     struct start_question question;
     bool running;
-    atomic_bool overtaken; /* nobody waits for what it finds */
+    /** Nobody waits for what it finds. */
+    atomic_bool overtaken;
     rd_kafka_resp_err_t code;
 };
 
@@ -97,7 +121,8 @@ struct lookup {
 struct standing {
     uv_work_t work;
     bool lasts, running;
-    int64_t ask_ms; /* when the cluster is asked again */
+    /** When the cluster is asked again. */
+    int64_t ask_ms;
     const char *topics[TOPICS];
     rd_kafka_resp_err_t codes[TOPICS];
 };
@@ -105,14 +130,20 @@ struct standing {
 struct kafka_consumer {
     struct kafka_consumer_options options;
     rd_kafka_t *rk;
-    rd_kafka_queue_t *events;  /* the consumer queue: rebalances, errors, commit answers */
-    rd_kafka_queue_t *records; /* where the partitions' queues are forwarded to */
-    int wake_fd;               /* eventfd that both queues write to */
+    /** The consumer queue: rebalances, errors, commit answers. */
+    rd_kafka_queue_t *events;
+    /** Where the partitions' queues are forwarded to. */
+    rd_kafka_queue_t *records;
+    /** Eventfd that both queues write to. */
+    int wake_fd;
     uv_poll_t wake;
-    uv_idle_t more;  /* runs while there may be records that can be taken */
-    uv_timer_t tick; /* keeps max.poll.interval.ms satisfied, whatever happens */
+    /** Runs while there may be records that can be taken. */
+    uv_idle_t more;
+    /** Keeps max.poll.interval.ms satisfied, whatever happens. */
+    uv_timer_t tick;
     uv_timer_t commit_timer;
-    uv_timer_t step_timer; /* deadlines of rebalances and of closing */
+    /** Deadlines of rebalances and of closing. */
+    uv_timer_t step_timer;
     uv_timer_t watch_timer;
     struct topic_watch { /* a question in the thread pool */
         uv_work_t work;
@@ -121,48 +152,66 @@ struct kafka_consumer {
         struct topic_id ids[TOPICS];
         bool running, again;
     } watch;
-    uv_work_t destruction; /* of the client: a part of us, so that leaving needs no memory */
+    /** Of the client: a part of us, so that leaving needs no memory. */
+    uv_work_t destruction;
     unsigned open_handles;
 
-    struct first_start first;          /* the group's, as far as we know */
-    struct topic_id topic_ids[TOPICS]; /* as last seen */
-    struct topic_id suspects[TOPICS];  /* seen once, and not the same */
-    bool topic_missed[TOPICS];         /* was not there when we looked for it */
+    /** The group's, as far as we know. */
+    struct first_start first;
+    /** As last seen. */
+    struct topic_id topic_ids[TOPICS];
+    /** Seen once, and not the same. */
+    struct topic_id suspects[TOPICS];
+    /** Was not there when we looked for it. */
+    bool topic_missed[TOPICS];
 
     struct partition *partitions;
     struct partition *last_found;
     struct kafka_ticket *free_tickets;
-    rd_kafka_message_t *parked; /* did not fit into the sink */
+    /** Did not fit into the sink. */
+    rd_kafka_message_t *parked;
     bool stopped_taking, waiting_for_room;
 
     bool commit_under_way;
     uint64_t commits, restored_skips;
 
     enum rebalance_state rebalance;
-    rd_kafka_topic_partition_list_t *changing; /* the partitions of the rebalance under way */
-    bool first_commit_tried;                   /* of where they begin */
-    bool lost;                                 /* they are no longer ours: do not commit */
-    unsigned rejoin_assignments; /* cooperative: assignments still to come after a revocation: its own, then
-                                    that of the rejoin */
-    int64_t rejoin_until_ms;     /* … or this long at most */
-    struct lookup *lookup;       /* of the assignment under way */
-    unsigned lookups_running;    /* in the thread pool, those of assignments that were overtaken too */
+    /** The partitions of the rebalance under way. */
+    rd_kafka_topic_partition_list_t *changing;
+    /** Of where they begin. */
+    bool first_commit_tried;
+    /** They are no longer ours: do not commit. */
+    bool lost;
+    /** Cooperative: assignments still to come after a revocation: its own, then that of the rejoin. */
+    unsigned rejoin_assignments;
+    /** … or this long at most. */
+    int64_t rejoin_until_ms;
+    /** Of the assignment under way. */
+    struct lookup *lookup;
+    /** In the thread pool, those of assignments that were overtaken too. */
+    unsigned lookups_running;
     bool cooperative;
-    bool rejoins; /* after a revocation there are assignments still to come (rejoin_assignments) */
+    /** After a revocation there are assignments still to come (rejoin_assignments). */
+    bool rejoins;
 
     bool closing, close_asked, destroying;
-    bool renewing; /* asked to be opened afresh */
+    /** Asked to be opened afresh. */
+    bool renewing;
     int64_t close_deadline_ms;
     void (*closed)(void *ctx);
     void *closed_ctx;
     bool fatal_said;
-    bool connected; /* a broker has answered, and since then not all of them were away */
+    /** A broker has answered, and since then not all of them were away. */
+    bool connected;
     struct standing standing;
-    bool credentials_failing;     /* refused, and nothing has worked since */
-    int64_t credentials_asked_ms; /* when to ask for fresh ones again */
+    /** Refused, and nothing has worked since. */
+    bool credentials_failing;
+    /** When to ask for fresh ones again. */
+    int64_t credentials_asked_ms;
     int64_t credentials_wait_ms;
     struct kafka_error_said {
-        uint64_t subject; /* 0: free */
+        /** 0: free. */
+        uint64_t subject;
         int64_t at_ms;
         uint64_t suppressed;
     } said[8];

@@ -10,14 +10,20 @@
 enum { START_BACKOFF_MS = 500, START_BACKOFF_CAP_MS = 30000 };
 
 struct kafka_source {
-    struct source source; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct source source;
     struct source_options options;
-    struct kafka_consumer *consumer; /* NULL: no credentials yet, or the one before is leaving */
-    struct kafka_consumer *leaving;  /* until there is a fresh one in its place */
-    bool begun;                      /* there was one before */
+    /** NULL: no credentials yet, or the one before is leaving. */
+    struct kafka_consumer *consumer;
+    /** Until there is a fresh one in its place. */
+    struct kafka_consumer *leaving;
+    /** There was one before. */
+    bool begun;
     struct port_call *fetching;
-    unsigned attempt; /* of fetching credentials at the start */
-    uv_timer_t timer; /* until the next one */
+    /** Of fetching credentials at the start. */
+    unsigned attempt;
+    /** Until the next one. */
+    uv_timer_t timer;
     bool stopped;
     void (*closed)(void *ctx);
     void *closed_ctx;

@@ -9,7 +9,8 @@
 
 enum {
     HEADER_MAX = 4 + 1 + 10 + 10 + 2,
-    RAW_MAX = (OFFSETS_NOTE_MAX - 1) / 4 * 3, /* a NUL follows the base64 */
+    /** A NUL follows the base64. */
+    RAW_MAX = (OFFSETS_NOTE_MAX - 1) / 4 * 3,
     /* What is taken leaves room for the facts; a note from before there were any may be longer. */
     DATA_MAX = (OFFSETS_NOTE_MAX - 1 - FACTS_TEXT_MAX) / 4 * 3 - HEADER_MAX,
     ENCODING_RUNS = 0,

@@ -31,14 +31,22 @@ struct offset_entry {
 };
 
 struct offsets {
-    struct offset_entry *first, *last; /* taken and not done, ascending */
-    size_t in_progress;                /* entries in that list */
-    size_t run_bytes;                  /* data bytes of the runs encoding of that list */
-    int64_t position;  /* one past the last record taken; -1: none yet and no committed offset */
-    int64_t passed;    /* up to here there is nothing more, seen from `position`; -1: not known */
-    int64_t *restored; /* offsets that a note says are not done, ascending */
-    size_t restored_count, restored_index; /* the ones from restored_index on have not come again yet */
-    int64_t restored_end;                  /* end of what the note speaks of; -1: no note */
+    /** Taken and not done, ascending. */
+    struct offset_entry *first, *last;
+    /** Entries in that list. */
+    size_t in_progress;
+    /** Data bytes of the runs encoding of that list. */
+    size_t run_bytes;
+    /** One past the last record taken; -1: none yet and no committed offset. */
+    int64_t position;
+    /** Up to here there is nothing more, seen from `position`; -1: not known. */
+    int64_t passed;
+    /** Offsets that a note says are not done, ascending. */
+    int64_t *restored;
+    /** The ones from restored_index on have not come again yet. */
+    size_t restored_count, restored_index;
+    /** End of what the note speaks of; -1: no note. */
+    int64_t restored_end;
 };
 
 /** `position` is where the partition starts: the committed offset, or -1 when there is none. */
@@ -55,10 +63,12 @@ bool offsets_is_note(struct slice note, int64_t position);
  * markers) takes room as well. */
 bool offsets_has_room(const struct offsets *offsets, int64_t offset);
 enum offsets_take {
-    OFFSETS_TAKEN,       /* in progress now; `entry` is linked */
-    OFFSETS_DONE_BEFORE, /* the note says it is done: skip it; `entry` is not linked */
-    OFFSETS_REWOUND      /* lower than what was taken before (the log was reset): call offsets_rewind first;
-                            nothing changed */
+    /** In progress now; `entry` is linked. */
+    OFFSETS_TAKEN,
+    /** The note says it is done: skip it; `entry` is not linked. */
+    OFFSETS_DONE_BEFORE,
+    /** Lower than what was taken before (the log was reset): call offsets_rewind first; nothing changed. */
+    OFFSETS_REWOUND
 };
 enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset);
 /** Whatever the log has below `offset` has been taken: control records, or what compaction or retention left.

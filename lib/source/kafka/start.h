@@ -3,22 +3,30 @@
 #include "source/kafka/facts.h"
 
 enum start_reason {
-    START_COMMITTED,   /* at its committed offset */
-    START_MADE_ANEW,   /* that offset belongs to a topic that is gone: the earliest record of the one there is
-                        */
-    START_GROUP_NEW,   /* nobody consumed in this group before: as the setting says */
-    START_TAKEN_OVER,  /* the group was another kind of agent's, which never consumed from it: its end */
-    START_GROUP_BEGAN, /* nobody committed an offset for it, but it was there when the group began: where it
-                          stood then */
-    START_APPEARED     /* it appeared after the group had begun: the earliest record */
+    /** At its committed offset. */
+    START_COMMITTED,
+    /** That offset belongs to a topic that is gone: the earliest record of the one there is. */
+    START_MADE_ANEW,
+    /** Nobody consumed in this group before: as the setting says. */
+    START_GROUP_NEW,
+    /** The group was another kind of agent's, which never consumed from it: its end. */
+    START_TAKEN_OVER,
+    /** Nobody committed an offset for it, but it was there when the group began: where it stood then. */
+    START_GROUP_BEGAN,
+    /** It appeared after the group had begun: the earliest record. */
+    START_APPEARED
 };
 
 /** What is known of the group when a partition without a committed offset is assigned. */
 struct start_question {
-    bool latest;                     /* the setting: a new group begins at the ends */
-    bool offsets;                    /* the group has committed offsets, of whatever partition */
-    bool topic_appeared;             /* the topic was seen to be missing */
-    const struct first_start *first; /* what notes, or we ourselves, know of the group's first start */
+    /** The setting: a new group begins at the ends. */
+    bool latest;
+    /** The group has committed offsets, of whatever partition. */
+    bool offsets;
+    /** The topic was seen to be missing. */
+    bool topic_appeared;
+    /** What notes, or we ourselves, know of the group's first start. */
+    const struct first_start *first;
 };
 
 /** For a partition without a committed offset. START_GROUP_BEGAN sets `offset`. */

@@ -6,12 +6,15 @@
 #include "source/polling/internal.h"
 
 enum {
-    ACK_ATTEMPTS = 3, /* of its round */
+    /** Of its round. */
+    ACK_ATTEMPTS = 3,
     ACK_BACKOFF_MS = 250,
     ACK_BACKOFF_CAP_MS = 5000,
     ACK_APART_CAP_MS = 30000,
-    ACK_STOPPED_CAP_MS = 500, /* drain time is short */
-    TOO_MANY_REQUESTS = 429   /* Port says that it did not look */
+    /** Drain time is short. */
+    ACK_STOPPED_CAP_MS = 500,
+    /** Port says that it did not look. */
+    TOO_MANY_REQUESTS = 429
 };
 
 /* Answers */

@@ -19,16 +19,21 @@ void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out);
 enum claim_verdict {
     CLAIM_OURS,
     CLAIM_NOT_OURS,
-    CLAIM_UNSAID /* empty, no JSON object, or nothing in it that says either: no better than no answer */
+    /** Empty, no JSON object, or nothing in it that says either: no better than no answer. */
+    CLAIM_UNSAID
 };
 enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer);
 
 /** One claimed run; borrowed until the callback returns. */
 struct claimed {
-    struct slice id;    /* satisfies run_id_is_usable; null: it has none that does, and nothing else is set */
-    bool agent;         /* its `agent` is true, in the way of Python; so is that of a run without an event */
-    const char *broken; /* why there is no event; NULL: there is one */
-    struct buffer *event; /* JSON, its parts as Port wrote them; the callback may take it (buffer_take) */
+    /** Satisfies run_id_is_usable; null: it has none that does, and nothing else is set. */
+    struct slice id;
+    /** Its `agent` is true, in the way of Python; so is that of a run without an event. */
+    bool agent;
+    /** Why there is no event; NULL: there is one. */
+    const char *broken;
+    /** JSON, its parts as Port wrote them; the callback may take it (buffer_take). */
+    struct buffer *event;
 };
 typedef void claim_each(void *ctx, const struct claimed *claimed);
 

@@ -26,77 +26,114 @@ enum poller_state { POLLER_WAITING, POLLER_CLAIMING, POLLER_TAKING, POLLER_FULL 
 enum left {
     LEFT_NO_ID,
     LEFT_NOT_FOR_AGENT,
-    LEFT_UNAUTHORISED, /* its acknowledgement was refused: 401, … */
-    LEFT_FORBIDDEN,    /* 403, */
-    LEFT_UNKNOWN,      /* 404, */
-    LEFT_REFUSED       /* any other 4xx */
+    /** Its acknowledgement was refused: 401, … */
+    LEFT_UNAUTHORISED,
+    /** 403,. */
+    LEFT_FORBIDDEN,
+    /** 404,. */
+    LEFT_UNKNOWN,
+    /** Any other 4xx. */
+    LEFT_REFUSED
 };
 enum { LEFT_REASONS = LEFT_REFUSED + 1, RUN_ID_SIZE = 129 };
 
 struct left_line {
     bool said;
-    int64_t said_ms;      /* when the line was written last */
-    size_t more;          /* runs since then */
-    char id[RUN_ID_SIZE]; /* of the last of them; "": none */
-    int status;           /* Port's; 0: none */
-    char answer[256];     /* what Port said */
+    /** When the line was written last. */
+    int64_t said_ms;
+    /** Runs since then. */
+    size_t more;
+    /** Of the last of them; "": none. */
+    char id[RUN_ID_SIZE];
+    /** Port's; 0: none. */
+    int status;
+    /** What Port said. */
+    char answer[256];
 };
 
 struct poller {
     struct polling_source *source;
     enum claim_kind kind;
     enum poller_state state;
-    uv_timer_t timer; /* WAITING: the next claim; TAKING: acknowledgements and records that wait */
+    /** WAITING: the next claim; TAKING: acknowledgements and records that wait. */
+    uv_timer_t timer;
     struct port_call *call;
-    size_t limit;       /* runs that fit into one answer, as far as is known */
-    size_t asked, came; /* of this round */
-    size_t pending;     /* runs of this round that are not in the sink yet, and not given up */
-    size_t taken;       /* runs of this round that are on their way to an endpoint */
-    size_t answered;    /* acknowledgements of this round that Port answered, whatever it said */
-    char error[256];    /* what failed in this round; "": nothing */
+    /** Runs that fit into one answer, as far as is known. */
+    size_t limit;
+    /** Of this round. */
+    size_t asked, came;
+    /** Runs of this round that are not in the sink yet, and not given up. */
+    size_t pending;
+    /** Runs of this round that are on their way to an endpoint. */
+    size_t taken;
+    /** Acknowledgements of this round that Port answered, whatever it said. */
+    size_t answered;
+    /** What failed in this round; "": nothing. */
+    char error[256];
     int64_t retry_after_ms;
-    unsigned failures; /* rounds that failed, in a row */
+    /** Rounds that failed, in a row. */
+    unsigned failures;
     struct left_line left[LEFT_REASONS];
 };
 
 enum run_state {
-    RUN_ACKNOWLEDGING, /* a call is under way, or waits for its next attempt (`ack` is NULL) */
-    RUN_HANDING_OVER,  /* inside the sink's `take` */
-    RUN_WAITING,       /* the sink had no memory for it */
-    RUN_TAKEN          /* the sink has it */
+    /** A call is under way, or waits for its next attempt (`ack` is NULL). */
+    RUN_ACKNOWLEDGING,
+    /** Inside the sink's `take`. */
+    RUN_HANDING_OVER,
+    /** The sink had no memory for it. */
+    RUN_WAITING,
+    /** The sink has it. */
+    RUN_TAKEN
 };
 
 struct polled_run {
-    struct ticket ticket; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct ticket ticket;
     LIST_ENTRY(polled_run) all;
     struct poller *poller;
     enum run_state state;
     struct port_call *ack;
-    unsigned attempts; /* of acknowledging */
-    bool in_doubt;     /* an attempt had no answer: it may be ours, whatever the answer to a later one says */
-    bool apart;        /* in doubt for so long that its round goes on without it */
-    int64_t apart_since_ms, due_ms; /* apart: since when; when it goes on */
-    bool settled;                   /* the ticket came back during `take` */
-    bool tried;                     /* in this call of give_up */
-    const char *given_up;           /* as in struct record; constant */
-    char *broken;                   /* as in struct claimed, owned; NULL: none */
-    char *event;                    /* owned, until the sink has it */
+    /** Of acknowledging. */
+    unsigned attempts;
+    /** An attempt had no answer: it may be ours, whatever the answer to a later one says. */
+    bool in_doubt;
+    /** In doubt for so long that its round goes on without it. */
+    bool apart;
+    /** Apart: since when; when it goes on. */
+    int64_t apart_since_ms, due_ms;
+    /** The ticket came back during `take`. */
+    bool settled;
+    /** In this call of give_up. */
+    bool tried;
+    /** As in struct record; constant. */
+    const char *given_up;
+    /** As in struct claimed, owned; NULL: none. */
+    char *broken;
+    /** Owned, until the sink has it. */
+    char *event;
     size_t event_len;
     char id[];
 };
 
 struct polling_source {
-    struct source source; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct source source;
     struct source_options options;
     struct poller pollers[CLAIM_KINDS];
-    LIST_HEAD(polled_runs, polled_run) runs; /* every run that is claimed and not done */
-    void *by_id;                             /* the same ones, a tsearch(3) tree */
+    /** Every run that is claimed and not done. */
+    LIST_HEAD(polled_runs, polled_run) runs;
+    /** The same ones, a tsearch(3) tree. */
+    void *by_id;
     size_t held;
-    size_t apart, apart_bytes; /* runs apart, and what their events take */
+    /** Runs apart, and what their events take. */
+    size_t apart, apart_bytes;
     uv_timer_t apart_timer;
-    size_t run_bytes; /* what a run takes, from those that came lately */
+    /** What a run takes, from those that came lately. */
+    size_t run_bytes;
     bool stopped, fatal_said, worked;
-    int64_t failing_since_ms; /* -1: the last round worked */
+    /** -1: the last round worked. */
+    int64_t failing_since_ms;
     uint64_t claims, claimed, refused_acks, lost;
     unsigned open_handles;
     void (*closed)(void *ctx);
