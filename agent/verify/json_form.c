@@ -1,10 +1,12 @@
 #include "json_form.h"
+#include "base/json_escape.h"
+#include "json/decimal.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_MAX = 64, SCRIPT_FIXED_MAX = 21, SCRIPT_FIXED_MIN = -6 };
+enum { NUMBER_MAX = 64 };
 
 struct writing {
     const struct json_form *form;
@@ -12,23 +14,18 @@ struct writing {
     unsigned depth;
 };
 
-static void append_unit(struct buffer *out, uint32_t unit)
-{
-    buffer_appendf(out, "\\u%04x", unit);
-}
-
 static void append_escaped(struct buffer *out, const char *text, size_t len)
 {
     static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     uint32_t code = (unsigned char)text[0] & lead[len];
     for (size_t i = 1; i < len; i++)
         code = code << 6 | ((unsigned char)text[i] & 0x3f);
-    if (code < 0x10000) {
-        append_unit(out, code);
-    } else {
-        append_unit(out, 0xd800 + ((code - 0x10000) >> 10));
-        append_unit(out, 0xdc00 + ((code - 0x10000) & 0x3ff));
+    char escape[JSON_ESCAPE_MAX];
+    if (code >= 0x10000) {
+        buffer_append(out, escape, json_escape_unit(0xd800 + ((code - 0x10000) >> 10), escape));
+        code = 0xdc00 + ((code - 0x10000) & 0x3ff);
     }
+    buffer_append(out, escape, json_escape_unit(code, escape));
 }
 
 /** The string that begins at `at`; returns where it ends. */
@@ -51,50 +48,19 @@ static size_t write_string(struct writing *writing, struct slice in, size_t at)
     return at + 1;
 }
 
-/** The shortest digits that mean the number, and the place of its decimal point (ECMA-262, Number::toString).
- */
-static int shortest_digits(double number, char digits[NUMBER_MAX])
+/** The shortest digits that mean the number (ECMA-262, Number::toString). */
+static void append_script_number(struct buffer *out, double number)
 {
     char text[NUMBER_MAX];
+    struct decimal decimal;
     for (int precision = 0; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, number);
         if (strtod(text, NULL) == number)
             break;
     }
-    size_t count = 0;
-    const char *at = text;
-    for (; *at && *at != 'e'; at++)
-        if (*at >= '0' && *at <= '9')
-            digits[count++] = *at;
-    while (count > 1 && digits[count - 1] == '0')
-        count--;
-    digits[count] = '\0';
-    return *at == 'e' ? (int)strtol(at + 1, NULL, 10) + 1 : 1;
-}
-
-static void append_script_number(struct buffer *out, double number)
-{
-    char digits[NUMBER_MAX] = "0";
-    if (number < 0)
-        buffer_append_char(out, '-');
-    int point = shortest_digits(number < 0 ? -number : number, digits);
-    int count = (int)strlen(digits);
-    if (number == 0) {
-        buffer_append_char(out, '0');
-    } else if (point > 0 && point <= SCRIPT_FIXED_MAX) {
-        for (int i = 0; i < point || i < count; i++) {
-            if (i == point)
-                buffer_append_char(out, '.');
-            buffer_append_char(out, i < count ? digits[i] : '0');
-        }
-    } else if (point <= 0 && point > SCRIPT_FIXED_MIN) {
-        buffer_append_text(out, "0.");
-        for (int i = point; i < 0; i++)
-            buffer_append_char(out, '0');
-        buffer_append_text(out, digits);
-    } else {
-        buffer_appendf(out, "%c%s%se%+d", digits[0], count > 1 ? "." : "", digits + 1, point - 1);
-    }
+    decimal_read(slice_of(text), &decimal);
+    decimal_append(out, &decimal);
+    decimal_clear(&decimal);
 }
 
 /** The number or word that begins at `at`; returns where it ends. */

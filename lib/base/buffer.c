@@ -1,6 +1,7 @@
 /* Bytes that grow, and what is written into them: numbers, JSON strings. */
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/json_escape.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,44 +151,18 @@ void buffer_append_one_line(struct buffer *b, struct slice text)
     }
 }
 
-static void append_control(struct buffer *b, unsigned char c)
-{
-    static const char hex[] = "0123456789abcdef";
-    switch (c) {
-    case '"':
-        buffer_append(b, "\\\"", 2);
-        return;
-    case '\\':
-        buffer_append(b, "\\\\", 2);
-        return;
-    case '\n':
-        buffer_append(b, "\\n", 2);
-        return;
-    case '\r':
-        buffer_append(b, "\\r", 2);
-        return;
-    case '\t':
-        buffer_append(b, "\\t", 2);
-        return;
-    default: {
-        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        buffer_append(b, escape, sizeof escape);
-    }
-    }
-}
-
 void buffer_append_json_escaped(struct buffer *b, struct slice text)
 {
     size_t start = 0, i = 0;
     while (i < text.len) {
         unsigned char c = (unsigned char)text.ptr[i];
-        size_t len = 1;
+        char escape[JSON_ESCAPE_MAX];
         if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
             i++;
             continue;
         }
         if (c >= 0x80) {
-            len = utf8_sequence(text.ptr + i, text.len - i);
+            size_t len = utf8_sequence(text.ptr + i, text.len - i);
             if (len > 0) {
                 i += len;
                 continue;
@@ -197,7 +172,8 @@ void buffer_append_json_escaped(struct buffer *b, struct slice text)
         if (c >= 0x80)
             buffer_append(b, "\xef\xbf\xbd", 3);
         else
-            append_control(b, c);
+            buffer_append(b, escape,
+                          strchr("\b\f\x7f", c) ? json_escape_unit(c, escape) : json_escape(c, escape));
         i++;
         start = i;
     }

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/json_escape.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -255,6 +256,7 @@ static bool may_be_unsafe(struct slice text)
 
 static void append_escaped(struct buffer *line, struct slice text)
 {
+    char escape[JSON_ESCAPE_MAX];
     size_t start = 0, i = may_be_unsafe(text) ? 0 : text.len;
     while (i < text.len) {
         unsigned code = unsafe_character((struct slice){text.ptr + i, text.len - i});
@@ -263,7 +265,7 @@ static void append_escaped(struct buffer *line, struct slice text)
             continue;
         }
         buffer_append_json_escaped(line, (struct slice){text.ptr + start, i - start});
-        buffer_appendf(line, "\\u%04x", code);
+        buffer_append(line, escape, json_escape_unit(code, escape));
         i += code < 0x800 ? 2 : 3;
         start = i;
     }

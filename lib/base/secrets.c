@@ -1,4 +1,5 @@
 #include "base/secrets.h"
+#include "base/json_escape.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -51,43 +52,19 @@ static struct slice after(struct slice text, size_t count)
     return (struct slice){text.ptr + count, text.len - count};
 }
 
-/** \uXXXX, or two of them for a character beyond the basic plane. Bytes of the text taken; 0: it is neither.
- */
-static size_t unescape_unicode(struct slice text, char out[4], size_t *len)
-{
-    int32_t code = slice_hexadecimal(after(text, 2), 4), low = -1;
-    size_t taken = 6;
-    if (code >= 0xD800 && code < 0xDC00 && text.len >= 12 && text.ptr[6] == '\\' && text.ptr[7] == 'u')
-        low = slice_hexadecimal(after(text, 8), 4);
-    if (low >= 0xDC00 && low < 0xE000) {
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        taken = 12;
-    }
-    if (code < 0)
-        return 0;
-    *len = utf8_encode((uint32_t)code, out);
-    return taken;
-}
-
 /** Reads one escape: of JSON, or of a URL. Bytes of the text taken; 0: there is none. */
 static size_t unescape(struct slice text, char out[4], size_t *len)
 {
-    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    *len = 1;
     if (text.len >= 3 && text.ptr[0] == '%') {
         int32_t byte = slice_hexadecimal(after(text, 1), 2);
         out[0] = (char)byte;
+        *len = 1;
         return byte < 0 ? 0 : 3;
     }
-    if (text.len < 2 || text.ptr[0] != '\\')
-        return 0;
-    if (text.ptr[1] == 'u')
-        return unescape_unicode(text, out, len);
-    const char *letter = text.ptr[1] ? strchr(letters, text.ptr[1]) : NULL;
-    if (!letter)
-        return 0;
-    out[0] = meanings[letter - letters];
-    return 2;
+    uint32_t code = 0;
+    size_t taken = text.ptr[0] == '\\' ? json_escape_read(text, &code) : 0;
+    *len = utf8_encode(code, out);
+    return taken;
 }
 
 /** Does the text end in the middle of what could be an escape? */

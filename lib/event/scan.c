@@ -3,7 +3,9 @@
  * QuoteJSONString), so that what we sign is what both documented receivers hash. Recursion is bounded by
  * max_depth. */
 #include "event/scan.h"
+#include "base/json_escape.h"
 #include "event/event.h"
+#include "json/string.h"
 #include <string.h>
 
 #define IN_ROOT "changelogDestination"
@@ -48,84 +50,26 @@ static void skip_blanks(struct scan *s)
 
 /* Strings */
 
-/** Four hexadecimal digits at `at`; -1 when they are not there. */
-static int32_t read_hex4(const struct scan *s, size_t at)
-{
-    return slice_hexadecimal((struct slice){s->in.ptr + at, s->in.len - at}, 4);
-}
-
-static void append_utf8(struct buffer *out, uint32_t code)
-{
-    char bytes[4];
-    buffer_append(out, bytes, utf8_encode(code, bytes));
-}
-
-/** A character that came as \uXXXX, as JSON.stringify writes it. */
-static void append_character(struct buffer *out, uint32_t code)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char shorts[] = "btn\0fr"; /* \b is 8, \t 9, \n 10, \f 12, \r 13 */
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    if (code == '"' || code == '\\') {
-        char escape[2] = {'\\', (char)code};
-        buffer_append(out, escape, 2);
-    } else if (code >= 8 && code <= 13 && code != 11) {
-        char escape[2] = {'\\', shorts[code - 8]};
-        buffer_append(out, escape, 2);
-    } else if (code < 0x20 || surrogate) {
-        char escape[6] = {'\\',          'u', hex[code >> 12], hex[(code >> 8) & 15], hex[(code >> 4) & 15],
-                          hex[code & 15]};
-        buffer_append(out, escape, 6);
-    } else {
-        append_utf8(out, code);
-    }
-}
-
-/** After "\u": the code point, with a pair of surrogates joined. */
-static bool unicode_escape(struct scan *s)
-{
-    int32_t code = read_hex4(s, s->at);
-    if (code < 0)
-        return fail(s, "bad \\u escape");
-    s->at += 4;
-    bool leads = code >= 0xd800 && code <= 0xdbff;
-    if (leads && s->in.len - s->at >= 6 && s->in.ptr[s->at] == '\\' && s->in.ptr[s->at + 1] == 'u') {
-        int32_t second = read_hex4(s, s->at + 2);
-        if (second >= 0xdc00 && second <= 0xdfff) {
-            s->at += 6;
-            append_utf8(s->out, 0x10000u + (((uint32_t)code - 0xd800u) << 10) + ((uint32_t)second - 0xdc00u));
-            return true;
-        }
-    }
-    append_character(s->out, (uint32_t)code);
-    return true;
-}
-
+/** An escape, as JSON.stringify writes its character. */
 static bool escape(struct scan *s)
 {
-    s->at++; /* the backslash */
-    char c = peek(s);
-    s->at++;
-    switch (c) {
-    case '"':
-    case '\\':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        buffer_append_char(s->out, '\\');
-        buffer_append_char(s->out, c);
-        return true;
-    case '/':
-        buffer_append_char(s->out, '/');
-        return true;
-    case 'u':
-        return unicode_escape(s);
-    default:
-        s->at--;
-        return fail(s, s->at >= s->in.len ? "string that does not end" : "bad escape");
+    struct slice rest = {s->in.ptr + s->at, s->in.len - s->at};
+    uint32_t code;
+    char out[JSON_ESCAPE_MAX];
+    size_t taken = json_escape_read(rest, &code), len = 0;
+    if (taken == 0) {
+        s->at += rest.len > 1 && rest.ptr[1] == 'u' ? 2 : 1;
+        return fail(s, rest.len == 1        ? "string that does not end"
+                       : rest.ptr[1] == 'u' ? "bad \\u escape"
+                                            : "bad escape");
     }
+    s->at += taken;
+    if (code < 0x80)
+        len = json_escape((unsigned char)code, out);
+    else if (code >= 0xd800 && code < 0xe000)
+        len = json_escape_unit(code, out);
+    buffer_append(s->out, out, len > 0 ? len : utf8_encode(code, out));
+    return true;
 }
 
 /** A string, canonical, into `out`, quotes included. */
@@ -283,28 +227,6 @@ static enum scan_text text_of(enum scan_place parent, struct slice key)
     return canonical_is(key, "url") ? SCAN_URL : SCAN_TEXTS;
 }
 
-/** Appends what a canonical string means. Its escapes are valid: we wrote them. */
-static void append_meaning(struct buffer *texts, struct slice canonical)
-{
-    static const char letters[] = "btnfr", controls[] = "\b\t\n\f\r";
-    const char *end = canonical.ptr + canonical.len - 1;
-    for (const char *p = canonical.ptr + 1; p < end; p++) {
-        if (*p != '\\') {
-            buffer_append_char(texts, *p);
-            continue;
-        }
-        p++;
-        const char *letter = memchr(letters, *p, sizeof letters - 1);
-        if (*p == 'u') {
-            uint32_t code = (uint32_t)slice_hexadecimal((struct slice){p + 1, 4}, 4);
-            append_utf8(texts, code >= 0xd800 && code <= 0xdfff ? 0xfffd : code);
-            p += 4;
-        } else {
-            buffer_append_char(texts, letter ? controls[letter - letters] : *p);
-        }
-    }
-}
-
 static void note_value(struct scan *s, enum scan_text text, struct slice value)
 {
     if (text == SCAN_SIGNATURE)
@@ -320,7 +242,7 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
         return;
     s->found[text].start = s->texts->len;
     if (is_text)
-        append_meaning(s->texts, value);
+        json_unescape((struct slice){value.ptr + 1, value.len - 2}, s->texts); /* its escapes are ours */
     else
         buffer_append_slice(s->texts, value);
     s->found[text].end = s->texts->len;

@@ -1,5 +1,6 @@
 /* Where values begin and end. No recursion: brackets are counted. */
 #include "json/members.h"
+#include "json/string.h"
 
 static bool is_blank(char c)
 {
@@ -18,18 +19,6 @@ static void skip_blanks(struct slice *text)
         advance(text, 1);
 }
 
-/** Length of the string that starts here, quotes included; 0: it does not end. */
-static size_t string_length(struct slice text)
-{
-    for (size_t i = 1; i < text.len; i++) {
-        if (text.ptr[i] == '\\')
-            i++;
-        else if (text.ptr[i] == '"')
-            return i + 1;
-    }
-    return 0;
-}
-
 /** Length of the object or array that starts here; 0: it does not end. */
 static size_t nested_length(struct slice text)
 {
@@ -37,7 +26,7 @@ static size_t nested_length(struct slice text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '"') {
-            size_t len = string_length((struct slice){text.ptr + i, text.len - i});
+            size_t len = json_string_length((struct slice){text.ptr + i, text.len - i});
             if (len == 0)
                 return 0;
             i += len - 1;
@@ -57,7 +46,7 @@ static size_t value_length(struct slice text)
     if (text.len == 0)
         return 0;
     if (*text.ptr == '"')
-        return string_length(text);
+        return json_string_length(text);
     if (*text.ptr == '{' || *text.ptr == '[')
         return nested_length(text);
     size_t len = 0;
@@ -87,7 +76,7 @@ static bool next_name(struct members *walk, struct slice *name)
     *name = (struct slice){NULL, 0};
     if (walk->close == ']')
         return true;
-    size_t len = walk->rest.len > 0 && *walk->rest.ptr == '"' ? string_length(walk->rest) : 0;
+    size_t len = walk->rest.len > 0 && *walk->rest.ptr == '"' ? json_string_length(walk->rest) : 0;
     if (len == 0)
         return false;
     *name = (struct slice){walk->rest.ptr + 1, len - 2};

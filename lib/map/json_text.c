@@ -1,7 +1,7 @@
 #include "map/json_text.h"
+#include "base/json_escape.h"
 #include "event/event.h"
 #include "json/decimal.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,20 +28,6 @@ static void write_number(struct buffer *out, jv number)
     jv_free(text);
 }
 
-/** How JSON.stringify (ECMA-262, QuoteJSONString) escapes this character; NULL: it does not. */
-static const char *escape_of(char c, char unicode[8])
-{
-    static const char *const short_forms[] = {['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
-                                              ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\"};
-    unsigned char code = (unsigned char)c;
-    if (code < sizeof short_forms / sizeof *short_forms && short_forms[code])
-        return short_forms[code];
-    if (code >= 0x20)
-        return NULL;
-    snprintf(unicode, 8, "\\u%04x", code);
-    return unicode;
-}
-
 /** jq's texts are valid UTF-8. */
 static void write_string(struct buffer *out, jv string)
 {
@@ -49,12 +35,12 @@ static void write_string(struct buffer *out, jv string)
     size_t len = (size_t)jv_string_length_bytes(jv_copy(string)), start = 0;
     buffer_append_char(out, '"');
     for (size_t i = 0; i < len; i++) {
-        char unicode[8];
-        const char *escape = escape_of(text[i], unicode);
-        if (!escape)
+        char escape[JSON_ESCAPE_MAX];
+        size_t escape_len = json_escape((unsigned char)text[i], escape);
+        if (escape_len == 0)
             continue;
         buffer_append(out, text + start, i - start);
-        buffer_append_text(out, escape);
+        buffer_append(out, escape, escape_len);
         start = i + 1;
     }
     buffer_append(out, text + start, len - start);
