@@ -1,3 +1,4 @@
+/* Reads a whole file or standard input, up to a bound, and the settings of the environment. Blocks. */
 #include "input.h"
 #include <errno.h>
 #include <fcntl.h>

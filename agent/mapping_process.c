@@ -1,3 +1,5 @@
+/* Reads the mapping file and starts the mappings' process with the settings' bounds. Must run before there is
+ * any thread, because the process is forked. */
 #include "mapping_process.h"
 #include "input.h"
 #include <string.h>

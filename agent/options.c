@@ -1,3 +1,4 @@
+/* getopt_long and --help from one table. An option that is wrong is told on standard error in one line. */
 #include "options.h"
 #include "commands.h"
 #include <getopt.h>

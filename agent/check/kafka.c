@@ -1,3 +1,5 @@
+/* Shows each step of the way to Kafka: a name and a connection for every bootstrap server, then topics and
+ * group as kafka_probe.c found them. It decides nothing about Kafka itself. */
 #include "kafka.h"
 #include "base/clock.h"
 #include "kafka_probe.h"

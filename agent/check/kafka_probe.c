@@ -1,3 +1,5 @@
+/* One client of librdkafka for each bootstrap server, so that each server's own failure is heard; then topics
+ * and group through the first server that answers. Must not subscribe: a check changes nothing. */
 #include "kafka_probe.h"
 #include "source/kafka/internal.h"
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Shows each step of the way to Port's API, then asks Port for a token, the organisation and the Kafka
+ * credentials as the agent would. What failed is told once; the steps behind it are skipped. */
 #include "port.h"
 #include "agent/http_options.h"
 #include "route.h"

@@ -1,3 +1,5 @@
+/* One blocking request with libcurl, whose times and certificates are read into steps. A chain that fails its
+ * check is read by a second handshake without a check, which sends nothing. */
 #include "route.h"
 #include "http/client_internal.h"
 #include <openssl/pem.h>

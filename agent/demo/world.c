@@ -1,3 +1,5 @@
+/* Loopback servers for the receiver and for Port, and librdkafka's mock cluster for Kafka. The receiver
+ * checks each signature over the raw body, as an endpoint should. */
 #include "world.h"
 #include <cjson/cJSON.h>
 #include <errno.h>

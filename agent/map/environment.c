@@ -1,3 +1,5 @@
+/* Finds by their text the variables that expressions ask for. It is a reader of words, not a parser of jq:
+ * what it does not understand it leaves alone. */
 #include "environment.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Evaluates an event with the agent's mapper, hears each expression's result, and makes the request that
+ * would be sent. Must show no secret: all that is shown goes through explanation_mask. */
 #include "explain.h"
 #include "base/secrets.h"
 #include "environment.h"

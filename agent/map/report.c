@@ -1,3 +1,5 @@
+/* Reads a response file into an answer, and applies defaults and the mapping's report to it as the agent
+ * would. */
 #include "report.h"
 #include "http/charset.h"
 #include "map/context.h"

@@ -1,3 +1,5 @@
+/* Lists what secret, timestamp and body may have been meant as, and signs their combinations until one
+ * gives the signature. */
 #include "diagnosis.h"
 #include "event/scan.h"
 #include "event/signature.h"

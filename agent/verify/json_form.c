@@ -1,3 +1,5 @@
+/* Walks over JSON once and writes it anew in the wanted form. The JSON is valid already; nothing is checked.
+ */
 #include "json_form.h"
 #include "base/json_escape.h"
 #include "json/decimal.h"

@@ -1,3 +1,4 @@
+/* Reads the secret from a file, or as the agent reads its settings. */
 #include "secret.h"
 #include "agent/commands.h"
 #include "agent/input.h"

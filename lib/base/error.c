@@ -1,3 +1,4 @@
+/* Writes the sentence of an error; cuts it where it is too long. */
 #include "base/error.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Finds secrets in a text as they are, escaped as in JSON, or percent-encoded, in one pass over the bytes
+ * with which a secret may begin. Must never show the beginning of a secret that the text's end cuts off. */
 #include "base/secrets.h"
 #include "base/json_escape.h"
 #include <ctype.h>

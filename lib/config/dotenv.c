@@ -1,3 +1,5 @@
+/* A reader that goes over the text once, entry by entry. An entry that cannot be read costs its own line
+ * alone. */
 #include "config/dotenv.h"
 #include "base/error.h"
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Reads WEBHOOK_RETRY_ON: status codes, classes of them, and words, with commas or blanks between. */
 #include "config/retry_on.h"
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* The table itself, and its two printed forms. A setting's name, default, bounds and help stand here and
+ * nowhere else. */
 #include "config/table.h"
 #include <stddef.h>
 

@@ -1,3 +1,4 @@
+/* Capitals by rule, and by a list of the names that are written otherwise. */
 #include "http/header_name.h"
 #include <string.h>
 #include <strings.h>

@@ -1,3 +1,5 @@
+/* Seconds, and the three forms of a date (RFC 9110, section 5.6.7). Whatever else a server writes is no
+ * Retry-After. */
 #include "http/retry_after.h"
 #include <curl/curl.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Digits and exponent as text, so that no digit is lost however many there are; written as ECMAScript writes
+ * numbers. */
 #include "json/decimal.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Breaks an expression into lines wherever jq allows a line break, and finds from the number of a line the
+ * byte where it began. */
 #include "map/column.h"
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Copies an expression token by token, changing what jq 1.5 read differently, and lists the definitions that
+ * later versions lack. It does not judge the expression: libjq does. */
 #include "map/compatible.h"
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Joins parts that are JSON already; parses nothing but the answer's text. */
 #include "map/context.h"
 #include "event/event.h"
 

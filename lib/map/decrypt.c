@@ -1,3 +1,4 @@
+/* OpenSSL's AES-256-GCM. Must give out no plain byte before the tag has been checked. */
 #include "map/decrypt.h"
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Notes the event's numbers that no double keeps, by their own text, and looks for the doubles that jq made
+ * of them in a result. */
 #include "map/digits.h"
 #include "event/event.h"
 #include "json/decimal.h"

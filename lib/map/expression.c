@@ -1,3 +1,5 @@
+/* Compiles with libjq, whose messages are caught, and evaluates for the first output. Must never let an
+ * expression read a file, or its debug output reach a log. */
 #include "map/expression.h"
 #include "map/column.h"
 #include "map/compatible.h"

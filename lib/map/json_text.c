@@ -1,3 +1,5 @@
+/* Writes jq's values as JSON.stringify would, numbers as jq has them. Fails beyond the depth that an event
+ * may have, instead of leaving a part out. */
 #include "map/json_text.h"
 #include "base/json_escape.h"
 #include "event/event.h"

@@ -1,3 +1,4 @@
+/* A uv_pipe_t with a buffer each way. Frames that the other side sent before it went are still handed out. */
 #include "map/link.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* The queue of calls, a bounded part of which is with the evaluator, and the evaluator's life. A call that an
+ * evaluator died of fails; the calls behind it are sent to the next evaluator. */
 #include "map/mapper.h"
 #include "map/link.h"
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* One line without control characters, and without the values that jq quotes, for these may be secret. */
 #include "map/message.h"
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Both children: the one that compiles and forks, and the evaluators. They block, have no loop and no thread,
+ * and must never return into the agent's code. */
 #include "map/process.h"
 #include "base/signals.h"
 #include "map/mapping.h"

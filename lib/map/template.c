@@ -1,3 +1,5 @@
+/* A tree of literals and expressions, compiled and evaluated from its leaves up. Every problem and every
+ * result has the path of its value in the file. */
 #include "map/template.h"
 #include "map/message.h"
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Sorts an answer into accepted, refused or to be tried again, and quotes Port's words without secrets. */
 #include "port/answer.h"
 #include <stdio.h>
 #include <string.h>

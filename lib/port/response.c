@@ -1,3 +1,4 @@
+/* An answer's body as JSON: itself where it is JSON, else as a string. */
 #include "port/response.h"
 #include "event/event.h"
 #include <string.h>

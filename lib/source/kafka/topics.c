@@ -1,3 +1,4 @@
+/* DescribeTopics where librdkafka has it (2.3 or later), and metadata requests. */
 #include "source/kafka/topics.h"
 #include <string.h>
 
