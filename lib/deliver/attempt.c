@@ -186,8 +186,8 @@ void deliver_pump(struct deliver *deliver)
     if (deliver->pumping) /* what starts, or does not, may ask for more: the loop below sees to that */
         return;
     deliver->pumping = true;
-    while (!deliver->withdrawing && !window_is_full(deliver->window) && deliver_answers_leave_room(deliver) &&
-           (slot = window_next(deliver->window))) {
+    while (!deliver->withdrawing && !window_is_full(deliver->window) &&
+           memory_answers_fit(&deliver->memory) && (slot = window_next(deliver->window))) {
         struct delivery *delivery = delivery_of_slot(slot);
         if (is_fresh(delivery))
             send_delivery(delivery);
@@ -197,18 +197,13 @@ void deliver_pump(struct deliver *deliver)
     deliver->pumping = false;
 }
 
-void delivery_queue(struct delivery *delivery)
-{
-    delivery_enter(delivery, DELIVERY_QUEUED);
-    window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
-    deliver_pump(delivery->deliver);
-}
-
 /* Answers */
 
 static void due_again(struct due *due)
 {
-    delivery_queue(delivery_of_due(due));
+    struct delivery *delivery = delivery_of_due(due);
+    delivery_ready(delivery);
+    deliver_pump(delivery->deliver);
 }
 
 void delivery_wait(struct delivery *delivery, int64_t wait_ms)

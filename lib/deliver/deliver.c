@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t deliver_answer_bytes(const struct deliver *deliver)
+{
+    return memory_answer_bytes(&deliver->memory);
+}
+
 bool deliver_idle(const struct deliver *deliver)
 {
     return LIST_EMPTY(&deliver->deliveries);
@@ -32,25 +37,34 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     out->waiting_for_retry = in_state[DELIVERY_WAITING];
     out->waiting_for_port =
         in_state[DELIVERY_BURYING] + in_state[DELIVERY_REPORT_MAPPING] + in_state[DELIVERY_REPORTING];
+    out->bytes_held = deliver->memory.bytes_held;
     out->report_bytes = reports_bytes(deliver->options.reports);
     count_letters(deliver, out);
 }
 
 /* Life */
 
-static void wake_free(uv_handle_t *handle)
+static bool has_room(void *ctx, size_t bytes)
 {
-    free(handle);
+    return memory_has_room(&((struct deliver *)ctx)->memory, bytes);
 }
 
 struct source_sink deliver_sink(struct deliver *deliver)
 {
-    return (struct source_sink){deliver, deliver_has_room, deliver_take, deliver_withdraw};
+    return (struct source_sink){deliver, has_room, deliver_take, deliver_withdraw};
 }
 
-static void may_start(void *ctx)
+static void slot_is_free(void *ctx)
 {
     deliver_pump(ctx);
+}
+
+static void memory_is_free(void *ctx, bool room)
+{
+    struct deliver *deliver = ctx;
+    if (room && deliver->options.room && !deliver->stopped)
+        deliver->options.room(deliver->options.room_ctx);
+    deliver_pump(deliver);
 }
 
 struct deliver *deliver_new(const struct deliver_options *options)
@@ -59,28 +73,24 @@ struct deliver *deliver_new(const struct deliver_options *options)
     if (!deliver)
         return NULL;
     deliver->options = *options;
-    deliver->wake = calloc(1, sizeof *deliver->wake);
-    /* What nobody may ever come back for takes a part of the room only. */
-    size_t kept_bytes = options->total_response_bytes > 0 ? options->total_response_bytes / 4 : SIZE_MAX;
     const struct window_options window = {.schedule = &deliver->schedule,
                                           .clock = options->clock,
                                           .slots = options->max_in_flight,
                                           .slots_per_destination = options->max_in_flight_per_destination,
                                           .breaker_failures = options->breaker_failures,
-                                          .ready = may_start,
+                                          .ready = slot_is_free,
                                           .ctx = deliver};
     deliver->window = window_new(&window);
-    if (!deliver->wake || !deliver->window ||
-        !dedup_open(&deliver->dedup, options->dedup_window, kept_bytes) ||
+    if (!deliver->window ||
+        !memory_open(&deliver->memory, &deliver->options, deliver->window, memory_is_free, deliver) ||
+        !dedup_open(&deliver->dedup, options->dedup_window, memory_kept_max(&deliver->memory)) ||
         !schedule_open(&deliver->schedule, options->loop, options->clock)) {
-        window_free(deliver->window);
         dedup_close(&deliver->dedup);
-        free(deliver->wake);
+        memory_close(&deliver->memory);
+        window_free(deliver->window);
         free(deliver);
         return NULL;
     }
-    uv_idle_init(options->loop, deliver->wake);
-    deliver->wake->data = deliver;
     return deliver;
 }
 
@@ -96,7 +106,6 @@ void deliver_free(struct deliver *deliver)
     window_free(deliver->window);
     targets_free(deliver);
     schedule_close(&deliver->schedule);
-    uv_idle_stop(deliver->wake);
-    uv_close((uv_handle_t *)deliver->wake, wake_free);
+    memory_close(&deliver->memory);
     free(deliver);
 }

@@ -14,20 +14,20 @@
  *   report.c       what its mapping reports, its result
  *   life.c         its states and ends
  *   withdraw.c     deliveries that are taken back
- *   memory.c       is there room
+ *   memory.c       is there room (memory.h)
  *   target.c       URLs parsed once
  *   deliver.c      making, counters, ending
  */
 #pragma once
 #include "base/log.h"
 #include "deliver/deliver.h"
+#include "deliver/memory.h"
 #include "http/url.h"
 #include "map/request.h"
-#include "window/window.h"
 #include <stddef.h>
 #include <sys/queue.h>
 
-enum { METHOD_SIZE = 33, DELIVERY_OVERHEAD = 1024, MEMORY_WAIT_MS = 1000 };
+enum { METHOD_SIZE = 33, MEMORY_WAIT_MS = 1000 };
 
 /** Where a delivery stands.
  *
@@ -101,9 +101,8 @@ struct delivery {
     struct outcome outcome; /* of its last attempt */
     struct buffer context;  /* what its mapping's report is made from */
     struct run_report *report;
-    size_t bytes;        /* charged */
-    size_t answer_bytes; /* those of them that its answer takes */
-    char id[];           /* the record's, with a NUL; behind it its topic */
+    struct charge charge;
+    char id[]; /* the record's, with a NUL; behind it its topic */
 };
 
 static inline struct delivery *delivery_of_slot(struct slot *slot)
@@ -150,13 +149,10 @@ struct deliver {
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
     struct counters counters;
     size_t in_state[DELIVERY_STATES];
-    size_t answer_bytes; /* of deliveries; reports count their own */
+    struct memory memory;
     bool pumping;
-    bool held;                   /* something may be ready, but too much is held of answers */
-    bool stopped;                /* takes and starts no more, but for what is unrepeatable */
-    bool room_wanted, room_owed; /* the source asked for room; there is some, and it has not been told */
+    bool stopped;     /* takes and starts no more, but for what is unrepeatable */
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
-    uv_idle_t *wake;  /* on the heap; tells the source that there is room */
 };
 
 /* intake.c */
@@ -230,13 +226,20 @@ void targets_free(struct deliver *deliver);
 
 /* life.c */
 void delivery_enter(struct delivery *delivery, enum delivery_state state);
-void delivery_free(struct delivery *delivery);
+/** Its last answer is there, or it failed without one: what is left is told. */
+bool life_is_answered(enum delivery_state state);
+/** It is sent, or answered. */
+bool life_is_under_way(enum delivery_state state);
+/** Charges what the delivery holds now. */
+void delivery_charge(struct delivery *delivery);
 /** Frees it, and gives its record back as done. */
 void delivery_done(struct delivery *delivery);
-/** The lane goes on without this delivery. */
+/** It is addressed and it is its turn in its lane: queues it at its destination. The caller pumps. */
+void delivery_ready(struct delivery *delivery);
+/** The lane goes on without this delivery: the next in it may be ready by that, and the caller pumps. */
 void delivery_leave_lane(struct delivery *delivery);
 /** Ends a delivery that may be the head of its lane, and whose report may be open: its record is not done,
- * and whoever owns the partition next delivers it again. */
+ * and whoever owns the partition next delivers it again. The caller pumps. */
 void delivery_leave(struct delivery *delivery);
 
 /* withdraw.c */
@@ -251,18 +254,7 @@ struct withdrawal {
 void withdraw_matching(struct deliver *deliver, const struct withdrawal *what);
 void deliver_withdraw(void *ctx, const void *assignment, bool cancel_started);
 
-/* memory.c */
-bool deliver_has_room(void *ctx, size_t bytes);
-/** Charges what the delivery holds now. */
-void delivery_charge(struct delivery *delivery);
-/** Something was charged or given back. */
-void memory_check(struct deliver *deliver);
-/** May another webhook start, as far as answers are concerned? Notes it where not. */
-bool deliver_answers_leave_room(struct deliver *deliver);
-
 /* attempt.c */
-/** It is addressed and it is its turn in its lane: queues it at its destination. */
-void delivery_queue(struct delivery *delivery);
 /** Waits, outside of the window, and is queued again. */
 void delivery_wait(struct delivery *delivery, int64_t wait_ms);
 /** Starts what may start. What answers take bounds it, beside the window. */

@@ -4,18 +4,41 @@
 
 void delivery_enter(struct delivery *delivery, enum delivery_state state)
 {
-    delivery->deliver->in_state[delivery->state]--;
-    delivery->deliver->in_state[state]++;
+    struct deliver *deliver = delivery->deliver;
+    deliver->in_state[delivery->state]--;
+    deliver->in_state[state]++;
+    deliver->memory.under_way += life_is_under_way(state);
+    deliver->memory.under_way -= life_is_under_way(delivery->state);
     delivery->state = state;
 }
 
-void delivery_free(struct delivery *delivery)
+bool life_is_answered(enum delivery_state state)
+{
+    return state >= DELIVERY_BURYING;
+}
+
+bool life_is_under_way(enum delivery_state state)
+{
+    return state == DELIVERY_SENDING || life_is_answered(state);
+}
+
+void delivery_charge(struct delivery *delivery)
+{
+    const struct outcome *outcome = &delivery->outcome;
+    size_t answer =
+        delivery->context.cap + outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
+    size_t bytes = MEMORY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
+                   delivery->key.cap + delivery->value.cap + delivery->mapped.cap + answer;
+    memory_charge(&delivery->deliver->memory, &delivery->charge,
+                  (struct charge){.bytes = bytes, .answer_bytes = answer});
+}
+
+static void release(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
     LIST_REMOVE(delivery, all);
     deliver->in_state[delivery->state]--;
-    deliver->counters.bytes_held -= delivery->bytes;
-    deliver->answer_bytes -= delivery->answer_bytes;
+    deliver->memory.under_way -= life_is_under_way(delivery->state);
     schedule_remove(&deliver->schedule, &delivery->due);
     target_release(delivery->target);
     window_forget(deliver->window, &delivery->slot);
@@ -26,14 +49,14 @@ void delivery_free(struct delivery *delivery)
     buffer_clear(&delivery->key);
     buffer_clear(&delivery->value);
     event_clear(&delivery->event);
+    memory_charge(&deliver->memory, &delivery->charge, (struct charge){0});
     free(delivery);
-    memory_check(deliver);
 }
 
 void delivery_done(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
-    delivery_free(delivery);
+    release(delivery);
     source_ticket_done(ticket);
 }
 
@@ -41,15 +64,21 @@ static void drop(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
     delivery->deliver->counters.dropped++;
-    delivery_free(delivery);
+    release(delivery);
     source_ticket_drop(ticket);
+}
+
+void delivery_ready(struct delivery *delivery)
+{
+    delivery_enter(delivery, DELIVERY_QUEUED);
+    window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
 }
 
 void delivery_leave_lane(struct delivery *delivery)
 {
     struct slot *next = window_leave_lane(delivery->deliver->window, &delivery->slot);
     if (next && delivery_of_slot(next)->addressed)
-        delivery_queue(delivery_of_slot(next));
+        delivery_ready(delivery_of_slot(next));
 }
 
 void delivery_leave(struct delivery *delivery)

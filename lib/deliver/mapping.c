@@ -36,8 +36,9 @@ static void leave_or_wait(struct delivery *delivery)
                  clock_monotonic_ms(deliver->options.clock) + MEMORY_WAIT_MS, due_again);
 }
 
-/** The request is known: to its destination, when it is its turn in its lane. */
-static void route(struct delivery *delivery)
+/** The request is known: to its destination, when it is its turn in its lane. True: something may start by
+ * that. */
+static bool route(struct delivery *delivery)
 {
     struct error err = {0};
     int failed = delivery_address(delivery, &err);
@@ -45,16 +46,18 @@ static void route(struct delivery *delivery)
         failed = delivery_enter_lane(delivery);
     if (failed == PA_ERR_MEMORY) {
         leave_or_wait(delivery);
-        return;
+        return true;
     }
     if (failed) {
         delivery_fail_unsent(delivery, "bad_request", err.message);
-        return;
+        return true;
     }
     delivery->addressed = true;
     delivery_enter(delivery, DELIVERY_QUEUED);
-    if (window_is_first(&delivery->slot))
-        delivery_queue(delivery);
+    if (!window_is_first(&delivery->slot))
+        return false;
+    delivery_ready(delivery);
+    return true;
 }
 
 /* The mapping's word */
@@ -93,10 +96,8 @@ static void fail(struct delivery *delivery, struct slice reason)
     delivery_fail_unsent(delivery, "mapping", text);
 }
 
-static void mapped(void *ctx, struct slice fields, const char *failure)
+static void read_mapped(struct delivery *delivery, struct slice fields, const char *failure)
 {
-    struct delivery *delivery = ctx;
-    delivery->map_call = NULL;
     if (slice_is_null(fields)) {
         fail(delivery, slice_of(failure));
         return;
@@ -119,15 +120,28 @@ static void mapped(void *ctx, struct slice fields, const char *failure)
         route(delivery);
 }
 
+static void mapped(void *ctx, struct slice fields, const char *failure)
+{
+    struct delivery *delivery = ctx;
+    struct deliver *deliver = delivery->deliver;
+    delivery->map_call = NULL;
+    read_mapped(delivery, fields, failure);
+    deliver_pump(deliver);
+}
+
 void delivery_map(struct delivery *delivery)
 {
+    struct deliver *deliver = delivery->deliver;
     if (!needs_mapping(delivery)) {
-        route(delivery);
+        if (route(delivery))
+            deliver_pump(deliver);
         return;
     }
     delivery_enter(delivery, DELIVERY_MAPPING);
-    delivery->map_call = mapper_request(delivery->deliver->options.mapper,
-                                        buffer_slice(&delivery->event.payload), mapped, delivery);
-    if (!delivery->map_call)
-        leave_or_wait(delivery);
+    delivery->map_call =
+        mapper_request(deliver->options.mapper, buffer_slice(&delivery->event.payload), mapped, delivery);
+    if (delivery->map_call)
+        return;
+    leave_or_wait(delivery);
+    deliver_pump(deliver);
 }

@@ -1,78 +1,95 @@
-/* Is there room: for another record, for more of answers; and what follows when half of it is used. */
-#include "deliver/internal.h"
+/* All bounds of memory. One for all that is held, half of which presses the window; one for answers, beyond
+ * which webhooks start one at a time. */
+#include "deliver/memory.h"
+#include <stdlib.h>
 
-bool deliver_has_room(void *ctx, size_t bytes)
+static size_t all_held(const struct memory *memory)
 {
-    struct deliver *deliver = ctx;
-    size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
+    return memory->bytes_held + reports_bytes(memory->options->reports);
+}
+
+bool memory_has_room(struct memory *memory, size_t bytes)
+{
     bool room =
-        deliver->counters.bytes_held == 0 || held + bytes + DELIVERY_OVERHEAD <= deliver->options.max_bytes;
-    deliver->room_wanted |= !room;
+        memory->bytes_held == 0 || all_held(memory) + bytes + MEMORY_OVERHEAD <= memory->options->max_bytes;
+    memory->room_wanted |= !room;
     return room;
 }
 
-size_t deliver_answer_bytes(const struct deliver *deliver)
+size_t memory_answer_bytes(const struct memory *memory)
 {
-    return deliver->answer_bytes + reports_bytes(deliver->options.reports);
+    return memory->answer_bytes + reports_bytes(memory->options->reports);
 }
 
-bool deliver_answers_leave_room(struct deliver *deliver)
+size_t memory_kept_max(const struct memory *memory)
 {
-    size_t bound = deliver->options.total_response_bytes;
-    size_t under_way = deliver->in_state[DELIVERY_SENDING] + deliver->in_state[DELIVERY_BURYING] +
-                       deliver->in_state[DELIVERY_REPORT_MAPPING] + deliver->in_state[DELIVERY_REPORTING];
+    size_t bound = memory->options->total_response_bytes;
+    return bound > 0 ? bound / 4 : SIZE_MAX;
+}
+
+bool memory_answers_fit(struct memory *memory)
+{
+    size_t bound = memory->options->total_response_bytes;
     /* Where nothing is under way there is nothing to wait for. */
-    deliver->held = bound > 0 && under_way > 0 &&
-                    http_client_body_bytes(deliver->options.http) + deliver_answer_bytes(deliver) >= bound;
-    return !deliver->held;
+    memory->answers_wait =
+        bound > 0 && memory->under_way > 0 &&
+        http_client_body_bytes(memory->options->http) + memory_answer_bytes(memory) >= bound;
+    return !memory->answers_wait;
 }
 
-static void room_again(uv_idle_t *wake)
+static void wake_up(uv_idle_t *wake)
 {
-    struct deliver *deliver = wake->data;
+    struct memory *memory = wake->data;
+    bool room = memory->room_owed;
     uv_idle_stop(wake);
-    if (deliver->room_owed && deliver->options.room && !deliver->stopped)
-        deliver->options.room(deliver->options.room_ctx);
-    deliver->room_owed = false;
-    deliver_pump(deliver);
+    memory->room_owed = false;
+    memory->again(memory->ctx, room);
 }
 
-/** Something was given up: the source hears of it once an eighth of the bound is free, not record by record.
+/** Something was given up, perhaps: the source hears of it once an eighth of the bound is free, not record by
+ * record.
  */
-static void check_room(struct deliver *deliver)
+static void check_room(struct memory *memory)
 {
-    size_t held = deliver->counters.bytes_held + reports_bytes(deliver->options.reports);
-    size_t bound = deliver->options.max_bytes;
-    if (deliver->room_wanted && (held <= bound - bound / 8 || deliver->counters.bytes_held == 0)) {
-        deliver->room_wanted = false;
-        deliver->room_owed = true;
+    size_t bound = memory->options->max_bytes;
+    if (memory->room_wanted && (all_held(memory) <= bound - bound / 8 || memory->bytes_held == 0)) {
+        memory->room_wanted = false;
+        memory->room_owed = true;
     }
-    if (deliver->room_owed || (deliver->held && deliver_answers_leave_room(deliver)))
-        uv_idle_start(deliver->wake, room_again);
+    if (memory->room_owed || (memory->answers_wait && memory_answers_fit(memory)))
+        uv_idle_start(memory->wake, wake_up);
 }
 
-static void check_pressure(struct deliver *deliver)
+void memory_charge(struct memory *memory, struct charge *charge, struct charge now)
 {
-    window_press(deliver->window, deliver->counters.bytes_held > deliver->options.max_bytes / 2);
+    memory->bytes_held += now.bytes - charge->bytes;
+    memory->answer_bytes += now.answer_bytes - charge->answer_bytes;
+    *charge = now;
+    window_press(memory->window, memory->bytes_held > memory->options->max_bytes / 2);
+    check_room(memory);
 }
 
-void memory_check(struct deliver *deliver)
+bool memory_open(struct memory *memory, const struct deliver_options *options, struct window *window,
+                 void (*again)(void *ctx, bool room), void *ctx)
 {
-    check_pressure(deliver);
-    check_room(deliver);
+    *memory = (struct memory){.options = options, .window = window, .again = again, .ctx = ctx};
+    memory->wake = calloc(1, sizeof *memory->wake);
+    if (!memory->wake)
+        return false;
+    uv_idle_init(options->loop, memory->wake);
+    memory->wake->data = memory;
+    return true;
 }
 
-void delivery_charge(struct delivery *delivery)
+static void wake_free(uv_handle_t *handle)
 {
-    struct deliver *deliver = delivery->deliver;
-    const struct outcome *outcome = &delivery->outcome;
-    size_t answer =
-        delivery->context.cap + outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
-    size_t bytes = DELIVERY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
-                   delivery->key.cap + delivery->value.cap + delivery->mapped.cap + answer;
-    deliver->counters.bytes_held += bytes - delivery->bytes;
-    deliver->answer_bytes += answer - delivery->answer_bytes;
-    delivery->bytes = bytes;
-    delivery->answer_bytes = answer;
-    memory_check(deliver);
+    free(handle);
+}
+
+void memory_close(struct memory *memory)
+{
+    if (!memory->wake)
+        return;
+    uv_idle_stop(memory->wake);
+    uv_close((uv_handle_t *)memory->wake, wake_free);
 }

@@ -15,7 +15,7 @@ static void interrupt(struct delivery *delivery)
 static void withdraw_delivery(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
-    bool concluded = delivery->state >= DELIVERY_BURYING;
+    bool concluded = life_is_answered(delivery->state);
     interrupt(delivery);
     if (delivery->burial)
         dead_letter_write_forget(delivery->burial);
@@ -24,11 +24,6 @@ static void withdraw_delivery(struct delivery *delivery)
     if (concluded && (delivery->state != DELIVERY_REPORTING || !dedup_keep_report(&deliver->dedup, delivery)))
         dedup_forget(&deliver->dedup, delivery);
     delivery_leave(delivery);
-}
-
-static bool has_started(const struct delivery *delivery)
-{
-    return delivery->state == DELIVERY_SENDING || delivery->state >= DELIVERY_BURYING;
 }
 
 /** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
@@ -40,8 +35,8 @@ void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
     for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries); delivery; delivery = next) {
         next = LIST_NEXT(delivery, all); // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
         bool matches = !what->assignment || delivery->assignment == what->assignment;
-        bool kept =
-            (!what->started && has_started(delivery)) || (!what->unrepeatable && delivery->unrepeatable);
+        bool kept = (!what->started && life_is_under_way(delivery->state)) ||
+                    (!what->unrepeatable && delivery->unrepeatable);
         if (matches && !kept)
             withdraw_delivery(delivery);
     }
@@ -70,7 +65,7 @@ void deliver_stop_starting(struct deliver *deliver)
 static struct delivery *unanswered(const struct deliver *deliver)
 {
     struct delivery *delivery = LIST_FIRST(&deliver->deliveries);
-    while (delivery && !(delivery->unrepeatable && delivery->state < DELIVERY_BURYING))
+    while (delivery && !(delivery->unrepeatable && !life_is_answered(delivery->state)))
         delivery = LIST_NEXT(delivery, all);
     return delivery;
 }
