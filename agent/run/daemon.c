@@ -4,13 +4,12 @@
  */
 #include "daemon.h"
 #include "agent/http_options.h"
+#include "agent/streamers.h"
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
 #include "descriptors.h"
 #include "http/url.h"
 #include "port/api.h"
-#include "source/kafka/kafka.h"
-#include "source/polling/polling.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,14 +176,6 @@ bool daemon_abandon(const struct daemon *daemon, size_t *given_up)
 
 /* Where events come from */
 
-static const struct {
-    const char *name;
-    source_new *open;
-} streamers[] = {
-    [STREAMER_KAFKA] = {"KAFKA", kafka_source_new},
-    [STREAMER_POLLING] = {"POLLING", polling_source_new},
-};
-
 static void source_fatal(void *ctx)
 {
     struct daemon *daemon = ctx;
@@ -215,36 +206,27 @@ static int make_source(struct daemon *daemon, struct error *err)
         daemon->source = daemon->options.open_source(daemon->options.ctx, &options, err);
         return daemon->source ? 0 : err->kind;
     }
-    daemon->source = streamers[daemon->options.config->streamer].open(&options, err);
+    daemon->source = streamer_of(daemon->options.config)->open(&options, err);
     return daemon->source ? 0 : err->kind;
 }
 
 /* Announcing the streamer */
 
-/** What fails while Port refuses the credentials, or cannot be asked. */
-static const char *consequence_of_no_port(const struct config *config)
-{
-    if (config->streamer == STREAMER_POLLING)
-        return "no run can be claimed, and no result can be reported";
-    if (config->local_port)
-        return "no result can be reported: what is delivered waits for that, and is not committed";
-    return "no Kafka credentials can be fetched, so nothing is consumed, and no result can be reported";
-}
-
 static void announced(void *ctx, const struct port_result *result)
 {
     const struct daemon *daemon = ctx;
+    const struct config *config = daemon->options.config;
+    const char *consequence = streamer_of(config)->without_port(config);
     bool refused = result->authentication || result->status == 401;
     if (refused)
         log_warning(
             "Port refuses the credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_STR("consequence", consequence_of_no_port(daemon->options.config)),
-            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+            F_STR("consequence", consequence), F_INT("http.response.status_code", result->status),
+            F_STR("error.message", result->reason));
     else if (result->answer ==
              PORT_UNAVAILABLE) /* no token, or no answer: the other calls have none either */
         log_warning("the streamer could not be announced to Port, which cannot be asked for anything now",
-                    F_STR("consequence", consequence_of_no_port(daemon->options.config)),
-                    F_INT("http.response.status_code", result->status),
+                    F_STR("consequence", consequence), F_INT("http.response.status_code", result->status),
                     F_STR("error.message", result->reason));
     else if (result->answer != PORT_ACCEPTED)
         log_warning("the streamer could not be announced to Port; deliveries are not affected",
@@ -256,7 +238,7 @@ static void announce(struct daemon *daemon)
 {
     char body[96];
     int len = snprintf(body, sizeof body, "{\"settings\":{\"portAgentStreamerName\":\"%s\"}}",
-                       streamers[daemon->options.config->streamer].name);
+                       streamer_of(daemon->options.config)->name);
     port_api_call(daemon->port, "PATCH", "/v1/organization", (struct slice){body, (size_t)len}, announced,
                   daemon);
 }
@@ -422,7 +404,7 @@ static void share_descriptors(struct daemon *daemon)
     const struct config *config = daemon->options.config;
     unsigned wanted = (unsigned)config->max_in_flight;
     struct descriptors *shared = &daemon->descriptors;
-    *shared = descriptors_of_process(config->streamer == STREAMER_KAFKA, wanted, PORT_CONNECTIONS);
+    *shared = descriptors_of_process(streamer_of(config)->descriptors, wanted, PORT_CONNECTIONS);
     if (shared->window < wanted)
         log_warning("the limit of open files allows fewer webhooks at once than WEBHOOK_MAX_IN_FLIGHT",
                     F_INT("webhooks_at_once", shared->window), F_INT("wanted", wanted),
@@ -471,7 +453,7 @@ static void say_start(const struct daemon *daemon)
     struct buffer url = {0};
     url_append_shown(&url, slice_of(config->api_base_url));
     log_info("starting", F_STR("version", agent_version), F_STR("revision", agent_revision),
-             F_SLICE("port_api", buffer_slice(&url)), F_STR("streamer", streamers[config->streamer].name),
+             F_SLICE("port_api", buffer_slice(&url)), F_STR("streamer", streamer_of(config)->name),
              F_INT("max_in_flight", config->max_in_flight));
     buffer_clear(&url);
     if (!config->verify_tls)

@@ -1,14 +1,14 @@
 /* See descriptors.h. */
 #include "descriptors.h"
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* librdkafka has three for each broker that it knows, and again for those it was given; a webhook has its
- * connection, and beside it, while it is looked up or two addresses are tried at once, a second one at most
- * times.
+/* A webhook has its connection, and beside it, while it is looked up or two addresses are tried at once, a
+ * second one at most times.
  */
-enum { FOR_KAFKA = 24, FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2 };
+enum { FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2 };
 
 static size_t at_most(size_t number, size_t bound)
 {
@@ -20,10 +20,10 @@ static size_t less(size_t number, size_t taken)
     return number > taken ? number - taken : 0;
 }
 
-struct descriptors descriptors_share(size_t limit, size_t open, bool kafka, unsigned max_window,
+struct descriptors descriptors_share(size_t limit, size_t open, unsigned source, unsigned max_window,
                                      unsigned max_port)
 {
-    size_t room = less(limit, open + FOR_FILES + (kafka ? FOR_KAFKA : 0));
+    size_t room = less(limit, open + FOR_FILES + source);
     size_t port = at_most(room / 8 > LEAST_PORT ? room / 8 : LEAST_PORT, max_port);
     size_t window = at_most(less(room, port) / FOR_EACH_WEBHOOK, max_window);
     return (struct descriptors){
@@ -41,9 +41,9 @@ static size_t count_open(void)
     return count; /* with "." and "..", and the directory's own */
 }
 
-struct descriptors descriptors_of_process(bool kafka, unsigned max_window, unsigned max_port)
+struct descriptors descriptors_of_process(unsigned source, unsigned max_window, unsigned max_port)
 {
     struct rlimit files;
     bool bounded = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
-    return descriptors_share(bounded ? files.rlim_cur : SIZE_MAX, count_open(), kafka, max_window, max_port);
+    return descriptors_share(bounded ? files.rlim_cur : SIZE_MAX, count_open(), source, max_window, max_port);
 }

@@ -1,7 +1,6 @@
 /* How the file descriptors that the process may have are shared out: connections for webhooks and for Port's
- * API, and what Kafka's client, the resolver, files and the mappings' process need beside them. */
+ * API, and what the source, the resolver, files and the mappings' process need beside them. */
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 
 struct descriptors {
@@ -10,8 +9,9 @@ struct descriptors {
     unsigned port;   /* calls to Port at once, at least 2 */
 };
 
-/** Shares out what `limit` leaves beside the `open` ones, for at most so many of each. Pure. */
-struct descriptors descriptors_share(size_t limit, size_t open, bool kafka, unsigned max_window,
+/** Shares out what `limit` leaves beside the `open` ones, for at most so many of each and as many as
+ * the source needs (struct source_class). Pure. */
+struct descriptors descriptors_share(size_t limit, size_t open, unsigned source, unsigned max_window,
                                      unsigned max_port);
 /** The same for this process as it is now. */
-struct descriptors descriptors_of_process(bool kafka, unsigned max_window, unsigned max_port);
+struct descriptors descriptors_of_process(unsigned source, unsigned max_window, unsigned max_port);

@@ -1,4 +1,6 @@
-/* What a source and its tickets are to the sources themselves: the first members of their own structs. */
+/* What a source is: how it is called, what it needs, and one function for each of source.h; and what a source
+ * and its tickets are to the sources themselves, the first members of their own structs. Beside the sources
+ * only whoever chooses between them includes it. */
 #pragma once
 #include "source/source.h"
 
@@ -7,9 +9,17 @@ struct ticket {
     void (*settle)(struct ticket *ticket, bool done);
 };
 
-/** One function for each of source.h; none may be NULL, except for give_up and abandon of a source whose
- * records come again. */
+/** No function may be NULL, except for give_up and abandon of a source whose records come again, and for
+ * those that say so. */
 struct source_class {
+    /** As STREAMER_NAME has it: in the log, and for Port. */
+    const char *name;
+    /** File descriptors that its connections take, those to Port aside. */
+    unsigned descriptors;
+    /** What fails while Port refuses the credentials or cannot be asked, in words, with these settings. */
+    const char *(*without_port)(const struct config *config);
+    /** NULL: it is not chosen by STREAMER_NAME, and without_port is NULL too. */
+    source_new *open;
     void (*resume)(struct source *source);
     void (*stop_taking)(struct source *source);
     bool (*idle)(const struct source *source);

@@ -1,6 +1,6 @@
 /* The seam between where records come from and what is done with them. A source hands over records and
  * learns, per record, when it is done; it knows nothing of what becomes of them. Everything runs on the
- * loop's thread. A source is a folder of this room (kafka/, polling/) and a constructor that fits source_new.
+ * loop's thread. A source is a folder of this room (kafka/, polling/) and a struct source_class (class.h).
  */
 #pragma once
 #include "base/clock.h"

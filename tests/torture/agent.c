@@ -279,7 +279,7 @@ static void open_polling(struct agent *agent)
                                                     .max_backoff_ms = 250,
                                                     .max_failure_ms = FAR_MS};
     struct source_options options = source_options(agent);
-    if ((agent->source = polling_source_new(&options, NULL)) == NULL)
+    if ((agent->source = polling_source.open(&options, NULL)) == NULL)
         abort();
 }
 
@@ -308,7 +308,7 @@ bool agent_consume(struct agent *agent, const char *brokers, int64_t first, stru
     agent->given = given;
     struct source_options options = source_options(agent);
     struct error err = {0};
-    agent->source = kafka_source_new(&options, &err);
+    agent->source = kafka_source.open(&options, &err);
     return agent->source != NULL;
 }
 

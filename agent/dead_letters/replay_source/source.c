@@ -302,8 +302,13 @@ static unsigned assigned(const struct source *source)
     return 1;
 }
 
-static const struct source_class class = {resume,  stop_taking, idle, close_source,
-                                          summary, assigned,    NULL, NULL};
+static const struct source_class class = {.name = "dead letters",
+                                          .resume = resume,
+                                          .stop_taking = stop_taking,
+                                          .idle = idle,
+                                          .close = close_source,
+                                          .summary = summary,
+                                          .assigned = assigned};
 
 struct source *replay_source_new(const struct replay_options *replay_options,
                                  const struct source_options *options, struct error *err)

@@ -290,17 +290,21 @@ static unsigned assigned(const struct source *source)
     return (unsigned)counters(own_const(source)).assigned;
 }
 
-static const struct source_class class = {resume,  stop_taking, idle, close_source,
-                                          summary, assigned,    NULL, NULL};
+static const char *without_port(const struct config *config)
+{
+    return config->local_port
+               ? "no result can be reported: what is delivered waits for that, and is not committed"
+               : "no Kafka credentials can be fetched, so nothing is consumed, and no result can be reported";
+}
 
-struct source *kafka_source_new(const struct source_options *options, struct error *err)
+static struct source *open_source(const struct source_options *options, struct error *err)
 {
     struct kafka_source *kafka = calloc(1, sizeof *kafka);
     if (!kafka) {
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    kafka->source.class = &class;
+    kafka->source.class = &kafka_source;
     kafka->options = *options;
     if (options->config->local_port && consume(kafka, NULL, err) != 0) {
         free(kafka);
@@ -312,3 +316,17 @@ struct source *kafka_source_new(const struct source_options *options, struct err
         fetch_credentials(kafka);
     return &kafka->source;
 }
+
+const struct source_class kafka_source = {
+    .name = "KAFKA",
+    /* librdkafka has three for each broker that it knows, and again for those it was given. */
+    .descriptors = 24,
+    .without_port = without_port,
+    .open = open_source,
+    .resume = resume,
+    .stop_taking = stop_taking,
+    .idle = idle,
+    .close = close_source,
+    .summary = summary,
+    .assigned = assigned,
+};

@@ -383,17 +383,20 @@ static size_t abandon(const struct source *source)
     return runs_abandon(own_const(source));
 }
 
-static const struct source_class class = {resume,  stop_taking, idle,    close_source,
-                                          summary, assigned,    give_up, abandon};
+static const char *without_port(const struct config *config)
+{
+    (void)config;
+    return "no run can be claimed, and no result can be reported";
+}
 
-struct source *polling_source_new(const struct source_options *options, struct error *err)
+static struct source *open_source(const struct source_options *options, struct error *err)
 {
     struct polling_source *polling = calloc(1, sizeof *polling);
     if (!polling) {
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    polling->source.class = &class;
+    polling->source.class = &polling_source;
     polling->options = *options;
     polling->run_bytes = RUN_BYTES_FIRST;
     polling->failing_since_ms = -1;
@@ -412,3 +415,17 @@ struct source *polling_source_new(const struct source_options *options, struct e
     }
     return &polling->source;
 }
+
+const struct source_class polling_source = {
+    .name = "POLLING",
+    .without_port = without_port,
+    .open = open_source,
+    .resume = resume,
+    .stop_taking = stop_taking,
+    .idle = idle,
+    .close = close_source,
+    .summary = summary,
+    .assigned = assigned,
+    .give_up = give_up,
+    .abandon = abandon,
+};

@@ -1,9 +1,9 @@
 /* The polling source: claims runs and workflow node runs from Port's API, acknowledges each before it is
  * handed over, and hands it over as the event that Kafka would have brought. */
 #pragma once
-#include "source/source.h"
+#include "source/class.h"
 
 /** Polls Port for both kinds of runs, each on a clock of its own, as the POLLING_… settings say. A run that
  * was acknowledged is nobody else's: its record is unrepeatable. Fatal: credentials that Port refuses before
  * anything has worked, and POLLING_MAX_FAILURE_DURATION_SECONDS without one poll that worked. */
-struct source *polling_source_new(const struct source_options *options, struct error *err);
+extern const struct source_class polling_source;

@@ -103,7 +103,7 @@ static inline void start(struct world *world)
                                      .sink = {world, has_room, take, withdraw},
                                      .fatal = fatal,
                                      .ctx = world};
-    world->source = polling_source_new(&options, &err);
+    world->source = polling_source.open(&options, &err);
     assert_non_null(world->source);
 }
 

@@ -11,7 +11,7 @@ static void enough_descriptors_bound_nothing(void **state)
 {
     (void)state;
     for (size_t limit = 1024; limit > 0; limit = limit == 1024 ? SIZE_MAX : 0) {
-        struct descriptors shared = descriptors_share(limit, 30, true, 256, 32);
+        struct descriptors shared = descriptors_share(limit, 30, 24, 256, 32);
         assert_int_equal(shared.window, 256);
         assert_int_equal(shared.port, 32);
     }
@@ -22,15 +22,14 @@ static void few_descriptors_are_shared_and_something_is_always_left(void **state
     (void)state;
     for (size_t limit = 0; limit < 2000; limit++) {
         for (size_t open = 0; open < 100; open += 7) {
-            struct descriptors shared = descriptors_share(limit, open, open % 2, 300, 32);
+            struct descriptors shared = descriptors_share(limit, open, open % 2 ? 24 : 0, 300, 32);
             assert_in_range(shared.window, 1, 300);
             assert_in_range(shared.port, 2, 32);
             if (shared.window > 1 && open + 2 * (size_t)shared.window + shared.port > limit)
                 fail_msg("limit %zu, %zu open: %u and %u", limit, open, shared.window, shared.port);
         }
     }
-    assert_true(descriptors_share(64, 20, true, 256, 32).window <
-                descriptors_share(64, 20, false, 256, 32).window);
+    assert_true(descriptors_share(64, 20, 24, 256, 32).window < descriptors_share(64, 20, 0, 256, 32).window);
 }
 
 int main(void)
