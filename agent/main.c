@@ -17,7 +17,8 @@ struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
-    bool holds_signals; /* until it hears them itself: what it has begun must be finished */
+    /** Until it hears them itself: what it has begun must be finished. */
+    bool holds_signals;
 };
 
 static const struct command COMMANDS[] = {

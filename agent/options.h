@@ -11,23 +11,32 @@ struct option_list {
 
 /** One of `text`, `flag` and `list` says where it goes. */
 struct command_option {
-    const char *name;  /* without the dashes */
-    const char *value; /* what --help calls its value; NULL: it has none */
+    /** Without the dashes. */
+    const char *name;
+    /** What --help calls its value; NULL: it has none. */
+    const char *value;
     const char *help;
-    const char **text; /* stays as it is when the option is not given */
+    /** Stays as it is when the option is not given. */
+    const char **text;
     bool *flag;
     struct option_list *list;
 };
 
 struct command_usage {
-    const char *command;    /* "map" */
-    const char *summary;    /* the usage line, without "port-agent COMMAND" */
-    const char *intro;      /* what it does */
-    const char *exit_codes; /* the last paragraph of --help */
+    /** "map". */
+    const char *command;
+    /** The usage line, without "port-agent COMMAND". */
+    const char *summary;
+    /** What it does. */
+    const char *intro;
+    /** The last paragraph of --help. */
+    const char *exit_codes;
     const struct command_option *options;
     size_t option_count;
-    const char **operand;         /* the one operand; NULL: the command has none */
-    struct option_list *operands; /* instead: as many as there are */
+    /** The one operand; NULL: the command has none. */
+    const char **operand;
+    /** Instead: as many as there are. */
+    struct option_list *operands;
 };
 
 enum { OPTIONS_GO_ON = -1 };

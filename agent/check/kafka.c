@@ -16,7 +16,8 @@ struct checking {
     struct check_steps *steps;
     const struct config *config;
     int64_t timeout_ms;
-    bool from_port; /* brokers and credentials are Port's */
+    /** Brokers and credentials are Port's. */
+    bool from_port;
 };
 
 /* Names */

@@ -12,7 +12,8 @@ struct probing {
     const struct kafka_consumer_options *options;
     const char *other_topic;
     struct kafka_probe *out;
-    rd_kafka_t *clients[SERVERS_MAX]; /* one a server */
+    /** One a server. */
+    rd_kafka_t *clients[SERVERS_MAX];
     int64_t deadline_ms;
 };
 

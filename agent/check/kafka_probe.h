@@ -4,26 +4,34 @@
 #include "source/kafka/consumer.h"
 
 struct kafka_probe_server {
-    char *address; /* host:port, as in the settings */
-    bool reached;  /* connected, encrypted and authenticated as the settings want it, and it answered */
+    /** Host:port, as in the settings. */
+    char *address;
+    /** Connected, encrypted and authenticated as the settings want it, and it answered. */
+    bool reached;
     int64_t duration_ms;
-    const char
-        *error; /* librdkafka's name of what failed ("_RESOLVE", "_AUTHENTICATION", "_SSL"); NULL: none */
-    char reason[512]; /* in its words */
+    /** librdkafka's name of what failed ("_RESOLVE", "_AUTHENTICATION", "_SSL"); NULL: none. */
+    const char *error;
+    /** In its words. */
+    char reason[512];
 };
 
 struct kafka_probe_answer {
-    bool asked;        /* false: no server was reached */
-    const char *error; /* NULL: none */
+    /** False: no server was reached. */
+    bool asked;
+    /** NULL: none. */
+    const char *error;
     char reason[256];
-    int partitions; /* of a topic */
+    /** Of a topic. */
+    int partitions;
 };
 
 struct kafka_probe {
     struct kafka_probe_server *servers;
     size_t server_count;
-    struct kafka_probe_answer runs, change_log, other; /* topics */
-    struct kafka_probe_answer group;                   /* reading the group's committed offsets */
+    /** Topics. */
+    struct kafka_probe_answer runs, change_log, other;
+    /** Reading the group's committed offsets. */
+    struct kafka_probe_answer group;
 };
 
 /** `other_topic` is asked for as well; NULL or "": none. Tries everything within `timeout_ms` for the servers

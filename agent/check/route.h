@@ -5,33 +5,48 @@
 
 /** How far it went. */
 enum http_route_step {
-    ROUTE_PROXY, /* the proxy failed, or was not reached */
-    ROUTE_NAME,  /* the server's (or the proxy's) name was not found */
+    /** The proxy failed, or was not reached. */
+    ROUTE_PROXY,
+    /** The server's (or the proxy's) name was not found. */
+    ROUTE_NAME,
     ROUTE_CONNECTION,
     ROUTE_TLS,
-    ROUTE_ANSWER, /* connected, but no proper answer came */
+    /** Connected, but no proper answer came. */
+    ROUTE_ANSWER,
     ROUTE_DONE
 };
 
 /** A certificate of the chain that the server showed. Texts are owned. */
 struct http_certificate {
-    char *subject, *issuer; /* RFC 2253: "CN=api.example.com,O=Example" */
-    int64_t expires_s;      /* seconds since the epoch */
+    /** RFC 2253: "CN=api.example.com,O=Example". */
+    char *subject, *issuer;
+    /** Seconds since the epoch. */
+    int64_t expires_s;
 };
 
 struct http_route {
-    enum http_route_step reached; /* the step that failed; ROUTE_DONE: none */
+    /** The step that failed; ROUTE_DONE: none. */
+    enum http_route_step reached;
     enum http_failure failure;
-    char reason[256]; /* of the failure, in words */
-    bool tls;         /* the URL is https */
-    char proxy[256];  /* what is gone through, without password; "": no proxy */
-    char address[64]; /* of the server, or of the proxy: "[::1]:443"; "": not known */
-    int64_t name_ms, connection_ms, tls_ms, answer_ms; /* since the start; -1: it did not come to that */
-    struct http_certificate *certificates;             /* the server's first; of an untrusted chain too */
+    /** Of the failure, in words. */
+    char reason[256];
+    /** The URL is https. */
+    bool tls;
+    /** What is gone through, without password; "": no proxy. */
+    char proxy[256];
+    /** Of the server, or of the proxy: "[::1]:443"; "": not known. */
+    char address[64];
+    /** Since the start; -1: it did not come to that. */
+    int64_t name_ms, connection_ms, tls_ms, answer_ms;
+    /** The server's first; of an untrusted chain too. */
+    struct http_certificate *certificates;
     size_t certificate_count;
-    int status;          /* of the answer; 0: none */
-    int64_t date_ms;     /* its Date header, milliseconds since the epoch; -1: none */
-    int64_t received_ms; /* our own clock's time of it */
+    /** Of the answer; 0: none. */
+    int status;
+    /** Its Date header, milliseconds since the epoch; -1: none. */
+    int64_t date_ms;
+    /** Our own clock's time of it. */
+    int64_t received_ms;
 };
 
 /** GET `url`, once, without a redirect, within the client's total time. 0; PA_ERR_MEMORY. Clear `out` with

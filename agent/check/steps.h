@@ -6,19 +6,26 @@
 enum check_outcome { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };
 
 struct check_step {
-    const char *area, *name; /* "port", "tls" */
+    /** "port", "tls". */
+    const char *area, *name;
     enum check_outcome outcome;
-    struct buffer detail; /* what was found */
-    struct buffer hint;   /* what to do; empty: nothing */
-    int64_t duration_ms;  /* -1: takes no time worth telling */
+    /** What was found. */
+    struct buffer detail;
+    /** What to do; empty: nothing. */
+    struct buffer hint;
+    /** -1: takes no time worth telling. */
+    int64_t duration_ms;
 };
 
 struct check_steps {
     struct check_step **list;
     size_t count, failed, warnings;
-    FILE *shown;            /* steps are written here as they come; NULL: none is */
-    const char *area;       /* of the last one shown */
-    struct buffer problems; /* of settings and mapping file, a line each */
+    /** Steps are written here as they come; NULL: none is. */
+    FILE *shown;
+    /** Of the last one shown. */
+    const char *area;
+    /** Of settings and mapping file, a line each. */
+    struct buffer problems;
 };
 
 /** Adds a step; its detail and hint are formatted by the caller into the step, then check_end shows it.

@@ -19,10 +19,13 @@ struct authorities;
 
 /** Where letters are, and what says which of them a replay would refuse. */
 struct letters_place {
-    const char *directory, *topic; /* --dir and --topic; NULL: the settings say */
+    /** --dir and --topic; NULL: the settings say. */
+    const char *directory, *topic;
     struct dead_letter_reader *reader;
-    struct config config;       /* of list and show; the check borrows its topics */
-    struct letter_check *check; /* NULL: nothing is known of that */
+    /** Of list and show; the check borrows its topics. */
+    struct config config;
+    /** NULL: nothing is known of that. */
+    struct letter_check *check;
 };
 
 /** Whether the command line names a place that there can be: EXIT_CODE_OK, or the exit code with the cause
@@ -45,11 +48,16 @@ enum letter_found { LETTER_NOT_FOUND, LETTER_FOUND, LETTER_REPLAYED_BEFORE };
 
 /** Which letters are meant. */
 struct letters_filter {
-    const char *run, *reason, *since, *until; /* options; NULL: any */
-    int64_t since_ms, until_ms;               /* INT64_MIN and INT64_MAX: any */
-    bool replayed;                            /* those replayed before are meant too */
-    struct option_list ids;                   /* IDs, or numbers of the list; none: all */
-    unsigned char *found; /* what became of each of `ids` (enum letter_found); NULL: nobody asks */
+    /** Options; NULL: any. */
+    const char *run, *reason, *since, *until;
+    /** INT64_MIN and INT64_MAX: any. */
+    int64_t since_ms, until_ms;
+    /** Those replayed before are meant too. */
+    bool replayed;
+    /** IDs, or numbers of the list; none: all. */
+    struct option_list ids;
+    /** What became of each of `ids` (enum letter_found); NULL: nobody asks. */
+    unsigned char *found;
 };
 /** Reads the times. OPTIONS_GO_ON, or the exit code with what is wrong told. */
 int letters_filter_parse(struct letters_filter *filter, const struct command_usage *usage);

@@ -17,7 +17,8 @@ enum { PORT_WAIT_MS = 20000, PORT_CONNECT_MS = 10000, PORT_RESPONSE_BYTES = 256 
 struct login {
     uv_loop_t loop;
     uv_timer_t deadline;
-    struct kafka_credentials credentials; /* copied */
+    /** Copied. */
+    struct kafka_credentials credentials;
     bool fetched, over;
     char reason[300];
 };

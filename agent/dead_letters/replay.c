@@ -18,16 +18,19 @@ struct replay {
     struct letters_filter filter;
     const struct command_usage *usage;
     bool json, all;
-    int lock; /* of the directory's letters; -1: none */
+    /** Of the directory's letters; -1: none. */
+    int lock;
     struct setup setup;
     uv_loop_t loop;
     struct signal_watch signals;
     struct daemon *daemon;
     struct source *source;
-    bool incomplete; /* it ended before all were sent */
+    /** It ended before all were sent. */
+    bool incomplete;
     struct letter_check *check;
     unsigned delivered, failed, left, printed;
-    size_t broken; /* lines or messages that are no letters */
+    /** Lines or messages that are no letters. */
+    size_t broken;
     int exit_code;
 };
 

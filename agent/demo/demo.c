@@ -22,8 +22,10 @@ static const char RUNS_TOPIC[] = "demo.runs", CHANGE_LOG_TOPIC[] = "demo.change.
 struct expectation {
     const char *what;
     struct demo_event event;
-    const char *kind;   /* as in struct delivery_outcome */
-    const char *status; /* what Port must have been told; "" for nothing */
+    /** As in struct delivery_outcome. */
+    const char *kind;
+    /** What Port must have been told; "" for nothing. */
+    const char *status;
     bool seen;
     char line[256];
 };
@@ -65,7 +67,8 @@ struct demo {
     struct config config;
     struct daemon *daemon;
     struct log *log;
-    int kept; /* a file in memory with the agent's warnings, shown when they explain something; -1: none */
+    /** A file in memory with the agent's warnings, shown when they explain something; -1: none. */
+    int kept;
     struct expectation script[SCRIPT_LENGTH];
     bool keep_running, colour, assigned, produced, stopping, finished_script, told_why;
     int64_t started_ms, produced_ms;

@@ -13,7 +13,8 @@ enum { HEAD_MAX = 65536, BODY_MAX = 64 << 20 };
 struct connection;
 
 struct http_exchange {
-    struct connection *connection; /* NULL: the client has gone */
+    /** NULL: the client has gone. */
+    struct connection *connection;
     uv_timer_t timer;
     struct buffer answer;
 };
@@ -24,7 +25,8 @@ struct connection {
     uv_tcp_t tcp;
     struct buffer in;
     size_t head_len, body_len;
-    struct http_exchange *exchange; /* waiting for its answer */
+    /** Waiting for its answer. */
+    struct http_exchange *exchange;
     char chunk[65536];
 };
 
@@ -34,7 +36,8 @@ struct http_server {
     http_server_handler *handler;
     void *ctx;
     int port;
-    LIST_HEAD(connections, connection) connections; /* open ones */
+    /** Open ones. */
+    LIST_HEAD(connections, connection) connections;
     bool closing;
     size_t handles;
     void (*closed)(void *ctx);

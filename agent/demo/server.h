@@ -12,7 +12,8 @@ struct http_server;
 struct http_exchange; /* one request waiting for its answer */
 
 struct http_server_request {
-    struct slice method, target; /* borrowed until the handler returns */
+    /** Borrowed until the handler returns. */
+    struct slice method, target;
     struct slice body;
     const struct http_exchange *exchange;
 };

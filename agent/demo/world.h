@@ -45,8 +45,10 @@ void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void 
 
 struct demo_event {
     const char *run_id;
-    const char *method; /* invocationMethod.method */
-    const char *path;   /* at the receiver: /ok, /fail, /slow */
+    /** invocationMethod.method. */
+    const char *method;
+    /** At the receiver: /ok, /fail, /slow. */
+    const char *path;
     bool synchronized, agent, tampered, change_log;
 };
 /** Signs and produces one event. */

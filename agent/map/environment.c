@@ -11,9 +11,11 @@ enum { NAME_MAX_BYTES = 128 };
 enum variable_state { VARIABLE_SET, VARIABLE_EMPTY, VARIABLE_NOT_SET, VARIABLE_HIDDEN, VARIABLE_UNKNOWN };
 
 struct variable {
-    char name[NAME_MAX_BYTES]; /* empty: it is worked out */
+    /** Empty: it is worked out. */
+    char name[NAME_MAX_BYTES];
     enum variable_state state;
-    bool computed; /* env[…], and not with a name alone in it */
+    /** Env[…], and not with a name alone in it. */
+    bool computed;
 };
 
 static bool is_name_char(char c)

@@ -7,27 +7,31 @@
 
 /** One expression's result. `problem` is empty, or why the result counts as null. */
 struct explained_expression {
-    char *where; /* "mapping 1, url" */
+    /** "mapping 1, url". */
+    char *where;
     struct buffer expression, result, problem;
 };
 
 struct explained_header {
     struct buffer name, value;
-    bool placeholder; /* the agent's own, made when it sends: shown as it is */
+    /** The agent's own, made when it sends: shown as it is. */
+    bool placeholder;
 };
 
 /** The answer that a report is made for. */
 struct explained_response {
     bool given;
     int status;
-    struct buffer headers_json; /* an object */
+    /** An object. */
+    struct buffer headers_json;
     struct buffer text;
 };
 
 /** The result that Port would get; null slices are left out. */
 struct explained_report {
     bool made;
-    struct buffer fields; /* of mappings_report */
+    /** Of mappings_report. */
+    struct buffer fields;
     struct buffer status, summary, link_json, external_run_id, response_json;
 };
 
@@ -35,20 +39,27 @@ struct explanation {
     struct event event;
     struct explained_expression *expressions;
     size_t expression_count;
-    struct buffer fields;  /* of mappings_request */
-    struct buffer secrets; /* the same as fields: MAPPED_SECRET each */
+    /** Of mappings_request. */
+    struct buffer fields;
+    /** The same as fields: MAPPED_SECRET each. */
+    struct buffer secrets;
     struct mapped_request mapped;
     size_t mapping_count;
-    struct buffer failure; /* why there is no request, in words; empty: there is one */
+    /** Why there is no request, in words; empty: there is one. */
+    struct buffer failure;
     struct buffer method, url;
-    struct slice target; /* the URL without the query; of `fields` or `event` */
+    /** The URL without the query; of `fields` or `event`. */
+    struct slice target;
     struct explained_header *headers;
     size_t header_count;
     bool has_body;
-    struct slice body;   /* of `fields` or `event` */
-    struct buffer notes; /* what the agent would do before any mapping, a line each */
+    /** Of `fields` or `event`. */
+    struct slice body;
+    /** What the agent would do before any mapping, a line each. */
+    struct buffer notes;
     struct explained_report report;
-    bool ended; /* its evaluation passed a bound: there is nothing but the failure */
+    /** Its evaluation passed a bound: there is nothing but the failure. */
+    bool ended;
     bool out_of_memory;
 };
 
@@ -56,11 +67,14 @@ enum explain_kind { EXPLAIN_BY_CONTENT, EXPLAIN_RUN, EXPLAIN_CHANGE_LOG };
 
 struct explain_options {
     const struct mappings *mappings;
-    struct slice secret; /* the client secret; null: there is none */
+    /** The client secret; null: there is none. */
+    struct slice secret;
     enum explain_kind kind;
     const struct explained_response *response;
-    bool detailed;    /* DETAILED_LOGGING: summaries quote answers */
-    char *evaluating; /* memory that outlives this process: where the last result came from */
+    /** DETAILED_LOGGING: summaries quote answers. */
+    bool detailed;
+    /** Memory that outlives this process: where the last result came from. */
+    char *evaluating;
     size_t evaluating_size;
 };
 

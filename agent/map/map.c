@@ -24,11 +24,13 @@ struct map_command {
     bool json;
     struct config config;
     struct mappings *mappings;
-    char source[300]; /* where the mappings come from, for eyes */
+    /** Where the mappings come from, for eyes. */
+    char source[300];
     struct explained_response answer;
     struct map_process_options bounds;
     struct explain_options options;
-    bool negative; /* some event makes no request */
+    /** Some event makes no request. */
+    bool negative;
     size_t shown;
 };
 

@@ -22,9 +22,10 @@ enum {
     PORT_CONNECTIONS = 32,
     PORT_RESPONSE_BYTES = 256 * 1024,
     DRAIN_POLL_MS = 10,
-    GIVE_UP_MS =
-        1500, /* to report what is given up: with the default drain time still within docker stop's 10 s */
-    CLOSING_LATE_MS = 2500 /* a source that takes longer has no broker that answers, or a thread that hangs */
+    /** To report what is given up: with the default drain time still within docker stop's 10 s. */
+    GIVE_UP_MS = 1500,
+    /** A source that takes longer has no broker that answers, or a thread that hangs. */
+    CLOSING_LATE_MS = 2500
 };
 
 enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
@@ -41,9 +42,11 @@ struct daemon {
     struct dead_letters *dead_letters;
     struct deliver *deliver;
     struct source *source;
-    uv_timer_t timer; /* drain: is it idle? */
+    /** Drain: is it idle? */
+    uv_timer_t timer;
     int64_t drain_deadline_ms, give_up_deadline_ms;
-    uint64_t trimmed; /* events when memory was given back last */
+    /** Events when memory was given back last. */
+    uint64_t trimmed;
     unsigned trims_left;
     unsigned closing_parts;
     int exit_code;

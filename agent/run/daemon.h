@@ -12,21 +12,28 @@
 struct daemon;
 
 struct daemon_options {
-    uv_loop_t *loop;             /* borrowed; run it until `stopped` has run and its handles are closed */
-    const struct clock *clock;   /* borrowed */
-    const struct config *config; /* borrowed until stopped */
-    const char *ca_bundle; /* authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults */
-    struct map_process map_process; /* taken over; MAP_PROCESS_NONE: no event is mapped */
-    bool mapping_file;              /* it evaluates the operator's file, not the built-in mappings */
+    /** Borrowed; run it until `stopped` has run and its handles are closed. */
+    uv_loop_t *loop;
+    /** Borrowed. */
+    const struct clock *clock;
+    /** Borrowed until stopped. */
+    const struct config *config;
+    /** authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults. */
+    const char *ca_bundle;
+    /** Taken over; MAP_PROCESS_NONE: no event is mapped. */
+    struct map_process map_process;
+    /** It evaluates the operator's file, not the built-in mappings. */
+    bool mapping_file;
     /** Opens another source than the one that the settings name, which is then not announced to Port. NULL:
      * the settings' */
     struct source *(*open_source)(void *ctx, const struct source_options *options, struct error *err);
-    void (*stopped)(void *ctx, int exit_code); /* once, from the loop, when everything is closed; exit_code 0,
-                                                  or 1 with the cause logged */
-    void (*stuck)(void *ctx, int exit_code);   /* instead of `stopped`: the source does not close, because a
-                                                  thread of   its library hangs. What is done is committed; end
-                                                  the process. NULL: it is waited for. */
-    void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody */
+    /** Once, from the loop, when everything is closed; exit_code 0, or 1 with the cause logged. */
+    void (*stopped)(void *ctx, int exit_code);
+    /** Instead of `stopped`: the source does not close, because a thread of its library hangs. What is done
+     * is committed; end the process. NULL: it is waited for. */
+    void (*stuck)(void *ctx, int exit_code);
+    /** NULL: nobody. */
+    void (*observe)(void *ctx, const struct delivery_outcome *outcome);
     void *ctx;
 };
 

@@ -4,9 +4,12 @@
 #include <stddef.h>
 
 struct descriptors {
-    size_t limit;    /* of the process (ulimit -n); SIZE_MAX: none */
-    unsigned window; /* webhooks at once, at least 1 */
-    unsigned port;   /* calls to Port at once, at least 2 */
+    /** Of the process (ulimit -n); SIZE_MAX: none. */
+    size_t limit;
+    /** Webhooks at once, at least 1. */
+    unsigned window;
+    /** Calls to Port at once, at least 2. */
+    unsigned port;
 };
 
 /** Shares out what `limit` leaves beside the `open` ones, for at most so many of each and as many as

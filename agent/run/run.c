@@ -16,7 +16,8 @@ struct run {
     struct daemon *daemon;
     struct setup setup;
     int exit_code;
-    uint64_t summarised; /* events when the last summary was written */
+    /** Events when the last summary was written. */
+    uint64_t summarised;
 };
 
 static void stopped(void *ctx, int exit_code)

@@ -9,7 +9,8 @@ struct authorities;
 
 struct setup {
     struct config config;
-    struct map_process map_process; /* MAP_PROCESS_NONE once the daemon has taken it over */
+    /** MAP_PROCESS_NONE once the daemon has taken it over. */
+    struct map_process map_process;
     bool mapping_file;
     struct buffer mapping_warnings;
     struct authorities *authorities;

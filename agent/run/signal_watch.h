@@ -8,11 +8,14 @@ enum { SIGNALS_WATCHED = 5 };
 struct signal_watch {
     uv_signal_t handles[SIGNALS_WATCHED];
     size_t count;
-    bool stopping; /* a stop was asked for */
-    bool insisted; /* by SIGTERM, SIGINT or SIGQUIT: one more of these ends the process at once */
+    /** A stop was asked for. */
+    bool stopping;
+    /** By SIGTERM, SIGINT or SIGQUIT: one more of these ends the process at once. */
+    bool insisted;
     /** A signal asks to stop; `again`: at once. */
     void (*stop)(void *ctx, int number, bool again);
-    void (*summary)(void *ctx); /* SIGUSR1; NULL: it is ignored */
+    /** SIGUSR1; NULL: it is ignored. */
+    void (*summary)(void *ctx);
     void *ctx;
 };
 

@@ -35,7 +35,8 @@ struct variants {
 struct diagnosis {
     const struct signature_case *given;
     struct buffer *findings;
-    struct slice timestamp, signature; /* the record's own, where it is one */
+    /** The record's own, where it is one. */
+    struct slice timestamp, signature;
     struct variants secrets, timestamps, bodies;
     unsigned char digest[DIGEST_SIZE];
 };

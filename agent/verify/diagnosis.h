@@ -8,10 +8,14 @@
 
 struct signature_case {
     struct slice secret;
-    struct slice body;      /* the body as it came; a whole record's bytes where `record` is set */
-    bool record;            /* the timestamp and the signature are the record's own members */
-    struct slice timestamp; /* null: there is none */
-    struct slice signature; /* null: there is none */
+    /** The body as it came; a whole record's bytes where `record` is set. */
+    struct slice body;
+    /** The timestamp and the signature are the record's own members. */
+    bool record;
+    /** Null: there is none. */
+    struct slice timestamp;
+    /** Null: there is none. */
+    struct slice signature;
     int64_t now_s;
 };
 

@@ -5,11 +5,16 @@
 #include <stdbool.h>
 
 struct json_form {
-    const char *after_comma, *after_colon; /* "" or " " */
-    unsigned indent;                       /* blanks a level; 0: everything on one line */
-    bool ascii;                            /* every character beyond ASCII as \uXXXX */
-    bool html;                             /* <, > and & as \uXXXX */
-    bool script_numbers;                   /* numbers as ECMAScript writes them: 1.0 becomes 1 */
+    /** "" or " ". */
+    const char *after_comma, *after_colon;
+    /** Blanks a level; 0: everything on one line. */
+    unsigned indent;
+    /** Every character beyond ASCII as \uXXXX. */
+    bool ascii;
+    /** <, > and & as \uXXXX. */
+    bool html;
+    /** Numbers as ECMAScript writes them: 1.0 becomes 1. */
+    bool script_numbers;
 };
 
 /** Writes `canonical` (json_canonical's output) in another form, appended to `out`. */

@@ -8,10 +8,14 @@
 enum { RETRY_STATUS_MIN = 300, RETRY_STATUS_MAX = 599 };
 
 struct retry_on {
-    bool nothing; /* not even what the endpoint did not process */
-    bool timeout; /* silence, or the total time over, after the request was sent */
-    bool reset;   /* the connection was lost before the whole answer */
-    uint64_t statuses[(RETRY_STATUS_MAX - RETRY_STATUS_MIN) / 64 + 1]; /* a bit a status */
+    /** Not even what the endpoint did not process. */
+    bool nothing;
+    /** Silence, or the total time over, after the request was sent. */
+    bool timeout;
+    /** The connection was lost before the whole answer. */
+    bool reset;
+    /** A bit a status. */
+    uint64_t statuses[(RETRY_STATUS_MAX - RETRY_STATUS_MIN) / 64 + 1];
 };
 
 /** Reads "502,504,timeout", "4xx 5xx reset", "none" or nothing at all; words are separated by commas or

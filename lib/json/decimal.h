@@ -7,8 +7,10 @@ enum { DECIMAL_POINT_MAX = 9999 };
 /** 0.DIGITS times ten to the power of `point`. */
 struct decimal {
     bool negative;
-    struct buffer digits; /* no zeros at either end */
-    long point;           /* more than DECIMAL_POINT_MAX: the exponent has too many digits to be read */
+    /** No zeros at either end. */
+    struct buffer digits;
+    /** More than DECIMAL_POINT_MAX: the exponent has too many digits to be read. */
+    long point;
 };
 
 /** Reads a number of JSON. Clear `out` with decimal_clear; out of memory: out->digits.failed. */

@@ -8,8 +8,10 @@
 #include "base/slice.h"
 
 struct members {
-    struct slice rest; /* what has not been walked */
-    char close;        /* '}' or ']' */
+    /** What has not been walked. */
+    struct slice rest;
+    /** '}' or ']'. */
+    char close;
     bool begun, broken, ended;
 };
 

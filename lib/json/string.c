@@ -1,3 +1,4 @@
+/* Walks over the bytes of one string at a time; the text around it is the caller's. */
 #include "json/string.h"
 #include "base/json_escape.h"
 #include <string.h>

@@ -17,7 +17,8 @@ struct conditions {
     size_t count;
     /** Those that found no room since the last line about that. */
     uint64_t unkept;
-    int64_t unkept_told_ms; /* 0: never */
+    /** 0: never. */
+    int64_t unkept_told_ms;
 };
 
 struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds)

@@ -13,7 +13,8 @@
 #include "base/log.h"
 
 enum condition_kind {
-    CONDITION_CLOCK_OFF /* this machine's clock; value: seconds ahead of Port's */
+    /** This machine's clock; value: seconds ahead of Port's. */
+    CONDITION_CLOCK_OFF
 };
 enum { CONDITION_KINDS = CONDITION_CLOCK_OFF + 1 };
 
@@ -22,11 +23,14 @@ enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 /** One that stands. */
 struct condition {
     enum condition_kind kind;
-    char subject[128]; /* "": it has none */
+    /** "": it has none. */
+    char subject[128];
     char sentence[256];
     int64_t value;
-    uint64_t count;            /* how often it was met */
-    int64_t since_ms, told_ms; /* monotonic: when it began, when it was warned of last */
+    /** How often it was met. */
+    uint64_t count;
+    /** Monotonic: when it began, when it was warned of last. */
+    int64_t since_ms, told_ms;
 };
 
 struct conditions;

@@ -6,21 +6,28 @@
 enum {
     METHOD = 1 << 0,
     URL = 1 << 1,
-    STATUS = 1 << 2,  /* where there is one */
-    ERROR = 1 << 3,   /* error.type and error.message, before the run's id */
-    MAPPING = 1 << 4, /* where there is one */
+    /** Where there is one. */
+    STATUS = 1 << 2,
+    /** error.type and error.message, before the run's id. */
+    ERROR = 1 << 3,
+    /** Where there is one. */
+    MAPPING = 1 << 4,
     ATTEMPT = 1 << 5,
     BODY = 1 << 6,
-    ANSWER = 1 << 7, /* how long it took, and what there is to say of it */
+    /** How long it took, and what there is to say of it. */
+    ANSWER = 1 << 7,
     WAIT = 1 << 8,
     AGE = 1 << 9,
-    REASON = 1 << 10,  /* as `reason` */
-    MESSAGE = 1 << 11, /* as error.message, behind the run's id */
+    /** As `reason`. */
+    REASON = 1 << 10,
+    /** As error.message, behind the run's id. */
+    MESSAGE = 1 << 11,
     FAILURES = 1 << 12,
     AT_ONCE = 1 << 13,
     COUNT = 1 << 14,
     UNREPORTED = 1 << 15,
-    LETTER = 1 << 16 /* no field: a warning where a dead letter keeps what failed */
+    /** No field: a warning where a dead letter keeps what failed. */
+    LETTER = 1 << 16
 };
 enum { ATTEMPTED = METHOD | URL | STATUS | MAPPING | ATTEMPT | ANSWER | AGE };
 

@@ -146,7 +146,8 @@ struct observed {
 
 /** What a record came to, for those who show it. */
 enum observed_end {
-    END_NONE, /* nothing yet, or nothing that is shown */
+    /** Nothing yet, or nothing that is shown. */
+    END_NONE,
     END_DELIVERED,
     END_FAILED,
     END_SKIPPED,
@@ -160,7 +161,8 @@ const char *observed_message(enum observed_kind kind);
 struct slice observed_why(const struct observed *observed);
 
 struct observer_options {
-    const struct clock *clock; /* borrowed */
+    /** Borrowed. */
+    const struct clock *clock;
     /** Queues a progress log on a run (run_report_log). NULL: none are written. */
     void (*tell_run)(struct run_report *report, struct slice text);
     /** Is told of everything, after counters and logs; NULL: nobody is. */

@@ -15,16 +15,22 @@ enum { REPLAY_LOCK_MODE = 0640 };
 static const char REPLAY_LOCK_NAME[] = "dead-letters.replay.lock";
 
 struct directory_reader {
-    struct dead_letter_reader reader; /* first: what reader.c knows of it */
+    /** First: what reader.c knows of it. */
+    struct dead_letter_reader reader;
     char *path;
-    struct dirent **days; /* names of the files, sorted */
+    /** Names of the files, sorted. */
+    struct dirent **days;
     int day_count, next_day;
     char day[11];
-    FILE *file;           /* of `day`; NULL: none is open */
-    uint64_t line_number; /* in it */
-    struct buffer where;  /* of the line, for people */
+    /** Of `day`; NULL: none is open. */
+    FILE *file;
+    /** In it. */
+    uint64_t line_number;
+    /** Of the line, for people. */
+    struct buffer where;
     struct replayed_ids replayed;
-    char *text; /* the line, getline's */
+    /** The line, getline's. */
+    char *text;
     size_t room;
     struct line line;
 };

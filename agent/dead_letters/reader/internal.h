@@ -16,7 +16,8 @@ struct dead_letter_reader {
     const struct reader_class *class;
     uint64_t number;
     size_t broken;
-    void (*tell)(void *ctx, const char *where, const char *why); /* NULL: nobody wants to know */
+    /** NULL: nobody wants to know. */
+    void (*tell)(void *ctx, const char *where, const char *why);
     void *tell_ctx;
 };
 
@@ -27,9 +28,11 @@ void reader_broken(struct dead_letter_reader *reader, const char *where, const c
 /** A line read back. The letter's texts live in the members. */
 struct line {
     cJSON *json;
-    struct buffer key, value; /* decoded base64 */
+    /** Decoded base64. */
+    struct buffer key, value;
     const char *id;
-    struct slice mac; /* null: none */
+    /** Null: none. */
+    struct slice mac;
     struct dead_letter letter;
 };
 /** NULL, or why the line is no letter, in words. Clear it in both cases. */

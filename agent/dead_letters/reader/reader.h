@@ -14,20 +14,27 @@ enum { LETTER_ENTRY_ID_SIZE = 48 };
 
 /** Which letter: what marking it needs. */
 struct dead_letter_ref {
-    char id[LETTER_ENTRY_ID_SIZE]; /* in a directory 16 hexadecimal digits, in a topic "partition:offset" */
-    char day[11];                  /* of its file; "" in a topic */
-    char letter_id[17]; /* in a topic: the letter's own 16 digits; "" for one by an earlier agent */
+    /** In a directory 16 hexadecimal digits, in a topic "partition:offset". */
+    char id[LETTER_ENTRY_ID_SIZE];
+    /** Of its file; "" in a topic. */
+    char day[11];
+    /** In a topic: the letter's own 16 digits; "" for one by an earlier agent. */
+    char letter_id[17];
 };
 
 /** The texts are borrowed until the next call. */
 struct dead_letter_entry {
     struct dead_letter_ref ref;
-    uint64_t number;   /* from 1, in the order they are read */
-    const char *where; /* for people: "DIR/dead-letters-2026-01-13.jsonl:7", or "topic[partition]@offset" */
+    /** From 1, in the order they are read. */
+    uint64_t number;
+    /** For people: "DIR/dead-letters-2026-01-13.jsonl:7", or "topic[partition]@offset". */
+    const char *where;
     bool replayed;
-    bool copy_replayed; /* of a topic: a letter that says it has the same ID was, elsewhere in it. If this one
-                           is what the agent wrote (seal.h) it is that letter; else the ID is a claim */
-    struct slice letter_id, mac; /* what seal.h needs; null: it has none (of a topic, by an earlier agent) */
+    /** Of a topic: a letter that says it has the same ID was, elsewhere in it. If this one is what the agent
+     * wrote (seal.h) it is that letter; else the ID is a claim. */
+    bool copy_replayed;
+    /** What seal.h needs; null: it has none (of a topic, by an earlier agent). */
+    struct slice letter_id, mac;
     struct dead_letter letter;
 };
 

@@ -15,25 +15,36 @@ static const char REPLAYED[] = "dead-letter.replayed", LETTER_ID[] = "dead-lette
 
 /** A partition. */
 struct part {
-    int64_t low, end;             /* its messages, at the beginning */
-    struct replayed_ids replayed; /* offsets of its letters */
+    /** Its messages, at the beginning. */
+    int64_t low, end;
+    /** Offsets of its letters. */
+    struct replayed_ids replayed;
 };
 
 struct topic_reader {
-    struct dead_letter_reader reader; /* first: what reader.c knows of it */
+    /** First: what reader.c knows of it. */
+    struct dead_letter_reader reader;
     struct producer_settings settings;
     char *name;
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *queue; /* of the partition that is read */
+    /** Of the partition that is read. */
+    rd_kafka_queue_t *queue;
     int32_t partition_count, partition;
-    struct part *parts;           /* partition_count of them */
-    bool marks_read, reading;     /* the partition's letters; false: it is to be begun */
-    struct replayed_ids replayed; /* letters' own IDs */
-    rd_kafka_message_t *message;  /* whose bytes the last entry borrows */
-    char *texts;                  /* its headers, as texts */
-    char where[WHERE_SIZE];       /* of the message, for people */
-    rd_kafka_t *marker;           /* producer; NULL: nothing was marked yet */
+    /** partition_count of them. */
+    struct part *parts;
+    /** The partition's letters; false: it is to be begun. */
+    bool marks_read, reading;
+    /** Letters' own IDs. */
+    struct replayed_ids replayed;
+    /** Whose bytes the last entry borrows. */
+    rd_kafka_message_t *message;
+    /** Its headers, as texts. */
+    char *texts;
+    /** Of the message, for people. */
+    char where[WHERE_SIZE];
+    /** Producer; NULL: nothing was marked yet. */
+    rd_kafka_t *marker;
 };
 
 static struct topic_reader *own(struct dead_letter_reader *reader)

@@ -11,13 +11,16 @@
 enum { BATCH_LETTERS = 256, BATCH_LETTER_BYTES = 4 << 20, MARKS_MAX = 256 };
 
 struct replay_letter {
-    struct ticket ticket; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct ticket ticket;
     struct replay_letter *next, *previous;
     struct replay_source *replay;
-    struct dead_letter_entry entry; /* its bytes are in `bytes` */
+    /** Its bytes are in `bytes`. */
+    struct dead_letter_entry entry;
     struct buffer bytes;
     char *record_id;
-    char *refusal; /* why it is not replayed; NULL: it is */
+    /** Why it is not replayed; NULL: it is. */
+    char *refusal;
     struct same_record *same;
     void *note;
 };
@@ -30,32 +33,40 @@ struct letter_list {
 struct same_record {
     char *id;
     bool ended, marked;
-    struct letter_list waiting; /* other letters of it, until the first has ended */
+    /** Other letters of it, until the first has ended. */
+    struct letter_list waiting;
 };
 
 /** One round of the thread pool's. */
 struct batch {
     uv_work_t work;
     bool under_way;
-    bool read; /* letters are wanted, not marks alone */
+    /** Letters are wanted, not marks alone. */
+    bool read;
     struct dead_letter_ref marks[MARKS_MAX];
     size_t mark_count;
-    struct letter_list letters; /* that were read */
-    bool end;                   /* there are no more */
+    /** That were read. */
+    struct letter_list letters;
+    /** There are no more. */
+    bool end;
     int failed;
     struct error err;
 };
 
 struct replay_source {
-    struct source source; /* first: the seam's view of it */
+    /** First: the seam's view of it. */
+    struct source source;
     struct source_options options;
     struct replay_options replay;
-    uv_timer_t wake; /* goes on from the loop, never from inside a call of the sink's */
+    /** Goes on from the loop, never from inside a call of the sink's. */
+    uv_timer_t wake;
     struct batch batch;
     struct letter_list ready, with_sink;
-    struct dead_letter_ref *marks; /* still to be written */
+    /** Still to be written. */
+    struct dead_letter_ref *marks;
     size_t mark_count, mark_room;
-    void *same; /* tsearch(3) tree of struct same_record */
+    /** tsearch(3) tree of struct same_record. */
+    void *same;
     bool end, stopped, finished;
     bool closing;
     void (*closed)(void *ctx);

@@ -11,18 +11,25 @@ struct replay_letter;
 
 /** How a letter's way ended. */
 enum replay_end {
-    REPLAY_DONE,      /* the sink is done with its record, whatever came of it */
-    REPLAY_DROPPED,   /* the sink did not get to it, or gave it up */
-    REPLAY_SAME_DONE, /* it is of a record that another letter is of, and that one is remembered as replayed
-                       */
-    REPLAY_SAME_LEFT, /* the same, and that one is not */
-    REPLAY_REFUSED    /* it is not believed: replay_letter_refusal says why */
+    /** The sink is done with its record, whatever came of it. */
+    REPLAY_DONE,
+    /** The sink did not get to it, or gave it up. */
+    REPLAY_DROPPED,
+    /** It is of a record that another letter is of, and that one is remembered as replayed. */
+    REPLAY_SAME_DONE,
+    /** The same, and that one is not. */
+    REPLAY_SAME_LEFT,
+    /** It is not believed: replay_letter_refusal says why. */
+    REPLAY_REFUSED
 };
 
 struct replay_options {
-    struct dead_letter_reader *reader; /* borrowed until closed; used in the thread pool */
-    struct letter_check *check;        /* the same */
-    const char *change_log_topic;      /* borrowed */
+    /** Borrowed until closed; used in the thread pool. */
+    struct dead_letter_reader *reader;
+    /** The same. */
+    struct letter_check *check;
+    /** Borrowed. */
+    const char *change_log_topic;
     /** Is this letter to be replayed? Called in the thread pool, one call at a time. */
     bool (*wanted)(void *ctx, const struct dead_letter_entry *entry);
     /** A wanted letter's way has ended: true: remember it as replayed. */
