@@ -33,11 +33,11 @@ static void login_fetched(void *ctx, const struct kafka_credentials *credentials
     login->over = true;
 }
 
-static void login_failed(void *ctx, bool denied, const char *reason)
+static void login_failed(void *ctx, const struct kafka_access_failure *failure)
 {
     struct login *login = ctx;
-    snprintf(login->reason, sizeof login->reason, "%s", reason);
-    login->over = denied;
+    snprintf(login->reason, sizeof login->reason, "%s", failure->reason);
+    login->over = failure->denied;
 }
 
 static void login_late(uv_timer_t *deadline)
@@ -77,6 +77,8 @@ static void ask_port(struct login *login, const struct config *config, struct ht
                                            .ctx = login};
     struct kafka_access *access = port ? kafka_access_new(&options) : NULL;
     uv_timer_start(&login->deadline, login_late, PORT_WAIT_MS, 0);
+    if (access)
+        kafka_access_start(access);
     while (access && !login->over)
         uv_run(&login->loop, UV_RUN_ONCE);
     if (access)

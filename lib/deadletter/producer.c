@@ -411,12 +411,12 @@ static void access_fetched(void *ctx, const struct kafka_credentials *credential
     letters_wake(producer->letters);
 }
 
-static void access_failed(void *ctx, bool denied, const char *reason)
+/** That they are denied, the consumer says, and stops the agent. */
+static void access_failed(void *ctx, const struct kafka_access_failure *failure)
 {
     struct producer *producer = ctx;
-    (void)denied; /* the consumer says so, and stops the agent */
     snprintf(producer->last_error, sizeof producer->last_error,
-             "Kafka credentials could not be fetched from Port: %.300s", reason);
+             "Kafka credentials could not be fetched from Port: %.300s", failure->reason);
     letters_wake(producer->letters);
 }
 
@@ -501,6 +501,8 @@ static bool open_access(struct producer *producer, struct port_api *port)
                                            .failed = access_failed,
                                            .ctx = producer};
     producer->access = kafka_access_new(&options);
+    if (producer->access)
+        kafka_access_start(producer->access);
     return producer->access != NULL;
 }
 

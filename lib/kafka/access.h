@@ -1,9 +1,21 @@
 /* Kafka's brokers and credentials, as Port gives them: fetched until they are there, and again when they are
- * refused. */
+ * refused. The one way in which the agent asks for them. */
 #pragma once
 #include "port/api.h"
 
 struct kafka_access;
+
+/** Why they could not be fetched. */
+struct kafka_access_failure {
+    /** Port refused the agent's own credentials. */
+    bool denied;
+    /** Of Port's answer; 0: none. */
+    int status;
+    /** In words; no secret. */
+    const char *reason;
+    /** Until the next try; -1: kafka_access_refresh is the next. */
+    int64_t wait_ms;
+};
 
 struct kafka_access_options {
     /** Borrowed until closed, as everything here. */
@@ -13,14 +25,18 @@ struct kafka_access_options {
     /** Brokers and credentials, borrowed during the call; from the loop, the first time and after each
      * kafka_access_refresh that Port answered. */
     void (*fetched)(void *ctx, const struct kafka_credentials *credentials);
-    /** They could not be fetched. `denied`: Port refused the agent's own credentials. Until they were there
-     * once, it is tried again with backoff all the same. May be NULL. */
-    void (*failed)(void *ctx, bool denied, const char *reason);
+    /** They could not be fetched. Until they have been there once since the start, it is tried again with
+     * backoff, even where Port denies them. */
+    void (*failed)(void *ctx, const struct kafka_access_failure *failure);
     void *ctx;
 };
 
-/** Starts to fetch them. NULL: out of memory. */
+/** Fetches nothing yet. NULL: out of memory. */
 struct kafka_access *kafka_access_new(const struct kafka_access_options *options);
+/** Fetches them until they are there. */
+void kafka_access_start(struct kafka_access *access);
+/** Fetches nothing until it is started again; a call under way is forgotten. */
+void kafka_access_stop(struct kafka_access *access);
 /** Fetches fresh ones, unless that is under way. */
 void kafka_access_refresh(struct kafka_access *access);
 /** No callback but `closed` (NULL: nobody) runs any more; that one from the loop, and then it is freed. */

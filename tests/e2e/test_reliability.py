@@ -186,6 +186,21 @@ def test_scram_credentials_from_port_are_refreshed(world, kafka, port, receiver)
     assert SCRAM_PASSWORD not in text and "an old password" not in text
 
 
+def test_fresh_credentials_that_cannot_be_read_are_told_and_asked_for_again(world, kafka, port, receiver):
+    right = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
+    port.credentials = {**right, "password": "an old password"}
+    del world.environment["KAFKA_CONSUMER_BOOTSTRAP_SERVERS"]
+    agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", SSL_CERT_FILE=str(kafka.ca))
+    agent.wait_log("connecting to the Kafka brokers")
+    port.credentials = {"brokers": right["brokers"]}
+    line = agent.wait_log("fresh Kafka credentials could not be fetched from Port", timeout=40)
+    assert line["error.message"] == "Port's answer to /v1/kafka-credentials has no credentials.username"
+    port.credentials = right
+    agent.wait_log("fresh Kafka credentials fetched from Port", timeout=40)
+    agent.assigned()
+    assert agent.terminate() == 0
+
+
 def test_refused_client_stops_with_a_word_and_an_outage_does_not(world, port):
     port.token_status = 401
     environment = {"USING_LOCAL_PORT_INSTANCE": "false"}

@@ -2,12 +2,10 @@
 #include "source/kafka/kafka.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "port/api.h"
+#include "kafka/access.h"
 #include "source/class.h"
 #include "source/kafka/consumer.h"
 #include <stdlib.h>
-
-enum { START_BACKOFF_MS = 500, START_BACKOFF_CAP_MS = 30000 };
 
 struct kafka_source {
     /** First: the seam's view of it. */
@@ -19,11 +17,8 @@ struct kafka_source {
     struct kafka_consumer *leaving;
     /** There was one before. */
     bool begun;
-    struct port_call *fetching;
-    /** Of fetching credentials at the start. */
-    unsigned attempt;
-    /** Until the next one. */
-    uv_timer_t timer;
+    /** Asked only where the brokers are not in the settings. */
+    struct kafka_access *access;
     bool stopped;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -98,24 +93,9 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
 
 /* Credentials from Port */
 
-static void fetch_credentials(struct kafka_source *kafka);
-
-static void fetch_again(uv_timer_t *timer)
+static void credentials_fetched(void *ctx, const struct kafka_credentials *credentials)
 {
-    fetch_credentials(timer->data);
-}
-
-static void fetch_later(struct kafka_source *kafka, const char *reason)
-{
-    int64_t wait_ms =
-        clock_backoff_ms(kafka->options.clock, START_BACKOFF_MS, 2.0, START_BACKOFF_CAP_MS, kafka->attempt++);
-    log_warning("Kafka credentials could not be fetched from Port; trying again",
-                F_STR("error.message", reason), F_INT("wait_ms", wait_ms));
-    uv_timer_start(&kafka->timer, fetch_again, (uint64_t)wait_ms, 0);
-}
-
-static void use_credentials(struct kafka_source *kafka, const struct kafka_credentials *credentials)
-{
+    struct kafka_source *kafka = ctx;
     struct error err = {0};
     if (kafka->consumer) {
         log_info("fresh Kafka credentials fetched from Port", F_NONE);
@@ -127,53 +107,29 @@ static void use_credentials(struct kafka_source *kafka, const struct kafka_crede
     }
 }
 
-static void not_fetched(struct kafka_source *kafka, const struct port_result *result)
-{
-    bool denied = result->authentication ||
-                  (result->answer == PORT_REFUSED && (result->status == 401 || result->status == 403));
-    if (kafka->consumer) {
-        log_warning("fresh Kafka credentials could not be fetched from Port",
-                    F_STR("error.message", result->reason));
-    } else if (denied) {
-        log_critical(
-            "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
-        fatal(kafka);
-    } else {
-        fetch_later(kafka, result->reason);
-    }
-}
-
-static void credentials_answered(void *ctx, const struct port_result *result)
+static void credentials_not_fetched(void *ctx, const struct kafka_access_failure *failure)
 {
     struct kafka_source *kafka = ctx;
-    struct kafka_credentials credentials = {0};
-    struct error err = {0};
-    kafka->fetching = NULL;
-    if (result->answer != PORT_ACCEPTED)
-        not_fetched(kafka, result);
-    else if (kafka_credentials_parse(result->body, &credentials, &err) == 0)
-        use_credentials(kafka, &credentials);
-    else if (!kafka->consumer)
-        fetch_later(kafka, err.message);
-    kafka_credentials_clear(&credentials);
-}
-
-static void fetch_credentials(struct kafka_source *kafka)
-{
-    if (kafka->fetching)
-        return;
-    kafka->fetching = port_api_call(kafka->options.port, "GET", "/v1/kafka-credentials",
-                                    (struct slice){NULL, 0}, credentials_answered, kafka);
-    if (!kafka->fetching && !kafka->consumer)
-        fetch_later(kafka, "out of memory");
+    if (kafka->consumer) {
+        log_warning("fresh Kafka credentials could not be fetched from Port",
+                    F_STR("error.message", failure->reason));
+    } else if (failure->denied) {
+        kafka_access_stop(kafka->access);
+        log_critical(
+            "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
+            F_INT("http.response.status_code", failure->status), F_STR("error.message", failure->reason));
+        fatal(kafka);
+    } else {
+        log_warning("Kafka credentials could not be fetched from Port; trying again",
+                    F_STR("error.message", failure->reason), F_INT("wait_ms", failure->wait_ms));
+    }
 }
 
 static void credentials_refused(void *ctx)
 {
     struct kafka_source *kafka = ctx;
     if (!kafka->stopped && !kafka->leaving)
-        fetch_credentials(kafka);
+        kafka_access_refresh(kafka->access);
 }
 
 /* A fresh consumer in the place of one */
@@ -186,8 +142,7 @@ static void left(void *ctx)
     if (kafka->stopped)
         return;
     if (!kafka->options.config->local_port) {
-        kafka->attempt = 0;
-        fetch_credentials(kafka);
+        kafka_access_start(kafka->access);
     } else if (consume(kafka, NULL, &err) != 0) {
         log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
         fatal(kafka);
@@ -200,9 +155,7 @@ static void renew(void *ctx)
     kafka->leaving = kafka->consumer;
     kafka->consumer = NULL;
     kafka->begun = true;
-    if (kafka->fetching)
-        port_call_cancel(kafka->fetching);
-    kafka->fetching = NULL;
+    kafka_access_stop(kafka->access);
     kafka_consumer_close(kafka->leaving, left, kafka);
 }
 
@@ -218,10 +171,7 @@ static void resume(struct source *source)
 static void stop_fetching(struct kafka_source *kafka)
 {
     kafka->stopped = true;
-    uv_timer_stop(&kafka->timer);
-    if (kafka->fetching)
-        port_call_cancel(kafka->fetching);
-    kafka->fetching = NULL;
+    kafka_access_stop(kafka->access);
 }
 
 static void stop_taking(struct source *source)
@@ -239,19 +189,19 @@ static bool idle(const struct source *source)
     return true;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void access_closed(void *ctx)
 {
-    struct kafka_source *kafka = handle->data;
+    struct kafka_source *kafka = ctx;
     void (*closed)(void *) = kafka->closed;
-    void *ctx = kafka->closed_ctx;
+    void *closed_ctx = kafka->closed_ctx;
     free(kafka);
-    closed(ctx);
+    closed(closed_ctx);
 }
 
 static void consumer_closed(void *ctx)
 {
     struct kafka_source *kafka = ctx;
-    uv_close((uv_handle_t *)&kafka->timer, timer_closed);
+    kafka_access_close(kafka->access, access_closed, kafka);
 }
 
 static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
@@ -306,14 +256,24 @@ static struct source *open_source(const struct source_options *options, struct e
     }
     kafka->source.class = &kafka_source;
     kafka->options = *options;
-    if (options->config->local_port && consume(kafka, NULL, err) != 0) {
+    const struct kafka_access_options access = {.port = options->port,
+                                                .loop = options->loop,
+                                                .clock = options->clock,
+                                                .fetched = credentials_fetched,
+                                                .failed = credentials_not_fetched,
+                                                .ctx = kafka};
+    kafka->access = kafka_access_new(&access);
+    int failed = !kafka->access                ? error_set(err, PA_ERR_MEMORY, "out of memory")
+                 : options->config->local_port ? consume(kafka, NULL, err)
+                                               : 0;
+    if (failed) {
+        if (kafka->access)
+            kafka_access_close(kafka->access, NULL, NULL);
         free(kafka);
         return NULL;
     }
-    uv_timer_init(options->loop, &kafka->timer);
-    kafka->timer.data = kafka;
     if (!options->config->local_port)
-        fetch_credentials(kafka);
+        kafka_access_start(kafka->access);
     return &kafka->source;
 }
 

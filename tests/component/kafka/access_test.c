@@ -5,6 +5,7 @@
 struct seen_access {
     size_t fetched, failed, closed;
     bool denied;
+    int64_t wait_ms;
     char brokers[64], password[64];
 };
 
@@ -16,12 +17,13 @@ static void fetched(void *ctx, const struct kafka_credentials *credentials)
     snprintf(seen->password, sizeof seen->password, "%s", credentials->password);
 }
 
-static void failed(void *ctx, bool denied, const char *reason)
+static void failed(void *ctx, const struct kafka_access_failure *failure)
 {
     struct seen_access *seen = ctx;
-    assert_non_null(reason);
+    assert_non_null(failure->reason);
     seen->failed++;
-    seen->denied = denied;
+    seen->denied = failure->denied;
+    seen->wait_ms = failure->wait_ms;
 }
 
 static void closed(void *ctx)
@@ -55,6 +57,7 @@ static struct kafka_access *open_access(struct fake_port *port, struct seen_acce
                                            .ctx = seen};
     struct kafka_access *access = kafka_access_new(&options);
     assert_non_null(access);
+    kafka_access_start(access);
     return access;
 }
 
@@ -78,6 +81,38 @@ static void credentials_are_fetched_until_they_are_there_and_again_when_asked(vo
     fake_port_free(port);
     assert_int_equal(seen.closed, 1);
     assert_int_equal(seen.fetched, 2);
+}
+
+/** Right, then nothing three times, then right. */
+static struct reply right_at_the_ends(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)request;
+    return (struct reply){.body = n == 0 || n == 4
+                                      ? "{\"credentials\":{\"brokers\":[\"a:1\"],\"username\":\"u\","
+                                        "\"password\":\"p\"}}"
+                                      : "{\"credentials\":{\"brokers\":[\"a:1\"]}}"};
+}
+
+static void fresh_ones_are_asked_for_once_and_after_a_start_until_they_are_there(void **state)
+{
+    (void)state;
+    struct fake_port *port = fake_port_new(8);
+    struct seen_access seen = {0};
+    port->script = right_at_the_ends;
+    struct kafka_access *access = open_access(port, &seen);
+    run_until(port, &seen.fetched, 1);
+    kafka_access_refresh(access);
+    run_until(port, &seen.failed, 1);
+    assert_int_equal(seen.wait_ms, -1);
+    kafka_access_stop(access);
+    kafka_access_start(access);
+    run_until(port, &seen.failed, 2);
+    assert_true(seen.wait_ms >= 0);
+    run_until(port, &seen.fetched, 2);
+    assert_int_equal(seen.failed, 3);
+    kafka_access_close(access, closed, &seen);
+    fake_port_free(port);
 }
 
 static struct reply denied(struct fake_port *port, size_t n, const struct seen *request)
@@ -117,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(credentials_are_fetched_until_they_are_there_and_again_when_asked),
+        cmocka_unit_test(fresh_ones_are_asked_for_once_and_after_a_start_until_they_are_there),
         cmocka_unit_test(a_refusal_of_the_agent_itself_is_told_apart),
         cmocka_unit_test(closing_forgets_a_call_under_way),
     };
