@@ -36,7 +36,7 @@ struct replay {
 
 /** What the delivery came to, kept until the letter's ticket is back. */
 struct verdict {
-    char kind[16];
+    enum observed_end end;
     int status;
     int64_t duration_ms;
     char reason[512];
@@ -77,19 +77,23 @@ static void print_outcome(struct replay *replay, const struct dead_letter_entry 
     replay->printed++;
 }
 
-static void observed(void *ctx, const struct delivery_outcome *outcome)
+static void told(void *ctx, const struct observed *observed)
 {
     struct replay *replay = ctx;
-    const char *topic = outcome->topic && *outcome->topic ? outcome->topic : NULL;
+    enum observed_end end = observed_end(observed->kind);
+    if (end == END_NONE)
+        return;
+    const char *topic = observed->topic && *observed->topic ? observed->topic : NULL;
     struct replay_letter *letter =
-        replay_find(replay->source, topic, outcome->partition, outcome->offset, outcome->run_id);
+        replay_find(replay->source, topic, observed->partition, observed->offset, observed->run_id);
     struct verdict *verdict = letter ? replay_letter_get(letter) : NULL;
     if (!letter || (!verdict && !(verdict = calloc(1, sizeof *verdict))))
         return;
-    snprintf(verdict->kind, sizeof verdict->kind, "%s", outcome->kind);
-    snprintf(verdict->reason, sizeof verdict->reason, "%s", outcome->reason);
-    verdict->status = outcome->status;
-    verdict->duration_ms = outcome->duration_ms;
+    struct slice why = observed_why(observed);
+    verdict->end = end;
+    snprintf(verdict->reason, sizeof verdict->reason, "%.*s", (int)why.len, why.ptr);
+    verdict->status = observed->status;
+    verdict->duration_ms = observed->duration_ms;
     replay_letter_set(letter, verdict);
 }
 
@@ -97,14 +101,12 @@ static void observed(void *ctx, const struct delivery_outcome *outcome)
 static bool settled(struct replay *replay, const struct dead_letter_entry *entry,
                     const struct verdict *verdict)
 {
-    bool delivered = strcmp(verdict->kind, "delivered") == 0, failed = strcmp(verdict->kind, "failed") == 0;
-    const char *outcome = delivered                                     ? "delivered"
-                          : failed                                      ? "failed"
-                          : strcmp(verdict->kind, "bad_signature") == 0 ? "refused"
-                          : strcmp(verdict->kind, "bad_record") == 0    ? "unreadable"
-                                                                        : "skipped";
+    static const char *const outcomes[] = {
+        [END_NONE] = "skipped",    [END_DELIVERED] = "delivered",   [END_FAILED] = "failed",
+        [END_SKIPPED] = "skipped", [END_UNREADABLE] = "unreadable", [END_REFUSED] = "refused"};
+    bool delivered = verdict->end == END_DELIVERED, failed = verdict->end == END_FAILED;
     delivered ? replay->delivered++ : failed ? replay->failed++ : replay->left++;
-    print_outcome(replay, entry, outcome, verdict);
+    print_outcome(replay, entry, outcomes[verdict->end], verdict);
     return delivered || failed; /* what failed is a dead letter again, under another ID */
 }
 
@@ -211,7 +213,7 @@ static int run_daemon(struct replay *replay)
                                      .mapping_file = replay->setup.mapping_file,
                                      .open_source = open_source,
                                      .stopped = stopped,
-                                     .observe = observed,
+                                     .told = told,
                                      .ctx = replay};
     struct error err = {0};
     uv_loop_init(&replay->loop);

@@ -22,8 +22,7 @@ static const char RUNS_TOPIC[] = "demo.runs", CHANGE_LOG_TOPIC[] = "demo.change.
 struct expectation {
     const char *what;
     struct demo_event event;
-    /** As in struct delivery_outcome. */
-    const char *kind;
+    enum observed_end end;
     /** What Port must have been told; "" for nothing. */
     const char *status;
     bool seen;
@@ -33,29 +32,34 @@ struct expectation {
 static const struct expectation SCRIPT[] = {
     {"synchronous success",
      {"r_sync_ok", "POST", "/ok", true, true, false, false},
-     "delivered",
+     END_DELIVERED,
      "SUCCESS",
      false,
      ""},
     {"synchronous failure",
      {"r_sync_fail", "POST", "/fail", true, true, false, false},
-     "failed",
+     END_FAILED,
      "FAILURE",
      false,
      ""},
-    {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, "delivered", "", false, ""},
-    {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"GET", {"r_get", "GET", "/ok", true, true, false, false}, "delivered", "SUCCESS", false, ""},
-    {"tampered record",
-     {"r_tampered", "POST", "/ok", true, true, true, false},
-     "bad_signature",
+    {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, END_DELIVERED, "", false, ""},
+    {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
+    {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
+    {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
+    {"GET", {"r_get", "GET", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
+    {"tampered record", {"r_tampered", "POST", "/ok", true, true, true, false}, END_REFUSED, "", false, ""},
+    {"not for an agent",
+     {"r_not_agent", "POST", "/ok", true, false, false, false},
+     END_SKIPPED,
      "",
      false,
      ""},
-    {"not for an agent", {"r_not_agent", "POST", "/ok", true, false, false, false}, "skipped", "", false, ""},
-    {"change-log event", {"change-log", "POST", "/ok", false, true, false, true}, "delivered", "", false, ""},
+    {"change-log event",
+     {"change-log", "POST", "/ok", false, true, false, true},
+     END_DELIVERED,
+     "",
+     false,
+     ""},
 };
 enum { SCRIPT_LENGTH = sizeof SCRIPT / sizeof *SCRIPT };
 
@@ -84,61 +88,77 @@ static const char *paint(const struct demo *demo, const char *code)
 
 /* Printing */
 
-static const char *kind_colour(const char *kind)
+static const char *const end_names[] = {[END_DELIVERED] = "delivered",
+                                        [END_FAILED] = "failed",
+                                        [END_SKIPPED] = "skipped",
+                                        [END_UNREADABLE] = "bad_record",
+                                        [END_REFUSED] = "bad_signature"};
+
+static const char *end_colour(enum observed_end end)
 {
-    if (strcmp(kind, "delivered") == 0)
+    if (end == END_DELIVERED)
         return "\033[32m";
-    return strcmp(kind, "skipped") == 0 ? "\033[2m" : "\033[33m";
+    return end == END_SKIPPED ? "\033[2m" : "\033[33m";
 }
 
-static struct expectation *find(struct demo *demo, const struct delivery_outcome *outcome)
+static struct expectation *find(struct demo *demo, struct slice id)
 {
-    struct slice id = slice_is_null(outcome->run_id) ? SLICE_LITERAL("change-log") : outcome->run_id;
     for (size_t i = 0; i < SCRIPT_LENGTH; i++)
         if (slice_equal_text(id, demo->script[i].event.run_id))
             return &demo->script[i];
     return NULL;
 }
 
-static void count(struct demo *demo, const struct delivery_outcome *outcome)
+static void count(struct demo *demo, enum observed_end end, const struct observed *observed)
 {
-    demo->delivered += strcmp(outcome->kind, "delivered") == 0;
-    demo->failed += strcmp(outcome->kind, "failed") == 0;
-    demo->refused += strcmp(outcome->kind, "bad_signature") == 0;
-    demo->skipped += strcmp(outcome->kind, "skipped") == 0;
-    if (outcome->status && demo->latency_count < sizeof demo->latencies / sizeof *demo->latencies)
-        demo->latencies[demo->latency_count++] = outcome->duration_ms;
+    demo->delivered += end == END_DELIVERED;
+    demo->failed += end == END_FAILED;
+    demo->refused += end == END_REFUSED;
+    demo->skipped += end == END_SKIPPED;
+    if (observed->status && demo->latency_count < sizeof demo->latencies / sizeof *demo->latencies)
+        demo->latencies[demo->latency_count++] = observed->duration_ms;
 }
 
-static void observed(void *ctx, const struct delivery_outcome *outcome)
+static void print_end(struct demo *demo, enum observed_end end, const struct observed *observed,
+                      const struct expectation *expected, struct slice id)
 {
-    struct demo *demo = ctx;
-    struct expectation *expected = find(demo, outcome);
     char place[64], request[64] = "-", status[8] = "-", latency[16] = "-";
-    struct slice id = slice_is_null(outcome->run_id) ? SLICE_LITERAL("change-log") : outcome->run_id;
     const struct demo_seen *seen = demo_seen(&demo->world, id);
-    snprintf(place, sizeof place, "%s[%d]@%lld", outcome->topic, (int)outcome->partition,
-             (long long)outcome->offset);
-    if (*outcome->method)
-        snprintf(request, sizeof request, "%-6s %s", outcome->method, outcome->url);
-    if (outcome->status) {
-        snprintf(status, sizeof status, "%d", outcome->status);
-        snprintf(latency, sizeof latency, "%lld ms", (long long)outcome->duration_ms);
+    struct slice why = observed_why(observed);
+    snprintf(place, sizeof place, "%s[%d]@%lld", observed->topic, (int)observed->partition,
+             (long long)observed->offset);
+    if (observed->method && *observed->method)
+        snprintf(request, sizeof request, "%-6s %.*s", observed->method, (int)observed->url.len,
+                 observed->url.ptr);
+    if (observed->status) {
+        snprintf(status, sizeof status, "%d", observed->status);
+        snprintf(latency, sizeof latency, "%lld ms", (long long)observed->duration_ms);
     }
-    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s%s%s%s%s\n", expected ? expected->what : "one more",
-           place, request, status, latency, *outcome->reported ? outcome->reported : "-",
+    printf("%-20s %-20s %-38s %-4s %-7s %-9s %-9s %s%s%s%s%.*s\n", expected ? expected->what : "one more",
+           place, request, status, latency, observed->reported ? observed->reported : "-",
            !seen->requests         ? "-"
            : seen->signature_valid ? "valid"
                                    : "INVALID",
-           paint(demo, kind_colour(outcome->kind)), outcome->kind, paint(demo, "\033[0m"),
-           *outcome->reason ? ": " : "", outcome->reason);
+           paint(demo, end_colour(end)), end_names[end], paint(demo, "\033[0m"), why.len > 0 ? ": " : "",
+           (int)why.len, why.ptr);
     fflush(stdout);
-    count(demo, outcome);
+}
+
+static void told(void *ctx, const struct observed *observed)
+{
+    struct demo *demo = ctx;
+    enum observed_end end = observed_end(observed->kind);
+    struct slice id = slice_is_null(observed->run_id) ? SLICE_LITERAL("change-log") : observed->run_id;
+    if (end == END_NONE)
+        return;
+    struct expectation *expected = find(demo, id);
+    print_end(demo, end, observed, expected, id);
+    count(demo, end, observed);
     if (!expected)
         return;
     expected->seen = true;
-    if (strcmp(expected->kind, outcome->kind) != 0) {
-        printf("  ^ expected %s\n", expected->kind);
+    if (expected->end != end) {
+        printf("  ^ expected %s\n", end_names[expected->end]);
         demo->problems++;
     }
 }
@@ -208,7 +228,7 @@ static bool complete(struct demo *demo)
         const struct demo_seen *seen = demo_seen(&demo->world, slice_of(expected->event.run_id));
         if (!expected->seen || strcmp(seen->status, expected->status) != 0)
             return false;
-        bool sent = strcmp(expected->kind, "delivered") == 0 || strcmp(expected->kind, "failed") == 0;
+        bool sent = expected->end == END_DELIVERED || expected->end == END_FAILED;
         if (sent && !expected->event.change_log && seen->logs < 2)
             return false;
     }
@@ -220,7 +240,7 @@ static void check_receiver(struct demo *demo)
     for (size_t i = 0; i < SCRIPT_LENGTH; i++) {
         const struct expectation *expected = &demo->script[i];
         const struct demo_seen *seen = demo_seen(&demo->world, slice_of(expected->event.run_id));
-        bool sent = strcmp(expected->kind, "delivered") == 0 || strcmp(expected->kind, "failed") == 0;
+        bool sent = expected->end == END_DELIVERED || expected->end == END_FAILED;
         if (seen->requests == (sent ? 1u : 0u) && (!sent || seen->signature_valid))
             continue;
         printf("  %s: %u request(s) at the receiver, signature %s\n", expected->what, seen->requests,
@@ -369,7 +389,7 @@ static int start(struct demo *demo, struct error *err)
                                      .config = &demo->config,
                                      .map_process = MAP_PROCESS_NONE,
                                      .stopped = daemon_stopped,
-                                     .observe = observed,
+                                     .told = told,
                                      .ctx = demo};
     demo->started_ms = clock_monotonic_ms(clock_system());
     demo->daemon = daemon_new(&options, err);

@@ -35,6 +35,7 @@ struct daemon {
     enum daemon_state state;
     struct signer *signer;
     struct descriptors descriptors;
+    struct observer *observer;
     struct http_client *webhooks, *port_http;
     struct port_api *port;
     struct reports *reports;
@@ -82,6 +83,8 @@ static void close_parts(struct daemon *daemon)
     reports_free(daemon->reports);
     port_api_free(daemon->port);
     signer_free(daemon->signer);
+    observer_free(daemon->observer);
+    daemon->observer = NULL;
     daemon->reports = NULL;
     daemon->port = NULL;
     daemon->signer = NULL;
@@ -302,6 +305,18 @@ static struct http_client *port_client(struct daemon *daemon, struct error *err)
     return http_client_new(&options, err);
 }
 
+static int make_observer(struct daemon *daemon)
+{
+    const struct observer_options options = {
+        .clock = daemon->options.clock,
+        .tell_run = daemon->options.config->run_logs ? run_report_log : NULL,
+        .told = daemon->options.told,
+        .ctx = daemon->options.ctx,
+    };
+    daemon->observer = observer_new(&options);
+    return daemon->observer ? 0 : PA_ERR_MEMORY;
+}
+
 static int make_port(struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
@@ -395,8 +410,7 @@ static int make_deliver(struct daemon *daemon)
         .detailed_logging = config->detailed_logging,
         .room = room_again,
         .room_ctx = daemon,
-        .observe = daemon->options.observe,
-        .observe_ctx = daemon->options.ctx,
+        .observer = daemon->observer,
     };
     daemon->deliver = deliver_new(&options);
     return daemon->deliver ? 0 : PA_ERR_MEMORY;
@@ -425,7 +439,7 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->port_http = daemon->webhooks ? port_client(daemon, err) : NULL;
     if (!daemon->port_http)
         return PA_ERR_IO;
-    if (make_port(daemon) != 0 || make_mapper(daemon) != 0)
+    if (make_observer(daemon) != 0 || make_port(daemon) != 0 || make_mapper(daemon) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     if (make_dead_letters(daemon, err) != 0)
         return err->kind;
@@ -441,6 +455,7 @@ static void unmake_parts(struct daemon *daemon)
     reports_free(daemon->reports);
     port_api_free(daemon->port);
     signer_free(daemon->signer);
+    observer_free(daemon->observer);
     map_process_end(&daemon->options.map_process);
     if (daemon->mapper)
         mapper_close(daemon->mapper, NULL, NULL);

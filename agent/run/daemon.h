@@ -32,8 +32,8 @@ struct daemon_options {
     /** Instead of `stopped`: the source does not close, because a thread of its library hangs. What is done
      * is committed; end the process. NULL: it is waited for. */
     void (*stuck)(void *ctx, int exit_code);
-    /** NULL: nobody. */
-    void (*observe)(void *ctx, const struct delivery_outcome *outcome);
+    /** Is told of everything that happens to a record; NULL: nobody is. */
+    void (*told)(void *ctx, const struct observed *observed);
     void *ctx;
 };
 

@@ -1,5 +1,4 @@
 /* One request: signed, sent, answered; then tried again, or over. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include "port/result.h"
 #include <stdlib.h>
@@ -119,32 +118,6 @@ static struct http_call *start_call(struct delivery *delivery)
     return call;
 }
 
-static void tell_start(struct delivery *delivery)
-{
-    bool tells_run = delivery->report && !delivery->start_told;
-    struct buffer url = {0};
-    if (!tells_run && !log_enabled(LOG_DEBUG))
-        return;
-    outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
-    if (tells_run) {
-        struct buffer text = {0};
-        delivery->start_told = true;
-        buffer_appendf(&text, "Sending %s %s (attempt 1)", delivery->method, buffer_text(&url));
-        run_report_log(delivery->report, buffer_slice(&text));
-        buffer_clear(&text);
-    }
-    if (log_enabled(LOG_DEBUG)) {
-        struct buffer body = {0};
-        outcome_shown(delivery, body_of(delivery), &body);
-        log_debug("request", F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery),
-                  F_OFFSET(delivery), F_STR("http.request.method", delivery->method),
-                  F_SLICE("url.full", buffer_slice(&url)), F_INT("attempt", delivery->attempt),
-                  F_SLICE("body", buffer_slice(&body)));
-        buffer_clear(&body);
-    }
-    buffer_clear(&url);
-}
-
 /** False: the event is too old to be delivered. */
 static bool is_fresh(const struct delivery *delivery)
 {
@@ -159,7 +132,7 @@ static void send_delivery(struct delivery *delivery)
     if (delivery->attempt++ == 0)
         delivery->started_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     delivery_open_report(delivery);
-    tell_start(delivery);
+    delivery_tell_start(delivery, body_of(delivery));
     delivery->call = start_call(delivery);
     if (delivery->call)
         return;
@@ -175,7 +148,7 @@ static void expire(struct delivery *delivery)
     snprintf(reason, sizeof reason, "the event is older than EVENT_MAX_AGE_SECONDS (%lld s)",
              (long long)(deliver->options.event_max_age_ms / 1000));
     window_ended(deliver->window, &delivery->slot, SLOT_CANCELLED, 0);
-    deliver->counters.expired++;
+    delivery_tell(delivery, OBSERVED_EXPIRED);
     delivery_leave_lane(delivery);
     delivery_fail_unsent(delivery, "event_expired", reason);
 }
@@ -216,41 +189,24 @@ void delivery_wait(struct delivery *delivery, int64_t wait_ms)
 
 static void try_again(struct delivery *delivery, const struct http_result *result, int64_t wait_ms)
 {
-    struct deliver *deliver = delivery->deliver;
-    struct buffer cause = {0};
-    buffer_append_slice(&cause, buffer_slice(&delivery->outcome.cause));
-    deliver->counters.retries++;
-    log_debug("webhook will be tried again", F_STR("messaging.destination.name", delivery->topic),
-              F_PARTITION(delivery), F_OFFSET(delivery),
-              result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
-              F_STR("error.type", delivery->outcome.error_type),
-              F_SLICE("error.message", buffer_slice(&cause)), F_INT("attempt", delivery->attempt),
-              F_INT("wait_ms", wait_ms));
-    if (delivery->report) {
-        struct buffer text = {0};
-        buffer_appendf(&text, "Attempt %u of %u failed: %s. Trying again in %.1f s", delivery->attempt,
-                       deliver->options.retry.max_attempts, buffer_text(&cause), (double)wait_ms / 1000);
-        run_report_log(delivery->report, buffer_slice(&text));
-        buffer_clear(&text);
-    }
-    buffer_clear(&cause);
+    delivery_tell_attempt(delivery, OBSERVED_RETRYING, result, wait_ms);
     outcome_clear(&delivery->outcome); /* the next attempt has its own */
     delivery_wait(delivery, wait_ms);
+}
+
+/** Whoever comes next has all its attempts. */
+static void leave_retry(struct delivery *delivery, const struct http_result *result)
+{
+    delivery_tell_attempt(delivery, OBSERVED_RETRY_LEFT, result, 0);
+    delivery_leave(delivery);
 }
 
 /** The last attempt is over: its outcome is told, and then what is owed to it. */
 static void end(struct delivery *delivery, const struct http_result *result)
 {
     struct deliver *deliver = delivery->deliver;
-    delivery->outcome.success ? deliver->counters.delivered++ : deliver->counters.failed++;
-    outcome_log(delivery, result);
-    if (delivery->report) {
-        struct buffer text = {0};
-        outcome_run_log(delivery, result, &text);
-        run_report_log(delivery->report, buffer_slice(&text));
-        buffer_clear(&text);
-    }
-    outcome_observe(delivery, result->duration_ms);
+    delivery_tell_attempt(delivery, delivery->outcome.success ? OBSERVED_DELIVERED : OBSERVED_FAILED, result,
+                          0);
     if (delivery->request.reports && delivery->is_run)
         outcome_context(delivery, result, body_of(delivery), &delivery->context);
     dedup_add(&deliver->dedup, delivery);
@@ -277,8 +233,9 @@ static void wait_for_connection(struct delivery *delivery, const struct http_res
     if (deliver->shortage_told_ms > 0 && now_ms - deliver->shortage_told_ms < TELL_SHORTAGE_EVERY_MS)
         return;
     deliver->shortage_told_ms = now_ms;
-    log_warning("the system gives out no more connections: deliveries wait, and fewer are sent at once",
-                F_STR("error.message", result->reason), F_INT("webhooks_at_once", slots));
+    observe(
+        deliver->options.observer,
+        &(struct observed){.kind = OBSERVED_SHORTAGE, .reason = slice_of(result->reason), .count = slots});
 }
 
 /** What the attempt says of its destination. */
@@ -303,13 +260,12 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
         wait_for_connection(delivery, result);
         return;
     }
-    deliver->counters.resent += result->resent;
     window_ended(deliver->window, &delivery->slot, end_of(result), result->duration_ms);
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
     if (delivery->outcome.success || !retry_wait(delivery, result, &wait_ms))
         end(delivery, result);
     else if (deliver->stopped && !delivery->unrepeatable)
-        delivery_leave(delivery); /* whoever comes next has all its attempts */
+        leave_retry(delivery, result);
     else
         try_again(delivery, result, wait_ms);
 }

@@ -1,6 +1,5 @@
 /* After the last answer: a dead letter for what failed for good, then what its mapping reports, then the
  * result, and then the record is done. Nothing of it holds a slot of the window. */
-#include "base/log.h"
 #include "deliver/internal.h"
 
 /** False: the answer is gone, and there was no memory to keep of it what is reported. */
@@ -12,10 +11,7 @@ static bool answer_is_kept(const struct delivery *delivery)
 /** The record has to be delivered again. False: nobody gets it again, so its result is told without that. */
 static bool leave_unkept(struct delivery *delivery)
 {
-    log_error(delivery->unrepeatable ? "out of memory: the result is reported without the endpoint's answer"
-                                     : "out of memory: the record is left for the next assignment",
-              F_STR("messaging.destination.name", delivery->topic), F_PARTITION(delivery), F_OFFSET(delivery),
-              F_SLICE("port.run_id", delivery->event.run_id));
+    delivery_tell(delivery, delivery->unrepeatable ? OBSERVED_ANSWER_LOST : OBSERVED_LEFT);
     if (delivery->unrepeatable) {
         buffer_clear(&delivery->outcome.response);
         buffer_clear(&delivery->context);
@@ -46,12 +42,8 @@ void delivery_fail_unsent(struct delivery *delivery, const char *error_type, con
     delivery->outcome.error_type = error_type;
     buffer_append_text(&delivery->outcome.cause, reason);
     buffer_appendf(&delivery->outcome.summary, "No webhook was sent: %s", reason);
-    delivery->deliver->counters.failed++;
-    outcome_log_unsent(delivery);
-    outcome_observe(delivery, 0);
-    delivery_leave_lane(delivery);
     delivery_open_report(delivery);
-    if (delivery->report)
-        run_report_log(delivery->report, buffer_slice(&delivery->outcome.summary));
+    delivery_tell(delivery, OBSERVED_UNSENT);
+    delivery_leave_lane(delivery);
     delivery_conclude(delivery);
 }

@@ -1,6 +1,5 @@
 /* Making, counters and ending. What moves a delivery from one state to the next is in the files that
  * internal.h lists. */
-#include "base/log.h"
 #include "deadletter/dead_letter.h"
 #include "deliver/internal.h"
 #include <stdlib.h>
@@ -30,7 +29,7 @@ static void count_letters(const struct deliver *deliver, struct counters *out)
 void deliver_counters(const struct deliver *deliver, struct counters *out)
 {
     const size_t *in_state = deliver->in_state;
-    *out = deliver->counters;
+    *out = *observer_counters(deliver->options.observer);
     out->circuits_open = window_breakers_open(deliver->window);
     out->queued = in_state[DELIVERY_MAPPING] + in_state[DELIVERY_QUEUED];
     out->in_flight = in_state[DELIVERY_SENDING];

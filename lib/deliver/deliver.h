@@ -14,7 +14,7 @@
 #include "event/signature.h"
 #include "http/client.h"
 #include "map/mapper.h"
-#include "observe/counters.h"
+#include "observe/observe.h"
 #include "port/report.h"
 #include "source/source.h"
 
@@ -29,22 +29,6 @@ struct deliver_retry {
     int64_t
         initial_backoff_ms; /* bound of the first wait, doubled with each; a random part of it is waited */
     int64_t max_backoff_ms;
-};
-
-/** One finished event, for the demo's printout and tests; everything is borrowed during the call. */
-struct delivery_outcome {
-    const char *topic;
-    int32_t partition;
-    int64_t offset;
-    struct slice run_id;
-    const char *kind;   /* "delivered" (status < 400), "failed", "skipped" (not for an agent), "bad_record",
-                           "bad_signature" */
-    const char *method; /* "" when nothing was sent */
-    const char *url;    /* redacted */
-    int status;
-    int64_t duration_ms;
-    const char *reason;   /* in words for what failed or was refused */
-    const char *reported; /* "SUCCESS", "FAILURE" or "" (nothing to report) */
 };
 
 struct deliver_options {
@@ -72,8 +56,8 @@ struct deliver_options {
     void (*room)(void *ctx); /* there is room again after has_room said no; called from the loop, never inside
                                 `take` */
     void *room_ctx;
-    void (*observe)(void *ctx, const struct delivery_outcome *outcome); /* NULL: nobody watches */
-    void *observe_ctx;
+    /** Borrowed; is told of everything. */
+    struct observer *observer;
 };
 
 struct deliver *deliver_new(const struct deliver_options *options);

@@ -1,39 +1,8 @@
 /* A record to a delivery, or to a line that says why not. Nothing is done on the word of an event that nobody
  * signed. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include <stdlib.h>
 #include <string.h>
-
-void intake_tell(struct deliver *deliver, const struct record *record, const struct event *event,
-                 const char *kind, const char *reason)
-{
-    if (!deliver->options.observe)
-        return;
-    struct delivery_outcome outcome = {
-        .topic = record->topic,
-        .partition = record->partition,
-        .offset = record->offset,
-        .run_id = event->run_id,
-        .kind = kind,
-        .method = "",
-        .url = "",
-        .reason = reason,
-        .reported = "",
-    };
-    deliver->options.observe(deliver->options.observe_ctx, &outcome);
-}
-
-void intake_say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
-                const char *reason)
-{
-    if (!log_enabled(level))
-        return;
-    const struct log_field fields[] = {F_STR("messaging.destination.name", record->topic),
-                                       F_PARTITION(record), F_OFFSET(record), F_SLICE("port.run_id", run_id),
-                                       F_STR("reason", reason)};
-    log_write(level, message, fields, sizeof fields / sizeof *fields);
-}
 
 /** Reads the event. 0; PA_ERR_MEMORY; any other with what is wrong with it: nobody can deliver it. */
 static int read_event(struct deliver *deliver, const struct record *record, struct event *event,
@@ -52,9 +21,7 @@ static int read_event(struct deliver *deliver, const struct record *record, stru
 static void skip(struct deliver *deliver, const struct record *record, struct event *event,
                  struct ticket *ticket)
 {
-    deliver->counters.skipped++;
-    intake_say(LOG_DEBUG, "event is not for an agent", record, event->run_id, NULL);
-    intake_tell(deliver, record, event, "skipped", "not for an agent");
+    record_tell(deliver, record, event, OBSERVED_NOT_FOR_AGENT);
     event_clear(event);
     source_ticket_done(ticket);
 }
@@ -86,11 +53,12 @@ static bool keep_record(struct delivery *delivery, const struct record *record)
     return !delivery->key.failed && !delivery->value.failed;
 }
 
-/** There is no memory for it: it stays in its partition, undone. */
-static void leave(const struct record *record, struct ticket *ticket)
+/** There is no memory for it: it stays in its partition, undone. Its event is cleared. */
+static void leave(const struct deliver *deliver, const struct record *record, struct event *event,
+                  struct ticket *ticket)
 {
-    log_error("out of memory: the record is left for the next assignment",
-              F_STR("messaging.destination.name", record->topic), F_PARTITION(record), F_OFFSET(record));
+    record_tell(deliver, record, event, OBSERVED_LEFT);
+    event_clear(event);
     source_ticket_drop(ticket);
 }
 
@@ -101,8 +69,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     size_t topic_size = record->topic ? strlen(record->topic) + 1 : 0;
     struct delivery *delivery = calloc(1, sizeof *delivery + record->id.len + 1 + topic_size);
     if (!delivery) {
-        event_clear(event);
-        leave(record, ticket);
+        leave(deliver, record, event, ticket);
         return NULL;
     }
     delivery->deliver = deliver;
@@ -150,8 +117,7 @@ static void give_up(struct delivery *delivery, const struct record *record)
 static void receive_again(struct deliver *deliver, const struct record *record, struct event *event,
                           struct ticket *ticket, struct run_report *report)
 {
-    deliver->counters.deduplicated++;
-    intake_say(LOG_DEBUG, "record was delivered already", record, event->run_id, NULL);
+    record_tell(deliver, record, event, OBSERVED_REPEATED);
     if (!report) {
         event_clear(event);
         source_ticket_done(ticket);
@@ -171,22 +137,26 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
 static void refuse_record(struct deliver *deliver, const struct record *record, struct event *event,
                           struct ticket *ticket, const char *reason)
 {
-    deliver->counters.bad_records++;
-    if (slice_is_null(record->run_id)) {
-        intake_say(LOG_WARNING, "record skipped", record, event->run_id, reason);
-        intake_tell(deliver, record, event, "bad_record", reason);
+    bool of_run = !slice_is_null(record->run_id);
+    struct observed observed =
+        record_observed(record, event->run_id, of_run ? OBSERVED_UNREADABLE_OF_RUN : OBSERVED_UNREADABLE);
+    observed.reason = slice_of(reason);
+    observe(deliver->options.observer, &observed);
+    if (!of_run) {
         event_clear(event);
         source_ticket_done(ticket);
         return;
     }
     event_clear(event);
     buffer_append_slice(&event->texts, record->run_id);
+    if (event->texts.failed) {
+        leave(deliver, record, event, ticket);
+        return;
+    }
     event->run_id = buffer_slice(&event->texts);
-    struct delivery *delivery = event->texts.failed ? NULL : delivery_new(deliver, record, event, ticket);
+    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
     if (delivery)
         delivery_fail_unsent(delivery, "bad_record", reason);
-    else if (event->texts.failed)
-        leave(record, ticket);
 }
 
 /** Why no run can be told what becomes of the event, in words; NULL: one can, or it has none. */
@@ -212,8 +182,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
 {
     enum refusal refusal = refusal_of(deliver, record, event);
     if (refusal == REFUSAL_UNKNOWN) {
-        event_clear(event);
-        leave(record, ticket);
+        leave(deliver, record, event, ticket);
         return;
     }
     if (refusal != REFUSAL_NONE)
@@ -252,14 +221,14 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
     struct event event;
     struct error err = {0};
     event_init(&event);
-    deliver->counters.taken++;
+    record_tell(deliver, record, &event, OBSERVED_TAKEN);
     if (deliver->stopped && !record->unrepeatable) {
         source_ticket_drop(ticket);
         return;
     }
     int failed = read_event(deliver, record, &event, &err);
     if (failed == PA_ERR_MEMORY)
-        leave(record, ticket);
+        leave(deliver, record, &event, ticket);
     else if (failed)
         refuse_record(deliver, record, &event, ticket, err.message);
     else if (!record->trusted && !event.invocation.agent)

@@ -8,7 +8,8 @@
  *   route.c        where it goes
  *   attempt.c      one request: signed, sent, answered; tried again or not
  *   retry.c        which failures are tried again, and when
- *   outcome.c      what an answer means: log line, run log, result
+ *   outcome.c      what an answer means
+ *   telling.c      what lib/observe is told of
  *   conclusion.c   after the last answer
  *   letter.c       its dead letter
  *   report.c       what its mapping reports, its result
@@ -19,7 +20,6 @@
  *   deliver.c      making, counters, ending
  */
 #pragma once
-#include "base/log.h"
 #include "deliver/deliver.h"
 #include "deliver/memory.h"
 #include "http/url.h"
@@ -115,11 +115,6 @@ static inline struct delivery *delivery_of_due(struct due *due)
     return (struct delivery *)(void *)((char *)due - offsetof(struct delivery, due));
 }
 
-/** Where a record is in its topic, for log lines; left out where it is in none. */
-#define F_PARTITION(place_) \
-    ((place_)->topic ? F_INT("messaging.destination.partition.id", (place_)->partition) : F_NONE)
-#define F_OFFSET(place_) ((place_)->topic ? F_INT("messaging.kafka.offset", (place_)->offset) : F_NONE)
-
 /** What dedup.c keeps of a record that was delivered. */
 struct delivered;
 struct dedup {
@@ -147,7 +142,6 @@ struct deliver {
     struct minute minute;
     int64_t shortage_told_ms;       /* that the system gives out no connections, last; 0: never */
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
-    struct counters counters;
     size_t in_state[DELIVERY_STATES];
     struct memory memory;
     bool pumping;
@@ -158,12 +152,20 @@ struct deliver {
 /* intake.c */
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket);
 
-/** Tells options.observe what happened to an event that is not delivered. */
-void intake_tell(struct deliver *deliver, const struct record *record, const struct event *event,
-                 const char *kind, const char *reason);
-/** The same as a log line. `message`: constant; `reason`: NULL: none. */
-void intake_say(enum log_level level, const char *message, const struct record *record, struct slice run_id,
-                const char *reason);
+/* telling.c */
+/** The record, for whoever adds to what is told. `run_id`: the event's; null: the record's own, if any. */
+struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind);
+void record_tell(const struct deliver *deliver, const struct record *record, const struct event *event,
+                 enum observed_kind kind);
+/** What happened to the delivery, with its last attempt's outcome, as far as there is one. */
+void delivery_tell(const struct delivery *delivery, enum observed_kind kind);
+/** The same with another reason. */
+void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason);
+/** An attempt begins: once, its run is told. */
+void delivery_tell_start(struct delivery *delivery, struct slice body);
+/** An attempt is over, and its outcome known. `wait_ms`: until the next; 0: there is none. */
+void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind kind,
+                           const struct http_result *result, int64_t wait_ms);
 
 /* refusal.c */
 enum refusal {
@@ -176,7 +178,7 @@ enum refusal {
 };
 /** Is the event to be believed, by where its record comes from and by its signature? */
 enum refusal refusal_of(struct deliver *deliver, const struct record *record, const struct event *event);
-/** Counts it and warns of it: the first of a minute one by one, the rest of that minute together. */
+/** Tells of it: the first of a minute one by one, the rest of that minute together. */
 void refusal_tell(struct deliver *deliver, const struct record *record, const struct event *event,
                   enum refusal refusal);
 /** Is Port told that the event's run failed? Only of workflow node runs, and of those only as many as can be
@@ -293,14 +295,8 @@ void delivery_report_accepted(void *delivery, enum report_outcome outcome);
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
                 struct outcome *out);
 void outcome_clear(struct outcome *outcome);
-/** The one line for a delivery that is over. */
-void outcome_log(const struct delivery *delivery, const struct http_result *result);
-void outcome_log_unsent(const struct delivery *delivery);
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result, struct buffer *text);
 /** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
 /** Appends the context of a mapping's report (docs/contract.md#report-context). */
 void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
                      struct buffer *out);
-/** Tells options.observe. */
-void outcome_observe(const struct delivery *delivery, int64_t duration_ms);

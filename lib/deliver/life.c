@@ -63,7 +63,7 @@ void delivery_done(struct delivery *delivery)
 static void drop(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
-    delivery->deliver->counters.dropped++;
+    delivery_tell(delivery, OBSERVED_DROPPED);
     release(delivery);
     source_ticket_drop(ticket);
 }

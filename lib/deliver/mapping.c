@@ -1,6 +1,5 @@
 /* What its mapping makes of an event, and so where it goes. Where no file was given, only GitLab's events
  * need a mapping; every other is sent as it is, and libjq is not asked. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include <string.h>
 
@@ -62,12 +61,9 @@ static bool route(struct delivery *delivery)
 
 /* The mapping's word */
 
-static void warned(void *ctx, struct slice warning)
+static void warned(void *delivery, struct slice warning)
 {
-    const struct delivery *delivery = ctx;
-    log_warning("a mapping's expression gave nothing", F_STR("messaging.destination.name", delivery->topic),
-                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id),
-                F_SLICE("error.message", warning));
+    delivery_tell_why(delivery, OBSERVED_EXPRESSION_EMPTY, warning);
 }
 
 /** No mapping wants the event: another agent's may, but for a workflow node run that MAPPING_MISS does not
@@ -79,11 +75,9 @@ static void miss(struct delivery *delivery)
         delivery_fail_unsent(delivery, "no_mapping", "no mapping wants this workflow node run");
         return;
     }
-    deliver->counters.skipped++;
     minute_begin(deliver);
     deliver->minute.unwanted++;
-    log_info("no mapping wants the event", F_STR("messaging.destination.name", delivery->topic),
-             F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    delivery_tell(delivery, OBSERVED_UNWANTED);
     delivery_leave_lane(delivery);
     delivery_done(delivery);
 }

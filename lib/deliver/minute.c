@@ -1,24 +1,26 @@
 /* What may happen thousands of times a second is told as a count once a minute. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include <stddef.h>
 
 enum { MINUTE_MS = 60000 };
 
-static void tell(struct minute *minute)
+static void tell(struct deliver *deliver)
 {
+    struct minute *minute = &deliver->minute;
     if (minute->refusals_untold > 0 || minute->refusals_unreported > 0)
-        log_warning("events refused: more of them within a minute", F_INT("count", minute->refusals_untold),
-                    F_INT("unreported_node_runs", minute->refusals_unreported));
+        observe(deliver->options.observer, &(struct observed){.kind = OBSERVED_MORE_REFUSED,
+                                                              .count = minute->refusals_untold,
+                                                              .unreported = minute->refusals_unreported});
     if (minute->unwanted > 0)
-        log_info("events that no mapping wants, within a minute", F_INT("count", minute->unwanted));
+        observe(deliver->options.observer,
+                &(struct observed){.kind = OBSERVED_MORE_UNWANTED, .count = minute->unwanted});
     minute->refusals_told = 0;
     minute->refusals_untold = minute->refusals_unreported = minute->unwanted = 0;
 }
 
 static void over(struct due *due)
 {
-    tell((struct minute *)(void *)((char *)due - offsetof(struct minute, due)));
+    tell((struct deliver *)(void *)((char *)due - offsetof(struct deliver, minute.due)));
 }
 
 void minute_begin(struct deliver *deliver)
@@ -30,6 +32,6 @@ void minute_begin(struct deliver *deliver)
 
 void minute_close(struct deliver *deliver)
 {
-    tell(&deliver->minute);
+    tell(deliver);
     schedule_remove(&deliver->schedule, &deliver->minute.due);
 }

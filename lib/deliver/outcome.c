@@ -1,5 +1,5 @@
-/* What an answer means in the log, in progress logs and as the run's result (docs/contract.md#results). */
-#include "base/log.h"
+/* What an answer means, for the run's result (docs/contract.md#results) and whoever is told of it; and what
+ * of a delivery may be shown. */
 #include "deliver/internal.h"
 #include "map/context.h"
 #include "port/result.h"
@@ -97,111 +97,6 @@ void outcome_clear(struct outcome *outcome)
     *outcome = (struct outcome){.error_type = ""};
 }
 
-/* The log */
-
-/** Nothing keeps what fails for good where no dead letters are written: then the line that says so is an
- * error. */
-static enum log_level failure_level(const struct delivery *delivery)
-{
-    return delivery->deliver->options.dead_letters ? LOG_WARNING : LOG_ERROR;
-}
-
-static struct log_field age_of(const struct delivery *delivery)
-{
-    int64_t age_ms = clock_wall_ms(delivery->deliver->options.clock) - delivery->record_ms;
-    return delivery->record_ms >= 0 ? F_INT("event.age_ms", age_ms) : F_NONE;
-}
-
-static const char *cut_in_words(enum http_cut cut)
-{
-    static const char *const words[] = {
-        [HTTP_WHOLE] = "",
-        [HTTP_CUT_TOO_LONG] = "response body cut: it was longer than WEBHOOK_MAX_RESPONSE_BYTES",
-        [HTTP_CUT_NO_ROOM] = "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
-        [HTTP_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
-        [HTTP_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end"};
-    return words[cut];
-}
-
-static void log_cut(const struct delivery *delivery, struct slice url, const struct http_result *result)
-{
-    log_warning(cut_in_words(result->body_cut), F_STR("messaging.destination.name", delivery->topic),
-                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("url.full", url),
-                F_INT("kept_bytes", result->body.len));
-}
-
-void outcome_log(const struct delivery *delivery, const struct http_result *result)
-{
-    const struct outcome *outcome = &delivery->outcome;
-    enum log_level level = outcome->success ? LOG_INFO : failure_level(delivery);
-    struct buffer url = {0};
-    outcome_shown(delivery, slice_of(delivery->target->parts.redacted), &url);
-    if (log_enabled(level)) {
-        const struct log_field fields[] = {
-            F_STR("messaging.destination.name", delivery->topic),
-            F_PARTITION(delivery),
-            F_OFFSET(delivery),
-            F_STR("http.request.method", delivery->method),
-            F_SLICE("url.full", buffer_slice(&url)),
-            result->status ? F_INT("http.response.status_code", result->status) : F_NONE,
-            outcome->success ? F_NONE : F_STR("error.type", outcome->error_type),
-            outcome->success ? F_NONE : F_SLICE("error.message", buffer_slice(&outcome->cause)),
-            F_SLICE("port.run_id", delivery->event.run_id),
-            delivery->request.mapping ? F_INT("mapping", delivery->request.mapping) : F_NONE,
-            F_INT("attempt", delivery->attempt),
-            F_INT("duration_ms", result->duration_ms),
-            age_of(delivery),
-            result->resent ? F_BOOL("resent", true) : F_NONE,
-            result->redirects ? F_INT("redirects", result->redirects) : F_NONE,
-            outcome->detail.len > 0 ? F_SLICE("answer", buffer_slice(&outcome->detail)) : F_NONE,
-        };
-        log_write(level, outcome->success ? "webhook delivered" : "webhook failed", fields,
-                  sizeof fields / sizeof *fields);
-    }
-    if (result->body_cut)
-        log_cut(delivery, buffer_slice(&url), result);
-    buffer_clear(&url);
-}
-
-void outcome_log_unsent(const struct delivery *delivery)
-{
-    enum log_level level = failure_level(delivery);
-    if (!log_enabled(level))
-        return;
-    const struct log_field fields[] = {F_STR("messaging.destination.name", delivery->topic),
-                                       F_PARTITION(delivery),
-                                       F_OFFSET(delivery),
-                                       F_STR("error.type", delivery->outcome.error_type),
-                                       F_SLICE("error.message", buffer_slice(&delivery->outcome.cause)),
-                                       F_SLICE("port.run_id", delivery->event.run_id),
-                                       age_of(delivery)};
-    log_write(level, "webhook failed", fields, sizeof fields / sizeof *fields);
-}
-
-/* The run's people */
-
-void outcome_run_log(const struct delivery *delivery, const struct http_result *result, struct buffer *text)
-{
-    const struct outcome *outcome = &delivery->outcome;
-    if (result->failure == HTTP_OK) {
-        buffer_appendf(text, "Webhook answered %d in %lld ms", result->status,
-                       (long long)result->duration_ms);
-    } else {
-        buffer_appendf(text, "Webhook failed after %lld ms: ", (long long)result->duration_ms);
-        buffer_append_slice(text, buffer_slice(&outcome->cause));
-    }
-    if (delivery->attempt > 1)
-        buffer_appendf(text, " (attempt %u)", delivery->attempt);
-    if (result->body_cut)
-        buffer_appendf(text, "; %s", cut_in_words(result->body_cut));
-    if (outcome->detail.len > 0) {
-        buffer_append_text(text, ". Answer: ");
-        buffer_append_slice(text, buffer_slice(&outcome->detail));
-    }
-}
-
-/* Reports and observers */
-
 void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
                      struct buffer *out)
 {
@@ -222,30 +117,4 @@ void outcome_context(const struct delivery *delivery, const struct http_result *
     report_context_write(&context, out);
     out->failed |= headers.failed;
     buffer_clear(&headers);
-}
-
-void outcome_observe(const struct delivery *delivery, int64_t duration_ms)
-{
-    const struct deliver_options *options = &delivery->deliver->options;
-    const struct outcome *outcome = &delivery->outcome;
-    if (!options->observe)
-        return;
-    struct buffer reason = {0};
-    buffer_append_slice(&reason, buffer_slice(&outcome->cause));
-    const char *status = delivery->is_run ? result_status(outcome->success, delivery->synchronized) : NULL;
-    struct delivery_outcome seen = {
-        .topic = delivery->topic,
-        .partition = delivery->partition,
-        .offset = delivery->offset,
-        .run_id = delivery->event.run_id,
-        .kind = outcome->success ? "delivered" : "failed",
-        .method = delivery->method,
-        .url = delivery->target ? delivery->target->parts.redacted : "",
-        .status = outcome->status,
-        .duration_ms = duration_ms,
-        .reason = buffer_text(&reason),
-        .reported = status ? status : "",
-    };
-    options->observe(options->observe_ctx, &seen);
-    buffer_clear(&reason);
 }

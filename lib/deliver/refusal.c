@@ -2,17 +2,15 @@
  * their word, except that Port is told that a workflow node run failed (today's agents do so too); whoever
  * can write to the topic could make the agent do that, so it is done at most ten times a second, and a flood
  * of such events is no flood of log lines. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include <stddef.h>
 
 enum { TOLD_MAX = 50, REPORT_EVERY_MS = 100, REPORT_AHEAD_MS = 60000 };
 
-#define PREFIX "event refused: "
-static const char *const messages[] = {[REFUSAL_MISSING] = "event refused: signature missing",
-                                       [REFUSAL_MALFORMED] = "event refused: timestamp malformed",
-                                       [REFUSAL_WRONG] = "event refused: signature wrong",
-                                       [REFUSAL_OTHER_TOPICS] = "event refused: it belongs on another topic"};
+static const enum observed_kind kinds[] = {[REFUSAL_MISSING] = OBSERVED_UNSIGNED,
+                                           [REFUSAL_MALFORMED] = OBSERVED_TIMESTAMP_MALFORMED,
+                                           [REFUSAL_WRONG] = OBSERVED_SIGNATURE_WRONG,
+                                           [REFUSAL_OTHER_TOPICS] = OBSERVED_OTHER_TOPICS};
 
 enum refusal refusal_of(struct deliver *deliver, const struct record *record, const struct event *event)
 {
@@ -42,16 +40,14 @@ void refusal_tell(struct deliver *deliver, const struct record *record, const st
                   enum refusal refusal)
 {
     struct minute *minute = &deliver->minute;
-    deliver->counters.bad_signatures++;
+    bool listed = minute->refusals_told < TOLD_MAX;
     minute_begin(deliver);
-    if (minute->refusals_told < TOLD_MAX) {
-        minute->refusals_told++;
-        intake_say(LOG_WARNING, messages[refusal], record, event->run_id,
-                   refusal == REFUSAL_OTHER_TOPICS ? event_other_topics(record->kind) : NULL);
-    } else {
-        minute->refusals_untold++;
-    }
-    intake_tell(deliver, record, event, "bad_signature", messages[refusal] + sizeof PREFIX - 1);
+    listed ? minute->refusals_told++ : minute->refusals_untold++;
+    struct observed observed = record_observed(record, event->run_id, kinds[refusal]);
+    observed.unlisted = !listed;
+    if (refusal == REFUSAL_OTHER_TOPICS)
+        observed.reason = slice_of(event_other_topics(record->kind));
+    observe(deliver->options.observer, &observed);
 }
 
 /* Reports */
@@ -81,7 +77,7 @@ void refusal_report(struct delivery *delivery, enum refusal refusal)
     int64_t at_ms = deliver->next_refusal_report_ms > now_ms ? deliver->next_refusal_report_ms : now_ms;
     deliver->next_refusal_report_ms = at_ms + REPORT_EVERY_MS;
     delivery->outcome.error_type = "bad_signature";
-    buffer_append_text(&delivery->outcome.summary, messages[refusal]);
+    buffer_append_text(&delivery->outcome.summary, observed_message(kinds[refusal]));
     buffer_clear(&delivery->event.payload);
     delivery_charge(delivery);
     if (at_ms == now_ms) {

@@ -1,5 +1,4 @@
 /* What is told of a run: what its mapping reports, then the result, and then the record is done. */
-#include "base/log.h"
 #include "deliver/internal.h"
 #include "port/result.h"
 
@@ -15,7 +14,8 @@ void delivery_report_accepted(void *ctx, enum report_outcome outcome)
 {
     struct delivery *delivery = ctx;
     delivery->report = NULL;
-    delivery->deliver->counters.refused_results += outcome == REPORT_REFUSED;
+    if (outcome == REPORT_REFUSED)
+        delivery_tell(delivery, OBSERVED_RESULT_REFUSED);
     delivery_done(delivery);
 }
 
@@ -30,8 +30,7 @@ static struct run_result result_of(const struct delivery *delivery)
 void delivery_later(struct delivery *delivery, void (*again)(struct due *due))
 {
     const struct clock *clock = delivery->deliver->options.clock;
-    log_error("out of memory: a result waits", F_STR("messaging.destination.name", delivery->topic),
-              F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id));
+    delivery_tell(delivery, OBSERVED_OWED);
     schedule_add(&delivery->deliver->schedule, &delivery->due, clock_monotonic_ms(clock) + MEMORY_WAIT_MS,
                  again);
 }
@@ -75,26 +74,9 @@ static void override(const struct delivery *delivery, const struct mapped_report
     result->external_run_id = report.external_run_id;
 }
 
-/** It failed as a whole, so every field of it is left out: then perhaps nobody says how the run ended. */
-static void tell_run(struct delivery *delivery, struct slice wrong)
+static void warned(void *delivery, struct slice warning)
 {
-    struct buffer text = {0}, shown = {0};
-    outcome_shown(delivery, wrong, &shown);
-    buffer_append_text(&text, "What the mapping reports could not be evaluated: ");
-    buffer_append_slice(&text, buffer_slice(&shown));
-    delivery_open_report(delivery);
-    if (delivery->report && !text.failed)
-        run_report_log(delivery->report, buffer_slice(&text));
-    buffer_clear(&text);
-    buffer_clear(&shown);
-}
-
-static void warned(void *ctx, struct slice warning)
-{
-    const struct delivery *delivery = ctx;
-    log_warning("a mapping's expression gave nothing", F_STR("messaging.destination.name", delivery->topic),
-                F_PARTITION(delivery), F_OFFSET(delivery), F_SLICE("port.run_id", delivery->event.run_id),
-                F_SLICE("error.message", warning));
+    delivery_tell_why(delivery, OBSERVED_EXPRESSION_EMPTY, warning);
 }
 
 static void report_mapped(void *ctx, struct slice fields, const char *failure)
@@ -108,9 +90,10 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
         mapped_report_read(fields, &mapped);
     }
     struct slice wrong = failure ? slice_of(failure) : mapped.failure;
-    if (!slice_is_null(wrong)) {
-        warned(delivery, wrong);
-        tell_run(delivery, wrong);
+    if (!slice_is_null(
+            wrong)) { /* as a whole, so every field is left out: perhaps nobody says how it ended */
+        delivery_open_report(delivery);
+        delivery_tell_why(delivery, OBSERVED_REPORT_UNMAPPED, wrong);
     }
     override(delivery, &mapped, &result);
     report(delivery, &result);

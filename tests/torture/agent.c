@@ -35,6 +35,7 @@ struct agent {
     struct http_client *webhooks, *port_http;
     struct port_api *api;
     struct reports *reports;
+    struct observer *observer;
     struct signer *signer;
     struct mapper *mapper;
     struct dead_letters *letters;
@@ -197,7 +198,9 @@ static void open_port(struct agent *agent, const char *url)
                                       .first_backoff_ms = 50,
                                       .max_backoff_ms = 250};
     agent->reports = reports_new(&reports);
-    if (!agent->api || !agent->reports)
+    agent->observer =
+        observer_new(&(struct observer_options){.clock = &fast_clock, .tell_run = run_report_log});
+    if (!agent->api || !agent->reports || !agent->observer)
         abort();
 }
 
@@ -239,6 +242,7 @@ static void open_deliver(struct agent *agent)
                                       .clock = &fast_clock,
                                       .http = agent->webhooks,
                                       .reports = agent->reports,
+                                      .observer = agent->observer,
                                       .signer = agent->signer,
                                       .max_in_flight = 8,
                                       .retry = {.max_attempts = 20,
@@ -355,6 +359,7 @@ bool agent_close(struct agent *agent)
         dead_letters_close(agent->letters, NULL, NULL);
     if (agent->mapper)
         mapper_close(agent->mapper, NULL, NULL);
+    observer_free(agent->observer);
     reports_free(agent->reports);
     port_api_free(agent->api);
     http_client_close(agent->webhooks, NULL, NULL);

@@ -20,6 +20,7 @@ struct world {
     struct http_client *webhooks;
     struct signer *signer;
     struct reports *reports;
+    struct observer *observer;
     struct deliver *deliver;
     struct source_sink sink;
     struct given given[RECORDS];
@@ -134,6 +135,10 @@ static inline struct world *world_with(struct deliver_options deliver)
     deliver.clock = &world->port->clock;
     deliver.http = world->webhooks;
     deliver.reports = world->reports;
+    world->observer =
+        observer_new(&(struct observer_options){.clock = &world->port->clock, .tell_run = run_report_log});
+    assert_non_null(world->observer);
+    deliver.observer = world->observer;
     deliver.signer = world->signer;
     deliver.client_secret = SLICE_LITERAL("world's secret");
     deliver.record_max_bytes = 65536;
@@ -157,6 +162,7 @@ static inline void world_free(struct world *world)
     assert_int_equal(world->done + world->dropped, world->offset);
     for (int64_t i = 0; i < world->offset; i++)
         assert_int_equal(world->given[i].done + world->given[i].dropped, 1);
+    observer_free(world->observer);
     reports_free(world->reports);
     signer_free(world->signer);
     http_client_close(world->webhooks, NULL, NULL);

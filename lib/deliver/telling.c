@@ -1,0 +1,96 @@
+/* What lib/observe is told of: the one place that spells out what there is to say of a record, a delivery and
+ * an attempt. */
+#include "deliver/internal.h"
+#include "port/result.h"
+
+struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind)
+{
+    return (struct observed){.kind = kind,
+                             .topic = record->topic,
+                             .partition = record->partition,
+                             .offset = record->offset,
+                             .record_ms = record->timestamp_ms,
+                             .run_id = slice_is_null(run_id) ? record->run_id : run_id};
+}
+
+void record_tell(const struct deliver *deliver, const struct record *record, const struct event *event,
+                 enum observed_kind kind)
+{
+    const struct observed observed = record_observed(record, event->run_id, kind);
+    observe(deliver->options.observer, &observed);
+}
+
+static void show(const void *ctx, struct slice text, struct buffer *out)
+{
+    outcome_shown(ctx, text, out);
+}
+
+static struct observed about(const struct delivery *delivery, enum observed_kind kind)
+{
+    const struct outcome *outcome = &delivery->outcome;
+    return (struct observed){
+        .kind = kind,
+        .topic = delivery->topic,
+        .partition = delivery->partition,
+        .offset = delivery->offset,
+        .record_ms = delivery->record_ms,
+        .run_id = delivery->event.run_id,
+        .report = delivery->report,
+        .method = delivery->method,
+        .url = slice_of(delivery->target ? delivery->target->parts.redacted : NULL),
+        .show = delivery->request.secret_count > 0 ? show : NULL,
+        .show_ctx = delivery,
+        .attempt = delivery->attempt,
+        .mapping = delivery->request.mapping,
+        .status = outcome->status,
+        .error_type = outcome->error_type,
+        .reason = buffer_slice(&outcome->cause),
+        .answer = buffer_slice(&outcome->detail),
+        .summary = buffer_slice(&outcome->summary),
+        .reported = delivery->is_run ? result_status(outcome->success, delivery->synchronized) : NULL,
+        .has_letter = delivery->deliver->options.dead_letters != NULL,
+    };
+}
+
+void delivery_tell(const struct delivery *delivery, enum observed_kind kind)
+{
+    const struct observed observed = about(delivery, kind);
+    observe(delivery->deliver->options.observer, &observed);
+}
+
+void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason)
+{
+    struct observed observed = about(delivery, kind);
+    observed.reason = reason;
+    observe(delivery->deliver->options.observer, &observed);
+}
+
+void delivery_tell_start(struct delivery *delivery, struct slice body)
+{
+    struct observed observed = about(delivery, OBSERVED_SENDING);
+    observed.body = body;
+    if (delivery->start_told) /* once to its run */
+        observed.report = NULL;
+    delivery->start_told |= delivery->report != NULL;
+    observe(delivery->deliver->options.observer, &observed);
+}
+
+void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind kind,
+                           const struct http_result *result, int64_t wait_ms)
+{
+    static const enum observed_cut cuts[] = {[HTTP_WHOLE] = OBSERVED_WHOLE,
+                                             [HTTP_CUT_TOO_LONG] = OBSERVED_CUT_TOO_LONG,
+                                             [HTTP_CUT_NO_ROOM] = OBSERVED_CUT_NO_ROOM,
+                                             [HTTP_CUT_UNREADABLE] = OBSERVED_CUT_UNREADABLE,
+                                             [HTTP_CUT_ENDED_EARLY] = OBSERVED_CUT_ENDED_EARLY};
+    struct observed observed = about(delivery, kind);
+    observed.max_attempts = delivery->deliver->options.retry.max_attempts;
+    observed.answered = result->failure == HTTP_OK;
+    observed.resent = result->resent;
+    observed.redirects = result->redirects;
+    observed.cut = cuts[result->body_cut];
+    observed.kept_bytes = result->body.len;
+    observed.duration_ms = result->duration_ms;
+    observed.wait_ms = wait_ms;
+    observe(delivery->deliver->options.observer, &observed);
+}
