@@ -1,4 +1,5 @@
 /* port-agent: the subcommand table, help and version. No logic of its own. */
+#include "base/containment.h"
 #include "base/signals.h"
 #include "base/version.h"
 #include "commands.h"
@@ -98,6 +99,9 @@ static int run_command(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     hold_standard_descriptors();
+    /* Where the system has none of these, or there is no memory, the agent goes on as it did before. */
+    (void)!containment_enter();
+    (void)!environment_take();
     if (argc < 2)
         return command_run(0, NULL);
     const char *first = argv[1];

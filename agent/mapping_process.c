@@ -31,7 +31,12 @@ void mapping_file_add_lines(struct buffer *out, const char *path, struct slice l
     }
 }
 
-int mapping_process_start(const struct config *config, struct map_process *process, bool *from_file,
+static void forget_settings(void *ctx)
+{
+    config_forget_secrets(ctx);
+}
+
+int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
                           struct buffer *problems, struct buffer *warnings)
 {
     const char *path = config->mapping_path;
@@ -41,6 +46,9 @@ int mapping_process_start(const struct config *config, struct map_process *proce
         .environment = config->dotenv_environment,
         .cpu_ms = config->mapping_timeout_ms,
         .memory_bytes = (size_t)config->mapping_max_memory,
+        .sealed = true,
+        .forget = forget_settings,
+        .ctx = config,
     };
     *process = MAP_PROCESS_NONE;
     int failed = mapping_file_read(MAPPING_FILE_SETTING, path, &text, problems);

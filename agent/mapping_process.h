@@ -8,7 +8,7 @@
  * PA_ERR_INVALID (a file that cannot be read, or is wrong) or PA_ERR_MEMORY or PA_ERR_IO, each with its lines
  * in `problems`. What is odd but works goes to `warnings`, a line each. End the process with
  * map_process_end. */
-int mapping_process_start(const struct config *config, struct map_process *process, bool *from_file,
+int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
                           struct buffer *problems, struct buffer *warnings);
 
 #define MAPPING_FILE_SETTING "CONTROL_THE_PAYLOAD_CONFIG_PATH"

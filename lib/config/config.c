@@ -437,13 +437,32 @@ int config_load(struct config *config, const struct config_input *input, struct 
     return problems->count > 0 ? PA_ERR_INVALID : 0;
 }
 
+static void wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+}
+
+static char *owned_text(const struct config *config, const struct setting *setting)
+{
+    return is_owned_text(setting) ? *(char *const *)(const void *)((const char *)config + setting->offset)
+                                  : NULL;
+}
+
+void config_forget_secrets(struct config *config)
+{
+    for (size_t i = 0; i < config_setting_count; i++)
+        wipe(owned_text(config, &config_settings[i]));
+    wipe((char *)(uintptr_t)config->client_secret.value.ptr);
+    config->client_secret.value.len = 0;
+}
+
 void config_clear(struct config *config)
 {
     for (size_t i = 0; i < config_setting_count; i++)
-        if (is_owned_text(&config_settings[i]))
-            free(*(char **)(void *)((char *)config + config_settings[i].offset));
+        free(owned_text(config, &config_settings[i]));
     for (char **entry = config->dotenv_environment; entry && *entry; entry++) {
-        explicit_bzero(*entry, strlen(*entry));
+        wipe(*entry);
         free(*entry);
     }
     free(config->dotenv_environment);

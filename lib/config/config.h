@@ -123,6 +123,9 @@ struct config_input {
  * all cases release both, with config_clear and setting_problems_clear. */
 int config_load(struct config *config, const struct config_input *input, struct setting_problems *problems);
 void config_clear(struct config *config);
+/** Wipes every text and the client secret, for a process that was forked and needs none of them: all are
+ * empty afterwards. What .env gave beside them stays. */
+void config_forget_secrets(struct config *config);
 
 /** Kafka's own rule for a topic's name (org.apache.kafka.common.internals.Topic), and its words. librdkafka
  * would take a name that begins with ^ for a regular expression. */

@@ -1,5 +1,6 @@
 /* OpenSSL's AES-256-GCM. Must give out no plain byte before the tag has been checked. */
 #include "map/decrypt.h"
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,14 @@ static int open_text(struct slice secret, const unsigned char *sealed, size_t le
     explicit_bzero(plain, len);
     free(plain);
     return failed;
+}
+
+void decrypt_prepare(void)
+{
+    EVP_CIPHER *cipher = NULL;
+    if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1)
+        cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    EVP_CIPHER_free(cipher);
 }
 
 int decrypt_field(struct slice secret, struct slice text, struct buffer *out, struct error *err)

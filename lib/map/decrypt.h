@@ -7,6 +7,8 @@
 
 enum { DECRYPT_KEY_SIZE = 32 };
 
+/** OpenSSL reads its configuration now: later it may not be able to. */
+void decrypt_prepare(void);
 /** Decrypts `text` with the first 32 bytes of `secret`, appending to `out`. 0; PA_ERR_INVALID with the cause
  * in words (a secret under 32 bytes, not base64, too short, the tag does not match, not UTF-8);
  * PA_ERR_MEMORY. */

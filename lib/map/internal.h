@@ -21,6 +21,8 @@ struct mapping {
     bool events_given;
     /** It reads `env` or decrypts, which an event that nobody signed should not have done. */
     bool powerful;
+    /** Some text of it does, if not as an expression would. */
+    bool mentions_environment;
     size_t path_count;
     /** FieldsToDecryptPaths: arrays of components, as texts. */
     jv *paths;

@@ -26,6 +26,11 @@ size_t mappings_count(const struct mappings *mappings);
  * of the change-log topic, which nobody signed, could use it. */
 void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
+/** Whether any of them decrypts a property. */
+bool mappings_decrypt(const struct mappings *mappings);
+/** Whether any of them may read `env`; false is certain. */
+bool mappings_read_environment(const struct mappings *mappings);
+
 /** Hears of every expression's result, for `port-agent map`; all is borrowed. `where`: "mapping 1, url".
  * `problem` is empty, or why the result counts as null. */
 struct mapping_trace {

@@ -286,7 +286,9 @@ static bool is_name_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/** Does the expression read the environment? By its words: `env` that is no member's name, and `$ENV`. */
+/** Does the expression read the environment? By its words: `env` that is no member's name and no module's,
+ * and
+ * `$ENV`. */
 static bool reads_environment(struct slice expression)
 {
     for (size_t i = 0; i + 3 <= expression.len; i++) {
@@ -296,26 +298,36 @@ static bool reads_environment(struct slice expression)
             continue;
         if (memcmp(at, "ENV", 3) == 0 && i > 0 && at[-1] == '$')
             return true;
-        if (memcmp(at, "env", 3) == 0 && (i == 0 || !strchr(".$@:", at[-1])))
+        bool others = i > 0 && (strchr(".$@", at[-1]) || (i > 1 && memcmp(at - 2, "::", 2) == 0));
+        if (memcmp(at, "env", 3) == 0 && !others)
             return true;
     }
     return false;
 }
 
-/** Any text in it, members' names left aside (taken over). */
-static bool any_reads_environment(jv value)
+/** Could it, whatever its words are? A module that is imported could as well. */
+static bool mentions_environment(struct slice expression)
+{
+    static const char *const words[] = {"env", "ENV", "import", "include"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        any |= memmem(expression.ptr, expression.len, words[i], strlen(words[i])) != NULL;
+    return any;
+}
+
+/** Whether any text in it does, members' names left aside (taken over). */
+static bool any_text(jv value, bool (*does)(struct slice text))
 {
     bool any = false;
     if (jv_get_kind(value) == JV_KIND_STRING) {
-        any = reads_environment(
-            (struct slice){jv_string_value(value), (size_t)jv_string_length_bytes(jv_copy(value))});
+        any = does((struct slice){jv_string_value(value), (size_t)jv_string_length_bytes(jv_copy(value))});
     } else if (jv_get_kind(value) == JV_KIND_ARRAY) {
-        jv_array_foreach(value, i, element) any |= any_reads_environment(element);
+        jv_array_foreach(value, i, element) any |= any_text(element, does);
     } else if (jv_get_kind(value) == JV_KIND_OBJECT) {
         jv_object_foreach(value, name, element)
         {
             jv_free(name);
-            any |= any_reads_environment(element);
+            any |= any_text(element, does);
         }
     }
     jv_free(value);
@@ -339,7 +351,9 @@ static void read_mapping(struct reading *reading, jv object)
     read_report(reading, object);
     read_paths(reading, object);
     read_events(reading, object);
-    reading->mapping->powerful = reading->mapping->path_count > 0 || any_reads_environment(jv_copy(object));
+    struct mapping *mapping = reading->mapping;
+    mapping->powerful = mapping->path_count > 0 || any_text(jv_copy(object), reads_environment);
+    mapping->mentions_environment = any_text(jv_copy(object), mentions_environment);
     warn_of_unknown(reading, object, "", known, sizeof known / sizeof *known);
     jv_free(object);
 }
@@ -461,4 +475,20 @@ void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *war
                 "mapping %zu: reads env or decrypts, and change-log events, which nobody signs, may "
                 "use it; write \"events\": [\"run\"] if it is for runs alone\n",
                 i + 1);
+}
+
+bool mappings_decrypt(const struct mappings *mappings)
+{
+    bool any = false;
+    for (size_t i = 0; i < mappings->count; i++)
+        any |= mappings->list[i].path_count > 0;
+    return any;
+}
+
+bool mappings_read_environment(const struct mappings *mappings)
+{
+    bool any = false;
+    for (size_t i = 0; i < mappings->count; i++)
+        any |= mappings->list[i].mentions_environment;
+    return any;
 }

@@ -1,7 +1,10 @@
 /* Both children: the one that compiles and forks, and the evaluators. They block, have no loop and no thread,
  * and must never return into the agent's code. */
 #include "map/process.h"
+#include "base/containment.h"
 #include "base/signals.h"
+#include "map/confine.h"
+#include "map/decrypt.h"
 #include "map/mapping.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +37,7 @@ struct evaluator {
     /** Of it, in bytes. */
     size_t taken;
     struct buffer fields;
+    struct slice secret; /* the key of encrypted properties; null: no mapping decrypts */
 };
 
 /* Blocking streams */
@@ -190,9 +194,9 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
     *evaluator->evaluating = true;
     map_process_limit_time(evaluator->options->cpu_ms);
     if (what == 0)
-        mappings_request(evaluator->mappings, input, evaluator->options->secret, NULL, fields);
+        mappings_request(evaluator->mappings, input, evaluator->secret, NULL, fields);
     else
-        mappings_report(evaluator->mappings, what, input, evaluator->options->secret, NULL, fields);
+        mappings_report(evaluator->mappings, what, input, evaluator->secret, NULL, fields);
     map_process_limit_time(0);
     *evaluator->evaluating = false;
     bool failed = fields->failed;
@@ -222,18 +226,6 @@ static void evaluate(struct evaluator *evaluator)
     }
     buffer_clear(&evaluator->in);
     buffer_clear(&evaluator->fields);
-}
-
-void map_process_confine(const struct map_process_options *options)
-{
-    /* It must die of what fails in it, whatever handlers it inherited. */
-    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        signal(fatal[i], SIG_DFL);
-    struct rlimit none = {0, 0}, memory = {options->memory_bytes, options->memory_bytes};
-    setrlimit(RLIMIT_CORE, &none);
-    if (options->memory_bytes > 0)
-        setrlimit(RLIMIT_DATA, &memory);
 }
 
 /* Its parent */
@@ -322,6 +314,10 @@ static void run_evaluator(struct evaluator *evaluator, int control)
     if (child == 0) {
         close(control);
         map_process_confine(evaluator->options);
+        if (evaluator->options->sealed) {
+            confine_resources();
+            confine_calls();
+        }
         evaluate(evaluator);
         _exit(0);
     }
@@ -346,7 +342,7 @@ void map_process_hide_secrets(void)
     static const char *const secrets[] = {"PORT_CLIENT_SECRET", "PORT_CLIENT_SECRET_FILE",
                                           "KAFKA_CONSUMER_PASSWORD", "KAFKA_CONSUMER_PASSWORD_FILE"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        unsetenv(secrets[i]);
+        environment_forget_one(secrets[i]);
 }
 
 /** What jq's `env` must not show; stdio is not ours to use. */
@@ -395,6 +391,23 @@ static struct mappings *compile_builtin(void)
     return mappings;
 }
 
+/** Whatever an expression does, it finds no secret that the mappings do not ask for. False: out of memory. */
+static bool keep_what_is_needed(struct evaluator *evaluator)
+{
+    const struct map_process_options *options = evaluator->options;
+    struct buffer key = {0};
+    if (evaluator->mappings && mappings_decrypt(evaluator->mappings)) {
+        decrypt_prepare();
+        buffer_append_slice(&key, options->secret);
+        evaluator->secret = buffer_slice(&key); /* as long as the process is there */
+    }
+    if (evaluator->mappings && !mappings_read_environment(evaluator->mappings))
+        environment_forget();
+    if (options->forget)
+        options->forget(options->ctx);
+    return !key.failed;
+}
+
 static _Noreturn void be_process(int control, const struct map_process_options *options)
 {
     struct evaluator evaluator = {.options = options};
@@ -409,6 +422,8 @@ static _Noreturn void be_process(int control, const struct map_process_options *
         if (!evaluator.mappings)
             _exit(1);
     }
+    if (!keep_what_is_needed(&evaluator))
+        _exit(1);
     while ((evaluator.fd = receive_socket(control)) >= 0) {
         if (!evaluator.mappings)
             evaluator.mappings = compile_builtin();

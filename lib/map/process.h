@@ -6,6 +6,7 @@
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,10 +17,15 @@ struct map_process_options {
     struct slice secret;
     /** More of what expressions see through env: NAME=value, NULL at the end; or NULL. */
     char *const *environment;
+    /** Wipes, in the new process, whatever else the agent knows by now; NULL: nothing. */
+    void (*forget)(void *ctx);
+    void *ctx;
     /** Processor time that one evaluation may take; 0: no bound. */
     int64_t cpu_ms;
     /** Private memory an evaluator may use; 0: no bound. */
     size_t memory_bytes;
+    /** Evaluators make no system calls but a few, and open nothing (confine.h). */
+    bool sealed;
 };
 
 struct map_process {

@@ -33,6 +33,7 @@ static void mappings_with_powers_that_do_not_say_so_are_named(void **state)
                  {"[{\"headers\":{\"A\":\"\\\"Bearer \\\" + $ENV.T\"}}]", true},
                  {"[{\"body\":{\"a\":{\"b\":[\"env[\\\"X\\\"]\"]}}}]", true},
                  {"[{\"report\":{\"link\":\"(env|.HOST)\"}}]", true},
+                 {"[{\"body\":\"{a:env.HOST}.a\"}]", true},
                  {"[{\"fieldsToDecryptPaths\":[\"a\"]}]", true},
                  {"[{\"fieldsToDecryptPaths\":[]}]", false},
                  {"[{\"events\":[\"run\"],\"url\":\"env.URL\"}]", false},
@@ -47,6 +48,34 @@ static void mappings_with_powers_that_do_not_say_so_are_named(void **state)
         if ((strstr(buffer_text(&warnings), "mapping 1: reads env or decrypts") != NULL) != cases[i].named)
             fail_msg("%s: %s", cases[i].file, buffer_text(&warnings));
         mappings_free(mappings);
+        buffer_clear(&problems);
+        buffer_clear(&warnings);
+    }
+}
+
+static void what_the_process_may_forget_is_certain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        bool reads, decrypts;
+    } cases[] = {{"[{\"url\":\".a\"},{\"body\":{\"a\":[\"{a:env.X}\"]}}]", true, false},
+                 {"[{\"report\":{\"link\":\"$ENV.X\"}}]", true, false},
+                 {"[{\"enabled\":\"import \\\"a\\\" as a; a::x\"}]", true, false},
+                 {"[{\"url\":\"\\u0065nv.X\"}]", true, false},
+                 {"[{\"fieldsToDecryptPaths\":[\"a\"]}]", false, true},
+                 {"[{\"fieldsToDecryptPaths\":[]}]", false, false},
+                 {"[{\"body\":{\"env\":\".payload\"}},{\"url\":\".url\"}]", false, false},
+                 {"[]", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mappings *mappings = NULL;
+        struct buffer problems = {0}, warnings = {0};
+        /* A module may not be found; whether it is named is what matters. */
+        if (mappings_load(slice_of(cases[i].file), &mappings, &problems, &warnings) == 0) {
+            assert_int_equal(mappings_read_environment(mappings), cases[i].reads);
+            assert_int_equal(mappings_decrypt(mappings), cases[i].decrypts);
+            mappings_free(mappings);
+        }
         buffer_clear(&problems);
         buffer_clear(&warnings);
     }
@@ -136,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mapping_may_say_for_which_events_it_is),
         cmocka_unit_test(mappings_with_powers_that_do_not_say_so_are_named),
+        cmocka_unit_test(what_the_process_may_forget_is_certain),
         cmocka_unit_test(nothing_of_a_change_log_event_is_decrypted),
         cmocka_unit_test(a_body_that_would_pass_as_another_run_is_not_sent),
         cmocka_unit_test(a_trigger_token_is_none_of_the_agents_other_secrets),
