@@ -78,6 +78,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
                                           .slots_per_destination = options->max_in_flight_per_destination,
                                           .breaker_failures = options->breaker_failures,
                                           .ready = slot_is_free,
+                                          .circuit = deliver_tell_circuit,
                                           .ctx = deliver};
     deliver->window = window_new(&window);
     if (!deliver->window ||

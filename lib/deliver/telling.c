@@ -3,6 +3,15 @@
 #include "deliver/internal.h"
 #include "port/result.h"
 
+void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures)
+{
+    const struct deliver *deliver = ctx;
+    const struct observed observed = {.kind = failures > 0 ? OBSERVED_CIRCUIT_OPEN : OBSERVED_CIRCUIT_CLOSED,
+                                      .destination = destination,
+                                      .count = failures};
+    observe(deliver->options.observer, &observed);
+}
+
 struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind)
 {
     return (struct observed){.kind = kind,

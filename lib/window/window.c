@@ -1,7 +1,6 @@
 /* The round of turns, and what is heard of destinations. Destinations with something ready take turns, one
  * slot each, so that a long queue for one never delays another. */
 #include "window/window.h"
-#include "base/log.h"
 #include "window/lane.h"
 #include "window/share.h"
 #include <assert.h>
@@ -146,6 +145,13 @@ static void interval_over(struct due *due)
     window->options.ready(window->options.ctx);
 }
 
+static void tell_circuit(const struct window *window, const struct destination *destination,
+                         unsigned failures)
+{
+    if (window->options.circuit)
+        window->options.circuit(window->options.ctx, destination->name, failures);
+}
+
 static void hear_failure(struct window *window, struct destination *destination)
 {
     struct breaker *breaker = &destination->breaker;
@@ -159,14 +165,13 @@ static void hear_failure(struct window *window, struct destination *destination)
     if (again)
         return;
     window->destinations.breakers_open++;
-    log_warning("circuit open: the destination only fails; deliveries to it wait while it is probed",
-                F_STR("server.address", destination->name), F_INT("failures", breaker->failures));
+    tell_circuit(window, destination, breaker->failures);
 }
 
-static void hear_answer(struct destination *destination)
+static void hear_answer(const struct window *window, struct destination *destination)
 {
     if (destination->breaker.state != BREAKER_CLOSED)
-        log_info("circuit closed: the destination answers again", F_STR("server.address", destination->name));
+        tell_circuit(window, destination, 0);
     destination_close_breaker(destination);
 }
 
@@ -177,7 +182,7 @@ static void tell_breaker(struct window *window, struct destination *destination,
     else if (window->options.breaker_failures == 0 || end == SLOT_OURS)
         return;
     else if (end == SLOT_ANSWERED)
-        hear_answer(destination);
+        hear_answer(window, destination);
     else
         hear_failure(window, destination);
 }

@@ -57,6 +57,9 @@ struct window_options {
     unsigned breaker_failures;
     /** window_next may have something again; called from the loop. */
     void (*ready)(void *ctx);
+    /** A destination has only failed for so many attempts in a row, and is probed from now on; 0: it answers
+     * again. NULL: nobody is told. */
+    void (*circuit)(void *ctx, const char *destination, unsigned failures);
     void *ctx;
 };
 
