@@ -51,7 +51,10 @@ def test_each_row_about_migrating_names_what_is_there():
     """Tests by their names, messages as the sources have them, settings as the binary knows them."""
     text = (ROOT / "docs/migrating.md").read_text()
     tests = "".join(path.read_text() for pattern in ("unit/*/*.c", "component/*/*.c", "e2e/*.py") for path in (ROOT / "tests").glob(pattern))
-    sources = re.sub(r'"\s*\n?\s*"', "", "".join(path.read_text() for room in ("lib", "agent") for path in (ROOT / room).rglob("*.c")))
+    sources = "".join(path.read_text() for room in ("lib", "agent") for path in (ROOT / room).rglob("*.[ch]"))
+    for name, words in re.findall(r'^#define (\w+) ("[^"\n]*")$', sources, re.M):
+        sources = re.sub(rf'\b{name}(?=\s*")', lambda _: words, sources)
+    sources = re.sub(r'"\s*\n?\s*"', "", sources)
     settings = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
     header, shown = None, []
