@@ -40,8 +40,15 @@ void lane_enter(struct lane *lane, struct slot *slot)
         lane->head = slot;
 }
 
-struct slot *lane_leave(struct lanes *lanes, struct lane *lane)
+struct slot *lane_leave(struct lanes *lanes, struct slot *slot)
 {
+    struct lane *lane = slot->lane;
+    slot->lane = NULL;
+    if (lane->head != slot) {
+        if (slot->queue) /* it may have been withdrawn from there */
+            queue_remove(slot);
+        return NULL;
+    }
     lane->head = queue_pop(&lane->waiting);
     if (lane->head)
         return lane->head;

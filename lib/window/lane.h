@@ -21,6 +21,7 @@ struct lanes {
 struct lane *lane_find(struct lanes *lanes, struct slice name);
 /** Behind those that are in it. */
 void lane_enter(struct lane *lane, struct slot *slot);
-/** The head is through (or dropped): the next one, or NULL when the lane is empty and gone. */
-struct slot *lane_leave(struct lanes *lanes, struct lane *lane);
+/** The slot is through, or dropped, and out of its lane: the next one if it was the head; NULL: it was not,
+ * or the lane is empty and gone. */
+struct slot *lane_leave(struct lanes *lanes, struct slot *slot);
 void lanes_free(struct lanes *lanes);

@@ -256,9 +256,7 @@ bool window_is_first(const struct slot *slot)
 
 struct slot *window_leave_lane(struct window *window, struct slot *slot)
 {
-    struct lane *lane = slot->lane;
-    slot->lane = NULL;
-    return lane && lane->head == slot ? lane_leave(&window->lanes, lane) : NULL;
+    return slot->lane ? lane_leave(&window->lanes, slot) : NULL;
 }
 
 /* Where */

@@ -75,7 +75,8 @@ bool window_enter_lane(struct window *window, struct slot *slot, struct slice na
 bool window_is_in_lane(const struct slot *slot);
 /** It is its turn in its lane, or it has none. */
 bool window_is_first(const struct slot *slot);
-/** The lane goes on without the slot: returns the one whose turn has come by that; NULL: nobody's. */
+/** The lane goes on without the slot, wherever in it the slot stood: returns the one whose turn has come by
+ * that; NULL: nobody's. */
 struct slot *window_leave_lane(struct window *window, struct slot *slot);
 
 /* Turns */
