@@ -44,6 +44,7 @@ int mapping_process_start(struct config *config, struct map_process *process, bo
     struct map_process_options options = {
         .secret = config->client_secret.value,
         .environment = config->dotenv_environment,
+        .hide_settings = config_hide,
         .cpu_ms = config->mapping_timeout_ms,
         .memory_bytes = (size_t)config->mapping_max_memory,
         .sealed = true,

@@ -84,7 +84,7 @@ static int load_mappings(struct map_command *command)
     if (failed == PA_ERR_NOT_FOUND) {
         snprintf(command->source, sizeof command->source, "built-in mappings (there is no %s)", path);
         buffer_append_text(&text, mappings_builtin);
-        mappings_builtin_hide_variables();
+        mappings_builtin_hide_variables(config_hide);
     }
     if (!failed || failed == PA_ERR_NOT_FOUND)
         failed = compile(command, path, buffer_slice(&text), &problems);

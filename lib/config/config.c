@@ -27,21 +27,38 @@ static const char *lookup(const struct loading *loading, const char *name)
     return dotenv_get(&loading->dotenv, name);
 }
 
-/** The value of NAME, or of name where that counts, with this behind it ("" or "_FILE", or "_file"); NULL
- * when it is not set or empty. */
+enum { NAME_SIZE = 128, FORMS = 3 };
+
+/** The setting's name with this behind it ("" or "_FILE"): all of it in lower case, its own part of it, none.
+ * False: it is not read in this form. */
+static bool name_in_form(const struct setting *setting, const char *suffix, size_t form, char name[NAME_SIZE])
+{
+    size_t base = strlen(setting->name), in_lower_case[FORMS] = {base + strlen(suffix), base, 0};
+    snprintf(name, NAME_SIZE, "%s%s", setting->name, suffix);
+    for (size_t c = 0; c < in_lower_case[form] && c < NAME_SIZE; c++)
+        name[c] = (char)tolower((unsigned char)name[c]);
+    return in_lower_case[form] == 0 || setting->either_case;
+}
+
+/** The value of NAME, or of name where that counts, with this behind it; NULL when it is not set or empty. */
 static const char *lookup_setting(const struct loading *loading, const struct setting *setting,
                                   const char *suffix)
 {
-    char name[128];
-    size_t base = strlen(setting->name), in_lower_case[] = {base + strlen(suffix), base, 0};
+    char name[NAME_SIZE];
     const char *value = NULL;
-    for (size_t i = setting->either_case ? 0 : 2; i < 3 && (!value || !*value); i++) {
-        snprintf(name, sizeof name, "%s%s", setting->name, suffix);
-        for (size_t c = 0; c < in_lower_case[i] && c < sizeof name; c++)
-            name[c] = (char)tolower((unsigned char)name[c]);
-        value = lookup(loading, name);
-    }
+    for (size_t form = 0; form < FORMS && (!value || !*value); form++)
+        if (name_in_form(setting, suffix, form, name))
+            value = lookup(loading, name);
     return value && *value ? value : NULL;
+}
+
+void config_hide(void)
+{
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < config_setting_count; i++)
+        for (size_t form = 0; form < 2 * FORMS; form++)
+            if (name_in_form(&config_settings[i], form < FORMS ? "" : "_FILE", form % FORMS, name))
+                unsetenv(name);
 }
 
 /** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */

@@ -126,6 +126,8 @@ void config_clear(struct config *config);
 /** Wipes every text and the client secret, for a process that was forked and needs none of them: all are
  * empty afterwards. What .env gave beside them stays. */
 void config_forget_secrets(struct config *config);
+/** Takes every setting out of this process's environment, in each form in which it is read. */
+void config_hide(void);
 
 /** Kafka's own rule for a topic's name (org.apache.kafka.common.internals.Topic), and its words. librdkafka
  * would take a name that begins with ^ for a regular expression. */

@@ -11,10 +11,10 @@ struct mappings;
 
 /** The mappings that apply where there is no file: GitLab pipelines, then the defaults. */
 extern const char mappings_builtin[];
-/** Takes out of this process's environment what no trigger token of a GitLab project can be: the agent's
- * settings, proxies', credentials of clouds. The event names the variable that the built-in mapping takes the
- * token from. Call it before they are compiled. */
-void mappings_builtin_hide_variables(void);
+/** Takes out of this process's environment what no trigger token of a GitLab project can be: credentials of
+ * clouds, proxies of others, and by `hide_settings` (NULL: none) the agent's settings. The event names the
+ * variable that the built-in mapping takes the token from. Call it before they are compiled. */
+void mappings_builtin_hide_variables(void (*hide_settings)(void));
 
 /** Reads `text` and compiles every expression once. 0; PA_ERR_INVALID with one line per problem in `problems`
  * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. What is odd but works (a

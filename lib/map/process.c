@@ -381,11 +381,11 @@ static struct mappings *compile(int fd, struct slice file)
 }
 
 /** The built-in mappings, once they are needed: most agents never do. */
-static struct mappings *compile_builtin(void)
+static struct mappings *compile_builtin(const struct map_process_options *options)
 {
     struct mappings *mappings = NULL;
     struct buffer ignored = {0};
-    mappings_builtin_hide_variables();
+    mappings_builtin_hide_variables(options->hide_settings);
     mappings_load(slice_of(mappings_builtin), &mappings, &ignored, &ignored);
     buffer_clear(&ignored);
     return mappings;
@@ -426,7 +426,7 @@ static _Noreturn void be_process(int control, const struct map_process_options *
         _exit(1);
     while ((evaluator.fd = receive_socket(control)) >= 0) {
         if (!evaluator.mappings)
-            evaluator.mappings = compile_builtin();
+            evaluator.mappings = compile_builtin(options);
         if (!evaluator.mappings)
             _exit(1);
         run_evaluator(&evaluator, control);

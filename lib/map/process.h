@@ -20,6 +20,9 @@ struct map_process_options {
     /** Wipes, in the new process, whatever else the agent knows by now; NULL: nothing. */
     void (*forget)(void *ctx);
     void *ctx;
+    /** Takes the agent's settings out of the environment (config_hide), in the mappings' process, before the
+     * built-in mappings see it; NULL: they stay there. */
+    void (*hide_settings)(void);
     /** Processor time that one evaluation may take; 0: no bound. */
     int64_t cpu_ms;
     /** Private memory an evaluator may use; 0: no bound. */

@@ -239,6 +239,8 @@ def test_the_missing_trigger_token_of_gitlab_is_told(run_map, tmp_path):
     told = "body.token: the variable whose name it works out is not set"
     assert told in run_map(event=event).stdout
     assert told not in run_map(event=event, environment={"g_h_p": "token"}).stdout
+    method.update(groupName="PORT_CLIENT", projectName="ID")
+    assert told in run_map(event=event, environment={"PORT_CLIENT_ID": "no token"}).stdout
 
 
 def test_one_expression_for_all_headers_shows_what_is_not_set(explain):

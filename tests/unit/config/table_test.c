@@ -108,6 +108,25 @@ static void the_format_that_is_not_set_is_the_terminals(void **state)
     }
 }
 
+static void settings_are_hidden_in_every_form_in_which_they_are_read(void **state)
+{
+    (void)state;
+    static const char *const hidden[] = {"MAPPING_TIMEOUT", "MAPPING_TIMEOUT_FILE", "HTTP_PROXY",
+                                         "http_proxy",      "http_proxy_file",      "http_proxy_FILE",
+                                         "SSL_CERT_FILE",   "PORT_CLIENT_SECRET",   "HTTP_PROXY_FILE"};
+    static const char *const others[] = {"mapping_timeout", "MAPPING", "GITLAB_URL", "MAPPING_TIMEOUT_file"};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        setenv(hidden[i], "x", 1);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        setenv(others[i], "x", 1);
+    config_hide();
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (getenv(hidden[i]))
+            fail_msg("%s", hidden[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_non_null(getenv(others[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +135,7 @@ int main(void)
         cmocka_unit_test(every_word_of_a_choice_is_taken_for_what_it_means),
         cmocka_unit_test(a_word_may_be_taken_and_not_listed),
         cmocka_unit_test(the_format_that_is_not_set_is_the_terminals),
+        cmocka_unit_test(settings_are_hidden_in_every_form_in_which_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
