@@ -163,6 +163,32 @@ def test_comments_cite_sections_of_the_contract_that_are_there():
     assert cited and [(path, name) for path, name in cited if name not in there] == []
 
 
+def test_what_the_page_about_adding_names_is_there():
+    """Files and names; NAME stands for what is new, so its folder's folder must be there."""
+    text = (ROOT / "docs/adding.md").read_text()
+    sources = "".join(path.read_text() for room in ("lib", "agent") for path in (ROOT / room).rglob("*.[ch]"))
+    names = set(re.findall(r"`([^`]+)`", text))
+    files = {name for name in names if re.fullmatch(r"[\w/.-]+\.(?:[ch]|md|py)", name)}
+    assert len(files) > 25
+    for name in sorted(files):
+        path = ROOT / name
+        assert (path.parent if "NAME" not in path.parent.name else path.parent.parent).is_dir() if "NAME" in name else path.is_file(), name
+    for name in sorted(names - files):
+        for word in re.findall(r"\b[a-z]\w*_\w+\b|\b[A-Z]+_[A-Z_]+\b", name):
+            assert re.search(rf"\b{word}\b", sources) or "NAME" in word, word
+    for link in re.findall(r"\]\(([^)#\s:]+)", text):
+        assert (ROOT / "docs" / link).exists(), link
+
+
+def test_a_plain_setting_is_a_row_a_member_and_its_use():
+    """Nothing else of the room that loads settings knows a number, a duration or a switch by its name."""
+    table = (ROOT / "lib/config/table.c").read_text()
+    plain = re.findall(r"\.kind = SETTING_(?:INTEGER|BYTES|SECONDS|NUMBER),(?:[^{}]*?)AT\(([\w.]+)\)", table)
+    assert len(plain) > 25
+    rest = "".join(path.read_text() for path in (ROOT / "lib/config").glob("*.[ch]") if path.name not in ("table.c", "config.h"))
+    assert [member for member in plain if re.search(rf"\b{member.split('.')[-1]}\b", rest)] == []
+
+
 def test_the_contract_names_settings_that_are_there():
     settings = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
     text = (ROOT / "docs/contract.md").read_text()
