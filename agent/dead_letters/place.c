@@ -7,6 +7,7 @@
 #include "http/authorities.h"
 #include "http/url.h"
 #include "kafka/access.h"
+#include "observe/conditions.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +63,10 @@ static struct http_client *login_client(struct login *login, const struct config
 /** Asks Port until it answers, or time is up. */
 static void ask_port(struct login *login, const struct config *config, struct http_client *http)
 {
+    struct conditions *conditions = conditions_new(clock_system());
     struct port_api_options api = {.loop = &login->loop,
                                    .clock = clock_system(),
+                                   .conditions = conditions,
                                    .http = http,
                                    .base_url = config->api_base_url,
                                    .client_id = config->client_id,
@@ -84,6 +87,7 @@ static void ask_port(struct login *login, const struct config *config, struct ht
     if (access)
         kafka_access_close(access, NULL, NULL);
     port_api_free(port);
+    conditions_free(conditions);
 }
 
 /** 0, or an error with the cause in err. */

@@ -9,6 +9,7 @@
 #include "deadletter/dead_letter.h"
 #include "descriptors.h"
 #include "http/url.h"
+#include "observe/conditions.h"
 #include "port/api.h"
 #include <malloc.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct daemon {
     struct signer *signer;
     struct descriptors descriptors;
     struct observer *observer;
+    struct conditions *conditions;
     struct http_client *webhooks, *port_http;
     struct port_api *port;
     struct reports *reports;
@@ -84,7 +86,9 @@ static void close_parts(struct daemon *daemon)
     port_api_free(daemon->port);
     signer_free(daemon->signer);
     observer_free(daemon->observer);
+    conditions_free(daemon->conditions);
     daemon->observer = NULL;
+    daemon->conditions = NULL;
     daemon->reports = NULL;
     daemon->port = NULL;
     daemon->signer = NULL;
@@ -305,7 +309,7 @@ static struct http_client *port_client(struct daemon *daemon, struct error *err)
     return http_client_new(&options, err);
 }
 
-static int make_observer(struct daemon *daemon)
+static int make_observers(struct daemon *daemon)
 {
     const struct observer_options options = {
         .clock = daemon->options.clock,
@@ -314,7 +318,8 @@ static int make_observer(struct daemon *daemon)
         .ctx = daemon->options.ctx,
     };
     daemon->observer = observer_new(&options);
-    return daemon->observer ? 0 : PA_ERR_MEMORY;
+    daemon->conditions = conditions_new(daemon->options.clock);
+    return daemon->observer && daemon->conditions ? 0 : PA_ERR_MEMORY;
 }
 
 static int make_port(struct daemon *daemon)
@@ -323,6 +328,7 @@ static int make_port(struct daemon *daemon)
     struct port_api_options api = {
         .loop = daemon->options.loop,
         .clock = daemon->options.clock,
+        .conditions = daemon->conditions,
         .http = daemon->port_http,
         .base_url = config->api_base_url,
         .client_id = config->client_id,
@@ -439,7 +445,7 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->port_http = daemon->webhooks ? port_client(daemon, err) : NULL;
     if (!daemon->port_http)
         return PA_ERR_IO;
-    if (make_observer(daemon) != 0 || make_port(daemon) != 0 || make_mapper(daemon) != 0)
+    if (make_observers(daemon) != 0 || make_port(daemon) != 0 || make_mapper(daemon) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     if (make_dead_letters(daemon, err) != 0)
         return err->kind;
@@ -456,6 +462,7 @@ static void unmake_parts(struct daemon *daemon)
     port_api_free(daemon->port);
     signer_free(daemon->signer);
     observer_free(daemon->observer);
+    conditions_free(daemon->conditions);
     map_process_end(&daemon->options.map_process);
     if (daemon->mapper)
         mapper_close(daemon->mapper, NULL, NULL);
@@ -520,7 +527,7 @@ void daemon_log_summary(const struct daemon *daemon)
  * M_TRIM_THRESHOLD is about the end of a heap alone. So the C library is asked to, while little is held (an
  * eighth of the bound), and for two minutes after the last event: librdkafka frees later. It takes
  * milliseconds. */
-void daemon_trim(struct daemon *daemon)
+static void trim(struct daemon *daemon)
 {
     struct counters counters;
     daemon_counters(daemon, &counters);
@@ -534,6 +541,13 @@ void daemon_trim(struct daemon *daemon)
     http_client_trim(daemon->webhooks);
     http_client_trim(daemon->port_http);
     malloc_trim(0);
+}
+
+void daemon_tick(struct daemon *daemon)
+{
+    if (daemon->conditions)
+        conditions_tick(daemon->conditions);
+    trim(daemon);
 }
 
 void daemon_counters(const struct daemon *daemon, struct counters *out)

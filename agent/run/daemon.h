@@ -49,9 +49,9 @@ bool daemon_abandon(const struct daemon *daemon, size_t *given_up);
 /** Frees what `stopped` left (call after it ran). NULL is allowed. */
 void daemon_free(struct daemon *daemon);
 void daemon_log_summary(const struct daemon *daemon);
-/** Gives back to the system what a load needed and nothing holds any more, while little is under way; for
- * whoever asks every few seconds. */
-void daemon_trim(struct daemon *daemon);
+/** For whoever asks every few seconds: warns again of what goes on being wrong, and gives back to the system
+ * what a load needed and nothing holds any more, while little is under way. */
+void daemon_tick(struct daemon *daemon);
 void daemon_counters(const struct daemon *daemon, struct counters *out);
 /** source_assigned of its source. */
 unsigned daemon_assigned(const struct daemon *daemon);

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SUMMARY_MS = 60000, TRIM_MS = 5000 };
+enum { SUMMARY_MS = 60000, TICK_MS = 5000 };
 
 struct run {
     uv_loop_t loop;
     struct signal_watch signals;
-    uv_timer_t summary, trim;
+    uv_timer_t summary, tick;
     struct daemon *daemon;
     struct setup setup;
     int exit_code;
@@ -26,7 +26,7 @@ static void stopped(void *ctx, int exit_code)
     run->exit_code = exit_code;
     signal_watch_close(&run->signals);
     uv_close((uv_handle_t *)&run->summary, NULL);
-    uv_close((uv_handle_t *)&run->trim, NULL);
+    uv_close((uv_handle_t *)&run->tick, NULL);
 }
 
 static void stuck(void *ctx, int exit_code)
@@ -76,10 +76,10 @@ static void summary_due(uv_timer_t *timer)
     run->summarised = counters.taken;
 }
 
-static void trim_due(uv_timer_t *timer)
+static void tick_due(uv_timer_t *timer)
 {
     struct run *run = timer->data;
-    daemon_trim(run->daemon);
+    daemon_tick(run->daemon);
 }
 
 static void start_timer(struct run *run, uv_timer_t *timer, uv_timer_cb due, uint64_t interval_ms)
@@ -95,7 +95,7 @@ static void watch_signals(struct run *run)
     run->signals = (struct signal_watch){.stop = stop_asked, .summary = summary_asked, .ctx = run};
     signal_watch_start(&run->signals, &run->loop);
     start_timer(run, &run->summary, summary_due, SUMMARY_MS);
-    start_timer(run, &run->trim, trim_due, TRIM_MS);
+    start_timer(run, &run->tick, tick_due, TICK_MS);
 }
 
 static int run_daemon(struct run *run)

@@ -73,7 +73,6 @@ struct port_api {
     /** On the heap: it outlives us while it closes. */
     uv_timer_t *quiet;
     uint64_t requests;
-    struct clock_offset clock_offset;
     /** Until then a 401 fetches no other token: a fresh one was refused as well. */
     int64_t refused_until_ms;
     int64_t refused_wait_ms;
@@ -255,7 +254,7 @@ static void token_answered(void *ctx, const struct http_result *http)
 {
     struct port_api *api = ctx;
     api->token_call = NULL;
-    clock_offset_note(&api->clock_offset, http->date, api->options.clock);
+    clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
         pump(api);
         return;
@@ -377,7 +376,7 @@ static void call_answered(void *ctx, const struct http_result *http)
     struct port_api *api = call->api;
     call->http = NULL;
     api->sent--;
-    clock_offset_note(&api->clock_offset, http->date, api->options.clock);
+    clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (!try_with_fresh_token(call, http)) {
         char reason[300];
         describe(api, http, true, reason, sizeof reason);

@@ -7,6 +7,7 @@
 #include "http/client.h"
 #include <stdbool.h>
 
+struct conditions;
 struct port_api;
 
 struct port_api_options {
@@ -14,6 +15,8 @@ struct port_api_options {
     uv_loop_t *loop;
     /** Borrowed. */
     const struct clock *clock;
+    /** Borrowed: where what goes on being wrong is told; NULL: nowhere. */
+    struct conditions *conditions;
     /** Borrowed: the client for Port (30 s deadline), not the webhooks'. */
     struct http_client *http;
     /** Without trailing slash; copied. */

@@ -3,18 +3,11 @@
 #pragma once
 #include "base/clock.h"
 #include "base/slice.h"
-#include <stdbool.h>
+#include "observe/conditions.h"
 
 enum { CLOCK_OFFSET_MAX_S = 30 /* at most so far apart is nobody's trouble */ };
 
-/** Zeroed at first. */
-struct clock_offset {
-    bool off;
-    /** Monotonic: when it was said last. */
-    int64_t told_ms;
-};
-
 /** `date`: the value of a Date header (RFC 9110, section 6.6.1); null, or one that cannot be read: nothing is
- * noted. A clock that is off is warned of at once, and once a minute while answers show it; the end is told
- * too. */
-void clock_offset_note(struct clock_offset *offset, struct slice date, const struct clock *clock);
+ * noted. A clock that is off is a standing condition, warned of while answers show it. `conditions`: NULL:
+ * nobody is told. */
+void clock_offset_note(struct conditions *conditions, struct slice date, const struct clock *clock);
