@@ -24,7 +24,7 @@ void buffer_append_char(struct buffer *b, char c);
 void buffer_append_int(struct buffer *b, int64_t value);
 /** printf into the buffer: for our own formats, never with a format from outside. */
 void buffer_appendf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/** Appends a NUL without counting it in len, and returns ptr ("" when memory is out). */
+/** Appends a NUL without counting it in len, and returns ptr ("" when out of memory). */
 const char *buffer_text(struct buffer *b);
 struct slice buffer_slice(const struct buffer *b);
 /** Hands the bytes to the caller (who frees them), NUL-terminated; the buffer is empty afterwards. */

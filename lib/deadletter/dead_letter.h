@@ -74,7 +74,7 @@ struct dead_letters_options {
     int64_t max_backoff_ms;
 };
 
-/** Since the start, but for `waiting` (now). A letter that fails five times counts five failures. */
+/** Totals since the start, except `waiting` (now). A letter that fails five times counts five failures. */
 struct dead_letters_counters {
     uint64_t written, failures, waiting;
 };

@@ -145,7 +145,7 @@ struct deliver {
     size_t in_state[DELIVERY_STATES];
     struct memory memory;
     bool pumping;
-    bool stopped;     /* takes and starts no more, but for what is unrepeatable */
+    bool stopped;     /* takes and starts no more, except what is unrepeatable */
     bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
 };
 

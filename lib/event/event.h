@@ -84,8 +84,8 @@ bool run_id_is_node_run(struct slice run_id);
 bool run_id_is_usable(struct slice run_id);
 
 /** Is a JSON value true in the way of Python? Everything is, except false, null, 0 in any form (0.0, -0,
- * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. When
- * memory is out a number counts as true. */
+ * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. Out of
+ * memory: a number counts as true. */
 bool json_is_truthy(struct slice value);
 
 /** Any JSON value in the canonical form described above, appended to `out`. PA_ERR_INVALID when `in` is not

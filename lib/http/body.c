@@ -70,7 +70,7 @@ static size_t room_for(const struct http_call *call, bool waits)
     return waits ? all - all / 4 : all;
 }
 
-/** All that is held but for this call's own part. */
+/** What all calls hold, without this call's own part. */
 static size_t held_by_others(const struct http_call *call)
 {
     const struct http_client_options *options = &call->shared->options;
@@ -239,7 +239,7 @@ static enum taken take_bytes(struct http_call *call, const char *bytes, size_t l
 
 /* Decoding */
 
-/** A decoder's memory counts beside the bodies', but for what every small one needs. */
+/** A decoder's memory counts like the bodies', except what every small decoder needs. */
 static bool may_hold(void *ctx, ptrdiff_t bytes)
 {
     struct http_call *call = ctx;

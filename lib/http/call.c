@@ -93,7 +93,8 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     return CURL_PREREQFUNC_OK;
 }
 
-/** libcurl copies texts, so setting one may fail for want of memory; with numbers and pointers nothing can.
+/** libcurl copies texts, so setting one may fail when out of memory; setting numbers and pointers cannot
+ * fail.
  */
 static bool set_text(CURL *easy, CURLoption option, const char *text)
 {

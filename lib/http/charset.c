@@ -187,7 +187,7 @@ static size_t valid_bytes(struct slice body)
     return at;
 }
 
-/** All is UTF-8, but for a last character that is cut. */
+/** All is UTF-8, except a last character that is cut. */
 static bool is_cut_within(struct slice body, size_t valid)
 {
     size_t left = body.len - valid;

@@ -9,7 +9,7 @@
  *
  * `is_cut`: the body is the beginning of a longer one; a character that is cut is then left out. The text is
  * a part of the body where that is UTF-8 already, else it is in `storage`, which must be empty and whose
- * `failed` says that memory was out: then it is as much of the text as there was memory for. */
+ * `failed` says that memory ran out: then the buffer has as much of the text as there was memory for. */
 struct slice body_text(struct slice body, struct slice content_type, bool is_cut, struct buffer *storage);
 
 /** Appends a header line as UTF-8: as it is where it is valid, else as Latin-1. */

@@ -238,7 +238,7 @@ void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 size_t http_client_body_bytes(const struct http_client *client);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
-/** Frees what is only kept for the next load: handles that are not in use, but for a few. */
+/** Frees what is kept only for the next load: handles that are not in use, except a few. */
 void http_client_trim(struct http_client *client);
 
 /** HTTP/2 with this libcurl loses no answers: from 8.13 on. */

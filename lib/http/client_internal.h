@@ -21,7 +21,7 @@ struct fixed_headers {
 /** The memory that long bodies share. */
 struct body_room {
     size_t used;
-    /** What their decoders hold, but for a little that each has free. */
+    /** What their decoders hold, except a little that is free for each. */
     size_t decoders;
     /** First come first. */
     struct http_call *waiting;
@@ -137,7 +137,7 @@ struct origin {
     /** Host: an international name in its xn-- form; lower case is not promised. The port is always there. */
     char *scheme, *host, *port;
 };
-/** Where a URL leads; false: it is none, or memory is out. Clear with origin_clear in both cases. */
+/** Where a URL leads; false: it is not a URL, or out of memory. Clear with origin_clear in both cases. */
 bool origin_of(const char *url, struct origin *origin);
 void origin_clear(struct origin *origin);
 /** The call that libcurl makes with the handle; NULL: none of ours. */
@@ -188,8 +188,8 @@ void body_leave(struct http_call *call);
 /** Nothing came from where the name led, or nothing that can be used. */
 bool nothing_came(enum http_failure failure);
 enum http_failure failure_of(struct http_call *call, CURLcode code);
-/** The handshake met a key that could not be read when its certificate was: for want of memory, it may be,
- * and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
+/** The handshake met a key that could not be read when its certificate was: perhaps because memory had run
+ * out, and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
 bool key_was_unreadable(const struct http_call *call);
 /** The proxy has answered itself: it wants another user and password. `code` is libcurl's. */
 bool proxy_refuses_password(const struct http_call *call, CURLcode code);

@@ -20,7 +20,7 @@ enum { EGRESS_WORDS = 512 };
  *   443, 8000-8099, :443           a port, or some, of everything
  *
  * Behind a name, an IPv4 address or network, and an IPv6 one in brackets, ":443" or ":8000-8099" may follow.
- * NULL with the cause in err: PA_ERR_INVALID, an entry is none; PA_ERR_MEMORY. */
+ * NULL with the cause in err: PA_ERR_INVALID, an entry is wrong; PA_ERR_MEMORY. */
 struct egress *egress_new(const char *allow, const char *deny, struct error *err);
 void egress_free(struct egress *egress);
 

@@ -96,7 +96,8 @@ bool proxy_refuses_password(const struct http_call *call, CURLcode code)
     return status == 407;
 }
 
-/* What libcurl says of a header line over its own bound, 100 KiB. Older ones take it for want of memory. */
+/* What libcurl says of a header line over its own bound, 100 KiB. Older versions take it for a lack of
+ * memory. */
 #if LIBCURL_VERSION_NUM >= 0x080600
 enum { HEADER_LINE_TOO_LONG = CURLE_TOO_LARGE };
 #else
@@ -132,7 +133,7 @@ static bool none_is_left(void)
     return false;
 }
 
-/** Nothing was tried for want of something that the system gives out. Not EADDRNOTAVAIL, which may be for
+/** Nothing was tried, because the system did not give out what is needed. Not EADDRNOTAVAIL, which may be for
  * good: the destination's address is of a kind that this host has not. */
 static bool system_has_none(const struct http_call *call, CURLcode code)
 {
@@ -307,7 +308,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     if (call->header_overflow)
         detail = "more than 64 KiB of headers";
     else if (header_line_too_long(call, code))
-        detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or memory is out"
+        detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or out of memory"
                                              : "a header line over 100 KiB";
     bool more = detail_helps(failure);
     if (failure == HTTP_NO_DESCRIPTOR)

@@ -60,7 +60,7 @@ static int build(CURLU *handle, struct url_parts *parts)
     return err;
 }
 
-/** True also where memory is out, so that nobody relies on there being none. */
+/** True also when out of memory, so that nobody relies on there being none. */
 static bool has_zone(CURLU *handle)
 {
     char *zone = NULL;

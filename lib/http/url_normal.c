@@ -156,7 +156,7 @@ static bool ends_name(const char *name)
 }
 
 /** A name with its escapes undone and in its xn-- form. By libidn2 itself: through libcurl (7.88) what is
- * wrong with a name looks like memory that is out. Free it with free. */
+ * wrong with a name looks like a lack of memory. Free it with free. */
 static int read_name(struct slice host, char **out, struct error *err)
 {
     int len = 0, code = IDN2_MALLOC;

@@ -12,6 +12,6 @@
 int json_text_append(struct buffer *out, jv value);
 
 /** Canonical JSON (event/event.h) as a value; invalid: it is none, it is nested deeper than EVENT_MAX_DEPTH,
- * or memory is out. A surrogate without its other half (only ever written as an escape) becomes U+FFFD.
+ * or when out of memory. A surrogate without its other half (only ever written as an escape) becomes U+FFFD.
  * `found` (may be NULL): notes numbers with more digits than jq keeps (digits.h). */
 jv json_text_parse(struct slice json, struct long_numbers *found);

@@ -14,7 +14,7 @@ struct map_link_options {
     /** A whole frame came; `bytes` are borrowed until it returns. */
     void (*frame)(void *ctx, uint32_t what, struct slice bytes);
     /** Once; close the link then. `by_itself`: the evaluator is gone, and everything it wrote has been given
-     * to `frame`; otherwise memory is out, or the socket fails. */
+     * to `frame`; otherwise memory has run out, or the socket fails. */
     void (*gone)(void *ctx, bool by_itself);
     void *ctx;
 };

@@ -36,7 +36,7 @@ struct mapper {
     struct mapper_options options;
     /** Once a turn of the loop: what came together goes in one write. */
     uv_prepare_t flush;
-    /** Before what failed for want of memory or files is tried again. */
+    /** The wait after which what failed for lack of memory or files is tried again. */
     uv_timer_t pause;
     uv_poll_t control;
     enum evaluator_state evaluator;

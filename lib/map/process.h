@@ -1,8 +1,8 @@
 /* The process that evaluates mappings. libjq has no bound of time or memory of its own and ends its process
- * when memory is out, so it runs in one that may be ended: a single-threaded child compiles the file once and
- * forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies alone, and the
- * next one is a fork away (about a millisecond). Each has a socket of its own. What it costs: one idle
- * process, whose pages are the agent's own until written to. */
+ * when it is out of memory, so it runs in a process that may be ended: a single-threaded child compiles the
+ * file once and forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies
+ * alone, and the next one is a fork away (about a millisecond). Each has a socket of its own. What it costs:
+ * one idle process, whose pages are the agent's own until written to. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"

@@ -67,7 +67,7 @@ struct port_result {
 typedef void port_done(void *ctx, const struct port_result *result);
 struct port_call;
 
-/** What is asked of Port; all of it is copied, but for the body where it is lent. */
+/** What is asked of Port; all of it is copied, except the body where it is lent. */
 struct port_request {
     const char *method, *path;
     /** Null: none. */

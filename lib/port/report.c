@@ -7,7 +7,7 @@
  * A log under way is watched: it has five seconds, and once the run is finished all its logs together have
  * two. They are counted in ticks of the loop, not by the clock, so that a process that stood still does not
  * give up an answer that lies there to be read; and only while the log is on its way, since where it queues
- * the result would queue too. While logs fail in this way one after another they are left out, but for one in
+ * the result would queue too. While logs fail in this way one after another they are left out, except one in
  * half a minute: else those of other runs would take every connection there is.
  */
 #include "port/report.h"
@@ -435,7 +435,7 @@ static struct step *response_step(const struct run_report *report, struct slice 
     return step_new(report, true, "/response", &body);
 }
 
-/** Queues all of the result, or, when memory is out, nothing of it: false. */
+/** Queues all of the result, or, when out of memory, nothing of it: false. */
 static bool result_append(struct run_report *report, const struct run_result *result)
 {
     struct step *response = NULL, *outcome = NULL;

@@ -11,7 +11,7 @@
  *   - What waits for those that do not answer is held in memory, and when memory is full nobody's records are
  *     taken any more. So once half of it has been used for ten seconds, while slots are not scarce, they may
  *     hold half the window. Not sooner: what they get, they hold for as long as a timeout.
- *   - One that answers and is alone may use the whole window; but for a sixteenth once it has been silent for
+ *   - One that answers and is alone may use the whole window, except a sixteenth once it has been silent for
  *     a second, and twice as long as it is used to.
  *   - Otherwise one that answers has a limit that grows by one with every answer (slow start as in TCP,
  *     RFC 5681, section 3.1), up to the whole window, and is halved when it falls silent.

@@ -34,7 +34,7 @@ enum slot_end {
     SLOT_ANSWERED,
     /** In time, and the answer is the destination's own failure (5xx). */
     SLOT_FAILED,
-    /** No answer, and not for want of time: the connection was refused, or broke. */
+    /** No answer, though not because time was over: the connection was refused, or broke. */
     SLOT_REFUSED,
     /** No answer in time. */
     SLOT_SILENT,
@@ -65,7 +65,7 @@ struct window_options {
 
 /** NULL: out of memory. */
 struct window *window_new(const struct window_options *options);
-/** No slot may be in it any more. NULL is let be. */
+/** No slot may be in it any more. NULL is allowed. */
 void window_free(struct window *window);
 
 /* Order */

@@ -47,7 +47,7 @@ static void try_later(struct polled_run *run)
     poller_watch_apart(run->poller->source);
 }
 
-/** What fails for want of memory is no attempt. */
+/** What fails for lack of memory is no attempt. */
 static void not_answered(struct polled_run *run, const char *reason, int64_t retry_after_ms)
 {
     struct poller *poller = run->poller;
