@@ -1,7 +1,7 @@
 /* Shows each step of the way to Port's API, then asks Port for a token, the organisation and the Kafka
  * credentials as the agent would. What failed is told once; the steps behind it are skipped. */
 #include "port.h"
-#include "agent/http_options.h"
+#include "agent/port_client.h"
 #include "route.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -9,18 +9,16 @@
 #include <string.h>
 #include <time.h>
 
-enum { EXPIRY_WARNING_S = 14 * 86400, SKEW_WARNING_MS = 30000, RESPONSE_BYTES = 256 * 1024 };
+enum { EXPIRY_WARNING_S = 14 * 86400, SKEW_WARNING_MS = 30000 };
 
 static const char AREA[] = "Port's API";
 
 struct checking {
     struct check_steps *steps;
     const struct config *config;
-    int64_t timeout_ms;
     struct kafka_credentials *credentials;
     uv_loop_t loop;
-    struct http_client *client;
-    struct port_api *api;
+    struct port_client port;
 };
 
 /* The way there */
@@ -205,7 +203,7 @@ static bool way(const struct checking *checking)
 {
     struct http_route route;
     bool there = false;
-    if (http_route_trace(checking->client, checking->config->api_base_url, &route) == 0) {
+    if (http_route_trace(checking->port.http, checking->config->api_base_url, &route) == 0) {
         proxy_step(checking, &route);
         name_and_connection(checking, &route);
         tls_step(checking, &route);
@@ -244,7 +242,7 @@ static void keep(void *ctx, const struct port_result *result)
 static void call(struct checking *checking, const char *path, struct answered *out)
 {
     *out = (struct answered){.loop = &checking->loop, .answer = PORT_UNAVAILABLE};
-    if (!port_api_call(checking->api, "GET", path, (struct slice){NULL, 0}, keep, out)) {
+    if (!port_api_call(checking->port.api, "GET", path, (struct slice){NULL, 0}, keep, out)) {
         buffer_append_text(&out->reason, "out of memory");
         return;
     }
@@ -351,44 +349,24 @@ static void calls(struct checking *checking)
         kafka_credentials(checking);
 }
 
-static int prepare(struct checking *checking, const char *ca_bundle, struct error *err)
-{
-    const struct config *config = checking->config;
-    struct http_client_options options = http_options(config, ca_bundle);
-    options.loop = &checking->loop;
-    options.clock = clock_system();
-    options.connect_timeout_ms = checking->timeout_ms;
-    options.idle_timeout_ms = checking->timeout_ms;
-    options.total_timeout_ms = checking->timeout_ms;
-    options.max_response_bytes = RESPONSE_BYTES;
-    options.max_connections = 1;
-    checking->client = http_client_new(&options, err);
-    if (!checking->client)
-        return err->kind;
-    const struct port_api_options api = {.loop = &checking->loop,
-                                         .clock = clock_system(),
-                                         .http = checking->client,
-                                         .base_url = config->api_base_url,
-                                         .client_id = config->client_id,
-                                         .client_secret = config->client_secret.value};
-    checking->api = port_api_new(&api);
-    return checking->api ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
-}
-
 void check_port(struct check_steps *steps, const struct config *config, const char *ca_bundle,
                 int64_t timeout_ms, struct kafka_credentials *credentials)
 {
-    struct checking checking = {
-        .steps = steps, .config = config, .timeout_ms = timeout_ms, .credentials = credentials};
+    struct checking checking = {.steps = steps, .config = config, .credentials = credentials};
+    const struct port_client_options options = {.loop = &checking.loop,
+                                                .clock = clock_system(),
+                                                .config = config,
+                                                .ca_bundle = ca_bundle,
+                                                .connect_timeout_ms = timeout_ms,
+                                                .idle_timeout_ms = timeout_ms,
+                                                .total_timeout_ms = timeout_ms};
     struct error err = {0};
     uv_loop_init(&checking.loop);
-    if (prepare(&checking, ca_bundle, &err) != 0)
+    if (port_client_open(&checking.port, &options, &err) != 0)
         check_say(steps, AREA, "connection", CHECK_FAILED, err.message, NULL);
     else if (way(&checking))
         calls(&checking);
-    port_api_free(checking.api);
-    if (checking.client)
-        http_client_close(checking.client, NULL, NULL);
+    port_client_close(&checking.port, NULL, NULL);
     uv_run(&checking.loop, UV_RUN_DEFAULT);
     uv_loop_close(&checking.loop);
 }

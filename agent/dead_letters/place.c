@@ -1,8 +1,8 @@
 /* Where the letters are, and how to get there. Credentials that only Port has are fetched on a loop of their
  * own, which is over before the letters are read. */
 #include "agent/commands.h"
-#include "agent/http_options.h"
 #include "agent/input.h"
+#include "agent/port_client.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
 #include "http/url.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT_WAIT_MS = 20000, PORT_CONNECT_MS = 10000, PORT_RESPONSE_BYTES = 256 * 1024 };
+enum { PORT_WAIT_MS = 20000, PORT_SILENCE_MS = 10000 };
 
 /* Credentials from Port */
 
@@ -46,39 +46,16 @@ static void login_late(uv_timer_t *deadline)
     ((struct login *)deadline->data)->over = true;
 }
 
-static struct http_client *login_client(struct login *login, const struct config *config,
-                                        const char *ca_bundle, struct error *err)
-{
-    struct http_client_options options = http_options(config, ca_bundle);
-    options.loop = &login->loop;
-    options.clock = clock_system();
-    options.connect_timeout_ms = PORT_CONNECT_MS;
-    options.idle_timeout_ms = PORT_CONNECT_MS;
-    options.total_timeout_ms = PORT_WAIT_MS;
-    options.max_response_bytes = PORT_RESPONSE_BYTES;
-    options.max_connections = 1;
-    return http_client_new(&options, err);
-}
-
 /** Asks Port until it answers, or time is up. */
-static void ask_port(struct login *login, const struct config *config, struct http_client *http)
+static void ask_port(struct login *login, struct port_api *port)
 {
-    struct conditions *conditions = conditions_new(clock_system());
-    struct port_api_options api = {.loop = &login->loop,
-                                   .clock = clock_system(),
-                                   .conditions = conditions,
-                                   .http = http,
-                                   .base_url = config->api_base_url,
-                                   .client_id = config->client_id,
-                                   .client_secret = config->client_secret.value};
-    struct port_api *port = port_api_new(&api);
     struct kafka_access_options options = {.port = port,
                                            .loop = &login->loop,
                                            .clock = clock_system(),
                                            .fetched = login_fetched,
                                            .failed = login_failed,
                                            .ctx = login};
-    struct kafka_access *access = port ? kafka_access_new(&options) : NULL;
+    struct kafka_access *access = kafka_access_new(&options);
     uv_timer_start(&login->deadline, login_late, PORT_WAIT_MS, 0);
     if (access)
         kafka_access_start(access);
@@ -86,8 +63,6 @@ static void ask_port(struct login *login, const struct config *config, struct ht
         uv_run(&login->loop, UV_RUN_ONCE);
     if (access)
         kafka_access_close(access, NULL, NULL);
-    port_api_free(port);
-    conditions_free(conditions);
 }
 
 /** 0, or an error with the cause in err. */
@@ -101,16 +76,26 @@ static int fetch_credentials(struct login *login, const struct config *config, c
     uv_loop_init(&login->loop);
     uv_timer_init(&login->loop, &login->deadline);
     login->deadline.data = login;
-    struct http_client *http = login_client(login, config, ca_bundle, err);
-    if (http) {
-        ask_port(login, config, http);
-        http_client_close(http, NULL, NULL);
+    struct conditions *conditions = conditions_new(clock_system());
+    struct port_client port;
+    const struct port_client_options options = {.loop = &login->loop,
+                                                .clock = clock_system(),
+                                                .conditions = conditions,
+                                                .config = config,
+                                                .ca_bundle = ca_bundle,
+                                                .idle_timeout_ms = PORT_SILENCE_MS,
+                                                .total_timeout_ms = PORT_WAIT_MS};
+    int failed = port_client_open(&port, &options, err);
+    if (!failed) {
+        ask_port(login, port.api);
+        port_client_close(&port, NULL, NULL);
     }
+    conditions_free(conditions);
     uv_close((uv_handle_t *)&login->deadline, NULL);
     uv_run(&login->loop, UV_RUN_DEFAULT);
     uv_loop_close(&login->loop);
-    if (!http)
-        return err->kind;
+    if (failed)
+        return failed;
     if (login->fetched)
         return 0;
     struct buffer url = {0};

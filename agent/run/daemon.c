@@ -4,13 +4,13 @@
  */
 #include "daemon.h"
 #include "agent/http_options.h"
+#include "agent/port_client.h"
 #include "agent/streamers.h"
 #include "base/version.h"
 #include "deadletter/dead_letter.h"
 #include "descriptors.h"
 #include "http/url.h"
 #include "observe/conditions.h"
-#include "port/api.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,7 @@
 
 enum {
     TRIMS = 24,
-    PORT_DEADLINE_MS = 30000,
-    PORT_CONNECT_MS = 10000,
     PORT_CONNECTIONS = 32,
-    PORT_RESPONSE_BYTES = 256 * 1024,
     DRAIN_POLL_MS = 10,
     /** To report what is given up: with the default drain time still within docker stop's 10 s. */
     GIVE_UP_MS = 1500,
@@ -38,8 +35,8 @@ struct daemon {
     struct descriptors descriptors;
     struct observer *observer;
     struct conditions *conditions;
-    struct http_client *webhooks, *port_http;
-    struct port_api *port;
+    struct http_client *webhooks;
+    struct port_client port;
     struct reports *reports;
     struct mapper *mapper;
     struct dead_letters *dead_letters;
@@ -75,7 +72,7 @@ static void timer_closed(uv_handle_t *handle)
 /** Everything but the source, which is closed already. */
 static void close_parts(struct daemon *daemon)
 {
-    daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port_http != NULL) +
+    daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port.http != NULL) +
                             (daemon->mapper != NULL) + (daemon->dead_letters != NULL);
     deliver_free(daemon->deliver);
     daemon->deliver = NULL;
@@ -83,23 +80,20 @@ static void close_parts(struct daemon *daemon)
         dead_letters_close(daemon->dead_letters, part_closed, daemon);
     daemon->dead_letters = NULL;
     reports_free(daemon->reports);
-    port_api_free(daemon->port);
     signer_free(daemon->signer);
     observer_free(daemon->observer);
     conditions_free(daemon->conditions);
     daemon->observer = NULL;
     daemon->conditions = NULL;
     daemon->reports = NULL;
-    daemon->port = NULL;
     daemon->signer = NULL;
     if (daemon->mapper)
         mapper_close(daemon->mapper, part_closed, daemon);
     daemon->mapper = NULL;
     if (daemon->webhooks)
         http_client_close(daemon->webhooks, part_closed, daemon);
-    if (daemon->port_http)
-        http_client_close(daemon->port_http, part_closed, daemon);
-    daemon->webhooks = daemon->port_http = NULL;
+    daemon->webhooks = NULL;
+    port_client_close(&daemon->port, part_closed, daemon);
     uv_close((uv_handle_t *)&daemon->timer, timer_closed);
 }
 
@@ -206,7 +200,7 @@ static int make_source(struct daemon *daemon, struct error *err)
         .loop = daemon->options.loop,
         .clock = daemon->options.clock,
         .config = daemon->options.config,
-        .port = daemon->port,
+        .port = daemon->port.api,
         .sink = deliver_sink(daemon->deliver),
         .ca_bundle = daemon->options.ca_bundle,
         .fatal = source_fatal,
@@ -249,7 +243,7 @@ static void announce(struct daemon *daemon)
     char body[96];
     int len = snprintf(body, sizeof body, "{\"settings\":{\"portAgentStreamerName\":\"%s\"}}",
                        streamer_of(daemon->options.config)->name);
-    port_api_call(daemon->port, "PATCH", "/v1/organization", (struct slice){body, (size_t)len}, announced,
+    port_api_call(daemon->port.api, "PATCH", "/v1/organization", (struct slice){body, (size_t)len}, announced,
                   daemon);
 }
 
@@ -262,14 +256,6 @@ static size_t answers_held(void *ctx)
     return daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0;
 }
 
-static struct http_client_options client_options(const struct daemon *daemon)
-{
-    struct http_client_options options = http_options(daemon->options.config, daemon->options.ca_bundle);
-    options.loop = daemon->options.loop;
-    options.clock = daemon->options.clock;
-    return options;
-}
-
 static enum http_redirects redirects_of(const struct config *config)
 {
     if (strcmp(config->follow_redirects, "all") == 0)
@@ -280,7 +266,9 @@ static enum http_redirects redirects_of(const struct config *config)
 static struct http_client *webhook_client(struct daemon *daemon, struct error *err)
 {
     const struct config *config = daemon->options.config;
-    struct http_client_options options = client_options(daemon);
+    struct http_client_options options = http_options(config, daemon->options.ca_bundle);
+    options.loop = daemon->options.loop;
+    options.clock = daemon->options.clock;
     options.connect_timeout_ms = config->invoker_timeout_ms;
     options.idle_timeout_ms = config->invoker_timeout_ms;
     options.total_timeout_ms = config->total_timeout_ms;
@@ -298,17 +286,6 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     return http_client_new(&options, err);
 }
 
-static struct http_client *port_client(struct daemon *daemon, struct error *err)
-{
-    struct http_client_options options = client_options(daemon);
-    options.connect_timeout_ms = PORT_CONNECT_MS;
-    options.idle_timeout_ms = PORT_DEADLINE_MS;
-    options.total_timeout_ms = PORT_DEADLINE_MS;
-    options.max_response_bytes = PORT_RESPONSE_BYTES;
-    options.max_connections = daemon->descriptors.port;
-    return http_client_new(&options, err);
-}
-
 static int make_observers(struct daemon *daemon)
 {
     const struct observer_options options = {
@@ -322,26 +299,23 @@ static int make_observers(struct daemon *daemon)
     return daemon->observer && daemon->conditions ? 0 : PA_ERR_MEMORY;
 }
 
-static int make_port(struct daemon *daemon)
+static int make_port(struct daemon *daemon, struct error *err)
 {
-    const struct config *config = daemon->options.config;
-    struct port_api_options api = {
-        .loop = daemon->options.loop,
-        .clock = daemon->options.clock,
-        .conditions = daemon->conditions,
-        .http = daemon->port_http,
-        .base_url = config->api_base_url,
-        .client_id = config->client_id,
-        .client_secret = config->client_secret.value,
-        .max_concurrent = daemon->descriptors.port,
-    };
-    daemon->port = port_api_new(&api);
-    struct reports_options reports = {.api = daemon->port,
-                                      .loop = daemon->options.loop,
-                                      .clock = daemon->options.clock,
-                                      .run_logs = config->run_logs};
-    daemon->reports = daemon->port ? reports_new(&reports) : NULL;
-    return daemon->reports ? 0 : PA_ERR_MEMORY;
+    const struct port_client_options client = {.loop = daemon->options.loop,
+                                               .clock = daemon->options.clock,
+                                               .conditions = daemon->conditions,
+                                               .config = daemon->options.config,
+                                               .ca_bundle = daemon->options.ca_bundle,
+                                               .connections = daemon->descriptors.port};
+    int failed = port_client_open(&daemon->port, &client, err);
+    if (failed)
+        return failed;
+    const struct reports_options reports = {.api = daemon->port.api,
+                                            .loop = daemon->options.loop,
+                                            .clock = daemon->options.clock,
+                                            .run_logs = daemon->options.config->run_logs};
+    daemon->reports = reports_new(&reports);
+    return daemon->reports ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
 static void mapper_lost(void *ctx)
@@ -373,7 +347,7 @@ static int make_dead_letters(struct daemon *daemon, struct error *err)
         .max_bytes = config->dead_letter_max_bytes,
         .topic = config->dead_letter_topic,
         .secret = config->client_secret.value,
-        .port = config->local_port ? NULL : daemon->port,
+        .port = config->local_port ? NULL : daemon->port.api,
         .bootstrap_servers = config->bootstrap_servers,
         .security_protocol = config->security_protocol,
         .sasl_mechanism = config->sasl_mechanism,
@@ -442,10 +416,13 @@ static int make_parts(struct daemon *daemon, struct error *err)
     if (!daemon->signer)
         return error_set(err, PA_ERR_MEMORY, "no HMAC-SHA-256 from OpenSSL");
     daemon->webhooks = webhook_client(daemon, err);
-    daemon->port_http = daemon->webhooks ? port_client(daemon, err) : NULL;
-    if (!daemon->port_http)
-        return PA_ERR_IO;
-    if (make_observers(daemon) != 0 || make_port(daemon) != 0 || make_mapper(daemon) != 0)
+    if (!daemon->webhooks)
+        return err->kind;
+    if (make_observers(daemon) != 0)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (make_port(daemon, err) != 0)
+        return err->kind;
+    if (make_mapper(daemon) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     if (make_dead_letters(daemon, err) != 0)
         return err->kind;
@@ -459,7 +436,6 @@ static void unmake_parts(struct daemon *daemon)
     if (daemon->dead_letters)
         dead_letters_close(daemon->dead_letters, NULL, NULL);
     reports_free(daemon->reports);
-    port_api_free(daemon->port);
     signer_free(daemon->signer);
     observer_free(daemon->observer);
     conditions_free(daemon->conditions);
@@ -468,8 +444,7 @@ static void unmake_parts(struct daemon *daemon)
         mapper_close(daemon->mapper, NULL, NULL);
     if (daemon->webhooks)
         http_client_close(daemon->webhooks, NULL, NULL);
-    if (daemon->port_http)
-        http_client_close(daemon->port_http, NULL, NULL);
+    port_client_close(&daemon->port, NULL, NULL);
 }
 
 static void say_start(const struct daemon *daemon)
@@ -539,7 +514,7 @@ static void trim(struct daemon *daemon)
         return;
     daemon->trims_left--;
     http_client_trim(daemon->webhooks);
-    http_client_trim(daemon->port_http);
+    http_client_trim(daemon->port.http);
     malloc_trim(0);
 }
 
