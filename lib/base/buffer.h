@@ -29,7 +29,7 @@ const char *buffer_text(struct buffer *b);
 struct slice buffer_slice(const struct buffer *b);
 /** Hands the bytes to the caller (who frees them), NUL-terminated; the buffer is empty afterwards. */
 char *buffer_take(struct buffer *b, size_t *len);
-/** Appends `text` so that it stays within its line: control characters become \n, \r or \x1b, say. */
+/** Appends `text` so that it stays within its line: control characters become \n, \r, \x1b and the like. */
 void buffer_append_one_line(struct buffer *b, struct slice text);
 /** Appends `text` as the inside of a JSON string (no quotes): escapes ", \ and controls; bytes that are not
  * valid UTF-8 become U+FFFD. */

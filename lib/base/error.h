@@ -20,7 +20,7 @@ enum pa_err {
 /** An error with its cause in words ("PORT_API_BASE_URL: 'x' has no scheme; write https://x").
  * Zero-initialise. The sentence never contains a secret. */
 struct error {
-    /** Enum pa_err. */
+    /** One of enum pa_err. */
     int kind;
     char message[512];
 };

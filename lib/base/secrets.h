@@ -1,18 +1,18 @@
-/* Values that must not be shown, and foreign texts without them: whoever is sent a secret may send it back.
- * Pure.
+/* Values that must not be shown, and texts from others with these values taken out: whoever receives a secret
+ * may send it back. Pure.
  */
 #pragma once
 #include "base/buffer.h"
 
-/** Bytes of a value that is found by where it stands, not known as a secret: a shorter one looks like nothing
- * in particular, and would mask half of what is shown. */
+/** The shortest value that is masked because of where it stands, without being known as a secret: a shorter
+ * one occurs everywhere, and masking it would hide half of what is shown. */
 enum { SECRET_MIN = 6 };
 
 /** Values to look for, borrowed. Zero-initialise; release with secrets_clear. */
 struct secrets {
     struct slice *values;
     size_t count, room;
-    /** Memory was out: redact gives nothing then. */
+    /** Out of memory: redact gives nothing then. */
     bool failed;
 };
 

@@ -1,7 +1,7 @@
-/* Which signals may end a process of ours, and when. Three kinds, of all that can be caught: those that ask
- * it to stop (SIGTERM, SIGINT, SIGQUIT, SIGHUP), those that tell of a fault of its own or have no effect
- * unless they are wanted (left as they are), and strays: all others, whose default would end or suspend it
- * for nothing. */
+/* Which signals may end the agent's processes, and when. The signals that can be caught are of three kinds:
+ * those that ask a process to stop (SIGTERM, SIGINT, SIGQUIT, SIGHUP); those that report a fault in it, or
+ * have no effect by default (left as they are); and strays: all others, whose default would end or suspend
+ * the process for nothing. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@ void signals_hold(void);
 void signals_release(void);
 /** Strays end and suspend nothing from now on. SIGUSR1 is one of them unless it is watched afterwards. */
 void signals_ignore_strays(void);
-/** The same for those that ask to stop: for a process whose end another one decides. */
+/** The same for those that ask to stop: for a process that another process ends. */
 void signals_ignore_stops(void);
 /** Was this process started with the signal ignored, as nohup(1) does with SIGHUP? */
 bool signals_is_ignored(int number);

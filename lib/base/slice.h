@@ -27,8 +27,8 @@ struct slice slice_trim(struct slice s);
 /** Without white space on both sides, in UTF-8 and of every script: what Unicode calls so (a no-break space
  * too) and the separators U+001C to U+001F, which is what Python's str.strip cuts off. */
 struct slice slice_strip(struct slice s);
-/** The value of the first `count` bytes (at most 7) as hexadecimal digits, in either case; -1: there are not
- * so many, or not all of them are digits. */
+/** The value of the first `count` bytes (at most 7) as hexadecimal digits, in either case; -1: there are
+ * fewer bytes, or not all of them are digits. */
 int32_t slice_hexadecimal(struct slice s, size_t count);
 /** A malloc'ed NUL-terminated copy (the null slice gives ""); the caller frees. NULL: out of memory. */
 char *slice_to_text(struct slice s);

@@ -1,5 +1,5 @@
 /* How long addresses that were looked up may be used. libcurl keeps them for a minute; but where nothing
- * comes from the origin they lead to, the name may lead elsewhere by now, and is looked up again. Pure. */
+ * comes from the origin, its name may lead elsewhere by now, and is looked up again. Pure. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -21,7 +21,7 @@ enum http_redirects {
     HTTP_REDIRECTS_NONE,
     /** Followed within the same host name and port. */
     HTTP_REDIRECTS_SAME_HOST,
-    /** Followed wherever they lead, with less outside of that. */
+    /** Followed wherever they lead; to another host name or port with fewer headers. */
     HTTP_REDIRECTS_ALL
 };
 
@@ -54,18 +54,19 @@ struct http_client_options {
     bool http2;
     /** Which are followed. */
     enum http_redirects redirects;
-    /** Requests go only where http/egress.h lets them, and the next two: */
+    /** Requests go only where http/egress.h lets them, with the next two as its lists. */
     bool judges_egress;
-    /** Lists as egress_new takes them; read when the client is made. */
+    /** As egress_new takes them; read when the client is made. */
     const char *egress_allow, *egress_deny;
     /** PEM file of the authorities to trust (http/authorities.h), for servers and for https proxies; copied.
      * NULL or "": libcurl's own default. */
     const char *ca_bundle;
-    /** For http URLs, and the next for https ones, as proxy_parse takes them; copied. NULL or "": none (the
-     * environment is not looked at). */
+    /** The proxy for http URLs; the next one is for https URLs. As proxy_parse takes them; copied. NULL or
+     * "": none (the environment is not looked at). */
     const char *http_proxy;
     const char *https_proxy;
-    /** What they are called where their password is refused; borrowed. NULL: nothing. */
+    /** The settings that they come from, named where a proxy refuses its password; borrowed. NULL: no name.
+     */
     const char *http_proxy_setting, *https_proxy_setting;
     /** Hosts, domains and networks reached without it (proxy_bypassed); copied. */
     const char *no_proxy;
@@ -126,7 +127,7 @@ enum http_failure {
     HTTP_TLS,
     /** "tls_certificate": the peer's certificate failed its check. */
     HTTP_TLS_CERTIFICATE,
-    /** "proxy": not reached, it refused, or its answer is no proper one. */
+    /** "proxy": not reached, it refused, or its answer was not valid. */
     HTTP_PROXY,
     /** "send": connection lost while sending. */
     HTTP_SEND,
@@ -140,7 +141,7 @@ enum http_failure {
     HTTP_PROTOCOL,
     /** "redirect": a redirect that is not followed; status is set. */
     HTTP_REDIRECT,
-    /** "descriptors": nothing was tried, for the system gave out no descriptor for it. */
+    /** "descriptors": nothing was tried, because the system gave out no descriptor. */
     HTTP_NO_DESCRIPTOR,
     /** "egress": requests may not go there; nothing was connected to. */
     HTTP_EGRESS,
@@ -150,7 +151,7 @@ enum http_failure {
     HTTP_MEMORY
 };
 
-/** Why a response's body is not whole. Its status came, and counts, all the same. */
+/** Why a response's body is not whole. Its status came, and still counts. */
 enum http_cut {
     HTTP_WHOLE,
     /** Longer than the bound: its beginning is there. */
@@ -160,7 +161,7 @@ enum http_cut {
     HTTP_CUT_NO_ROOM,
     /** It is not in the Content-Encoding that its headers say: nothing is there. */
     HTTP_CUT_UNREADABLE,
-    /** It came whole, but its Content-Encoding is not at its end there: its beginning is there. */
+    /** It ended before its Content-Encoding did: its beginning is there. */
     HTTP_CUT_ENDED_EARLY
 };
 
@@ -208,7 +209,7 @@ struct http_result {
 
 typedef void http_done(void *ctx, const struct http_result *result);
 
-/** NULL on failure, with the cause in err; PA_ERR_INVALID: a proxy's address is none. */
+/** NULL on failure, with the cause in err; PA_ERR_INVALID: a proxy's address is wrong. */
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err);
 /** Cancels all calls (their callbacks run with HTTP_CANCELLED), closes the loop handles and frees the client;
  * `closed` (may be NULL) runs from the loop when all is gone. */
@@ -217,21 +218,21 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 /** Starts a request. `done` is called exactly once, from the loop, never before http_start has returned.
  * NULL: out of memory (done is not called). Any other failure comes through done.
  *
- * Of redirects at most 5 are followed, within the same host name and port or wherever they lead (from http to
+ * At most 5 redirects are followed, within the same host name and port or wherever they lead (from http to
  * https only where the port stays or becomes 443; from https to http never): 307 and 308 with the same
  * method, headers and body; 301, 302 and 303 with GET (HEAD stays), without a body, and with the headers that
  * `without_body` gives. Where there is no `without_body` these three are followed only for GET and HEAD
- * without a body, which they leave unchanged. From the first that leaves the host name and port on, no header
- * goes along but the body's Content-Type, and the user info does not either. What is not followed:
- * HTTP_REDIRECT, with where it leads and why. */
+ * without a body, which they leave unchanged. Once a redirect has left the host name and port, no header is
+ * sent along except the body's Content-Type, and no user info. A redirect that is not followed:
+ * HTTP_REDIRECT, with where it leads and why it is not followed. */
 struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
                              void *ctx);
-/** Instead of the headers it had; copied. False: out of memory, and it still has those. */
+/** Replaces the call's headers; copied. False: out of memory, and the call still has its old ones. */
 bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count);
 /** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has
  * run. */
 void http_call_cancel(struct http_call *call);
-/** Ends the call like http_call_cancel, but nobody hears of it unless `instead` is given: for an owner that
+/** Ends the call like http_call_cancel, but without a callback, unless `instead` is given: for an owner that
  * goes away before its calls. The request's body is not touched again. */
 void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 /** What long bodies hold now, of calls whose done has not run. */
@@ -241,7 +242,7 @@ size_t http_client_active(const struct http_client *client);
 /** Frees what is kept only for the next load: handles that are not in use, except a few. */
 void http_client_trim(struct http_client *client);
 
-/** HTTP/2 with this libcurl loses no answers: from 8.13 on. */
+/** True with libcurl 8.13 and later, whose HTTP/2 loses no answers. */
 bool http_client_can_http2(void);
-/** "connect", "timeout", … as in the enum's comments; "" for HTTP_OK. */
+/** "connect", "timeout" …, as in the enum's comments; "" for HTTP_OK. */
 const char *http_failure_name(enum http_failure failure);

@@ -11,7 +11,7 @@ enum coding_verdict {
     CODING_BROKEN,
     /** More between two codings than is allowed (decoding.h). */
     CODING_TOO_LONG,
-    /** Memory is out, or its owner would not have it hold so much. */
+    /** Out of memory, or its owner does not let it hold so much. */
     CODING_NO_MEMORY
 };
 
@@ -32,8 +32,8 @@ typedef bool coding_may_hold(void *ctx, ptrdiff_t bytes);
 struct coder *coder_new(enum coding coding, coding_may_hold *may_hold, void *ctx);
 void coder_free(struct coder *coder);
 /** Undoes what it can of `in`, which is moved on past what was used, into at most `room` bytes (not 0) at
- * `out`; their number goes to `made`. With none made and CODING_GOES_ON all of `in` is used. What comes
- * behind the end of the coded bytes is used and ignored. */
+ * `out`; their number goes to `made`. With none made and CODING_GOES_ON all of `in` is used. Bytes after the
+ * end of the coded bytes are used and ignored. */
 enum coding_verdict coder_run(struct coder *coder, struct slice *in, char *out, size_t room, size_t *made);
 /** What came so far is whole: the coded bytes are at an end, where more may follow or not. */
 bool coder_is_whole(const struct coder *coder);

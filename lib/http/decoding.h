@@ -10,7 +10,7 @@ struct codings {
     /** In the order in which they were done. */
     enum coding list[DECODING_CODINGS_MAX];
     size_t count;
-    /** A name that nobody knows: the bytes are taken as they are. */
+    /** A name is unknown: the bytes are taken as they are. */
     bool unknown;
     /** More than DECODING_CODINGS_MAX, and none unknown. */
     bool too_many;

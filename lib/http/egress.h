@@ -1,5 +1,5 @@
-/* Where requests may go: what is never connected to (metadata services of clouds, link-local addresses,
- * addresses that are no host's), and what EGRESS_ALLOW and EGRESS_DENY make of the rest. Pure. */
+/* Where requests may go: addresses that are never connected to (metadata services of clouds, link-local
+ * addresses, addresses of no host), and what EGRESS_ALLOW and EGRESS_DENY say of all others. Pure. */
 #pragma once
 #include "base/error.h"
 #include "base/slice.h"
@@ -26,7 +26,7 @@ void egress_free(struct egress *egress);
 
 /** What egress_check has to tell of an entry. */
 enum egress_note {
-    /** It is none; `words`: "is not accepted; write …". */
+    /** The entry is wrong; `words`: "is not accepted; write …". */
     EGRESS_ENTRY_WRONG,
     /** It allows an address that stays refused; `words` say so. */
     EGRESS_ENTRY_USELESS
@@ -41,7 +41,7 @@ struct egress_target {
     /** As in its URL: a name, or an address in whatever form, IPv6 in brackets. */
     const char *host;
     int port;
-    /** Whoever looks the name up is a proxy: no address will be known. */
+    /** A proxy looks the name up: no address will be known. */
     bool proxied;
 };
 
@@ -50,5 +50,5 @@ struct egress_target {
  * EGRESS_WORDS bytes, has the rule in words ("169.254.169.254 is a metadata address"). */
 bool egress_lets(const struct egress *egress, const struct egress_target *target,
                  const struct sockaddr *address, char *why);
-/** There is something in one of the lists: names and ports may decide. */
+/** One of the lists has an entry: names and ports may decide. */
 bool egress_narrows(const struct egress *egress);
