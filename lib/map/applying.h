@@ -11,7 +11,7 @@ struct applying {
     struct slice secret;
     const struct mapping_trace *trace;
     struct buffer *fields;
-    /** The event holds decrypted values: jq's messages might quote them. */
+    /** The event has decrypted values, which jq's messages might quote. */
     bool decrypted;
     enum event_kind kind;
     /** The request's warnings have been given. */
@@ -29,8 +29,8 @@ void applying_append(struct applying *applying, enum mapped_tag tag, struct buff
 void applying_fail(struct applying *applying, const char *reason);
 /** Adds the warning "mapping N, PREFIXNAME: cause". */
 void applying_warn(struct applying *applying, const char *prefix, struct slice name, const char *cause);
-/** The value of a field ("report." "link", say) for `input` (borrowed); null, with a warning, when there is
- * none.
+/** The value of a field (such as "report." "link") for `input` (borrowed); null, with a warning, when there
+ * is none.
  */
 jv applying_evaluate(struct applying *applying, const struct json_template *template, jv input,
                      const char *prefix, const char *name);
@@ -43,5 +43,5 @@ struct slice applying_text(jv string);
 /** RFC 9110, section 5.6.2: what a method or a header's name may be. */
 bool applying_is_token(struct slice text);
 
-/** Evaluates headers or query and adds what they come to. */
+/** Evaluates headers or query and adds the resulting fields. */
 void applying_map_object(struct applying *applying, enum mapping_field field, jv event);

@@ -10,8 +10,8 @@ struct expressions;
 struct expressions *expressions_new(void);
 void expressions_free(struct expressions *expressions);
 
-/** The compiled expression, owned by `expressions`. NULL: jq's own message, with the place in the expression,
- * is appended to `problem` on one line. */
+/** The compiled expression, owned by `expressions`. NULL: jq's own message, with its line and column in the
+ * expression, is appended to `problem` on one line. */
 struct expression *expression_compile(struct expressions *expressions, struct slice text,
                                       struct buffer *problem);
 /** Its text, as it was written. */

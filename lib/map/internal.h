@@ -19,12 +19,12 @@ struct mapping {
     bool not_for[2];
     /** It has "events". */
     bool events_given;
-    /** It reads `env` or decrypts, which an event that nobody signed should not have done. */
+    /** It reads `env` or decrypts, which it should not do for an unsigned event. */
     bool powerful;
-    /** Some text of it does, if not as an expression would. */
+    /** One of its texts names `env`, though perhaps not as an expression would. */
     bool mentions_environment;
     size_t path_count;
-    /** FieldsToDecryptPaths: arrays of components, as texts. */
+    /** Of fieldsToDecryptPaths: arrays of components, as texts. */
     jv *paths;
 };
 

@@ -1,5 +1,5 @@
 /* The loop's end of one evaluator's socket: frames out, frames in. An evaluator that goes takes its socket
- * with it, so nobody has to find out how far it had read. Private to the map room. */
+ * with it, so nothing has to find out how far it had read. Private to the map room. */
 #pragma once
 #include "map/process.h"
 #include <stdbool.h>

@@ -8,7 +8,7 @@
 struct mapper;
 struct map_call;
 
-/** `fields` (mapping.h) are borrowed until it returns; null: there are none, and `failure` says why. */
+/** `fields` (mapping.h) are borrowed until it returns; null: there are no fields, and `failure` says why. */
 typedef void map_done(void *ctx, struct slice fields, const char *failure);
 
 struct mapper_options {
@@ -32,5 +32,5 @@ struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_d
 /** The same for the report of mapping `index` (from 1); `context` as in mappings_report. */
 struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice context, map_done *done,
                                void *ctx);
-/** Nobody waits for it any more: done will not run. Valid until done has run. */
+/** The caller no longer waits for the call: done will not run. Valid until done has run. */
 void map_call_forget(struct map_call *call);

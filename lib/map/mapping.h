@@ -1,6 +1,6 @@
 /* The control-the-payload file (docs/contract.md#mapping-files): JSON to compiled mappings, an event to the
- * request it makes, an answer to what is reported. Pure: no loop, no I/O; libjq does the evaluating, so one
- * call may take any time and memory. mapper.h runs it in a process of its own. */
+ * request it makes, an answer to what is reported. Pure: no loop, no I/O; libjq evaluates, so one call may
+ * take any amount of time and memory. mapper.h runs this in a process of its own. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
@@ -11,19 +11,20 @@ struct mappings;
 
 /** The mappings that apply where there is no file: GitLab pipelines, then the defaults. */
 extern const char mappings_builtin[];
-/** Takes out of this process's environment what no trigger token of a GitLab project can be: credentials of
- * clouds, proxies of others, and by `hide_settings` (NULL: none) the agent's settings. The event names the
- * variable that the built-in mapping takes the token from. Call it before they are compiled. */
+/** Takes out of this process's environment variables that cannot be a GitLab project's trigger token:
+ * credentials of clouds, proxies' variables, and by `hide_settings` (NULL: none) the agent's settings. The
+ * event names the variable that the built-in mapping takes the token from. Call it before the built-in
+ * mappings are compiled. */
 void mappings_builtin_hide_variables(void (*hide_settings)(void));
 
 /** Reads `text` and compiles every expression once. 0; PA_ERR_INVALID with one line per problem in `problems`
- * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. What is odd but works (a
- * field nobody knows) goes to `warnings`, a line each. */
+ * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. For each thing that is
+ * odd but works (an unknown field) `warnings` gets a line. */
 int mappings_load(struct slice text, struct mappings **out, struct buffer *problems, struct buffer *warnings);
 void mappings_free(struct mappings *mappings);
 size_t mappings_count(const struct mappings *mappings);
-/** Appends a line for each mapping that reads `env` or decrypts and does not say for which events it is: one
- * of the change-log topic, which nobody signed, could use it. */
+/** Appends a line for each mapping that reads `env` or decrypts and does not say for which events it is: an
+ * unsigned event of the change-log topic could use it. */
 void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
 /** Whether any of them decrypts a property. */
@@ -39,7 +40,7 @@ struct mapping_trace {
     void *ctx;
 };
 
-/* Results are lists of tagged fields, so that they cross a pipe as they are. */
+/* Results are lists of tagged fields, so that they can go over a pipe unchanged. */
 enum mapped_tag {
     /** No mapping wants the event. */
     MAPPED_NONE = 'x',
@@ -82,7 +83,7 @@ struct mapped_field {
     struct slice value;
 };
 void mapped_append(struct buffer *fields, enum mapped_tag tag, struct slice value);
-/** Takes the next field off `fields`. False at the end, and for what is no list of fields. */
+/** Takes the next field off `fields`. False at the end, and for bytes that are no list of fields. */
 bool mapped_next(struct slice *fields, struct mapped_field *out);
 
 /** The request for `event` (its canonical bytes), as fields. `secret` is the client secret, the key of

@@ -6,5 +6,5 @@
  * bytes. */
 void message_append_line(struct buffer *out, struct slice text);
 /** The same without the values that jq quotes in brackets (`string ("abc")`, `while parsing 'abc'`): they may
- * be anything, a password from `env` too. */
+ * be anything, even a password from `env`. */
 void message_append_without_values(struct buffer *out, struct slice text);

@@ -27,7 +27,7 @@ struct map_process_options {
     int64_t cpu_ms;
     /** Private memory an evaluator may use; 0: no bound. */
     size_t memory_bytes;
-    /** Evaluators make no system calls but a few, and open nothing (confine.h). */
+    /** Evaluators make only a few system calls, and open nothing (confine.h). */
     bool sealed;
 };
 
@@ -48,14 +48,14 @@ struct map_frame {
 };
 
 enum map_end_kind {
-    /** Of its own will, or because its socket was closed. */
+    /** By itself, or because its socket was closed. */
     MAP_END_RETIRED,
-    /** What it was evaluating, the first question without an answer, passed a bound or broke jq. */
+    /** Its evaluation, that of the first question without an answer, passed a bound or crashed jq. */
     MAP_END_FAILED,
-    /** By somebody else: the system, when memory is short. */
+    /** By another process: the system, for example, when memory is short. */
     MAP_END_KILLED
 };
-/** What the process tells of an evaluator that has ended. */
+/** What the process says about an evaluator that has ended. */
 struct map_end {
     enum map_end_kind how;
     /** In words; empty for MAP_END_RETIRED. */
@@ -70,7 +70,7 @@ int map_process_start(const struct map_process_options *options, struct map_proc
 /** Asks for an evaluator, one at a time: *fd is the socket that it reads frames from and answers on. A struct
  * map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
 int map_process_evaluator(const struct map_process *process, int *fd);
-/** Kills the process, waits for it and closes the socket (unless fd is -1: somebody else owns it by now). */
+/** Kills the process, waits for it and closes the socket (unless fd is -1: another owner has it by now). */
 void map_process_end(struct map_process *process);
 
 /* What such a process is made of, for `port-agent map`, which evaluates in children of its own. */
@@ -78,7 +78,7 @@ void map_process_end(struct map_process *process);
 /** Takes what jq's `env` must not show (the client secret, the Kafka password and their NAME_FILE) out of
  * this process's environment. */
 void map_process_hide_secrets(void);
-/** What such a process exits with when it finds no memory: libjq's programs do so by themselves. */
+/** The exit code of such a process when it is out of memory; libjq exits with the same one. */
 enum { MAP_PROCESS_NO_MEMORY = 70 };
 /** Confines this process to the options' memory, for good; failing ends it without a core file. */
 void map_process_confine(const struct map_process_options *options);

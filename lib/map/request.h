@@ -1,5 +1,5 @@
-/* From the fields that evaluating a mapping gave (mapping.h) to what is sent: the one reading of them that
- * the agent and `port-agent map` share. Pure. */
+/* From the fields that a mapping's evaluation gave (mapping.h) to the request: the agent and `port-agent map`
+ * both use this. Pure. */
 #pragma once
 #include "base/secrets.h"
 #include "event/event.h"
@@ -40,15 +40,15 @@ struct mapped_report {
     struct slice failure, status, summary, link_json, external_run_id;
 };
 
-/** Reads the fields of mappings_request. 0; PA_ERR_INVALID when they are none; PA_ERR_MEMORY. Clear `out`
- * with mapped_request_clear in every case. */
+/** Reads the fields of mappings_request. 0; PA_ERR_INVALID when they are no fields; PA_ERR_MEMORY. Clear
+ * `out` with mapped_request_clear in every case. */
 int mapped_request_read(struct slice fields, struct mapped_request *out);
 void mapped_request_clear(struct mapped_request *request);
 /** Reads the fields of mappings_report. */
 void mapped_report_read(struct slice fields, struct mapped_report *out);
-/** What is reported: of the fields that the mapping's report has, what it gave (null: nothing, then they are
- * left out); of the others `usual`. Where the answer did not come whole, a status that is left out is the
- * usual one all the same: nobody else will report that run. */
+/** What is reported. A field that the mapping's report has: what the report gave (null: the field is left
+ * out). Every other field: `usual`. Where no whole answer came, a status that is left out is replaced by the
+ * usual one: nobody else will report that run. */
 struct mapped_report mapped_report_over(const struct mapped_request *request,
                                         const struct mapped_report *given, const struct mapped_report *usual,
                                         bool answered);
@@ -60,16 +60,16 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
 struct slice mapped_base_url(const struct mapped_request *request,
                              const struct invocation_method *invocation);
 /** Appends `url`, without the white space around it, with the query joined to it (before a fragment, behind a
- * query it already has). What HTTP has no place for stays in it: url_parse sees to that. */
+ * query it already has). Characters that a URL may not have stay in it: url_parse encodes them. */
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
-/** Appends the method, in capitals: the mapping's (any HTTP method but CONNECT, TRACE and TRACK), or
+/** Appends the method, in capitals: the mapping's (any HTTP method except CONNECT, TRACE and TRACK), or
  * the invocation method's own (null or empty: POST). 0; PA_ERR_INVALID, with a sentence: one of these three,
  * or the latter is none of those in use. */
 int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
                   struct error *err);
 
-/** Why the invocation's own method or URL cannot be sent, where the mapping gives no other: a member of a
- * type that is no text. NULL: nothing of the kind. */
+/** Why the invocation's own method or URL cannot be sent, where the mapping gives no other: a member that is
+ * no text. NULL: both can be sent. */
 const char *mapped_unsendable(const struct mapped_request *request,
                               const struct invocation_method *invocation);
 

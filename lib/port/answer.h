@@ -4,7 +4,7 @@
 #include "port/api.h"
 
 enum port_answer port_answer_of(const struct http_result *http);
-/** There was no memory for it: trying again may help. */
+/** There was no memory for the answer: another attempt may succeed. */
 bool port_answer_starved(const struct http_result *http);
 /** Writes it in words, without the secrets; `quoted`: with the beginning of what Port says about a refusal.
  */

@@ -15,7 +15,7 @@ struct port_api_options {
     uv_loop_t *loop;
     /** Borrowed. */
     const struct clock *clock;
-    /** Borrowed: where what goes on being wrong is told; NULL: nowhere. */
+    /** Borrowed: gets conditions that last; NULL: none are told. */
     struct conditions *conditions;
     /** Borrowed: the client for Port (30 s deadline), not the webhooks'. */
     struct http_client *http;
@@ -33,14 +33,15 @@ struct port_api *port_api_new(const struct port_api_options *options);
 /** No callback runs after it: calls still queued or in flight are dropped (their http calls cancelled). */
 void port_api_free(struct port_api *api);
 
-/** What one call came to. */
+/** How one call ended. */
 enum port_answer {
     /** 2xx. */
     PORT_ACCEPTED,
-    /** 4xx that will not change by trying again (everything but 401 before a fresh token, 408, 429). */
+    /** A 4xx that another attempt will not change (every 4xx except 401 before a fresh token, 408 and 429).
+     */
     PORT_REFUSED,
-    /** No response, or one there was no memory for, 5xx, 408, 429: try later; retry_after_ms tells when, -1
-       if Port did not say. */
+    /** No response, a response for which there was no memory, 5xx, 408 or 429: try later; retry_after_ms says
+       when, -1 if Port did not say. */
     PORT_UNAVAILABLE
 };
 struct port_result {
@@ -49,7 +50,7 @@ struct port_result {
     int status;
     /** Borrowed until the callback returns. */
     struct slice body;
-    /** There was more: the answer is longer than it may be. */
+    /** The answer is longer than it may be; the rest is missing. */
     bool body_cut;
     int64_t retry_after_ms;
     /** In words, for a log line: "503 Service Unavailable", "connection refused …"; no secret. */
@@ -59,7 +60,7 @@ struct port_result {
     /** The request was written, or begun: Port may have done what it asks for, even where nothing came back.
      */
     bool sent;
-    /** An answer to a second copy: the connection of the first died without one. */
+    /** The answer is to a second copy: the first copy's connection died without an answer. */
     bool resent;
     /** It failed at the token: 401/403 for these credentials. */
     bool authentication;
@@ -85,11 +86,11 @@ struct port_request {
  * Retry-After). `done` runs once, from the loop, after this function has returned. NULL: out of memory. */
 struct port_call *port_api_start(struct port_api *api, const struct port_request *request, port_done *done,
                                  void *ctx);
-/** port_api_start for a request with nothing but these. */
+/** port_api_start for a request that has only these members. */
 struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
                                 port_done *done, void *ctx);
 /** Forgets the call: `done` will not run. A request under way whose body is lent is cut off with its
- * connection and leaves its place to the next; any other is left to finish unheard. */
+ * connection and leaves its place to the next; any other call ends without a callback. */
 void port_call_cancel(struct port_call *call);
 /** False: it waits for its turn, or for the token. */
 bool port_call_is_sent(const struct port_call *call);

@@ -1,6 +1,6 @@
-/* What a run's people see in Port: progress logs and the result, in order within a run, side by side across
- * runs. Logs are best effort (one attempt, and no more than two seconds of a result's time); a result is
- * retried with backoff until Port accepts it or refuses it for good. */
+/* What Port is told of runs: progress logs and the result, in order within a run, side by side across runs.
+ * Logs are best effort (one attempt, and no more than two seconds of a result's time); a result is retried
+ * with backoff until Port accepts it or refuses it for good. */
 #pragma once
 #include "port/api.h"
 
@@ -29,9 +29,9 @@ void reports_free(struct reports *reports);
 
 /** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. NULL: out of memory. */
 struct run_report *run_report_open(struct reports *reports, struct slice run_id);
-/** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. It may be lost,
- * which is said in a warning: when Port refuses it or has no answer in time, when too many wait, and while
- * Port leaves them unanswered one after another. */
+/** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. The log may be
+ * lost, with a warning: when Port refuses it or does not answer in time, when too many wait, and while Port
+ * leaves one after another unanswered. */
 void run_report_log(struct run_report *report, struct slice text);
 
 /** The result of a run, docs/contract.md#results. Null slices are left out. */
