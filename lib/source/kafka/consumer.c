@@ -173,8 +173,12 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
             partition_end_reached(partition, message->offset);
     } else if (message->err) {
         kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
+        if (partition && partition->begun && !partition->revoked && unreadable_is_error(message->err))
+            poison_failed(partition, message->offset);
     } else if (partition && partition->begun && !partition->revoked) {
-        if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
+        if (poison_suspect(partition, message->offset)) {
+            /* It lies, or came after one that did: its batch is passed, and everything else comes again. */
+        } else if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
             if (!partition->parked) {
                 partition->parked = message;
                 partition_pause(partition, true);
@@ -277,6 +281,7 @@ static void ticked(uv_timer_t *tick)
     struct kafka_consumer *consumer = tick->data;
     serve_events(consumer);
     standing_tick(consumer);
+    poison_tick(consumer);
     if (consumer->credentials_failing && !consumer->closing)
         ask_for_credentials(consumer);
     schedule_taking(consumer);
@@ -540,6 +545,7 @@ void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *
     if (consumer->destroying)
         return;
     kafka_consumer_stop_taking(consumer);
+    poison_overtake(consumer);
     uv_timer_start(&consumer->tick, ticked, 0, CLOSING_TICK_MS);
     rebalance_hurry(consumer);
 }
@@ -547,7 +553,8 @@ void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *
 void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out)
 {
     *out = (struct kafka_consumer_counters){.commits = consumer->commits,
-                                            .restored_skips = consumer->restored_skips};
+                                            .restored_skips = consumer->restored_skips,
+                                            .batches_passed = consumer->batches_passed};
     for (const struct partition *partition = consumer->partitions; partition; partition = partition->next) {
         out->assigned++;
         out->undone += partition->live;

@@ -29,6 +29,9 @@ struct kafka_consumer_options {
     const char *runs_topic, *change_log_topic;
     /** How often a topic that is missing is said again; 0: once a minute. */
     int64_t ask_topics_ms;
+    /** How long nothing may come from a partition whose end is further on before it is looked into; 0: 30 s.
+     */
+    int64_t silence_ms;
     /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
      * one call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);
@@ -62,9 +65,9 @@ void kafka_consumer_stop_taking(struct kafka_consumer *consumer);
  * the loop and the consumer is freed. After it asked to be renewed, the drain timeout comes on top; asked
  * again, it hurries, and the last `closed` counts. */
 void kafka_consumer_close(struct kafka_consumer *consumer, void (*closed)(void *ctx), void *ctx);
-/** Partitions assigned now, commits accepted so far, and records taken but not done: for the summary and
- * tests. */
+/** Partitions assigned now, commits accepted so far, records taken but not done, records skipped because
+ * they were done before, and batches passed because they could not be read: for the summary and tests. */
 struct kafka_consumer_counters {
-    uint64_t assigned, commits, undone, restored_skips;
+    uint64_t assigned, commits, undone, restored_skips, batches_passed;
 };
 void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out);

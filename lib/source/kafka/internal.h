@@ -8,6 +8,7 @@
  *   standing.c   topics that are not there, said again while that lasts
  *   rebalance.c  assignment and revocation, step by step on the loop
  *   watch.c      topics that are made anew while we consume
+ *   poison.c     what cannot be read is passed
  */
 #pragma once
 #include "source/class.h"
@@ -16,6 +17,7 @@
 #include "source/kafka/offsets.h"
 #include "source/kafka/start.h"
 #include "source/kafka/topics.h"
+#include "source/kafka/unreadable.h"
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 
@@ -53,6 +55,20 @@ struct partition {
     bool notes_off;
     /** And these too. */
     bool facts_off;
+    /** What is wrong with what follows, if anything is (poison.c). */
+    struct poison {
+        /** The batch that librdkafka failed to read last, and how often in a row. */
+        int64_t offset;
+        unsigned failures;
+        /** A record had an offset beyond the log's end: nothing of this partition is taken until its position
+         * is right again. */
+        bool lied;
+        /** A record or the end came since the last tick; and when something did. */
+        bool heard;
+        int64_t heard_ms;
+        /** How long nothing may come before it is looked into; grows where nothing was wrong. */
+        int64_t patience_ms;
+    } poison;
 };
 
 struct kafka_ticket {
@@ -125,6 +141,22 @@ struct standing {
     int64_t ask_ms;
     const char *topics[TOPICS];
     rd_kafka_resp_err_t codes[TOPICS];
+};
+
+/** Looking for the end of what cannot be read, in the thread pool: one at a time (poison.c). */
+struct poison_search {
+    uv_work_t work;
+    bool running;
+    /** Nobody waits for what it finds. */
+    atomic_bool overtaken;
+    rd_kafka_conf_t *conf;
+    /** NULL: it is no longer ours. Its topic is a copy. */
+    struct partition *partition;
+    char *topic;
+    int32_t number;
+    /** The partition's (-1: none yet), and where it is looked from. */
+    int64_t position, from;
+    struct unreadable found;
 };
 
 struct kafka_consumer {
@@ -204,6 +236,9 @@ struct kafka_consumer {
     /** A broker has answered, and since then not all of them were away. */
     bool connected;
     struct standing standing;
+    struct poison_search poison;
+    /** Because they could not be read. */
+    uint64_t batches_passed;
     /** Refused, and nothing has worked since. */
     bool credentials_failing;
     /** When to ask for fresh ones again. */
@@ -283,6 +318,20 @@ void consumer_give_up(struct kafka_consumer *consumer);
 void standing_note(struct kafka_consumer *consumer, rd_kafka_resp_err_t code);
 /** Asks the cluster again when it is time. */
 void standing_tick(struct kafka_consumer *consumer);
+
+/* poison.c */
+/** The partition begins, or its position is another. */
+void poison_reset(struct partition *partition);
+/** librdkafka could not read the batch that begins at `offset`. */
+void poison_failed(struct partition *partition, int64_t offset);
+/** A record came. True: it is not to be taken, because its offset, or that of one before it, is a lie. */
+bool poison_suspect(struct partition *partition, int64_t offset);
+/** Looks for partitions from which nothing comes. */
+void poison_tick(struct kafka_consumer *consumer);
+/** The partition goes. */
+void poison_forget(const struct partition *partition);
+/** The consumer closes: ends the search under way soon. */
+void poison_overtake(struct kafka_consumer *consumer);
 
 /* errors.c */
 /** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left

@@ -232,6 +232,7 @@ static size_t summary(const struct source *source, struct log_field fields[SOURC
     fields[count++] = F_INT("partitions", now.assigned);
     fields[count++] = F_INT("commits", now.commits);
     fields[count++] = F_INT("done_before", now.restored_skips);
+    fields[count++] = F_INT("batches_passed", now.batches_passed);
     return count;
 }
 

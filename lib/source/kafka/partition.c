@@ -51,6 +51,7 @@ bool partition_set_start(struct partition *partition, const struct partition_sta
 void partition_begin(struct partition *partition)
 {
     partition->begun = true;
+    poison_reset(partition);
     /* Before it is assigned, so that no record can reach the consumer queue, and after an earlier assignment
      * of it has ended, which ends its forwarding too. */
     if (partition->queue)
@@ -86,6 +87,7 @@ void partition_free(struct partition *partition)
 {
     struct kafka_consumer *consumer = partition->consumer;
     unpark(consumer, partition);
+    poison_forget(partition);
     for (struct partition **at = &consumer->partitions; *at; at = &(*at)->next) {
         if (*at == partition) {
             *at = partition->next;
@@ -214,8 +216,9 @@ static void say_gone(const struct partition *partition, int64_t offset)
 
 void partition_end_reached(struct partition *partition, int64_t offset)
 {
-    if (partition->parked)
-        return; /* that has not been taken yet */
+    partition->poison.heard = true;
+    if (partition->parked || partition->poison.lied)
+        return; /* that has not been taken yet, or librdkafka is elsewhere */
     if (offset < offsets_next(&partition->offsets))
         partition_rewind(partition, offset);
     say_gone(partition, offset);

@@ -1,0 +1,223 @@
+/* Batches that cannot be read. librdkafka tells of one that does not decompress, twice a second and for ever;
+ * of records whose lengths lie it tells nothing, and where their offsets lie it goes elsewhere. In each case
+ * the partition would stand still. So where the trouble ends is looked for on a client of its own
+ * (unreadable.h), what lies in between is told as an ERROR and counted, and the position is set behind it.
+ *
+ * Whether a batch is one of these is never concluded from waiting: waiting makes us look, and what a broker
+ * sends decides. */
+#include "source/kafka/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /** Failures in a row before the end is looked for: librdkafka tries again every half second. */
+    FAILURES = 3,
+    SILENCE_MS = 30000,
+    PATIENCE_CAP_MS = 600000
+};
+
+static int64_t now_of(const struct kafka_consumer *consumer)
+{
+    return clock_monotonic_ms(consumer->options.clock);
+}
+
+static int64_t silence_ms(const struct kafka_consumer *consumer)
+{
+    return consumer->options.silence_ms > 0 ? consumer->options.silence_ms : SILENCE_MS;
+}
+
+void poison_reset(struct partition *partition)
+{
+    partition->poison = (struct poison){.offset = -1,
+                                        .heard_ms = now_of(partition->consumer),
+                                        .patience_ms = silence_ms(partition->consumer)};
+}
+
+/* What was found */
+
+/** Goes on at the partition's position, whatever librdkafka's own is by now. */
+static void seek(struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *element =
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
+    element->offset = offsets_next(&partition->offsets);
+    /* Without waiting for librdkafka's thread: should it fail, the trouble comes again. */
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(partition->consumer->rk, list, 0);
+    if (error)
+        rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+    poison_reset(partition);
+}
+
+static void pass(struct partition *partition, const struct unreadable *found)
+{
+    struct kafka_consumer *consumer = partition->consumer;
+    consumer->batches_passed += found->batches;
+    log_error("records cannot be read and are passed: going on behind them",
+              F_STR("messaging.destination.name", partition->topic),
+              F_INT("messaging.destination.partition.id", partition->number), F_INT("from", found->from),
+              F_INT("to", found->to - 1), F_INT("batches", found->batches),
+              F_STR("error.type", rd_kafka_err2name(found->code)),
+              F_STR("hint", "they are lost to us: who wrote them? (\"Records that cannot be read\" in "
+                            "docs/operating.md)"));
+    if (offsets_pass(&partition->offsets, found->to)) {
+        partition->changed = true;
+        commit_soon(consumer);
+    }
+    seek(partition);
+}
+
+/** There was nothing to pass. */
+static void look_later(struct partition *partition, enum unreadable_verdict verdict)
+{
+    struct poison *poison = &partition->poison;
+    bool stuck = poison->lied || poison->failures >= FAILURES || verdict == UNREADABLE_NOT;
+    int64_t patience_ms =
+        poison->patience_ms < PATIENCE_CAP_MS / 2 ? poison->patience_ms * 2 : PATIENCE_CAP_MS;
+    if (verdict == UNREADABLE_UNKNOWN) {
+        log_debug("nothing comes from a partition, and why could not be found out; trying again",
+                  F_STR("messaging.destination.name", partition->topic),
+                  F_INT("messaging.destination.partition.id", partition->number));
+        poison->failures = 0;
+        poison->heard_ms = now_of(partition->consumer);
+    } else if (stuck) {
+        seek(partition); /* another client reads what this one does not */
+    } else {
+        poison->heard_ms = now_of(partition->consumer);
+    }
+    poison->patience_ms = patience_ms;
+}
+
+static void search_done(uv_work_t *work, int status)
+{
+    struct kafka_consumer *consumer = work->data;
+    struct poison_search *search = &consumer->poison;
+    struct partition *partition = search->partition;
+    consumer->lookups_running--;
+    search->running = false;
+    free(search->topic);
+    if (!partition || consumer->closing || consumer->destroying)
+        return;
+    bool here =
+        partition->begun && !partition->revoked && offsets_next(&partition->offsets) == search->position;
+    if (here && status == 0 && search->found.verdict == UNREADABLE_FOUND)
+        pass(partition, &search->found);
+    else if (here)
+        look_later(partition, status == 0 ? search->found.verdict : UNREADABLE_UNKNOWN);
+    else
+        poison_reset(partition);
+}
+
+static void search_work(uv_work_t *work)
+{
+    struct kafka_consumer *consumer = work->data;
+    struct poison_search *search = &consumer->poison;
+    search->found =
+        unreadable_find(search->conf, search->topic, search->number, search->from, &search->overtaken);
+}
+
+/** Nothing happens while another search is under way: the trouble does not go by itself. */
+static void look_into(struct partition *partition)
+{
+    struct kafka_consumer *consumer = partition->consumer;
+    struct poison_search *search = &consumer->poison;
+    int64_t low, high, from = offsets_next(&partition->offsets);
+    if (search->running || consumer->closing || consumer->destroying)
+        return;
+    if (from < 0 && rd_kafka_get_watermark_offsets(consumer->rk, partition->topic, partition->number, &low,
+                                                   &high) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        from = low;
+    search->topic = slice_to_text(slice_of(partition->topic));
+    search->conf = search->topic && from >= 0 ? unreadable_conf(consumer->rk) : NULL;
+    if (!search->conf) {
+        free(search->topic);
+        return;
+    }
+    search->partition = partition;
+    search->number = partition->number;
+    search->position = offsets_next(&partition->offsets);
+    search->from = from;
+    search->work.data = consumer;
+    atomic_store(&search->overtaken, false);
+    if (uv_queue_work(consumer->options.loop, &search->work, search_work, search_done) != 0) {
+        rd_kafka_conf_destroy(search->conf);
+        free(search->topic);
+        return;
+    }
+    search->running = true;
+    consumer->lookups_running++;
+}
+
+void poison_overtake(struct kafka_consumer *consumer)
+{
+    if (consumer->poison.running)
+        atomic_store(&consumer->poison.overtaken, true);
+}
+
+void poison_forget(const struct partition *partition)
+{
+    struct poison_search *search = &partition->consumer->poison;
+    if (search->running && search->partition == partition) {
+        search->partition = NULL;
+        atomic_store(&search->overtaken, true);
+    }
+}
+
+/* What is noticed */
+
+void poison_failed(struct partition *partition, int64_t offset)
+{
+    struct poison *poison = &partition->poison;
+    poison->heard = true; /* so it is not silent */
+    if (poison->offset != offset)
+        poison->failures = 0;
+    poison->offset = offset;
+    if (poison->failures < FAILURES)
+        poison->failures++;
+    if (poison->failures == FAILURES)
+        look_into(partition);
+}
+
+bool poison_suspect(struct partition *partition, int64_t offset)
+{
+    int64_t low, high;
+    struct poison *poison = &partition->poison;
+    poison->heard = true;
+    if (!poison->lied && offset > offsets_next(&partition->offsets) &&
+        rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, &low,
+                                       &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        high >= 0 && offset >= high) {
+        poison->lied = true;
+        look_into(partition);
+    }
+    return poison->lied;
+}
+
+/** Does the log go on behind the position? */
+static bool more_expected(const struct partition *partition)
+{
+    int64_t low, high, position = offsets_next(&partition->offsets);
+    return rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, &low,
+                                          &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           high > position && high > low;
+}
+
+void poison_tick(struct kafka_consumer *consumer)
+{
+    int64_t now = now_of(consumer);
+    for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
+        struct poison *poison = &partition->poison;
+        bool idle = !partition->begun || partition->revoked || partition->paused ||
+                    consumer->waiting_for_room || consumer->stopped_taking;
+        if (poison->heard && !poison->lied)
+            poison->patience_ms = silence_ms(consumer);
+        if (idle || poison->heard)
+            poison->heard_ms = now;
+        poison->heard = false;
+        if (poison->lied && !consumer->poison.running)
+            look_into(partition);
+        else if (now - poison->heard_ms >= poison->patience_ms && more_expected(partition))
+            look_into(partition);
+    }
+}

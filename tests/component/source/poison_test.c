@@ -1,0 +1,303 @@
+/* The Kafka consumer and batches that cannot be read, on librdkafka's mock cluster, with a sink that is this
+ * test. */
+#include "../kafka/mock_cluster.h"
+#include "base/clock.h"
+#include "source/kafka/internal.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "../logs.h"
+#include "raw_batches.h"
+
+enum { DEADLINE_MS = 60000, TAKEN_MAX = 32 };
+
+static struct mock_cluster cluster;
+static char runs[16], changes[16], group[16];
+static uv_loop_t loop;
+static uv_timer_t deadline;
+
+struct world {
+    struct kafka_consumer *consumer;
+    struct ticket *tickets[TAKEN_MAX];
+    int64_t offsets[TAKEN_MAX];
+    size_t count;
+    bool closed;
+};
+
+static int open_cluster(void **state)
+{
+    (void)state;
+    return mock_cluster_open(&cluster, NULL, 0) ? 0 : -1;
+}
+
+static int close_cluster(void **state)
+{
+    (void)state;
+    mock_cluster_close(&cluster);
+    return 0;
+}
+
+static const char *broker(void)
+{
+    return mock_cluster_address(&cluster);
+}
+
+static void too_late(uv_timer_t *timer)
+{
+    (void)timer;
+    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
+}
+
+static int open_topics(void **state)
+{
+    static int number;
+    (void)state;
+    number++;
+    snprintf(runs, sizeof runs, "runs-%d", number);
+    snprintf(changes, sizeof changes, "changes-%d", number);
+    snprintf(group, sizeof group, "group-%d", number);
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &deadline);
+    uv_timer_start(&deadline, too_late, DEADLINE_MS, 0);
+    return rd_kafka_mock_topic_create(cluster.cluster, runs, 1, 1) ||
+           rd_kafka_mock_topic_create(cluster.cluster, changes, 1, 1);
+}
+
+static int close_loop(void **state)
+{
+    (void)state;
+    uv_close((uv_handle_t *)&deadline, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
+}
+
+/* The sink */
+
+static bool has_room(void *ctx, size_t bytes)
+{
+    (void)bytes;
+    return ((struct world *)ctx)->count < TAKEN_MAX;
+}
+
+static void take(void *ctx, const struct record *record, struct ticket *ticket)
+{
+    struct world *world = ctx;
+    world->offsets[world->count] = record->offset;
+    world->tickets[world->count++] = ticket;
+}
+
+static void done(struct world *world, size_t n)
+{
+    struct ticket *ticket = world->tickets[n];
+    world->tickets[n] = NULL;
+    if (ticket)
+        source_ticket_done(ticket);
+}
+
+static void withdraw(void *ctx, const void *assignment, bool cancel_started)
+{
+    struct world *world = ctx;
+    (void)assignment;
+    (void)cancel_started;
+    for (size_t i = 0; i < world->count; i++) {
+        if (world->tickets[i])
+            source_ticket_drop(world->tickets[i]);
+        world->tickets[i] = NULL;
+    }
+}
+
+/* Life */
+
+static void world_open(struct world *world, int64_t silence_ms)
+{
+    *world = (struct world){0};
+    struct kafka_consumer_options options = {
+        .loop = &loop,
+        .clock = clock_system(),
+        .sink = {world, has_room, take, withdraw},
+        .bootstrap_servers = broker(),
+        .security_protocol = "plaintext",
+        .sasl_mechanism = "",
+        .username = "",
+        .group_id = group,
+        .assignment_strategy = "range,roundrobin",
+        .auto_offset_reset = "earliest",
+        .session_timeout_ms = 6000,
+        .drain_timeout_ms = 1000,
+        .prefetch_bytes = 1 << 20,
+        .record_max_bytes = 1 << 20,
+        .runs_topic = runs,
+        .change_log_topic = changes,
+        .silence_ms = silence_ms,
+    };
+    struct error err = {0};
+    world->consumer = kafka_consumer_new(&options, &err);
+    assert_non_null(world->consumer);
+}
+
+static struct kafka_consumer_counters counted(const struct world *world)
+{
+    struct kafka_consumer_counters counters;
+    kafka_consumer_counters(world->consumer, &counters);
+    return counters;
+}
+
+static void wait_for_records(struct world *world, size_t count)
+{
+    while (world->count < count)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void closed(void *ctx)
+{
+    ((struct world *)ctx)->closed = true;
+}
+
+static void world_close(struct world *world)
+{
+    kafka_consumer_close(world->consumer, closed, world);
+    while (!world->closed)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
+static int64_t committed(void)
+{
+    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
+    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
+    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, runs, 0);
+    assert_int_equal(rd_kafka_committed(reader, list, DEADLINE_MS), 0);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(reader);
+    return offset;
+}
+
+/* Tests */
+
+static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
+{
+    static const int64_t readable[] = {0, 4, 7, 8, 10};
+    enum { READABLE = sizeof readable / sizeof *readable };
+    (void)state;
+    struct world world;
+    struct caught caught = logs_catch();
+    write_good(broker(), runs, 1);
+    write_undecodable(broker(), runs, 3);
+    write_good(broker(), runs, 1);
+    write_lying(broker(), runs, 2);
+    write_good(broker(), runs, 2);
+    write_elsewhere(broker(), runs);
+    write_good(broker(), runs, 1);
+    write_undecodable(broker(), runs, 2);
+    world_open(&world, 1000);
+    wait_for_records(&world, READABLE);
+    while (counted(&world).batches_passed < 4)
+        uv_run(&loop, UV_RUN_ONCE);
+    for (size_t i = 0; i < READABLE; i++) {
+        assert_int_equal(world.offsets[i], readable[i]);
+        if (i > 0)
+            done(&world, i);
+    }
+    world_close(&world);
+    assert_int_equal(committed(), 0);
+
+    /* What was done behind them is not done again, and what was not is. */
+    world_open(&world, 1000);
+    wait_for_records(&world, 1);
+    assert_int_equal(world.offsets[0], 0);
+    while (counted(&world).restored_skips < READABLE - 1 || counted(&world).batches_passed < 4)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(world.count, 1);
+    done(&world, 0);
+    world_close(&world);
+    assert_int_equal(committed(), 13);
+
+    char *logged = logs_end(&caught);
+    assert_non_null(strstr(logged, "\"from\":1,\"to\":3,\"batches\":1,\"error.type\":\"_NOT_IMPLEMENTED\""));
+    assert_non_null(strstr(logged, "\"from\":5,\"to\":6,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
+    assert_non_null(strstr(logged, "\"from\":9,\"to\":9,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
+    assert_non_null(strstr(logged, "\"from\":11,\"to\":12,\"batches\":1"));
+    free(logged);
+}
+
+/** Where silence is noticed long before its answers come. */
+static void a_slow_broker_loses_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    write_good(broker(), runs, 3);
+    world_open(&world, 100);
+    wait_for_records(&world, 3);
+    rd_kafka_mock_broker_set_rtt(cluster.cluster, 1, 700);
+    write_good(broker(), runs, 3);
+    wait_for_records(&world, 6);
+    rd_kafka_mock_broker_set_down(cluster.cluster, 1);
+    int64_t until_ms = clock_monotonic_ms(clock_system()) + 3000;
+    while (clock_monotonic_ms(clock_system()) < until_ms)
+        uv_run(&loop, UV_RUN_ONCE);
+    rd_kafka_mock_broker_set_up(cluster.cluster, 1);
+    rd_kafka_mock_broker_set_rtt(cluster.cluster, 1, 0);
+    write_good(broker(), runs, 3);
+    wait_for_records(&world, 9);
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(world.offsets[i], (int64_t)i);
+    assert_int_equal(counted(&world).batches_passed, 0);
+    world_close(&world);
+}
+
+/** A partition that goes while the end is looked for, and comes again. */
+static void a_search_that_is_overtaken_passes_nothing(void **state)
+{
+    (void)state;
+    struct world world;
+    write_good(broker(), runs, 1);
+    write_lying(broker(), runs, 100); /* takes its time */
+    write_good(broker(), runs, 1);
+    world_open(&world, 500);
+    while (!world.consumer || !world.consumer->poison.running)
+        uv_run(&loop, UV_RUN_ONCE);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(list, runs, 0);
+    rd_kafka_topic_partition_list_add(list, changes, 0);
+    rebalance_assigned(world.consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    assert_int_equal(counted(&world).batches_passed, 0);
+    wait_for_records(&world, 3);
+    assert_int_equal(world.offsets[0], 0);
+    assert_int_equal(world.offsets[1], 0);
+    assert_int_equal(world.offsets[2], 101);
+    assert_int_equal(counted(&world).batches_passed, 1);
+    world_close(&world);
+}
+
+static void closing_does_not_wait_for_a_search(void **state)
+{
+    (void)state;
+    struct world world;
+    write_lying(broker(), runs, 1000);
+    world_open(&world, 500);
+    while (!world.consumer->poison.running)
+        uv_run(&loop, UV_RUN_ONCE);
+    int64_t from_ms = clock_monotonic_ms(clock_system());
+    world_close(&world);
+    assert_in_range(clock_monotonic_ms(clock_system()) - from_ms, 0, 5000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_passed_and_nothing_else_is, open_topics,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(a_slow_broker_loses_nothing, open_topics, close_loop),
+        cmocka_unit_test_setup_teardown(a_search_that_is_overtaken_passes_nothing, open_topics, close_loop),
+        cmocka_unit_test_setup_teardown(closing_does_not_wait_for_a_search, open_topics, close_loop),
+    };
+    return cmocka_run_group_tests(tests, open_cluster, close_cluster);
+}
