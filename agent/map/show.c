@@ -2,6 +2,7 @@
 #include "show.h"
 #include "environment.h"
 #include "http/url.h"
+#include "json/canonical.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include "event/scan.h"
 #include "event/signature.h"
 #include "json_form.h"
+#include "json/canonical.h"
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -192,7 +193,7 @@ static void add_record(struct variants *bodies, const char *difference, struct s
 {
     struct buffer payload = {0}, texts = {0};
     struct scan scan = {.in = record, .out = &payload, .texts = &texts};
-    if (scan_record(&scan, EVENT_MAX_DEPTH, NULL) == 0) {
+    if (scan_record(&scan, NULL) == 0) {
         if (!headers && scan.headers_found && !scan.headers_twice)
             scan_cut_headers(&scan);
         add(bodies, difference, buffer_slice(&payload));

@@ -65,7 +65,7 @@ int event_parse(struct event *event, enum event_kind kind, struct slice record, 
         event_clear(event);
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     }
-    int failed = scan_record(&scan, EVENT_MAX_DEPTH, err);
+    int failed = scan_record(&scan, err);
     if (failed) {
         event_clear(event);
         return failed;
@@ -103,36 +103,4 @@ bool run_id_is_usable(struct slice run_id)
             return false;
     }
     return true;
-}
-
-static bool is_zero(struct slice number)
-{
-    char *text = slice_to_text(number);
-    bool zero = text && strtod(text, NULL) == 0;
-    free(text);
-    return zero;
-}
-
-bool json_is_truthy(struct slice value)
-{
-    static const char *const falsy[] = {"false", "null", "\"\"", "[]", "{}", "0"};
-    if (value.len == 0)
-        return false;
-    for (size_t i = 0; i < sizeof falsy / sizeof *falsy; i++)
-        if (slice_equal_text(value, falsy[i]))
-            return false;
-    bool number = *value.ptr == '-' || (*value.ptr >= '0' && *value.ptr <= '9');
-    return !number || !is_zero(value);
-}
-
-int json_canonical(struct slice in, struct buffer *out, struct error *err)
-{
-    struct buffer own = {0}, texts = {0};
-    struct scan scan = {.in = in, .out = &own, .texts = &texts, .any_value = true};
-    int failed = scan_record(&scan, EVENT_MAX_DEPTH, err);
-    if (!failed)
-        buffer_append_slice(out, buffer_slice(&own));
-    buffer_clear(&own);
-    buffer_clear(&texts);
-    return failed;
 }

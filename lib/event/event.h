@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include <stdbool.h>
 
-enum { EVENT_MAX_DEPTH = 512 };
-
 /** Where an event came from: what decides about its signature and where its invocation method is. */
 enum event_kind { EVENT_RUN, EVENT_CHANGE_LOG };
 
@@ -82,12 +80,3 @@ const char *event_other_topics(enum event_kind kind);
 bool run_id_is_node_run(struct slice run_id);
 /** True for ids that can be put into a Port API path as they are: 1 to 128 of [A-Za-z0-9_-.~]. */
 bool run_id_is_usable(struct slice run_id);
-
-/** Is a JSON value true in the way of Python? Everything is, except false, null, 0 in any form (0.0, -0,
- * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. Out of
- * memory: a number counts as true. */
-bool json_is_truthy(struct slice value);
-
-/** Any JSON value in the canonical form described above, appended to `out`. PA_ERR_INVALID when `in` is not
- * one JSON value (RFC 8259). */
-int json_canonical(struct slice in, struct buffer *out, struct error *err);

@@ -1,154 +1,10 @@
-/* One pass: validates JSON (RFC 8259), writes its canonical form, cuts the signature members, notes a few
- * members. The canonical form of a string is ECMAScript's (JSON.stringify, ECMA-262 section 25.5.2.3
- * QuoteJSONString), so that what we sign is what both documented receivers hash. Recursion is bounded by
- * max_depth. */
+/* What the walk over a record watches: it cuts the signature members, and notes a few others. */
 #include "event/scan.h"
-#include "base/json_escape.h"
-#include "event/event.h"
+#include "json/canonical.h"
 #include "json/string.h"
 #include <string.h>
 
 #define IN_ROOT "changelogDestination"
-
-struct walk {
-    struct scan *scan;
-    unsigned max_depth;
-};
-
-/* Bytes a string may hold as they are: ASCII without controls, quote and backslash. */
-static const bool PLAIN[256] = {
-#define P8(n)                                                                                               \
-    [(n)] = true, [(n) + 1] = true, [(n) + 2] = true, [(n) + 3] = true, [(n) + 4] = true, [(n) + 5] = true, \
-    [(n) + 6] = true, [(n) + 7] = true
-    [0x20] = true, [0x21] = true, [0x23] = true, [0x24] = true, [0x25] = true, [0x26] = true,
-    [0x27] = true, P8(0x28),      P8(0x30),      P8(0x38),      P8(0x40),      P8(0x48),
-    P8(0x50),      [0x58] = true, [0x59] = true, [0x5a] = true, [0x5b] = true, [0x5d] = true,
-    [0x5e] = true, [0x5f] = true, P8(0x60),      P8(0x68),      P8(0x70),      P8(0x78)};
-#undef P8
-
-static bool fail(struct scan *s, const char *problem)
-{
-    if (!s->problem)
-        s->problem = problem;
-    return false;
-}
-
-static char peek(const struct scan *s)
-{
-    return s->at < s->in.len ? s->in.ptr[s->at] : '\0';
-}
-
-static void skip_blanks(struct scan *s)
-{
-    while (s->at < s->in.len) {
-        char c = s->in.ptr[s->at];
-        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
-            return;
-        s->at++;
-    }
-}
-
-/* Strings */
-
-/** An escape, as JSON.stringify writes its character. */
-static bool escape(struct scan *s)
-{
-    struct slice rest = {s->in.ptr + s->at, s->in.len - s->at};
-    uint32_t code;
-    char out[JSON_ESCAPE_MAX];
-    size_t taken = json_escape_read(rest, &code), len = 0;
-    if (taken == 0) {
-        s->at += rest.len > 1 && rest.ptr[1] == 'u' ? 2 : 1;
-        return fail(s, rest.len == 1        ? "string that does not end"
-                       : rest.ptr[1] == 'u' ? "bad \\u escape"
-                                            : "bad escape");
-    }
-    s->at += taken;
-    if (code < 0x80)
-        len = json_escape((unsigned char)code, out);
-    else if (code >= 0xd800 && code < 0xe000)
-        len = json_escape_unit(code, out);
-    buffer_append(s->out, out, len > 0 ? len : utf8_encode(code, out));
-    return true;
-}
-
-/** A string, canonical, into `out`, quotes included. */
-static bool scan_string(struct scan *s)
-{
-    s->at++;
-    buffer_append_char(s->out, '"');
-    for (;;) {
-        size_t start = s->at;
-        while (s->at < s->in.len && PLAIN[(unsigned char)s->in.ptr[s->at]])
-            s->at++;
-        buffer_append(s->out, s->in.ptr + start, s->at - start);
-        if (s->at >= s->in.len)
-            return fail(s, "string that does not end");
-        unsigned char c = (unsigned char)s->in.ptr[s->at];
-        if (c == '"')
-            break;
-        if (c == '\\') {
-            if (!escape(s))
-                return false;
-        } else if (c < 0x20) {
-            return fail(s, "control character in a string");
-        } else {
-            size_t len = utf8_sequence(s->in.ptr + s->at, s->in.len - s->at);
-            if (len == 0)
-                return fail(s, "invalid UTF-8");
-            buffer_append(s->out, s->in.ptr + s->at, len);
-            s->at += len;
-        }
-    }
-    s->at++;
-    buffer_append_char(s->out, '"');
-    return true;
-}
-
-/* Numbers and literals */
-
-static bool digits(struct scan *s)
-{
-    size_t start = s->at;
-    while (peek(s) >= '0' && peek(s) <= '9')
-        s->at++;
-    return s->at > start;
-}
-
-static bool scan_number(struct scan *s)
-{
-    size_t start = s->at;
-    if (peek(s) == '-')
-        s->at++;
-    if (peek(s) == '0')
-        s->at++;
-    else if (!digits(s))
-        return fail(s, "not a value");
-    if (peek(s) == '.') {
-        s->at++;
-        if (!digits(s))
-            return fail(s, "bad number");
-    }
-    if (peek(s) == 'e' || peek(s) == 'E') {
-        s->at++;
-        if (peek(s) == '+' || peek(s) == '-')
-            s->at++;
-        if (!digits(s))
-            return fail(s, "bad number");
-    }
-    buffer_append(s->out, s->in.ptr + start, s->at - start);
-    return true;
-}
-
-static bool scan_literal(struct scan *s, const char *word)
-{
-    size_t len = strlen(word);
-    if (s->in.len - s->at < len || memcmp(s->in.ptr + s->at, word, len) != 0)
-        return fail(s, "not a value");
-    buffer_append(s->out, word, len);
-    s->at += len;
-    return true;
-}
 
 /* Members that matter */
 
@@ -248,10 +104,6 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
     s->found[text].end = s->texts->len;
 }
 
-/* Structure */
-
-static bool scan_value(struct walk *walk, enum scan_place place);
-
 /** Types that a place cannot have. null is the same as absent. */
 static void check_type(struct scan *s, enum scan_place place, struct slice value)
 {
@@ -308,161 +160,49 @@ static void check_once(struct scan *s, enum scan_place parent, enum scan_place p
     s->seen |= 1U << which;
 }
 
-static bool scan_member(struct walk *walk, enum scan_place parent, bool *first)
+static void member_begins(void *ctx, unsigned parent, struct slice name, char first,
+                          struct json_member *member)
 {
-    struct scan *s = walk->scan;
-    size_t mark = s->out->len; /* before the comma: where a member that is cut ends up */
-    if (!*first)
-        buffer_append_char(s->out, ',');
-    size_t key_at = s->out->len;
-    if (peek(s) != '"')
-        return fail(s, "member name expected");
-    if (!scan_string(s))
+    struct scan *s = ctx;
+    enum scan_place place = place_of(s, parent, name);
+    member->place = place;
+    member->note = text_of(parent, name);
+    check_once(s, parent, place, member->note, name);
+    forget(s, place);
+    if (place == PLACE_INVOCATION)
+        s->invocation = first == '{';
+    s->other_topics |= place == PLACE_OTHER_TOPICS;
+}
+
+static bool member_ends(void *ctx, unsigned parent, const struct json_member *member, struct slice name,
+                        struct slice value, size_t mark)
+{
+    struct scan *s = ctx;
+    check_type(s, member->place, value);
+    note_member(s, parent, member->note, name, value);
+    if (member->note == SCAN_SIGNATURE || member->note == SCAN_TIMESTAMP)
         return false;
-    skip_blanks(s);
-    if (peek(s) != ':')
-        return fail(s, "':' expected");
-    s->at++;
-    size_t key_end = s->out->len;
-    buffer_append_char(s->out, ':');
-    skip_blanks(s);
-    if (s->out->failed)
-        return false;
-    struct slice key = {s->out->ptr + key_at, key_end - key_at};
-    enum scan_place place = PLACE_NONE;
-    enum scan_text text = SCAN_TEXTS;
-    bool matters = parent != PLACE_NONE;
-    if (matters) {
-        place = place_of(s, parent, key);
-        text = text_of(parent, key);
-        check_once(s, parent, place, text, key);
-        forget(s, place);
-        if (place == PLACE_INVOCATION)
-            s->invocation = peek(s) == '{';
-        s->other_topics |= place == PLACE_OTHER_TOPICS;
-    }
-    size_t value_at = s->out->len;
-    if (!scan_value(walk, place))
-        return false;
-    if (s->out->failed)
-        return false;
-    if (matters) {
-        key.ptr = s->out->ptr + key_at; /* the buffer may have moved */
-        struct slice value = {s->out->ptr + value_at, s->out->len - value_at};
-        check_type(s, place, value);
-        note_member(s, parent, text, key, value);
-    }
-    if (text == SCAN_SIGNATURE || text == SCAN_TIMESTAMP) {
-        s->out->len = mark;
-        return true;
-    }
-    if (place == PLACE_HEADERS) {
+    if (member->place == PLACE_HEADERS) {
         s->headers_twice |= s->headers_found;
         s->headers_found = true;
         s->headers_start = mark;
         s->headers_end = s->out->len;
     }
-    *first = false;
     return true;
 }
 
-static bool scan_object(struct walk *walk, enum scan_place place)
+int scan_record(struct scan *s, struct error *err)
 {
-    struct scan *s = walk->scan;
-    bool first = true;
-    s->at++;
-    buffer_append_char(s->out, '{');
-    skip_blanks(s);
-    if (peek(s) == '}') {
-        s->at++;
-        buffer_append_char(s->out, '}');
-        return true;
-    }
-    for (;;) {
-        skip_blanks(s);
-        if (!scan_member(walk, place, &first))
-            return false;
-        skip_blanks(s);
-        char c = peek(s);
-        if (c != ',' && c != '}')
-            return fail(s, "',' or '}' expected");
-        s->at++;
-        if (c == '}')
-            break;
-    }
-    buffer_append_char(s->out, '}');
-    return true;
-}
-
-static bool scan_array(struct walk *walk)
-{
-    struct scan *s = walk->scan;
-    s->at++;
-    buffer_append_char(s->out, '[');
-    skip_blanks(s);
-    if (peek(s) == ']') {
-        s->at++;
-        buffer_append_char(s->out, ']');
-        return true;
-    }
-    for (;;) {
-        skip_blanks(s);
-        if (!scan_value(walk, PLACE_NONE))
-            return false;
-        skip_blanks(s);
-        char c = peek(s);
-        if (c != ',' && c != ']')
-            return fail(s, "',' or ']' expected");
-        s->at++;
-        buffer_append_char(s->out, c);
-        if (c == ']')
-            return true;
-    }
-}
-
-static bool scan_value(struct walk *walk, enum scan_place place)
-{
-    struct scan *s = walk->scan;
-    char c = peek(s);
-    if (c == '{' || c == '[') {
-        if (++s->depth > walk->max_depth)
-            return fail(s, "nesting too deep");
-        bool ok = c == '{' ? scan_object(walk, place) : scan_array(walk);
-        s->depth--;
-        return ok;
-    }
-    if (c == '"')
-        return scan_string(s);
-    if (c == 't')
-        return scan_literal(s, "true");
-    if (c == 'f')
-        return scan_literal(s, "false");
-    if (c == 'n')
-        return scan_literal(s, "null");
-    if (s->at >= s->in.len)
-        return fail(s, "unexpected end");
-    return scan_number(s);
-}
-
-int scan_record(struct scan *s, unsigned max_depth, struct error *err)
-{
-    struct walk walk = {s, max_depth};
-    skip_blanks(s);
-    if (s->at >= s->in.len)
-        return error_set(err, PA_ERR_INVALID, s->in.ptr ? "empty record" : "empty record (tombstone)");
-    bool object = peek(s) == '{';
-    if (scan_value(&walk, s->any_value ? PLACE_NONE : PLACE_ROOT)) {
-        skip_blanks(s);
-        if (s->at < s->in.len)
-            fail(s, "something after the end");
-    }
-    if (s->out->failed || s->texts->failed)
+    static const struct json_watch watch = {member_begins, member_ends};
+    struct json_walk walk = {.in = s->in, .out = s->out, .watch = &watch, .ctx = s};
+    if (!s->in.ptr)
+        return error_set(err, PA_ERR_INVALID, "empty record (tombstone)");
+    int failed = json_walk(&walk, PLACE_ROOT, err);
+    if (failed)
+        return failed;
+    if (s->texts->failed)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (s->problem)
-        return error_set(err, PA_ERR_INVALID, "not JSON: %s at byte %zu", s->problem, s->at);
-    if (!object && !s->any_value)
-        return error_set(err, PA_ERR_INVALID, "not a JSON object");
-    return 0;
+    return *s->out->ptr == '{' ? 0 : error_set(err, PA_ERR_INVALID, "not a JSON object");
 }
 
 void scan_cut_headers(struct scan *scan)

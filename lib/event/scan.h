@@ -45,8 +45,6 @@ struct scan {
      * payload.action.invocationMethod. */
     bool invocation_in_root;
     /** Not a record: any value will do, and nothing of it matters. */
-    bool any_value;
-    /** Canonical bytes. */
     struct buffer *out;
     /** Unescaped texts. */
     struct buffer *texts;
@@ -73,6 +71,6 @@ struct scan {
 };
 
 /** Walks the record. 0, or PA_ERR_INVALID with the reason, or PA_ERR_MEMORY. */
-int scan_record(struct scan *scan, unsigned max_depth, struct error *err);
+int scan_record(struct scan *scan, struct error *err);
 /** Takes the top-level headers member, which was found once, out of the canonical bytes. */
 void scan_cut_headers(struct scan *scan);

@@ -3,6 +3,7 @@
 #include "map/applying.h"
 #include "map/json_text.h"
 #include "map/message.h"
+#include "json/canonical.h"
 #include <stdlib.h>
 #include <string.h>
 

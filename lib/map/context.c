@@ -1,6 +1,6 @@
 /* Joins parts that are JSON already; parses nothing but the answer's text. */
 #include "map/context.h"
-#include "event/event.h"
+#include "json/canonical.h"
 
 static void append_member(struct buffer *out, const char *lead, struct slice json, const char *absent)
 {

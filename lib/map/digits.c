@@ -1,7 +1,7 @@
 /* Notes the event's numbers that no double keeps, by their own text, and looks for the doubles that jq made
  * of them in a result. */
 #include "map/digits.h"
-#include "event/event.h"
+#include "json/canonical.h"
 #include "json/decimal.h"
 #include <float.h>
 #include <math.h>
@@ -96,11 +96,11 @@ static bool cut_in(const struct long_numbers *numbers, jv value, unsigned depth)
         found = cut_in_number(numbers, value);
     } else if (kind == JV_KIND_STRING) {
         found = cut_in_text(numbers, value);
-    } else if (kind == JV_KIND_ARRAY && depth < EVENT_MAX_DEPTH) {
+    } else if (kind == JV_KIND_ARRAY && depth < JSON_MAX_DEPTH) {
         int count = jv_array_length(jv_copy(value));
         for (int i = 0; i < count && !found; i++)
             found = cut_in(numbers, jv_array_get(jv_copy(value), i), depth + 1);
-    } else if (kind == JV_KIND_OBJECT && depth < EVENT_MAX_DEPTH) {
+    } else if (kind == JV_KIND_OBJECT && depth < JSON_MAX_DEPTH) {
         for (int at = jv_object_iter(value); !found && jv_object_iter_valid(value, at);
              at = jv_object_iter_next(value, at))
             found = cut_in(numbers, jv_object_iter_key(value, at), depth) ||

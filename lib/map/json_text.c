@@ -2,7 +2,7 @@
  * may have, instead of leaving a part out. */
 #include "map/json_text.h"
 #include "base/json_escape.h"
-#include "event/event.h"
+#include "json/canonical.h"
 #include "json/decimal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +97,7 @@ static bool write_value(struct buffer *out, jv value, unsigned depth)
         return true;
     case JV_KIND_ARRAY:
     case JV_KIND_OBJECT:
-        if (depth == EVENT_MAX_DEPTH) {
+        if (depth == JSON_MAX_DEPTH) {
             jv_free(value);
             return false;
         }

@@ -1,6 +1,6 @@
 /* Canonical JSON to jq's values: what jq's own parser does, in a third of its time. */
-#include "event/event.h"
 #include "map/json_text.h"
+#include "json/canonical.h"
 #include "json/string.h"
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +126,7 @@ static jv parse_word(struct parsing *parsing, const char *word, jv value)
 
 static jv parse_structure(struct parsing *parsing)
 {
-    if (parsing->depth == EVENT_MAX_DEPTH)
+    if (parsing->depth == JSON_MAX_DEPTH)
         return jv_invalid();
     parsing->depth++;
     jv value = *parsing->at == '[' ? parse_array(parsing) : parse_object(parsing);

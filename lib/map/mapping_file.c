@@ -4,6 +4,7 @@
 #include "map/internal.h"
 #include "map/json_text.h"
 #include "map/message.h"
+#include "json/canonical.h"
 #include <stdlib.h>
 #include <string.h>
 

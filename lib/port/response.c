@@ -1,6 +1,6 @@
 /* An answer's body as JSON: itself where it is JSON, else as a string. */
 #include "port/response.h"
-#include "event/event.h"
+#include "json/canonical.h"
 #include <string.h>
 
 /** Zero in any notation: -0, 0.0, 0e5. */

@@ -6,6 +6,7 @@
 #include "event/event.h"
 #include "source/polling/claim.h"
 #include "tree.h"
+#include "json/canonical.h"
 #include <stdlib.h>
 
 struct reading {

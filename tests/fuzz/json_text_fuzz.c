@@ -1,8 +1,8 @@
 /* Canonical JSON to jq's values, beside jq's own parser. Input: any bytes; what of them is JSON is made
  * canonical first, as an event is. */
-#include "event/event.h"
 #include "fuzz.h"
 #include "map/json_text.h"
+#include "json/canonical.h"
 
 static void append(struct buffer *out, jv value)
 {

@@ -4,9 +4,9 @@
  * agent evaluates in a process of its own (map/process.h), and so does this, with a bound of time and of one
  * allocation; and because some of that may happen while it compiles, it has compiled there first. Such an end
  * is none of our bugs; a sanitizer's word or a broken expectation is. */
-#include "event/event.h"
 #include "fuzz.h"
 #include "map/mapping.h"
+#include "json/canonical.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/time.h>

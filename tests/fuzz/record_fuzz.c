@@ -4,6 +4,7 @@
  * Input: a byte whose lowest bit is the kind, then the record. */
 #include "event/event.h"
 #include "tree.h"
+#include "json/canonical.h"
 
 static bool is_signature_name(const char *name)
 {
@@ -159,7 +160,7 @@ static void check_printed(enum event_kind kind, struct slice record)
 {
     cJSON *root = cJSON_ParseWithLength(record.ptr, record.len);
     char *printed = cJSON_IsObject(root) ? cJSON_PrintUnformatted(root) : NULL;
-    if (printed && is_utf8(printed) && depth_of(root) <= EVENT_MAX_DEPTH) {
+    if (printed && is_utf8(printed) && depth_of(root) <= JSON_MAX_DEPTH) {
         struct event event;
         event_init(&event);
         struct error err = {0};

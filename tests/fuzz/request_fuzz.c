@@ -1,8 +1,8 @@
 /* Events through mappings: whatever an event makes of a mapping's expressions, what comes out is a request
  * that can be sent. Input: the event. */
-#include "event/event.h"
 #include "fuzz.h"
 #include "map/mapping.h"
+#include "json/canonical.h"
 
 #define SECRET SLICE_LITERAL("0123456789abcdef0123456789abcdef")
 

@@ -2,6 +2,7 @@
  * answer's own bytes, so numbers stay as they were written. */
 #include "source/polling/claim.h"
 #include "event/event.h"
+#include "json/canonical.h"
 #include "json/members.h"
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* Records to events: the vectors of the contract, and the edges of JSON. */
 #include "event/event.h"
 #include "event/signature.h"
+#include "json/canonical.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -340,8 +341,8 @@ static void bad_records_say_what_is_wrong(void **state)
 static void nesting_is_bounded(void **state)
 {
     (void)state;
-    for (size_t depth = EVENT_MAX_DEPTH; depth <= 100000;
-         depth = depth == EVENT_MAX_DEPTH ? depth + 1 : depth * 10) {
+    for (size_t depth = JSON_MAX_DEPTH; depth <= 100000;
+         depth = depth == JSON_MAX_DEPTH ? depth + 1 : depth * 10) {
         struct buffer record = {0};
         buffer_append_text(&record, "{\"a\":");
         for (size_t i = 1; i < depth; i++)
@@ -352,7 +353,7 @@ static void nesting_is_bounded(void **state)
         struct event event;
         struct error err = {0};
         int result = parse(EVENT_RUN, record.ptr, record.len, &event, &err);
-        assert_int_equal(result, depth <= EVENT_MAX_DEPTH ? 0 : PA_ERR_INVALID);
+        assert_int_equal(result, depth <= JSON_MAX_DEPTH ? 0 : PA_ERR_INVALID);
         event_clear(&event);
         buffer_clear(&record);
     }

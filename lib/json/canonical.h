@@ -1,0 +1,52 @@
+/* The canonical form of JSON text: compact; strings as ECMAScript's JSON.stringify writes them (\uXXXX and \/
+ * unescaped wherever a string may hold the character itself); numbers as written. Writing it validates the
+ * text (RFC 8259, UTF-8, bounded nesting), and somebody may watch the members go by. It is never longer than
+ * the text. Pure. */
+#pragma once
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum { JSON_MAX_DEPTH = 512 };
+
+/** A member of an object that is watched. */
+struct json_member {
+    /** Where its value stands, as the watcher calls it: `parent` for the members of that value. 0: none of
+     * them is watched. */
+    unsigned place;
+    /** The watcher's own: set when the member begins, there when it ends. */
+    unsigned note;
+};
+
+struct json_watch {
+    /** A member's value is about to be written. `name` is canonical, quotes included; `first` is the value's
+     * first byte (NUL: the text ends). Fills in `member`, which is zero. */
+    void (*begins)(void *ctx, unsigned parent, struct slice name, char first, struct json_member *member);
+    /** It has been written: `value` is canonical, and the member begins at `mark` in the output, with the
+     * comma before it, if there is one. False: it is left out. */
+    bool (*ends)(void *ctx, unsigned parent, const struct json_member *member, struct slice name,
+                 struct slice value, size_t mark);
+};
+
+struct json_walk {
+    struct slice in;
+    struct buffer *out;
+    const struct json_watch *watch; /* NULL: nobody watches, and the place is 0 */
+    void *ctx;                      /* the watcher's */
+    /* inside, zero at the beginning */
+    size_t at;
+    unsigned depth;
+    const char *problem; /* what is wrong at `at`; NULL so far */
+};
+
+/** Appends the canonical form of `in`; if it is an object, its members are watched as those of `place`. 0, or
+ * PA_ERR_INVALID with the reason and byte position, or PA_ERR_MEMORY; then `out` has a part of it. */
+int json_walk(struct json_walk *walk, unsigned place, struct error *err);
+
+/** Appends the canonical form of any JSON value. PA_ERR_INVALID when `in` is not one JSON value;
+ * PA_ERR_MEMORY: out->failed is set. Nothing is appended then. */
+int json_canonical(struct slice in, struct buffer *out, struct error *err);
+
+/** Is a JSON value true in the way of Python? Everything is, except false, null, 0 in any form (0.0, -0,
+ * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. When
+ * out of memory a number counts as true. */
+bool json_is_truthy(struct slice value);
