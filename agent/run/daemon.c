@@ -69,39 +69,41 @@ static void timer_closed(uv_handle_t *handle)
     part_closed(handle->data);
 }
 
-/** Everything but the source, which is closed already. */
-static void close_parts(struct daemon *daemon)
+/** Everything but the source, which is closed already, or was never opened. `closed` runs for each part that
+ * needs the loop to close, and is counted in closing_parts; NULL: nobody waits for them. */
+static void close_parts(struct daemon *daemon, void (*closed)(void *ctx))
 {
     daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port.http != NULL) +
                             (daemon->mapper != NULL) + (daemon->dead_letters != NULL);
     deliver_free(daemon->deliver);
-    daemon->deliver = NULL;
     if (daemon->dead_letters)
-        dead_letters_close(daemon->dead_letters, part_closed, daemon);
-    daemon->dead_letters = NULL;
+        dead_letters_close(daemon->dead_letters, closed, daemon);
     reports_free(daemon->reports);
     signer_free(daemon->signer);
     observer_free(daemon->observer);
+    map_process_end(&daemon->options.map_process); /* if the mapper never came to it */
+    if (daemon->mapper)
+        mapper_close(daemon->mapper, closed, daemon);
+    if (daemon->webhooks)
+        http_client_close(daemon->webhooks, closed, daemon);
+    port_client_close(&daemon->port, closed, daemon);
     conditions_free(daemon->conditions);
-    daemon->observer = NULL;
-    daemon->conditions = NULL;
+    daemon->deliver = NULL;
+    daemon->dead_letters = NULL;
     daemon->reports = NULL;
     daemon->signer = NULL;
-    if (daemon->mapper)
-        mapper_close(daemon->mapper, part_closed, daemon);
+    daemon->observer = NULL;
     daemon->mapper = NULL;
-    if (daemon->webhooks)
-        http_client_close(daemon->webhooks, part_closed, daemon);
     daemon->webhooks = NULL;
-    port_client_close(&daemon->port, part_closed, daemon);
-    uv_close((uv_handle_t *)&daemon->timer, timer_closed);
+    daemon->conditions = NULL;
 }
 
 static void source_closed(void *ctx)
 {
     struct daemon *daemon = ctx;
     daemon->source = NULL;
-    close_parts(daemon);
+    close_parts(daemon, part_closed);
+    uv_close((uv_handle_t *)&daemon->timer, timer_closed);
 }
 
 static void closing_late(uv_timer_t *timer)
@@ -429,24 +431,6 @@ static int make_parts(struct daemon *daemon, struct error *err)
     return make_deliver(daemon) == 0 ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
-/** What make_parts and make_source left when one of them failed. */
-static void unmake_parts(struct daemon *daemon)
-{
-    deliver_free(daemon->deliver);
-    if (daemon->dead_letters)
-        dead_letters_close(daemon->dead_letters, NULL, NULL);
-    reports_free(daemon->reports);
-    signer_free(daemon->signer);
-    observer_free(daemon->observer);
-    conditions_free(daemon->conditions);
-    map_process_end(&daemon->options.map_process);
-    if (daemon->mapper)
-        mapper_close(daemon->mapper, NULL, NULL);
-    if (daemon->webhooks)
-        http_client_close(daemon->webhooks, NULL, NULL);
-    port_client_close(&daemon->port, NULL, NULL);
-}
-
 static void say_start(const struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
@@ -473,7 +457,7 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
     daemon->state = RUNNING;
     say_start(daemon);
     if (make_parts(daemon, err) != 0 || make_source(daemon, err) != 0) {
-        unmake_parts(daemon);
+        close_parts(daemon, NULL);
         free(daemon);
         return NULL;
     }
