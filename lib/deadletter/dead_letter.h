@@ -1,11 +1,11 @@
 /* Dead letters: events whose delivery was given up, written durably to a Kafka topic or to a directory before
- * anything else is done about them. A write never fails for good: what cannot be written now is tried again
- * until it can, and its caller holds the record back meanwhile.
+ * anything else is done about them. A write never fails for good: it is tried again until it succeeds, and
+ * its caller holds the record back meanwhile.
  *
  * A letter carries the record's own key and value. In a topic the rest is in headers (dead-letter.reason,
  * .attempts, .status, .topic, .partition, .offset, .time, .url, .run_id, .record_id, .id, .mac); in a
  * directory it is a line of JSON in the file of its day (dead-letters-YYYY-MM-DD.jsonl, UTC), described in
- * docs/operating.md. Its texts are UTF-8 without NUL; what is not becomes U+FFFD. Each has an ID and a MAC
+ * docs/operating.md. Its texts are UTF-8 without NUL; other bytes become U+FFFD. Each has an ID and a MAC
  * (seal.h). */
 #pragma once
 #include "base/clock.h"
@@ -90,8 +90,8 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
  * failure and at most one a minute. NULL: out of memory. */
 struct dead_letter_write *dead_letters_write(struct dead_letters *letters, const struct dead_letter *letter,
                                              void (*done)(void *ctx), void *ctx);
-/** `done` will not run, and the key and value are no longer used. The letter may be written all the same,
- * when its writing was under way already. NULL is allowed; not after `done`. */
+/** `done` will not run, and the key and value are no longer used. The letter may still be written if its
+ * writing was under way. NULL is allowed; not after `done`. */
 void dead_letter_write_forget(struct dead_letter_write *write);
 
 void dead_letters_counters(const struct dead_letters *letters, struct dead_letters_counters *out);

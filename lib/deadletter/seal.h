@@ -1,6 +1,6 @@
-/* The MAC of a letter: who can write where letters are kept must not be able to say what the agent would have
- * said. Its key comes from the client secret by HKDF (RFC 5869), so nothing that is signed in Port's scheme,
- * whose key is the client secret itself, can pass as a MAC, and no MAC as such a signature. It covers
+/* The MAC of a letter: anybody who can write where letters are kept must not be able to make up a letter of
+ * the agent's. Its key comes from the client secret by HKDF (RFC 5869), so nothing that is signed in Port's
+ * scheme, whose key is the client secret itself, can pass as a MAC, and no MAC as such a signature. It covers
  * everything that is read back from a letter, its own ID included. */
 #pragma once
 #include "deadletter/dead_letter.h"
@@ -10,7 +10,7 @@ struct letter_seal;
 
 enum { LETTER_MAC_SIZE = 49 /* "dl1," + 44 base64 characters + NUL */ };
 
-/** `secret` is the client secret; nothing of it is kept but the key that comes from it. NULL: out of memory,
+/** `secret` is the client secret; only the key that comes from it is kept. NULL: out of memory,
  * or OpenSSL has no HKDF or HMAC-SHA-256. */
 struct letter_seal *letter_seal_new(struct slice secret);
 void letter_seal_free(struct letter_seal *seal);

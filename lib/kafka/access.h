@@ -1,5 +1,5 @@
-/* Kafka's brokers and credentials, as Port gives them: fetched until they are there, and again when they are
- * refused. The one way in which the agent asks for them. */
+/* Kafka's brokers and credentials, as Port gives them: fetched until Port answers, and again when the brokers
+ * refuse them. Nothing else in the agent asks for them. */
 #pragma once
 #include "port/api.h"
 

@@ -1,6 +1,6 @@
 /* What a source is: how it is called, what it needs, and one function for each of source.h; and what a source
- * and its tickets are to the sources themselves, the first members of their own structs. Beside the sources
- * only whoever chooses between them includes it. */
+ * and its tickets are to the sources themselves, the first members of their own structs. Only the sources and
+ * the code that chooses one of them include it. */
 #pragma once
 #include "source/source.h"
 
@@ -16,7 +16,7 @@ struct source_class {
     const char *name;
     /** File descriptors that its connections take, those to Port aside. */
     unsigned descriptors;
-    /** What fails while Port refuses the credentials or cannot be asked, in words, with these settings. */
+    /** What fails, with these settings, while Port refuses the credentials or cannot be asked; in words. */
     const char *(*without_port)(const struct config *config);
     /** NULL: it is not chosen by STREAMER_NAME, and without_port is NULL too. */
     source_new *open;

@@ -1,5 +1,5 @@
 /* The seam between where records come from and what is done with them. A source hands over records and
- * learns, per record, when it is done; it knows nothing of what becomes of them. Everything runs on the
+ * learns, per record, when it is done; it does not know what is done with them. Everything runs on the
  * loop's thread. A source is a folder of this room (kafka/, polling/) and a struct source_class (class.h).
  */
 #pragma once
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-/** One record's place in its source. Owned by the source; given back exactly once with source_ticket_done or
+/** What a record holds of its source. Owned by the source; given back exactly once with source_ticket_done or
  * source_ticket_drop. */
 struct ticket;
 
@@ -23,7 +23,7 @@ struct record {
     /** Port itself handed it over and says that it is for this agent: it carries no signature, and no `agent`
      * member to look at. */
     bool trusted;
-    /** Nobody gets it again when its ticket is dropped: a drain finishes it, whether it has started or not.
+    /** No agent gets it again when its ticket is dropped: a drain finishes it, whether it has started or not.
      */
     bool unrepeatable;
     /** Its position, opaque to everybody but its source, and the same whenever the record comes again: what a
@@ -33,7 +33,7 @@ struct record {
     /** Whose run it is, where the source knows without the event: that run is reported failed when the event
      * cannot be read. Null: the event says. */
     struct slice run_id;
-    /** Why it is not to be delivered any more, though it may be read: its run is reported failed with these
+    /** Why it is not to be delivered any more, although it can be read: its run is reported failed with these
      * words. NULL: deliver it. */
     const char *given_up;
     /** Why it cannot be an event, in words, when the source has found out; NULL: nothing. */
@@ -49,7 +49,7 @@ struct record {
     struct slice key;
     /** Null: tombstone. */
     struct slice value;
-    /** Identity of what can be taken away from us: what `withdraw` names. */
+    /** Identity of the assignment that can be taken away from the agent: what `withdraw` names. */
     const void *assignment;
 };
 
@@ -70,7 +70,7 @@ struct source_sink {
 
 /** The record is done: its offset may be committed. */
 void source_ticket_done(struct ticket *ticket);
-/** The record is not done and will not be: it is left to whoever gets it next. */
+/** The record is not done and will not be: it is left to the agent that gets it next. */
 void source_ticket_drop(struct ticket *ticket);
 
 /* A source, whichever it is */
@@ -102,18 +102,18 @@ typedef struct source *source_new(const struct source_options *options, struct e
 
 /** There is room in the sink again. */
 void source_resume(struct source *source);
-/** Takes nothing new from now on; what is owed for what was taken (commits, acknowledgements under way) goes
- * on. */
+/** Takes nothing new from now on; commits and acknowledgements for what was taken go on. */
 void source_stop_taking(struct source *source);
 /** Nothing is on its way into the sink: true soon after source_stop_taking. */
 bool source_idle(const struct source *source);
-/** The drain time is over: hands over, as given up, what may be this agent's alone and is not in the sink
- * yet. May be called again. Returns how many records that were. */
+/** The drain time is over: hands over, as given up, the records that may belong to this agent alone and are
+ * not in the sink yet. May be called again. Returns their number. */
 size_t source_give_up(struct source *source);
-/** The process is about to end without closing the source: names in the log, a line each, what nobody gets
- * again. Returns how many lines. */
+/** The process is about to end without closing the source: names in the log, one line each, the records that
+ * no agent gets again. Returns the number of lines. */
 size_t source_abandon(const struct source *source);
-/** Does what it hands over and does not get back as done come again by itself, here or to another agent? */
+/** Do records that it handed over and did not get back as done come again by themselves, here or to another
+ * agent? */
 bool source_comes_again(const struct source *source);
 /** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four
  * seconds, withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */

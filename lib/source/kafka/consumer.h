@@ -27,7 +27,7 @@ struct kafka_consumer_options {
     size_t prefetch_bytes;
     size_t record_max_bytes;
     const char *runs_topic, *change_log_topic;
-    /** How often a topic that is missing is said again; 0: once a minute. */
+    /** How often a missing topic is logged again; 0: once a minute. */
     int64_t ask_topics_ms;
     /** How long nothing may come from a partition whose end is further on before it is looked into; 0: 30 s.
      */
@@ -35,9 +35,9 @@ struct kafka_consumer_options {
     /** The brokers refused the credentials: fetch fresh ones, then kafka_consumer_set_credentials. At most
      * one call per backoff. May be NULL. */
     void (*credentials_refused)(void *ctx);
-    /** A consumer before this one had begun in the group already. */
+    /** An earlier consumer of this process has begun in the group already. */
     bool begun;
-    /** A topic was made anew, which librdkafka does not see through: close this consumer, and open another
+    /** A topic was made anew, which librdkafka does not handle: close this consumer, and open another
      * one with `begun`. Deliveries under way get their drain timeout. Called at most once, from the loop. May
      * be NULL: then nothing is done about it. */
     void (*renew)(void *ctx);

@@ -1,10 +1,10 @@
-/* What a commit's metadata says beside the offsets (offsets.h): which topic the offset belongs to, and that
- * and how the group first began. Pure: no Kafka, no loop.
+/* What a commit's metadata says beside the offsets (offsets.h): which topic the offset belongs to, whether
+ * the group has begun, and how. Pure: no Kafka, no loop.
  *
  * The facts follow the note's base64 as white space: each byte is four characters, two bits each (most
- * significant first), of space, tab, line feed and carriage return. Whatever decodes base64 by OpenSSL's
- * EVP_DecodeBlock passes over white space at the end, so an agent from before there were facts restores the
- * note in front of them and never sees them. A NUL ends both. The bytes:
+ * significant first), of space, tab, line feed and carriage return. OpenSSL's EVP_DecodeBlock passes over
+ * white space at the end of base64, so an agent from before there were facts restores the note in front of
+ * them and never sees them. A NUL ends both. The bytes:
  *
  *     1  flags (1: a topic's id follows, 2: entries are missing)  [the id, 16 bytes]  entry …
  *
@@ -17,7 +17,7 @@
 enum { TOPIC_ID_BYTES = 16, FACTS_TEXT_MAX = 512, FACTS_ENTRIES_MAX = 24 };
 
 struct topic_id {
-    /** Not with brokers, or a librdkafka, that know of none. */
+    /** Not with brokers, or a librdkafka, without topic ids. */
     bool known;
     unsigned char bytes[TOPIC_ID_BYTES];
 };
@@ -33,7 +33,7 @@ struct first_entry {
 
 /** The group's first start. */
 struct first_start {
-    /** This group has begun: what it has no offset for has appeared since, or is an entry. */
+    /** This group has begun: a partition without an offset has appeared since, or is an entry. */
     bool known;
     /** There were more partitions without an offset than entries. */
     bool incomplete;
@@ -42,7 +42,8 @@ struct first_start {
     struct first_entry entries[FACTS_ENTRIES_MAX];
 };
 
-/** Adds an entry, or lowers the offset of the one there is. When there is no room, it is incomplete. */
+/** Adds an entry, or lowers the offset of the existing one. When there is no room, the list becomes
+ * incomplete. */
 void first_start_add(struct first_start *first, bool change_log, int32_t partition, int64_t offset);
 /** Its partition has an offset of its own now. */
 void first_start_remove(struct first_start *first, bool change_log, int32_t partition);
@@ -59,8 +60,8 @@ struct facts {
 };
 
 /** Appends the facts to a note (empty, or as offsets_note writes it, with its NUL, which stays last), at most
- * FACTS_TEXT_MAX characters. Entries that do not fit are left out, and said to be missing. Nothing is
- * appended where the note would be longer than `max`. */
+ * FACTS_TEXT_MAX characters. Entries that do not fit are left out, and a flag says that some are missing.
+ * Nothing is appended where the note would be longer than `max`. */
 void facts_append(const struct facts *facts, struct buffer *note, size_t max);
 /** Reads the facts at the end of a commit's metadata, with or without the NUL; false, and `out` empty, when
  * there are none. */

@@ -2,10 +2,10 @@
  * goes into the commit's metadata so that records done beyond the committed offset are not delivered again
  * after a restart. Pure: no Kafka, no loop.
  *
- * What is remembered is what is NOT done (a linked list in offset order, one entry per record in progress):
- * everything below the end that is not in it is done, gaps left by compaction and transaction markers
- * included. That is small whatever the distance, and it only shrinks when records are done, so a note that
- * fits when a record is taken fits for ever.
+ * The list holds the records that are NOT done (linked, in offset order, one entry per record in progress):
+ * every offset below the end that is not in the list is done, gaps left by compaction and transaction markers
+ * included. The list is small whatever the distance, and it only shrinks when records are done, so a note
+ * that fits when a record is taken fits for ever.
  *
  * The note (our own format): base64 of
  *     "PAO1"  encoding (1 byte: 0 runs, 1 bitmap)  varint first  varint span  data
@@ -15,8 +15,8 @@
  * written. The span may be wider than it need be, so that the whole is a multiple of three bytes. Kafka's
  * brokers accept 4096 bytes (offset.metadata.max.bytes). What follows the base64 is facts.h's.
  *
- * A NUL ends the base64: clients built on librdkafka (confluent-kafka, say) write one as well and, reading,
- * hand the metadata on as a C string, so that an operator's tool would otherwise read past its end. */
+ * A NUL ends the base64: clients built on librdkafka (such as confluent-kafka) write one too, and pass
+ * metadata that they read on as a C string; without the NUL an operator's tool would read past its end. */
 #pragma once
 #include "base/buffer.h"
 #include <stdbool.h>
@@ -39,13 +39,13 @@ struct offsets {
     size_t run_bytes;
     /** One past the last record taken; -1: none yet and no committed offset. */
     int64_t position;
-    /** Up to here there is nothing more, seen from `position`; -1: not known. */
+    /** From `position` to here there are no more records; -1: not known. */
     int64_t passed;
     /** Offsets that a note says are not done, ascending. */
     int64_t *restored;
     /** The ones from restored_index on have not come again yet. */
     size_t restored_count, restored_index;
-    /** End of what the note speaks of; -1: no note. */
+    /** End of the offsets that the note describes; -1: no note. */
     int64_t restored_end;
 };
 
@@ -71,8 +71,8 @@ enum offsets_take {
     OFFSETS_REWOUND
 };
 enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset);
-/** Whatever the log has below `offset` has been taken: control records, or what compaction or retention left.
- * Counts once everything before it is done. False: that was known. */
+/** The log has no more records below `offset`: only control records, or gaps of compaction or retention.
+ * Counts once every record before it is done. False: this was known. */
 bool offsets_pass(struct offsets *offsets, int64_t offset);
 /** The record is done: unlinks its entry. */
 void offsets_done(struct offsets *offsets, struct offset_entry *entry);

@@ -5,15 +5,15 @@
 enum start_reason {
     /** At its committed offset. */
     START_COMMITTED,
-    /** That offset belongs to a topic that is gone: the earliest record of the one there is. */
+    /** The committed offset belongs to a topic that is gone: at the earliest record of the present one. */
     START_MADE_ANEW,
-    /** Nobody consumed in this group before: as the setting says. */
+    /** No agent consumed in this group before: as the setting says. */
     START_GROUP_NEW,
-    /** The group was another kind of agent's, which never consumed from it: its end. */
+    /** The group belonged to another kind of agent, which never consumed from it: at its end. */
     START_TAKEN_OVER,
-    /** Nobody committed an offset for it, but it was there when the group began: where it stood then. */
+    /** No offset was committed for it, but it existed when the group began: at its end of that time. */
     START_GROUP_BEGAN,
-    /** It appeared after the group had begun: the earliest record. */
+    /** It appeared after the group had begun: at its earliest record. */
     START_APPEARED
 };
 

@@ -19,7 +19,7 @@ void claim_ack_body(enum claim_kind kind, struct slice id, struct buffer *out);
 enum claim_verdict {
     CLAIM_OURS,
     CLAIM_NOT_OURS,
-    /** Empty, no JSON object, or nothing in it that says either: no better than no answer. */
+    /** Empty, no JSON object, or it says neither: no better than no answer. */
     CLAIM_UNSAID
 };
 enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer);
@@ -37,7 +37,7 @@ struct claimed {
 };
 typedef void claim_each(void *ctx, const struct claimed *claimed);
 
-/** Calls `each` for every run of the answer, in order. A run that cannot be read spoils no other. 0;
- * PA_ERR_INVALID with what is wrong with the answer as a whole (what was read until then has been handed
+/** Calls `each` for every run of the answer, in order. A run that cannot be read does not affect the others.
+ * 0; PA_ERR_INVALID with what is wrong with the answer as a whole (what was read until then has been handed
  * out); PA_ERR_MEMORY. */
 int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err);

@@ -3,7 +3,7 @@
 #pragma once
 #include "source/class.h"
 
-/** Polls Port for both kinds of runs, each on a clock of its own, as the POLLING_… settings say. A run that
- * was acknowledged is nobody else's: its record is unrepeatable. Fatal: credentials that Port refuses before
- * anything has worked, and POLLING_MAX_FAILURE_DURATION_SECONDS without one poll that worked. */
+/** Polls Port for both kinds of runs, each with its own timer, as the POLLING_… settings say. No other agent
+ * gets an acknowledged run: its record is unrepeatable. Fatal: credentials that Port refuses before anything
+ * has worked, and POLLING_MAX_FAILURE_DURATION_SECONDS without a successful poll. */
 extern const struct source_class polling_source;
