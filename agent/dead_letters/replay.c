@@ -83,9 +83,7 @@ static void told(void *ctx, const struct observed *observed)
     enum observed_end end = observed_end(observed->kind);
     if (end == END_NONE)
         return;
-    const char *topic = observed->topic && *observed->topic ? observed->topic : NULL;
-    struct replay_letter *letter =
-        replay_find(replay->source, topic, observed->partition, observed->offset, observed->run_id);
+    struct replay_letter *letter = replay_find(replay->source, observed->record_id);
     struct verdict *verdict = letter ? replay_letter_get(letter) : NULL;
     if (!letter || (!verdict && !(verdict = calloc(1, sizeof *verdict))))
         return;

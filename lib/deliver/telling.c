@@ -15,6 +15,7 @@ void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures)
 struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind)
 {
     return (struct observed){.kind = kind,
+                             .record_id = record->id,
                              .topic = record->topic,
                              .partition = record->partition,
                              .offset = record->offset,
@@ -39,6 +40,7 @@ static struct observed about(const struct delivery *delivery, enum observed_kind
     const struct outcome *outcome = &delivery->outcome;
     return (struct observed){
         .kind = kind,
+        .record_id = slice_of(delivery->id),
         .topic = delivery->topic,
         .partition = delivery->partition,
         .offset = delivery->offset,

@@ -1,5 +1,6 @@
 /* What happened, as log lines: their levels, words and fields stand in one table. Every line about a record
- * has its topic, partition and offset first, and its run's id where there is a run. */
+ * has its topic, partition and offset first (its id where it is in no topic), and its run's id where there is
+ * a run. */
 #include "observe/internal.h"
 
 /** Fields beside those that every line has, in the order in which they are written. */
@@ -108,9 +109,17 @@ static struct log_field age_of(const struct clock *clock, const struct observed 
                                     : F_NONE;
 }
 
+/** A record that is in no topic is found by its id, which says nothing new where it is the run's. */
+static bool is_placed_by_id(const struct observed *observed)
+{
+    return !observed->topic && observed->record_id.len > 0 &&
+           !slice_equal(observed->record_id, observed->run_id);
+}
+
 #define F_TOPIC(o_) F_STR("messaging.destination.name", (o_)->topic)
 #define F_PARTITION(o_) ((o_)->topic ? F_INT("messaging.destination.partition.id", (o_)->partition) : F_NONE)
 #define F_OFFSET(o_) ((o_)->topic ? F_INT("messaging.kafka.offset", (o_)->offset) : F_NONE)
+#define F_RECORD(o_) (is_placed_by_id(o_) ? F_SLICE("record.id", (o_)->record_id) : F_NONE)
 #define F_RUN(o_) F_SLICE("port.run_id", (o_)->run_id)
 #define F_WHERE(bit_, field_) ((fields & (bit_)) ? (field_) : F_NONE)
 
@@ -123,6 +132,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_TOPIC(o),
         F_PARTITION(o),
         F_OFFSET(o),
+        F_RECORD(o),
         F_STR("server.address", o->destination),
         F_WHERE(METHOD, F_STR("http.request.method", o->method)),
         F_WHERE(URL, F_SLICE("url.full", url)),
@@ -152,8 +162,8 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
 
 static void write_cut(const struct observed *o, struct slice url)
 {
-    log_warning(observed_cut_words(o->cut), F_TOPIC(o), F_PARTITION(o), F_OFFSET(o), F_SLICE("url.full", url),
-                F_RUN(o), F_INT("kept_bytes", o->kept_bytes));
+    log_warning(observed_cut_words(o->cut), F_TOPIC(o), F_PARTITION(o), F_OFFSET(o), F_RECORD(o),
+                F_SLICE("url.full", url), F_RUN(o), F_INT("kept_bytes", o->kept_bytes));
 }
 
 void lines_write(const struct clock *clock, const struct observed *observed)

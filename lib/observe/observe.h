@@ -89,6 +89,9 @@ struct observed {
 
     /* The record */
 
+    /** Its position, as its source calls it: lines have it where the record is in no topic, unless it is the
+     * run's id. Null: not known. */
+    struct slice record_id;
     /** NULL: it is in no topic, and the next two say nothing. */
     const char *topic;
     int32_t partition;

@@ -74,18 +74,12 @@ void *replay_letter_get(const struct replay_letter *letter)
     return letter->note;
 }
 
-struct replay_letter *replay_find(const struct source *source, const char *topic, int32_t partition,
-                                  int64_t offset, struct slice run_id)
+struct replay_letter *replay_find(const struct source *source, struct slice record_id)
 {
     const struct replay_source *replay = (const struct replay_source *)source;
-    for (struct replay_letter *letter = replay->with_sink.first; letter; letter = letter->next) {
-        const struct dead_letter *from = &letter->entry.letter;
-        bool same =
-            topic ? strcmp(from->topic, topic) == 0 && from->partition == partition && from->offset == offset
-                  : !*from->topic && slice_equal(from->run_id, run_id);
-        if (same)
+    for (struct replay_letter *letter = replay->with_sink.first; letter; letter = letter->next)
+        if (slice_equal_text(record_id, letter->record_id))
             return letter;
-    }
     return NULL;
 }
 

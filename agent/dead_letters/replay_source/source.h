@@ -44,9 +44,8 @@ struct replay_options {
 struct source *replay_source_new(const struct replay_options *replay, const struct source_options *options,
                                  struct error *err);
 
-/** The letter of this record that is with the sink now; NULL: none. `topic` NULL: by its run alone. */
-struct replay_letter *replay_find(const struct source *source, const char *topic, int32_t partition,
-                                  int64_t offset, struct slice run_id);
+/** The letter of this record that is with the sink now; NULL: none. */
+struct replay_letter *replay_find(const struct source *source, struct slice record_id);
 const struct dead_letter_entry *replay_letter_entry(const struct replay_letter *letter);
 /** Why it is refused, in words; NULL: it is not. */
 const char *replay_letter_refusal(const struct replay_letter *letter);

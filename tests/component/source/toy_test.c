@@ -1,6 +1,7 @@
 /* Another source, added as docs/adding.md says: nothing of the agent knows it, and its records are delivered
  * like any other's. */
 #include "../deliver/world.h"
+#include "../logs.h"
 #include "toy_source.h"
 
 struct toy_world {
@@ -66,6 +67,7 @@ static void its_records_are_delivered_and_come_back_as_done(void **state)
 {
     (void)state;
     static const char *const paths[] = {"/0", "/1", "/2", NULL};
+    struct caught caught = logs_catch();
     struct toy_world *toys =
         toys_new((struct deliver_options){.max_in_flight = 4, .max_bytes = 1 << 20}, paths);
     assert_int_equal(toys->toy->next, 0); /* nothing during the constructor */
@@ -81,6 +83,9 @@ static void its_records_are_delivered_and_come_back_as_done(void **state)
     assert_int_equal(source_assigned(toys->source), 1);
     assert_true(source_idle(toys->source) && source_comes_again(toys->source));
     toys_free(toys);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"msg\":\"webhook delivered\",\"record.id\":\"line-"), 3);
+    free(lines);
 }
 
 static void it_hands_over_what_there_is_room_for(void **state)

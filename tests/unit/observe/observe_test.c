@@ -442,9 +442,35 @@ static void nobody_need_listen(void **state)
     observer_free(observer);
 }
 
+static void a_record_in_no_topic_is_found_by_its_id_unless_that_is_the_runs(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct observed observed = {.kind = OBSERVED_NOT_FOR_AGENT,
+                                .record_id = SLICE_LITERAL("line-7"),
+                                .partition = -1,
+                                .offset = -1,
+                                .run_id = SLICE_LITERAL("r_1")};
+    assert_lines(world, &observed,
+                 LINE("DEBUG", "event is not for an agent", "\"record.id\":\"line-7\"," RUN));
+    observed.record_id = observed.run_id;
+    assert_lines(world, &observed, LINE("DEBUG", "event is not for an agent", RUN));
+    observed = full(world, OBSERVED_NOT_FOR_AGENT);
+    observed.record_id = SLICE_LITERAL("org.runs-2-7");
+    assert_lines(world, &observed, LINE("DEBUG", "event is not for an agent", RECORD RUN));
+    observed.kind = OBSERVED_DELIVERED;
+    observed.cut = OBSERVED_CUT_NO_ROOM;
+    observed.topic = NULL;
+    char *lines = lines_of(world, &observed);
+    assert_int_equal(occurrences(lines, "\"record.id\":\"org.runs-2-7\""), 2);
+    free(lines);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_in_no_topic_is_found_by_its_id_unless_that_is_the_runs),
         cmocka_unit_test(every_kind_has_its_line_its_progress_log_and_its_counter),
         cmocka_unit_test(what_is_about_no_record_names_none),
         cmocka_unit_test(what_is_not_there_is_left_out),
