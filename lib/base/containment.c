@@ -1,3 +1,4 @@
+/* Limits, process flags and the environment. Must run before there is any thread or any secret in use. */
 #include "base/containment.h"
 #include <stdlib.h>
 #include <string.h>

@@ -30,12 +30,15 @@ struct json_watch {
 struct json_walk {
     struct slice in;
     struct buffer *out;
-    const struct json_watch *watch; /* NULL: nobody watches, and the place is 0 */
-    void *ctx;                      /* the watcher's */
+    /** NULL: nobody watches, and the place is 0. */
+    const struct json_watch *watch;
+    /** The watcher's. */
+    void *ctx;
     /* inside, zero at the beginning */
     size_t at;
     unsigned depth;
-    const char *problem; /* what is wrong at `at`; NULL so far */
+    /** What is wrong at `at`; NULL so far. */
+    const char *problem;
 };
 
 /** Appends the canonical form of `in`; if it is an object, its members are watched as those of `place`. 0, or

@@ -1,3 +1,4 @@
+/* Limits of the kernel (setrlimit, seccomp), which the process cannot take off again. */
 #include "map/confine.h"
 #include <errno.h>
 #include <seccomp.h>

@@ -37,7 +37,8 @@ struct evaluator {
     /** Of it, in bytes. */
     size_t taken;
     struct buffer fields;
-    struct slice secret; /* the key of encrypted properties; null: no mapping decrypts */
+    /** The key of encrypted properties; null: no mapping decrypts. */
+    struct slice secret;
 };
 
 /* Blocking streams */

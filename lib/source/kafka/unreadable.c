@@ -245,7 +245,8 @@ static struct unreadable search_from(struct search *search, int64_t position)
 rd_kafka_conf_t *unreadable_conf(rd_kafka_t *consumer)
 {
     static const struct {
-        const char *name, *value; /* NULL: as it is by default */
+        /** NULL: as it is by default. */
+        const char *name, *value;
     } OWN[] = {
         {"group.id", NULL}, /* nobody's offsets move */
         {"group.instance.id", NULL},
