@@ -3,9 +3,8 @@
  * again when it fails again. */
 #include "agent/commands.h"
 #include "agent/dead_letters/replay_source/source.h"
-#include "agent/run/daemon.h"
+#include "agent/run/running.h"
 #include "agent/run/setup.h"
-#include "agent/run/signal_watch.h"
 #include "base/clock.h"
 #include "base/signals.h"
 #include "dead_letters.h"
@@ -21,9 +20,7 @@ struct replay {
     /** Of the directory's letters; -1: none. */
     int lock;
     struct setup setup;
-    uv_loop_t loop;
-    struct signal_watch signals;
-    struct daemon *daemon;
+    struct running running;
     struct source *source;
     /** It ended before all were sent. */
     bool incomplete;
@@ -31,7 +28,6 @@ struct replay {
     unsigned delivered, failed, left, printed;
     /** Lines or messages that are no letters. */
     size_t broken;
-    int exit_code;
 };
 
 /** What the delivery came to, kept until the letter's ticket is back. */
@@ -154,7 +150,7 @@ static void finished(void *ctx, const char *reason)
     replay->incomplete |= reason != NULL;
     if (reason)
         fprintf(stderr, "port-agent %s: %s\n", replay->usage->command, reason);
-    daemon_stop(replay->daemon);
+    daemon_stop(replay->running.daemon);
 }
 
 static struct source *open_source(void *ctx, const struct source_options *options, struct error *err)
@@ -177,8 +173,7 @@ static struct source *open_source(void *ctx, const struct source_options *option
 static void stopped(void *ctx, int exit_code)
 {
     struct replay *replay = ctx;
-    replay->exit_code = exit_code;
-    signal_watch_close(&replay->signals);
+    running_stopped(&replay->running, exit_code);
 }
 
 static void stop_asked(void *ctx, int number, bool again)
@@ -192,37 +187,20 @@ static void stop_asked(void *ctx, int number, bool again)
         _exit(128 + number);
     }
     replay->incomplete = true;
-    daemon_stop(replay->daemon);
-}
-
-static void watch_signals(struct replay *replay)
-{
-    replay->signals = (struct signal_watch){.stop = stop_asked, .ctx = replay};
-    signal_watch_start(&replay->signals, &replay->loop);
+    daemon_stop(replay->running.daemon);
 }
 
 static int run_daemon(struct replay *replay)
 {
-    struct daemon_options options = {.loop = &replay->loop,
-                                     .clock = clock_system(),
-                                     .config = &replay->setup.config,
-                                     .ca_bundle = setup_ca_bundle(&replay->setup),
-                                     .map_process = replay->setup.map_process,
-                                     .mapping_file = replay->setup.mapping_file,
-                                     .open_source = open_source,
-                                     .stopped = stopped,
-                                     .told = told,
-                                     .ctx = replay};
+    struct daemon_options options = {
+        .open_source = open_source, .stopped = stopped, .told = told, .ctx = replay};
+    const struct signal_watch signals = {.stop = stop_asked, .ctx = replay};
     struct error err = {0};
-    uv_loop_init(&replay->loop);
-    replay->setup.map_process = MAP_PROCESS_NONE;
-    replay->daemon = daemon_new(&options, &err);
-    if (replay->daemon)
-        watch_signals(replay);
-    uv_run(&replay->loop, UV_RUN_DEFAULT);
-    daemon_free(replay->daemon);
-    uv_loop_close(&replay->loop);
-    return replay->daemon ? replay->exit_code : setup_cannot_start(&err);
+    running_take_setup(&options, &replay->setup);
+    running_open(&replay->running);
+    bool started = running_start(&replay->running, options, signals, &err);
+    int exit_code = running_end(&replay->running);
+    return started ? exit_code : setup_cannot_start(&err);
 }
 
 /* The command */

@@ -3,8 +3,7 @@
  * itself. */
 #include "agent/commands.h"
 #include "agent/input.h"
-#include "agent/run/daemon.h"
-#include "agent/run/signal_watch.h"
+#include "agent/run/running.h"
 #include "base/signals.h"
 #include "world.h"
 #include <stdio.h>
@@ -64,12 +63,10 @@ static const struct expectation SCRIPT[] = {
 enum { SCRIPT_LENGTH = sizeof SCRIPT / sizeof *SCRIPT };
 
 struct demo {
-    uv_loop_t loop;
+    struct running running;
     uv_timer_t step;
-    struct signal_watch signals;
     struct demo_world world;
     struct config config;
-    struct daemon *daemon;
     struct log *log;
     /** A file in memory with the agent's warnings, shown when they explain something; -1: none. */
     int kept;
@@ -217,7 +214,7 @@ static void stop(struct demo *demo)
         return;
     demo->stopping = true;
     uv_timer_stop(&demo->step);
-    daemon_stop(demo->daemon);
+    daemon_stop(demo->running.daemon);
 }
 
 /** Everything that should have happened has, Port's side included. */
@@ -311,7 +308,7 @@ static void step(uv_timer_t *timer)
     struct demo *demo = timer->data;
     int64_t now = clock_monotonic_ms(clock_system());
     rd_kafka_poll(demo->world.producer, 0);
-    if (!demo->assigned && daemon_assigned(demo->daemon) >= 2) {
+    if (!demo->assigned && daemon_assigned(demo->running.daemon) >= 2) {
         demo->assigned = true;
         printf("joined after %.1f s\n\n", (double)(now - demo->started_ms) / 1000);
     }
@@ -355,7 +352,7 @@ static void daemon_stopped(void *ctx, int exit_code)
         print_kept(demo);
     }
     uv_close((uv_handle_t *)&demo->step, NULL);
-    signal_watch_close(&demo->signals);
+    running_stopped(&demo->running, exit_code);
     print_summary(demo);
     demo_world_close(&demo->world, world_closed, NULL);
 }
@@ -384,22 +381,18 @@ static int load_settings(struct demo *demo)
 
 static int start(struct demo *demo, struct error *err)
 {
-    struct daemon_options options = {.loop = &demo->loop,
-                                     .clock = clock_system(),
-                                     .config = &demo->config,
+    struct daemon_options options = {.config = &demo->config,
                                      .map_process = MAP_PROCESS_NONE,
                                      .stopped = daemon_stopped,
                                      .told = told,
                                      .ctx = demo};
+    const struct signal_watch signals = {.stop = stop_asked, .ctx = demo};
     demo->started_ms = clock_monotonic_ms(clock_system());
-    demo->daemon = daemon_new(&options, err);
-    if (!demo->daemon)
+    if (!running_start(&demo->running, options, signals, err))
         return PA_ERR_IO;
-    uv_timer_init(&demo->loop, &demo->step);
+    uv_timer_init(&demo->running.loop, &demo->step);
     demo->step.data = demo;
     uv_timer_start(&demo->step, step, STEP_MS, STEP_MS);
-    demo->signals = (struct signal_watch){.stop = stop_asked, .ctx = demo};
-    signal_watch_start(&demo->signals, &demo->loop);
     return 0;
 }
 
@@ -417,12 +410,12 @@ static int run(struct demo *demo)
 {
     struct error err = {0};
     memcpy(demo->script, SCRIPT, sizeof SCRIPT);
-    uv_loop_init(&demo->loop);
+    running_open(&demo->running);
     puts("port-agent demo: an embedded Kafka, a small Port API and a receiver run in this process, on "
          "loopback only.\n"
          "Signed records are produced to Kafka and go through the code that runs in production.");
     if (check_files(&err) != 0 ||
-        demo_world_open(&demo->world, &demo->loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
+        demo_world_open(&demo->world, &demo->running.loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
         load_settings(demo) != 0) {
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
@@ -435,10 +428,8 @@ static int run(struct demo *demo)
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
     }
-    uv_run(&demo->loop, UV_RUN_DEFAULT);
-    daemon_free(demo->daemon);
+    running_end(&demo->running);
     config_clear(&demo->config);
-    uv_loop_close(&demo->loop);
     return demo->problems ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
