@@ -224,10 +224,6 @@ def test_the_glossary_names_what_is_there():
 # Their form
 
 
-# Reflowed last, since several people are at work on them.
-NOT_YET = {"docs/architecture.md"}
-
-
 def test_prose_is_wrapped_at_100_columns():
     """Tables, code and words that have no blank may be longer."""
     long = []
@@ -240,4 +236,4 @@ def test_prose_is_wrapped_at_100_columns():
                 if len(line) > 100 and " " in re.sub(r"`[^`]*`", "", line.strip()):
                     long.append(f"{name}:{number}")
             before = line
-    assert [where for where in long if where.split(":")[0] not in NOT_YET] == []
+    assert long == []
