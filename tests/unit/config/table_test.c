@@ -108,6 +108,37 @@ static void the_format_that_is_not_set_is_the_terminals(void **state)
     }
 }
 
+/** Is NAME=number accepted, and told to be out of its bounds if not? */
+static bool takes(const struct setting *setting, double number)
+{
+    char line[160], told[160];
+    struct config config;
+    struct buffer problems = {0};
+    snprintf(line, sizeof line, "%s=%.17g", setting->name, number);
+    snprintf(told, sizeof told, "from %.10g to %.12g\n", setting->minimum, setting->maximum);
+    int failed = load(&config, line, NULL, NULL, NULL, &problems);
+    if (failed && !strstr(buffer_text(&problems), told))
+        fail_msg("%s: '%s' does not say '%s'", line, problems.ptr, told);
+    config_clear(&config);
+    buffer_clear(&problems);
+    return failed == 0;
+}
+
+static void every_number_is_taken_within_its_bounds_and_no_further(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        bool whole = setting->kind == SETTING_INTEGER || setting->kind == SETTING_BYTES;
+        if (!whole && setting->kind != SETTING_SECONDS && setting->kind != SETTING_NUMBER)
+            continue;
+        double step = whole ? 1 : 0.0005;
+        if (!takes(setting, setting->minimum) || !takes(setting, setting->maximum) ||
+            takes(setting, setting->minimum - step) || takes(setting, setting->maximum + step))
+            fail_msg("%s", setting->name);
+    }
+}
+
 static void settings_are_hidden_in_every_form_in_which_they_are_read(void **state)
 {
     (void)state;
@@ -135,6 +166,7 @@ int main(void)
         cmocka_unit_test(every_word_of_a_choice_is_taken_for_what_it_means),
         cmocka_unit_test(a_word_may_be_taken_and_not_listed),
         cmocka_unit_test(the_format_that_is_not_set_is_the_terminals),
+        cmocka_unit_test(every_number_is_taken_within_its_bounds_and_no_further),
         cmocka_unit_test(settings_are_hidden_in_every_form_in_which_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
