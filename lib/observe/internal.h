@@ -1,7 +1,7 @@
 /* Shared by the files of this room only: its listeners.
  *
  *   observe.c     the one call; counts
- *   observed.c    what listeners ask
+ *   kinds.c       what each kind of event becomes, in one table (kinds.h)
  *   counters.c    the table of counters, and the summary line
  *   lines.c       what happened, as log lines
  *   run_logs.c    what happened, as progress logs on the run
@@ -9,9 +9,6 @@
  */
 #pragma once
 #include "observe/observe.h"
-
-/** What the messages of events that are not to be believed begin with. */
-#define OBSERVED_REFUSED "event refused: "
 
 /** How a kind of standing condition is told. Names of fields: null where the kind has no such thing. */
 struct condition_words {

@@ -1,77 +1,15 @@
-/* What happened, as log lines: their levels, words and fields stand in one table. Every line about a record
- * has its topic, partition and offset first (its id where it is in no topic), and its run's id where there is
- * a run. */
+/* What happened, as log lines: kinds.c has their levels, words and fields. Every line about a record has its
+ * topic, partition and offset first (its id where it is in no topic), and its run's id where there is a run.
+ */
 #include "observe/internal.h"
+#include "observe/kinds.h"
 
-/** Fields beside those that every line has, in the order in which they are written. */
-enum {
-    METHOD = 1 << 0,
-    URL = 1 << 1,
-    /** Where there is one. */
-    STATUS = 1 << 2,
-    /** error.type and error.message, before the run's id. */
-    ERROR = 1 << 3,
-    /** Where there is one. */
-    MAPPING = 1 << 4,
-    ATTEMPT = 1 << 5,
-    BODY = 1 << 6,
-    /** How long it took, and what there is to say of it. */
-    ANSWER = 1 << 7,
-    WAIT = 1 << 8,
-    AGE = 1 << 9,
-    /** As `reason`. */
-    REASON = 1 << 10,
-    /** As error.message, behind the run's id. */
-    MESSAGE = 1 << 11,
-    FAILURES = 1 << 12,
-    AT_ONCE = 1 << 13,
-    COUNT = 1 << 14,
-    UNREPORTED = 1 << 15,
-    /** No field: a warning where a dead letter keeps what failed. */
-    LETTER = 1 << 16
-};
-enum { ATTEMPTED = METHOD | URL | STATUS | MAPPING | ATTEMPT | ANSWER | AGE };
-
-/** NULL: no line. */
-static const struct line {
-    const char *message;
-    enum log_level level;
-    unsigned fields;
-} lines[OBSERVED_KINDS] = {
-    [OBSERVED_NOT_FOR_AGENT] = {"event is not for an agent", LOG_DEBUG, 0},
-    [OBSERVED_REPEATED] = {"record was delivered already", LOG_DEBUG, 0},
-    [OBSERVED_UNREADABLE] = {"record skipped", LOG_WARNING, REASON},
-    [OBSERVED_UNSIGNED] = {OBSERVED_REFUSED "signature missing", LOG_WARNING, 0},
-    [OBSERVED_TIMESTAMP_MALFORMED] = {OBSERVED_REFUSED "timestamp malformed", LOG_WARNING, 0},
-    [OBSERVED_SIGNATURE_WRONG] = {OBSERVED_REFUSED "signature wrong", LOG_WARNING, 0},
-    [OBSERVED_OTHER_TOPICS] = {OBSERVED_REFUSED "it belongs on another topic", LOG_WARNING, REASON},
-    [OBSERVED_MORE_REFUSED] = {"events refused: more of them within a minute", LOG_WARNING,
-                               COUNT | UNREPORTED},
-    [OBSERVED_EXPRESSION_EMPTY] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
-    [OBSERVED_REPORT_UNMAPPED] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
-    [OBSERVED_UNWANTED] = {"no mapping wants the event", LOG_INFO, 0},
-    [OBSERVED_MORE_UNWANTED] = {"events that no mapping wants, within a minute", LOG_INFO, COUNT},
-    [OBSERVED_SENDING] = {"request", LOG_DEBUG, METHOD | URL | ATTEMPT | BODY},
-    [OBSERVED_RETRYING] = {"webhook will be tried again", LOG_DEBUG, STATUS | ERROR | ATTEMPT | WAIT},
-    [OBSERVED_DELIVERED] = {"webhook delivered", LOG_INFO, ATTEMPTED},
-    [OBSERVED_FAILED] = {"webhook failed", LOG_ERROR, ATTEMPTED | ERROR | LETTER},
-    [OBSERVED_UNSENT] = {"webhook failed", LOG_ERROR, ERROR | AGE | LETTER},
-    [OBSERVED_OWED] = {"out of memory: a result waits", LOG_ERROR, 0},
-    [OBSERVED_LEFT] = {"out of memory: the record is left for the next assignment", LOG_ERROR, 0},
-    [OBSERVED_ANSWER_LOST] = {"out of memory: the result is reported without the endpoint's answer",
-                              LOG_ERROR, 0},
-    [OBSERVED_CIRCUIT_OPEN] = {"circuit open: the destination only fails; deliveries to it wait while it is "
-                               "probed",
-                               LOG_WARNING, FAILURES},
-    [OBSERVED_CIRCUIT_CLOSED] = {"circuit closed: the destination answers again", LOG_INFO, 0},
-    [OBSERVED_SHORTAGE] = {"the system gives out no more connections: deliveries wait, and fewer are sent at "
-                           "once",
-                           LOG_WARNING, MESSAGE | AT_ONCE},
-};
-
-const char *observed_message(enum observed_kind kind)
+struct slice observed_shown(const struct observed *observed, struct slice text, struct buffer *room)
 {
-    return lines[kind].message ? lines[kind].message : "";
+    if (!observed->show)
+        return text;
+    observed->show(observed->show_ctx, text, room);
+    return buffer_slice(room);
 }
 
 const char *observed_cut_words(enum observed_cut cut)
@@ -86,20 +24,11 @@ const char *observed_cut_words(enum observed_cut cut)
     return words[cut];
 }
 
-struct slice observed_why(const struct observed *observed)
-{
-    enum observed_end end = observed_end(observed->kind);
-    const char *message = observed_message(observed->kind);
-    if (end == END_REFUSED) /* without "event refused: " */
-        return slice_of(message + sizeof OBSERVED_REFUSED - 1);
-    return end == END_SKIPPED ? SLICE_LITERAL("not for an agent") : observed->reason;
-}
-
 /** Nothing keeps what fails for good where no dead letters are written: then the line that says so is an
  * error. */
 static enum log_level level_of(const struct observed *observed)
 {
-    const struct line *line = &lines[observed->kind];
+    const struct kind_row *line = &observed_kinds[observed->kind];
     return observed->has_letter && (line->fields & LETTER) ? LOG_WARNING : line->level;
 }
 
@@ -125,7 +54,7 @@ static bool is_placed_by_id(const struct observed *observed)
 
 static void write_line(const struct clock *clock, const struct observed *o, struct slice url)
 {
-    const struct line *line = &lines[o->kind];
+    const struct kind_row *line = &observed_kinds[o->kind];
     unsigned fields = line->fields;
     struct buffer body = {0};
     const struct log_field all[] = {
@@ -168,7 +97,7 @@ static void write_cut(const struct observed *o, struct slice url)
 
 void lines_write(const struct clock *clock, const struct observed *observed)
 {
-    const struct line *line = &lines[observed->kind];
+    const struct kind_row *line = &observed_kinds[observed->kind];
     bool wanted = line->message && !observed->unlisted && log_enabled(level_of(observed));
     struct buffer room = {0};
     struct slice url = {NULL, 0};

@@ -1,6 +1,6 @@
 /* See observe.h. The one call, and what it counts. */
 #include "observe/internal.h"
-#include <stddef.h>
+#include "observe/kinds.h"
 #include <stdlib.h>
 
 struct observer {
@@ -26,36 +26,12 @@ const struct counters *observer_counters(const struct observer *observer)
     return &observer->counters;
 }
 
-/* Counters */
-
-#define COUNTS(member_) (1 + offsetof(struct counters, member_) / sizeof(uint64_t))
-
-/** Which total each kind adds to, counted from 1; 0: none. */
-static const unsigned char counted[OBSERVED_KINDS] = {
-    [OBSERVED_TAKEN] = COUNTS(taken),
-    [OBSERVED_NOT_FOR_AGENT] = COUNTS(skipped),
-    [OBSERVED_REPEATED] = COUNTS(deduplicated),
-    [OBSERVED_UNREADABLE] = COUNTS(bad_records),
-    [OBSERVED_UNREADABLE_OF_RUN] = COUNTS(bad_records),
-    [OBSERVED_UNSIGNED] = COUNTS(bad_signatures),
-    [OBSERVED_TIMESTAMP_MALFORMED] = COUNTS(bad_signatures),
-    [OBSERVED_SIGNATURE_WRONG] = COUNTS(bad_signatures),
-    [OBSERVED_OTHER_TOPICS] = COUNTS(bad_signatures),
-    [OBSERVED_UNWANTED] = COUNTS(skipped),
-    [OBSERVED_RETRYING] = COUNTS(retries),
-    [OBSERVED_DELIVERED] = COUNTS(delivered),
-    [OBSERVED_FAILED] = COUNTS(failed),
-    [OBSERVED_EXPIRED] = COUNTS(expired),
-    [OBSERVED_UNSENT] = COUNTS(failed),
-    [OBSERVED_RESULT_REFUSED] = COUNTS(refused_results),
-    [OBSERVED_DROPPED] = COUNTS(dropped),
-};
-
 static void count(struct counters *counters, const struct observed *observed)
 {
     uint64_t *totals = (uint64_t *)(void *)counters;
-    if (counted[observed->kind])
-        totals[counted[observed->kind] - 1]++;
+    unsigned place = observed_kinds[observed->kind].counts;
+    if (place > 0)
+        totals[place - 1]++;
     counters->resent += observed->resent;
 }
 
