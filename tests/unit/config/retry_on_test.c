@@ -26,8 +26,9 @@ static void words_widen_what_is_tried_again(void **state)
 static void a_wrong_word_is_named(void **state)
 {
     (void)state;
-    static const char *const wrong_words[] = {"6xx", "50",  "5000",   "200",
-                                              "2xx", "5x5", "always", "5xx;reset"};
+    static const char *const wrong_words[] = {"6xx", "50",     "5000",      "200", "2xx",
+                                              "5x5", "always", "5xx;reset", "4.1", "4:1",
+                                              "41.", "41:",    "299",       "600", "x"};
     for (size_t i = 0; i < sizeof wrong_words / sizeof *wrong_words; i++) {
         struct retry_on on;
         struct slice wrong;

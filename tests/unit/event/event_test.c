@@ -472,9 +472,18 @@ static void run_ids_are_checked_before_they_reach_a_path(void **state)
     assert_true(run_id_is_usable(SLICE_LITERAL("r_HardNzG6kzc9vWOQ")));
     assert_true(run_id_is_node_run(SLICE_LITERAL("wfnr_1")));
     assert_false(run_id_is_node_run(SLICE_LITERAL("r_wfnr_1")));
-    static const char *const bad[] = {"", "..", "a/b", "a?b", "a b", "a%2f", "\n", "\xc3\xa9"};
+    static const char *const bad[] = {"",         "..", "a/b", "a?b", "a b", "a%2f", "\n",
+                                      "\xc3\xa9", ".a", "a@",  "a[",  "a`",  "a{",   "a:"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(run_id_is_usable(slice_of(bad[i])));
+    enum { LONGEST = 128 };
+    static char longest[LONGEST + 1];
+    memset(longest, 'a', sizeof longest);
+    assert_true(run_id_is_usable((struct slice){longest, LONGEST}));
+    assert_false(run_id_is_usable((struct slice){longest, LONGEST + 1}));
+    static const char *const good[] = {"a.", "-", "_", "~", "az", "AZ", "09"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(run_id_is_usable(slice_of(good[i])));
 }
 
 int main(void)

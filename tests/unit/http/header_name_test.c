@@ -32,6 +32,10 @@ static void names_have_their_usual_capitals(void **state)
                                         "A--B",
                                         "X-1a",
                                         "X_run_id",
+                                        "{a",
+                                        "X-{a",
+                                        "Z",
+                                        "X-Websockets",
                                         "",
                                         "-"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
