@@ -1,13 +1,14 @@
 /* The subcommands: one function a file, each returning the process's exit code. */
 #pragma once
+#include "base/must_use.h"
 
 enum { EXIT_CODE_OK = 0, EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 64, EXIT_CODE_CONFIG = 78 };
 
-int command_run(int argc, char **argv);          /* agent/run/run.c */
-int command_demo(int argc, char **argv);         /* agent/demo/demo.c */
-int command_map(int argc, char **argv);          /* agent/map/map.c */
-int command_sign(int argc, char **argv);         /* agent/verify/sign.c */
-int command_verify(int argc, char **argv);       /* agent/verify/verify.c */
-int command_settings(int argc, char **argv);     /* agent/settings.c */
-int command_check(int argc, char **argv);        /* agent/check/check.c */
-int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */
+PA_MUST_USE int command_run(int argc, char **argv);          /* agent/run/run.c */
+PA_MUST_USE int command_demo(int argc, char **argv);         /* agent/demo/demo.c */
+PA_MUST_USE int command_map(int argc, char **argv);          /* agent/map/map.c */
+PA_MUST_USE int command_sign(int argc, char **argv);         /* agent/verify/sign.c */
+PA_MUST_USE int command_verify(int argc, char **argv);       /* agent/verify/verify.c */
+PA_MUST_USE int command_settings(int argc, char **argv);     /* agent/settings.c */
+PA_MUST_USE int command_check(int argc, char **argv);        /* agent/check/check.c */
+PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */

@@ -6,11 +6,12 @@
 /** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0;
  * PA_ERR_NOT_FOUND, PA_ERR_IO, PA_ERR_TOO_LARGE or PA_ERR_MEMORY with the cause in err, which names the file.
  */
-int input_read(const char *path, size_t max, struct buffer *out, struct error *err);
+PA_MUST_USE int input_read(const char *path, size_t max, struct buffer *out, struct error *err);
 /** config_load, with the sentence of every problem as a line in `lines`. 0, PA_ERR_INVALID, PA_ERR_MEMORY;
  * config_clear in all cases. */
-int input_load(struct config *config, const struct config_input *input, struct buffer *lines);
+PA_MUST_USE int input_load(struct config *config, const struct config_input *input, struct buffer *lines);
 /** Loads the environment and .env for a command that needs the `count` settings in `names` at most: problems
  * of others are left out, and that a setting is not set is no problem here. Warnings go to standard error. 0,
  * PA_ERR_INVALID with a line per problem, PA_ERR_MEMORY; config_clear in all cases. */
-int input_settings(struct config *config, const char *const *names, size_t count, struct buffer *problems);
+PA_MUST_USE int input_settings(struct config *config, const char *const *names, size_t count,
+                               struct buffer *problems);

@@ -8,13 +8,14 @@
  * PA_ERR_INVALID (a file that cannot be read, or is wrong) or PA_ERR_MEMORY or PA_ERR_IO, each with its lines
  * in `problems`. What is odd but works goes to `warnings`, a line each. End the process with
  * map_process_end. */
-int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
-                          struct buffer *problems, struct buffer *warnings);
+PA_MUST_USE int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
+                                      struct buffer *problems, struct buffer *warnings);
 
 #define MAPPING_FILE_SETTING "CONTROL_THE_PAYLOAD_CONFIG_PATH"
 /** Appends the text of the file at `path`, which `name` (the setting, or an option) gives. 0;
  * PA_ERR_NOT_FOUND: the setting's default names a file that is not there, so the built-in mappings apply;
  * PA_ERR_INVALID with a line in `problems`; PA_ERR_MEMORY. */
-int mapping_file_read(const char *name, const char *path, struct buffer *text, struct buffer *problems);
+PA_MUST_USE int mapping_file_read(const char *name, const char *path, struct buffer *text,
+                                  struct buffer *problems);
 /** Appends every line of `lines` with the file's path in front. */
 void mapping_file_add_lines(struct buffer *out, const char *path, struct slice lines);

@@ -1,5 +1,6 @@
 /* Command lines of the subcommands: one table a command, read with getopt_long and printed by its --help. */
 #pragma once
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,10 +44,10 @@ enum { OPTIONS_GO_ON = -1 };
 
 /** Reads the words after the command's name. OPTIONS_GO_ON, or the exit code of a command that has ended
  * here: --help was printed, or what is wrong was said on standard error. The texts are argv's. */
-int options_parse(const struct command_usage *usage, int argc, char **argv);
+PA_MUST_USE int options_parse(const struct command_usage *usage, int argc, char **argv);
 /** Says on standard error what is wrong with the command line ("--event: is missing; write …"), points to
  * --help and returns EXIT_CODE_USAGE. */
-int options_wrong(const struct command_usage *usage, const char *format, ...)
+PA_MUST_USE int options_wrong(const struct command_usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /** The value of --output (NULL: not given, so text) to a yes or no; false: it is neither text nor json. */
-bool options_output(const char *text, bool *json);
+PA_MUST_USE bool options_output(const char *text, bool *json);

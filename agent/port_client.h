@@ -25,8 +25,8 @@ struct port_client {
 };
 
 /** 0, or an error with the cause in err and nothing to close. */
-int port_client_open(struct port_client *client, const struct port_client_options *options,
-                     struct error *err);
+PA_MUST_USE int port_client_open(struct port_client *client, const struct port_client_options *options,
+                                 struct error *err);
 /** Drops the calls that are under way; `closed` (NULL: nobody) runs from the loop when all is gone. Does
  * nothing where it is not open. */
 void port_client_close(struct port_client *client, void (*closed)(void *ctx), void *ctx);

@@ -37,6 +37,6 @@ struct kafka_probe {
 /** `other_topic` is asked for as well; NULL or "": none. Tries everything within `timeout_ms` for the servers
  * and as much again for each of the rest. 0; PA_ERR_INVALID with a setting that librdkafka refuses;
  * PA_ERR_MEMORY. Clear `out` in every case. */
-int kafka_probe_run(const struct kafka_consumer_options *options, const char *other_topic, int64_t timeout_ms,
-                    struct kafka_probe *out, struct error *err);
+PA_MUST_USE int kafka_probe_run(const struct kafka_consumer_options *options, const char *other_topic,
+                                int64_t timeout_ms, struct kafka_probe *out, struct error *err);
 void kafka_probe_clear(struct kafka_probe *probe);

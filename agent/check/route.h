@@ -51,5 +51,5 @@ struct http_route {
 
 /** GET `url`, once, without a redirect, within the client's total time. 0; PA_ERR_MEMORY. Clear `out` with
  * http_route_clear in every case. */
-int http_route_trace(struct http_client *client, const char *url, struct http_route *out);
+PA_MUST_USE int http_route_trace(struct http_client *client, const char *url, struct http_route *out);
 void http_route_clear(struct http_route *route);

@@ -30,8 +30,8 @@ struct check_steps {
 
 /** Adds a step; its detail and hint are formatted by the caller into the step, then check_end shows it.
  * Never NULL: what there is no memory for ends the process with EXIT_CODE_FAILURE. */
-struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
-                               enum check_outcome outcome);
+PA_MUST_USE struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
+                                           enum check_outcome outcome);
 void check_end(struct check_steps *steps, struct check_step *step);
 /** The three in one, for constant texts; `hint` may be NULL. */
 void check_say(struct check_steps *steps, const char *area, const char *name, enum check_outcome outcome,

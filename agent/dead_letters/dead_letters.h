@@ -30,14 +30,14 @@ struct letters_place {
 
 /** Whether the command line names a place that there can be: EXIT_CODE_OK, or the exit code with the cause
  * told. */
-int letters_place_check(const struct letters_place *place, const struct command_usage *usage);
+PA_MUST_USE int letters_place_check(const struct letters_place *place, const struct command_usage *usage);
 /** Opens the place for list and show, which need no more settings than where the letters are: without the
  * client secret, a note says that letters are not checked. EXIT_CODE_OK, or the exit code with the cause
  * told. */
-int letters_open(struct letters_place *place, const struct command_usage *usage);
+PA_MUST_USE int letters_open(struct letters_place *place, const struct command_usage *usage);
 /** The same with settings that are loaded already. */
-int letters_open_with(struct letters_place *place, const struct command_usage *usage,
-                      const struct config *config, const char *ca_bundle);
+PA_MUST_USE int letters_open_with(struct letters_place *place, const struct command_usage *usage,
+                                  const struct config *config, const char *ca_bundle);
 /** Also of one that could not be opened. */
 void letters_close(struct letters_place *place);
 /** For dead_letter_reader_tell: says on standard error that something is no letter. `ctx` is the command's
@@ -60,8 +60,8 @@ struct letters_filter {
     unsigned char *found;
 };
 /** Reads the times. OPTIONS_GO_ON, or the exit code with what is wrong told. */
-int letters_filter_parse(struct letters_filter *filter, const struct command_usage *usage);
-bool letters_filter_wants(struct letters_filter *filter, const struct dead_letter_entry *entry);
+PA_MUST_USE int letters_filter_parse(struct letters_filter *filter, const struct command_usage *usage);
+PA_MUST_USE bool letters_filter_wants(struct letters_filter *filter, const struct dead_letter_entry *entry);
 
 /** Text from outside, for a terminal: nothing in it moves the cursor. */
 void print_plain(FILE *out, struct slice text);
@@ -75,4 +75,4 @@ void print_whole(FILE *out, const struct dead_letter_entry *entry, const char *r
 void print_json(FILE *out, const struct dead_letter_entry *entry, const char *refusal, bool payload);
 
 /** `port-agent dead-letters replay`, from the words after `replay`. */
-int dead_letters_replay(int argc, char **argv);
+PA_MUST_USE int dead_letters_replay(int argc, char **argv);

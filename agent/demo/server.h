@@ -23,9 +23,9 @@ typedef void http_server_handler(void *ctx, struct http_exchange *exchange,
                                  const struct http_server_request *request);
 
 /** Listens on 127.0.0.1, port `port` (0: a free one). NULL with the cause in err. */
-struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler, void *ctx,
-                                    struct error *err);
-int http_server_port(const struct http_server *server);
+PA_MUST_USE struct http_server *http_server_new(uv_loop_t *loop, int port, http_server_handler *handler,
+                                                void *ctx, struct error *err);
+PA_MUST_USE int http_server_port(const struct http_server *server);
 /** Value of a request header (name without case), or the null slice. Valid until the handler returns. */
 struct slice http_exchange_header(const struct http_exchange *exchange, const char *name);
 /** Answers after `delay_ms` (0: at once). `content_type` and `body` are copied; extra_headers is NULL or

@@ -37,10 +37,10 @@ extern const char DEMO_SECRET[];
 /** Whether what listens here can be reached, within three seconds; 0, or PA_ERR_IO with the cause. Listening
  * goes well even where the loopback interface is down, and then everything else would wait for its deadline.
  */
-int demo_world_reachable(const struct demo_world *world, struct error *err);
+PA_MUST_USE int demo_world_reachable(const struct demo_world *world, struct error *err);
 /** Starts everything and creates the two topics. 0, or PA_ERR_* with the cause. */
-int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
-                    const char *change_log_topic, struct error *err);
+PA_MUST_USE int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
+                                const char *change_log_topic, struct error *err);
 void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void *ctx);
 
 struct demo_event {
@@ -52,6 +52,6 @@ struct demo_event {
     bool synchronized, agent, tampered, change_log;
 };
 /** Signs and produces one event. */
-int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event,
-                 struct error *err);
-struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id);
+PA_MUST_USE int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event,
+                             struct error *err);
+PA_MUST_USE struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id);

@@ -8,7 +8,7 @@ void map_environment_note(struct explanation *explanation);
 
 /** Whether the expression asks for variables and each of them is not set or empty: then it holds no value of
  * theirs. Appends which ("not set (env.CI_TOKEN)") to `which`, which may be NULL. */
-bool map_environment_gives_nothing(struct slice expression, struct buffer *which);
+PA_MUST_USE bool map_environment_gives_nothing(struct slice expression, struct buffer *which);
 /** The same for a header of the request. */
-bool map_environment_left_empty(const struct explanation *explanation, struct slice name, struct slice value,
-                                struct buffer *which);
+PA_MUST_USE bool map_environment_left_empty(const struct explanation *explanation, struct slice name,
+                                            struct slice value, struct buffer *which);

@@ -245,8 +245,9 @@ static void announce(struct daemon *daemon)
     char body[96];
     int len = snprintf(body, sizeof body, "{\"settings\":{\"portAgentStreamerName\":\"%s\"}}",
                        streamer_of(daemon->options.config)->name);
-    port_api_call(daemon->port.api, "PATCH", "/v1/organization", (struct slice){body, (size_t)len}, announced,
-                  daemon);
+    /* Out of memory: Port goes on showing the streamer of the last announcement; nothing rests on it. */
+    PA_IGNORE(port_api_call(daemon->port.api, "PATCH", "/v1/organization", (struct slice){body, (size_t)len},
+                            announced, daemon));
 }
 
 /* Making the parts */

@@ -39,13 +39,13 @@ struct daemon_options {
 
 /** Starts: the announcement to Port, and the source. NULL with the cause in err; the
  * mappings' process is ended in any case, now or when it stops. */
-struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
+PA_MUST_USE struct daemon *daemon_new(const struct daemon_options *options, struct error *err);
 /** Drains and stops: no more records, what is in flight within the drain time, commit, leave the group;
  * `stopped` follows. Calling it twice is the same as once. */
 void daemon_stop(struct daemon *daemon);
 /** For a process that ends at once: names in the log, a line each, what nobody delivers again; *given_up: how
  * many. False: nothing of what is in flight comes again. */
-bool daemon_abandon(const struct daemon *daemon, size_t *given_up);
+PA_MUST_USE bool daemon_abandon(const struct daemon *daemon, size_t *given_up);
 /** Frees what `stopped` left (call after it ran). NULL is allowed. */
 void daemon_free(struct daemon *daemon);
 void daemon_log_summary(const struct daemon *daemon);

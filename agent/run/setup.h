@@ -24,14 +24,14 @@ void setup_process(void);
  * Starts the mappings' process: call it before any thread exists. EXIT_CODE_OK, or the exit code with nothing
  * to undo.
  */
-int setup_load(struct setup *setup);
+PA_MUST_USE int setup_load(struct setup *setup);
 /** Opens the log on `log_fd` and tells the warnings there. EXIT_CODE_OK, or the exit code, with the cause
  * told; undo with setup_close in both cases. */
-int setup_open(struct setup *setup, int log_fd);
+PA_MUST_USE int setup_open(struct setup *setup, int log_fd);
 /** Of the authorities, for daemon_options. */
 const char *setup_ca_bundle(const struct setup *setup);
 void setup_close(struct setup *setup);
 /** Tells why the daemon could not be made, where its kind of problem belongs. The exit code. */
-int setup_cannot_start(const struct error *err);
+PA_MUST_USE int setup_cannot_start(const struct error *err);
 /** Writes the log out, for a process that is about to end at once. */
 void setup_flush_log(struct setup *setup);

@@ -5,5 +5,5 @@
 
 /** Fills `secret`, whose bytes secret_clear wipes and frees. An exit code: EXIT_CODE_OK, or another with the
  * cause said on standard error for `command`. A file is taken as NAME_FILE is: without its final newline. */
-int secret_read(const char *command, const char *file, struct secret *secret);
+PA_MUST_USE int secret_read(const char *command, const char *file, struct secret *secret);
 void secret_clear(struct secret *secret);

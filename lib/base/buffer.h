@@ -14,9 +14,9 @@ struct buffer {
 /** Frees the bytes and leaves an empty, usable buffer. */
 void buffer_clear(struct buffer *b);
 /** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
-int buffer_reserve(struct buffer *b, size_t more);
+PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
 /** Makes room for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */
-int buffer_reserve_to(struct buffer *b, size_t cap);
+PA_MUST_USE int buffer_reserve_to(struct buffer *b, size_t cap);
 void buffer_append(struct buffer *b, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);
 void buffer_append_text(struct buffer *b, const char *text);
@@ -28,7 +28,7 @@ void buffer_appendf(struct buffer *b, const char *format, ...) __attribute__((fo
 const char *buffer_text(struct buffer *b);
 struct slice buffer_slice(const struct buffer *b);
 /** Hands the bytes to the caller (who frees them), NUL-terminated; the buffer is empty afterwards. */
-char *buffer_take(struct buffer *b, size_t *len);
+PA_MUST_USE char *buffer_take(struct buffer *b, size_t *len);
 /** Appends `text` so that it stays within its line: control characters become \n, \r, \x1b and the like. */
 void buffer_append_one_line(struct buffer *b, struct slice text);
 /** Appends `text` as the inside of a JSON string (no quotes): escapes ", \ and controls; bytes that are not

@@ -1,5 +1,6 @@
 /* Errors are values: a kind for the program and a sentence for the user. */
 #pragma once
+#include "base/must_use.h"
 
 /** What functions return instead of 0. */
 enum pa_err {
@@ -26,5 +27,6 @@ struct error {
 };
 
 /** Sets kind and sentence (cut to fit) and returns kind, for `return error_set(err, …)`. `err` may be NULL.
- */
-int error_set(struct error *err, int kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+ * Who returns NULL or false has no use for the kind. */
+PA_MAY_IGNORE int error_set(struct error *err, int kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

@@ -52,13 +52,14 @@ struct log_options {
 };
 
 /** Starts a log and its writer thread. NULL: out of memory or threads. */
-struct log *log_new(const struct log_options *options);
+PA_MUST_USE struct log *log_new(const struct log_options *options);
 /** Waits at most `wait_ms` for the buffer to be written, then stops; NULL is allowed. If the reader never
  * reads, the writer thread is abandoned with its memory: call it only on the way out. */
 void log_free(struct log *log, int wait_ms);
-/** Makes `log` the current one (NULL: none, lines are discarded) and returns the one before. */
-struct log *log_set_current(struct log *log);
-bool log_enabled(enum log_level level);
+/** Makes `log` the current one (NULL: none, lines are discarded) and returns the one before, for
+ * tests that put it back. */
+PA_MAY_IGNORE struct log *log_set_current(struct log *log);
+PA_MUST_USE bool log_enabled(enum log_level level);
 /** Lines dropped so far because the reader did not keep up. */
 uint64_t log_dropped(const struct log *log);
 

@@ -22,7 +22,7 @@ void secrets_clear(struct secrets *secrets);
 
 /** Does the name of a header, setting or member say that its value is a secret ("Authorization", "X-Api-Key",
  * "PRIVATE-TOKEN", "db_password")? Case does not matter. */
-bool secret_name(struct slice name);
+PA_MUST_USE bool secret_name(struct slice name);
 
 /** Appends `text` with every secret replaced by ***, however its characters are written: as they are, escaped
  * as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1). The longest secret

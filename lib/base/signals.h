@@ -3,6 +3,7 @@
  * have no effect by default (left as they are); and strays: all others, whose default would end or suspend
  * the process for nothing. */
 #pragma once
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,4 +18,4 @@ void signals_ignore_strays(void);
 /** The same for those that ask to stop: for a process that another process ends. */
 void signals_ignore_stops(void);
 /** Was this process started with the signal ignored, as nohup(1) does with SIGHUP? */
-bool signals_is_ignored(int number);
+PA_MUST_USE bool signals_is_ignored(int number);

@@ -1,6 +1,7 @@
 /* Byte strings, borrowed: a pointer and a length.
  * Nothing from outside is assumed to end in NUL; sizes are size_t. */
 #pragma once
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,13 +16,13 @@ struct slice {
 
 /** Wraps a NUL-terminated string (NULL gives the null slice). The string must outlive the slice. */
 struct slice slice_of(const char *text);
-bool slice_is_null(struct slice s);
-bool slice_equal(struct slice a, struct slice b);
-bool slice_equal_text(struct slice a, const char *text);
+PA_MUST_USE bool slice_is_null(struct slice s);
+PA_MUST_USE bool slice_equal(struct slice a, struct slice b);
+PA_MUST_USE bool slice_equal_text(struct slice a, const char *text);
 /** Case-insensitive in ASCII only, as header names and boolean settings are compared. */
-bool slice_equal_ignore_case(struct slice a, struct slice b);
-bool slice_equal_text_ignore_case(struct slice a, const char *text);
-bool slice_starts_with(struct slice s, const char *prefix);
+PA_MUST_USE bool slice_equal_ignore_case(struct slice a, struct slice b);
+PA_MUST_USE bool slice_equal_text_ignore_case(struct slice a, const char *text);
+PA_MUST_USE bool slice_starts_with(struct slice s, const char *prefix);
 /** Without ASCII blanks (space, tab, CR, LF) on both sides. */
 struct slice slice_trim(struct slice s);
 /** Without white space on both sides, in UTF-8 and of every script: what Unicode calls so (a no-break space
@@ -31,7 +32,7 @@ struct slice slice_strip(struct slice s);
  * fewer bytes, or not all of them are digits. */
 int32_t slice_hexadecimal(struct slice s, size_t count);
 /** A malloc'ed NUL-terminated copy (the null slice gives ""); the caller frees. NULL: out of memory. */
-char *slice_to_text(struct slice s);
+PA_MUST_USE char *slice_to_text(struct slice s);
 /** FNV-1a over the bytes: for in-process hash tables only. */
 uint64_t slice_hash(struct slice s);
 

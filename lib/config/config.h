@@ -121,7 +121,8 @@ struct config_input {
 
 /** Loads and validates. 0; PA_ERR_INVALID, and `problems` (empty before) holds all of them; PA_ERR_MEMORY. In
  * all cases release both, with config_clear and setting_problems_clear. */
-int config_load(struct config *config, const struct config_input *input, struct setting_problems *problems);
+PA_MUST_USE int config_load(struct config *config, const struct config_input *input,
+                            struct setting_problems *problems);
 void config_clear(struct config *config);
 /** Wipes every text and the client secret, for a process that was forked and needs none of them: all are
  * empty afterwards. What .env gave beside them stays. */
@@ -131,7 +132,7 @@ void config_hide(void);
 
 /** Kafka's own rule for a topic's name (org.apache.kafka.common.internals.Topic), and its words. librdkafka
  * would take a name that begins with ^ for a regular expression. */
-bool config_is_topic_name(const char *name);
+PA_MUST_USE bool config_is_topic_name(const char *name);
 #define CONFIG_TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
 
 /** Writes the settings as they stand in the table: for --help (plain) and README.md (a Markdown table). */

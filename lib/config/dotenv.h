@@ -16,7 +16,8 @@ struct dotenv {
 /** Parses `text`. `environment` (NAME=value strings, NULL at the end; may be NULL) is what ${NAME} may mean.
  * Lines that cannot be read are left out, each with a line in `warnings`. 0 or PA_ERR_MEMORY.
  */
-int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out, struct buffer *warnings);
+PA_MUST_USE int dotenv_parse(struct slice text, char *const *environment, struct dotenv *out,
+                             struct buffer *warnings);
 /** The last value of `name`, or NULL. */
 const char *dotenv_get(const struct dotenv *dotenv, const char *name);
 void dotenv_clear(struct dotenv *dotenv);

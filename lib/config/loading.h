@@ -21,7 +21,7 @@ struct loading {
 
 /* values.c */
 /** A copy; without memory for it the whole load fails. */
-char *loading_copy(struct loading *loading, const char *text);
+PA_MUST_USE char *loading_copy(struct loading *loading, const char *text);
 /** A problem "NAME: 'value' …" of what is accepted instead; the start of a long value stands for it. */
 void loading_problem(struct loading *loading, const char *setting, struct slice value, const char *rest);
 /** The same of the value of NAME_FILE, a path. */

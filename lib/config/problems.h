@@ -26,7 +26,7 @@ struct setting_problems {
 void setting_problems_add(struct setting_problems *problems, const char *setting, bool missing,
                           struct buffer *sentence);
 /** Has this setting a problem? */
-bool setting_problems_name(const struct setting_problems *problems, const char *setting);
+PA_MUST_USE bool setting_problems_name(const struct setting_problems *problems, const char *setting);
 /** Drops the problems that do not concern the `count` settings in `needs`: those of other settings, and that
  * a setting is not set. */
 void setting_problems_keep(struct setting_problems *problems, const char *const *needs, size_t count);

@@ -20,5 +20,5 @@ struct retry_on {
 
 /** Reads "502,504,timeout", "4xx 5xx reset", "none" or nothing at all; words are separated by commas or
  * blanks. False, with the word at fault in `wrong` (within `text`), for anything else. */
-bool retry_on_parse(struct slice text, struct retry_on *out, struct slice *wrong);
-bool retry_on_status(const struct retry_on *on, int status);
+PA_MUST_USE bool retry_on_parse(struct slice text, struct retry_on *out, struct slice *wrong);
+PA_MUST_USE bool retry_on_status(const struct retry_on *on, int status);

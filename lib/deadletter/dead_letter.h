@@ -82,14 +82,16 @@ struct dead_letters_counters {
 /** NULL with the cause in err: both or neither of directory and topic, no secret, a directory that is
  * something else, a setting librdkafka refuses, out of memory. A directory that cannot be written now, or an
  * unreachable broker, is no error: it is logged and tried again with each letter. */
-struct dead_letters *dead_letters_new(const struct dead_letters_options *options, struct error *err);
+PA_MUST_USE struct dead_letters *dead_letters_new(const struct dead_letters_options *options,
+                                                  struct error *err);
 
 /** Writes a letter. Its key and value are borrowed until `done` has run or the write was forgotten; the rest
  * is copied. `done` runs exactly once, from the loop, when the letter is on disk (fsync) or acknowledged by
  * all in-sync replicas; until then it is tried again for ever with backoff, with a log line at the first
  * failure and at most one a minute. NULL: out of memory. */
-struct dead_letter_write *dead_letters_write(struct dead_letters *letters, const struct dead_letter *letter,
-                                             void (*done)(void *ctx), void *ctx);
+PA_MUST_USE struct dead_letter_write *dead_letters_write(struct dead_letters *letters,
+                                                         const struct dead_letter *letter,
+                                                         void (*done)(void *ctx), void *ctx);
 /** `done` will not run, and the key and value are no longer used. The letter may still be written if its
  * writing was under way. NULL is allowed; not after `done`. */
 void dead_letter_write_forget(struct dead_letter_write *write);

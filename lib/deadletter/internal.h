@@ -68,8 +68,8 @@ const char *letter_text(char **at, struct slice text);
 
 /* dead_letters.c, for the two kinds */
 /** The next write after `after` (NULL: from the first) that may be tried at `now_ms`; NULL: none. */
-struct dead_letter_write *write_due(struct dead_letters *letters, struct dead_letter_write *after,
-                                    int64_t now_ms);
+PA_MUST_USE struct dead_letter_write *write_due(struct dead_letters *letters, struct dead_letter_write *after,
+                                                int64_t now_ms);
 /** It is durable: tells whoever waits for it, and frees it. */
 void write_succeeded(struct dead_letter_write *write);
 /** It is not: the reason is logged, and it is tried again later. */
@@ -80,16 +80,16 @@ void letters_wake(struct dead_letters *letters);
 void letters_part_closed(struct dead_letters *letters);
 
 /* directory.c */
-struct directory *directory_new(struct dead_letters *letters, const char *path, int64_t max_bytes,
-                                struct error *err);
+PA_MUST_USE struct directory *directory_new(struct dead_letters *letters, const char *path, int64_t max_bytes,
+                                            struct error *err);
 /** Hands what is due to the thread pool, unless something is there already. */
 void directory_pump(struct directory *directory, int64_t now_ms);
 /** letters_part_closed follows when nothing is under way any more; then it is freed. */
 void directory_close(struct directory *directory);
 
 /* producer.c */
-struct producer *producer_new(struct dead_letters *letters, const struct dead_letters_options *options,
-                              struct error *err);
+PA_MUST_USE struct producer *producer_new(struct dead_letters *letters,
+                                          const struct dead_letters_options *options, struct error *err);
 /** Hands what is due to the client, as much as it may hold. */
 void producer_pump(struct producer *producer, int64_t now_ms);
 /** As directory_close. */
@@ -115,6 +115,6 @@ void day_file_append(const char *directory, const char *name, int64_t max_bytes,
                      size_t count);
 /** The lock under which lines are appended, in the directory of this descriptor; to be closed. -1 with errno,
  * after two seconds at most. */
-int day_file_lock(int directory);
+PA_MUST_USE int day_file_lock(int directory);
 /** 0, or an errno: can letters be written there? Makes the directory if it is missing. */
-int day_file_prepare(const char *directory);
+PA_MUST_USE int day_file_prepare(const char *directory);

@@ -52,7 +52,8 @@ void line_append(struct buffer *out, const char *id, const struct dead_letter *l
 {
     char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(letter->time_ms, time);
-    buffer_reserve(out, letter->value.len + letter->value.len / 8 + 1024);
+    /* What failed is in the buffer, for whoever takes the line. */
+    PA_IGNORE(buffer_reserve(out, letter->value.len + letter->value.len / 8 + 1024));
     buffer_appendf(out, "{\"id\":\"%s\",\"time\":\"%s\"", id, time);
     append_text(out, "reason", slice_of(letter->reason));
     buffer_appendf(out, ",\"attempts\":%u,\"status\":%d", letter->attempts, letter->status);

@@ -11,14 +11,15 @@ struct producer_settings {
 };
 
 /** Copies all but the two numbers. False: out of memory; clear them in both cases. */
-bool producer_settings_copy(struct producer_settings *settings, const struct kafka_connection *connection);
+PA_MUST_USE bool producer_settings_copy(struct producer_settings *settings,
+                                        const struct kafka_connection *connection);
 /** The brokers as Port gives them now. False: out of memory, and nothing has changed. */
-bool producer_settings_replace(struct producer_settings *settings, const char *bootstrap_servers,
-                               const char *username, const char *password);
+PA_MUST_USE bool producer_settings_replace(struct producer_settings *settings, const char *bootstrap_servers,
+                                           const char *username, const char *password);
 /** Wipes the password. */
 void producer_settings_clear(struct producer_settings *settings);
 /** Borrows the settings' texts. */
 struct kafka_connection producer_settings_connection(const struct producer_settings *settings);
 
 /** A configuration from the settings; NULL with the cause. */
-rd_kafka_conf_t *producer_conf_new(const struct producer_settings *settings, struct error *err);
+PA_MUST_USE rd_kafka_conf_t *producer_conf_new(const struct producer_settings *settings, struct error *err);

@@ -12,15 +12,15 @@ enum { LETTER_MAC_SIZE = 49 /* "dl1," + 44 base64 characters + NUL */ };
 
 /** `secret` is the client secret; only the key that comes from it is kept. NULL: out of memory,
  * or OpenSSL has no HKDF or HMAC-SHA-256. */
-struct letter_seal *letter_seal_new(struct slice secret);
+PA_MUST_USE struct letter_seal *letter_seal_new(struct slice secret);
 void letter_seal_free(struct letter_seal *seal);
 
 /** Writes "dl1,…" over the letter and its ID. 0, or PA_ERR_MEMORY. */
-int letter_seal_mac(struct letter_seal *seal, struct slice letter_id, const struct dead_letter *letter,
-                    char out[LETTER_MAC_SIZE]);
+PA_MUST_USE int letter_seal_mac(struct letter_seal *seal, struct slice letter_id,
+                                const struct dead_letter *letter, char out[LETTER_MAC_SIZE]);
 
 enum seal_verdict { SEAL_VALID, SEAL_MISSING, SEAL_WRONG, SEAL_UNCHECKED };
 /** Compares in constant time. MISSING: `mac` is the null slice; WRONG: it is not this letter's, or of another
  * secret; UNCHECKED: out of memory, nothing is known. */
-enum seal_verdict letter_seal_verify(struct letter_seal *seal, struct slice letter_id,
-                                     const struct dead_letter *letter, struct slice mac);
+PA_MUST_USE enum seal_verdict letter_seal_verify(struct letter_seal *seal, struct slice letter_id,
+                                                 const struct dead_letter *letter, struct slice mac);

@@ -60,7 +60,7 @@ struct deliver_options {
     struct observer *observer;
 };
 
-struct deliver *deliver_new(const struct deliver_options *options);
+PA_MUST_USE struct deliver *deliver_new(const struct deliver_options *options);
 /** Drops everything left; no callback runs after it. */
 void deliver_free(struct deliver *deliver);
 /** The sink to give to a source; valid as long as `deliver`. */
@@ -73,7 +73,7 @@ void deliver_stop_starting(struct deliver *deliver);
  * in progress. Returns how many there were. */
 size_t deliver_give_up(struct deliver *deliver);
 /** True when nothing is queued, sending or waiting for a result to be accepted. */
-bool deliver_idle(const struct deliver *deliver);
+PA_MUST_USE bool deliver_idle(const struct deliver *deliver);
 /** The totals so far, and what is there now. */
 void deliver_counters(const struct deliver *deliver, struct counters *out);
 /** What is held of responses that have come, results that wait for Port included. */

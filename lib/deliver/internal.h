@@ -179,13 +179,15 @@ enum refusal {
     REFUSAL_UNKNOWN       /* out of memory: nothing is known */
 };
 /** Is the event to be believed, by where its record comes from and by its signature? */
-enum refusal refusal_of(struct deliver *deliver, const struct record *record, const struct event *event);
+PA_MUST_USE enum refusal refusal_of(struct deliver *deliver, const struct record *record,
+                                    const struct event *event);
 /** Tells of it: the first of a minute one by one, the rest of that minute together. */
 void refusal_tell(struct deliver *deliver, const struct record *record, const struct event *event,
                   enum refusal refusal);
 /** Is Port told that the event's run failed? Only of workflow node runs, and of those only as many as can be
  * told within a minute, ten a second. */
-bool refusal_is_reported(struct deliver *deliver, const struct event *event, enum refusal refusal);
+PA_MUST_USE bool refusal_is_reported(struct deliver *deliver, const struct event *event,
+                                     enum refusal refusal);
 /** The delivery ends with a failure reported for its run, when it is its turn. */
 void refusal_report(struct delivery *delivery, enum refusal refusal);
 
@@ -197,20 +199,20 @@ void minute_close(struct deliver *deliver);
 
 /* dedup.c */
 /** Reports that are owed to remembered records are kept up to `max_kept_bytes`. False: out of memory. */
-bool dedup_open(struct dedup *dedup, size_t window, size_t max_kept_bytes);
+PA_MUST_USE bool dedup_open(struct dedup *dedup, size_t window, size_t max_kept_bytes);
 void dedup_close(struct dedup *dedup);
 /** Remembers that the delivery had its last answer. */
 void dedup_add(struct dedup *dedup, const struct delivery *delivery);
 /** The delivery is withdrawn while its report is under way: keeps the report for when the record comes back.
  * False: the record is forgotten, and will be delivered again. */
-bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery);
+PA_MUST_USE bool dedup_keep_report(struct dedup *dedup, struct delivery *delivery);
 /** It will be delivered again after all. */
 void dedup_forget(struct dedup *dedup, const struct delivery *delivery);
 /** What tells the record from another that might have its id. */
 uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event);
 /** Was this record delivered? *report: its report that is still owed, or NULL. Forgets the report. */
-bool dedup_find(struct dedup *dedup, const struct record *record, const struct event *event,
-                struct run_report **report);
+PA_MUST_USE bool dedup_find(struct dedup *dedup, const struct record *record, const struct event *event,
+                            struct run_report **report);
 
 /* mapping.c */
 /** Asks for the mapping of a delivery, or sends it on its way at once where none is needed. */
@@ -218,22 +220,22 @@ void delivery_map(struct delivery *delivery);
 
 /* route.c */
 /** Method, URL, destination. PA_ERR_INVALID with the cause when it cannot go anywhere; PA_ERR_MEMORY. */
-int delivery_address(struct delivery *delivery, struct error *err);
+PA_MUST_USE int delivery_address(struct delivery *delivery, struct error *err);
 /** A change-log event without a key keeps its place among those that go to the same destination. */
-int delivery_enter_lane(struct delivery *delivery);
+PA_MUST_USE int delivery_enter_lane(struct delivery *delivery);
 
 /* target.c */
 /** NULL with the cause in err. Release with target_release. */
-struct target *target_find(struct deliver *deliver, struct slice url, struct error *err);
+PA_MUST_USE struct target *target_find(struct deliver *deliver, struct slice url, struct error *err);
 void target_release(struct target *target);
 void targets_free(struct deliver *deliver);
 
 /* life.c */
 void delivery_enter(struct delivery *delivery, enum delivery_state state);
 /** Its last answer is there, or it failed without one: what is left is told. */
-bool life_is_answered(enum delivery_state state);
+PA_MUST_USE bool life_is_answered(enum delivery_state state);
 /** It is sent, or answered. */
-bool life_is_under_way(enum delivery_state state);
+PA_MUST_USE bool life_is_under_way(enum delivery_state state);
 /** Charges what the delivery holds now. */
 void delivery_charge(struct delivery *delivery);
 /** Frees it, and gives its record back as done. */
@@ -270,7 +272,8 @@ void delivery_give_up(struct delivery *delivery);
 
 /* retry.c */
 /** Is there another attempt after this result? Then in how many milliseconds. */
-bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms);
+PA_MUST_USE bool retry_wait(const struct delivery *delivery, const struct http_result *result,
+                            int64_t *wait_ms);
 
 /* conclusion.c */
 /** The last attempt's outcome is in delivery->outcome: what is owed to it, and then it is done. */

@@ -31,13 +31,13 @@ struct charge {
 
 /** `options` and `window` are borrowed. `again`: from the loop, never inside another call: more may start;
  * `room`: so it is for records. False: out of memory. */
-bool memory_open(struct memory *memory, const struct deliver_options *options, struct window *window,
-                 void (*again)(void *ctx, bool room), void *ctx);
+PA_MUST_USE bool memory_open(struct memory *memory, const struct deliver_options *options,
+                             struct window *window, void (*again)(void *ctx, bool room), void *ctx);
 void memory_close(struct memory *memory);
 /** Is there room for a record of so many bytes? Notes it where not. */
-bool memory_has_room(struct memory *memory, size_t bytes);
+PA_MUST_USE bool memory_has_room(struct memory *memory, size_t bytes);
 /** May another webhook start, as far as answers are concerned? Notes it where not. */
-bool memory_answers_fit(struct memory *memory);
+PA_MUST_USE bool memory_answers_fit(struct memory *memory);
 /** What is held of responses that have come, results that wait for Port included. */
 size_t memory_answer_bytes(const struct memory *memory);
 /** What results may hold that nobody may ever come back for. */

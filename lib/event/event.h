@@ -71,12 +71,13 @@ void event_clear(struct event *event);
  * members are cut for both kinds. Returns 0; PA_ERR_INVALID with the reason and byte position ("empty
  * record", "not a JSON object", "not JSON at byte 17: …", "nesting deeper than 512", "invalid UTF-8 at byte
  * 9"); PA_ERR_MEMORY. */
-int event_parse(struct event *event, enum event_kind kind, struct slice record, struct error *err);
+PA_MUST_USE int event_parse(struct event *event, enum event_kind kind, struct slice record,
+                            struct error *err);
 
 /** Why an event with `other_topics` is refused, in words; by its kind. */
 const char *event_other_topics(enum event_kind kind);
 
 /** An action run or a workflow node run: `wfnr_` starts the latter's id. */
-bool run_id_is_node_run(struct slice run_id);
+PA_MUST_USE bool run_id_is_node_run(struct slice run_id);
 /** True for ids that can be put into a Port API path as they are: 1 to 128 of [A-Za-z0-9_-.~]. */
-bool run_id_is_usable(struct slice run_id);
+PA_MUST_USE bool run_id_is_usable(struct slice run_id);

@@ -98,7 +98,8 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
         return;
     s->found[text].start = s->texts->len;
     if (is_text)
-        json_unescape((struct slice){value.ptr + 1, value.len - 2}, s->texts); /* its escapes are ours */
+        /* Its escapes are ours, so they can be read. */
+        PA_IGNORE(json_unescape((struct slice){value.ptr + 1, value.len - 2}, s->texts));
     else
         buffer_append_slice(s->texts, value);
     s->found[text].end = s->texts->len;

@@ -71,6 +71,6 @@ struct scan {
 };
 
 /** Walks the record. 0, or PA_ERR_INVALID with the reason, or PA_ERR_MEMORY. */
-int scan_record(struct scan *scan, struct error *err);
+PA_MUST_USE int scan_record(struct scan *scan, struct error *err);
 /** Takes the top-level headers member, which was found once, out of the canonical bytes. */
 void scan_cut_headers(struct scan *scan);

@@ -11,18 +11,19 @@ struct signer;
 enum { SIGNATURE_SIZE = 48 /* "v1," + 44 base64 characters + NUL */ };
 
 /** `secret` is copied into OpenSSL's context. NULL: out of memory, or OpenSSL has no HMAC-SHA-256. */
-struct signer *signer_new(struct slice secret);
+PA_MUST_USE struct signer *signer_new(struct slice secret);
 void signer_free(struct signer *signer);
 
 /** Writes "v1,…" over `timestamp_s` (decimal seconds) "." `payload`. 0, or PA_ERR_MEMORY. */
-int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE]);
+PA_MUST_USE int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload,
+                            char out[SIGNATURE_SIZE]);
 /** The same with the timestamp as text, as an incoming event carries it. */
-int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
-                     char out[SIGNATURE_SIZE]);
+PA_MUST_USE int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
+                                 char out[SIGNATURE_SIZE]);
 
 /** True for whole seconds since the epoch in decimal: 1 to 18 digits and nothing else. A timestamp of any
  * other form is malformed, whoever signed it. */
-bool signature_timestamp_is_usable(struct slice timestamp);
+PA_MUST_USE bool signature_timestamp_is_usable(struct slice timestamp);
 
 enum signature_verdict {
     SIGNATURE_VALID,
@@ -36,4 +37,4 @@ enum signature_verdict {
     SIGNATURE_UNCHECKED
 };
 /** Verifies an event against its own members, comparing in constant time. */
-enum signature_verdict signer_verify(struct signer *signer, const struct event *event);
+PA_MUST_USE enum signature_verdict signer_verify(struct signer *signer, const struct event *event);

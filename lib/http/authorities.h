@@ -26,7 +26,7 @@ struct authorities_options {
 /** Gathers them. A setting whose file cannot be read or holds no certificate is PA_ERR_INVALID with a
  * sentence that names the setting; a bad file in `directory` is a warning that names the file. Other
  * failures: PA_ERR_MEMORY, PA_ERR_IO. NULL with the cause in err. */
-struct authorities *authorities_new(const struct authorities_options *options, struct error *err);
+PA_MUST_USE struct authorities *authorities_new(const struct authorities_options *options, struct error *err);
 /** Path of the PEM file (the system's own where nothing is added to it); "" where the system has none and
  * nothing is added: the libraries' own defaults then count. Valid, and readable by this process alone, until
  * authorities_free. */

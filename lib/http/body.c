@@ -208,7 +208,8 @@ static size_t most_kept(const struct http_call *call)
 static void keep(struct http_call *call, const char *bytes, size_t len)
 {
     if (call->response.len + len > FREE_BYTES && granted(call) > 0)
-        buffer_reserve_to(&call->response, granted(call)); /* no more than what is accounted for */
+        /* No more than what is accounted for; what failed is in the buffer. */
+        PA_IGNORE(buffer_reserve_to(&call->response, granted(call)));
     buffer_append(&call->response, bytes, len);
 }
 

@@ -210,7 +210,7 @@ struct http_result {
 typedef void http_done(void *ctx, const struct http_result *result);
 
 /** NULL on failure, with the cause in err; PA_ERR_INVALID: a proxy's address is wrong. */
-struct http_client *http_client_new(const struct http_client_options *options, struct error *err);
+PA_MUST_USE struct http_client *http_client_new(const struct http_client_options *options, struct error *err);
 /** Cancels all calls (their callbacks run with HTTP_CANCELLED), closes the loop handles and frees the client;
  * `closed` (may be NULL) runs from the loop when all is gone. */
 void http_client_close(struct http_client *client, void (*closed)(void *ctx), void *ctx);
@@ -225,10 +225,10 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
  * without a body, which they leave unchanged. Once a redirect has left the host name and port, no header is
  * sent along except the body's Content-Type, and no user info. A redirect that is not followed:
  * HTTP_REDIRECT, with where it leads and why it is not followed. */
-struct http_call *http_start(struct http_client *client, const struct http_request *request, http_done *done,
-                             void *ctx);
+PA_MUST_USE struct http_call *http_start(struct http_client *client, const struct http_request *request,
+                                         http_done *done, void *ctx);
 /** Replaces the call's headers; copied. False: out of memory, and the call still has its old ones. */
-bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count);
+PA_MUST_USE bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count);
 /** Ends the call: `done` runs with HTTP_CANCELLED from the loop, soon. The handle is invalid once done has
  * run. */
 void http_call_cancel(struct http_call *call);
@@ -243,6 +243,6 @@ size_t http_client_active(const struct http_client *client);
 void http_client_trim(struct http_client *client);
 
 /** True with libcurl 8.13 and later, whose HTTP/2 loses no answers. */
-bool http_client_can_http2(void);
+PA_MUST_USE bool http_client_can_http2(void);
 /** "connect", "timeout" …, as in the enum's comments; "" for HTTP_OK. */
 const char *http_failure_name(enum http_failure failure);

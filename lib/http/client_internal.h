@@ -130,48 +130,48 @@ struct http_call {
 };
 
 /* hop.c */
-bool has_proxy(const struct client_shared *shared);
+PA_MUST_USE bool has_proxy(const struct client_shared *shared);
 /** The proxy that a call to this URL goes through (NULL: none). False: out of memory, or not a URL. */
-bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out);
+PA_MUST_USE bool proxy_of(const struct client_shared *shared, const char *url, const struct proxy **out);
 struct origin {
     /** Host: an international name in its xn-- form; lower case is not promised. The port is always there. */
     char *scheme, *host, *port;
 };
 /** Where a URL leads; false: it is not a URL, or out of memory. Clear with origin_clear in both cases. */
-bool origin_of(const char *url, struct origin *origin);
+PA_MUST_USE bool origin_of(const char *url, struct origin *origin);
 void origin_clear(struct origin *origin);
 /** The call that libcurl makes with the handle; NULL: none of ours. */
-struct http_call *call_of(CURL *easy);
+PA_MUST_USE struct http_call *call_of(CURL *easy);
 /** Its proxy is asked for the whole URL, as opposed to one that only connects. */
-bool asks_proxy(const struct http_call *call);
+PA_MUST_USE bool asks_proxy(const struct http_call *call);
 /** Its proxy is one that speaks HTTP, and is asked for a tunnel with CONNECT. */
-bool goes_through_tunnel(const struct http_call *call);
+PA_MUST_USE bool goes_through_tunnel(const struct http_call *call);
 /** The connection is to such a proxy, without TLS, and the tunnel does not stand yet. */
-bool asks_for_tunnel(const struct http_call *call);
+PA_MUST_USE bool asks_for_tunnel(const struct http_call *call);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
-bool request_is_written(const struct http_call *call);
+PA_MUST_USE bool request_is_written(const struct http_call *call);
 /** The last response's header of this name; null: none. Good until the easy handle is used again. */
 struct slice call_header(const struct http_call *call, const char *name);
 
 /* call.c */
-struct http_call *call_new(struct client_shared *shared, const struct http_request *request, http_done *done,
-                           void *ctx);
+PA_MUST_USE struct http_call *call_new(struct client_shared *shared, const struct http_request *request,
+                                       http_done *done, void *ctx);
 /** Options of the present hop; false: out of memory. */
-bool call_prepare(struct http_call *call);
+PA_MUST_USE bool call_prepare(struct http_call *call);
 /** The headers that go to another origin: what describes the body, if there is one, alone. False: out of
  * memory. */
-bool call_leave_origin(struct http_call *call);
+PA_MUST_USE bool call_leave_origin(struct http_call *call);
 /** The next hop asks with GET (HEAD stays) and without a body; false: out of memory. */
-bool call_drop_body(struct http_call *call);
+PA_MUST_USE bool call_drop_body(struct http_call *call);
 void call_free(struct http_call *call);
 /** The deadline that it has passed by now; HTTP_OK: none. */
-enum http_failure call_overdue(struct http_call *call, int64_t now);
+PA_MUST_USE enum http_failure call_overdue(struct http_call *call, int64_t now);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
                  struct http_result *result);
 void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
-bool easy_prepare(CURL *easy, const struct http_client_options *options);
+PA_MUST_USE bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* body.c */
 /** CURLOPT_WRITEFUNCTION. */
@@ -179,35 +179,35 @@ size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
 /** The transfer is over: sees whether the body's coding is too. */
 void body_over(struct http_call *call, CURLcode code);
 /** The first of those who wait for whom there is room: it has it then, and waits no more. NULL: nobody. */
-struct http_call *body_give_room(struct body_room *room);
+PA_MUST_USE struct http_call *body_give_room(struct body_room *room);
 /** Gives the call's room and its decoder back, and its place among those who wait. Others get it with
  * body_give_room. Outside of libcurl's callbacks. */
 void body_leave(struct http_call *call);
 
 /* failure.c */
 /** Nothing came from where the name led, or nothing that can be used. */
-bool nothing_came(enum http_failure failure);
-enum http_failure failure_of(struct http_call *call, CURLcode code);
+PA_MUST_USE bool nothing_came(enum http_failure failure);
+PA_MUST_USE enum http_failure failure_of(struct http_call *call, CURLcode code);
 /** The handshake met a key that could not be read when its certificate was: perhaps because memory had run
  * out, and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
-bool key_was_unreadable(const struct http_call *call);
+PA_MUST_USE bool key_was_unreadable(const struct http_call *call);
 /** The proxy has answered itself: it wants another user and password. `code` is libcurl's. */
-bool proxy_refuses_password(const struct http_call *call, CURLcode code);
+PA_MUST_USE bool proxy_refuses_password(const struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
 
 /* redirect.c */
 /** 301, 302, 303, 307 and 308, with a Location. */
-bool redirect_status(long status);
+PA_MUST_USE bool redirect_status(long status);
 /** 307 and 308; the others are asked with GET (or HEAD) and without a body. */
-bool redirect_keeps_method(long status);
+PA_MUST_USE bool redirect_keeps_method(long status);
 /** Where the last response redirects to; null: it is an answer, or no redirect is followed. Good until the
  * easy handle is used again. */
 struct slice redirect_location(const struct http_call *call);
 /** Looks at a redirect, whose location is not empty. True: `*next` (malloc'ed, normalised) is to be fetched;
  * false: `reason`, of at least 256 bytes, says where it leads and why it is not followed. `call->url` is
  * normalised. `*elsewhere`: it leads to another origin. */
-bool redirect_allowed(const struct http_call *call, int status, struct slice location, char **next,
-                      bool *elsewhere, char *reason, size_t size);
+PA_MUST_USE bool redirect_allowed(const struct http_call *call, int status, struct slice location,
+                                  char **next, bool *elsewhere, char *reason, size_t size);
 
 /* sockets.c */
 typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags);
@@ -232,7 +232,7 @@ void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, s
  * after which it reads for itself. */
 void sockets_take_interim(struct http_sockets *sockets);
 /** Does libcurl wait for this socket to become ready? */
-bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
+PA_MUST_USE bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
 /** Memory ran out inside libcurl. Before 8.5 a connection that it could not write down as watched is closed
  * without telling us, and what was written down of it stays, in pieces: the process would end when the number
  * of its socket came again. So no number that may be such a one is used again until it is closed through us.
@@ -247,11 +247,11 @@ void sockets_close(struct http_sockets *sockets);
 /* refusal.c */
 /** May the present hop go where it leads, as far as its URL alone decides? False: HTTP_EGRESS, or
  * HTTP_MEMORY in `failure`. */
-bool call_may_go(struct http_call *call, enum http_failure *failure);
+PA_MUST_USE bool call_may_go(struct http_call *call, enum http_failure *failure);
 /** May it connect to this address, which its name led to? Not if so: the call knows why. */
-bool call_may_connect(struct http_call *call, const struct sockaddr *address);
+PA_MUST_USE bool call_may_connect(struct http_call *call, const struct sockaddr *address);
 /** None of the addresses may be connected to. */
-bool call_was_refused(const struct http_call *call);
+PA_MUST_USE bool call_was_refused(const struct http_call *call);
 
 /* client.c */
-struct client_shared *client_shared(struct http_client *client);
+PA_MUST_USE struct client_shared *client_shared(struct http_client *client);

@@ -29,11 +29,12 @@ static inline bool coding_has_large_window(enum coding coding)
 typedef bool coding_may_hold(void *ctx, ptrdiff_t bytes);
 
 /** NULL: out of memory, or refused by `may_hold`. */
-struct coder *coder_new(enum coding coding, coding_may_hold *may_hold, void *ctx);
+PA_MUST_USE struct coder *coder_new(enum coding coding, coding_may_hold *may_hold, void *ctx);
 void coder_free(struct coder *coder);
 /** Undoes what it can of `in`, which is moved on past what was used, into at most `room` bytes (not 0) at
  * `out`; their number goes to `made`. With none made and CODING_GOES_ON all of `in` is used. Bytes after the
  * end of the coded bytes are used and ignored. */
-enum coding_verdict coder_run(struct coder *coder, struct slice *in, char *out, size_t room, size_t *made);
+PA_MUST_USE enum coding_verdict coder_run(struct coder *coder, struct slice *in, char *out, size_t room,
+                                          size_t *made);
 /** What came so far is whole: the coded bytes are at an end, where more may follow or not. */
-bool coder_is_whole(const struct coder *coder);
+PA_MUST_USE bool coder_is_whole(const struct coder *coder);

@@ -25,11 +25,11 @@ void codings_read(struct codings *codings, struct slice value);
 struct decoding;
 
 /** `max_between`: bytes that may pass between two codings. NULL: out of memory, or refused by `may_hold`. */
-struct decoding *decoding_new(const struct codings *codings, size_t max_between, coding_may_hold *may_hold,
-                              void *ctx);
+PA_MUST_USE struct decoding *decoding_new(const struct codings *codings, size_t max_between,
+                                          coding_may_hold *may_hold, void *ctx);
 void decoding_free(struct decoding *decoding);
 /** As coder_run (coding.h), for all of them. */
-enum coding_verdict decoding_run(struct decoding *decoding, struct slice *in, char *out, size_t room,
-                                 size_t *made);
+PA_MUST_USE enum coding_verdict decoding_run(struct decoding *decoding, struct slice *in, char *out,
+                                             size_t room, size_t *made);
 /** The body may end here: no coding is in the middle of something. */
-bool decoding_is_whole(const struct decoding *decoding);
+PA_MUST_USE bool decoding_is_whole(const struct decoding *decoding);

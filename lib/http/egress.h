@@ -21,7 +21,7 @@ enum { EGRESS_WORDS = 512 };
  *
  * Behind a name, an IPv4 address or network, and an IPv6 one in brackets, ":443" or ":8000-8099" may follow.
  * NULL with the cause in err: PA_ERR_INVALID, an entry is wrong; PA_ERR_MEMORY. */
-struct egress *egress_new(const char *allow, const char *deny, struct error *err);
+PA_MUST_USE struct egress *egress_new(const char *allow, const char *deny, struct error *err);
 void egress_free(struct egress *egress);
 
 /** What egress_check has to tell of an entry. */
@@ -48,7 +48,7 @@ struct egress_target {
 /** May the request go there? `address`, its port included, is what is about to be connected to; NULL: not
  * known yet, and whatever its address alone decides is left open, unless it is proxied. False: `why`, of
  * EGRESS_WORDS bytes, has the rule in words ("169.254.169.254 is a metadata address"). */
-bool egress_lets(const struct egress *egress, const struct egress_target *target,
-                 const struct sockaddr *address, char *why);
+PA_MUST_USE bool egress_lets(const struct egress *egress, const struct egress_target *target,
+                             const struct sockaddr *address, char *why);
 /** One of the lists has an entry: names and ports may decide. */
-bool egress_narrows(const struct egress *egress);
+PA_MUST_USE bool egress_narrows(const struct egress *egress);

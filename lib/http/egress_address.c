@@ -1,6 +1,7 @@
 /* See egress_address.h. */
 #include "http/egress_address.h"
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -232,7 +233,9 @@ const char *egress_address_kind(const struct egress_address *address, bool *lift
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct egress_network network = {.bits = kinds[i].bits};
-        egress_address_parse(kinds[i].base, &network.base);
+        bool read = egress_address_parse(kinds[i].base, &network.base);
+        assert(read);
+        (void)read;
         if (egress_address_is_ipv4(&network.base))
             network.bits += 8 * EGRESS_ADDRESS_BYTES - IPV4_BITS;
         if (egress_network_has(&network, address)) {

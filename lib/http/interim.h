@@ -2,6 +2,7 @@
  * section 15.2); libcurl takes the first of them for the final one, and gives the connection up. So they are
  * taken off the socket before libcurl reads it. Nothing else ever is. */
 #pragma once
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,6 @@ void interim_hold_request(int fd);
 void interim_expect(struct interim *interim, int fd);
 /** The socket is readable. True: let libcurl read it; false: all there was is taken, and the socket is to be
  * watched on. */
-bool interim_take(struct interim *interim, int fd);
+PA_MUST_USE bool interim_take(struct interim *interim, int fd);
 /** Takes what is there of interim answers; the socket may not be readable at all. */
 void interim_take_so_far(struct interim *interim, int fd);

@@ -20,7 +20,7 @@ struct proxy {
  * and password, which are percent-encoded. NULL or "": no proxy. 0; PA_ERR_INVALID with what is wrong
  * (nothing of the text itself), whatever could not be used exactly as it is written; PA_ERR_MEMORY. Clear
  * with proxy_clear. */
-int proxy_parse(const char *text, struct proxy *proxy, struct error *err);
+PA_MUST_USE int proxy_parse(const char *text, struct proxy *proxy, struct error *err);
 void proxy_clear(struct proxy *proxy);
 
 /** Appends the text of a proxy's address, right or wrong, as it may be shown, within its line: "***" stands
@@ -32,4 +32,4 @@ void proxy_append_shown(struct buffer *out, struct slice text);
  * ".example.com" and
  * "*.example.com" are the same: it and everything below it), either with ":port", a network (10.0.0.0/8,
  * fd00::/8), or "*" for all. */
-bool proxy_bypassed(const char *list, const char *host, int port);
+PA_MUST_USE bool proxy_bypassed(const char *list, const char *host, int port);

@@ -26,13 +26,13 @@ struct url_parts {
  * stays as it is. The last @ before the path divides the user info from the host. Segments "." and ".." are
  * resolved; an empty query stays. What comes out is left as it is when it is normalised again. 0;
  * PA_ERR_INVALID with what is wrong; PA_ERR_MEMORY: then `out` may have a part of it. */
-int url_normalise(struct slice url, struct buffer *out, struct error *err);
+PA_MUST_USE int url_normalise(struct slice url, struct buffer *out, struct error *err);
 /** Where the path and the query of a normalised URL begin in it, which are what is asked for. */
 const char *url_target(const char *url);
 
 /** Parses what url_normalise takes. 0; PA_ERR_INVALID with what is wrong; PA_ERR_MEMORY. Clear `parts` with
  * url_parts_clear. */
-int url_parse(struct slice url, struct url_parts *parts, struct error *err);
+PA_MUST_USE int url_parse(struct slice url, struct url_parts *parts, struct error *err);
 void url_parts_clear(struct url_parts *parts);
 
 /** A URL's user and password, as they stand in it; null: it has none. */

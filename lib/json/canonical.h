@@ -43,13 +43,13 @@ struct json_walk {
 
 /** Appends the canonical form of `in`; if it is an object, its members are watched as those of `place`. 0, or
  * PA_ERR_INVALID with the reason and byte position, or PA_ERR_MEMORY; then `out` has a part of it. */
-int json_walk(struct json_walk *walk, unsigned place, struct error *err);
+PA_MUST_USE int json_walk(struct json_walk *walk, unsigned place, struct error *err);
 
 /** Appends the canonical form of any JSON value. PA_ERR_INVALID when `in` is not one JSON value;
  * PA_ERR_MEMORY: out->failed is set. Nothing is appended then. */
-int json_canonical(struct slice in, struct buffer *out, struct error *err);
+PA_MUST_USE int json_canonical(struct slice in, struct buffer *out, struct error *err);
 
 /** Is a JSON value true in the way of Python? Everything is, except false, null, 0 in any form (0.0, -0,
  * 1e-400), "", [] and {}. `value` is canonical; the null slice is an absent member, which is false. When
  * out of memory a number counts as true. */
-bool json_is_truthy(struct slice value);
+PA_MUST_USE bool json_is_truthy(struct slice value);

@@ -17,5 +17,5 @@ struct decimal {
 void decimal_read(struct slice text, struct decimal *out);
 /** Appends it as ECMAScript writes numbers (ECMA-262, Number::toString with radix 10). */
 void decimal_append(struct buffer *out, const struct decimal *decimal);
-bool decimal_equal(const struct decimal *a, const struct decimal *b);
+PA_MUST_USE bool decimal_equal(const struct decimal *a, const struct decimal *b);
 void decimal_clear(struct decimal *decimal);

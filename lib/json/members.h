@@ -19,7 +19,7 @@ struct members {
 struct members members_of(struct slice value);
 /** The next member's name, as written between its quotes (null in an array), and its value, without blanks
  * around it. False: the end, or `broken`: the text ends too early or a separator is missing. */
-bool members_next(struct members *walk, struct slice *name, struct slice *value);
+PA_MUST_USE bool members_next(struct members *walk, struct slice *name, struct slice *value);
 /** The value of the member `name` of an object, the last one if it comes more than once (as JSON.parse has
  * it); the null slice when there is none. */
 struct slice members_find(struct slice object, const char *name);

@@ -6,4 +6,4 @@
 size_t json_string_length(struct slice text);
 /** Appends what the inside of a string (without its quotes) means, in UTF-8. Half a surrogate pair, which is
  * no character, becomes U+FFFD. False: an escape in it is none; what comes before it was appended. */
-bool json_unescape(struct slice inside, struct buffer *out);
+PA_MUST_USE bool json_unescape(struct slice inside, struct buffer *out);

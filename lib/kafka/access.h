@@ -32,7 +32,7 @@ struct kafka_access_options {
 };
 
 /** Fetches nothing yet. NULL: out of memory. */
-struct kafka_access *kafka_access_new(const struct kafka_access_options *options);
+PA_MUST_USE struct kafka_access *kafka_access_new(const struct kafka_access_options *options);
 /** Fetches them until they are there. */
 void kafka_access_start(struct kafka_access *access);
 /** Fetches nothing until it is started again; a call under way is forgotten. */

@@ -15,8 +15,9 @@ struct kafka_connection {
 
 /** Sets what a consumer and a producer have in common, logs through the client's queue included. 0, or
  * PA_ERR_INVALID with the property and librdkafka's reason. */
-int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *connection, struct error *err);
+PA_MUST_USE int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *connection,
+                                     struct error *err);
 
 /** One property. 0, or PA_ERR_INVALID with its name and librdkafka's reason. */
-int kafka_set_text(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err);
-int kafka_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct error *err);
+PA_MUST_USE int kafka_set_text(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err);
+PA_MUST_USE int kafka_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct error *err);

@@ -437,7 +437,7 @@ static void report_field(struct applying *applying, enum report_field field, jv 
     if (field == REPORT_LINK || kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT)
         applying_append_json(applying, &text, value);
     else
-        applying_append_scalar(applying, &text, value);
+        PA_IGNORE(applying_append_scalar(applying, &text, value)); /* anything else is above */
     applying_append(applying, report_tags[field], &text);
 }
 

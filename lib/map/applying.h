@@ -37,11 +37,11 @@ jv applying_evaluate(struct applying *applying, const struct json_template *temp
 /** Appends `value` (taken over) as JSON; what cannot be written fails the run. */
 void applying_append_json(struct applying *applying, struct buffer *out, jv value);
 /** A text, number or boolean as text (taken over); false: it is none of them. */
-bool applying_append_scalar(struct applying *applying, struct buffer *out, jv value);
+PA_MUST_USE bool applying_append_scalar(struct applying *applying, struct buffer *out, jv value);
 /** A string's bytes, as long as it lives. */
 struct slice applying_text(jv string);
 /** RFC 9110, section 5.6.2: what a method or a header's name may be. */
-bool applying_is_token(struct slice text);
+PA_MUST_USE bool applying_is_token(struct slice text);
 
 /** Evaluates headers or query and adds the resulting fields. */
 void applying_map_object(struct applying *applying, enum mapping_field field, jv event);

@@ -17,4 +17,4 @@ void compatible_definitions(struct slice text, struct buffer *out);
 
 /** Whether the text may ask for paths: libjq 1.6 ends its process when a program is left in the middle of
  * path(…), as it is when only its first output is taken (jqlang/jq issue 1875). */
-bool compatible_asks_for_paths(struct slice text);
+PA_MUST_USE bool compatible_asks_for_paths(struct slice text);

@@ -12,4 +12,4 @@ void decrypt_prepare(void);
 /** Decrypts `text` with the first 32 bytes of `secret`, appending to `out`. 0; PA_ERR_INVALID with the cause
  * in words (a secret under 32 bytes, not base64, too short, the tag does not match, not UTF-8);
  * PA_ERR_MEMORY. */
-int decrypt_field(struct slice secret, struct slice text, struct buffer *out, struct error *err);
+PA_MUST_USE int decrypt_field(struct slice secret, struct slice text, struct buffer *out, struct error *err);

@@ -24,4 +24,4 @@ struct long_numbers {
 jv long_numbers_read(struct slice text, struct long_numbers *found);
 /** Whether one of `numbers` is in `value` (borrowed) without its last digits, as a number or inside a text.
  */
-bool long_numbers_cut(const struct long_numbers *numbers, jv value);
+PA_MUST_USE bool long_numbers_cut(const struct long_numbers *numbers, jv value);

@@ -7,13 +7,13 @@ struct expression;
 /** Expressions by their text: one that comes twice is compiled once (a compilation costs about 16 ms). */
 struct expressions;
 
-struct expressions *expressions_new(void);
+PA_MUST_USE struct expressions *expressions_new(void);
 void expressions_free(struct expressions *expressions);
 
 /** The compiled expression, owned by `expressions`. NULL: jq's own message, with its line and column in the
  * expression, is appended to `problem` on one line. */
-struct expression *expression_compile(struct expressions *expressions, struct slice text,
-                                      struct buffer *problem);
+PA_MUST_USE struct expression *expression_compile(struct expressions *expressions, struct slice text,
+                                                  struct buffer *problem);
 /** Its text, as it was written. */
 struct slice expression_text(const struct expression *expression);
 /** The first output for `input` (which is taken over, as libjq does). No output and an error give null, and

@@ -9,7 +9,7 @@
  * 1e-07; 0.00001, not 1e-05), with all their digits, so that a receiver that signs
  * JSON.stringify(JSON.parse(body)) signs the same bytes. 0; PA_ERR_INVALID: nested deeper than
  * JSON_MAX_DEPTH; PA_ERR_MEMORY. After a failure `out` holds what it held before. */
-int json_text_append(struct buffer *out, jv value);
+PA_MUST_USE int json_text_append(struct buffer *out, jv value);
 
 /** Canonical JSON (json/canonical.h) as a value; invalid: it is none, it is nested deeper than
  * JSON_MAX_DEPTH, or when out of memory. A surrogate without its other half (only ever written as an escape)

@@ -20,9 +20,9 @@ struct map_link_options {
 };
 
 /** NULL: out of memory, or the socket cannot be watched. */
-struct map_link *map_link_open(const struct map_link_options *options);
+PA_MUST_USE struct map_link *map_link_open(const struct map_link_options *options);
 /** Adds a frame to what the next map_link_flush writes. False: out of memory, nothing was added. */
-bool map_link_put(struct map_link *link, uint32_t what, struct slice bytes);
+PA_MUST_USE bool map_link_put(struct map_link *link, uint32_t what, struct slice bytes);
 void map_link_flush(struct map_link *link);
 /** No callback of the options runs any more. `closed` runs from the loop. */
 void map_link_close(struct map_link *link, void (*closed)(void *ctx), void *ctx);

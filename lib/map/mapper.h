@@ -21,16 +21,17 @@ struct mapper_options {
 };
 
 /** NULL: out of memory, or the socket cannot be watched (the process is ended then). */
-struct mapper *mapper_new(const struct mapper_options *options);
+PA_MUST_USE struct mapper *mapper_new(const struct mapper_options *options);
 /** Ends the process; calls without an answer are dropped (done never runs). `closed` (may be NULL) runs from
  * the loop. */
 void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx);
 
 /** Asks for an event's request. `event` is borrowed until done has run or the call is forgotten. NULL: out of
  * memory. done runs once, from the loop, in the order of the calls. */
-struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done, void *ctx);
+PA_MUST_USE struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done,
+                                            void *ctx);
 /** The same for the report of mapping `index` (from 1); `context` as in mappings_report. */
-struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice context, map_done *done,
-                               void *ctx);
+PA_MUST_USE struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice context,
+                                           map_done *done, void *ctx);
 /** The caller no longer waits for the call: done will not run. Valid until done has run. */
 void map_call_forget(struct map_call *call);

@@ -20,7 +20,8 @@ void mappings_builtin_hide_variables(void (*hide_settings)(void));
 /** Reads `text` and compiles every expression once. 0; PA_ERR_INVALID with one line per problem in `problems`
  * ("mapping 2, headers.Authorization: jq: …"; mappings count from 1); PA_ERR_MEMORY. For each thing that is
  * odd but works (an unknown field) `warnings` gets a line. */
-int mappings_load(struct slice text, struct mappings **out, struct buffer *problems, struct buffer *warnings);
+PA_MUST_USE int mappings_load(struct slice text, struct mappings **out, struct buffer *problems,
+                              struct buffer *warnings);
 void mappings_free(struct mappings *mappings);
 size_t mappings_count(const struct mappings *mappings);
 /** Appends a line for each mapping that reads `env` or decrypts and does not say for which events it is: an
@@ -28,9 +29,9 @@ size_t mappings_count(const struct mappings *mappings);
 void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
 /** Whether any of them decrypts a property. */
-bool mappings_decrypt(const struct mappings *mappings);
+PA_MUST_USE bool mappings_decrypt(const struct mappings *mappings);
 /** Whether any of them may read `env`; false is certain. */
-bool mappings_read_environment(const struct mappings *mappings);
+PA_MUST_USE bool mappings_read_environment(const struct mappings *mappings);
 
 /** Hears of every expression's result, for `port-agent map`; all is borrowed. `where`: "mapping 1, url".
  * `problem` is empty, or why the result counts as null. */
@@ -84,7 +85,7 @@ struct mapped_field {
 };
 void mapped_append(struct buffer *fields, enum mapped_tag tag, struct slice value);
 /** Takes the next field off `fields`. False at the end, and for bytes that are no list of fields. */
-bool mapped_next(struct slice *fields, struct mapped_field *out);
+PA_MUST_USE bool mapped_next(struct slice *fields, struct mapped_field *out);
 
 /** The request for `event` (its canonical bytes), as fields. `secret` is the client secret, the key of
  * encrypted properties. Always ends with one of MAPPED_NONE, MAPPED_FAILED, or a request. `trace` may be

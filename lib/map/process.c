@@ -387,7 +387,8 @@ static struct mappings *compile_builtin(const struct map_process_options *option
     struct mappings *mappings = NULL;
     struct buffer ignored = {0};
     mappings_builtin_hide_variables(options->hide_settings);
-    mappings_load(slice_of(mappings_builtin), &mappings, &ignored, &ignored);
+    /* Out of memory: there are none then, which is told. */
+    PA_IGNORE(mappings_load(slice_of(mappings_builtin), &mappings, &ignored, &ignored));
     buffer_clear(&ignored);
     return mappings;
 }

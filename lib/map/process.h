@@ -65,11 +65,11 @@ struct map_end {
 /** Forks the process: call it before any thread exists. 0; PA_ERR_INVALID with a line per problem of the
  * file; PA_ERR_IO, PA_ERR_MEMORY with one. Warnings as mappings_load gives them. End it with map_process_end.
  */
-int map_process_start(const struct map_process_options *options, struct map_process *out,
-                      struct buffer *problems, struct buffer *warnings);
+PA_MUST_USE int map_process_start(const struct map_process_options *options, struct map_process *out,
+                                  struct buffer *problems, struct buffer *warnings);
 /** Asks for an evaluator, one at a time: *fd is the socket that it reads frames from and answers on. A struct
  * map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
-int map_process_evaluator(const struct map_process *process, int *fd);
+PA_MUST_USE int map_process_evaluator(const struct map_process *process, int *fd);
 /** Kills the process, waits for it and closes the socket (unless fd is -1: another owner has it by now). */
 void map_process_end(struct map_process *process);
 

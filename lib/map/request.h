@@ -42,7 +42,7 @@ struct mapped_report {
 
 /** Reads the fields of mappings_request. 0; PA_ERR_INVALID when they are no fields; PA_ERR_MEMORY. Clear
  * `out` with mapped_request_clear in every case. */
-int mapped_request_read(struct slice fields, struct mapped_request *out);
+PA_MUST_USE int mapped_request_read(struct slice fields, struct mapped_request *out);
 void mapped_request_clear(struct mapped_request *request);
 /** Reads the fields of mappings_report. */
 void mapped_report_read(struct slice fields, struct mapped_report *out);
@@ -65,8 +65,8 @@ void mapped_url(const struct mapped_request *request, struct slice url, struct b
 /** Appends the method, in capitals: the mapping's (any HTTP method except CONNECT, TRACE and TRACK), or
  * the invocation method's own (null or empty: POST). 0; PA_ERR_INVALID, with a sentence: one of these three,
  * or the latter is none of those in use. */
-int mapped_method(const struct mapped_request *request, struct slice invocations, struct buffer *out,
-                  struct error *err);
+PA_MUST_USE int mapped_method(const struct mapped_request *request, struct slice invocations,
+                              struct buffer *out, struct error *err);
 
 /** Why the invocation's own method or URL cannot be sent, where the mapping gives no other: a member that is
  * no text. NULL: both can be sent. */

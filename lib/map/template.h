@@ -7,11 +7,11 @@ struct json_template;
 
 /** Compiles `json` (taken over). Every expression that does not compile adds a line to `problems`, which
  * begins with `where` ("mapping 2, body") and the way to it (".a[0]"). NULL when there was one. */
-struct json_template *template_compile(struct expressions *expressions, jv json, const char *where,
-                                       struct buffer *problems);
+PA_MUST_USE struct json_template *template_compile(struct expressions *expressions, jv json,
+                                                   const char *where, struct buffer *problems);
 void template_free(struct json_template *template);
 /** True when the template is one expression, and writes it to `out`. */
-bool template_is_expression(const struct json_template *template, struct slice *out);
+PA_MUST_USE bool template_is_expression(const struct json_template *template, struct slice *out);
 
 /** Hears of each expression's result: `path` as in the messages of template_compile, `problem` empty or why
  * the result is null. */

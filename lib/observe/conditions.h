@@ -36,7 +36,7 @@ struct condition {
 struct conditions;
 
 /** `clock` is borrowed. NULL: out of memory. */
-struct conditions *conditions_new(const struct clock *clock);
+PA_MUST_USE struct conditions *conditions_new(const struct clock *clock);
 void conditions_free(struct conditions *conditions);
 /** It is so now: it begins, or was met once more. `subject`: NULL where the kind has none. `value`: as the
  * enum says, 0 where it says nothing. `sentence`: why, for a user. */

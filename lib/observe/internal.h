@@ -18,7 +18,7 @@ struct condition_words {
     bool when_met;
 };
 /** conditions_new with other words. */
-struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds);
+PA_MUST_USE struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds);
 
 void lines_write(const struct clock *clock, const struct observed *observed);
 void run_log_write(void (*tell_run)(struct run_report *report, struct slice text),

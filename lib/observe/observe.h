@@ -157,7 +157,7 @@ enum observed_end {
     END_UNREADABLE,
     END_REFUSED
 };
-enum observed_end observed_end(enum observed_kind kind);
+PA_MUST_USE enum observed_end observed_end(enum observed_kind kind);
 /** The words of a kind's log line; "" where it has none. Lives for ever. */
 const char *observed_message(enum observed_kind kind);
 /** Why the record ended so, in words, for those who show it; empty for a success. */
@@ -174,7 +174,7 @@ struct observer_options {
 };
 
 /** NULL: out of memory. */
-struct observer *observer_new(const struct observer_options *options);
+PA_MUST_USE struct observer *observer_new(const struct observer_options *options);
 void observer_free(struct observer *observer);
 /** Tells all listeners. */
 void observe(struct observer *observer, const struct observed *observed);

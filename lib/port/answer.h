@@ -3,9 +3,9 @@
 #include "base/secrets.h"
 #include "port/api.h"
 
-enum port_answer port_answer_of(const struct http_result *http);
+PA_MUST_USE enum port_answer port_answer_of(const struct http_result *http);
 /** There was no memory for the answer: another attempt may succeed. */
-bool port_answer_starved(const struct http_result *http);
+PA_MUST_USE bool port_answer_starved(const struct http_result *http);
 /** Writes it in words, without the secrets; `quoted`: with the beginning of what Port says about a refusal.
  */
 void port_answer_describe(const struct http_result *http, bool quoted, const struct secrets *secrets,

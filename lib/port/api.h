@@ -29,7 +29,7 @@ struct port_api_options {
     unsigned max_concurrent;
 };
 
-struct port_api *port_api_new(const struct port_api_options *options);
+PA_MUST_USE struct port_api *port_api_new(const struct port_api_options *options);
 /** No callback runs after it: calls still queued or in flight are dropped (their http calls cancelled). */
 void port_api_free(struct port_api *api);
 
@@ -84,16 +84,16 @@ struct port_request {
 /** One attempt at a call, with the token fetched or refreshed as needed (a 401 refreshes it once and tries
  * again). Attempts wait while max_concurrent are under way, and while Port asked for quiet (429 with
  * Retry-After). `done` runs once, from the loop, after this function has returned. NULL: out of memory. */
-struct port_call *port_api_start(struct port_api *api, const struct port_request *request, port_done *done,
-                                 void *ctx);
+PA_MUST_USE struct port_call *port_api_start(struct port_api *api, const struct port_request *request,
+                                             port_done *done, void *ctx);
 /** port_api_start for a request that has only these members. */
-struct port_call *port_api_call(struct port_api *api, const char *method, const char *path, struct slice body,
-                                port_done *done, void *ctx);
+PA_MUST_USE struct port_call *port_api_call(struct port_api *api, const char *method, const char *path,
+                                            struct slice body, port_done *done, void *ctx);
 /** Forgets the call: `done` will not run. A request under way whose body is lent is cut off with its
  * connection and leaves its place to the next; any other call ends without a callback. */
 void port_call_cancel(struct port_call *call);
 /** False: it waits for its turn, or for the token. */
-bool port_call_is_sent(const struct port_call *call);
+PA_MUST_USE bool port_call_is_sent(const struct port_call *call);
 /** HTTP requests made so far, token requests included: for the summary and tests. */
 uint64_t port_api_requests(const struct port_api *api);
 
@@ -106,5 +106,6 @@ struct kafka_credentials {
     char *password;
 };
 /** Reads the answer's body. 0, or PA_ERR_INVALID with what is missing. */
-int kafka_credentials_parse(struct slice body, struct kafka_credentials *credentials, struct error *err);
+PA_MUST_USE int kafka_credentials_parse(struct slice body, struct kafka_credentials *credentials,
+                                        struct error *err);
 void kafka_credentials_clear(struct kafka_credentials *credentials);

@@ -23,12 +23,12 @@ struct reports_options {
     /** A log that has no answer after ten of these is given up; 0: 500. */
     int64_t log_tick_ms;
 };
-struct reports *reports_new(const struct reports_options *options);
+PA_MUST_USE struct reports *reports_new(const struct reports_options *options);
 /** Drops what is queued; no callback runs after it. */
 void reports_free(struct reports *reports);
 
 /** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. NULL: out of memory. */
-struct run_report *run_report_open(struct reports *reports, struct slice run_id);
+PA_MUST_USE struct run_report *run_report_open(struct reports *reports, struct slice run_id);
 /** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. The log may be
  * lost, with a warning: when Port refuses it or does not answer in time, when too many wait, and while Port
  * leaves one after another unanswered. */
@@ -54,9 +54,8 @@ typedef void report_done(void *ctx, enum report_outcome outcome);
  * afterwards, except with run_report_cancel. For a workflow node run `status` FAILURE gives
  * {"status":"COMPLETED","result":"FAILED"} and SUCCESS gives result SUCCESS with `response` as output. False:
  * out of memory; nothing is queued, `done` will not run, and the report is as open as before. */
-__attribute__((warn_unused_result)) bool run_report_finish(struct run_report *report,
-                                                           const struct run_result *result, report_done *done,
-                                                           void *ctx);
+PA_MUST_USE bool run_report_finish(struct run_report *report, const struct run_result *result,
+                                   report_done *done, void *ctx);
 /** Forgets the run: nothing more is sent, done will not run. Valid until done has run. */
 void run_report_cancel(struct run_report *report);
 

@@ -7,7 +7,7 @@
 enum { DETAIL_BYTES = 8192 }; /* of an answer that are shown */
 
 /** Is an answer with this status a success? */
-bool result_is_success(int status);
+PA_MUST_USE bool result_is_success(int status);
 /** The run's status, "SUCCESS" or "FAILURE"; NULL: it is not told, because an asynchronous run is reported by
  * whoever got its webhook. */
 const char *result_status(bool success, bool synchronized);

@@ -105,7 +105,7 @@ void source_resume(struct source *source);
 /** Takes nothing new from now on; commits and acknowledgements for what was taken go on. */
 void source_stop_taking(struct source *source);
 /** Nothing is on its way into the sink: true soon after source_stop_taking. */
-bool source_idle(const struct source *source);
+PA_MUST_USE bool source_idle(const struct source *source);
 /** The drain time is over: hands over, as given up, the records that may belong to this agent alone and are
  * not in the sink yet. May be called again. Returns their number. */
 size_t source_give_up(struct source *source);
@@ -114,7 +114,7 @@ size_t source_give_up(struct source *source);
 size_t source_abandon(const struct source *source);
 /** Do records that it handed over and did not get back as done come again by themselves, here or to another
  * agent? */
-bool source_comes_again(const struct source *source);
+PA_MUST_USE bool source_comes_again(const struct source *source);
 /** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four
  * seconds, withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);

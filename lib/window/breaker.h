@@ -2,6 +2,7 @@
  * over. */
 #pragma once
 #include "base/clock.h"
+#include "base/must_use.h"
 #include <stdbool.h>
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
@@ -17,7 +18,7 @@ struct breaker {
 };
 
 /** May an attempt start? */
-bool breaker_lets(const struct breaker *breaker);
+PA_MUST_USE bool breaker_lets(const struct breaker *breaker);
 /** One has started: half-open, it uses a permit up. */
 void breaker_started(struct breaker *breaker);
 /** An attempt failed, and `threshold` in a row are too many. 0: the breaker stays as it was; otherwise it is

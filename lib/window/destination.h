@@ -43,7 +43,7 @@ struct destinations {
 };
 
 /** Made with `limit` if there is none of that name. NULL: out of memory. */
-struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);
+PA_MUST_USE struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);
 /** It may be idle: then it is remembered for a while, and forgotten when another takes its place. */
 void destination_settle(struct destination *destination);
 /** The breaker is closed, and its interval no longer matters. */

@@ -2,6 +2,7 @@
  * one timer for the earliest. It never looks at whose time it is. */
 #pragma once
 #include "base/clock.h"
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <uv.h>
 
@@ -20,7 +21,7 @@ struct schedule {
 };
 
 /** `clock` is borrowed. False: out of memory. */
-bool schedule_open(struct schedule *schedule, uv_loop_t *loop, const struct clock *clock);
+PA_MUST_USE bool schedule_open(struct schedule *schedule, uv_loop_t *loop, const struct clock *clock);
 /** Nothing fires any more; the owners of what is still scheduled need not remove it. */
 void schedule_close(struct schedule *schedule);
 /** `due` must not be scheduled. `fired` runs from the loop, once, when `at_ms` (monotonic) has come; `due` is

@@ -18,10 +18,10 @@ struct lanes {
 };
 
 /** The lane of that name, made if there is none. NULL: out of memory. */
-struct lane *lane_find(struct lanes *lanes, struct slice name);
+PA_MUST_USE struct lane *lane_find(struct lanes *lanes, struct slice name);
 /** Behind those that are in it. */
 void lane_enter(struct lane *lane, struct slot *slot);
 /** The slot is through, or dropped, and out of its lane: the next one if it was the head; NULL: it was not,
  * or the lane is empty and gone. */
-struct slot *lane_leave(struct lanes *lanes, struct slot *slot);
+PA_MUST_USE struct slot *lane_leave(struct lanes *lanes, struct slot *slot);
 void lanes_free(struct lanes *lanes);

@@ -9,6 +9,6 @@ struct queue {
 void queue_push(struct queue *queue, struct slot *slot);
 void queue_push_front(struct queue *queue, struct slot *slot);
 /** The first, which is out of it then; NULL: it is empty. */
-struct slot *queue_pop(struct queue *queue);
+PA_MUST_USE struct slot *queue_pop(struct queue *queue);
 /** Out of the queue it is in. */
 void queue_remove(struct slot *slot);

@@ -21,4 +21,4 @@ struct load {
 /** What a new destination may have in flight before it has answered. */
 unsigned share_first_limit(const struct load *load);
 /** May one more attempt at it start? */
-bool share_allows(const struct load *load, const struct destination *destination);
+PA_MUST_USE bool share_allows(const struct load *load, const struct destination *destination);

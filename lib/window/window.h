@@ -64,32 +64,32 @@ struct window_options {
 };
 
 /** NULL: out of memory. */
-struct window *window_new(const struct window_options *options);
+PA_MUST_USE struct window *window_new(const struct window_options *options);
 /** No slot may be in it any more. NULL is allowed. */
 void window_free(struct window *window);
 
 /* Order */
 
 /** The slot goes into the lane of that name, behind those that are there. False: out of memory. */
-bool window_enter_lane(struct window *window, struct slot *slot, struct slice name);
-bool window_is_in_lane(const struct slot *slot);
+PA_MUST_USE bool window_enter_lane(struct window *window, struct slot *slot, struct slice name);
+PA_MUST_USE bool window_is_in_lane(const struct slot *slot);
 /** It is its turn in its lane, or it has none. */
-bool window_is_first(const struct slot *slot);
+PA_MUST_USE bool window_is_first(const struct slot *slot);
 /** The lane goes on without the slot, wherever in it the slot stood: returns the one whose turn has come by
  * that; NULL: nobody's. */
-struct slot *window_leave_lane(struct window *window, struct slot *slot);
+PA_MUST_USE struct slot *window_leave_lane(struct window *window, struct slot *slot);
 
 /* Turns */
 
 /** Where the slot's attempts go: scheme, host and port as a name. False: out of memory. */
-bool window_address(struct window *window, struct slot *slot, const char *destination);
+PA_MUST_USE bool window_address(struct window *window, struct slot *slot, const char *destination);
 /** The slot waits at its destination, behind what waits there. One that was tried before goes in front, for
  * it is older; while a breaker holds it back, unless the window is pressed, it has its wait anew. */
 void window_push(struct window *window, struct slot *slot, bool tried);
 /** The slot waits nowhere any more, be it in its lane or at its destination. */
 void window_withdraw(struct window *window, struct slot *slot);
 /** The next slot whose attempt may begin, in turn, which is under way from now on; NULL: none. */
-struct slot *window_next(struct window *window);
+PA_MUST_USE struct slot *window_next(struct window *window);
 /** The slot's attempt is over. `ms`: how long it took; read only where it was answered. */
 void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms);
 /** The slot goes nowhere any more; it is in no lane, waits nowhere, and is not under way. */
@@ -104,6 +104,6 @@ void window_press(struct window *window, bool pressed);
  * how many slots there are now. */
 unsigned window_narrow(struct window *window);
 /** As many attempts are under way as there are slots. */
-bool window_is_full(const struct window *window);
+PA_MUST_USE bool window_is_full(const struct window *window);
 /** Destinations whose breaker is not closed. */
 unsigned window_breakers_open(const struct window *window);

@@ -45,14 +45,14 @@ struct replayed_ids {
     size_t count, room;
 };
 /** False: out of memory. */
-bool replayed_add(struct replayed_ids *set, uint64_t id);
+PA_MUST_USE bool replayed_add(struct replayed_ids *set, uint64_t id);
 /** Once all are added, before the first question. */
 void replayed_sort(struct replayed_ids *set);
-bool replayed_has(const struct replayed_ids *set, uint64_t id);
+PA_MUST_USE bool replayed_has(const struct replayed_ids *set, uint64_t id);
 void replayed_clear(struct replayed_ids *set);
 
 /** The ID of a letter, 16 hexadecimal digits as the agent writes them, as a number; false: it is none. */
-bool letter_id_number(struct slice text, uint64_t *out);
+PA_MUST_USE bool letter_id_number(struct slice text, uint64_t *out);
 
 /** "2026-01-13T15:20:16.641Z" (or without the fraction) to milliseconds since the epoch; -1: not a time. */
 int64_t letter_time(struct slice text);

@@ -41,23 +41,23 @@ struct dead_letter_entry {
 struct dead_letter_reader;
 
 /** NULL with the cause in err. */
-struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err);
+PA_MUST_USE struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err);
 /** Two replays of one directory at once would send each letter twice: a lock that only one process has, until
  * its descriptor is closed or the process ends. The descriptor; PA_ERR_UNAVAILABLE when another process has
  * it (never with `wait`: then this blocks until that one is through); PA_ERR_IO. A topic knows no such lock.
  */
-int dead_letter_replay_lock(const char *directory, bool wait, struct error *err);
+PA_MUST_USE int dead_letter_replay_lock(const char *directory, bool wait, struct error *err);
 /** Reads what the topic holds now, partition after partition. The connection's texts are copied;
  * `record_max_bytes` as in dead_letters_options. NULL with the cause in err: no broker answers within ten
  * seconds, there is no such topic, and so on. */
-struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connection *connection,
-                                                    const char *topic, size_t record_max_bytes,
-                                                    struct error *err);
+PA_MUST_USE struct dead_letter_reader *dead_letter_reader_topic(const struct kafka_connection *connection,
+                                                                const char *topic, size_t record_max_bytes,
+                                                                struct error *err);
 void dead_letter_reader_free(struct dead_letter_reader *reader);
 /** 1: the next letter, oldest first within a day's file or a partition; 0: there are no more; or an error
  * (enum pa_err) with the cause in err. What cannot be read as a letter is counted and told, not returned. */
-int dead_letter_reader_next(struct dead_letter_reader *reader, struct dead_letter_entry *entry,
-                            struct error *err);
+PA_MUST_USE int dead_letter_reader_next(struct dead_letter_reader *reader, struct dead_letter_entry *entry,
+                                        struct error *err);
 /** Lines or messages that were no letters, so far: written by somebody else, or cut off by a crash. */
 size_t dead_letter_reader_broken(const struct dead_letter_reader *reader);
 /** From now on `broken` is called with each of them, by whichever thread reads: where it is, as in an entry,
@@ -65,5 +65,5 @@ size_t dead_letter_reader_broken(const struct dead_letter_reader *reader);
 void dead_letter_reader_tell(struct dead_letter_reader *reader,
                              void (*broken)(void *ctx, const char *where, const char *why), void *ctx);
 /** Remembers durably that these were replayed. 0, or an error with the cause in err. */
-int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_ref *refs,
-                            size_t count, struct error *err);
+PA_MUST_USE int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_ref *refs,
+                                        size_t count, struct error *err);

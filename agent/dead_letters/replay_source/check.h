@@ -11,12 +11,12 @@ enum { CHECK_REASON_SIZE = 300 };
 
 /** `secret` is the client secret. The topics are borrowed. Not for use by two threads at once. NULL: out of
  * memory. */
-struct letter_check *letter_check_new(struct slice secret, const char *runs_topic,
-                                      const char *change_log_topic);
+PA_MUST_USE struct letter_check *letter_check_new(struct slice secret, const char *runs_topic,
+                                                  const char *change_log_topic);
 void letter_check_free(struct letter_check *check);
 /** True: it may be replayed. False: it is refused, and the reason says why, in words, for a user. */
-bool letter_check_accepts(struct letter_check *check, const struct dead_letter_entry *entry,
-                          char reason[CHECK_REASON_SIZE]);
+PA_MUST_USE bool letter_check_accepts(struct letter_check *check, const struct dead_letter_entry *entry,
+                                      char reason[CHECK_REASON_SIZE]);
 /** A copy of a letter that was replayed is replayed itself; what only says so is not. `check` NULL: nobody
  * can tell, so it is. */
 void letter_check_copy(struct letter_check *check, struct dead_letter_entry *entry);

@@ -77,8 +77,9 @@ struct replay_source {
 void letters_append(struct letter_list *list, struct replay_letter *letter);
 void letters_remove(struct letter_list *list, struct replay_letter *letter);
 void letter_free(struct replay_letter *letter);
-/** Its way has ended: tells so, remembers what is to be marked, and frees it. True: it is to be marked. */
-bool letter_end(struct replay_letter *letter, enum replay_end end);
+/** Its way has ended: tells so, remembers what is to be marked, and frees it. True: it is to be marked
+ * (which matters only where others wait for it). */
+PA_MAY_IGNORE bool letter_end(struct replay_letter *letter, enum replay_end end);
 /** Looks what there is to do, from the loop. */
 void replay_wake(struct replay_source *replay);
 /** The thread pool is through. */
@@ -90,7 +91,7 @@ void batch_start(struct replay_source *replay, bool read);
 /* same.c */
 /** True: the letter is the first of its record, or there is no memory to know; false: it waits for the first
  * one's end, or has ended with it. */
-bool same_enter(struct replay_letter *letter);
+PA_MUST_USE bool same_enter(struct replay_letter *letter);
 /** The first letter's way has ended: those that wait end too. */
 void same_end(struct replay_source *replay, struct same_record *same, bool marked);
 void same_free(struct replay_source *replay);

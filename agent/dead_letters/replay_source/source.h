@@ -41,14 +41,14 @@ struct replay_options {
 };
 
 /** A source as source_new makes them. */
-struct source *replay_source_new(const struct replay_options *replay, const struct source_options *options,
-                                 struct error *err);
+PA_MUST_USE struct source *replay_source_new(const struct replay_options *replay,
+                                             const struct source_options *options, struct error *err);
 
 /** The letter of this record that is with the sink now; NULL: none. */
-struct replay_letter *replay_find(const struct source *source, struct slice record_id);
+PA_MUST_USE struct replay_letter *replay_find(const struct source *source, struct slice record_id);
 const struct dead_letter_entry *replay_letter_entry(const struct replay_letter *letter);
 /** Why it is refused, in words; NULL: it is not. */
 const char *replay_letter_refusal(const struct replay_letter *letter);
 /** A pointer of the caller's, NULL at first. */
 void replay_letter_set(struct replay_letter *letter, void *note);
-void *replay_letter_get(const struct replay_letter *letter);
+PA_MUST_USE void *replay_letter_get(const struct replay_letter *letter);

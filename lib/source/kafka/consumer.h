@@ -54,11 +54,12 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
                              const char *ca_bundle, struct kafka_consumer_options *out);
 /** Connects in the background and subscribes. NULL with the cause in err (bad settings; an unreachable broker
  * is no error). */
-struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options, struct error *err);
+PA_MUST_USE struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options,
+                                                      struct error *err);
 /** There is room in the sink again. */
 void kafka_consumer_resume(struct kafka_consumer *consumer);
-int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
-                                   struct secret password);
+PA_MUST_USE int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
+                                               struct secret password);
 /** Takes no more records from now on; assignments stay and commits go on. */
 void kafka_consumer_stop_taking(struct kafka_consumer *consumer);
 /** Commits what is done, leaves the group, closes (bounded by about four seconds), then `closed` runs from

@@ -23,7 +23,7 @@ struct topic_id {
 };
 
 /** Both known, and not the same. */
-bool topic_id_differs(const struct topic_id *a, const struct topic_id *b);
+PA_MUST_USE bool topic_id_differs(const struct topic_id *a, const struct topic_id *b);
 
 struct first_entry {
     bool change_log;
@@ -64,7 +64,7 @@ struct facts {
  * Nothing is appended where the note would be longer than `max`. */
 void facts_append(const struct facts *facts, struct buffer *note, size_t max);
 /** Reads the facts at the end of a commit's metadata, with or without the NUL; false, and `out` empty, when
- * there are none. */
-bool facts_read(struct slice note, struct facts *out);
+ * there are none (which `out` says as well). */
+PA_MAY_IGNORE bool facts_read(struct slice note, struct facts *out);
 /** The note without its facts and NUL. */
 struct slice facts_strip(struct slice note);

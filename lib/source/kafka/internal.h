@@ -253,15 +253,17 @@ struct kafka_consumer {
 };
 
 /* conf.c */
-bool kafka_protocol_is_consumer(const struct kafka_consumer_options *options);
+PA_MUST_USE bool kafka_protocol_is_consumer(const struct kafka_consumer_options *options);
 /** A configuration from the options; NULL with the cause. */
-rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, struct error *err);
+PA_MUST_USE rd_kafka_conf_t *kafka_conf_new(const struct kafka_consumer_options *options, struct error *err);
 
 /* partition.c */
-struct partition *partition_new(struct kafka_consumer *consumer, const char *topic, int32_t number);
+PA_MUST_USE struct partition *partition_new(struct kafka_consumer *consumer, const char *topic,
+                                            int32_t number);
 /** Where it will begin, and the note of its committed offset, if it begins there. False: the note is not
  * ours. */
-bool partition_set_start(struct partition *partition, const struct partition_start *start, struct slice note);
+PA_MUST_USE bool partition_set_start(struct partition *partition, const struct partition_start *start,
+                                     struct slice note);
 /** About to be assigned from its start on: its records go to the consumer's. */
 void partition_begin(struct partition *partition);
 /** Its topic is gone: it takes no more, and what was taken from it goes on without it. */
@@ -270,23 +272,25 @@ void partition_abandon(struct partition *partition);
 void partition_end_reached(struct partition *partition, int64_t offset);
 /** Its tickets that are still out settle without effect. */
 void partition_free(struct partition *partition);
-struct partition *partition_find(struct kafka_consumer *consumer, const char *topic, int32_t number);
+PA_MUST_USE struct partition *partition_find(struct kafka_consumer *consumer, const char *topic,
+                                             int32_t number);
 /** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing
  * changed. The message stays the caller's. */
-bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
+PA_MUST_USE bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
 
 /* commit.c */
 /** Something changed: commits within 100 ms. */
 void commit_soon(struct kafka_consumer *consumer);
-/** Commits every changed partition (of `only`, when not NULL) now; false when there was nothing to commit. */
-bool commit_now(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only);
+/** Commits every changed partition (of `only`, when not NULL) now; false when there was nothing to commit
+ * (which matters only to who waits for its end). */
+PA_MAY_IGNORE bool commit_now(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only);
 /** The broker's answer to a commit. */
 void commit_answered(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void commit_timer_fired(uv_timer_t *timer);
 
 /* lookup.c */
 /** Asks where these partitions begin, until it is known (rebalance_looked_up). False: out of memory. */
-bool lookup_new(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
+PA_MUST_USE bool lookup_new(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list);
 /** Its answers have been used. */
 void lookup_end(struct lookup *lookup);
 /** Nobody waits for it any more. */
@@ -325,7 +329,7 @@ void poison_reset(struct partition *partition);
 /** librdkafka could not read the batch that begins at `offset`. */
 void poison_failed(struct partition *partition, int64_t offset);
 /** A record came. True: it is not to be taken, because its offset, or that of one before it, is a lie. */
-bool poison_suspect(struct partition *partition, int64_t offset);
+PA_MUST_USE bool poison_suspect(struct partition *partition, int64_t offset);
 /** Looks for partitions from which nothing comes. */
 void poison_tick(struct kafka_consumer *consumer);
 /** The partition goes. */

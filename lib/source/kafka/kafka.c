@@ -99,8 +99,10 @@ static void credentials_fetched(void *ctx, const struct kafka_credentials *crede
     struct error err = {0};
     if (kafka->consumer) {
         log_info("fresh Kafka credentials fetched from Port", F_NONE);
-        kafka_consumer_set_credentials(kafka->consumer, credentials->username,
-                                       (struct secret){slice_of(credentials->password)});
+        /* What librdkafka refuses has been said; the ones before stay, and are refreshed again when they
+         * fail. */
+        PA_IGNORE(kafka_consumer_set_credentials(kafka->consumer, credentials->username,
+                                                 (struct secret){slice_of(credentials->password)}));
     } else if (consume(kafka, credentials, &err) != 0) {
         log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
         fatal(kafka);

@@ -55,13 +55,13 @@ void offsets_init(struct offsets *offsets, int64_t position);
 void offsets_clear(struct offsets *offsets);
 /** Reads a commit's metadata, with or without the NUL. True when it is one of ours and speaks of `position`;
  * anything else is ignored (false). */
-bool offsets_restore(struct offsets *offsets, struct slice note);
+PA_MUST_USE bool offsets_restore(struct offsets *offsets, struct slice note);
 /** Is it a note of ours that speaks of `position`? */
-bool offsets_is_note(struct slice note, int64_t position);
+PA_MUST_USE bool offsets_is_note(struct slice note, int64_t position);
 
 /** May the record at `offset` be taken with the note still fitting? A gap before it (compaction, transaction
  * markers) takes room as well. */
-bool offsets_has_room(const struct offsets *offsets, int64_t offset);
+PA_MUST_USE bool offsets_has_room(const struct offsets *offsets, int64_t offset);
 enum offsets_take {
     /** In progress now; `entry` is linked. */
     OFFSETS_TAKEN,
@@ -70,10 +70,11 @@ enum offsets_take {
     /** Lower than what was taken before (the log was reset): call offsets_rewind first; nothing changed. */
     OFFSETS_REWOUND
 };
-enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry, int64_t offset);
+PA_MUST_USE enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry,
+                                           int64_t offset);
 /** The log has no more records below `offset`: only control records, or gaps of compaction or retention.
  * Counts once every record before it is done. False: this was known. */
-bool offsets_pass(struct offsets *offsets, int64_t offset);
+PA_MUST_USE bool offsets_pass(struct offsets *offsets, int64_t offset);
 /** The record is done: unlinks its entry. */
 void offsets_done(struct offsets *offsets, struct offset_entry *entry);
 /** Forgets everything and starts again at `position`; the owners of entries must not pass them to

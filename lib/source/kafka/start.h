@@ -30,7 +30,7 @@ struct start_question {
 };
 
 /** For a partition without a committed offset. START_GROUP_BEGAN sets `offset`. */
-enum start_reason start_without_offset(const struct start_question *question, bool change_log,
-                                       int32_t partition, int64_t *offset);
+PA_MUST_USE enum start_reason start_without_offset(const struct start_question *question, bool change_log,
+                                                   int32_t partition, int64_t *offset);
 /** Does it begin at its end? */
-bool start_at_end(enum start_reason reason, bool latest);
+PA_MUST_USE bool start_at_end(enum start_reason reason, bool latest);

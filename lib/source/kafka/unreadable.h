@@ -3,6 +3,7 @@
  * where it is. Blocks, so it is for the thread pool. Nothing counts as unreadable unless a broker has sent it
  * and librdkafka has failed to read it three times: a broker that is slow or away never makes it so. */
 #pragma once
+#include "base/must_use.h"
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,11 +31,11 @@ struct unreadable {
 };
 
 /** Is it an error about the bytes of a batch, rather than one of the connection, the group or the topic? */
-bool unreadable_is_error(rd_kafka_resp_err_t code);
+PA_MUST_USE bool unreadable_is_error(rd_kafka_resp_err_t code);
 
 /** The configuration of a client for unreadable_find, made from the consumer's. To be called where nobody
  * else changes the consumer's credentials. NULL: it cannot be made. */
-rd_kafka_conf_t *unreadable_conf(rd_kafka_t *consumer);
+PA_MUST_USE rd_kafka_conf_t *unreadable_conf(rd_kafka_t *consumer);
 
 /** Looks at what follows `position`. Takes the configuration over. Ends within half a minute, or soon after
  * `*overtaken` is set. */

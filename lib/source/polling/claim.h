@@ -22,7 +22,7 @@ enum claim_verdict {
     /** Empty, no JSON object, or it says neither: no better than no answer. */
     CLAIM_UNSAID
 };
-enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer);
+PA_MUST_USE enum claim_verdict claim_acked(enum claim_kind kind, struct slice answer);
 
 /** One claimed run; borrowed until the callback returns. */
 struct claimed {
@@ -40,4 +40,5 @@ typedef void claim_each(void *ctx, const struct claimed *claimed);
 /** Calls `each` for every run of the answer, in order. A run that cannot be read does not affect the others.
  * 0; PA_ERR_INVALID with what is wrong with the answer as a whole (what was read until then has been handed
  * out); PA_ERR_MEMORY. */
-int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err);
+PA_MUST_USE int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx,
+                           struct error *err);

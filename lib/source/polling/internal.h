@@ -154,8 +154,9 @@ void poller_watch_apart(struct polling_source *source);
 /* run.c */
 /** A run has been claimed: acknowledges it. Called with a poller as `ctx`; see claim_each. */
 void run_claimed(void *ctx, const struct claimed *claimed);
-/** It is ours: hands it over. False: it has to wait. */
-bool run_hand_over(struct polled_run *run);
+/** It is ours: hands it over. False: it has to wait, and is tried again when
+ * there is room. */
+PA_MAY_IGNORE bool run_hand_over(struct polled_run *run);
 /** Not ours: Port gives it to somebody else, or to us again. */
 void run_leave(struct polled_run *run);
 /** Nothing may leave its acknowledgement open for ever: it goes on beside the rounds. */
@@ -174,8 +175,9 @@ size_t runs_abandon(const struct polling_source *source);
 void runs_free(struct polling_source *source);
 
 /* ack.c */
-/** Starts an attempt at the acknowledgement. False: it has to wait, or was given up. */
-bool ack_start(struct polled_run *run);
+/** Starts an attempt at the acknowledgement. False: it has to wait, or was given up; either
+ * way it is seen to. */
+PA_MAY_IGNORE bool ack_start(struct polled_run *run);
 /** Tells Port once more that a run is taken, and does not wait for the answer. */
 void ack_again(const struct polled_run *run);
 

@@ -104,9 +104,9 @@ static void a_program_that_does_not_end_fails_alone(void **state)
 {
     (void)state;
     struct world *world = world_new("[{\"body\":\"if .loop then last(repeat(1)) else .n end\"}]", 100, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world));
     wait_answers(world, 3);
     assert_string_equal(world->text[0], "i=1 b=1 ");
     assert_string_equal(world->text[1],
@@ -132,9 +132,9 @@ static void a_program_that_eats_memory_fails_alone(void **state)
         world_new("[{\"body\":\"if .eat then [range(1e9)] else .n end\"}]", 10000, 32 << 20);
     static char large[48 << 20];
     memset(large, ' ', sizeof large);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"eat\":true}"), answered, world);
-    mapper_request(world->mapper, (struct slice){large, sizeof large}, answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"eat\":true}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, (struct slice){large, sizeof large}, answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world));
     wait_answers(world, 3);
     assert_non_null(strstr(world->text[0], "failed: the mapping needed more memory than MAPPING_MAX_MEMORY"));
     assert_string_equal(world->text[1], "failed: the event is too large for MAPPING_MAX_MEMORY");
@@ -169,10 +169,10 @@ static void an_idle_evaluator_that_is_killed_is_replaced(void **state)
 {
     (void)state;
     struct world *world = world_new("[{\"body\":\".n\"}]", 2000, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world));
     wait_answers(world, 1);
     pid_t first = kill_evaluator(world, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world));
     wait_answers(world, 2);
     assert_string_equal(world->text[1], "i=1 b=2 ");
     assert_int_not_equal(evaluator_of(world->process), first);
@@ -185,10 +185,10 @@ static void what_a_killed_evaluator_was_at_is_tried_again(void **state)
     (void)state;
     static char events[200][32];
     struct world *world = world_new("[{\"body\":\"last(range(.n))\"}]", 0, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1000000}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1000000}"), answered, world));
     for (int i = 0; i < 200; i++) {
         snprintf(events[i], sizeof events[i], "{\"n\":%d}", i + 1);
-        mapper_request(world->mapper, slice_of(events[i]), answered, world);
+        assert_non_null(mapper_request(world->mapper, slice_of(events[i]), answered, world));
     }
     kill_evaluator(world, 0);
     wait_answers(world, 201);
@@ -202,8 +202,8 @@ static void what_evaluators_are_killed_over_twice_fails_alone(void **state)
 {
     (void)state;
     struct world *world = world_new("[{\"body\":\"if .loop then last(repeat(1)) else .n end\"}]", 0, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"loop\":true}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world));
     kill_evaluator(world, kill_evaluator(world, 0));
     wait_answers(world, 2);
     assert_string_equal(
@@ -222,7 +222,7 @@ static void a_forgotten_call_is_not_tried_again(void **state)
     char *endless = strdup("{\"loop\":true}"), *waiting = strdup("{\"n\":1}");
     struct map_call *first = mapper_request(world->mapper, slice_of(endless), answered, world);
     struct map_call *second = mapper_request(world->mapper, slice_of(waiting), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world));
     pid_t pid;
     while ((pid = evaluator_of(world->process)) == 0)
         uv_run(&world->loop, UV_RUN_NOWAIT);
@@ -248,8 +248,8 @@ static void large_events_and_answers_come_through(void **state)
     memset(event + len, 'x', LARGE);
     strcpy(event + len + LARGE, "\"}");
     for (int i = 0; i < 6; i++)
-        mapper_request(world->mapper, slice_of(event), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"t\":\"a\"}"), answered, world);
+        assert_non_null(mapper_request(world->mapper, slice_of(event), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"t\":\"a\"}"), answered, world));
     wait_answers(world, 7);
     for (int i = 0; i < 6; i++)
         assert_memory_equal(world->text[i], "i=1 q=l=3145728 b=[{\"t\":\"xxx", 26);
@@ -264,14 +264,14 @@ static void an_evaluator_that_has_grown_is_replaced(void **state)
     (void)state;
     skip_under_valgrind();
     struct world *world = world_new("[{\"body\":\"[range(.n)] | length\"}]", 20000, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world));
     wait_answers(world, 1);
     pid_t first = evaluator_of(world->process);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world));
     wait_answers(world, 2);
     assert_int_equal(evaluator_of(world->process), first);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":5000000}"), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":4}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":5000000}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":4}"), answered, world));
     wait_answers(world, 4);
     assert_string_equal(world->text[2], "i=1 b=5000000 ");
     assert_string_equal(world->text[3], "i=1 b=4 ");
@@ -286,7 +286,7 @@ static void a_forgotten_call_is_not_answered(void **state)
     struct world *world = world_new("[{\"body\":\".n\"}]", 2000, 0);
     struct map_call *first = mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1}"), answered, world);
     struct map_call *second = mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world);
-    mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":3}"), answered, world));
     map_call_forget(second);
     uv_run(&world->loop, UV_RUN_NOWAIT); /* sends */
     if (world->answers == 0)
@@ -300,12 +300,12 @@ static void the_builtin_is_compiled_when_needed(void **state)
 {
     (void)state;
     struct world *world = world_new(NULL, 2000, 0);
-    mapper_request(
+    assert_non_null(mapper_request(
         world->mapper,
         SLICE_LITERAL(
             "{\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"GITLAB\",\"groupName\":\"g\","
             "\"projectName\":\"p\",\"omitPayload\":true}}}}"),
-        answered, world);
+        answered, world));
     wait_answers(world, 1);
     assert_non_null(strstr(world->text[0], "u=https://gitlab.com/api/v4/projects/g%2Fp/trigger/pipeline"));
     world_free(world);
@@ -320,7 +320,7 @@ static void secrets_are_not_in_the_environment(void **state)
     struct world *world = world_new("[{\"body\":\"[env.PORT_CLIENT_SECRET, $ENV.PORT_CLIENT_SECRET, "
                                     "env.PORT_CLIENT_SECRET_FILE, env.SEEN, $ENV.SEEN]\"}]",
                                     2000, 0);
-    mapper_request(world->mapper, SLICE_LITERAL("{}"), answered, world);
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{}"), answered, world));
     wait_answers(world, 1);
     assert_string_equal(world->text[0], "i=1 b=[null,null,null,\"yes\",\"yes\"] ");
     world_free(world);
