@@ -428,7 +428,7 @@ static int run(struct demo *demo)
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
     }
-    running_end(&demo->running);
+    PA_IGNORE(running_end(&demo->running)); /* what went wrong is among the problems of the demo */
     config_clear(&demo->config);
     return demo->problems ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }

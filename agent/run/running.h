@@ -20,9 +20,9 @@ void running_open(struct running *running);
 void running_take_setup(struct daemon_options *options, struct setup *setup);
 /** Makes the daemon of `options`, on this loop and by the system's clock, and lets the signals in. `stopped`
  * of the options has to call running_stopped. False, with the cause in err; then no signal was let in. */
-bool running_start(struct running *running, struct daemon_options options, struct signal_watch signals,
-                   struct error *err);
+PA_MUST_USE bool running_start(struct running *running, struct daemon_options options,
+                               struct signal_watch signals, struct error *err);
 void running_stopped(struct running *running, int exit_code);
 /** Runs the loop until nothing is on it any more, whether the daemon was made or not, and frees both. The
  * daemon's exit code. */
-int running_end(struct running *running);
+PA_MUST_USE int running_end(struct running *running);

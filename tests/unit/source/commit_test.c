@@ -99,7 +99,8 @@ static int begin(void **state)
         struct partition *partition = i == 0 ? &first : &second;
         offsets_init(&partition->offsets, 10);
         for (size_t j = 0; j < 4; j++)
-            offsets_take(&partition->offsets, &entries[4 * i + j], (int64_t)(10 + j));
+            assert_int_equal(offsets_take(&partition->offsets, &entries[4 * i + j], (int64_t)(10 + j)),
+                             OFFSETS_TAKEN);
         offsets_done(&partition->offsets, &entries[4 * i]);
         offsets_done(&partition->offsets, &entries[4 * i + 2]);
     }

@@ -149,7 +149,7 @@ static void a_note_that_would_be_too_long_is_left_out(void **state)
     struct buffer note = {0};
     offsets_init(&offsets, 0);
     for (int64_t offset = 0; offset < 100000; offset++)
-        offsets_take(&offsets, &entries[offset], offset);
+        assert_int_equal(offsets_take(&offsets, &entries[offset], offset), OFFSETS_TAKEN);
     for (int64_t offset = 1; offset < 100000; offset += 2)
         offsets_done(&offsets, &entries[offset]);
     offsets_note(&offsets, &note);
@@ -166,8 +166,8 @@ static void a_log_of_any_length_has_a_note(void **state)
         struct offsets offsets, restored;
         struct buffer note = {0};
         offsets_init(&offsets, 0);
-        offsets_take(&offsets, &entries[0], 0);
-        offsets_take(&offsets, &entries[1], farthest[i]);
+        assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_TAKEN);
+        assert_int_equal(offsets_take(&offsets, &entries[1], farthest[i]), OFFSETS_TAKEN);
         offsets_done(&offsets, &entries[1]);
         offsets_note(&offsets, &note);
         offsets_init(&restored, 0);
@@ -184,8 +184,8 @@ static void an_offset_that_comes_again_needs_no_room(void **state)
     (void)state;
     struct offsets offsets;
     offsets_init(&offsets, 0);
-    offsets_take(&offsets, &entries[0], 0);
-    offsets_take(&offsets, &entries[1], 1);
+    assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_TAKEN);
+    assert_int_equal(offsets_take(&offsets, &entries[1], 1), OFFSETS_TAKEN);
     offsets.run_bytes = 100000; /* as if full */
     assert_true(offsets_has_room(&offsets, 1));
     assert_true(offsets_has_room(&offsets, 2));
