@@ -1,6 +1,7 @@
 /* Shows each step of the way to Port's API, then asks Port for a token, the organisation and the Kafka
  * credentials as the agent would. What failed is told once; the steps behind it are skipped. */
 #include "port.h"
+#include "agent/kafka_login.h"
 #include "agent/port_client.h"
 #include "route.h"
 #include <cjson/cJSON.h>
@@ -315,24 +316,19 @@ static bool token(struct checking *checking)
 
 static void kafka_credentials(struct checking *checking)
 {
-    struct answered answered;
     struct error err = {0};
-    call(checking, "/v1/kafka-credentials", &answered);
-    if (answered.answer == PORT_ACCEPTED &&
-        kafka_credentials_parse(buffer_slice(&answered.body), checking->credentials, &err) != 0) {
-        answered.answer = PORT_REFUSED;
-        answered.reason.len = 0;
-        buffer_append_text(&answered.reason, err.message);
-    }
-    struct check_step *step = call_step(checking, "kafka credentials", &answered);
-    if (answered.answer == PORT_ACCEPTED)
-        buffer_appendf(&step->detail, "user %s, brokers %s", checking->credentials->username,
-                       checking->credentials->brokers);
-    else
+    int failed = kafka_login(checking->port.api, &checking->loop, 0, checking->credentials, &err);
+    struct check_step *step =
+        check_begin(checking->steps, AREA, "kafka credentials", failed ? CHECK_FAILED : CHECK_OK);
+    if (failed) {
+        buffer_append_text(&step->detail, err.message);
         buffer_append_text(&step->hint, "ask Port to enable the Kafka agent for your organisation, or set "
                                         "STREAMER_NAME=POLLING");
+    } else {
+        buffer_appendf(&step->detail, "user %s, brokers %s", checking->credentials->username,
+                       checking->credentials->brokers);
+    }
     check_end(checking->steps, step);
-    answered_clear(&answered);
 }
 
 static void calls(struct checking *checking)

@@ -2,11 +2,11 @@
  * own, which is over before the letters are read. */
 #include "agent/commands.h"
 #include "agent/input.h"
+#include "agent/kafka_login.h"
 #include "agent/port_client.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
 #include "http/url.h"
-#include "kafka/access.h"
 #include "observe/conditions.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,70 +15,19 @@ enum { PORT_WAIT_MS = 20000, PORT_SILENCE_MS = 10000 };
 
 /* Credentials from Port */
 
-struct login {
-    uv_loop_t loop;
-    uv_timer_t deadline;
-    /** Copied. */
-    struct kafka_credentials credentials;
-    bool fetched, over;
-    char reason[300];
-};
-
-static void login_fetched(void *ctx, const struct kafka_credentials *credentials)
-{
-    struct login *login = ctx;
-    login->credentials.brokers = strdup(credentials->brokers);
-    login->credentials.username = strdup(credentials->username);
-    login->credentials.password = strdup(credentials->password);
-    login->fetched = login->credentials.brokers && login->credentials.username && login->credentials.password;
-    login->over = true;
-}
-
-static void login_failed(void *ctx, const struct kafka_access_failure *failure)
-{
-    struct login *login = ctx;
-    snprintf(login->reason, sizeof login->reason, "%s", failure->reason);
-    login->over = failure->denied;
-}
-
-static void login_late(uv_timer_t *deadline)
-{
-    ((struct login *)deadline->data)->over = true;
-}
-
-/** Asks Port until it answers, or time is up. */
-static void ask_port(struct login *login, struct port_api *port)
-{
-    struct kafka_access_options options = {.port = port,
-                                           .loop = &login->loop,
-                                           .clock = clock_system(),
-                                           .fetched = login_fetched,
-                                           .failed = login_failed,
-                                           .ctx = login};
-    struct kafka_access *access = kafka_access_new(&options);
-    uv_timer_start(&login->deadline, login_late, PORT_WAIT_MS, 0);
-    if (access)
-        kafka_access_start(access);
-    while (access && !login->over)
-        uv_run(&login->loop, UV_RUN_ONCE);
-    if (access)
-        kafka_access_close(access, NULL, NULL);
-}
-
 /** 0, or an error with the cause in err. */
-static int fetch_credentials(struct login *login, const struct config *config, const char *ca_bundle,
-                             struct error *err)
+static int fetch_credentials(const struct config *config, const char *ca_bundle,
+                             struct kafka_credentials *out, struct error *err)
 {
     if (!*config->client_id || !config->client_secret.value.ptr)
         return error_set(
             err, PA_ERR_INVALID,
             "PORT_CLIENT_ID and PORT_CLIENT_SECRET: are not set; Kafka's credentials come from Port");
-    uv_loop_init(&login->loop);
-    uv_timer_init(&login->loop, &login->deadline);
-    login->deadline.data = login;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
     struct conditions *conditions = conditions_new(clock_system());
     struct port_client port;
-    const struct port_client_options options = {.loop = &login->loop,
+    const struct port_client_options options = {.loop = &loop,
                                                 .clock = clock_system(),
                                                 .conditions = conditions,
                                                 .config = config,
@@ -87,23 +36,20 @@ static int fetch_credentials(struct login *login, const struct config *config, c
                                                 .total_timeout_ms = PORT_WAIT_MS};
     int failed = port_client_open(&port, &options, err);
     if (!failed) {
-        ask_port(login, port.api);
+        struct error why = {0};
+        struct buffer url = {0};
+        failed = kafka_login(port.api, &loop, PORT_WAIT_MS, out, &why);
+        url_append_shown(&url, slice_of(config->api_base_url));
+        if (failed)
+            error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
+                      buffer_text(&url), why.message);
+        buffer_clear(&url);
         port_client_close(&port, NULL, NULL);
     }
     conditions_free(conditions);
-    uv_close((uv_handle_t *)&login->deadline, NULL);
-    uv_run(&login->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&login->loop);
-    if (failed)
-        return failed;
-    if (login->fetched)
-        return 0;
-    struct buffer url = {0};
-    url_append_shown(&url, slice_of(config->api_base_url));
-    error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
-              buffer_text(&url), *login->reason ? login->reason : "no answer");
-    buffer_clear(&url);
-    return err->kind;
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return failed;
 }
 
 /* Opening */
@@ -111,21 +57,21 @@ static int fetch_credentials(struct login *login, const struct config *config, c
 static struct dead_letter_reader *open_topic(const char *topic, const struct config *config,
                                              const char *ca_bundle, struct error *err)
 {
-    struct login login = {0};
+    struct kafka_credentials credentials = {0};
     struct dead_letter_reader *reader = NULL;
     struct kafka_connection connection = {.bootstrap_servers = config->bootstrap_servers,
                                           .security_protocol = config->security_protocol,
                                           .sasl_mechanism = config->sasl_mechanism,
                                           .ca_bundle = ca_bundle};
-    int failed = config->local_port ? 0 : fetch_credentials(&login, config, ca_bundle, err);
+    int failed = config->local_port ? 0 : fetch_credentials(config, ca_bundle, &credentials, err);
     if (!config->local_port) {
-        connection.bootstrap_servers = login.credentials.brokers;
-        connection.username = login.credentials.username;
-        connection.password = login.credentials.password;
+        connection.bootstrap_servers = credentials.brokers;
+        connection.username = credentials.username;
+        connection.password = credentials.password;
     }
     if (!failed)
         reader = dead_letter_reader_topic(&connection, topic, (size_t)config->record_max_bytes, err);
-    kafka_credentials_clear(&login.credentials);
+    kafka_credentials_clear(&credentials);
     return reader;
 }
 
