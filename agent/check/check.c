@@ -260,12 +260,12 @@ int command_check(int argc, char **argv)
         .summary = "[--connect] [--timeout SECONDS] [--output text|json]",
         .intro =
             "Reads the settings (environment, .env, NAME_FILE), the mapping file and the certificate\n"
-            "authorities, and says everything that is wrong with them. With --connect it goes on: proxy, "
+            "authorities, and names every problem. With --connect it also checks: proxy, "
             "DNS,\n"
             "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
             "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
             "nothing; every step has a deadline. Secrets are never shown.",
-        .exit_codes = "Exit codes: 0 all is right (warnings may be); 1 a connection or what it needs failed, "
+        .exit_codes = "Exit codes: 0 no problem (there may be warnings); 1 a step of --connect failed, "
                       "or dead letters\n"
                       "cannot be written; 64 wrong usage; 78 settings, mapping file or authorities are wrong "
                       "(a line each on standard error).",
@@ -278,7 +278,7 @@ int command_check(int argc, char **argv)
     if (!options_output(command.output, &command.json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", command.output);
     if (command.timeout && !read_seconds(command.timeout, &command.timeout_ms))
-        return options_wrong(&usage, "--timeout: '%s' is no whole number of seconds from 1 to 300",
+        return options_wrong(&usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
                              command.timeout);
     return run_checks(&command);
 }

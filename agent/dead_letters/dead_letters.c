@@ -71,7 +71,7 @@ static int list(int argc, char **argv)
         {.name = "reason", .value = "TEXT", .text = &filter.reason, .help = "with this text in their reason"},
         {.name = "since", .value = "TIME", .text = &filter.since, .help = "given up then or later (UTC)"},
         {.name = "until", .value = "TIME", .text = &filter.until, .help = "given up then or earlier (UTC)"},
-        {.name = "replayed", .flag = &filter.replayed, .help = "those that were replayed as well"},
+        {.name = "replayed", .flag = &filter.replayed, .help = "also letters that were replayed"},
         {.name = "dir", .value = "DIR", .text = &place.directory, .help = "read this directory"},
         {.name = "topic", .value = "TOPIC", .text = &place.topic, .help = "read this topic"},
         {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON array"},
@@ -174,10 +174,10 @@ static int help(void)
 {
     puts("Usage: port-agent dead-letters list|show|replay [OPTIONS]\n\n"
          "Events whose delivery was given up, where DEAD_LETTER_DIR or DEAD_LETTER_TOPIC keeps them.\n\n"
-         "  list    which there are\n"
-         "  show    one of them, whole\n"
+         "  list    lists them\n"
+         "  show    shows one of them, whole\n"
          "  replay  sends them through the agent's own delivery, and reports the results to Port\n\n"
-         "Each has a --help of its own.");
+         "Each has its own --help.");
     return EXIT_CODE_OK;
 }
 

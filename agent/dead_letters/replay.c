@@ -356,7 +356,7 @@ int dead_letters_replay(int argc, char **argv)
     const struct command_option options[] = {
         {.name = "all",
          .flag = &replay.all,
-         .help = "all that were not replayed yet and are meant by the rest"},
+         .help = "all letters that were not replayed yet and match the other options"},
         {.name = "run", .value = "ID", .text = &filter->run, .help = "letters of this run only"},
         {.name = "reason",
          .value = "TEXT",
@@ -364,7 +364,7 @@ int dead_letters_replay(int argc, char **argv)
          .help = "with this text in their reason"},
         {.name = "since", .value = "TIME", .text = &filter->since, .help = "given up then or later (UTC)"},
         {.name = "until", .value = "TIME", .text = &filter->until, .help = "given up then or earlier (UTC)"},
-        {.name = "again", .flag = &filter->replayed, .help = "those that were replayed before as well"},
+        {.name = "again", .flag = &filter->replayed, .help = "also letters that were replayed before"},
         {.name = "dir", .value = "DIR", .text = &replay.place.directory, .help = "letters of this directory"},
         {.name = "topic", .value = "TOPIC", .text = &replay.place.topic, .help = "letters of this topic"},
         {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
@@ -378,7 +378,8 @@ int dead_letters_replay(int argc, char **argv)
             "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
             "remembered\n"
             "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
-            "another ID. What is no letter, or was changed since the agent wrote it, is refused by name\n"
+            "another ID. A line that is no letter, or that was changed since the agent wrote it, is refused "
+            "by name\n"
             "before anything of it is sent. The agent may run meanwhile. A second replay of one directory "
             "waits for the first\n"
             "one's end; of one topic, run one at a time. Log lines go to standard error.",

@@ -161,7 +161,7 @@ static void tell_death(struct map_command *command, const char *name, int status
     map_process_describe_death(&command->bounds, status, reason);
     buffer_append_text(&explanation.failure, reason);
     if (*command->options.evaluating)
-        buffer_appendf(&explanation.failure, "; the last expression that came to an end was that of %s",
+        buffer_appendf(&explanation.failure, "; the last expression that was completed was that of %s",
                        command->options.evaluating);
     show(command, name, &explanation, &text);
     write_out(&text);
@@ -312,9 +312,9 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
             "fieldsToDecryptPaths. Decrypted values, headers like Authorization and values from variables\n"
             "that are named like secrets are shown as ***. MAPPING_TIMEOUT and MAPPING_MAX_MEMORY bound\n"
             "each event as they do in the agent.",
-        .exit_codes = "Exit codes: 0 every event makes a request; 1 one does not (no mapping applies, or "
-                      "what it gives is\n"
-                      "no request), or a file cannot be read; 64 wrong usage; 78 the mapping file or a "
+        .exit_codes = "Exit codes: 0 every event makes a request; 1 one does not (no mapping applies, or its "
+                      "result is\n"
+                      "not a request), or a file cannot be read; 64 wrong usage; 78 the mapping file or a "
                       "setting is wrong.",
         .options = options,
         .option_count = sizeof options / sizeof *options,

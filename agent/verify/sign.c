@@ -91,7 +91,7 @@ int command_sign(int argc, char **argv)
         return outcome;
     if (signing.timestamp && !read_timestamp(signing.timestamp, &signing.seconds))
         return options_wrong(&usage,
-                             "--timestamp: '%s' is no number of seconds since the epoch; write 1768317616",
+                             "--timestamp: '%s' is not a number of seconds since the epoch; write 1768317616",
                              signing.timestamp);
     outcome = sign_body(&signing);
     buffer_clear(&signing.body);

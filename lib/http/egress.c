@@ -33,12 +33,13 @@ struct egress {
 static const char accepted[] =
     "write a host's name (* stands for any part of it), an address, a network like 10.0.0.0/8, "
     "or a port; a port may also follow, as in svc.internal:443 or [fd00::1]:8000-8099";
-static const char no_ports[] = "its port is none; write a number from 1 to 65535, or two with - between them";
+static const char no_ports[] =
+    "its port is wrong; write a number from 1 to 65535, or two with - between them";
 static const char short_address[] =
     "write an address as four decimal numbers (127.0.0.1), and a network as 10.0.0.0/8";
 static const char bits_beyond[] = "it has bits beyond its prefix; write 10.0.0.0/8, say, not 10.1.2.3/8";
 static const char leading_dot[] = "a name does not begin with a dot; write *.svc.internal";
-static const char bad_prefix[] = "its prefix is none; write up to 32 bits for IPv4, 128 for IPv6";
+static const char bad_prefix[] = "its prefix is wrong; write up to 32 bits for IPv4, 128 for IPv6";
 
 /** A number of at most `most`, where there is nothing else; -1: it is none. */
 static int number_of(struct slice text, int most)

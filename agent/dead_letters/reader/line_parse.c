@@ -179,7 +179,7 @@ const char *line_parse(struct slice text, struct line *line)
     if (!letter_id_number(slice_of(line->id), &id))
         return "its ID is not 16 hexadecimal digits";
     if (line->letter.time_ms < 0)
-        return "its time is none";
+        return "its time is not a time";
     wrong = bytes_of(line->json, "key", "key_encoding", &line->key, &line->letter.key);
     return wrong ? wrong : bytes_of(line->json, "value", "value_encoding", &line->value, &line->letter.value);
 }

@@ -257,10 +257,10 @@ static const char *read_message(struct topic_reader *reader, struct dead_letter_
         !whole_number(values[STATUS], INT32_MIN, INT32_MAX, &status) ||
         !whole_number(values[PARTITION], -1, INT32_MAX, &partition) ||
         !whole_number(values[OFFSET], -1, INT64_MAX, &offset))
-        return "a number in its headers is none";
+        return "a number in its headers is not a number";
     int64_t time_ms = letter_time(values[TIME]);
     if (time_ms < 0)
-        return "its time is none";
+        return "its time is not a time";
     entry->letter_id = values[ID];
     entry->mac = values[MAC];
     entry->letter = (struct dead_letter){
