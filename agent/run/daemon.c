@@ -201,6 +201,7 @@ static int make_source(struct daemon *daemon, struct error *err)
     struct source_options options = {
         .loop = daemon->options.loop,
         .clock = daemon->options.clock,
+        .conditions = daemon->conditions,
         .config = daemon->options.config,
         .port = daemon->port.api,
         .sink = deliver_sink(daemon->deliver),

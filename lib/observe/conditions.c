@@ -8,7 +8,11 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_CLOCK_OFF] = {.begun = "this machine's clock is off",
                              .ended = "this machine's clock agrees with Port's again",
                              .value = SLICE_LITERAL("ahead_s"),
-                             .when_met = true}};
+                             .when_met = true},
+    [CONDITION_UNREADABLE] = {.begun = "a partition cannot be read",
+                              .ended = "the partition is read from again",
+                              .subject = SLICE_LITERAL("partition"),
+                              .value = SLICE_LITERAL("messaging.kafka.offset")}};
 
 struct conditions {
     const struct clock *clock;

@@ -14,9 +14,11 @@
 
 enum condition_kind {
     /** This machine's clock; value: seconds ahead of Port's. */
-    CONDITION_CLOCK_OFF
+    CONDITION_CLOCK_OFF,
+    /** A partition whose next records cannot be read, or do not come although its log goes on. */
+    CONDITION_UNREADABLE
 };
-enum { CONDITION_KINDS = CONDITION_CLOCK_OFF + 1 };
+enum { CONDITION_KINDS = CONDITION_UNREADABLE + 1 };
 
 enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 

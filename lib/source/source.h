@@ -76,6 +76,7 @@ void source_ticket_drop(struct ticket *ticket);
 /* A source, whichever it is */
 
 struct source;
+struct conditions;
 struct config;
 struct port_api;
 
@@ -84,6 +85,8 @@ struct source_options {
     /** Borrowed until closed, as everything here. */
     uv_loop_t *loop;
     const struct clock *clock;
+    /** What goes on being wrong is told there; may be NULL. */
+    struct conditions *conditions;
     /** Validated for this streamer. */
     const struct config *config;
     struct port_api *port;

@@ -74,13 +74,15 @@ def zstd(data, level=3):
 
 
 def lz4(data):
+    """In independent blocks of 4 MiB: brokers read no others."""
     library = ctypes.CDLL("liblz4.so.1")
     library.LZ4F_compressFrame.restype = library.LZ4F_compressFrameBound.restype = ctypes.c_size_t
-    library.LZ4F_compressFrameBound.argtypes = [ctypes.c_size_t, ctypes.c_void_p]
-    library.LZ4F_compressFrame.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p]
-    bound = library.LZ4F_compressFrameBound(len(data), None)
+    library.LZ4F_compressFrameBound.argtypes = [ctypes.c_size_t, ctypes.c_char_p]
+    library.LZ4F_compressFrame.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    preferences = struct.pack("<iiiiQIiiIIIII", 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    bound = library.LZ4F_compressFrameBound(len(data), preferences)
     out = ctypes.create_string_buffer(bound)
-    size = library.LZ4F_compressFrame(out, bound, data, len(data), None)
+    size = library.LZ4F_compressFrame(out, bound, data, len(data), preferences)
     return out.raw[:size]
 
 

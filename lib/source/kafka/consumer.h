@@ -6,11 +6,14 @@
 #include "source/source.h"
 #include <uv.h>
 
+struct conditions;
 struct kafka_consumer;
 
 struct kafka_consumer_options {
     uv_loop_t *loop;
     const struct clock *clock;
+    /** Where partitions that cannot be read are told; may be NULL. */
+    struct conditions *conditions;
     struct source_sink sink;
     /** Copied; "" for none. */
     const char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username;

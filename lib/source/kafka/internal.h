@@ -63,6 +63,8 @@ struct partition {
         /** A record had an offset beyond the log's end: nothing of this partition is taken until its position
          * is right again. */
         bool lied;
+        /** The condition that it cannot be read stands. */
+        bool stands;
         /** A record or the end came since the last tick; and when something did. */
         bool heard;
         int64_t heard_ms;
@@ -266,6 +268,8 @@ PA_MUST_USE bool partition_set_start(struct partition *partition, const struct p
                                      struct slice note);
 /** About to be assigned from its start on: its records go to the consumer's. */
 void partition_begin(struct partition *partition);
+/** Gives up a record of the partition that waits for room in the sink: it comes again. */
+void partition_unpark(const struct partition *partition);
 /** Its topic is gone: it takes no more, and what was taken from it goes on without it. */
 void partition_abandon(struct partition *partition);
 /** The end of the partition has been reached: there is nothing below `offset` that was not taken. */
@@ -327,13 +331,13 @@ void standing_tick(struct kafka_consumer *consumer);
 /** The partition begins, or its position is another. */
 void poison_reset(struct partition *partition);
 /** librdkafka could not read the batch that begins at `offset`. */
-void poison_failed(struct partition *partition, int64_t offset);
+void poison_failed(struct partition *partition, int64_t offset, const char *reason);
 /** A record came. True: it is not to be taken, because its offset, or that of one before it, is a lie. */
 PA_MUST_USE bool poison_suspect(struct partition *partition, int64_t offset);
 /** Looks for partitions from which nothing comes. */
 void poison_tick(struct kafka_consumer *consumer);
 /** The partition goes. */
-void poison_forget(const struct partition *partition);
+void poison_forget(struct partition *partition);
 /** The consumer closes: ends the search under way soon. */
 void poison_overtake(struct kafka_consumer *consumer);
 

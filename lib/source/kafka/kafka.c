@@ -76,6 +76,7 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
     kafka_consumer_settings(config, credentials, kafka->options.ca_bundle, &options);
     options.loop = kafka->options.loop;
     options.clock = kafka->options.clock;
+    options.conditions = kafka->options.conditions;
     options.sink = kafka->options.sink;
     options.credentials_refused = credentials ? credentials_refused : NULL;
     options.begun = kafka->begun;

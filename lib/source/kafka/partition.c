@@ -71,10 +71,9 @@ static void tickets_detach(struct partition *partition)
     partition->live = 0;
 }
 
-/** A record that waits for room in the sink, and would come again to whoever is assigned the partition next:
- * us, perhaps. */
-static void unpark(struct kafka_consumer *consumer, const struct partition *partition)
+void partition_unpark(const struct partition *partition)
 {
+    struct kafka_consumer *consumer = partition->consumer;
     rd_kafka_message_t *parked = consumer->parked;
     if (!parked || parked->partition != partition->number ||
         strcmp(rd_kafka_topic_name(parked->rkt), partition->topic) != 0)
@@ -86,7 +85,7 @@ static void unpark(struct kafka_consumer *consumer, const struct partition *part
 void partition_free(struct partition *partition)
 {
     struct kafka_consumer *consumer = partition->consumer;
-    unpark(consumer, partition);
+    partition_unpark(partition);
     poison_forget(partition);
     for (struct partition **at = &consumer->partitions; *at; at = &(*at)->next) {
         if (*at == partition) {
@@ -216,9 +215,9 @@ static void say_gone(const struct partition *partition, int64_t offset)
 
 void partition_end_reached(struct partition *partition, int64_t offset)
 {
-    partition->poison.heard = true;
     if (partition->parked || partition->poison.lied)
         return; /* that has not been taken yet, or librdkafka is elsewhere */
+    partition->poison.heard = true;
     if (offset < offsets_next(&partition->offsets))
         partition_rewind(partition, offset);
     say_gone(partition, offset);

@@ -5,7 +5,9 @@
  *
  * Whether a batch is one of these is never concluded from waiting: waiting makes us look, and what a broker
  * sends decides. */
+#include "observe/conditions.h"
 #include "source/kafka/internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,9 @@ enum {
     /** Failures in a row before the end is looked for: librdkafka tries again every half second. */
     FAILURES = 3,
     SILENCE_MS = 30000,
-    PATIENCE_CAP_MS = 600000
+    PATIENCE_CAP_MS = 600000,
+    /** Of a partition's name: a topic has 249 characters at most. */
+    NAME_SIZE = 264
 };
 
 static int64_t now_of(const struct kafka_consumer *consumer)
@@ -26,9 +30,36 @@ static int64_t silence_ms(const struct kafka_consumer *consumer)
     return consumer->options.silence_ms > 0 ? consumer->options.silence_ms : SILENCE_MS;
 }
 
+/* Whether it stands still */
+
+static const char *name_of(const struct partition *partition, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "%.249s-%d", partition->topic, (int)partition->number);
+    return name;
+}
+
+static void stands_still(struct partition *partition, int64_t offset, const char *why)
+{
+    char name[NAME_SIZE];
+    struct conditions *conditions = partition->consumer->options.conditions;
+    partition->poison.stands = conditions != NULL;
+    if (conditions)
+        condition_met(conditions, CONDITION_UNREADABLE, name_of(partition, name), offset, why);
+}
+
+static void goes_on(struct partition *partition)
+{
+    char name[NAME_SIZE];
+    if (partition->poison.stands)
+        condition_ended(partition->consumer->options.conditions, CONDITION_UNREADABLE,
+                        name_of(partition, name), offsets_next(&partition->offsets));
+    partition->poison.stands = false;
+}
+
 void poison_reset(struct partition *partition)
 {
     partition->poison = (struct poison){.offset = -1,
+                                        .stands = partition->poison.stands,
                                         .heard_ms = now_of(partition->consumer),
                                         .patience_ms = silence_ms(partition->consumer)};
 }
@@ -38,6 +69,7 @@ void poison_reset(struct partition *partition)
 /** Goes on at the partition's position, whatever librdkafka's own is by now. */
 static void seek(struct partition *partition)
 {
+    partition_unpark(partition);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *element =
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
@@ -53,6 +85,8 @@ static void seek(struct partition *partition)
 static void pass(struct partition *partition, const struct unreadable *found)
 {
     struct kafka_consumer *consumer = partition->consumer;
+    if (!partition->poison.stands)
+        stands_still(partition, found->from, "librdkafka passes over its records without a word");
     consumer->batches_passed += found->batches;
     log_error("records cannot be read and are passed: going on behind them",
               F_STR("messaging.destination.name", partition->topic),
@@ -72,20 +106,16 @@ static void pass(struct partition *partition, const struct unreadable *found)
 static void look_later(struct partition *partition, enum unreadable_verdict verdict)
 {
     struct poison *poison = &partition->poison;
-    bool stuck = poison->lied || poison->failures >= FAILURES || verdict == UNREADABLE_NOT;
     int64_t patience_ms =
         poison->patience_ms < PATIENCE_CAP_MS / 2 ? poison->patience_ms * 2 : PATIENCE_CAP_MS;
-    if (verdict == UNREADABLE_UNKNOWN) {
-        log_debug("nothing comes from a partition, and why could not be found out; trying again",
-                  F_STR("messaging.destination.name", partition->topic),
-                  F_INT("messaging.destination.partition.id", partition->number));
-        poison->failures = 0;
-        poison->heard_ms = now_of(partition->consumer);
-    } else if (stuck) {
+    bool stuck = poison->lied || poison->failures >= FAILURES;
+    if (verdict == UNREADABLE_SILENT)
+        stands_still(partition, offsets_next(&partition->offsets),
+                     "the log goes on, the broker says, and nothing of it comes");
+    if (verdict == UNREADABLE_NOT || (verdict == UNREADABLE_NOTHING_YET && stuck))
         seek(partition); /* another client reads what this one does not */
-    } else {
-        poison->heard_ms = now_of(partition->consumer);
-    }
+    poison->failures = 0;
+    poison->heard_ms = now_of(partition->consumer);
     poison->patience_ms = patience_ms;
 }
 
@@ -99,8 +129,8 @@ static void search_done(uv_work_t *work, int status)
     free(search->topic);
     if (!partition || consumer->closing || consumer->destroying)
         return;
-    bool here =
-        partition->begun && !partition->revoked && offsets_next(&partition->offsets) == search->position;
+    bool here = partition->begun && !partition->revoked && !partition->paused &&
+                offsets_next(&partition->offsets) == search->position;
     if (here && status == 0 && search->found.verdict == UNREADABLE_FOUND)
         pass(partition, &search->found);
     else if (here)
@@ -155,8 +185,9 @@ void poison_overtake(struct kafka_consumer *consumer)
         atomic_store(&consumer->poison.overtaken, true);
 }
 
-void poison_forget(const struct partition *partition)
+void poison_forget(struct partition *partition)
 {
+    goes_on(partition);
     struct poison_search *search = &partition->consumer->poison;
     if (search->running && search->partition == partition) {
         search->partition = NULL;
@@ -166,31 +197,34 @@ void poison_forget(const struct partition *partition)
 
 /* What is noticed */
 
-void poison_failed(struct partition *partition, int64_t offset)
+void poison_failed(struct partition *partition, int64_t offset, const char *reason)
 {
     struct poison *poison = &partition->poison;
-    poison->heard = true; /* so it is not silent */
+    poison->heard_ms = now_of(partition->consumer); /* so it is not silent */
     if (poison->offset != offset)
         poison->failures = 0;
     poison->offset = offset;
     if (poison->failures < FAILURES)
         poison->failures++;
-    if (poison->failures == FAILURES)
-        look_into(partition);
+    if (poison->failures < FAILURES)
+        return;
+    stands_still(partition, offset, reason);
+    look_into(partition);
 }
 
 bool poison_suspect(struct partition *partition, int64_t offset)
 {
     int64_t low, high;
     struct poison *poison = &partition->poison;
-    poison->heard = true;
     if (!poison->lied && offset > offsets_next(&partition->offsets) &&
         rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, &low,
                                        &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
         high >= 0 && offset >= high) {
         poison->lied = true;
+        stands_still(partition, offset, "a record has an offset beyond the log's end");
         look_into(partition);
     }
+    poison->heard |= !poison->lied;
     return poison->lied;
 }
 
@@ -210,8 +244,10 @@ void poison_tick(struct kafka_consumer *consumer)
         struct poison *poison = &partition->poison;
         bool idle = !partition->begun || partition->revoked || partition->paused ||
                     consumer->waiting_for_room || consumer->stopped_taking;
-        if (poison->heard && !poison->lied)
+        if (poison->heard) {
             poison->patience_ms = silence_ms(consumer);
+            goes_on(partition);
+        }
         if (idle || poison->heard)
             poison->heard_ms = now;
         poison->heard = false;

@@ -212,7 +212,7 @@ static int64_t later(int64_t a, int64_t b)
 /** One batch after the other, as long as there is nothing to read between them. */
 static struct unreadable search_from(struct search *search, int64_t position)
 {
-    struct unreadable found = {.verdict = UNREADABLE_UNKNOWN};
+    struct unreadable found = {.verdict = UNREADABLE_SILENT};
     struct seen seen = look_thrice(search, position);
     if (seen.sight == SIGHT_RECORD)
         found.verdict = UNREADABLE_NOT;

@@ -10,8 +10,10 @@
 #include <stdint.h>
 
 enum unreadable_verdict {
-    /** It could not be found out: a broker is slow or away, time ran out, or it was overtaken. */
+    /** It could not be asked: a broker is away, out of memory, or it was overtaken. */
     UNREADABLE_UNKNOWN,
+    /** The broker says where the log ends, and sends nothing of it: it is slow, or time ran out. */
+    UNREADABLE_SILENT,
     /** There is a record to read, which may be further on. */
     UNREADABLE_NOT,
     /** There is nothing to read yet, though the log may go on: a transaction that is open. */

@@ -2,6 +2,7 @@
  * test. */
 #include "../kafka/mock_cluster.h"
 #include "base/clock.h"
+#include "observe/conditions.h"
 #include "source/kafka/internal.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@ static struct mock_cluster cluster;
 static char runs[16], changes[16], group[16];
 static uv_loop_t loop;
 static uv_timer_t deadline;
+static struct conditions *conditions;
 
 struct world {
     struct kafka_consumer *consumer;
@@ -61,6 +63,8 @@ static int open_topics(void **state)
     snprintf(runs, sizeof runs, "runs-%d", number);
     snprintf(changes, sizeof changes, "changes-%d", number);
     snprintf(group, sizeof group, "group-%d", number);
+    conditions = conditions_new(clock_system());
+    assert_non_null(conditions);
     uv_loop_init(&loop);
     uv_timer_init(&loop, &deadline);
     uv_timer_start(&deadline, too_late, DEADLINE_MS, 0);
@@ -73,6 +77,7 @@ static int close_loop(void **state)
     (void)state;
     uv_close((uv_handle_t *)&deadline, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
+    conditions_free(conditions);
     return uv_loop_close(&loop);
 }
 
@@ -119,6 +124,7 @@ static void world_open(struct world *world, int64_t silence_ms)
     struct kafka_consumer_options options = {
         .loop = &loop,
         .clock = clock_system(),
+        .conditions = conditions,
         .sink = {world, has_room, take, withdraw},
         .bootstrap_servers = broker(),
         .security_protocol = "plaintext",
@@ -200,6 +206,8 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
     wait_for_records(&world, READABLE);
     while (counted(&world).batches_passed < 4)
         uv_run(&loop, UV_RUN_ONCE);
+    while (conditions_next(conditions, NULL)) /* it is read from again */
+        uv_run(&loop, UV_RUN_ONCE);
     for (size_t i = 0; i < READABLE; i++) {
         assert_int_equal(world.offsets[i], readable[i]);
         if (i > 0)
@@ -224,6 +232,9 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
     assert_non_null(strstr(logged, "\"from\":5,\"to\":6,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
     assert_non_null(strstr(logged, "\"from\":9,\"to\":9,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
     assert_non_null(strstr(logged, "\"from\":11,\"to\":12,\"batches\":1"));
+    /* Each time: twice all four of them. */
+    assert_int_equal(occurrences(logged, "\"a partition cannot be read\""), 8);
+    assert_int_equal(occurrences(logged, "the partition is read from again"), 8);
     free(logged);
 }
 
@@ -261,7 +272,7 @@ static void a_search_that_is_overtaken_passes_nothing(void **state)
     write_lying(broker(), runs, 100); /* takes its time */
     write_good(broker(), runs, 1);
     world_open(&world, 500);
-    while (!world.consumer || !world.consumer->poison.running)
+    while (!world.consumer->poison.running)
         uv_run(&loop, UV_RUN_ONCE);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
     rd_kafka_topic_partition_list_add(list, runs, 0);
