@@ -56,9 +56,12 @@ void config_hide(void)
 {
     char name[NAME_SIZE];
     for (size_t i = 0; i < config_setting_count; i++)
-        for (size_t form = 0; form < 2 * FORMS; form++)
-            if (name_in_form(&config_settings[i], form < FORMS ? "" : "_FILE", form % FORMS, name))
+        for (size_t form = 0; form < FORMS; form++) {
+            if (name_in_form(&config_settings[i], "", form, name))
                 unsetenv(name);
+            if (name_in_form(&config_settings[i], "_FILE", form, name))
+                unsetenv(name);
+        }
 }
 
 /** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */
