@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from broker import free_port
+from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
 from confluent_kafka import Consumer
 from harness import BINARY, ROOT, Lines, run_event
 from recorder import Recorder
@@ -226,6 +226,19 @@ def test_letters_of_a_topic_carry_the_record_and_why(world, port, kafka):
     assert headers["dead-letter.attempts"] == "2" and headers["dead-letter.topic"] == world.runs
     assert headers["dead-letter.partition"] == "0" and headers["dead-letter.offset"] == "0" and "refused" in headers["dead-letter.reason"]
     assert "pa55" not in headers["dead-letter.url"] and "hidden" not in headers["dead-letter.url"] and "/hook" in headers["dead-letter.url"]
+
+
+def test_letters_of_a_topic_are_read_with_credentials_from_port(world, port, kafka):
+    kafka.create(f"{world.org}.dead")
+    settings = {"USING_LOCAL_PORT_INSTANCE": "false", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": "", "SSL_CERT_FILE": str(kafka.ca),
+                "DEAD_LETTER_TOPIC": f"{world.org}.dead"}
+    port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": SCRAM_PASSWORD}
+    assert listed(world, settings) == []
+    assert port.count("/v1/kafka-credentials") == 1
+    port.token_status = 401
+    done = subprocess.run([BINARY, "dead-letters", "list"], env={**world.environment, **settings}, capture_output=True, text=True, timeout=60,
+                          cwd="/tmp")
+    assert done.returncode == 1 and f"Kafka credentials could not be fetched from {port.url}: " in done.stderr, done.stderr
 
 
 def test_a_topic_that_is_missing_is_told_at_the_start(world):
