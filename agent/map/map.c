@@ -164,7 +164,7 @@ static void tell_death(struct map_command *command, const char *name, int status
         buffer_appendf(&explanation.failure, "; the last expression that was completed was that of %s",
                        command->options.evaluating);
     show(command, name, &explanation, &text);
-    write_out(&text);
+    PA_IGNORE(write_out(&text)); /* the command has failed already */
     buffer_clear(&text);
     explanation_clear(&explanation);
 }

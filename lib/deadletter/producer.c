@@ -406,7 +406,7 @@ static void access_fetched(void *ctx, const struct kafka_credentials *credential
     else if (producer->state == PRODUCER_OPEN)
         use_credentials(producer);
     else if (producer->state == PRODUCER_CLOSED && !producer->topic_known)
-        open_client(producer, NULL); /* what is wrong is said when a letter needs it */
+        PA_IGNORE(open_client(producer, NULL)); /* what is wrong is said when a letter needs it */
     ask_about_topic(producer);
     letters_wake(producer->letters);
 }

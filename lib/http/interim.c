@@ -101,5 +101,5 @@ bool interim_take(struct interim *interim, int fd)
 
 void interim_take_so_far(struct interim *interim, int fd)
 {
-    take(interim, fd, false);
+    PA_IGNORE(take(interim, fd, false)); /* whether it ended is known when the socket is readable again */
 }

@@ -17,7 +17,8 @@ static const bool PLAIN[256] = {
     [0x5e] = true, [0x5f] = true, P8(0x60),      P8(0x68),      P8(0x70),      P8(0x78)};
 #undef P8
 
-static bool fail(struct json_walk *walk, const char *problem)
+/** Always false, for `return fail(…)`. */
+PA_MAY_IGNORE static bool fail(struct json_walk *walk, const char *problem)
 {
     if (!walk->problem)
         walk->problem = problem;

@@ -123,8 +123,9 @@ static void quiet_over(uv_timer_t *timer)
     pump(api);
 }
 
-/** Sends nothing for so long; false: it was quiet for longer anyway. */
-static bool pause_calls(struct port_api *api, int64_t wait_ms)
+/** Sends nothing for so long; false: it was quiet for longer anyway
+ * (which matters only to who tells of it). */
+PA_MAY_IGNORE static bool pause_calls(struct port_api *api, int64_t wait_ms)
 {
     int64_t until = clock_monotonic_ms(api->options.clock) + wait_ms;
     if (until <= api->quiet_until_ms)

@@ -79,7 +79,7 @@ static int64_t count_unread(rd_kafka_queue_t *events)
     return count;
 }
 
-static bool seen_in(const struct search *search, const rd_kafka_message_t *message, struct seen *seen)
+static void seen_in(const struct search *search, const rd_kafka_message_t *message, struct seen *seen)
 {
     int64_t low, high;
     seen->offset = message->offset;
@@ -89,7 +89,7 @@ static bool seen_in(const struct search *search, const rd_kafka_message_t *messa
     else if (unreadable_is_error(message->err))
         seen->sight = SIGHT_ERROR;
     else if (message->err)
-        return false; /* the broker's trouble, which may pass */
+        return; /* the broker's trouble, which may pass */
     else if (rd_kafka_get_watermark_offsets(search->client, search->name, search->partition, &low, &high) ==
                  RD_KAFKA_RESP_ERR_NO_ERROR &&
              message->offset >= high) {
@@ -97,7 +97,6 @@ static bool seen_in(const struct search *search, const rd_kafka_message_t *messa
         seen->code = RD_KAFKA_RESP_ERR__BAD_MSG;
     } else
         seen->sight = SIGHT_RECORD;
-    return true;
 }
 
 static struct seen wait_for_sight(const struct search *search, rd_kafka_queue_t *records)

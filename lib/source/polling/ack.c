@@ -154,5 +154,5 @@ static void nobody(void *ctx, const struct port_result *result)
 
 void ack_again(const struct polled_run *run)
 {
-    send_ack(run, nobody, NULL);
+    PA_IGNORE(send_ack(run, nobody, NULL)); /* out of memory: Port offers the run once more */
 }

@@ -260,7 +260,7 @@ void runs_apart_go_on(struct polling_source *source)
                             "POLLING_MAX_FAILURE_DURATION_SECONDS";
             run->state = RUN_WAITING;
         }
-        go_on(run);
+        PA_IGNORE(go_on(run)); /* it is due later, or gone */
     }
 }
 
