@@ -1,4 +1,4 @@
-/* The subcommands: one function a file, each returning the process's exit code. */
+/* The subcommands: one function per file, which returns the process's exit code. */
 #pragma once
 #include "base/must_use.h"
 

@@ -1,4 +1,5 @@
-/* `port-agent check`: are the settings and the mapping file right, and is everything there that they name? */
+/* `port-agent check`: are the settings and the mapping file right, and does everything exist that they name?
+ */
 #include "agent/commands.h"
 #include "agent/input.h"
 #include "agent/mapping_process.h"

@@ -1,5 +1,5 @@
 /* Steps as lines of text as they end, or as one JSON object at the end. Out of memory ends the process: a
- * check that cannot be shown is none. */
+ * check that cannot be shown is of no use. */
 #include "steps.h"
 #include "agent/commands.h"
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 /* Shared by the files of `port-agent dead-letters` only.
  *
  *   dead_letters.c  list and show
- *   filter.c        which letters are meant
+ *   filter.c        which letters the options select
  *   place.c         where they are: directory or topic, from the command line or the settings
- *   print.c         a letter for eyes and as JSON
+ *   print.c         a letter as text and as JSON
  *   replay.c        letters through the agent's own delivery
  *   reader/         reading them back, and remembering which were replayed
  *   replay_source/  letters as a source of records; which of them are believed

@@ -1,4 +1,4 @@
-/* Which letters are meant. */
+/* Which letters the options select. */
 #include "agent/commands.h"
 #include "dead_letters.h"
 #include <limits.h>

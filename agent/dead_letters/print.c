@@ -1,4 +1,4 @@
-/* A letter for eyes, and as JSON. */
+/* A letter as text for people, and as JSON. */
 #include "base/clock.h"
 #include "dead_letters.h"
 #include "event/event.h"

@@ -1,5 +1,5 @@
 /* What expressions ask of the environment, for `port-agent map`: a variable that is not set is no secret, and
- * is the first thing that whoever tries a mapping wants to hear of. */
+ * is the first thing that somebody who tries a mapping has to know. */
 #pragma once
 #include "explain.h"
 

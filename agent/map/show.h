@@ -1,4 +1,4 @@
-/* Explanations, for eyes and for programs. */
+/* Explanations, for people and for programs. */
 #pragma once
 #include "explain.h"
 

@@ -1,4 +1,4 @@
-/* An explanation for eyes. */
+/* An explanation as text for people. */
 #include "show.h"
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Other ways to write a JSON value, as senders that do not write it compactly do. Private to the event room.
+/* Other ways to write a JSON value, as senders that do not write it compactly do. Private to diagnosis.c.
  */
 #pragma once
 #include "base/buffer.h"

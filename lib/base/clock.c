@@ -1,4 +1,4 @@
-/* The system's clocks and random numbers. Nobody else may ask for either. */
+/* The system's clocks and random numbers. No other file may ask for either. */
 #include "base/clock.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* A destination that only fails is probed, not pressed: what goes there is delayed, never dropped.
+/* A destination that only fails is probed: deliveries to it are delayed, never dropped.
  *
  *     CLOSED ──failures in a row──▶ OPEN ──interval──▶ HALF_OPEN ──answered──▶ CLOSED
  *                                     ▲                    │

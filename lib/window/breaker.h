@@ -1,4 +1,4 @@
-/* Where a destination's breaker stands. Pure: whoever has one says what was heard, and when its interval is
+/* Where a destination's breaker stands. Pure: its owner says how attempts ended, and when its interval is
  * over. */
 #pragma once
 #include "base/clock.h"

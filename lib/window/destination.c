@@ -1,4 +1,4 @@
-/* Destinations by name. One that is idle is kept for a while, for what is known of it. */
+/* Destinations by name. An idle destination is kept for a while, because of what is known of it. */
 #include "window/destination.h"
 #include <search.h>
 #include <stdlib.h>

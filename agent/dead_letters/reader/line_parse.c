@@ -1,5 +1,5 @@
-/* A line of JSON back to the letter it was made from. Strict: what replay would act upon is there once, with
- * its type, or the line is no letter. */
+/* A line of JSON back to the letter it was made from. Strict: every member that replay acts upon must be
+ * there exactly once, with its type; otherwise the line is no letter. */
 #include "internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>

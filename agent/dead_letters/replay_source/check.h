@@ -1,7 +1,7 @@
 /* Which letters are believed. A letter's own words never decide whether it needs a signature: a letter of the
  * runs topic is verified by the signature of its event, as from Kafka, and any other (a polled run's, a
- * change-log event's, which Port did not sign) by the MAC over the whole letter. A MAC that is there must be
- * right in either case. */
+ * change-log event's, which Port did not sign) by the MAC over the whole letter. A MAC, where there is one,
+ * must be right in either case. */
 #pragma once
 #include "agent/dead_letters/reader/reader.h"
 

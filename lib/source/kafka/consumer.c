@@ -1,5 +1,5 @@
 /* The Kafka consumer's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd,
- * and the loop takes what is there without blocking. Knows nothing of what becomes of a record. */
+ * and the loop takes what is there without blocking. Does not know what is done with a record. */
 #include "source/kafka/internal.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What is wrong with Kafka, in words: each thing once a minute at most, and with what to look at. */
+/* Kafka's errors in words: each at most once a minute, with a hint about what to look at. */
 #include "base/log.h"
 #include "source/kafka/internal.h"
 

@@ -1,7 +1,7 @@
 /* Batches that cannot be read. librdkafka tells of one that does not decompress, twice a second and for ever;
  * of records whose lengths lie it tells nothing, and where their offsets lie it goes elsewhere. In each case
- * the partition would stand still. So where the trouble ends is looked for on a client of its own
- * (unreadable.h), what lies in between is told as an ERROR and counted, and the position is set behind it.
+ * the partition would stand still. So a separate client finds where the unreadable records end
+ * (unreadable.h), an ERROR tells of them with their number, and the position is set behind them.
  *
  * Whether a batch is one of these is never concluded from waiting: waiting makes us look, and what a broker
  * sends decides. */

@@ -1,6 +1,6 @@
-/* Topics that are not there, or not for us, while that lasts. librdkafka tells of each once; whoever reads
- * the log an hour later sees an agent that says nothing. So the cluster is asked once a minute, and what is
- * still wrong is said again. */
+/* Topics that do not exist, or that the agent may not read, for as long as this lasts. librdkafka reports
+ * each once; an hour later the log would show nothing. So the cluster is asked once a minute, and problems
+ * that remain are logged again. */
 #include "source/kafka/internal.h"
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* See start.h. A migration must run nothing from before, and nothing from after the group's beginning may be
- * passed over: what cannot be told apart otherwise is told by the notes (facts.h). */
+/* See start.h. A migration must run nothing from before the group's beginning, and must pass over nothing
+ * from after it: the notes (facts.h) tell apart what nothing else can. */
 #include "source/kafka/start.h"
 
 enum start_reason start_without_offset(const struct start_question *question, bool change_log,

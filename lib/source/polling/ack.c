@@ -1,7 +1,7 @@
-/* Acknowledging a claimed run. Port counts a run once: so the answer that it is not ours proves that only
- * where no attempt before it went unanswered. Such a run is in doubt. It is ours as soon as Port answers at
- * all, and it is tried until then: nobody else may get it any more. Its webhook's Idempotency-Key is the
- * run's id, should somebody else have it after all. */
+/* Acknowledging a claimed run. Port counts a run once, so the answer that a run is not ours proves this only
+ * where no earlier attempt went unanswered. A run with an unanswered attempt is in doubt. It is ours as soon
+ * as Port answers at all, and the acknowledgement is tried until then, because no other agent may get the run
+ * any more. Its webhook's Idempotency-Key is the run's id, in case another agent has it after all. */
 #include "base/log.h"
 #include "source/polling/internal.h"
 

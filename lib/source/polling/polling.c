@@ -1,7 +1,7 @@
 /* When Port is asked for runs. Each of its two queues has a poller: a claim, then the acknowledgement and the
- * handing over of what came, then the next claim: at once after a full batch, after the interval otherwise,
- * after a growing wait when something failed. A round ends when its last run is in the sink, so what is
- * claimed and not yet acknowledged is one batch at most. */
+ * handing over of the claimed runs, then the next claim: at once after a full batch, otherwise after the
+ * interval, and after a growing wait when something failed. A round ends when its last run is in the sink, so
+ * what is claimed and not yet acknowledged is one batch at most. */
 #include "base/log.h"
 #include "source/polling/internal.h"
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* A claimed run, from the claim to its end. It is in the list from the moment it is claimed: a run that is
- * claimed again meanwhile is acknowledged again and not handed over twice. Once acknowledged it is nobody
- * else's, so it is held until the sink has it, and then until its ticket is back. */
+ * claimed again meanwhile is acknowledged again and not handed over twice. Once acknowledged it belongs to
+ * this agent alone, so it is held until the sink has it, and then until its ticket is back. */
 #include "base/log.h"
 #include "source/polling/internal.h"
 #include <search.h>
