@@ -128,7 +128,7 @@ static bool is_fresh(const struct delivery *delivery)
 
 static void send_delivery(struct delivery *delivery)
 {
-    delivery_enter(delivery, DELIVERY_SENDING);
+    life_enter(delivery, LIFE_SENDING);
     if (delivery->attempt++ == 0)
         delivery->started_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     delivery_open_report(delivery);
@@ -182,7 +182,7 @@ static void due_again(struct due *due)
 void delivery_wait(struct delivery *delivery, int64_t wait_ms)
 {
     struct deliver *deliver = delivery->deliver;
-    delivery_enter(delivery, DELIVERY_WAITING);
+    life_enter(delivery, LIFE_WAITING);
     schedule_add(&deliver->schedule, &delivery->due, clock_monotonic_ms(deliver->options.clock) + wait_ms,
                  due_again);
 }

@@ -32,7 +32,7 @@ void delivery_conclude(struct delivery *delivery)
         delivery_report(delivery);
         return;
     }
-    delivery_enter(delivery, DELIVERY_BURYING);
+    life_enter(delivery, LIFE_WRITING_LETTER);
     delivery_bury(delivery);
 }
 

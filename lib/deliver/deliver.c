@@ -31,11 +31,11 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     const size_t *in_state = deliver->in_state;
     *out = *observer_counters(deliver->options.observer);
     out->circuits_open = window_breakers_open(deliver->window);
-    out->queued = in_state[DELIVERY_MAPPING] + in_state[DELIVERY_QUEUED];
-    out->in_flight = in_state[DELIVERY_SENDING];
-    out->waiting_for_retry = in_state[DELIVERY_WAITING];
-    out->waiting_for_port =
-        in_state[DELIVERY_BURYING] + in_state[DELIVERY_REPORT_MAPPING] + in_state[DELIVERY_REPORTING];
+    out->queued = in_state[LIFE_MAPPING] + in_state[LIFE_QUEUED] + in_state[LIFE_READY];
+    out->in_flight = in_state[LIFE_SENDING];
+    out->waiting_for_retry = in_state[LIFE_WAITING];
+    out->waiting_for_port = in_state[LIFE_WRITING_LETTER] + in_state[LIFE_MAPPING_REPORT] +
+                            in_state[LIFE_REPORT_OWED] + in_state[LIFE_REPORTING];
     out->bytes_held = deliver->memory.bytes_held;
     out->report_bytes = reports_bytes(deliver->options.reports);
     count_letters(deliver, out);

@@ -129,7 +129,7 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
         return;
     }
     delivery->report = report;
-    delivery_enter(delivery, DELIVERY_REPORTING);
+    life_enter(delivery, LIFE_REPORTING);
     run_report_resume(report, delivery_report_accepted, delivery);
 }
 

@@ -13,7 +13,7 @@
  *   conclusion.c   after the last answer
  *   letter.c       its dead letter
  *   report.c       what its mapping reports, its result
- *   life.c         its states and ends
+ *   life.c         its states (life.h) and ends
  *   withdraw.c     deliveries that are taken back
  *   memory.c       is there room (memory.h)
  *   target.c       URLs parsed once
@@ -21,6 +21,7 @@
  */
 #pragma once
 #include "deliver/deliver.h"
+#include "deliver/life.h"
 #include "deliver/memory.h"
 #include "http/url.h"
 #include "map/request.h"
@@ -28,23 +29,6 @@
 #include <sys/queue.h>
 
 enum { METHOD_SIZE = 33, MEMORY_WAIT_MS = 1000 };
-
-/** Where a delivery stands.
- *
- *     MAPPING ──▶ QUEUED ──▶ SENDING ──▶ BURYING ──▶ REPORT_MAPPING ──▶ REPORTING ──▶ done
- *                    ▲          │       (failed for     (its mapping
- *                    └─WAITING◀─┘        good)           has a report)
- */
-enum delivery_state {
-    DELIVERY_MAPPING, /* its mapping is being evaluated; it has its place in its lane already */
-    DELIVERY_QUEUED,  /* in its lane, or at its destination */
-    DELIVERY_SENDING,
-    DELIVERY_WAITING, /* for its next attempt; holds its lane, and no slot */
-    DELIVERY_BURYING, /* its dead letter is being written */
-    DELIVERY_REPORT_MAPPING,
-    DELIVERY_REPORTING
-};
-enum { DELIVERY_STATES = DELIVERY_REPORTING + 1 };
 
 /** A URL, parsed; shared by the deliveries that go there. */
 struct target {
@@ -70,7 +54,7 @@ struct delivery {
     LIST_ENTRY(delivery) all;
     struct slot slot;
     struct deliver *deliver;
-    enum delivery_state state;
+    enum life_state state;
     struct ticket *ticket;
     const void *assignment;
     const char *topic; /* behind `id`; NULL: none, and the next two are -1 */
@@ -142,7 +126,7 @@ struct deliver {
     struct minute minute;
     int64_t shortage_told_ms;       /* that the system gives out no connections, last; 0: never */
     int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
-    size_t in_state[DELIVERY_STATES];
+    size_t in_state[LIFE_STATES];
     struct memory memory;
     bool pumping;
     bool stopped;     /* takes and starts no more, except what is unrepeatable */
@@ -161,6 +145,7 @@ void record_tell(const struct deliver *deliver, const struct record *record, con
                  enum observed_kind kind);
 /** What happened to the delivery, with its last attempt's outcome, as far as there is one. */
 void delivery_tell(const struct delivery *delivery, enum observed_kind kind);
+void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to);
 /** The same with another reason. */
 void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason);
 /** An attempt begins: once, its run is told. */
@@ -231,11 +216,6 @@ void target_release(struct target *target);
 void targets_free(struct deliver *deliver);
 
 /* life.c */
-void delivery_enter(struct delivery *delivery, enum delivery_state state);
-/** Its last answer is there, or it failed without one: what is left is told. */
-PA_MUST_USE bool life_is_answered(enum delivery_state state);
-/** It is sent, or answered. */
-PA_MUST_USE bool life_is_under_way(enum delivery_state state);
 /** Charges what the delivery holds now. */
 void delivery_charge(struct delivery *delivery);
 /** Frees it, and gives its record back as done. */

@@ -1,26 +1,83 @@
-/* A delivery's states and ends. */
+/* The table of states, and a delivery's ends. */
+#include "base/log.h"
 #include "deliver/internal.h"
+#include <assert.h>
 #include <stdlib.h>
 
-void delivery_enter(struct delivery *delivery, enum delivery_state state)
+/* The table */
+
+#define TO(state_) (1u << LIFE_##state_)
+/** Whatever state it failed in for good, nothing being under way for it: a letter, a result, or neither is
+ * owed. */
+#define OVER (TO(WRITING_LETTER) | TO(REPORT_OWED) | TO(DONE))
+
+/** Where each state may lead, being withdrawn aside. */
+static const unsigned moves[LIFE_STATES] = {
+    [LIFE_TAKEN] = TO(MAPPING) | TO(QUEUED) | TO(READY) | TO(WAITING) | TO(REPORTING) | OVER,
+    [LIFE_MAPPING] = TO(MAPPING) | TO(QUEUED) | TO(READY) | OVER,
+    [LIFE_QUEUED] = TO(READY) | OVER,
+    [LIFE_READY] = TO(SENDING) | TO(MAPPING_REPORT) | OVER,
+    [LIFE_SENDING] = TO(WAITING) | TO(MAPPING_REPORT) | OVER,
+    [LIFE_WAITING] = TO(READY) | TO(MAPPING_REPORT) | OVER,
+    [LIFE_WRITING_LETTER] = TO(MAPPING_REPORT) | TO(REPORT_OWED) | TO(DONE),
+    [LIFE_MAPPING_REPORT] = TO(REPORT_OWED),
+    [LIFE_REPORT_OWED] = TO(REPORT_OWED) | TO(MAPPING_REPORT) | TO(REPORTING),
+    [LIFE_REPORTING] = TO(DONE),
+};
+
+static const char *const names[LIFE_STATES] = {
+    [LIFE_TAKEN] = "TAKEN",
+    [LIFE_MAPPING] = "MAPPING",
+    [LIFE_QUEUED] = "QUEUED",
+    [LIFE_READY] = "READY",
+    [LIFE_SENDING] = "SENDING",
+    [LIFE_WAITING] = "WAITING",
+    [LIFE_WRITING_LETTER] = "WRITING_LETTER",
+    [LIFE_MAPPING_REPORT] = "MAPPING_REPORT",
+    [LIFE_REPORT_OWED] = "REPORT_OWED",
+    [LIFE_REPORTING] = "REPORTING",
+    [LIFE_DONE] = "DONE",
+    [LIFE_DROPPED] = "DROPPED",
+};
+
+const char *life_state_name(enum life_state state)
+{
+    return names[state];
+}
+
+bool life_may_move(enum life_state from, enum life_state to)
+{
+    const unsigned ends = TO(DONE) | TO(DROPPED);
+    unsigned allowed = to == LIFE_DROPPED ? ~ends >> from : moves[from] >> to;
+    return allowed & 1;
+}
+
+bool life_is_answered(enum life_state state)
+{
+    const unsigned answered = TO(WRITING_LETTER) | TO(MAPPING_REPORT) | TO(REPORT_OWED) | TO(REPORTING);
+    return (answered >> state) & 1;
+}
+
+bool life_is_under_way(enum life_state state)
+{
+    return state == LIFE_SENDING || life_is_answered(state);
+}
+
+void life_enter(struct delivery *delivery, enum life_state state)
 {
     struct deliver *deliver = delivery->deliver;
-    deliver->in_state[delivery->state]--;
+    enum life_state from = delivery->state;
+    assert(life_may_move(from, state));
+    if (log_enabled(LOG_DEBUG))
+        delivery_tell_move(delivery, life_state_name(from), life_state_name(state));
+    deliver->in_state[from]--;
     deliver->in_state[state]++;
     deliver->memory.under_way += life_is_under_way(state);
-    deliver->memory.under_way -= life_is_under_way(delivery->state);
+    deliver->memory.under_way -= life_is_under_way(from);
     delivery->state = state;
 }
 
-bool life_is_answered(enum delivery_state state)
-{
-    return state >= DELIVERY_BURYING;
-}
-
-bool life_is_under_way(enum delivery_state state)
-{
-    return state == DELIVERY_SENDING || life_is_answered(state);
-}
+/* What it holds, and its ends */
 
 void delivery_charge(struct delivery *delivery)
 {
@@ -38,7 +95,6 @@ static void release(struct delivery *delivery)
     struct deliver *deliver = delivery->deliver;
     LIST_REMOVE(delivery, all);
     deliver->in_state[delivery->state]--;
-    deliver->memory.under_way -= life_is_under_way(delivery->state);
     schedule_remove(&deliver->schedule, &delivery->due);
     target_release(delivery->target);
     window_forget(deliver->window, &delivery->slot);
@@ -56,6 +112,7 @@ static void release(struct delivery *delivery)
 void delivery_done(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
+    life_enter(delivery, LIFE_DONE);
     release(delivery);
     source_ticket_done(ticket);
 }
@@ -64,13 +121,14 @@ static void drop(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
     delivery_tell(delivery, OBSERVED_DROPPED);
+    life_enter(delivery, LIFE_DROPPED);
     release(delivery);
     source_ticket_drop(ticket);
 }
 
 void delivery_ready(struct delivery *delivery)
 {
-    delivery_enter(delivery, DELIVERY_QUEUED);
+    life_enter(delivery, LIFE_READY);
     window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
 }
 

@@ -30,7 +30,7 @@ static void leave_or_wait(struct delivery *delivery)
     delivery->target = NULL;
     window_forget(deliver->window, &delivery->slot);
     delivery_charge(delivery);
-    delivery_enter(delivery, DELIVERY_MAPPING);
+    life_enter(delivery, LIFE_MAPPING);
     schedule_add(&deliver->schedule, &delivery->due,
                  clock_monotonic_ms(deliver->options.clock) + MEMORY_WAIT_MS, due_again);
 }
@@ -52,11 +52,12 @@ static bool route(struct delivery *delivery)
         return true;
     }
     delivery->addressed = true;
-    delivery_enter(delivery, DELIVERY_QUEUED);
-    if (!window_is_first(&delivery->slot))
-        return false;
-    delivery_ready(delivery);
-    return true;
+    if (window_is_first(&delivery->slot)) {
+        delivery_ready(delivery);
+        return true;
+    }
+    life_enter(delivery, LIFE_QUEUED);
+    return false;
 }
 
 /* The mapping's word */
@@ -131,7 +132,7 @@ void delivery_map(struct delivery *delivery)
             deliver_pump(deliver);
         return;
     }
-    delivery_enter(delivery, DELIVERY_MAPPING);
+    life_enter(delivery, LIFE_MAPPING);
     delivery->map_call =
         mapper_request(deliver->options.mapper, buffer_slice(&delivery->event.payload), mapped, delivery);
     if (delivery->map_call)

@@ -84,6 +84,6 @@ void refusal_report(struct delivery *delivery, enum refusal refusal)
         delivery_report_refused(delivery);
         return;
     }
-    delivery_enter(delivery, DELIVERY_WAITING);
+    life_enter(delivery, LIFE_WAITING);
     schedule_add(&deliver->schedule, &delivery->due, at_ms, report_due);
 }

@@ -46,15 +46,14 @@ static void report(struct delivery *delivery, struct run_result *result)
         delivery_done(delivery);
         return;
     }
-    /* Not yet REPORTING: withdrawn before its result is queued, the record must be delivered again. */
-    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+    life_enter(delivery, LIFE_REPORT_OWED);
     delivery_open_report(delivery);
     if (!delivery->report ||
         !run_report_finish(delivery->report, result, delivery_report_accepted, delivery)) {
         delivery_later(delivery, report_later);
         return;
     }
-    delivery_enter(delivery, DELIVERY_REPORTING);
+    life_enter(delivery, LIFE_REPORTING);
     outcome_clear(&delivery->outcome);
     buffer_clear(&delivery->context);
     delivery_charge(delivery);
@@ -107,11 +106,13 @@ void delivery_report(struct delivery *delivery)
         report(delivery, &result);
         return;
     }
-    delivery_enter(delivery, DELIVERY_REPORT_MAPPING);
+    life_enter(delivery, LIFE_MAPPING_REPORT);
     delivery->map_call = mapper_report(mapper, delivery->request.mapping, buffer_slice(&delivery->context),
                                        report_mapped, delivery);
-    if (!delivery->map_call)
-        delivery_later(delivery, report_later);
+    if (delivery->map_call)
+        return;
+    life_enter(delivery, LIFE_REPORT_OWED);
+    delivery_later(delivery, report_later);
 }
 
 void delivery_report_refused(struct delivery *delivery)

@@ -69,6 +69,14 @@ void delivery_tell(const struct delivery *delivery, enum observed_kind kind)
     observe(delivery->deliver->options.observer, &observed);
 }
 
+void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to)
+{
+    struct observed observed = about(delivery, OBSERVED_MOVED);
+    observed.from = from;
+    observed.to = to;
+    observe(delivery->deliver->options.observer, &observed);
+}
+
 void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason)
 {
     struct observed observed = about(delivery, kind);

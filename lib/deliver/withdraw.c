@@ -8,7 +8,7 @@ static void interrupt(struct delivery *delivery)
     if (delivery->map_call)
         map_call_forget(delivery->map_call);
     delivery->map_call = NULL;
-    if (delivery->state == DELIVERY_SENDING)
+    if (delivery->state == LIFE_SENDING)
         delivery_cancel_attempt(delivery);
 }
 
@@ -21,7 +21,7 @@ static void withdraw_delivery(struct delivery *delivery)
         dead_letter_write_forget(delivery->burial);
     delivery->burial = NULL;
     /* A result that is on its way goes on from there if the record comes back. */
-    if (concluded && (delivery->state != DELIVERY_REPORTING || !dedup_keep_report(&deliver->dedup, delivery)))
+    if (concluded && (delivery->state != LIFE_REPORTING || !dedup_keep_report(&deliver->dedup, delivery)))
         dedup_forget(&deliver->dedup, delivery);
     delivery_leave(delivery);
 }

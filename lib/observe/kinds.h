@@ -30,7 +30,9 @@ enum {
     COUNT = 1 << 14,
     UNREPORTED = 1 << 15,
     /** No field: a warning where a dead letter keeps what failed. */
-    LETTER = 1 << 16
+    LETTER = 1 << 16,
+    /** From which state to which. */
+    MOVE = 1 << 17
 };
 enum { ATTEMPTED = METHOD | URL | STATUS | MAPPING | ATTEMPT | ANSWER | AGE };
 

@@ -69,6 +69,8 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(ERROR, F_STR("error.type", o->error_type)),
         F_WHERE(ERROR, F_SLICE("error.message", o->reason)),
         F_RUN(o),
+        F_WHERE(MOVE, F_STR("from", o->from)),
+        F_WHERE(MOVE, F_STR("to", o->to)),
         F_WHERE(REASON, F_SLICE("reason", o->reason)),
         F_WHERE(MESSAGE, F_SLICE("error.message", o->reason)),
         F_WHERE(o->mapping ? MAPPING : 0, F_INT("mapping", o->mapping)),

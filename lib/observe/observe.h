@@ -35,6 +35,8 @@ enum observed_kind {
     OBSERVED_EXPRESSION_EMPTY,
     /** What its mapping reports of the run could not be evaluated: reason. */
     OBSERVED_REPORT_UNMAPPED,
+    /** A delivery has gone from one of its states to another: from, to. Told at DEBUG alone. */
+    OBSERVED_MOVED,
     /** No mapping wants the event. */
     OBSERVED_UNWANTED,
     /** So many of those came within a minute: count. */
@@ -142,6 +144,9 @@ struct observed {
     bool has_letter;
     /** It has no line of its own: it is one of many. */
     bool unlisted;
+
+    /** Names of states. */
+    const char *from, *to;
 
     const char *destination;
     uint64_t count, unreported;

@@ -237,3 +237,19 @@ def test_prose_is_wrapped_at_100_columns():
                     long.append(f"{name}:{number}")
             before = line
     assert long == []
+
+
+def test_the_drawing_of_a_deliverys_life_is_the_table_of_its_states():
+    """An arrow from a group (`state name { ... }`) leads from every state in it. DROPPED, to which all lead, is not drawn."""
+    code = (ROOT / "lib/deliver/life.c").read_text()
+    over = set(re.findall(r"TO\((\w+)\)", re.search(r"#define OVER (.*)", code)[1]))
+    table = {(state, to) for state, row in re.findall(r"\[LIFE_(\w+)\] = ((?:TO|OVER)[^,]*),", code)
+             for to in [*re.findall(r"TO\((\w+)\)", row), *(over if "OVER" in row else ())]}
+    drawing = re.search(r"```mermaid\nstateDiagram-v2\n(.*?)```", (ROOT / "docs/architecture.md").read_text(), re.S)[1]
+    groups = {name: set(re.findall(r"\w+", re.sub(r":.*", "", inside))) for name, inside in re.findall(r"state (\w+) \{(.*?)\}", drawing, re.S)}
+    arrows = re.findall(r"^ *(\w+) --> (\w+)", drawing, re.M)
+    drawn = {(state, to) for source, to in arrows for state in groups.get(source, {source})}
+    assert len(table) > 30
+    assert drawn == table
+    header = (ROOT / "lib/deliver/life.h").read_text()
+    assert {state for move in drawn for state in move} == set(re.findall(r"^    LIFE_(\w+)", header, re.M)) - {"DROPPED"}

@@ -86,6 +86,8 @@ static struct observed full(struct world *world, enum observed_kind kind)
                              .reason = SLICE_LITERAL("the endpoint answered 503"),
                              .answer = SLICE_LITERAL("later"),
                              .summary = SLICE_LITERAL("No webhook was sent: too old"),
+                             .from = "READY",
+                             .to = "SENDING",
                              .destination = NULL,
                              .count = 9,
                              .unreported = 4};
@@ -161,6 +163,8 @@ static const struct kind kinds[] = {
      LINE("WARNING", "a mapping's expression gave nothing",
           RECORD RUN ",\"error.message\":\"the endpoint answered 503\""),
      "What the mapping reports could not be evaluated: the endpoint answered 503", NULL},
+    {OBSERVED_MOVED, LINE("DEBUG", "delivery moved", RECORD RUN ",\"from\":\"READY\",\"to\":\"SENDING\""),
+     NULL, NULL},
     {OBSERVED_UNWANTED, LINE("INFO", "no mapping wants the event", RECORD RUN), NULL, "skipped"},
     {OBSERVED_SENDING, LINE("DEBUG", "request", RECORD REQUEST RUN ",\"attempt\":2,\"body\":\"{}\""),
      "Sending POST https://a/x (attempt 1)", NULL},

@@ -1,0 +1,46 @@
+/* A delivery's states, and the one table of its moves from one to the next. docs/architecture.md draws it. */
+#pragma once
+#include "base/must_use.h"
+#include <stdbool.h>
+
+struct delivery;
+
+enum life_state {
+    /** Its event is being looked at; it stays so for no longer than that. */
+    LIFE_TAKEN,
+    /** Its mapping is being evaluated, or waits for memory; it has its place in its lane already. */
+    LIFE_MAPPING,
+    /** Its request is known; another is first in its lane. */
+    LIFE_QUEUED,
+    /** First in its lane: at its destination, until that has its turn. */
+    LIFE_READY,
+    /** Under way: it holds a slot of the window. */
+    LIFE_SENDING,
+    /** For its next attempt, holding its lane and no slot; or, refused, for its report's turn. */
+    LIFE_WAITING,
+    /** It failed for good, and its dead letter is being written. */
+    LIFE_WRITING_LETTER,
+    /** What its mapping reports is being evaluated. */
+    LIFE_MAPPING_REPORT,
+    /** Its result is not in Port's queue yet: withdrawn now, the record must be delivered again. */
+    LIFE_REPORT_OWED,
+    /** Its result is in Port's queue. */
+    LIFE_REPORTING,
+    /** Its record is given back as done. */
+    LIFE_DONE,
+    /** Its record is given back undone. Withdrawn, it comes here from wherever it is. */
+    LIFE_DROPPED
+};
+enum { LIFE_STATES = LIFE_DROPPED + 1 };
+
+/** In capitals, as in the document; lives for ever. */
+PA_MUST_USE const char *life_state_name(enum life_state state);
+/** May a delivery move from the one to the other? */
+PA_MUST_USE bool life_may_move(enum life_state from, enum life_state to);
+/** It has its last answer, or has failed without one: what is left is to tell of it. */
+PA_MUST_USE bool life_is_answered(enum life_state state);
+/** It is being sent, or is answered. */
+PA_MUST_USE bool life_is_under_way(enum life_state state);
+
+/** The one way to another state; asserts the table. At DEBUG a line tells of it. */
+void life_enter(struct delivery *delivery, enum life_state state);
