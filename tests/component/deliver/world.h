@@ -114,7 +114,8 @@ static inline void room(void *ctx)
     ((struct world *)ctx)->rooms++;
 }
 
-static inline struct world *world_with(struct deliver_options deliver)
+/** All except the deliveries, for whom needs the loop before them. */
+static inline struct world *world_open(void)
 {
     struct world *world = calloc(1, sizeof *world);
     struct error err = {0};
@@ -131,13 +132,18 @@ static inline struct world *world_with(struct deliver_options deliver)
                                       .first_backoff_ms = 5,
                                       .max_backoff_ms = 20};
     world->reports = reports_new(&reports);
+    world->observer =
+        observer_new(&(struct observer_options){.clock = &world->port->clock, .tell_run = run_report_log});
+    assert_non_null(world->observer);
+    return world;
+}
+
+static inline void world_deliver(struct world *world, struct deliver_options deliver)
+{
     deliver.loop = &world->port->loop;
     deliver.clock = &world->port->clock;
     deliver.http = world->webhooks;
     deliver.reports = world->reports;
-    world->observer =
-        observer_new(&(struct observer_options){.clock = &world->port->clock, .tell_run = run_report_log});
-    assert_non_null(world->observer);
     deliver.observer = world->observer;
     deliver.signer = world->signer;
     deliver.client_secret = SLICE_LITERAL("world's secret");
@@ -147,6 +153,12 @@ static inline struct world *world_with(struct deliver_options deliver)
     world->deliver = deliver_new(&deliver);
     assert_non_null(world->deliver);
     world->sink = deliver_sink(world->deliver);
+}
+
+static inline struct world *world_with(struct deliver_options deliver)
+{
+    struct world *world = world_open();
+    world_deliver(world, deliver);
     return world;
 }
 

@@ -1,0 +1,263 @@
+/* Deliveries with mappings and dead letters: what is sent, what is reported, and what is written before that.
+ */
+#include "deadletter/dead_letter.h"
+#include "world.h"
+#include <dirent.h>
+
+/** The event's own URL, with what a mapping adds. */
+#define URL "\"url\":\".payload.action.invocationMethod.url + \\\"/mapped\\\"\""
+
+struct mapped_world {
+    struct world *world;
+    struct mapper *mapper;
+    struct dead_letters *letters;
+    char folder[32];
+};
+
+static struct mapped_world mapped_new(const char *file, bool with_letters, struct deliver_options deliver)
+{
+    struct mapped_world mapped = {.folder = "/tmp/mapped-XXXXXX"};
+    struct map_process_options options = {.file = slice_of(file), .cpu_ms = 200};
+    struct mapper_options mapper = {0};
+    struct buffer problems = {0}, warnings = {0};
+    if (file && map_process_start(&options, &mapper.process, &problems, &warnings) != 0)
+        fail_msg("%s", buffer_text(&problems));
+    buffer_clear(&warnings);
+    mapped.world = world_open();
+    mapper.loop = &mapped.world->port->loop;
+    mapped.mapper = file ? mapper_new(&mapper) : NULL;
+    assert_non_null(mkdtemp(mapped.folder));
+    struct dead_letters_options letters = {.loop = mapper.loop,
+                                           .clock = clock_system(),
+                                           .directory = mapped.folder,
+                                           .max_bytes = 1 << 20,
+                                           .secret = SLICE_LITERAL("secret")};
+    struct error err = {0};
+    mapped.letters = with_letters ? dead_letters_new(&letters, &err) : NULL;
+    assert_int_equal(mapped.letters != NULL, with_letters);
+    deliver.max_in_flight = 4;
+    deliver.max_bytes = 1 << 20;
+    deliver.mapper = mapped.mapper;
+    deliver.mapping_file = file != NULL;
+    deliver.dead_letters = mapped.letters;
+    world_deliver(mapped.world, deliver);
+    return mapped;
+}
+
+/** All that stands in the folder of dead letters; it is emptied. */
+static void read_letters(const struct mapped_world *mapped, struct buffer *out)
+{
+    DIR *folder = opendir(mapped->folder);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        char path[320], text[8192];
+        snprintf(path, sizeof path, "%s/%s", mapped->folder, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (file) {
+            buffer_append(out, text, fread(text, 1, sizeof text, file));
+            fclose(file);
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            remove(path);
+    }
+    closedir(folder);
+}
+
+static void mapped_free(struct mapped_world *mapped)
+{
+    struct buffer rest = {0};
+    assert_holds_nothing(mapped->world);
+    if (mapped->mapper)
+        mapper_close(mapped->mapper, NULL, NULL);
+    if (mapped->letters)
+        dead_letters_close(mapped->letters, NULL, NULL);
+    world_free(mapped->world);
+    read_letters(mapped, &rest);
+    buffer_clear(&rest);
+    rmdir(mapped->folder);
+}
+
+/** Delivers one event; the requests that Port had, without those for a token, one a line. */
+static char *reported(struct mapped_world *mapped, struct event_text text)
+{
+    static char requests[8192];
+    const struct fake_port *port = mapped->world->port;
+    size_t len = 0;
+    give(mapped->world, text);
+    run_until(mapped->world->port, &mapped->world->done, mapped->world->done + 1);
+    *requests = '\0';
+    for (size_t i = 0; i < port->count; i++)
+        if (!strstr(port->seen[i].target, "access_token"))
+            len += (size_t)snprintf(requests + len, sizeof requests - len, "%s %s %s\n", port->seen[i].method,
+                                    port->seen[i].target, port->seen[i].body);
+    return requests;
+}
+
+static void what_its_mapping_says_is_sent_and_reported(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{" URL ",\"report\":{\"status\":\"\\\"FAILURE\\\"\",\"summary\":\"\\\"heard: \\\" + "
+                   ".response.text\",\"link\":\"\\\"https://ci/1\\\"\",\"externalRunId\":\"\\\"e-1\\\"\"}}]",
+                   false, (struct deliver_options){0});
+    const char *requests = reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok"});
+    assert_string_equal(mapped.world->paths[0], "/ok/mapped");
+    assert_non_null(strstr(requests, "\"status\":\"FAILURE\""));
+    assert_non_null(strstr(requests, "heard: {\\\"ok\\\":true}"));
+    assert_non_null(strstr(requests, "https://ci/1"));
+    assert_non_null(strstr(requests, "\"externalRunId\":\"e-1\""));
+    mapped_free(&mapped);
+}
+
+static void a_mapping_without_a_report_leaves_the_usual_result(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new("[{" URL "}]", false, (struct deliver_options){0});
+    const char *requests =
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .synchronized = true});
+    assert_string_equal(mapped.world->paths[0], "/ok/mapped");
+    assert_non_null(strstr(requests, "{\"status\":\"SUCCESS\"}"));
+    mapped_free(&mapped);
+}
+
+static void a_report_that_does_not_end_is_left_out_as_a_whole(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new(
+        "[{" URL ",\"report\":{\"summary\":\"last(repeat(1))\",\"link\":\"\\\"https://ci/1\\\"\"}}]", false,
+        (struct deliver_options){0});
+    struct caught caught = logs_catch();
+    const char *requests =
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .synchronized = true});
+    assert_null(strstr(requests, "\"link\""));
+    assert_non_null(strstr(requests, "\"status\":\"SUCCESS\"")); /* the usual result */
+    char *logged = logs_end(&caught);
+    assert_non_null(strstr(logged, "processor time"));
+    free(logged);
+    mapped_free(&mapped);
+}
+
+static void an_expression_without_an_output_is_warned_of(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{" URL ",\"query\":{\"q\":\"empty\"},\"report\":{\"link\":\"empty\"}}]", false,
+                   (struct deliver_options){0});
+    struct caught caught = logs_catch();
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .synchronized = true});
+    char *logged = logs_end(&caught);
+    assert_non_null(strstr(logged, "query"));
+    assert_non_null(strstr(logged, "link"));
+    free(logged);
+    mapped_free(&mapped);
+}
+
+static void what_no_mapping_wants_is_another_agents(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new("[{\"enabled\":\".context.runId == \\\"r_1\\\"\"}]", false,
+                                            (struct deliver_options){.miss_is_reported = true});
+    assert_string_equal(reported(&mapped, (struct event_text){.run_id = "r_2", .path = "/ok", .key = "k"}),
+                        "");
+    assert_int_equal(mapped.world->arrived, 0);
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "k"}); /* its lane goes on */
+    assert_string_equal(mapped.world->paths[0], "/ok");
+    mapped_free(&mapped);
+}
+
+static void a_node_run_that_no_mapping_wants_fails_where_that_is_wanted(void **state)
+{
+    (void)state;
+    for (int miss_is_reported = 0; miss_is_reported < 2; miss_is_reported++) {
+        struct mapped_world mapped =
+            mapped_new("[{\"enabled\":false}]", false,
+                       (struct deliver_options){.miss_is_reported = miss_is_reported == 1});
+        const char *requests = reported(&mapped, (struct event_text){.run_id = "wfnr_1", .path = "/ok"});
+        if (miss_is_reported)
+            assert_non_null(strstr(requests, "\"result\":\"FAILED\""));
+        else
+            assert_string_equal(requests, "");
+        assert_int_equal(mapped.world->arrived, 0);
+        mapped_free(&mapped);
+    }
+}
+
+static void a_mapping_that_gives_no_request_fails_its_run(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *reason;
+    } cases[] = {{"[{\"url\":\"7\"}]", "url"},
+                 {"[{\"url\":\"\\\"ftp://svc/x\\\"\"}]", "http:// or https://"},
+                 {"[{\"method\":\"\\\"TRACE\\\"\"}]", "TRACE"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mapped_world mapped = mapped_new(cases[i].file, false, (struct deliver_options){0});
+        const char *requests = reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok"});
+        assert_non_null(strstr(requests, "\"status\":\"FAILURE\""));
+        assert_non_null(strstr(requests, cases[i].reason));
+        assert_int_equal(mapped.world->arrived, 0);
+        mapped_free(&mapped);
+    }
+}
+
+/* Dead letters */
+
+static void has_letter(const struct mapped_world *mapped, const char *const words[])
+{
+    struct buffer text = {0};
+    read_letters(mapped, &text);
+    for (; *words; words++)
+        if (!strstr(buffer_text(&text), *words))
+            fail_msg("%s: %s", *words, buffer_text(&text));
+    buffer_clear(&text);
+}
+
+static void what_failed_for_good_is_written_before_it_is_reported(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"org.runs", "r_1", "500", "/500?token=***", "\"key\":\"key\"", NULL};
+    struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
+    const char *requests =
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/500?token=x", .key = "key"});
+    assert_non_null(strstr(requests, "\"status\":\"FAILURE\""));
+    has_letter(&mapped, words);
+    mapped_free(&mapped);
+}
+
+static void what_was_never_sent_is_written_too(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"r_1", "\"url\"", NULL};
+    struct mapped_world mapped = mapped_new("[{\"url\":\"7\"}]", true, (struct deliver_options){0});
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "key"});
+    has_letter(&mapped, words);
+    mapped_free(&mapped);
+}
+
+static void what_succeeded_is_not_written(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "key"});
+    read_letters(&mapped, &text);
+    assert_int_equal(text.len, 0);
+    mapped_free(&mapped);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_its_mapping_says_is_sent_and_reported),
+        cmocka_unit_test(a_mapping_without_a_report_leaves_the_usual_result),
+        cmocka_unit_test(a_report_that_does_not_end_is_left_out_as_a_whole),
+        cmocka_unit_test(an_expression_without_an_output_is_warned_of),
+        cmocka_unit_test(what_no_mapping_wants_is_another_agents),
+        cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
+        cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
+        cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
+        cmocka_unit_test(what_was_never_sent_is_written_too),
+        cmocka_unit_test(what_succeeded_is_not_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
