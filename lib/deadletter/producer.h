@@ -1,4 +1,4 @@
-/* Shared by what knows librdkafka in this room: the producer, and the reader of a topic. */
+/* Shared by the code that uses librdkafka for letters: the producer, and the reader of a topic. */
 #pragma once
 #include "deadletter/internal.h"
 #include "kafka/connection.h"

@@ -1,4 +1,4 @@
-/* HMAC-SHA-256 under a derived key, over the letter's members in a form that is one letter's alone: each is
+/* HMAC-SHA-256 under a derived key, over the letter's members in a form that no other letter has: each is
  * written with its length before it, in a fixed order, and a member that is null is not an empty one. */
 #include "deadletter/seal.h"
 #include <inttypes.h>

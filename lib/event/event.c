@@ -1,4 +1,4 @@
-/* From what the walk found to an event. */
+/* Makes an event from what the walk over its record found. */
 #include "event/event.h"
 #include "event/scan.h"
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Response bodies, and the memory they share (total_response_bytes). A body up to FREE_BYTES is simply kept;
- * one that grows beyond takes room. Who finds none waits: its transfer is paused, and the
+ * one that grows beyond takes room. A body that finds none waits: its transfer is paused, and the
  * connection's own flow control holds the endpoint back.
  *
  * So that those who wait do not wait for each other, one at a time has room of its own for all that may still

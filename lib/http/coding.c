@@ -1,5 +1,5 @@
-/* zlib, brotli and zstd behind one face. A body may be several members (gzip) or frames (zstd) in a row;
- * bytes behind the last one that are none are ignored, as every client does. */
+/* zlib, brotli and zstd behind one interface. A body may be several members (gzip) or frames (zstd) in a row;
+ * other bytes after the last one are ignored, as every client does. */
 #include "http/coding.h"
 #define ZLIB_CONST /* what is read is not written to */
 #include <brotli/decode.h>

@@ -1,5 +1,5 @@
-/* A proxy's address, and which hosts are reached without it. libcurl could do the second, but knows no ports
- * in NO_PROXY and does not tell which calls went through the proxy. */
+/* A proxy's address, and which hosts are reached without it. libcurl could do the latter, but it does not
+ * support ports in NO_PROXY and does not tell which calls went through the proxy. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"

@@ -1,5 +1,5 @@
-/* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so this is done by
- * hand. */
+/* Which redirects are followed: see http_start in client.h. libcurl has no same-host rule, so the agent
+ * follows redirects itself. */
 #include "http/client_internal.h"
 #include "http/url.h"
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What the policy for egress (egress.h) makes of a call: once when its URL is known, and again for each
  * address that its name leads to, at the moment before that is connected to. Nothing is remembered between
- * the two, so a name that leads elsewhere by then helps nobody. What a proxy connects to it decides itself:
+ * the two, so a name that leads elsewhere by then gains nothing. A proxy decides itself what it connects to:
  * there the URL alone is judged. */
 #include "http/client_internal.h"
 #include "http/url.h"

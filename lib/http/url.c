@@ -1,5 +1,5 @@
-/* Reads a normalised URL (url_normal.c) with libcurl's own parser, so that the agent and libcurl never read
- * one URL as two. A form for logs has no user info and no values of its query. */
+/* Reads a normalised URL (url_normal.c) with libcurl's own parser, so that the agent and libcurl always read
+ * a URL in the same way. A form for logs has no user info and no values of its query. */
 #include "http/url.h"
 #include <ctype.h>
 #include <curl/curl.h>

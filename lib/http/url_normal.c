@@ -1,5 +1,5 @@
-/* From a URL as somebody wrote it to the one that is sent: pure ASCII, nothing in it that HTTP has no place
- * for (RFC 3986, RFC 9112), so that every libcurl reads and asks for the same. */
+/* From a URL as somebody wrote it to the one that is sent: pure ASCII, without characters that HTTP does not
+ * allow (RFC 3986, RFC 9112), so that every libcurl reads and asks for the same. */
 #include "http/url.h"
 #include <curl/curl.h>
 #include <idn2.h>

@@ -1,6 +1,6 @@
 /* One pass: validates JSON (RFC 8259) and writes its canonical form. A string's is ECMAScript's
- * (JSON.stringify, ECMA-262 section 25.5.2.3 QuoteJSONString), so that what we sign is what both documented
- * receivers hash. */
+ * (JSON.stringify, ECMA-262 section 25.5.2.3 QuoteJSONString), so that the agent signs the text that both
+ * documented receivers hash. */
 #include "json/canonical.h"
 #include "base/json_escape.h"
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What applies where there is no file. Users' own files often begin as a copy of it. */
+/* The mappings that apply where there is no file. Users' own files often begin as a copy of it. */
 #include "map/mapping.h"
 #include <stdlib.h>
 

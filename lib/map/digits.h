@@ -1,5 +1,5 @@
 /* Numbers with more digits than a double keeps. jq 1.6 loses the rest, jq 1.7 when it computes with such a
- * number: whoever sends one on should hear of it. Private to the map room. */
+ * number: whoever forwards such a number should know it. Private to the map room. */
 #pragma once
 #include "base/slice.h"
 #include <jv.h>
