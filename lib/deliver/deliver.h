@@ -23,38 +23,53 @@ struct dead_letters;
 
 /** When failed attempts are followed by others. */
 struct deliver_retry {
-    struct retry_on on;     /* beside what the endpoint provably did not process */
-    unsigned max_attempts;  /* the first included; 0 counts as 1 */
-    int64_t max_elapsed_ms; /* after the first attempt began */
-    int64_t
-        initial_backoff_ms; /* bound of the first wait, doubled with each; a random part of it is waited */
+    /** Beside what the endpoint provably did not process. */
+    struct retry_on on;
+    /** The first included; 0 counts as 1. */
+    unsigned max_attempts;
+    /** After the first attempt began. */
+    int64_t max_elapsed_ms;
+    /** Bound of the first wait, doubled with each; a random part of it is waited. */
+    int64_t initial_backoff_ms;
     int64_t max_backoff_ms;
 };
 
 struct deliver_options {
     uv_loop_t *loop;
     const struct clock *clock;
-    struct http_client *http; /* the webhooks' client */
+    /** The webhooks' client. */
+    struct http_client *http;
     struct reports *reports;
     struct signer *signer;
-    struct slice client_secret; /* borrowed; in no log, summary or run log, should an endpoint say it */
+    /** Borrowed; in no log, summary or run log, should an endpoint say it. */
+    struct slice client_secret;
     unsigned max_in_flight;
-    unsigned max_in_flight_per_destination; /* 0: no bound of its own */
+    /** 0: no bound of its own. */
+    unsigned max_in_flight_per_destination;
     struct deliver_retry retry;
-    unsigned breaker_failures; /* in a row, after which a destination is only probed; 0: never */
-    size_t dedup_window;       /* delivered records remembered; 0: none */
-    int64_t event_max_age_ms;  /* by the record's own timestamp; 0: any */
-    struct mapper *mapper;     /* borrowed; NULL: no event is mapped */
-    bool mapping_file;     /* its mappings are the operator's; false: the built-in ones, for GitLab alone */
-    bool miss_is_reported; /* a workflow node run that no mapping wants is reported failed */
-    struct dead_letters *dead_letters; /* borrowed; NULL: none are written */
-    size_t max_bytes;                  /* of records, responses and results held here */
-    size_t total_response_bytes;       /* of responses alone, being read, or waiting as results; beyond it no
-                                          webhook       starts but one at a time. 0: no bound */
+    /** In a row, after which a destination is only probed; 0: never. */
+    unsigned breaker_failures;
+    /** Delivered records remembered; 0: none. */
+    size_t dedup_window;
+    /** By the record's own timestamp; 0: any. */
+    int64_t event_max_age_ms;
+    /** Borrowed; NULL: no event is mapped. */
+    struct mapper *mapper;
+    /** Its mappings are the operator's; false: the built-in ones, for GitLab alone. */
+    bool mapping_file;
+    /** A workflow node run that no mapping wants is reported failed. */
+    bool miss_is_reported;
+    /** Borrowed; NULL: none are written. */
+    struct dead_letters *dead_letters;
+    /** Of records, responses and results held here. */
+    size_t max_bytes;
+    /** Of responses alone, being read, or waiting as results; beyond it no webhook starts but one at a time.
+     * 0: no bound. */
+    size_t total_response_bytes;
     size_t record_max_bytes;
     bool detailed_logging;
-    void (*room)(void *ctx); /* there is room again after has_room said no; called from the loop, never inside
-                                `take` */
+    /** There is room again after has_room said no; called from the loop, never inside `take`. */
+    void (*room)(void *ctx);
     void *room_ctx;
     /** Borrowed; is told of everything. */
     struct observer *observer;

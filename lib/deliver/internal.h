@@ -34,20 +34,27 @@ enum { METHOD_SIZE = 33, MEMORY_WAIT_MS = 1000 };
 struct target {
     unsigned references;
     uint64_t hash;
-    char *written; /* as events have it; sent is what `parts` has */
+    /** As events have it; sent is what `parts` has. */
+    char *written;
     struct url_parts parts;
 };
 
 /** What an answer means. */
 struct outcome {
     bool success;
-    bool answered;          /* the endpoint's answer is there, whole */
-    int status;             /* 0: no answer */
-    const char *error_type; /* "" for a success */
-    struct buffer cause;    /* in words; empty for a success */
-    struct buffer response; /* ready-made JSON for the run; empty: none */
+    /** The endpoint's answer is there, whole. */
+    bool answered;
+    /** 0: no answer. */
+    int status;
+    /** "" for a success. */
+    const char *error_type;
+    /** In words; empty for a success. */
+    struct buffer cause;
+    /** Ready-made JSON for the run; empty: none. */
+    struct buffer response;
     struct buffer summary;
-    struct buffer detail; /* the endpoint's answer, cut and masked; empty: not wanted or none */
+    /** The endpoint's answer, cut and masked; empty: not wanted or none. */
+    struct buffer detail;
 };
 
 struct delivery {
@@ -57,36 +64,55 @@ struct delivery {
     enum life_state state;
     struct ticket *ticket;
     const void *assignment;
-    const char *topic; /* behind `id`; NULL: none, and the next two are -1 */
+    /** Stored behind `id`; NULL: none, and then partition and offset are -1. */
+    const char *topic;
     int32_t partition;
     int64_t offset;
-    int64_t record_ms; /* the record's own timestamp; -1: none */
-    bool unrepeatable; /* as in struct record */
+    /** The record's own timestamp; -1: none. */
+    int64_t record_ms;
+    /** As in struct record. */
+    bool unrepeatable;
     struct event event;
-    bool is_run; /* has a run to report to */
+    /** It has a run to report to. */
+    bool is_run;
     bool synchronized;
-    struct buffer key, value; /* the record's own bytes, for a dead letter; empty where none are written */
+    /** The record's own bytes, for a dead letter; empty where none are written. */
+    struct buffer key, value;
     bool has_key;
-    bool addressed;                /* target and destination are known */
-    uint64_t content;              /* see dedup_content */
-    struct buffer mapped;          /* the fields its mapping gave */
-    struct mapped_request request; /* pointing into them */
+    /** Target and destination are known. */
+    bool addressed;
+    /** From dedup_content. */
+    uint64_t content;
+    /** The fields its mapping gave. */
+    struct buffer mapped;
+    /** Its slices point into `mapped`. */
+    struct mapped_request request;
     char method[METHOD_SIZE];
-    char signature[SIGNATURE_SIZE];            /* of its last attempt; "": none yet */
-    char redirected_signature[SIGNATURE_SIZE]; /* of what a redirect left without its body */
-    struct target *target;                     /* NULL: not known yet */
+    /** Of its last attempt; "": none yet. */
+    char signature[SIGNATURE_SIZE];
+    /** Of a request that a redirect left without its body. */
+    char redirected_signature[SIGNATURE_SIZE];
+    /** NULL: not known yet. */
+    struct target *target;
     struct map_call *map_call;
     struct dead_letter_write *burial;
     struct http_call *call;
-    unsigned attempt;       /* started so far */
-    bool start_told;        /* to its run */
-    int64_t started_ms;     /* when its first attempt began */
-    struct due due;         /* its next attempt */
-    struct outcome outcome; /* of its last attempt */
-    struct buffer context;  /* what its mapping's report is made from */
+    /** Attempts started so far. */
+    unsigned attempt;
+    /** Its run has been told that it started. */
+    bool start_told;
+    /** When its first attempt began. */
+    int64_t started_ms;
+    /** When its next attempt begins. */
+    struct due due;
+    /** Of its last attempt. */
+    struct outcome outcome;
+    /** What its mapping's report is made from. */
+    struct buffer context;
     struct run_report *report;
     struct charge charge;
-    char id[]; /* the record's, with a NUL; behind it its topic */
+    /** The record's, with a NUL; behind it its topic. */
+    char id[];
 };
 
 static inline struct delivery *delivery_of_slot(struct slot *slot)
@@ -109,28 +135,38 @@ struct dedup {
 
 /** What is told once a minute, as counts (minute.c). */
 struct minute {
-    struct due due;               /* the end of the minute that has begun */
-    unsigned refusals_told;       /* one by one */
-    uint64_t refusals_untold;     /* beyond those */
-    uint64_t refusals_unreported; /* of node runs that Port is not told of */
-    uint64_t unwanted;            /* events that no mapping wants */
+    /** The end of the minute that has begun. */
+    struct due due;
+    /** One by one. */
+    unsigned refusals_told;
+    /** Beyond those. */
+    uint64_t refusals_untold;
+    /** Of node runs that Port is not told of. */
+    uint64_t refusals_unreported;
+    /** Events that no mapping wants. */
+    uint64_t unwanted;
 };
 
 struct deliver {
     struct deliver_options options;
     LIST_HEAD(deliveries, delivery) deliveries;
     struct window *window;
-    struct target *targets[256]; /* direct-mapped by hash */
+    /** Direct-mapped by hash. */
+    struct target *targets[256];
     struct schedule schedule;
     struct dedup dedup;
     struct minute minute;
-    int64_t shortage_told_ms;       /* that the system gives out no connections, last; 0: never */
-    int64_t next_refusal_report_ms; /* when Port may be told of another refused node run */
+    /** That the system gives out no connections, last; 0: never. */
+    int64_t shortage_told_ms;
+    /** When Port may be told of another refused node run. */
+    int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];
     struct memory memory;
     bool pumping;
-    bool stopped;     /* takes and starts no more, except what is unrepeatable */
-    bool withdrawing; /* nothing starts meanwhile: what starts could end and leave the list that is walked */
+    /** Takes and starts no more, except what is unrepeatable. */
+    bool stopped;
+    /** Nothing starts meanwhile: what starts could end and leave the list that is walked. */
+    bool withdrawing;
 };
 
 /* intake.c */
@@ -157,11 +193,16 @@ void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind k
 /* refusal.c */
 enum refusal {
     REFUSAL_NONE,
-    REFUSAL_MISSING,      /* no signature */
-    REFUSAL_MALFORMED,    /* no usable timestamp */
-    REFUSAL_WRONG,        /* the signature is of something else */
-    REFUSAL_OTHER_TOPICS, /* the event has the other topic's invocation method */
-    REFUSAL_UNKNOWN       /* out of memory: nothing is known */
+    /** No signature. */
+    REFUSAL_MISSING,
+    /** No usable timestamp. */
+    REFUSAL_MALFORMED,
+    /** The signature is of something else. */
+    REFUSAL_WRONG,
+    /** The event has the other topic's invocation method. */
+    REFUSAL_OTHER_TOPICS,
+    /** Out of memory: nothing is known. */
+    REFUSAL_UNKNOWN
 };
 /** Is the event to be believed, by where its record comes from and by its signature? */
 PA_MUST_USE enum refusal refusal_of(struct deliver *deliver, const struct record *record,
@@ -230,9 +271,12 @@ void delivery_leave(struct delivery *delivery);
 
 /* withdraw.c */
 struct withdrawal {
-    const void *assignment; /* of this one alone; NULL: of all */
-    bool started;           /* what has started as well */
-    bool unrepeatable;      /* what nobody gets again as well */
+    /** Of this one alone; NULL: of all. */
+    const void *assignment;
+    /** What has started as well. */
+    bool started;
+    /** What nobody gets again as well. */
+    bool unrepeatable;
 };
 
 /** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
