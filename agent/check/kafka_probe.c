@@ -12,7 +12,7 @@ struct probing {
     const struct kafka_consumer_options *options;
     const char *other_topic;
     struct kafka_probe *out;
-    /** One a server. */
+    /** One for each server. */
     rd_kafka_t *clients[SERVERS_MAX];
     int64_t deadline_ms;
 };

@@ -11,7 +11,7 @@ struct kafka_probe_server {
     int64_t duration_ms;
     /** librdkafka's name of what failed ("_RESOLVE", "_AUTHENTICATION", "_SSL"); NULL: none. */
     const char *error;
-    /** In its words. */
+    /** librdkafka's words. */
     char reason[512];
 };
 
@@ -21,14 +21,14 @@ struct kafka_probe_answer {
     /** NULL: none. */
     const char *error;
     char reason[256];
-    /** Of a topic. */
+    /** Number of the topic's partitions. */
     int partitions;
 };
 
 struct kafka_probe {
     struct kafka_probe_server *servers;
     size_t server_count;
-    /** Topics. */
+    /** The topics. */
     struct kafka_probe_answer runs, change_log, other;
     /** Reading the group's committed offsets. */
     struct kafka_probe_answer group;

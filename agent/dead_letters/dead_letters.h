@@ -48,7 +48,7 @@ enum letter_found { LETTER_NOT_FOUND, LETTER_FOUND, LETTER_REPLAYED_BEFORE };
 
 /** Which letters are meant. */
 struct letters_filter {
-    /** Options; NULL: any. */
+    /** From the options; NULL: any. */
     const char *run, *reason, *since, *until;
     /** INT64_MIN and INT64_MAX: any. */
     int64_t since_ms, until_ms;

@@ -22,7 +22,7 @@ struct explained_header {
 struct explained_response {
     bool given;
     int status;
-    /** An object. */
+    /** A JSON object. */
     struct buffer headers_json;
     struct buffer text;
 };
@@ -30,7 +30,7 @@ struct explained_response {
 /** The result that Port would get; null slices are left out. */
 struct explained_report {
     bool made;
-    /** Of mappings_report. */
+    /** What mappings_report gave. */
     struct buffer fields;
     struct buffer status, summary, link_json, external_run_id, response_json;
 };
@@ -39,7 +39,7 @@ struct explanation {
     struct event event;
     struct explained_expression *expressions;
     size_t expression_count;
-    /** Of mappings_request. */
+    /** What mappings_request gave. */
     struct buffer fields;
     /** The same as fields: MAPPED_SECRET each. */
     struct buffer secrets;

@@ -70,7 +70,7 @@ struct dead_letters_options {
     size_t record_max_bytes;
     /** After a write that failed; 0: 500. */
     int64_t first_backoff_ms;
-    /** 0: 10000. */
+    /** The longest such wait; 0: 10000. */
     int64_t max_backoff_ms;
 };
 

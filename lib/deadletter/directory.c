@@ -15,12 +15,12 @@ struct directory {
     uv_work_t work;
     bool under_way, closing;
     /* The batch: the thread's alone while `under_way`. */
-    /** Of the file. */
+    /** Of the day's file. */
     char name[64];
     struct buffer bytes;
     size_t count, starts[BATCH_LETTERS + 1];
     struct day_line lines[BATCH_LETTERS];
-    /** The loop's. */
+    /** The loop's; the thread does not touch them. */
     struct dead_letter_write *writes[BATCH_LETTERS];
 };
 

@@ -54,7 +54,7 @@ struct dead_letters {
     struct dead_letters_counters counters;
     /** Logged: something could not be written, and nothing was since; ever logged. */
     bool failing, said;
-    /** When that was. */
+    /** When it was said last. */
     int64_t said_ms;
     bool closing;
     unsigned closing_parts;

@@ -137,11 +137,11 @@ struct dedup {
 struct minute {
     /** The end of the minute that has begun. */
     struct due due;
-    /** One by one. */
+    /** Refused events that had a line of their own. */
     unsigned refusals_told;
-    /** Beyond those. */
+    /** Refused events beyond those. */
     uint64_t refusals_untold;
-    /** Of node runs that Port is not told of. */
+    /** Node runs among them that Port is not told of. */
     uint64_t refusals_unreported;
     /** Events that no mapping wants. */
     uint64_t unwanted;
@@ -151,7 +151,7 @@ struct deliver {
     struct deliver_options options;
     LIST_HEAD(deliveries, delivery) deliveries;
     struct window *window;
-    /** Direct-mapped by hash. */
+    /** By hash, one in each slot. */
     struct target *targets[256];
     struct schedule schedule;
     struct dedup dedup;

@@ -15,12 +15,12 @@ enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEP
 
 struct http_client {
     struct client_shared shared;
-    /** Of its options. */
+    /** Copies of its options' texts. */
     char *texts[TEXT_OPTIONS];
     bool bodies_go_on;
     CURLM *multi;
     struct http_sockets sockets;
-    /** libcurl's. */
+    /** libcurl's timeout. */
     uv_timer_t timeout;
     /** Ours: silence and total time. */
     uv_timer_t sweep;

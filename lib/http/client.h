@@ -17,7 +17,7 @@ struct http_call;
 enum http_redirects {
     /** They are responses like any other. */
     HTTP_REDIRECTS_ANSWER,
-    /** None is followed. */
+    /** They are failures: none is followed. */
     HTTP_REDIRECTS_NONE,
     /** Followed within the same host name and port. */
     HTTP_REDIRECTS_SAME_HOST,
@@ -52,7 +52,7 @@ struct http_client_options {
     bool verify_tls;
     /** HTTP/2 is offered over TLS; false: HTTP/1.1 alone. */
     bool http2;
-    /** Which are followed. */
+    /** Which redirects are followed. */
     enum http_redirects redirects;
     /** Requests go only where http/egress.h lets them, with the next two as its lists. */
     bool judges_egress;
@@ -196,7 +196,7 @@ struct http_result {
     bool proxy_refused;
     /** libcurl sent the request again because a reused connection died unanswered. */
     bool resent;
-    /** Followed. */
+    /** Redirects followed. */
     unsigned redirects;
     /** One of them took the request's body: the request itself was processed, and what failed is what was
      * asked for instead. */

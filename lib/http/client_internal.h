@@ -23,7 +23,7 @@ struct body_room {
     size_t used;
     /** What their decoders hold, except a little that is free for each. */
     size_t decoders;
-    /** First come first. */
+    /** In the order in which they began to wait. */
     struct http_call *waiting;
     /** The one that has room of its own, not counted in `used`; NULL: none. */
     struct http_call *beyond;
@@ -96,9 +96,9 @@ struct http_call {
     unsigned redirects;
     /** One of them led to another origin: nothing that was meant for the first goes along. */
     bool elsewhere;
-    /** Addresses of the present hop that were connected to, or tried,. */
+    /** Addresses of the present hop that were connected to, or tried. */
     unsigned opened;
-    /** And there is one that may not be, for the reason in the next. */
+    /** One of its addresses may not be connected to, for the reason in the next. */
     bool refused;
     char egress_why[EGRESS_WORDS];
     /** See struct http_result. */
@@ -107,7 +107,7 @@ struct http_call {
     const struct proxy *proxy;
     /** Errno where none could be made for the present hop; 0: they all could. */
     int no_socket;
-    /** The client's. */
+    /** The client's sockets. */
     struct http_sockets *sockets;
     /** That the present hop connects to: a hash. */
     uint64_t origin;
@@ -216,7 +216,7 @@ typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags
 typedef void socket_is_unwatched(struct http_call *call);
 struct http_sockets {
     uv_loop_t *loop;
-    /** By file descriptor. */
+    /** Indexed by file descriptor. */
     struct socket_watch **watches;
     size_t room;
     /** A proxy has been asked for one. */

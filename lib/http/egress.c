@@ -11,10 +11,10 @@ enum { ENTRY_MAX = 300, NAME_MAX_BYTES = 253, PORT_MAX = 65535, IPV6_BITS = 128,
 
 struct entry {
     enum entry_kind { EVERYTHING, NAME, NETWORK } kind;
-    /** A pattern. */
+    /** A host name or a pattern. */
     char *name;
     struct egress_network network;
-    /** 0: any. */
+    /** 0: any port. */
     int first_port, last_port;
     char *written;
 };

@@ -10,9 +10,9 @@
 struct interim {
     /** The final answer has not begun. */
     bool expected;
-    /** An interim answer has begun and has not ended,. */
+    /** An interim answer has begun and has not ended. */
     bool within;
-    /** Nor has its line. */
+    /** Its present line has not ended either. */
     bool in_line;
     size_t taken;
 };

@@ -25,7 +25,7 @@ struct socket_watch {
     bool spoilt;
     /** By libcurl: UV_READABLE, UV_WRITABLE. */
     int wanted;
-    /** By the kernel. */
+    /** What the kernel watches for. */
     int watched;
 };
 

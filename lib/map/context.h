@@ -7,7 +7,7 @@
 struct report_context {
     /** Canonical JSON. */
     struct slice event;
-    /** As sent. */
+    /** As they were sent. */
     struct slice method, url;
     /** JSON as sent; null: there was none. */
     struct slice body;

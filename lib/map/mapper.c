@@ -15,7 +15,7 @@ struct map_call {
     uint32_t what;
     /** Until it is answered or forgotten: another evaluator may need it. */
     struct slice input;
-    /** NULL: forgotten. */
+    /** NULL: the call was forgotten. */
     map_done *done;
     void *ctx;
     /** Bytes; 0: not sent. */
@@ -42,7 +42,7 @@ struct mapper {
     enum evaluator_state evaluator;
     /** While RUNNING or TOLD. */
     struct map_link *link;
-    /** While TOLD. */
+    /** Valid in the state TOLD. */
     struct map_end end;
     bool lost;
     /** Oldest first. */

@@ -32,7 +32,7 @@ struct evaluator {
     struct mappings *mappings;
     /** Shared with its parent: its death is the expression's fault. */
     atomic_bool *evaluating;
-    /** Read ahead. */
+    /** Bytes that were read ahead. */
     struct buffer in;
     /** Of it, in bytes. */
     size_t taken;

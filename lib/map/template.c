@@ -9,13 +9,13 @@ enum template_kind { TEMPLATE_LITERAL, TEMPLATE_EXPRESSION, TEMPLATE_OBJECT, TEM
 
 struct json_template {
     enum template_kind kind;
-    /** TEMPLATE_LITERAL. */
+    /** Of TEMPLATE_LITERAL. */
     jv literal;
-    /** TEMPLATE_EXPRESSION; borrowed. */
+    /** Of TEMPLATE_EXPRESSION; borrowed. */
     struct expression *expression;
     /** Members or elements. */
     size_t count;
-    /** TEMPLATE_OBJECT. */
+    /** Of TEMPLATE_OBJECT. */
     jv *keys;
     struct json_template **children;
 };

@@ -36,7 +36,7 @@ enum {
 
 struct step {
     struct step *next;
-    /** Else a log. */
+    /** It is a part of the result; false: a log. */
     bool result;
     size_t path_size, body_size;
     /** Path with its NUL, then the body. */

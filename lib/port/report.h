@@ -16,9 +16,9 @@ struct reports_options {
     const struct clock *clock;
     /** False: report_log does nothing. */
     bool run_logs;
-    /** 0: 500. */
+    /** The first wait after a failure; 0: 500. */
     int64_t first_backoff_ms;
-    /** 0: 30000. */
+    /** The longest such wait; 0: 30000. */
     int64_t max_backoff_ms;
     /** A log that has no answer after ten of these is given up; 0: 500. */
     int64_t log_tick_ms;

@@ -20,7 +20,7 @@ struct webhook_failure {
     /** `status` is the answer's; false: there is no valid answer, and `reason` says why. */
     bool answered;
     int status;
-    /** In words. */
+    /** The cause in words. */
     struct slice reason;
     /** The answer's text, for the summary; null: it is not wanted. */
     struct slice quoted;

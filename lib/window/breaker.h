@@ -10,7 +10,7 @@ enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 /** All zero: closed, and nothing has failed. */
 struct breaker {
     enum breaker_state state;
-    /** In a row. */
+    /** Failures in a row. */
     unsigned failures;
     /** Half-open: how many attempts may still start. */
     unsigned permits;

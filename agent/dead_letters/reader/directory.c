@@ -24,12 +24,12 @@ struct directory_reader {
     char day[11];
     /** Of `day`; NULL: none is open. */
     FILE *file;
-    /** In it. */
+    /** Of the line in it. */
     uint64_t line_number;
     /** Of the line, for people. */
     struct buffer where;
     struct replayed_ids replayed;
-    /** The line, getline's. */
+    /** The line, as getline(3) allocates it. */
     char *text;
     size_t room;
     struct line line;

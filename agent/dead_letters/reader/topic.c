@@ -31,7 +31,7 @@ struct topic_reader {
     /** Of the partition that is read. */
     rd_kafka_queue_t *queue;
     int32_t partition_count, partition;
-    /** partition_count of them. */
+    /** partition_count elements. */
     struct part *parts;
     /** The partition's letters; false: it is to be begun. */
     bool marks_read, reading;

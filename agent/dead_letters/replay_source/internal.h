@@ -45,7 +45,7 @@ struct batch {
     bool read;
     struct dead_letter_ref marks[MARKS_MAX];
     size_t mark_count;
-    /** That were read. */
+    /** The letters that were read. */
     struct letter_list letters;
     /** There are no more. */
     bool end;

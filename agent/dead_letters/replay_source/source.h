@@ -26,7 +26,7 @@ enum replay_end {
 struct replay_options {
     /** Borrowed until closed; used in the thread pool. */
     struct dead_letter_reader *reader;
-    /** The same. */
+    /** Borrowed too. */
     struct letter_check *check;
     /** Borrowed. */
     const char *change_log_topic;

@@ -32,7 +32,7 @@ struct partition {
     struct topic_id topic_id;
     /** Its own, forwarded to the consumer's records queue. */
     rd_kafka_queue_t *queue;
-    /** Tickets out. */
+    /** Tickets that have not come back. */
     size_t live;
     /** Tickets dropped, still linked in `offsets` as not done. */
     struct kafka_ticket *settled;
@@ -53,7 +53,7 @@ struct partition {
     rd_kafka_message_t *parked;
     /** The broker refused the note: commit with the facts alone. */
     bool notes_off;
-    /** And these too. */
+    /** The broker refuses the facts too. */
     bool facts_off;
     /** What is wrong with what follows, if anything is (poison.c). */
     struct poison {
@@ -104,7 +104,7 @@ struct partition_start {
     enum start_reason reason;
     /** -1: at the earliest record. */
     int64_t offset;
-    /** -1: nothing. */
+    /** The committed offset; -1: none. */
     int64_t committed;
     /** The log's, where `reason` has to do with them. */
     int64_t low, high;
@@ -122,7 +122,7 @@ struct lookup {
     rd_kafka_topic_partition_list_t *list;
     /** One for each of the list. */
     struct partition_start *starts;
-    /** The consumer's options'. */
+    /** From the consumer's options. */
     const char *topics[TOPICS];
     struct topic_id ids[TOPICS];
     bool appeared[TOPICS];
@@ -192,7 +192,7 @@ struct kafka_consumer {
 
     /** The group's, as far as we know. */
     struct first_start first;
-    /** As last seen. */
+    /** The ids that were seen last. */
     struct topic_id topic_ids[TOPICS];
     /** Seen once, and not the same. */
     struct topic_id suspects[TOPICS];
@@ -247,7 +247,7 @@ struct kafka_consumer {
     int64_t credentials_asked_ms;
     int64_t credentials_wait_ms;
     struct kafka_error_said {
-        /** 0: free. */
+        /** 0: the entry is free. */
         uint64_t subject;
         int64_t at_ms;
         uint64_t suppressed;

@@ -6,7 +6,7 @@
 #include "source/polling/internal.h"
 
 enum {
-    /** Of its round. */
+    /** Attempts before a run's round goes on without it. */
     ACK_ATTEMPTS = 3,
     ACK_BACKOFF_MS = 250,
     ACK_BACKOFF_CAP_MS = 5000,

@@ -28,9 +28,9 @@ enum left {
     LEFT_NOT_FOR_AGENT,
     /** Its acknowledgement was refused: 401, … */
     LEFT_UNAUTHORISED,
-    /** 403,. */
+    /** 403. */
     LEFT_FORBIDDEN,
-    /** 404,. */
+    /** 404. */
     LEFT_UNKNOWN,
     /** Any other 4xx. */
     LEFT_REFUSED
@@ -41,11 +41,11 @@ struct left_line {
     bool said;
     /** When the line was written last. */
     int64_t said_ms;
-    /** Runs since then. */
+    /** Runs without a line since then. */
     size_t more;
     /** Of the last of them; "": none. */
     char id[RUN_ID_SIZE];
-    /** Port's; 0: none. */
+    /** Port's status; 0: none. */
     int status;
     /** What Port said. */
     char answer[256];
@@ -60,7 +60,7 @@ struct poller {
     struct port_call *call;
     /** Runs that fit into one answer, as far as is known. */
     size_t limit;
-    /** Of this round. */
+    /** Runs asked for, and runs that came, in this round. */
     size_t asked, came;
     /** Runs of this round that are not in the sink yet, and not given up. */
     size_t pending;
@@ -94,7 +94,7 @@ struct polled_run {
     struct poller *poller;
     enum run_state state;
     struct port_call *ack;
-    /** Of acknowledging. */
+    /** Attempts at its acknowledgement. */
     unsigned attempts;
     /** An attempt had no answer: it may be ours, whatever the answer to a later one says. */
     bool in_doubt;
