@@ -252,9 +252,7 @@ static void call(struct checking *checking, const char *path, struct answered *o
 
 static void answered_clear(struct answered *answered)
 {
-    if (answered->body.ptr)
-        explicit_bzero(answered->body.ptr, answered->body.cap);
-    buffer_clear(&answered->body);
+    buffer_wipe(&answered->body);
     buffer_clear(&answered->reason);
 }
 

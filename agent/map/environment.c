@@ -20,7 +20,7 @@ struct variable {
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return char_is_letter(c) || char_is_digit(c) || c == '_';
 }
 
 static struct slice after(struct slice text, size_t len)

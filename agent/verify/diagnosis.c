@@ -79,12 +79,8 @@ static void add_with_end(struct variants *variants, const char *difference, stru
 
 static void variants_clear(struct variants *variants)
 {
-    for (size_t i = 0; i < variants->count; i++) {
-        struct buffer *bytes = &variants->list[i].bytes;
-        if (bytes->ptr)
-            explicit_bzero(bytes->ptr, bytes->cap);
-        buffer_clear(bytes);
-    }
+    for (size_t i = 0; i < variants->count; i++)
+        buffer_wipe(&variants->list[i].bytes);
 }
 
 static bool is_quoted(struct slice text)

@@ -13,6 +13,13 @@ void buffer_clear(struct buffer *b)
     *b = (struct buffer){0};
 }
 
+void buffer_wipe(struct buffer *b)
+{
+    if (b->ptr)
+        explicit_bzero(b->ptr, b->cap);
+    buffer_clear(b);
+}
+
 static int resize(struct buffer *b, size_t cap)
 {
     char *grown = realloc(b->ptr, cap);

@@ -13,6 +13,8 @@ struct buffer {
 
 /** Frees the bytes and leaves an empty, usable buffer. */
 void buffer_clear(struct buffer *b);
+/** The same for a secret: its bytes are overwritten first. */
+void buffer_wipe(struct buffer *b);
 /** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
 PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
 /** Makes room for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */

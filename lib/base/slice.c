@@ -40,18 +40,13 @@ bool slice_starts_with(struct slice s, const char *prefix)
     return s.len >= len && (len == 0 || memcmp(s.ptr, prefix, len) == 0);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 struct slice slice_trim(struct slice s)
 {
-    while (s.len > 0 && is_blank(*s.ptr)) {
+    while (s.len > 0 && char_is_blank(*s.ptr)) {
         s.ptr++;
         s.len--;
     }
-    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+    while (s.len > 0 && char_is_blank(s.ptr[s.len - 1]))
         s.len--;
     return s;
 }

@@ -14,6 +14,21 @@ struct slice {
 
 #define SLICE_LITERAL(text) ((struct slice){(text), sizeof(text) - 1})
 
+/** ASCII, whatever the locale. */
+static inline bool char_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static inline bool char_is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+/** Space, tab, CR, LF. */
+static inline bool char_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /** Wraps a NUL-terminated string (NULL gives the null slice). The string must outlive the slice. */
 struct slice slice_of(const char *text);
 PA_MUST_USE bool slice_is_null(struct slice s);

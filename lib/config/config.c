@@ -416,9 +416,7 @@ static void load_dotenv(struct loading *loading)
                                                   &loading->dotenv, &loading->config->warnings) != 0;
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
         dotenv_problem(loading, path, strerror(errno));
-    if (text.ptr)
-        explicit_bzero(text.ptr, text.cap);
-    buffer_clear(&text);
+    buffer_wipe(&text);
 }
 
 /** The settings of .env that the environment does not have, for mappings. */

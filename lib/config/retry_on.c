@@ -10,11 +10,6 @@ static void add_status(struct retry_on *on, unsigned status)
     on->statuses[bit / 64] |= UINT64_C(1) << bit % 64;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /** "503", "5xx" or "4XX" */
 static bool add_statuses(struct retry_on *on, struct slice word)
 {
@@ -27,7 +22,7 @@ static bool add_statuses(struct retry_on *on, struct slice word)
             add_status(on, status);
         return true;
     }
-    if (!is_digit(rest.ptr[0]) || !is_digit(rest.ptr[1]))
+    if (!char_is_digit(rest.ptr[0]) || !char_is_digit(rest.ptr[1]))
         return false;
     add_status(on, hundreds + (unsigned)(rest.ptr[0] - '0') * 10 + (unsigned)(rest.ptr[1] - '0'));
     return true;

@@ -45,13 +45,6 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
     out->failed |= credentials[0].failed || credentials[1].failed;
 }
 
-static void wipe(struct buffer *buffer)
-{
-    if (buffer->ptr)
-        explicit_bzero(buffer->ptr, buffer->cap);
-    buffer_clear(buffer);
-}
-
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
                              struct outcome *out)
 {
@@ -69,8 +62,8 @@ static void describe_failure(const struct delivery *delivery, const struct http_
         collect_secrets(delivery, &secrets, credentials);
     result_failure(&failure, &out->cause, &out->detail, &out->summary);
     secrets_clear(&secrets);
-    wipe(&credentials[0]);
-    wipe(&credentials[1]);
+    buffer_wipe(&credentials[0]);
+    buffer_wipe(&credentials[1]);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,

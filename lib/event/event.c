@@ -98,8 +98,7 @@ bool run_id_is_usable(struct slice run_id)
         return false;
     for (size_t i = 0; i < run_id.len; i++) {
         char c = run_id.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && !memchr("_-.~", c, 4))
+        if (!char_is_letter(c) && !char_is_digit(c) && !memchr("_-.~", c, 4))
             return false;
     }
     return true;

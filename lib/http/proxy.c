@@ -35,23 +35,13 @@ static struct slice between(const char *from, const char *to)
     return (struct slice){from, (size_t)(to - from)};
 }
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /** "http" of "http://…"; null: there is none. A "://" may also stand in a password. */
 static struct slice scheme_of(struct slice text)
 {
     const char *end = memmem(text.ptr, text.len, "://", 3);
     struct slice scheme = end ? between(text.ptr, end) : (struct slice){NULL, 0};
     for (size_t i = 0; i < scheme.len; i++)
-        if (!is_letter(scheme.ptr[i]) && !is_digit(scheme.ptr[i]) && !strchr("+-.", scheme.ptr[i]))
+        if (!char_is_letter(scheme.ptr[i]) && !char_is_digit(scheme.ptr[i]) && !strchr("+-.", scheme.ptr[i]))
             return (struct slice){NULL, 0};
     return scheme;
 }
@@ -105,9 +95,9 @@ static bool is_host(struct slice host)
 {
     bool named = false, bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
     for (size_t i = 0; i < host.len && !bracketed; i++) {
-        if (!is_letter(host.ptr[i]) && !is_digit(host.ptr[i]) && !strchr("-._", host.ptr[i]))
+        if (!char_is_letter(host.ptr[i]) && !char_is_digit(host.ptr[i]) && !strchr("-._", host.ptr[i]))
             return false;
-        named |= is_letter(host.ptr[i]) || is_digit(host.ptr[i]);
+        named |= char_is_letter(host.ptr[i]) || char_is_digit(host.ptr[i]);
     }
     return named || bracketed;
 }
@@ -116,7 +106,7 @@ static bool is_port(struct slice port)
 {
     long number = 0;
     for (size_t i = 0; i < port.len; i++) {
-        if (!is_digit(port.ptr[i]) || i >= 5)
+        if (!char_is_digit(port.ptr[i]) || i >= 5)
             return false;
         number = number * 10 + (port.ptr[i] - '0');
     }
@@ -145,18 +135,11 @@ static void append_encoded(struct buffer *out, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        if (is_letter(c) || is_digit(c))
+        if (char_is_letter(c) || char_is_digit(c))
             buffer_append_char(out, c);
         else
             buffer_appendf(out, "%%%02X", (unsigned char)c);
     }
-}
-
-static void wipe(struct buffer *secret)
-{
-    if (secret->ptr)
-        explicit_bzero(secret->ptr, secret->cap);
-    buffer_clear(secret);
 }
 
 /** The user and the password, decoded; what is wrong with them, NULL: nothing. */
@@ -192,9 +175,9 @@ static const char *set_credentials(const struct parts *parts, struct proxy *prox
         proxy->credentials = buffer_take(&both, NULL);
         why = proxy->credentials ? NULL : out_of_memory;
     }
-    wipe(&user);
-    wipe(&password);
-    wipe(&both);
+    buffer_wipe(&user);
+    buffer_wipe(&password);
+    buffer_wipe(&both);
     return why;
 }
 
@@ -265,7 +248,7 @@ static bool looks_like_port(struct slice text)
     const char *slash = memchr(text.ptr, '/', text.len);
     size_t len = slash ? (size_t)(slash - text.ptr) : text.len;
     for (size_t i = 0; i < len; i++)
-        if (!is_digit(text.ptr[i]))
+        if (!char_is_digit(text.ptr[i]))
             return false;
     return len <= 5;
 }

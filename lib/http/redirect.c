@@ -88,8 +88,7 @@ static size_t scheme_length(struct slice location)
         char c = location.ptr[i];
         if (c == ':')
             return i > 0 ? i + 1 : 0;
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              (i > 0 && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'))))
+        if (!(char_is_letter(c) || (i > 0 && (char_is_digit(c) || c == '+' || c == '-' || c == '.'))))
             return 0;
     }
     return 0;

@@ -6,22 +6,12 @@
 
 enum { DATE_MAX = 64 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
 /** -1: not digits alone. */
 static int64_t seconds_ms(struct slice value)
 {
     int64_t wait_ms = 0;
     for (size_t i = 0; i < value.len; i++) {
-        if (!is_digit(value.ptr[i]))
+        if (!char_is_digit(value.ptr[i]))
             return -1;
         if (wait_ms < RETRY_AFTER_MAX_MS)
             wait_ms = wait_ms * 10 + (value.ptr[i] - '0') * (int64_t)1000;
@@ -34,7 +24,7 @@ int64_t http_date_s(struct slice value)
     char text[DATE_MAX + 1];
     value = slice_trim(value);
     /* Every form begins with the day's name; curl_getdate would read "10:30" or "1 May" as well. */
-    if (value.len == 0 || value.len > DATE_MAX || !is_letter(value.ptr[0]) ||
+    if (value.len == 0 || value.len > DATE_MAX || !char_is_letter(value.ptr[0]) ||
         memchr(value.ptr, '\0', value.len))
         return -1;
     memcpy(text, value.ptr, value.len);
@@ -59,5 +49,5 @@ int64_t retry_after_ms(struct slice value, int64_t now_wall_ms)
     value = slice_trim(value);
     if (value.len == 0)
         return -1;
-    return is_digit(value.ptr[0]) ? seconds_ms(value) : date_ms(value, now_wall_ms);
+    return char_is_digit(value.ptr[0]) ? seconds_ms(value) : date_ms(value, now_wall_ms);
 }

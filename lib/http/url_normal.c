@@ -23,7 +23,7 @@ struct written {
 
 static bool is_letter_or_digit(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return char_is_letter(c) || char_is_digit(c);
 }
 
 static void append_encoded(struct buffer *out, struct slice text, const char *legal)

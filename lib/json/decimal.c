@@ -7,17 +7,12 @@
 /* Where ECMAScript's notation changes: the decimal point's place among the digits. */
 enum { POINT_MAX = 21, POINT_MIN = -6 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 void decimal_read(struct slice text, struct decimal *out)
 {
     size_t at = 0;
     bool fraction = false;
     *out = (struct decimal){.negative = text.ptr[0] == '-'};
-    for (at = out->negative; at < text.len && (is_digit(text.ptr[at]) || text.ptr[at] == '.'); at++) {
+    for (at = out->negative; at < text.len && (char_is_digit(text.ptr[at]) || text.ptr[at] == '.'); at++) {
         if (text.ptr[at] == '.') {
             fraction = true;
             continue;

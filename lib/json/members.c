@@ -2,11 +2,6 @@
 #include "json/members.h"
 #include "json/string.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 static void advance(struct slice *text, size_t count)
 {
     text->ptr += count;
@@ -15,7 +10,7 @@ static void advance(struct slice *text, size_t count)
 
 static void skip_blanks(struct slice *text)
 {
-    while (text->len > 0 && is_blank(*text->ptr))
+    while (text->len > 0 && char_is_blank(*text->ptr))
         advance(text, 1);
 }
 

@@ -247,7 +247,7 @@ bool applying_is_token(struct slice text)
     /* RFC 9110, section 5.6.2 */
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool letter = char_is_letter(c) || char_is_digit(c);
         if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
             return false;
     }

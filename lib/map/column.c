@@ -9,11 +9,6 @@ struct piece {
     bool break_before, break_after, blank;
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /** A string literal, with its interpolations: `text` begins with its quote. */
 static size_t string_length(struct slice text)
 {
@@ -38,7 +33,7 @@ static size_t string_length(struct slice text)
 static size_t run_length(struct slice text, bool blank)
 {
     size_t at = 0;
-    while (at < text.len && (blank ? is_blank(text.ptr[at]) : text.ptr[at] != '\n'))
+    while (at < text.len && (blank ? char_is_blank(text.ptr[at]) : text.ptr[at] != '\n'))
         at++;
     return at;
 }
@@ -46,7 +41,7 @@ static size_t run_length(struct slice text, bool blank)
 static struct piece next_piece(struct slice rest)
 {
     char c = rest.ptr[0], next = rest.len > 1 ? rest.ptr[1] : '\0';
-    if (is_blank(c))
+    if (char_is_blank(c))
         return (struct piece){.len = run_length(rest, true), .blank = true};
     if (c == '#')
         return (struct piece){.len = run_length(rest, false)};

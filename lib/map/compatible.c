@@ -36,19 +36,9 @@ static void copy(struct copying *copying, size_t len)
     skip(copying, len);
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static bool begins_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
+    return char_is_letter(c) || c == '_';
 }
 
 /** The length of the name at `at`, with its modules. */
@@ -56,7 +46,7 @@ static size_t name_length(const struct copying *copying, size_t at)
 {
     size_t end = at;
     for (;;) {
-        if (begins_name(peek(copying, end)) || (end > at && is_digit(peek(copying, end))))
+        if (begins_name(peek(copying, end)) || (end > at && char_is_digit(peek(copying, end))))
             end++;
         else if (end > at && peek(copying, end) == ':' && peek(copying, end + 1) == ':')
             end += 2;
@@ -85,7 +75,7 @@ static void copy_string(struct copying *copying)
 /** Blanks as they are, except carriage returns, which are none for jq; a comment is one blank. */
 static void copy_blanks(struct copying *copying)
 {
-    while (is_blank(peek(copying, 0)) || peek(copying, 0) == '#') {
+    while (char_is_blank(peek(copying, 0)) || peek(copying, 0) == '#') {
         const char *end = memchr(copying->rest.ptr, '\n', copying->rest.len);
         if (peek(copying, 0) == '\n' || peek(copying, 0) == ' ' || peek(copying, 0) == '\t') {
             copy(copying, 1);

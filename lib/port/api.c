@@ -536,13 +536,6 @@ static void timer_free(uv_handle_t *handle)
     free(handle);
 }
 
-static void wipe(struct buffer *buffer)
-{
-    if (buffer->ptr)
-        explicit_bzero(buffer->ptr, buffer->cap);
-    buffer_clear(buffer);
-}
-
 void port_api_free(struct port_api *api)
 {
     if (!api || api->freed)
@@ -560,10 +553,10 @@ void port_api_free(struct port_api *api)
         uv_timer_stop(api->quiet);
         uv_close((uv_handle_t *)api->quiet, timer_free);
     }
-    wipe(&api->client_secret);
-    wipe(&api->token);
-    wipe(&api->old_token);
-    wipe(&api->token_body);
+    buffer_wipe(&api->client_secret);
+    buffer_wipe(&api->token);
+    buffer_wipe(&api->old_token);
+    buffer_wipe(&api->token_body);
     buffer_clear(&api->url);
     free(api->base_url);
     free(api->client_id);
