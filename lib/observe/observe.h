@@ -91,7 +91,7 @@ struct observed {
 
     /* The record */
 
-    /** Its position, as its source calls it: lines have it where the record is in no topic, unless it is the
+    /** What its source knows it by: lines have it where the record is in no topic, unless it is the
      * run's id. Null: not known. */
     struct slice record_id;
     /** NULL: it is in no topic, and the next two say nothing. */

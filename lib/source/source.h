@@ -26,9 +26,9 @@ struct record {
     /** No agent gets it again when its ticket is dropped: a drain finishes it, whether it has started or not.
      */
     bool unrepeatable;
-    /** Its position, opaque to everybody but its source, and the same whenever the record comes again: what a
-     * record that was delivered is known by, what its dead letter names, and its webhook's Idempotency-Key.
-     * Printable ASCII, not empty. Kafka: topic-partition-offset; polled: the run's id. */
+    /** What its source knows it by, opaque to everybody else, and the same whenever the record comes again:
+     * what a record that was delivered is known by, what its dead letter names, and its webhook's
+     * Idempotency-Key. Printable ASCII, not empty. Kafka: topic-partition-offset; polled: the run's id. */
     struct slice id;
     /** Whose run it is, where the source knows without the event: that run is reported failed when the event
      * cannot be read. Null: the event says. */

@@ -35,7 +35,7 @@ static uint64_t deduplicated(const struct world *world)
     return counters.deduplicated;
 }
 
-/** A record is known by its id alone, whatever its source calls a position. */
+/** A record is known by the id that its source gives it. */
 static void a_record_without_a_topic_that_comes_again_is_not_delivered_again(void **state)
 {
     (void)state;
