@@ -107,7 +107,7 @@ struct observed {
 
     /* The attempt */
 
-    /** NULL: nothing was sent. */
+    /** NULL or "": not known. */
     const char *method;
     /** Redacted; null: not known. */
     struct slice url;
