@@ -59,7 +59,7 @@ static size_t environment_end(struct slice text, size_t at)
     return 0;
 }
 
-/** The name at the beginning of `text`, behind `env`; null: it is none that stands there. */
+/** The name at the beginning of `text`, behind `env`; null: no name stands there. */
 static struct slice name_of(struct slice text)
 {
     const struct slice none = {NULL, 0};

@@ -21,6 +21,6 @@ struct signature_case {
 
 /** True: the signature is right. What else there is to say goes to `findings`, one line each: about a right
  * one, that its timestamp is old; about a wrong one, what differs as far as that can be known. False with
- * `unreadable` set: the record is none (the reason is the finding). */
+ * `unreadable` set: the record cannot be read (the reason is the finding). */
 PA_MUST_USE bool signature_diagnose(const struct signature_case *given, struct buffer *findings,
                                     bool *unreadable);

@@ -5,7 +5,7 @@
 
 /** From now on this process, and what it forks, leaves no core file (RLIMIT_CORE), is no other process's to
  * read or to trace unless that one has CAP_SYS_PTRACE (PR_SET_DUMPABLE, proc(5)), and gets no new privileges
- * (PR_SET_NO_NEW_PRIVS). False: one of these could not be had. */
+ * (PR_SET_NO_NEW_PRIVS). False: one of these failed. */
 PA_MUST_USE bool containment_enter(void);
 /** Moves the environment to memory of its own and wipes where it came: /proc/PID/environ shows nothing of it
  * any more, for children too. getenv(3) and `environ` go on working. Call it once, before any thread exists

@@ -378,7 +378,7 @@ const struct setting config_settings[] = {
      .kind = SETTING_BOOLEAN,
      .fallback = "true",
      AT(detailed_logging),
-     .help = "the endpoint's answer (8 KiB) in failure summaries, run logs and log lines"},
+     .help = "the endpoint's answer (8 KiB) in failure summaries, progress logs and log lines"},
     {.name = "HTTP_PROXY",
      .kind = SETTING_PROXY,
      .either_case = true,

@@ -41,7 +41,7 @@ struct deliver_options {
     struct http_client *http;
     struct reports *reports;
     struct signer *signer;
-    /** Borrowed; in no log, summary or run log, should an endpoint say it. */
+    /** Borrowed; masked in log lines, summaries and progress logs, if an endpoint says it. */
     struct slice client_secret;
     unsigned max_in_flight;
     /** 0: no bound of its own. */

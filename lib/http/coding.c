@@ -169,7 +169,7 @@ static enum coding_verdict fails(struct coder *coder)
 {
     if (!coder->later)
         return CODING_BROKEN;
-    coder->over = true; /* what is behind the last whole member is none */
+    coder->over = true; /* the bytes after the last whole member are no member */
     coder->damaged = coder->counts;
     return CODING_GOES_ON;
 }

@@ -41,7 +41,7 @@ static const char bits_beyond[] = "it has bits beyond its prefix; write 10.0.0.0
 static const char leading_dot[] = "a name does not begin with a dot; write *.svc.internal";
 static const char bad_prefix[] = "its prefix is wrong; write up to 32 bits for IPv4, 128 for IPv6";
 
-/** A number of at most `most`, where there is nothing else; -1: it is none. */
+/** A number of at most `most`, with nothing after it; -1: it is no such number. */
 static int number_of(struct slice text, int most)
 {
     int number = 0;
@@ -279,7 +279,7 @@ void egress_check(const char *list, bool allows, egress_told *told, void *ctx)
 struct subject {
     const struct egress_target *target;
     int port;
-    /** Its URL has no name but an address, or a number that is none. */
+    /** Its URL has an address instead of a name, or a number that is no address. */
     bool literal;
     struct egress_address forms[EGRESS_FORMS_MAX];
     /** 0: the address is not known. */

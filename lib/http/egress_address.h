@@ -40,5 +40,5 @@ PA_MUST_USE bool egress_network_has(const struct egress_network *network,
                                     const struct egress_address *address);
 
 /** The kind of address, for a sentence ("a link-local address"), if it is one that is never connected to
- * unless it is allowed by itself; NULL: it is none. `lifted_never`: not even then. */
+ * unless it is allowed by itself; NULL: it is not such an address. `lifted_never`: not even then. */
 const char *egress_address_kind(const struct egress_address *address, bool *lifted_never);

@@ -71,7 +71,7 @@ static int read_scheme(struct slice *rest, struct written *out, struct error *er
     return error_set(err, PA_ERR_INVALID, "the URL is not http:// or https://");
 }
 
-/** The last @ divides. An empty user info is none. */
+/** The last @ divides. An empty user info counts as none. */
 static struct slice read_user(struct slice authority, struct written *out)
 {
     const char *at = authority.len > 0 ? memrchr(authority.ptr, '@', authority.len) : NULL;

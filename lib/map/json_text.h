@@ -11,7 +11,7 @@
  * JSON_MAX_DEPTH; PA_ERR_MEMORY. After a failure `out` holds what it held before. */
 PA_MUST_USE int json_text_append(struct buffer *out, jv value);
 
-/** Canonical JSON (json/canonical.h) as a value; invalid: it is none, it is nested deeper than
- * JSON_MAX_DEPTH, or when out of memory. A surrogate without its other half (only ever written as an escape)
+/** Canonical JSON (json/canonical.h) as a value; invalid: it is not canonical JSON or nested deeper than
+ * JSON_MAX_DEPTH, or memory ran out. A surrogate without its other half (only ever written as an escape)
  * becomes U+FFFD. `found` (may be NULL): notes numbers with more digits than jq keeps (digits.h). */
 jv json_text_parse(struct slice json, struct long_numbers *found);

@@ -58,7 +58,7 @@ static struct json_template *read_template(struct reading *reading, const char *
     return NULL;
 }
 
-/** A boolean in one of the ways that settings are written in; what is none stays. */
+/** A boolean, also in the words that settings accept; any other value stays as it is. */
 static jv boolean_of(jv value)
 {
     static const char *const words[2][6] = {{"false", "0", "no", "off", "f", "n"},

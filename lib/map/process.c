@@ -296,7 +296,7 @@ static void describe_end(const struct evaluator *evaluator, int status, struct m
     out->how = own ? MAP_END_FAILED : MAP_END_KILLED;
 }
 
-/** There may be no process to be had for a while. */
+/** The system may give out no process for a while. */
 static pid_t fork_evaluator(void)
 {
     static const struct timespec pause = {.tv_nsec = FORK_PAUSE_MS * 1000000L};

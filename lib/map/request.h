@@ -64,7 +64,7 @@ struct slice mapped_base_url(const struct mapped_request *request,
 void mapped_url(const struct mapped_request *request, struct slice url, struct buffer *out);
 /** Appends the method, in capitals: the mapping's (any HTTP method except CONNECT, TRACE and TRACK), or
  * the invocation method's own (null or empty: POST). 0; PA_ERR_INVALID, with a sentence: one of these three,
- * or the latter is none of those in use. */
+ * or the invocation's own is not one of the methods in use. */
 PA_MUST_USE int mapped_method(const struct mapped_request *request, struct slice invocations,
                               struct buffer *out, struct error *err);
 

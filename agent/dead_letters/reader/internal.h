@@ -51,7 +51,8 @@ void replayed_sort(struct replayed_ids *set);
 PA_MUST_USE bool replayed_has(const struct replayed_ids *set, uint64_t id);
 void replayed_clear(struct replayed_ids *set);
 
-/** The ID of a letter, 16 hexadecimal digits as the agent writes them, as a number; false: it is none. */
+/** The ID of a letter, 16 hexadecimal digits as the agent writes them, as a number; false: the text is no
+ * such ID. */
 PA_MUST_USE bool letter_id_number(struct slice text, uint64_t *out);
 
 /** "2026-01-13T15:20:16.641Z" (or without the fraction) to milliseconds since the epoch; -1: not a time. */

@@ -119,7 +119,7 @@ static struct slice header(const rd_kafka_message_t *message, const char *name, 
     return (struct slice){value, size};
 }
 
-/** A marker names a letter of its own partition, as "PARTITION:OFFSET". False: this is none. */
+/** A marker names a letter of its own partition, as "PARTITION:OFFSET". False: the message is no marker. */
 static bool marked_offset(const rd_kafka_message_t *message, uint64_t *offset)
 {
     char text[LETTER_ENTRY_ID_SIZE], *end;
@@ -232,7 +232,7 @@ static const char *take_headers(struct topic_reader *reader, struct slice values
     return NULL;
 }
 
-/** A whole number as it is written in a header. False: it is none, or out of bounds. */
+/** A whole number as it is written in a header. False: it is no number, or out of bounds. */
 static bool whole_number(struct slice text, long long from, long long to, long long *out)
 {
     char *end;
@@ -244,7 +244,7 @@ static bool whole_number(struct slice text, long long from, long long to, long l
     return errno == 0 && *out >= from && *out <= to;
 }
 
-/** NULL: the message is a letter; or why it is none. */
+/** NULL: the message is a letter; otherwise why it is not. */
 static const char *read_message(struct topic_reader *reader, struct dead_letter_entry *entry)
 {
     const rd_kafka_message_t *message = reader->message;
