@@ -65,7 +65,7 @@ static void a_name_that_misses_a_setting_is_told(void **state)
                                 "PORT=8080",
                                 "=x",
                                 "_=/usr/bin/env",
-                                "https_proxy_file=x",
+                                "https_proxy_file=",
                                 "A_B_C_D_E_F_G_H_I_J_K_L_M_N=x",
                                 "PORT_CLIENT_SECRET_WHICH_IS_LONGER_THAN_THE_NAME_OF_ANY_SETTING_X=y",
                                 "FTP_PROXY=http://x",
