@@ -17,22 +17,10 @@
 #include "observe/observe.h"
 #include "port/report.h"
 #include "source/source.h"
+#include "window/backoff.h"
 
 struct deliver;
 struct dead_letters;
-
-/** When failed attempts are followed by others. */
-struct deliver_retry {
-    /** Beside what the endpoint provably did not process. */
-    struct retry_on on;
-    /** The first included; 0 counts as 1. */
-    unsigned max_attempts;
-    /** After the first attempt began. */
-    int64_t max_elapsed_ms;
-    /** Bound of the first wait, doubled with each; a random part of it is waited. */
-    int64_t initial_backoff_ms;
-    int64_t max_backoff_ms;
-};
 
 struct deliver_options {
     uv_loop_t *loop;
@@ -46,7 +34,10 @@ struct deliver_options {
     unsigned max_in_flight;
     /** 0: no bound of its own. */
     unsigned max_in_flight_per_destination;
-    struct deliver_retry retry;
+    /** Failures after which there is another attempt, beside what the endpoint provably did not process. */
+    struct retry_on retry_on;
+    /** When that is. */
+    struct backoff retry;
     /** In a row, after which a destination is only probed; 0: never. */
     unsigned breaker_failures;
     /** Delivered records remembered; 0: none. */

@@ -42,18 +42,10 @@ static bool is_wanted(const struct retry_on *on, const struct http_result *resul
 bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms)
 {
     const struct deliver_options *options = &delivery->deliver->options;
-    const struct deliver_retry *retry = &options->retry;
-    if (retry->on.nothing || delivery->attempt >= retry->max_attempts || !is_wanted(&retry->on, result))
-        return false;
-    int64_t left_ms = delivery->started_ms + retry->max_elapsed_ms - clock_monotonic_ms(options->clock);
-    if (left_ms <= 0)
+    if (options->retry_on.nothing || !is_wanted(&options->retry_on, result))
         return false;
     int64_t asked_ms = retry_after_ms(result->retry_after, clock_wall_ms(options->clock));
-    *wait_ms = clock_backoff_ms(options->clock, retry->initial_backoff_ms, 2.0, retry->max_backoff_ms,
-                                delivery->attempt - 1);
-    if (asked_ms > *wait_ms)
-        *wait_ms = asked_ms;
-    if (*wait_ms > left_ms) /* one more try at the very end is better than none */
-        *wait_ms = left_ms;
-    return true;
+    *wait_ms =
+        backoff_wait_ms(&options->retry, options->clock, delivery->attempt, delivery->started_ms, asked_ms);
+    return *wait_ms >= 0;
 }

@@ -14,7 +14,7 @@ static struct deliver_options patient_with(const char *retry_on)
 {
     struct deliver_options options = patient();
     struct slice wrong;
-    assert_true(retry_on_parse(slice_of(retry_on), &options.retry.on, &wrong));
+    assert_true(retry_on_parse(slice_of(retry_on), &options.retry_on, &wrong));
     return options;
 }
 

@@ -25,7 +25,7 @@ static bool is_tried_again(const struct retry_case *one)
     deliver.options = (struct deliver_options){
         .clock = clock_system(),
         .retry = {.max_attempts = 5, .max_elapsed_ms = 60000, .initial_backoff_ms = 1, .max_backoff_ms = 1}};
-    assert_true(retry_on_parse(slice_of(one->retry_on), &deliver.options.retry.on, &wrong));
+    assert_true(retry_on_parse(slice_of(one->retry_on), &deliver.options.retry_on, &wrong));
     delivery->deliver = &deliver;
     delivery->attempt = 1;
     delivery->started_ms = clock_monotonic_ms(deliver.options.clock);
