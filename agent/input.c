@@ -9,7 +9,7 @@ enum { CHUNK = 64 * 1024 };
 
 extern char **environ;
 
-static int read_all(int fd, const char *name, size_t max, struct buffer *out, struct error *err)
+static int read_descriptor(int fd, const char *name, size_t max, struct buffer *out, struct error *err)
 {
     size_t before = out->len;
     for (;;) {
@@ -31,14 +31,14 @@ static int read_all(int fd, const char *name, size_t max, struct buffer *out, st
 int input_read(const char *path, size_t max, struct buffer *out, struct error *err)
 {
     if (!path || strcmp(path, "-") == 0)
-        return read_all(STDIN_FILENO, "standard input", max, out, err);
+        return read_descriptor(STDIN_FILENO, "standard input", max, out, err);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, errno == ENOENT ? PA_ERR_NOT_FOUND : PA_ERR_IO, "'%s' cannot be read: %s", path,
                          strerror(errno));
     char name[300];
     snprintf(name, sizeof name, "'%s'", path);
-    int failed = read_all(fd, name, max, out, err);
+    int failed = read_descriptor(fd, name, max, out, err);
     close(fd);
     return failed;
 }

@@ -37,7 +37,8 @@ int options_wrong(const struct command_usage *usage, const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
-static int take(const struct command_usage *usage, const struct command_option *option, const char *value)
+static int take_option(const struct command_usage *usage, const struct command_option *option,
+                       const char *value)
 {
     if (option->flag) {
         *option->flag = true;
@@ -79,7 +80,7 @@ static int read_options(const struct command_usage *usage, const struct option *
             return options_wrong(usage, "%s needs a value", argv[optind - 1]);
         if (found == '?')
             return options_wrong(usage, "unknown option '%s'", argv[optind - 1]);
-        int failed = take(usage, &usage->options[found - FIRST_OPTION], optarg);
+        int failed = take_option(usage, &usage->options[found - FIRST_OPTION], optarg);
         if (failed != OPTIONS_GO_ON)
             return failed;
     }

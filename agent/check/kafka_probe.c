@@ -17,7 +17,7 @@ struct probing {
     int64_t deadline_ms;
 };
 
-static int64_t now_ms(const struct probing *probing)
+static int64_t probing_now_ms(const struct probing *probing)
 {
     return clock_monotonic_ms(probing->options->clock);
 }
@@ -106,7 +106,7 @@ static bool try_server(struct probing *probing, size_t index, int64_t started_ms
     struct kafka_probe_server *server = &probing->out->servers[index];
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code;
-    bool patient = now_ms(probing) - started_ms < PATIENCE_MS;
+    bool patient = probing_now_ms(probing) - started_ms < PATIENCE_MS;
     if (server->reached || (server->error && (is_final(server->error) || !patient)))
         return true;
     if (metadata_of(probing->clients[index], probing->options->runs_topic, SLICE_MS, &metadata, &code)) {
@@ -116,15 +116,15 @@ static bool try_server(struct probing *probing, size_t index, int64_t started_ms
     } else {
         hear(probing->clients[index], server);
     }
-    server->duration_ms = now_ms(probing) - started_ms;
+    server->duration_ms = probing_now_ms(probing) - started_ms;
     return server->reached;
 }
 
 static void try_servers(struct probing *probing)
 {
-    int64_t started_ms = now_ms(probing);
+    int64_t started_ms = probing_now_ms(probing);
     bool open = true;
-    while (open && now_ms(probing) < probing->deadline_ms) {
+    while (open && probing_now_ms(probing) < probing->deadline_ms) {
         open = false;
         for (size_t i = 0; i < probing->out->server_count; i++)
             open |= !try_server(probing, i, started_ms);
@@ -205,7 +205,7 @@ int kafka_probe_run(const struct kafka_consumer_options *options, const char *ot
         probing.clients[i] = client_new(options, out->servers[i].address, err);
         failed = probing.clients[i] ? 0 : PA_ERR_INVALID;
     }
-    probing.deadline_ms = now_ms(&probing) + timeout_ms;
+    probing.deadline_ms = probing_now_ms(&probing) + timeout_ms;
     if (!failed) {
         try_servers(&probing);
         ask(&probing, (int)timeout_ms);

@@ -30,7 +30,7 @@ struct check_step *check_begin(struct check_steps *steps, const char *area, cons
     return step;
 }
 
-static void show(struct check_steps *steps, struct check_step *step)
+static void show_step(struct check_steps *steps, struct check_step *step)
 {
     if (!steps->area || strcmp(steps->area, step->area) != 0)
         fprintf(steps->shown, "%s%s\n", steps->area ? "\n" : "", step->area);
@@ -54,7 +54,7 @@ void check_end(struct check_steps *steps, struct check_step *step)
     steps->failed += step->outcome == CHECK_FAILED;
     steps->warnings += step->outcome == CHECK_WARNING;
     if (steps->shown)
-        show(steps, step);
+        show_step(steps, step);
 }
 
 void check_say(struct check_steps *steps, const char *area, const char *name, enum check_outcome outcome,

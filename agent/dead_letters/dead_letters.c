@@ -134,7 +134,7 @@ static int show_letter(struct letters_place *place, const char *id, const struct
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }
 
-static int show(int argc, char **argv)
+static int command_show(int argc, char **argv)
 {
     struct letters_place place = {0};
     const char *output = NULL, *id = NULL;
@@ -190,7 +190,7 @@ int command_dead_letters(int argc, char **argv)
     if (strcmp(what, "list") == 0)
         return list(argc - 1, argv + 1);
     if (strcmp(what, "show") == 0)
-        return show(argc - 1, argv + 1);
+        return command_show(argc - 1, argv + 1);
     if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)
         return help();
     fprintf(stderr, "port-agent dead-letters: %s%s%s; write list, show or replay\n",

@@ -75,7 +75,7 @@ static struct dead_letter_reader *open_topic(const char *topic, const struct con
     return reader;
 }
 
-static int tell(const struct command_usage *usage, const struct error *err)
+static int tell_place(const struct command_usage *usage, const struct error *err)
 {
     fprintf(stderr, "port-agent %s: %s\n", usage->command, err->message);
     return err->kind == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
@@ -92,11 +92,11 @@ int letters_open_with(struct letters_place *place, const struct command_usage *u
             &err, PA_ERR_INVALID,
             "no place for dead letters is set; set DEAD_LETTER_DIR or DEAD_LETTER_TOPIC, or give --dir or "
             "--topic");
-        return tell(usage, &err);
+        return tell_place(usage, &err);
     }
     place->reader = *directory ? dead_letter_reader_directory(directory, &err)
                                : open_topic(topic, config, ca_bundle, &err);
-    return place->reader ? EXIT_CODE_OK : tell(usage, &err);
+    return place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
 }
 
 /* Telling what is wrong with letters */
@@ -126,7 +126,7 @@ static void open_check(struct letters_place *place, const struct command_usage *
 /* Opening for list and show */
 
 /** The settings that say where the letters are and how to get there; others may be wrong or missing. */
-static int load_settings(struct config *config)
+static int load_place_settings(struct config *config)
 {
     static const char *const names[] = {"DEAD_LETTER_DIR",
                                         "DEAD_LETTER_TOPIC",
@@ -160,7 +160,7 @@ static int open_trusting(struct letters_place *place, const struct command_usage
     struct error err = {0};
     struct authorities *authorities = authorities_new(&options, &err);
     if (!authorities)
-        return tell(usage, &err);
+        return tell_place(usage, &err);
     int outcome = letters_open_with(place, usage, config, authorities_bundle(authorities));
     authorities_free(authorities);
     return outcome;
@@ -182,10 +182,10 @@ int letters_open(struct letters_place *place, const struct command_usage *usage)
     int wrong = letters_place_check(place, usage);
     if (wrong != EXIT_CODE_OK)
         return wrong;
-    int outcome = load_settings(&place->config);
+    int outcome = load_place_settings(&place->config);
     if (place->directory) { /* whatever the settings are: it needs none */
         place->reader = dead_letter_reader_directory(place->directory, &err);
-        outcome = place->reader ? EXIT_CODE_OK : tell(usage, &err);
+        outcome = place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
     } else if (outcome == EXIT_CODE_OK) {
         outcome = open_trusting(place, usage, &place->config);
     }

@@ -73,7 +73,7 @@ static void print_outcome(struct replay *replay, const struct dead_letter_entry 
     replay->printed++;
 }
 
-static void told(void *ctx, const struct observed *observed)
+static void letter_told(void *ctx, const struct observed *observed)
 {
     struct replay *replay = ctx;
     enum observed_end end = observed_end(observed->kind);
@@ -105,7 +105,7 @@ static bool settled(struct replay *replay, const struct dead_letter_entry *entry
 }
 
 /** Nothing of it was sent, and nothing told to Port. */
-static void refused(struct replay *replay, const struct dead_letter_entry *entry, const char *reason)
+static void letter_refused(struct replay *replay, const struct dead_letter_entry *entry, const char *reason)
 {
     struct verdict verdict = {0};
     snprintf(verdict.reason, sizeof verdict.reason, "%s", reason);
@@ -123,7 +123,7 @@ static bool ended(void *ctx, struct replay_letter *letter, enum replay_end end)
     if (end == REPLAY_DONE) {
         remembered = settled(replay, entry, verdict ? verdict : &none);
     } else if (end == REPLAY_REFUSED) {
-        refused(replay, entry, replay_letter_refusal(letter));
+        letter_refused(replay, entry, replay_letter_refusal(letter));
     } else {
         static const char *const reasons[] = {
             [REPLAY_DROPPED] = "stopped before its end",
@@ -153,7 +153,7 @@ static void finished(void *ctx, const char *reason)
     daemon_stop(replay->running.daemon);
 }
 
-static struct source *open_source(void *ctx, const struct source_options *options, struct error *err)
+static struct source *open_letter_source(void *ctx, const struct source_options *options, struct error *err)
 {
     struct replay *replay = ctx;
     const struct config *config = &replay->setup.config;
@@ -176,7 +176,7 @@ static void stopped(void *ctx, int exit_code)
     running_stopped(&replay->running, exit_code);
 }
 
-static void stop_asked(void *ctx, int number, bool again)
+static void replay_stop_asked(void *ctx, int number, bool again)
 {
     struct replay *replay = ctx;
     if (again) {
@@ -193,8 +193,8 @@ static void stop_asked(void *ctx, int number, bool again)
 static int run_daemon(struct replay *replay)
 {
     struct daemon_options options = {
-        .open_source = open_source, .stopped = stopped, .told = told, .ctx = replay};
-    const struct signal_watch signals = {.stop = stop_asked, .ctx = replay};
+        .open_source = open_letter_source, .stopped = stopped, .told = letter_told, .ctx = replay};
+    const struct signal_watch signals = {.stop = replay_stop_asked, .ctx = replay};
     struct error err = {0};
     running_take_setup(&options, &replay->setup);
     running_open(&replay->running);
@@ -316,7 +316,7 @@ static int run_replay(struct replay *replay)
     return outcome != EXIT_CODE_OK ? outcome : concluded;
 }
 
-static int parse(struct replay *replay, const char *output)
+static int choices_check(struct replay *replay, const char *output)
 {
     const struct command_usage *usage = replay->usage;
     if (!options_output(output, &replay->json))
@@ -331,7 +331,7 @@ static int parse(struct replay *replay, const char *output)
 
 static int replay_with(struct replay *replay, const char *output)
 {
-    int outcome = parse(replay, output);
+    int outcome = choices_check(replay, output);
     if (outcome != OPTIONS_GO_ON)
         return outcome;
     setup_process();

@@ -98,7 +98,7 @@ static const char *end_colour(enum observed_end end)
     return end == END_SKIPPED ? "\033[2m" : "\033[33m";
 }
 
-static struct expectation *find(struct demo *demo, struct slice id)
+static struct expectation *find_expectation(struct demo *demo, struct slice id)
 {
     for (size_t i = 0; i < SCRIPT_LENGTH; i++)
         if (slice_equal_text(id, demo->script[i].event.run_id))
@@ -141,14 +141,14 @@ static void print_end(struct demo *demo, enum observed_end end, const struct obs
     fflush(stdout);
 }
 
-static void told(void *ctx, const struct observed *observed)
+static void demo_told(void *ctx, const struct observed *observed)
 {
     struct demo *demo = ctx;
     enum observed_end end = observed_end(observed->kind);
     struct slice id = slice_is_null(observed->run_id) ? SLICE_LITERAL("change-log") : observed->run_id;
     if (end == END_NONE)
         return;
-    struct expectation *expected = find(demo, id);
+    struct expectation *expected = find_expectation(demo, id);
     print_end(demo, end, observed, expected, id);
     count(demo, end, observed);
     if (!expected)
@@ -330,7 +330,7 @@ static void step(uv_timer_t *timer)
         produce_more(demo, now);
 }
 
-static void stop_asked(void *ctx, int number, bool again)
+static void demo_stop_asked(void *ctx, int number, bool again)
 {
     struct demo *demo = ctx;
     if (again)
@@ -359,7 +359,7 @@ static void daemon_stopped(void *ctx, int exit_code)
 
 /* Starting */
 
-static int load_settings(struct demo *demo)
+static int load_demo_settings(struct demo *demo)
 {
     static char secret[64];
     char bootstrap[300], port[80];
@@ -384,9 +384,9 @@ static int start(struct demo *demo, struct error *err)
     struct daemon_options options = {.config = &demo->config,
                                      .map_process = MAP_PROCESS_NONE,
                                      .stopped = daemon_stopped,
-                                     .told = told,
+                                     .told = demo_told,
                                      .ctx = demo};
-    const struct signal_watch signals = {.stop = stop_asked, .ctx = demo};
+    const struct signal_watch signals = {.stop = demo_stop_asked, .ctx = demo};
     demo->started_ms = clock_monotonic_ms(clock_system());
     if (!running_start(&demo->running, options, signals, err))
         return PA_ERR_IO;
@@ -416,7 +416,7 @@ static int run(struct demo *demo)
          "Signed records are produced to Kafka and go through the code that runs in production.");
     if (check_files(&err) != 0 ||
         demo_world_open(&demo->world, &demo->running.loop, RUNS_TOPIC, CHANGE_LOG_TOPIC, &err) != 0 ||
-        load_settings(demo) != 0) {
+        load_demo_settings(demo) != 0) {
         fprintf(stderr, "port-agent demo: %s\n", err.message);
         return EXIT_CODE_FAILURE;
     }

@@ -151,7 +151,7 @@ static void serve(struct connection *connection)
     connection->server->handler(connection->server->ctx, exchange, &request);
 }
 
-static void parse(struct connection *connection)
+static void connection_parse(struct connection *connection)
 {
     if (connection->exchange)
         return;
@@ -186,7 +186,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         return;
     }
     buffer_append(&connection->in, buf->base, (size_t)got);
-    parse(connection);
+    connection_parse(connection);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -242,7 +242,7 @@ static void answer_now(uv_timer_t *timer)
     }
     uv_close((uv_handle_t *)timer, exchange_closed);
     if (sending)
-        parse(connection);
+        connection_parse(connection);
 }
 
 void http_server_answer(struct http_exchange *exchange, int status, const char *content_type,

@@ -227,7 +227,7 @@ int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_
     return open_kafka(world, runs_topic, change_log_topic, err);
 }
 
-static void part_closed(void *ctx)
+static void world_part_closed(void *ctx)
 {
     struct demo_world *world = ctx;
     if (--world->closing > 0)
@@ -247,8 +247,8 @@ void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void 
     world->closed_ctx = ctx;
     world->closing = 1u + (world->port != NULL) + (world->receiver != NULL);
     if (world->port)
-        http_server_close(world->port, part_closed, world);
+        http_server_close(world->port, world_part_closed, world);
     if (world->receiver)
-        http_server_close(world->receiver, part_closed, world);
-    part_closed(world);
+        http_server_close(world->receiver, world_part_closed, world);
+    world_part_closed(world);
 }

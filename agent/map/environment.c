@@ -28,7 +28,7 @@ static struct slice after(struct slice text, size_t len)
     return (struct slice){text.ptr + len, text.len - len};
 }
 
-static struct slice skip_blanks(struct slice text)
+static struct slice skip_expression_blanks(struct slice text)
 {
     while (text.len > 0 && strchr(" \t\r\n", *text.ptr) && *text.ptr)
         text = after(text, 1);
@@ -63,15 +63,15 @@ static size_t environment_end(struct slice text, size_t at)
 static struct slice name_of(struct slice text)
 {
     const struct slice none = {NULL, 0};
-    text = skip_blanks(text);
+    text = skip_expression_blanks(text);
     if (slice_starts_with(text, "|"))
-        text = skip_blanks(after(text, 1));
+        text = skip_expression_blanks(after(text, 1));
     bool dot = slice_starts_with(text, ".");
     if (dot)
         text = after(text, 1);
     bool bracket = slice_starts_with(text, "[");
     if (bracket)
-        text = skip_blanks(after(text, 1));
+        text = skip_expression_blanks(after(text, 1));
     bool quoted = slice_starts_with(text, "\"") && (dot || bracket);
     if (quoted)
         text = after(text, 1);
@@ -80,7 +80,7 @@ static struct slice name_of(struct slice text)
         len++;
     bool ends = !quoted || slice_starts_with(after(text, len), "\"");
     if (bracket) /* env["A" + .b]: the text is only a part of the name */
-        ends = quoted && ends && slice_starts_with(skip_blanks(after(text, len + 1)), "]");
+        ends = quoted && ends && slice_starts_with(skip_expression_blanks(after(text, len + 1)), "]");
     return len > 0 && ends && (quoted || (dot && !bracket)) ? (struct slice){text.ptr, len} : none;
 }
 
@@ -109,7 +109,7 @@ static bool next_variable(struct slice *text, struct variable *out)
             memcpy(out->name, name.ptr, name.len);
             out->state = state_of(out->name);
         }
-        out->computed = !*out->name && slice_starts_with(skip_blanks(*text), "[");
+        out->computed = !*out->name && slice_starts_with(skip_expression_blanks(*text), "[");
         return true;
     }
     return false;

@@ -174,8 +174,8 @@ static void make_request(struct explanation *out)
 
 /* The event */
 
-static int parse(const struct explain_options *options, struct slice record, struct explanation *out,
-                 struct error *err)
+static int parse_record(const struct explain_options *options, struct slice record, struct explanation *out,
+                        struct error *err)
 {
     int failed = event_parse(&out->event, options->kind == EXPLAIN_CHANGE_LOG ? EVENT_CHANGE_LOG : EVENT_RUN,
                              record, err);
@@ -239,7 +239,7 @@ void explanation_make(const struct explain_options *options, struct slice record
     struct error err = {0};
     *out = (struct explanation){0};
     event_init(&out->event);
-    if (parse(options, record, out, &err) != 0) {
+    if (parse_record(options, record, out, &err) != 0) {
         buffer_append_text(&out->failure, "the event cannot be read: ");
         buffer_append_text(&out->failure, err.message);
         return;

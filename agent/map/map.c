@@ -36,7 +36,7 @@ struct map_command {
 
 /* Settings and mappings */
 
-static int load_settings(struct map_command *command)
+static int load_map_settings(struct map_command *command)
 {
     static const char *const names[] = {"PORT_CLIENT_SECRET", "CONTROL_THE_PAYLOAD_CONFIG_PATH",
                                         "MAPPING_TIMEOUT",    "MAPPING_MAX_MEMORY",
@@ -61,7 +61,8 @@ static int load_settings(struct map_command *command)
 }
 
 /** Compiles the file, or the built-in mappings where the agent would use them. */
-static int compile(struct map_command *command, const char *path, struct slice text, struct buffer *problems)
+static int compile_file(struct map_command *command, const char *path, struct slice text,
+                        struct buffer *problems)
 {
     struct buffer wrong = {0}, odd = {0}, warnings = {0};
     int failed = mappings_load(text, &command->mappings, &wrong, &odd);
@@ -87,7 +88,7 @@ static int load_mappings(struct map_command *command)
         mappings_builtin_hide_variables(config_hide);
     }
     if (!failed || failed == PA_ERR_NOT_FOUND)
-        failed = compile(command, path, buffer_slice(&text), &problems);
+        failed = compile_file(command, path, buffer_slice(&text), &problems);
     if (failed)
         fputs(failed == PA_ERR_MEMORY ? "port-agent map: out of memory\n" : buffer_text(&problems), stderr);
     buffer_clear(&text);
@@ -120,8 +121,8 @@ static bool write_out(struct buffer *text)
     return fwrite(buffer_text(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0;
 }
 
-static void show(const struct map_command *command, const char *name, const struct explanation *explanation,
-                 struct buffer *text)
+static void show_explanation(const struct map_command *command, const char *name,
+                             const struct explanation *explanation, struct buffer *text)
 {
     if (command->json) {
         map_show_json(explanation, text);
@@ -143,7 +144,7 @@ static _Noreturn void explain(const struct map_command *command, const char *nam
     map_process_limit_time(command->bounds.cpu_ms);
     explanation_make(&command->options, record, &explanation);
     map_process_limit_time(0);
-    show(command, name, &explanation, &text);
+    show_explanation(command, name, &explanation, &text);
     if (explanation.out_of_memory || text.failed)
         _exit(MAP_PROCESS_NO_MEMORY); /* as libjq's programs do */
     if (!write_out(&text))
@@ -163,7 +164,7 @@ static void tell_death(struct map_command *command, const char *name, int status
     if (*command->options.evaluating)
         buffer_appendf(&explanation.failure, "; the last expression that was completed was that of %s",
                        command->options.evaluating);
-    show(command, name, &explanation, &text);
+    show_explanation(command, name, &explanation, &text);
     PA_IGNORE(write_out(&text)); /* the command has failed already */
     buffer_clear(&text);
     explanation_clear(&explanation);
@@ -252,7 +253,7 @@ static int explain_all(struct map_command *command)
 
 static int map_events(struct map_command *command)
 {
-    int outcome = load_settings(command);
+    int outcome = load_map_settings(command);
     if (outcome == EXIT_CODE_OK)
         outcome = load_mappings(command);
     if (outcome == EXIT_CODE_OK)

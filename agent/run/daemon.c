@@ -54,7 +54,7 @@ struct daemon {
 
 /* Stopping */
 
-static void part_closed(void *ctx)
+static void daemon_part_closed(void *ctx)
 {
     struct daemon *daemon = ctx;
     if (--daemon->closing_parts > 0)
@@ -64,9 +64,9 @@ static void part_closed(void *ctx)
     daemon->options.stopped(daemon->options.ctx, daemon->exit_code);
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void daemon_timer_closed(uv_handle_t *handle)
 {
-    part_closed(handle->data);
+    daemon_part_closed(handle->data);
 }
 
 /** Everything but the source, which is closed already, or was never opened. `closed` runs for each part that
@@ -102,8 +102,8 @@ static void source_closed(void *ctx)
 {
     struct daemon *daemon = ctx;
     daemon->source = NULL;
-    close_parts(daemon, part_closed);
-    uv_close((uv_handle_t *)&daemon->timer, timer_closed);
+    close_parts(daemon, daemon_part_closed);
+    uv_close((uv_handle_t *)&daemon->timer, daemon_timer_closed);
 }
 
 static void closing_late(uv_timer_t *timer)
@@ -116,7 +116,7 @@ static void closing_late(uv_timer_t *timer)
     daemon->options.stuck(daemon->options.ctx, daemon->exit_code);
 }
 
-static void close_source(struct daemon *daemon)
+static void daemon_close_source(struct daemon *daemon)
 {
     daemon->state = CLOSING;
     uv_timer_start(&daemon->timer, closing_late, CLOSING_LATE_MS, 0);
@@ -125,7 +125,7 @@ static void close_source(struct daemon *daemon)
 
 /** Nobody else delivers what is unrepeatable: its runs are reported failed rather than left in progress for
  * ever. True while that takes time. */
-static bool give_up(struct daemon *daemon, int64_t now_ms)
+static bool daemon_give_up(struct daemon *daemon, int64_t now_ms)
 {
     size_t given_up = source_give_up(daemon->source) + deliver_give_up(daemon->deliver);
     if (given_up > 0)
@@ -145,7 +145,7 @@ static void drain_poll(uv_timer_t *timer)
     bool done = source_idle(daemon->source) && deliver_idle(daemon->deliver);
     bool idle = done && logs == 0;
     bool late = now_ms >= daemon->drain_deadline_ms;
-    if (!idle && (!late || give_up(daemon, now_ms)))
+    if (!idle && (!late || daemon_give_up(daemon, now_ms)))
         return;
     if (done && !idle)
         log_warning("drain time is over: the last progress logs did not reach Port", F_INT("count", logs));
@@ -158,7 +158,7 @@ static void drain_poll(uv_timer_t *timer)
                     F_INT("sending", counters.in_flight), F_INT("reporting", counters.waiting_for_port),
                     F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
     }
-    close_source(daemon);
+    daemon_close_source(daemon);
 }
 
 void daemon_stop(struct daemon *daemon)

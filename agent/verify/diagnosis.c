@@ -42,7 +42,7 @@ struct diagnosis {
     unsigned char digest[DIGEST_SIZE];
 };
 
-static void find(struct diagnosis *diagnosis, const char *finding)
+static void add_finding(struct diagnosis *diagnosis, const char *finding)
 {
     buffer_append_text(diagnosis->findings, finding);
     buffer_append_char(diagnosis->findings, '\n');
@@ -51,7 +51,7 @@ static void find(struct diagnosis *diagnosis, const char *finding)
 /* Variants */
 
 /** Adds bytes that no earlier variant has. */
-static void add(struct variants *variants, const char *difference, struct slice bytes)
+static void add_variant(struct variants *variants, const char *difference, struct slice bytes)
 {
     for (size_t i = 0; i < variants->count; i++)
         if (slice_equal(buffer_slice(&variants->list[i].bytes), bytes))
@@ -73,7 +73,7 @@ static void add_with_end(struct variants *variants, const char *difference, stru
     struct buffer longer = {0};
     buffer_append_slice(&longer, bytes);
     buffer_append_text(&longer, end);
-    add(variants, difference, buffer_slice(&longer));
+    add_variant(variants, difference, buffer_slice(&longer));
     buffer_clear(&longer);
 }
 
@@ -96,24 +96,26 @@ static struct slice without_quotes(struct slice text)
 
 static void list_secrets(struct variants *secrets, struct slice secret)
 {
-    add(secrets, NULL, secret);
-    add(secrets, "the blanks or line breaks around the secret are removed", slice_trim(secret));
-    add(secrets, "the quotes around the secret are removed", without_quotes(secret));
+    add_variant(secrets, NULL, secret);
+    add_variant(secrets, "the blanks or line breaks around the secret are removed", slice_trim(secret));
+    add_variant(secrets, "the quotes around the secret are removed", without_quotes(secret));
     add_with_end(secrets, "the secret is followed by a line break: the sender's has one", secret, "\n");
     add_with_end(secrets, "the secret is followed by CR LF: the sender's has them", secret, "\r\n");
     if (secret.len > DIGEST_SIZE)
-        add(secrets,
+        add_variant(
+            secrets,
             "only the first 32 bytes of the secret are used (those are the key of encrypted properties)",
             (struct slice){secret.ptr, DIGEST_SIZE});
 }
 
 static void list_timestamps(struct variants *timestamps, struct slice timestamp)
 {
-    add(timestamps, NULL, timestamp);
-    add(timestamps, "the blanks or quotes around the timestamp are removed", without_quotes(timestamp));
+    add_variant(timestamps, NULL, timestamp);
+    add_variant(timestamps, "the blanks or quotes around the timestamp are removed",
+                without_quotes(timestamp));
     if (timestamp.len == 13)
-        add(timestamps, "the timestamp is written in seconds instead of milliseconds",
-            (struct slice){timestamp.ptr, timestamp.len - 3});
+        add_variant(timestamps, "the timestamp is written in seconds instead of milliseconds",
+                    (struct slice){timestamp.ptr, timestamp.len - 3});
     add_with_end(timestamps, "the timestamp is written in milliseconds instead of seconds", timestamp, "000");
 }
 
@@ -139,7 +141,7 @@ static void list_forms(struct variants *bodies, struct slice canonical)
     for (size_t i = 0; i < sizeof forms / sizeof *forms && canonical.len <= FORMS_MAX; i++) {
         struct buffer text = {0};
         json_write(canonical, &forms[i].form, &text);
-        add(bodies, forms[i].difference, buffer_slice(&text));
+        add_variant(bodies, forms[i].difference, buffer_slice(&text));
         buffer_clear(&text);
     }
 }
@@ -150,7 +152,7 @@ static void add_unix_lines(struct variants *bodies, struct slice body)
     for (size_t i = 0; i < body.len; i++)
         if (body.ptr[i] != '\r' || i + 1 == body.len || body.ptr[i + 1] != '\n')
             buffer_append_char(&text, body.ptr[i]);
-    add(bodies, "the body's lines end in LF, not CR LF", buffer_slice(&text));
+    add_variant(bodies, "the body's lines end in LF, not CR LF", buffer_slice(&text));
     buffer_clear(&text);
 }
 
@@ -168,18 +170,20 @@ static void list_bodies(struct variants *bodies, struct slice body)
     struct buffer canonical = {0};
     struct event event;
     event_init(&event);
-    add(bodies, NULL, body);
-    add(bodies, "the body's final line break is removed", without_newline(body));
+    add_variant(bodies, NULL, body);
+    add_variant(bodies, "the body's final line break is removed", without_newline(body));
     add_with_end(bodies, "the body is followed by a line break", body, "\n");
     add_unix_lines(bodies, body);
     if (json_canonical(body, &canonical, NULL) == 0) {
-        add(bodies, "the body is written as compact JSON without \\u escapes", buffer_slice(&canonical));
+        add_variant(bodies, "the body is written as compact JSON without \\u escapes",
+                    buffer_slice(&canonical));
         list_forms(bodies, buffer_slice(&canonical));
     }
     if (event_parse(&event, EVENT_RUN, body, NULL) == 0)
-        add(bodies, "the body is an event: its signature members are cut out (verify it with --event)",
-            buffer_slice(&event.payload));
-    add(bodies, "the body is left out: nothing was signed but the timestamp", SLICE_LITERAL(""));
+        add_variant(bodies,
+                    "the body is an event: its signature members are cut out (verify it with --event)",
+                    buffer_slice(&event.payload));
+    add_variant(bodies, "the body is left out: nothing was signed but the timestamp", SLICE_LITERAL(""));
     event_clear(&event);
     buffer_clear(&canonical);
 }
@@ -192,7 +196,7 @@ static void add_record(struct variants *bodies, const char *difference, struct s
     if (scan_record(&scan, NULL) == 0) {
         if (!headers && scan.headers_found && !scan.headers_twice)
             scan_cut_headers(&scan);
-        add(bodies, difference, buffer_slice(&payload));
+        add_variant(bodies, difference, buffer_slice(&payload));
     }
     buffer_clear(&payload);
     buffer_clear(&texts);
@@ -200,11 +204,11 @@ static void add_record(struct variants *bodies, const char *difference, struct s
 
 static void list_records(struct variants *bodies, const struct event *event, struct slice record)
 {
-    add(bodies, NULL, buffer_slice(&event->payload));
+    add_variant(bodies, NULL, buffer_slice(&event->payload));
     add_record(bodies, "the rest of headers stays, though the type is GITLAB", record, true);
     add_record(bodies, "the whole member headers is left out, which holds for type GITLAB only", record,
                false);
-    add(bodies, "the record's bytes are taken as they are, signature members included", record);
+    add_variant(bodies, "the record's bytes are taken as they are, signature members included", record);
     list_forms(bodies, buffer_slice(&event->payload));
 }
 
@@ -241,24 +245,25 @@ static bool read_signature(struct diagnosis *diagnosis)
     struct slice text = diagnosis->signature;
     struct slice plain = without_quotes(text);
     if (plain.len >= sizeof name - 1 && strncasecmp(plain.ptr, name, sizeof name - 1) == 0) {
-        find(diagnosis, "the signature is given with the header's name; leave \"X-Port-Signature:\" out");
+        add_finding(diagnosis,
+                    "the signature is given with the header's name; leave \"X-Port-Signature:\" out");
         plain = slice_trim((struct slice){plain.ptr + sizeof name - 1, plain.len - (sizeof name - 1)});
     } else if (plain.len != text.len) {
-        find(diagnosis, "the signature has blanks, line breaks or quotes around it");
+        add_finding(diagnosis, "the signature has blanks, line breaks or quotes around it");
     }
     if (slice_starts_with(plain, "v1,"))
         plain = (struct slice){plain.ptr + 3, plain.len - 3};
     else if (plain.len > 3 && *plain.ptr == 'v' && plain.ptr[2] == ',')
-        find(diagnosis, "the signature's version is not v1: this scheme is not known here");
+        add_finding(diagnosis, "the signature's version is not v1: this scheme is not known here");
     else
-        find(diagnosis, "the signature does not begin with \"v1,\"");
+        add_finding(diagnosis, "the signature does not begin with \"v1,\"");
     if (read_base64(plain, diagnosis->digest)) {
         if (memchr(plain.ptr, '-', plain.len) || memchr(plain.ptr, '_', plain.len))
-            find(diagnosis, "the signature is base64url; Port's is standard base64, with + and /");
+            add_finding(diagnosis, "the signature is base64url; Port's is standard base64, with + and /");
         return true;
     }
     if (read_hex(plain, diagnosis->digest)) {
-        find(diagnosis, "the signature is hexadecimal; Port's is base64");
+        add_finding(diagnosis, "the signature is hexadecimal; Port's is base64");
         return true;
     }
     buffer_appendf(
@@ -332,8 +337,9 @@ static void search_all(struct diagnosis *diagnosis)
     for (unsigned differences = 0; differences <= most; differences++)
         if (search(diagnosis, differences))
             return;
-    find(diagnosis, "no other reading of secret, timestamp and body matches either: the secret is another "
-                    "organisation's or an old one, or the body or the timestamp was changed after signing");
+    add_finding(diagnosis,
+                "no other reading of secret, timestamp and body matches either: the secret is another "
+                "organisation's or an old one, or the body or the timestamp was changed after signing");
 }
 
 /* What can be seen without trying */
@@ -343,17 +349,18 @@ static void judge_timestamp(struct diagnosis *diagnosis)
     struct slice text = diagnosis->timestamp;
     int64_t seconds = 0;
     if (text.len == 0) {
-        find(diagnosis, "the timestamp is empty");
+        add_finding(diagnosis, "the timestamp is empty");
         return;
     }
     if (!signature_timestamp_is_usable(text)) {
-        find(diagnosis, "the timestamp is malformed: it is not a whole number of seconds since the epoch");
+        add_finding(diagnosis,
+                    "the timestamp is malformed: it is not a whole number of seconds since the epoch");
         return;
     }
     for (size_t i = 0; i < text.len; i++)
         seconds = seconds * 10 + (text.ptr[i] - '0');
     if (seconds > 100000000000) {
-        find(diagnosis, "the timestamp is too large for seconds since the epoch: milliseconds?");
+        add_finding(diagnosis, "the timestamp is too large for seconds since the epoch: milliseconds?");
     } else {
         int64_t age = diagnosis->given->now_s - seconds;
         int64_t away = age < 0 ? -age : age;
@@ -369,9 +376,9 @@ static void judge_secret(struct diagnosis *diagnosis)
 {
     struct slice secret = diagnosis->given->secret;
     if (slice_trim(secret).len != secret.len)
-        find(diagnosis, "the secret has blanks or line breaks around it");
+        add_finding(diagnosis, "the secret has blanks or line breaks around it");
     else if (is_quoted(secret))
-        find(diagnosis, "the secret has quotes around it");
+        add_finding(diagnosis, "the secret has quotes around it");
 }
 
 static bool is_valid(const struct diagnosis *diagnosis)
@@ -390,18 +397,18 @@ static void judge_missing(struct diagnosis *diagnosis, const struct event *event
 {
     bool record = diagnosis->given->record;
     if (slice_is_null(diagnosis->signature))
-        find(diagnosis, !record                       ? "there is no signature"
-                        : event->has_signature_member ? "headers.X-Port-Signature is not a text"
-                                                      : "headers.X-Port-Signature is missing");
+        add_finding(diagnosis, !record                       ? "there is no signature"
+                               : event->has_signature_member ? "headers.X-Port-Signature is not a text"
+                                                             : "headers.X-Port-Signature is missing");
     if (slice_is_null(diagnosis->timestamp))
-        find(diagnosis, !record ? "there is no timestamp"
-                        : event->has_timestamp_member
-                            ? "headers.X-Port-Timestamp is neither a text nor a number"
-                            : "headers.X-Port-Timestamp is missing");
+        add_finding(diagnosis, !record ? "there is no timestamp"
+                               : event->has_timestamp_member
+                                   ? "headers.X-Port-Timestamp is neither a text nor a number"
+                                   : "headers.X-Port-Timestamp is missing");
     if (record && !event->invocation.present)
-        find(diagnosis,
-             "it has no payload.action.invocationMethod: change-log events carry no signature, and "
-             "none is expected of them");
+        add_finding(diagnosis,
+                    "it has no payload.action.invocationMethod: change-log events carry no signature, and "
+                    "none is expected of them");
 }
 
 static bool diagnose(struct diagnosis *diagnosis, const struct event *event)
@@ -436,7 +443,7 @@ bool signature_diagnose(const struct signature_case *given, struct buffer *findi
     event_init(&event);
     *unreadable = given->record && event_parse(&event, EVENT_RUN, given->body, &err) != 0;
     if (*unreadable) {
-        find(&diagnosis, err.message);
+        add_finding(&diagnosis, err.message);
         return false;
     }
     if (given->record) {

@@ -31,7 +31,7 @@ static void append_escaped(struct buffer *out, const char *text, size_t len)
 }
 
 /** The string that begins at `at`; returns where it ends. */
-static size_t write_string(struct writing *writing, struct slice in, size_t at)
+static size_t write_form_string(struct writing *writing, struct slice in, size_t at)
 {
     buffer_append_char(writing->out, in.ptr[at++]);
     while (at < in.len && in.ptr[at] != '"') {
@@ -123,7 +123,7 @@ void json_write(struct slice canonical, const struct json_form *form, struct buf
     struct writing writing = {form, out, 0};
     for (size_t at = 0; at < canonical.len && !out->failed;) {
         if (canonical.ptr[at] == '"')
-            at = write_string(&writing, canonical, at);
+            at = write_form_string(&writing, canonical, at);
         else if (strchr(",:[]{}", canonical.ptr[at]))
             at = write_mark(&writing, canonical, at);
         else

@@ -15,7 +15,7 @@
 enum { LOCK_TRIES = 200, LOCK_WAIT_NS = 10 * 1000 * 1000, FILE_MODE = 0640, DIRECTORY_MODE = 0750 };
 static const char PREFIX[] = "dead-letters-", LOCK_NAME[] = "dead-letters.lock";
 
-static void refuse(struct day_line *line, int error, const char *doing)
+static void refuse_line(struct day_line *line, int error, const char *doing)
 {
     line->error = error;
     snprintf(line->reason, sizeof line->reason, "%s: %s", doing, strerror(error));
@@ -25,7 +25,7 @@ static void refuse_rest(struct day_line *lines, size_t count, int error, const c
 {
     for (size_t i = 0; i < count; i++)
         if (!lines[i].error)
-            refuse(&lines[i], error, doing);
+            refuse_line(&lines[i], error, doing);
 }
 
 /* Another agent that is stopped while it holds the lock must not take this thread with it. */
@@ -68,7 +68,7 @@ static int64_t directory_bytes(int directory)
     return bytes;
 }
 
-static int write_all(int fd, struct slice bytes)
+static int append_all(int fd, struct slice bytes)
 {
     while (bytes.len > 0) {
         ssize_t written = write(fd, bytes.ptr, bytes.len);
@@ -93,7 +93,7 @@ static int64_t close_unfinished_line(int fd)
         return -1;
     if (last == '\n')
         return status.st_size;
-    int error = write_all(fd, SLICE_LITERAL("\n"));
+    int error = append_all(fd, SLICE_LITERAL("\n"));
     errno = error;
     return error ? -1 : status.st_size + 1;
 }
@@ -109,9 +109,9 @@ static int64_t append_lines(int fd, int64_t size, int64_t room, struct day_line 
                      "DEAD_LETTER_MAX_BYTES is reached; raise it, or remove letters that are not needed");
             continue;
         }
-        int error = write_all(fd, lines[i].bytes);
+        int error = append_all(fd, lines[i].bytes);
         if (error) {
-            refuse(&lines[i], error, "write");
+            refuse_line(&lines[i], error, "write");
             if (ftruncate(fd, size) == 0)
                 continue;
             /* The unfinished line stays until the next append closes it; nothing may follow it now. */

@@ -251,7 +251,7 @@ void letters_part_closed(struct dead_letters *letters)
         closed(ctx);
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void letters_timer_closed(uv_handle_t *handle)
 {
     letters_part_closed(handle->data);
 }
@@ -266,7 +266,7 @@ void dead_letters_close(struct dead_letters *letters, void (*closed)(void *ctx),
         next = TAILQ_NEXT(write, all);
         dead_letter_write_forget(write);
     }
-    uv_close((uv_handle_t *)&letters->timer, timer_closed);
+    uv_close((uv_handle_t *)&letters->timer, letters_timer_closed);
     if (letters->directory)
         directory_close(letters->directory);
     else

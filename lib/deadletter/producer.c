@@ -372,7 +372,7 @@ static void serve(struct producer *producer)
         letters_wake(producer->letters);
 }
 
-static void woken(uv_poll_t *poll, int status, int events)
+static void producer_woken(uv_poll_t *poll, int status, int events)
 {
     struct producer *producer = poll->data;
     uint64_t count;
@@ -422,7 +422,7 @@ static void access_failed(void *ctx, const struct kafka_access_failure *failure)
 
 /* The end of the client */
 
-static void part_closed(struct producer *producer)
+static void producer_part_closed(struct producer *producer)
 {
     struct dead_letters *letters = producer->letters;
     if (--producer->closing_parts > 0)
@@ -431,14 +431,14 @@ static void part_closed(struct producer *producer)
     letters_part_closed(letters);
 }
 
-static void handle_closed(uv_handle_t *handle)
+static void producer_handle_closed(uv_handle_t *handle)
 {
-    part_closed(handle->data);
+    producer_part_closed(handle->data);
 }
 
 static void access_closed(void *ctx)
 {
-    part_closed(ctx);
+    producer_part_closed(ctx);
 }
 
 /** What the client held is not written: it is tried with the next one (or dropped, when closing). */
@@ -474,7 +474,7 @@ static void destroy_done(uv_work_t *work, int status)
     producer->broken = false;
     give_back(producer);
     if (producer->closing)
-        uv_close((uv_handle_t *)&producer->wake, handle_closed);
+        uv_close((uv_handle_t *)&producer->wake, producer_handle_closed);
     else
         letters_wake(producer->letters);
 }
@@ -528,7 +528,7 @@ struct producer *producer_new(struct dead_letters *letters, const struct dead_le
     }
     uv_poll_init(letters->loop, &producer->wake, producer->wake_fd);
     producer->wake.data = producer;
-    uv_poll_start(&producer->wake, UV_READABLE, woken);
+    uv_poll_start(&producer->wake, UV_READABLE, producer_woken);
     uv_timer_init(letters->loop, &producer->ask_again);
     producer->ask_again.data = producer;
     ask_about_topic(producer);
@@ -539,11 +539,11 @@ void producer_close(struct producer *producer)
 {
     producer->closing = true;
     producer->closing_parts = producer->access ? 3 : 2;
-    uv_close((uv_handle_t *)&producer->ask_again, handle_closed);
+    uv_close((uv_handle_t *)&producer->ask_again, producer_handle_closed);
     if (producer->access)
         kafka_access_close(producer->access, access_closed, producer);
     if (producer->state == PRODUCER_OPEN)
         producer_destroy(producer);
     else if (producer->state == PRODUCER_CLOSED)
-        uv_close((uv_handle_t *)&producer->wake, handle_closed);
+        uv_close((uv_handle_t *)&producer->wake, producer_handle_closed);
 }

@@ -75,7 +75,7 @@ void letter_seal_free(struct letter_seal *seal)
 
 /* The message */
 
-static bool add(struct letter_seal *seal, struct slice bytes)
+static bool seal_add(struct letter_seal *seal, struct slice bytes)
 {
     return bytes.len == 0 || EVP_MAC_update(seal->keyed, (const unsigned char *)bytes.ptr, bytes.len) == 1;
 }
@@ -85,9 +85,9 @@ static bool add_member(struct letter_seal *seal, struct slice value)
 {
     char before[24];
     if (slice_is_null(value))
-        return add(seal, SLICE_LITERAL("-,"));
+        return seal_add(seal, SLICE_LITERAL("-,"));
     snprintf(before, sizeof before, "%zu:", value.len);
-    return add(seal, slice_of(before)) && add(seal, value) && add(seal, SLICE_LITERAL(","));
+    return seal_add(seal, slice_of(before)) && seal_add(seal, value) && seal_add(seal, SLICE_LITERAL(","));
 }
 
 static bool add_number(struct letter_seal *seal, int64_t number)
@@ -99,7 +99,7 @@ static bool add_number(struct letter_seal *seal, int64_t number)
 
 static bool add_letter(struct letter_seal *seal, struct slice letter_id, const struct dead_letter *letter)
 {
-    return add(seal, slice_of(BEGINNING)) && add_member(seal, letter_id) &&
+    return seal_add(seal, slice_of(BEGINNING)) && add_member(seal, letter_id) &&
            add_number(seal, letter->time_ms) && add_member(seal, slice_of(letter->reason)) &&
            add_number(seal, letter->attempts) && add_number(seal, letter->status) &&
            add_member(seal, slice_of(letter->topic)) && add_number(seal, letter->partition) &&

@@ -64,7 +64,7 @@ static enum scan_place place_of(const struct scan *s, enum scan_place parent, st
 }
 
 /** Which text the member is, or SCAN_TEXTS. */
-static enum scan_text text_of(enum scan_place parent, struct slice key)
+static enum scan_text scan_text_of(enum scan_place parent, struct slice key)
 {
     if (parent == PLACE_ROOT && canonical_is(key, "action"))
         return SCAN_ACTION;
@@ -167,7 +167,7 @@ static void member_begins(void *ctx, unsigned parent, struct slice name, char fi
     struct scan *s = ctx;
     enum scan_place place = place_of(s, parent, name);
     member->place = place;
-    member->note = text_of(parent, name);
+    member->note = scan_text_of(parent, name);
     check_once(s, parent, place, member->note, name);
     forget(s, place);
     if (place == PLACE_INVOCATION)

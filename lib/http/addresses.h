@@ -14,7 +14,7 @@ struct addresses {
 };
 
 /** Nothing came from there. `now_ms`: monotonic, not 0. */
-void addresses_doubt(struct addresses *addresses, uint64_t origin, int64_t now_ms);
+void addresses_doubt(struct addresses *addresses, uint64_t origin, int64_t call_now_ms);
 /** For how many seconds after they were looked up they may be used: those from before the last such call may
  * not. */
 long addresses_age(const struct addresses *addresses, uint64_t origin, int64_t now_ms);

@@ -57,7 +57,7 @@ static int unreadable(const char *path, struct error *err)
     return error_set(err, PA_ERR_INVALID, "'%.200s' cannot be read: %s", path, strerror(errno));
 }
 
-static int read_all(int fd, const char *path, struct buffer *out, struct error *err)
+static int read_authorities_file(int fd, const char *path, struct buffer *out, struct error *err)
 {
     ssize_t got = 1;
     while (got > 0 && out->len <= FILE_MAX_BYTES) {
@@ -84,7 +84,7 @@ static int read_file(const char *path, struct buffer *out, struct error *err)
             close(fd);
         return result;
     }
-    int result = S_ISREG(status.st_mode) ? read_all(fd, path, out, err)
+    int result = S_ISREG(status.st_mode) ? read_authorities_file(fd, path, out, err)
                                          : error_set(err, PA_ERR_INVALID, "'%.200s' is not a file", path);
     close(fd);
     return result;
@@ -281,7 +281,7 @@ static int append_certificates(const struct gathering *gathering, struct buffer 
     return ok && !out->failed ? 0 : PA_ERR_MEMORY;
 }
 
-static int write_all(int fd, struct slice bytes)
+static int write_bundle(int fd, struct slice bytes)
 {
     while (bytes.len > 0) {
         ssize_t written = write(fd, bytes.ptr, bytes.len);
@@ -297,7 +297,7 @@ static int publish(struct authorities *authorities, struct slice bytes, struct e
 {
     char path[64];
     authorities->fd = memfd_create("authorities", MFD_CLOEXEC);
-    if (authorities->fd < 0 || write_all(authorities->fd, bytes) != 0)
+    if (authorities->fd < 0 || write_bundle(authorities->fd, bytes) != 0)
         return error_set(err, PA_ERR_IO, "the certificate authorities cannot be kept in memory: %s",
                          strerror(errno));
     snprintf(path, sizeof path, "/proc/self/fd/%d", authorities->fd);

@@ -96,7 +96,7 @@ static size_t held_by_origin(const struct http_call *call)
     return held;
 }
 
-static void take(struct http_call *call, size_t need)
+static void body_take(struct http_call *call, size_t need)
 {
     room_of(call)->used += need - call->room;
     call->room = need;
@@ -107,7 +107,7 @@ static bool take_if_there_is(struct http_call *call, size_t need, bool waits)
     size_t all = room_for(call, waits), others = held_by_others(call), origin = held_by_origin(call);
     if (others + need + call->decoder_room > all || (origin > 0 && origin + need > all / 2))
         return false;
-    take(call, need);
+    body_take(call, need);
     return true;
 }
 
@@ -118,7 +118,7 @@ static bool take_beyond(struct http_call *call)
     if (room->beyond || held_by_others(call) > room_for(call, true))
         return false;
     room->beyond = call;
-    take(call, 0);
+    body_take(call, 0);
     return true;
 }
 
@@ -192,7 +192,7 @@ void body_leave(struct http_call *call)
     if (room_of(call)->beyond == call)
         room_of(call)->beyond = NULL;
     free_decoder(call);
-    take(call, 0);
+    body_take(call, 0);
 }
 
 /* Bytes */

@@ -31,7 +31,7 @@ static bool on_connect_header(struct http_call *call, const char *line, size_t l
     return call->tunnelled || (status != 407 && !call->proxy_words);
 }
 
-static int64_t now_ms(const struct http_call *call)
+static int64_t call_now_ms(const struct http_call *call)
 {
     return clock_monotonic_ms(call->shared->options.clock);
 }
@@ -250,7 +250,7 @@ bool call_prepare(struct http_call *call)
         return false;
     call->origin = origin_hash(call);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
-                     addresses_age(&call->shared->addresses, call->origin, now_ms(call)));
+                     addresses_age(&call->shared->addresses, call->origin, call_now_ms(call)));
     return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_text(easy, CURLOPT_URL, call->url) &&
            set_target(easy, call);
 }
@@ -440,7 +440,7 @@ enum http_failure call_overdue(struct http_call *call, int64_t now)
 /* What came of it */
 
 /** The body as text, at the end of the call. */
-static struct slice text_of(struct http_call *call, bool whole, const char *type)
+static struct slice call_text(struct http_call *call, bool whole, const char *type)
 {
     struct slice body = buffer_slice(&call->response);
     bool is_cut = !whole || call->cut || call->response.len < call->received;
@@ -465,7 +465,7 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     result->status = (int)status;
     result->body = (struct slice){call->response.ptr, call->response.len};
     if (call->wants_text)
-        result->text = text_of(call, failure == HTTP_OK, type);
+        result->text = call_text(call, failure == HTTP_OK, type);
     result->owned_body = &call->response;
     if (call->keep_headers)
         result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",
@@ -476,9 +476,9 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->retry_after = call_header(call, "Retry-After");
     if (call->keep_date)
         result->date = call_header(call, "Date");
-    result->duration_ms = now_ms(call) - call->started_ms;
+    result->duration_ms = call_now_ms(call) - call->started_ms;
     if (nothing_came(failure))
-        addresses_doubt(&call->shared->addresses, call->origin, now_ms(call));
+        addresses_doubt(&call->shared->addresses, call->origin, call_now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->processed = call->processed;
     result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);

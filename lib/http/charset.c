@@ -339,7 +339,7 @@ static read_character *reader_of(unsigned charset)
     return charset < IN_TABLE ? readers[charset] : read_in_table;
 }
 
-static void read_all(unsigned charset, struct slice body, bool is_cut, struct buffer *out)
+static void decode_all(unsigned charset, struct slice body, bool is_cut, struct buffer *out)
 {
     read_character *read = reader_of(charset);
     struct text text = {.out = out};
@@ -377,7 +377,7 @@ struct slice body_text(struct slice body, struct slice content_type, bool is_cut
         if (valid == body.len || (is_cut && is_cut_within(body, valid)))
             return (struct slice){body.ptr, valid};
     }
-    read_all(ordered(charset, body), body, is_cut, storage);
+    decode_all(ordered(charset, body), body, is_cut, storage);
     return buffer_slice(storage);
 }
 
@@ -386,5 +386,5 @@ void header_text(struct slice line, struct buffer *out)
     if (valid_bytes(line) == line.len)
         buffer_append_slice(out, line);
     else
-        read_all(LATIN_1, line, false, out);
+        decode_all(LATIN_1, line, false, out);
 }

@@ -417,7 +417,7 @@ static void client_free(struct http_client *client)
     free(client);
 }
 
-static void handle_closed(uv_handle_t *handle)
+static void client_handle_closed(uv_handle_t *handle)
 {
     struct http_client *client = handle->data;
     if (--client->open_handles > 0)
@@ -436,10 +436,10 @@ static void close_handles(struct http_client *client)
     client->idle_count = 0;
     curl_multi_cleanup(client->multi);
     sockets_close(&client->sockets);
-    uv_close((uv_handle_t *)&client->timeout, handle_closed);
-    uv_close((uv_handle_t *)&client->sweep, handle_closed);
-    uv_close((uv_handle_t *)&client->deferred, handle_closed);
-    uv_close((uv_handle_t *)&client->readied, handle_closed);
+    uv_close((uv_handle_t *)&client->timeout, client_handle_closed);
+    uv_close((uv_handle_t *)&client->sweep, client_handle_closed);
+    uv_close((uv_handle_t *)&client->deferred, client_handle_closed);
+    uv_close((uv_handle_t *)&client->readied, client_handle_closed);
 }
 
 static void end_all(uv_idle_t *idle)

@@ -42,7 +42,7 @@ static bool known(struct slice name, enum coding *coding)
     return false;
 }
 
-static void read_name(struct codings *codings, struct slice name)
+static void read_coding_name(struct codings *codings, struct slice name)
 {
     enum coding coding;
     if (name.len == 0 || slice_equal_text_ignore_case(name, "identity"))
@@ -61,7 +61,7 @@ void codings_read(struct codings *codings, struct slice value)
         const char *comma = memchr(value.ptr, ',', value.len);
         size_t len = comma ? (size_t)(comma - value.ptr) : value.len;
         size_t used = len + (comma ? 1 : 0);
-        read_name(codings, slice_trim((struct slice){value.ptr, len}));
+        read_coding_name(codings, slice_trim((struct slice){value.ptr, len}));
         value = (struct slice){value.ptr + used, value.len - used};
     }
 }

@@ -42,7 +42,7 @@ static const char leading_dot[] = "a name does not begin with a dot; write *.svc
 static const char bad_prefix[] = "its prefix is wrong; write up to 32 bits for IPv4, 128 for IPv6";
 
 /** A number of at most `most`, with nothing after it; -1: it is no such number. */
-static int number_of(struct slice text, int most)
+static int read_number(struct slice text, int most)
 {
     int number = 0;
     if (text.len == 0 || text.len > 5)
@@ -59,9 +59,9 @@ static const char *read_ports(struct slice text, struct entry *entry)
 {
     const char *dash = text.len > 0 ? memchr(text.ptr, '-', text.len) : NULL;
     struct slice first = {text.ptr, dash ? (size_t)(dash - text.ptr) : text.len};
-    entry->first_port = entry->last_port = number_of(first, PORT_MAX);
+    entry->first_port = entry->last_port = read_number(first, PORT_MAX);
     if (dash)
-        entry->last_port = number_of((struct slice){dash + 1, text.len - first.len - 1}, PORT_MAX);
+        entry->last_port = read_number((struct slice){dash + 1, text.len - first.len - 1}, PORT_MAX);
     return entry->first_port >= 1 && entry->last_port >= entry->first_port ? NULL : no_ports;
 }
 
@@ -85,7 +85,7 @@ static bool read_network(const char *text, struct entry *entry, const char **why
     bool dotted = !strchr(base, ':');
     int bits = dotted ? IPV6_BITS - IPV4_MORE_BITS : IPV6_BITS;
     if (text[len])
-        bits = number_of(slice_of(text + len + 1), bits);
+        bits = read_number(slice_of(text + len + 1), bits);
     if (bits >= 0 && dotted)
         bits += IPV4_MORE_BITS;
     entry->kind = NETWORK;
@@ -94,7 +94,7 @@ static bool read_network(const char *text, struct entry *entry, const char **why
     return true;
 }
 
-static const char *read_name(const char *text, struct entry *entry)
+static const char *read_host_pattern(const char *text, struct entry *entry)
 {
     static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*";
     size_t len = strlen(text);
@@ -121,7 +121,7 @@ static const char *read_place(const char *text, struct entry *entry)
         return NULL;
     if (read_network(text, entry, &why))
         return why;
-    return strchr(text, '/') ? short_address : read_name(text, entry);
+    return strchr(text, '/') ? short_address : read_host_pattern(text, entry);
 }
 
 static const char *read_bracketed(char *text, struct entry *entry)
@@ -177,7 +177,7 @@ static void entry_clear(struct entry *entry)
     free(entry->written);
 }
 
-static int add(struct list *list, struct slice written, struct error *err)
+static int add_range(struct list *list, struct slice written, struct error *err)
 {
     struct entry entry;
     const char *why = read_entry(written, &entry);
@@ -201,7 +201,7 @@ static int read_list(const char *text, struct list *list, struct error *err)
     int result = 0;
     const char *at = text ? text : "";
     while (result == 0 && !slice_is_null(written = next_entry(&at)))
-        result = add(list, written, err);
+        result = add_range(list, written, err);
     return result;
 }
 
@@ -332,7 +332,7 @@ static bool matches(const struct entry *entry, const struct subject *subject, si
     return false;
 }
 
-static const struct entry *find(const struct list *list, const struct subject *subject, size_t forms)
+static const struct entry *find_entry(const struct list *list, const struct subject *subject, size_t forms)
 {
     for (size_t i = 0; i < list->count; i++)
         if (matches(&list->entries[i], subject, forms))
@@ -455,13 +455,13 @@ bool egress_lets(const struct egress *egress, const struct egress_target *target
     }
     if (refuse_kind(egress, &subject, why) || (target->proxied && refuse_proxied(&subject, why)))
         return false;
-    const struct entry *denied = find(&egress->deny, &subject, subject.count);
+    const struct entry *denied = find_entry(&egress->deny, &subject, subject.count);
     if (denied) {
         snprintf(why, EGRESS_WORDS, "%.300s is in EGRESS_DENY (%.100s)", place, denied->written);
         return false;
     }
     bool open = subject.count == 0 && !target->proxied && may_match(&egress->allow, &subject);
-    if (egress->allow.count == 0 || open || find(&egress->allow, &subject, subject.count > 0))
+    if (egress->allow.count == 0 || open || find_entry(&egress->allow, &subject, subject.count > 0))
         return true;
     snprintf(why, EGRESS_WORDS, "%.300s is not in EGRESS_ALLOW", place);
     return false;

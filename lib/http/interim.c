@@ -68,7 +68,7 @@ static size_t part_within(struct interim *interim, const char *bytes, size_t len
 }
 
 /** `woken`: the socket is readable, as far as its low-water mark goes. */
-static bool take(struct interim *interim, int fd, bool woken)
+static bool take_answer(struct interim *interim, int fd, bool woken)
 {
     char bytes[1024];
     for (; interim->expected; woken = false) {
@@ -96,10 +96,11 @@ static bool take(struct interim *interim, int fd, bool woken)
 
 bool interim_take(struct interim *interim, int fd)
 {
-    return take(interim, fd, true);
+    return take_answer(interim, fd, true);
 }
 
 void interim_take_so_far(struct interim *interim, int fd)
 {
-    PA_IGNORE(take(interim, fd, false)); /* whether it ended is known when the socket is readable again */
+    PA_IGNORE(
+        take_answer(interim, fd, false)); /* whether it ended is known when the socket is readable again */
 }

@@ -131,7 +131,7 @@ static const char *decode(struct slice text, struct buffer *out)
     return NULL;
 }
 
-static void append_encoded(struct buffer *out, struct slice text)
+static void append_user_info_encoded(struct buffer *out, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
@@ -168,9 +168,9 @@ static const char *set_credentials(const struct parts *parts, struct proxy *prox
     struct buffer user = {0}, password = {0}, both = {0};
     const char *why = read_user_info(parts, &user, &password);
     if (!why && user.len + password.len > 0) {
-        append_encoded(&both, buffer_slice(&user));
+        append_user_info_encoded(&both, buffer_slice(&user));
         buffer_append_char(&both, ':');
-        append_encoded(&both, buffer_slice(&password));
+        append_user_info_encoded(&both, buffer_slice(&password));
         both.failed |= user.failed || password.failed;
         proxy->credentials = buffer_take(&both, NULL);
         why = proxy->credentials ? NULL : out_of_memory;

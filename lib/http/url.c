@@ -70,7 +70,7 @@ static bool has_zone(CURLU *handle)
 }
 
 /** Parses the normalised URL. */
-static int parse(CURLU *handle, struct url_parts *parts, struct error *err)
+static int parse_parts(CURLU *handle, struct url_parts *parts, struct error *err)
 {
     CURLUcode code = curl_url_set(handle, CURLUPART_URL, parts->url, CURLU_PATH_AS_IS);
     if (code == CURLUE_OUT_OF_MEMORY)
@@ -88,8 +88,8 @@ int url_parse(struct slice url, struct url_parts *parts, struct error *err)
     if (result == 0) {
         CURLU *handle = curl_url();
         parts->url = buffer_take(&text, NULL);
-        result =
-            handle && parts->url ? parse(handle, parts, err) : error_set(err, PA_ERR_MEMORY, "out of memory");
+        result = handle && parts->url ? parse_parts(handle, parts, err)
+                                      : error_set(err, PA_ERR_MEMORY, "out of memory");
         if (result == 0 && !has_zone(handle))
             parts->parsed = handle;
         else

@@ -26,7 +26,7 @@ static bool is_letter_or_digit(char c)
     return char_is_letter(c) || char_is_digit(c);
 }
 
-static void append_encoded(struct buffer *out, struct slice text, const char *legal)
+static void append_url_encoded(struct buffer *out, struct slice text, const char *legal)
 {
     static const char digits[] = "0123456789ABCDEF";
     for (size_t i = 0; text.ptr && i < text.len; i++) {
@@ -157,7 +157,7 @@ static bool ends_name(const char *name)
 
 /** A name with its escapes undone and in its xn-- form. By libidn2 itself: through libcurl (7.88) what is
  * wrong with a name looks like a lack of memory. Free it with free. */
-static int read_name(struct slice host, char **out, struct error *err)
+static int read_host_name(struct slice host, char **out, struct error *err)
 {
     int len = 0, code = IDN2_MALLOC;
     char *name = curl_easy_unescape(NULL, host.ptr, (int)host.len, &len);
@@ -177,7 +177,7 @@ static int read_name(struct slice host, char **out, struct error *err)
 static int append_host(struct buffer *out, struct slice host, struct error *err)
 {
     char *name = NULL;
-    int failed = needs_reading(host) ? read_name(host, &name, err) : 0;
+    int failed = needs_reading(host) ? read_host_name(host, &name, err) : 0;
     if (!failed && name)
         host = slice_of(name);
     for (size_t i = 0; i < host.len && !failed; i++) {
@@ -211,7 +211,7 @@ static void append_path(struct buffer *out, struct slice path)
             drop_last_segment(out, start);
         if (!one && !two) {
             buffer_append_char(out, '/');
-            append_encoded(out, segment, LEGAL_IN_PATH);
+            append_url_encoded(out, segment, LEGAL_IN_PATH);
         } else if (!more) {
             buffer_append_char(out, '/');
         }
@@ -223,7 +223,7 @@ static int append_written(const struct written *url, struct buffer *out, struct 
 {
     buffer_append_text(out, url->scheme);
     if (!slice_is_null(url->user)) {
-        append_encoded(out, url->user, LEGAL_IN_USER);
+        append_url_encoded(out, url->user, LEGAL_IN_USER);
         buffer_append_char(out, '@');
     }
     int failed = append_host(out, url->host, err);
@@ -236,7 +236,7 @@ static int append_written(const struct written *url, struct buffer *out, struct 
     append_path(out, url->path);
     if (!slice_is_null(url->query)) {
         buffer_append_char(out, '?');
-        append_encoded(out, behind(url->query, 1), LEGAL_IN_QUERY);
+        append_url_encoded(out, behind(url->query, 1), LEGAL_IN_QUERY);
     }
     return out->failed ? error_set(err, PA_ERR_MEMORY, "out of memory") : 0;
 }

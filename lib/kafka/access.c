@@ -96,7 +96,7 @@ struct kafka_access *kafka_access_new(const struct kafka_access_options *options
     return access;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void access_timer_closed(uv_handle_t *handle)
 {
     struct kafka_access *access = handle->data;
     void (*closed)(void *) = access->closed;
@@ -111,5 +111,5 @@ void kafka_access_close(struct kafka_access *access, void (*closed)(void *ctx), 
     kafka_access_stop(access);
     access->closed = closed;
     access->closed_ctx = ctx;
-    uv_close((uv_handle_t *)&access->timer, timer_closed);
+    uv_close((uv_handle_t *)&access->timer, access_timer_closed);
 }

@@ -397,7 +397,7 @@ static void apply_mapping(struct applying *applying, jv event)
 }
 
 /** JSON to a value; invalid, with the failure said. */
-static jv parse(struct applying *applying, struct slice json)
+static jv parse_json(struct applying *applying, struct slice json)
 {
     jv value = json_text_parse(json, &applying->long_numbers);
     if (!jv_is_valid(value))
@@ -409,7 +409,7 @@ void mappings_request(const struct mappings *mappings, struct slice event, struc
                       const struct mapping_trace *trace, struct buffer *fields)
 {
     struct applying applying = {.secret = secret, .trace = trace, .fields = fields};
-    jv value = parse(&applying, event);
+    jv value = parse_json(&applying, event);
     bool found = !jv_is_valid(value);
     applying.kind = kind_of(value);
     for (size_t i = 0; i < mappings->count && !found; i++) {
@@ -451,7 +451,7 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
         return;
     }
     applying.mapping = &mappings->list[index - 1];
-    jv value = parse(&applying, context);
+    jv value = parse_json(&applying, context);
     if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_OBJECT)
         applying_fail(&applying, "the report's context is not an object");
     if (jv_get_kind(value) == JV_KIND_OBJECT) {

@@ -19,7 +19,7 @@ struct copying {
 
 static void copy_group(struct copying *copying, char close);
 
-static char peek(const struct copying *copying, size_t at)
+static char copying_peek(const struct copying *copying, size_t at)
 {
     return at < copying->rest.len ? copying->rest.ptr[at] : '\0';
 }
@@ -46,9 +46,10 @@ static size_t name_length(const struct copying *copying, size_t at)
 {
     size_t end = at;
     for (;;) {
-        if (begins_name(peek(copying, end)) || (end > at && char_is_digit(peek(copying, end))))
+        if (begins_name(copying_peek(copying, end)) ||
+            (end > at && char_is_digit(copying_peek(copying, end))))
             end++;
-        else if (end > at && peek(copying, end) == ':' && peek(copying, end + 1) == ':')
+        else if (end > at && copying_peek(copying, end) == ':' && copying_peek(copying, end + 1) == ':')
             end += 2;
         else
             return end - at;
@@ -60,8 +61,8 @@ static void copy_string(struct copying *copying)
 {
     copy(copying, 1);
     while (copying->rest.len > 0) {
-        char c = peek(copying, 0);
-        if (c == '\\' && peek(copying, 1) == '(') {
+        char c = copying_peek(copying, 0);
+        if (c == '\\' && copying_peek(copying, 1) == '(') {
             copy(copying, 2);
             copy_group(copying, ')');
         } else {
@@ -75,14 +76,15 @@ static void copy_string(struct copying *copying)
 /** Blanks as they are, except carriage returns, which are none for jq; a comment is one blank. */
 static void copy_blanks(struct copying *copying)
 {
-    while (char_is_blank(peek(copying, 0)) || peek(copying, 0) == '#') {
+    while (char_is_blank(copying_peek(copying, 0)) || copying_peek(copying, 0) == '#') {
         const char *end = memchr(copying->rest.ptr, '\n', copying->rest.len);
-        if (peek(copying, 0) == '\n' || peek(copying, 0) == ' ' || peek(copying, 0) == '\t') {
+        if (copying_peek(copying, 0) == '\n' || copying_peek(copying, 0) == ' ' ||
+            copying_peek(copying, 0) == '\t') {
             copy(copying, 1);
             continue;
         }
         buffer_append_char(copying->out, ' ');
-        if (peek(copying, 0) == '\r')
+        if (copying_peek(copying, 0) == '\r')
             skip(copying, 1);
         else
             skip(copying, end ? (size_t)(end - copying->rest.ptr) : copying->rest.len);
@@ -105,7 +107,7 @@ static char closing(char open)
 
 static enum expecting copy_question_mark(struct copying *copying, enum expecting expecting)
 {
-    bool alternative = peek(copying, 1) == '/' && peek(copying, 2) == '/';
+    bool alternative = copying_peek(copying, 1) == '/' && copying_peek(copying, 2) == '/';
     if (!alternative) {
         copy(copying, 1);
         return NOTHING;
@@ -122,7 +124,7 @@ static enum expecting copy_question_mark(struct copying *copying, enum expecting
 /** Copies one token; what is expected behind it. */
 static enum expecting copy_token(struct copying *copying, enum expecting expecting)
 {
-    char c = peek(copying, 0);
+    char c = copying_peek(copying, 0);
     size_t name = name_length(copying, 0);
     if (c == '"') {
         copy_string(copying);
@@ -154,7 +156,7 @@ static void copy_group(struct copying *copying, char close)
     if (++copying->depth > DEPTH_MAX)
         copy(copying, copying->rest.len);
     copy_blanks(copying);
-    while (copying->rest.len > 0 && peek(copying, 0) != close) {
+    while (copying->rest.len > 0 && copying_peek(copying, 0) != close) {
         expecting = copy_token(copying, expecting);
         copy_blanks(copying);
     }

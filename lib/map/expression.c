@@ -24,7 +24,7 @@ struct expressions {
     void *tree;
 };
 
-static int compare(const void *a, const void *b)
+static int compare_keys(const void *a, const void *b)
 {
     const struct expression *left = a, *right = b;
     return strcmp(left->text, right->text);
@@ -130,7 +130,7 @@ static void memory_exhausted(void *ctx)
 }
 
 /** NULL: jq's messages are in `messages`. `text` begins with `definitions`, which may be null. */
-static jq_state *compile(const char *text, struct slice definitions, struct buffer *messages)
+static jq_state *compile_program(const char *text, struct slice definitions, struct buffer *messages)
 {
     struct compiling compiling = {definitions, messages};
     jq_state *program = jq_init();
@@ -171,7 +171,7 @@ static jq_state *compile_with_definitions(const char *before, struct slice text,
     if (whole.failed)
         buffer_append_text(messages, "out of memory");
     else
-        program = compile(buffer_text(&whole), (struct slice){whole.ptr, definitions}, messages);
+        program = compile_program(buffer_text(&whole), (struct slice){whole.ptr, definitions}, messages);
     buffer_clear(&whole);
     return program;
 }
@@ -264,12 +264,12 @@ struct expression *expression_compile(struct expressions *expressions, struct sl
         free(expression);
         return NULL;
     }
-    struct expression **found = tfind(expression, &expressions->tree, compare);
+    struct expression **found = tfind(expression, &expressions->tree, compare_keys);
     if (found) {
         expression_free(expression);
         return *found;
     }
-    if (!compile_expression(expression, problem) || !tsearch(expression, &expressions->tree, compare)) {
+    if (!compile_expression(expression, problem) || !tsearch(expression, &expressions->tree, compare_keys)) {
         expression_free(expression);
         return NULL;
     }

@@ -31,7 +31,7 @@ static void write_number(struct buffer *out, jv number)
 }
 
 /** jq's texts are valid UTF-8. */
-static void write_string(struct buffer *out, jv string)
+static void write_json_string(struct buffer *out, jv string)
 {
     const char *text = jv_string_value(string);
     size_t len = (size_t)jv_string_length_bytes(jv_copy(string)), start = 0;
@@ -76,7 +76,7 @@ static bool write_object(struct buffer *out, jv object, unsigned depth)
         if (!first)
             buffer_append_char(out, ',');
         first = false;
-        write_string(out, jv_object_iter_key(object, at));
+        write_json_string(out, jv_object_iter_key(object, at));
         buffer_append_char(out, ':');
         fits = write_value(out, jv_object_iter_value(object, at), depth);
     }
@@ -90,7 +90,7 @@ static bool write_value(struct buffer *out, jv value, unsigned depth)
 {
     switch (jv_get_kind(value)) {
     case JV_KIND_STRING:
-        write_string(out, value);
+        write_json_string(out, value);
         return true;
     case JV_KIND_NUMBER:
         write_number(out, value);

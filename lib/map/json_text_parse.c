@@ -65,7 +65,7 @@ static jv parse_number(struct parsing *parsing)
 
 /* Structures */
 
-static bool take(struct parsing *parsing, char c)
+static bool take_char(struct parsing *parsing, char c)
 {
     if (parsing->at == parsing->end || *parsing->at != c)
         return false;
@@ -77,7 +77,7 @@ static jv parse_array(struct parsing *parsing)
 {
     jv array = jv_array();
     parsing->at++;
-    if (take(parsing, ']'))
+    if (take_char(parsing, ']'))
         return array;
     do {
         jv element = parse_value(parsing);
@@ -86,8 +86,8 @@ static jv parse_array(struct parsing *parsing)
             return element;
         }
         array = jv_array_append(array, element);
-    } while (take(parsing, ','));
-    if (take(parsing, ']'))
+    } while (take_char(parsing, ','));
+    if (take_char(parsing, ']'))
         return array;
     jv_free(array);
     return jv_invalid();
@@ -97,19 +97,19 @@ static jv parse_object(struct parsing *parsing)
 {
     jv object = jv_object();
     parsing->at++;
-    if (take(parsing, '}'))
+    if (take_char(parsing, '}'))
         return object;
     do {
         jv key = parsing->at < parsing->end && *parsing->at == '"' ? parse_string(parsing) : jv_invalid();
-        jv value = jv_is_valid(key) && take(parsing, ':') ? parse_value(parsing) : jv_invalid();
+        jv value = jv_is_valid(key) && take_char(parsing, ':') ? parse_value(parsing) : jv_invalid();
         if (!jv_is_valid(value)) {
             jv_free(key);
             jv_free(object);
             return value;
         }
         object = jv_object_set(object, key, value);
-    } while (take(parsing, ','));
-    if (take(parsing, '}'))
+    } while (take_char(parsing, ','));
+    if (take_char(parsing, '}'))
         return object;
     jv_free(object);
     return jv_invalid();

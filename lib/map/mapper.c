@@ -165,23 +165,23 @@ static void frame_came(void *ctx, uint32_t what, struct slice bytes)
         uv_prepare_start(&mapper->flush, flush);
 }
 
-static void handle_closed(struct mapper *mapper);
+static void mapper_handle_closed(struct mapper *mapper);
 
 static void link_closed(void *ctx)
 {
-    handle_closed(ctx);
+    mapper_handle_closed(ctx);
 }
 
 static void link_gone(void *ctx, bool by_itself)
 {
     struct mapper *mapper = ctx;
-    bool told = mapper->evaluator == TOLD;
+    bool mapper_told = mapper->evaluator == TOLD;
     if (!by_itself)
         pause_a_little(mapper);
     map_link_close(mapper->link, link_closed, mapper);
     mapper->link = NULL;
     mapper->evaluator = GONE;
-    if (told && !mapper->lost)
+    if (mapper_told && !mapper->lost)
         conclude(mapper);
 }
 
@@ -297,7 +297,7 @@ void map_call_forget(struct map_call *call)
 
 /* Life */
 
-static void handle_closed(struct mapper *mapper)
+static void mapper_handle_closed(struct mapper *mapper)
 {
     if (--mapper->handles > 0)
         return;
@@ -315,7 +315,7 @@ static void handle_closed(struct mapper *mapper)
 
 static void uv_handle_closed(uv_handle_t *handle)
 {
-    handle_closed(handle->data);
+    mapper_handle_closed(handle->data);
 }
 
 void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx)

@@ -282,7 +282,7 @@ static void read_events(struct reading *reading, jv object)
     jv_free(events);
 }
 
-static bool is_name_char(char c)
+static bool is_variable_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -294,8 +294,8 @@ static bool reads_environment(struct slice expression)
 {
     for (size_t i = 0; i + 3 <= expression.len; i++) {
         const char *at = expression.ptr + i;
-        bool ends = i + 3 == expression.len || !is_name_char(at[3]);
-        if (!ends || (i > 0 && is_name_char(at[-1])))
+        bool ends = i + 3 == expression.len || !is_variable_char(at[3]);
+        if (!ends || (i > 0 && is_variable_char(at[-1])))
             continue;
         if (memcmp(at, "ENV", 3) == 0 && i > 0 && at[-1] == '$')
             return true;
@@ -375,7 +375,7 @@ static void read_list(struct reading *reading, jv list)
 }
 
 /** The file as a value; an invalid one with the problem said. */
-static jv parse(struct slice text, struct buffer *problems, struct buffer *warnings)
+static jv parse_file(struct slice text, struct buffer *problems, struct buffer *warnings)
 {
     struct long_numbers long_numbers = {0};
     struct buffer canonical = {0};
@@ -417,7 +417,7 @@ int mappings_load(struct slice text, struct mappings **out, struct buffer *probl
     struct reading reading = {.problems = problems, .warnings = warnings};
     size_t before = problems->len;
     *out = NULL;
-    jv list = parse(text, problems, warnings);
+    jv list = parse_file(text, problems, warnings);
     if (!jv_is_valid(list)) {
         jv_free(list);
         return PA_ERR_INVALID;

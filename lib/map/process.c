@@ -44,7 +44,7 @@ struct evaluator {
 /* Blocking streams */
 
 /** False: the other side is gone. */
-static bool read_all(int fd, void *bytes, size_t len)
+static bool read_whole(int fd, void *bytes, size_t len)
 {
     for (char *at = bytes; len > 0;) {
         ssize_t got = read(fd, at, len);
@@ -86,8 +86,8 @@ static bool read_frame(int fd, uint32_t *what, struct buffer *bytes)
 {
     struct map_frame head;
     bytes->len = 0;
-    if (!read_all(fd, &head, sizeof head) || buffer_reserve(bytes, (size_t)head.len + 1) != 0 ||
-        !read_all(fd, bytes->ptr, head.len))
+    if (!read_whole(fd, &head, sizeof head) || buffer_reserve(bytes, (size_t)head.len + 1) != 0 ||
+        !read_whole(fd, bytes->ptr, head.len))
         return false;
     bytes->len = head.len;
     *what = head.what;
@@ -144,7 +144,7 @@ static bool discard(struct evaluator *evaluator, size_t len)
     evaluator->taken = evaluator->in.len;
     while (len > 0) {
         size_t part = len < sizeof chunk ? len : sizeof chunk;
-        if (!read_all(evaluator->fd, chunk, part))
+        if (!read_whole(evaluator->fd, chunk, part))
             return false;
         len -= part;
     }
@@ -153,7 +153,7 @@ static bool discard(struct evaluator *evaluator, size_t len)
 
 /** There is no memory for the frame, of which `have` bytes have been read. False: its end is not known, or
  * the agent is gone. */
-static bool refuse(struct evaluator *evaluator, size_t have, size_t whole)
+static bool refuse_request(struct evaluator *evaluator, size_t have, size_t whole)
 {
     static const char no_memory[] = "the event is too large for MAPPING_MAX_MEMORY";
     return have >= sizeof(struct map_frame) && discard(evaluator, whole) &&
@@ -176,7 +176,7 @@ static bool next_frame(struct evaluator *evaluator, struct map_frame *head, stru
             return true;
         }
         bool fits = make_room(evaluator, whole < READ_BYTES ? READ_BYTES : whole);
-        if (fits ? !read_more(evaluator) : !refuse(evaluator, rest.len, whole))
+        if (fits ? !read_more(evaluator) : !refuse_request(evaluator, rest.len, whole))
             return false;
     }
 }
@@ -365,7 +365,7 @@ static void shed(void)
 }
 
 /** Compiles and tells the agent how that went; NULL: it went wrong. */
-static struct mappings *compile(int fd, struct slice file)
+static struct mappings *compile_mappings(int fd, struct slice file)
 {
     struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
@@ -420,7 +420,7 @@ static _Noreturn void be_process(int control, const struct map_process_options *
     if (evaluator.evaluating == MAP_FAILED)
         _exit(1);
     if (!slice_is_null(options->file)) {
-        evaluator.mappings = compile(control, options->file);
+        evaluator.mappings = compile_mappings(control, options->file);
         if (!evaluator.mappings)
             _exit(1);
     }

@@ -62,7 +62,7 @@ static struct json_template *reserve(enum template_kind kind, size_t count)
 }
 
 /** Adds a child; NULL (it did not compile) is not added. */
-static void add(struct json_template *template, jv key, struct json_template *child)
+static void add_child(struct json_template *template, jv key, struct json_template *child)
 {
     if (!child) {
         jv_free(key);
@@ -85,7 +85,8 @@ static struct json_template *compile_object(struct expressions *expressions, jv 
         jv key = jv_object_iter_key(json, at);
         struct buffer path = {0};
         member_path(&path, where, key);
-        add(template, key,
+        add_child(
+            template, key,
             template_compile(expressions, jv_object_iter_value(json, at), buffer_text(&path), problems));
         buffer_clear(&path);
     }
@@ -104,7 +105,8 @@ static struct json_template *compile_array(struct expressions *expressions, jv j
     for (size_t i = 0; template && i < count; i++) {
         struct buffer path = {0};
         element_path(&path, where, i);
-        add(template, jv_null(),
+        add_child(
+            template, jv_null(),
             template_compile(expressions, jv_array_get(jv_copy(json), (int)i), buffer_text(&path), problems));
         buffer_clear(&path);
     }

@@ -21,7 +21,7 @@ static char *brokers_of(const cJSON *brokers)
     return buffer_take(&list, NULL);
 }
 
-static char *text_of(const cJSON *object, const char *name)
+static char *member_copy(const cJSON *object, const char *name)
 {
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsString(member) ? strdup(member->valuestring) : NULL;
@@ -33,8 +33,8 @@ int kafka_credentials_parse(struct slice body, struct kafka_credentials *credent
     cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(answer, "credentials");
     credentials->brokers = brokers_of(cJSON_GetObjectItemCaseSensitive(inner, "brokers"));
-    credentials->username = text_of(inner, "username");
-    credentials->password = text_of(inner, "password");
+    credentials->username = member_copy(inner, "username");
+    credentials->password = member_copy(inner, "password");
     cJSON_Delete(answer);
     const char *missing = !credentials->brokers || !*credentials->brokers ? "brokers"
                           : !credentials->username                        ? "username"

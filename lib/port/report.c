@@ -77,7 +77,7 @@ struct reports {
     unsigned overdue;
 };
 
-static void advance(struct run_report *report);
+static void report_advance(struct run_report *report);
 
 /* Steps */
 
@@ -201,7 +201,7 @@ static void report_free(struct run_report *report)
 }
 
 /** Tells the owner once; the report may go on sending logs without an owner. */
-static void tell(struct run_report *report)
+static void report_tell(struct run_report *report)
 {
     report_done *done = report->done;
     report->done = NULL;
@@ -227,7 +227,7 @@ static void log_lost(struct run_report *report, int status, const char *reason)
 static void retry_due(uv_timer_t *timer)
 {
     struct run_report *report = timer->data;
-    advance(report);
+    report_advance(report);
 }
 
 static void retry_later(struct run_report *report, const struct port_result *result)
@@ -288,7 +288,7 @@ static void step_answered(void *ctx, const struct port_result *result)
         accepted(report);
     }
     step_drop(report);
-    advance(report);
+    report_advance(report);
 }
 
 /* Logs under way */
@@ -322,7 +322,7 @@ static void give_log_up(struct run_report *report)
     step_drop(report);
     if (report->finished)
         drop_logs(report, "the one before it had no answer in time");
-    advance(report);
+    report_advance(report);
 }
 
 static void log_tick(uv_timer_t *timer)
@@ -346,7 +346,7 @@ static bool waits_for_retry(const struct run_report *report)
     return uv_is_active((const uv_handle_t *)report->timer);
 }
 
-static void advance(struct run_report *report)
+static void report_advance(struct run_report *report)
 {
     if (waits_for_retry(report) || report->call || report->deferred)
         return;
@@ -375,7 +375,7 @@ static void advance(struct run_report *report)
     }
     if (!report->finished)
         return;
-    tell(report);
+    report_tell(report);
     report_free(report);
 }
 
@@ -417,7 +417,7 @@ void run_report_log(struct run_report *report, struct slice text)
     struct step *step = step_new(report, false, "/logs", &body);
     if (step) {
         step_append(report, step);
-        advance(report);
+        report_advance(report);
     } else {
         log_lost(report, 0, "out of memory");
     }
@@ -467,8 +467,8 @@ static void deferred_due(uv_idle_t *idle)
     struct reports *reports = idle->data;
     for (struct run_report *report; (report = LIST_FIRST(&reports->owed)) != NULL;) {
         undefer(report);
-        tell(report);
-        advance(report);
+        report_tell(report);
+        report_advance(report);
     }
     uv_idle_stop(idle);
 }
@@ -492,7 +492,7 @@ bool run_report_finish(struct run_report *report, const struct run_result *resul
     report->log_ticks = LAST_LOGS_TICKS;
     if (report->has_result) {
         report->reports->waiting++;
-        advance(report);
+        report_advance(report);
         return true;
     }
     defer(report);
@@ -516,7 +516,7 @@ void run_report_resume(struct run_report *report, report_done *done, void *ctx)
     if (report->has_result)
         report->reports->waiting++;
     if (report->first)
-        advance(report);
+        report_advance(report);
     else
         defer(report);
 }

@@ -114,12 +114,12 @@ bool schedule_open(struct schedule *schedule, uv_loop_t *loop, const struct cloc
     return true;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void schedule_timer_closed(uv_handle_t *handle)
 {
     free(handle);
 }
 
 void schedule_close(struct schedule *schedule)
 {
-    uv_close((uv_handle_t *)schedule->timer, timer_closed);
+    uv_close((uv_handle_t *)schedule->timer, schedule_timer_closed);
 }

@@ -35,7 +35,7 @@ struct directory_reader {
     struct line line;
 };
 
-static struct directory_reader *own(struct dead_letter_reader *reader)
+static struct directory_reader *directory_of(struct dead_letter_reader *reader)
 {
     return (struct directory_reader *)reader;
 }
@@ -205,7 +205,7 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
 
 static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry, struct error *err)
 {
-    struct directory_reader *reader = own(base);
+    struct directory_reader *reader = directory_of(base);
     for (;;) {
         if (!reader->file) {
             int opened = open_day(reader, err);
@@ -269,14 +269,14 @@ static int mark(struct dead_letter_reader *base, const struct dead_letter_ref *r
     for (size_t start = 0, end; start < count && !failed; start = end) {
         for (end = start + 1; end < count && strcmp(refs[end].day, refs[start].day) == 0;)
             end++;
-        failed = mark_day(own(base), refs + start, end - start, err);
+        failed = mark_day(directory_of(base), refs + start, end - start, err);
     }
     return failed;
 }
 
 static void reader_free(struct dead_letter_reader *base)
 {
-    struct directory_reader *reader = own(base);
+    struct directory_reader *reader = directory_of(base);
     close_day(reader);
     for (int i = 0; i < reader->day_count; i++)
         free(reader->days[i]);

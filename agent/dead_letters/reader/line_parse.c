@@ -47,12 +47,12 @@ static const cJSON *only(const cJSON *line, const char *name, bool *twice)
     return *twice ? NULL : found;
 }
 
-static const char *text_of(const cJSON *line, const char *name)
+static const char *member_text(const cJSON *line, const char *name)
 {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, name));
 }
 
-static double number_of(const cJSON *line, const char *name)
+static double member_number(const cJSON *line, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(line, name)->valuedouble;
 }
@@ -77,11 +77,11 @@ static const char *wrong_member(const cJSON *line)
     const cJSON *mac = only(line, "mac", &twice);
     if (twice || (mac && !cJSON_IsString(mac)))
         return "\"mac\" is not one text";
-    if (number_of(line, "partition") < -1 || number_of(line, "partition") > INT32_MAX ||
-        number_of(line, "offset") < -1)
+    if (member_number(line, "partition") < -1 || member_number(line, "partition") > INT32_MAX ||
+        member_number(line, "offset") < -1)
         return "no partition or offset has such a number";
-    if (number_of(line, "attempts") < 0 || number_of(line, "attempts") > UINT32_MAX ||
-        number_of(line, "status") < INT32_MIN || number_of(line, "status") > INT32_MAX)
+    if (member_number(line, "attempts") < 0 || member_number(line, "attempts") > UINT32_MAX ||
+        member_number(line, "status") < INT32_MIN || member_number(line, "status") > INT32_MAX)
         return "no attempts or status have such a number";
     return NULL;
 }
@@ -116,7 +116,7 @@ static const char *bytes_of(const cJSON *line, const char *name, const char *enc
                             struct buffer *decoded, struct slice *out)
 {
     bool twice;
-    const char *text = text_of(line, name);
+    const char *text = member_text(line, name);
     const char *encoding = cJSON_GetStringValue(only(line, encoding_name, &twice));
     *out = slice_of(text);
     if (!text || (encoding && strcmp(encoding, "text") == 0))
@@ -162,19 +162,19 @@ const char *line_parse(struct slice text, struct line *line)
         wrong = wrong_member(line->json);
     if (wrong)
         return wrong;
-    line->id = text_of(line->json, "id");
-    line->mac = slice_of(text_of(line->json, "mac"));
+    line->id = member_text(line->json, "id");
+    line->mac = slice_of(member_text(line->json, "mac"));
     line->letter = (struct dead_letter){
-        .time_ms = letter_time(slice_of(text_of(line->json, "time"))),
-        .reason = text_of(line->json, "reason"),
-        .attempts = (unsigned)number_of(line->json, "attempts"),
-        .status = (int)number_of(line->json, "status"),
-        .topic = text_of(line->json, "topic"),
-        .partition = (int32_t)number_of(line->json, "partition"),
-        .offset = (int64_t)number_of(line->json, "offset"),
-        .id = slice_of(text_of(line->json, "record_id")),
-        .url = text_of(line->json, "url"),
-        .run_id = slice_of(text_of(line->json, "run_id")),
+        .time_ms = letter_time(slice_of(member_text(line->json, "time"))),
+        .reason = member_text(line->json, "reason"),
+        .attempts = (unsigned)member_number(line->json, "attempts"),
+        .status = (int)member_number(line->json, "status"),
+        .topic = member_text(line->json, "topic"),
+        .partition = (int32_t)member_number(line->json, "partition"),
+        .offset = (int64_t)member_number(line->json, "offset"),
+        .id = slice_of(member_text(line->json, "record_id")),
+        .url = member_text(line->json, "url"),
+        .run_id = slice_of(member_text(line->json, "run_id")),
     };
     if (!letter_id_number(slice_of(line->id), &id))
         return "its ID is not 16 hexadecimal digits";

@@ -47,12 +47,12 @@ struct topic_reader {
     rd_kafka_t *marker;
 };
 
-static struct topic_reader *own(struct dead_letter_reader *reader)
+static struct topic_reader *topic_of(struct dead_letter_reader *reader)
 {
     return (struct topic_reader *)reader;
 }
 
-static int refused(struct topic_reader *reader, rd_kafka_resp_err_t code, struct error *err)
+static int brokers_refused(struct topic_reader *reader, rd_kafka_resp_err_t code, struct error *err)
 {
     return error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: %s", reader->name, rd_kafka_err2str(code));
 }
@@ -76,7 +76,7 @@ static int next_message(struct topic_reader *reader, rd_kafka_message_t **out, s
             return 0;
         if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
             code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-            return refused(reader, code, err);
+            return brokers_refused(reader, code, err);
     }
     return error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: nothing came from the brokers for %d seconds",
                      reader->name, SILENCE_MS / 1000);
@@ -97,7 +97,7 @@ static int start_partition(struct topic_reader *reader, struct error *err)
     reader->queue = rd_kafka_queue_new(reader->client);
     if (rd_kafka_consume_start_queue(reader->topic, reader->partition, RD_KAFKA_OFFSET_BEGINNING,
                                      reader->queue) != 0)
-        return refused(reader, rd_kafka_last_error(), err);
+        return brokers_refused(reader, rd_kafka_last_error(), err);
     return 0;
 }
 
@@ -166,7 +166,7 @@ static int read_all_marks(struct topic_reader *reader, struct error *err)
         rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
             reader->client, reader->name, reader->partition, &part->low, &part->end, ANSWER_MS);
         if (code)
-            failed = refused(reader, code, err);
+            failed = brokers_refused(reader, code, err);
         else if (part->low < part->end)
             failed = read_marks(reader, part, err);
         stop_partition(reader);
@@ -324,7 +324,7 @@ static int next_letter(struct topic_reader *reader, struct dead_letter_entry *en
 
 static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry, struct error *err)
 {
-    struct topic_reader *reader = own(base);
+    struct topic_reader *reader = topic_of(base);
     forget_message(reader);
     int failed = reader->marks_read ? 0 : read_all_marks(reader, err);
     if (failed)
@@ -390,7 +390,7 @@ static int await_reports(struct topic_reader *reader, size_t count, struct error
                (message = rd_kafka_event_message_next(event))) {
             count--;
             if (message->err)
-                failed = refused(reader, message->err, err);
+                failed = brokers_refused(reader, message->err, err);
         }
         if (event)
             rd_kafka_event_destroy(event);
@@ -404,7 +404,7 @@ static int await_reports(struct topic_reader *reader, size_t count, struct error
 static int mark(struct dead_letter_reader *base, const struct dead_letter_ref *refs, size_t count,
                 struct error *err)
 {
-    struct topic_reader *reader = own(base);
+    struct topic_reader *reader = topic_of(base);
     int failed = reader->marker ? 0 : open_marker(reader, err);
     size_t produced = 0;
     while (!failed && produced < count) {
@@ -419,7 +419,7 @@ static int mark(struct dead_letter_reader *base, const struct dead_letter_ref *r
 
 static void reader_free(struct dead_letter_reader *base)
 {
-    struct topic_reader *reader = own(base);
+    struct topic_reader *reader = topic_of(base);
     forget_message(reader);
     stop_partition(reader);
     if (reader->topic)
@@ -481,15 +481,15 @@ static int open_topic(struct topic_reader *reader, struct error *err)
     }
     reader->topic = rd_kafka_topic_new(reader->client, reader->name, NULL);
     if (!reader->topic)
-        return refused(reader, rd_kafka_last_error(), err);
+        return brokers_refused(reader, rd_kafka_last_error(), err);
     rd_kafka_resp_err_t code = rd_kafka_metadata(reader->client, 0, reader->topic, &metadata, ANSWER_MS);
     if (code)
-        return refused(reader, code, err);
+        return brokers_refused(reader, code, err);
     code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     reader->partition_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
     rd_kafka_metadata_destroy(metadata);
     if (code)
-        return refused(reader, code, err);
+        return brokers_refused(reader, code, err);
     reader->parts = calloc((size_t)reader->partition_count + 1, sizeof *reader->parts);
     return reader->parts ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }

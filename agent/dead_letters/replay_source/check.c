@@ -52,7 +52,7 @@ void letter_record_id(const struct dead_letter *letter, struct buffer *out)
         buffer_appendf(out, "%s-%d-%lld", letter->topic, (int)letter->partition, (long long)letter->offset);
 }
 
-static bool refuse(char reason[CHECK_REASON_SIZE], const char *words)
+static bool check_refuse(char reason[CHECK_REASON_SIZE], const char *words)
 {
     snprintf(reason, CHECK_REASON_SIZE, "%.*s", CHECK_REASON_SIZE - 1, words);
     return false;
@@ -83,7 +83,7 @@ static bool names_its_record(const struct dead_letter *letter, char reason[CHECK
     letter_record_id(&nameless, &made);
     bool same = letter->id.len == 0 || (!made.failed && slice_equal(letter->id, buffer_slice(&made)));
     buffer_clear(&made);
-    return same || refuse(reason, "inconsistent: its record_id is not its topic, partition and offset");
+    return same || check_refuse(reason, "inconsistent: its record_id is not its topic, partition and offset");
 }
 
 /* What proves it */
@@ -96,16 +96,17 @@ static bool is_sealed(struct letter_check *check, const struct dead_letter_entry
         return true;
     case SEAL_MISSING:
         return !needed ||
-               refuse(reason,
-                      "it has no MAC, which letters of polled runs and of change-log events need, for "
-                      "Port does not sign these; agents of earlier versions wrote none");
+               check_refuse(reason,
+                            "it has no MAC, which letters of polled runs and of change-log events need, for "
+                            "Port does not sign these; agents of earlier versions wrote none");
     case SEAL_WRONG:
-        return refuse(reason, "its MAC does not match: it was changed after the agent wrote it, or written "
-                              "under another PORT_CLIENT_SECRET");
+        return check_refuse(reason,
+                            "its MAC does not match: it was changed after the agent wrote it, or written "
+                            "under another PORT_CLIENT_SECRET");
     case SEAL_UNCHECKED:
         break;
     }
-    return refuse(reason, "out of memory: its MAC could not be checked");
+    return check_refuse(reason, "out of memory: its MAC could not be checked");
 }
 
 static bool is_signed(struct letter_check *check, const struct event *event, char reason[CHECK_REASON_SIZE])
@@ -114,15 +115,15 @@ static bool is_signed(struct letter_check *check, const struct event *event, cha
     case SIGNATURE_VALID:
         return true;
     case SIGNATURE_MISSING:
-        return refuse(reason, "signature missing");
+        return check_refuse(reason, "signature missing");
     case SIGNATURE_WRONG:
-        return refuse(reason, "signature wrong");
+        return check_refuse(reason, "signature wrong");
     case SIGNATURE_MALFORMED:
-        return refuse(reason, "signature malformed");
+        return check_refuse(reason, "signature malformed");
     case SIGNATURE_UNCHECKED:
         break;
     }
-    return refuse(reason, "out of memory: the signature could not be checked");
+    return check_refuse(reason, "out of memory: the signature could not be checked");
 }
 
 /** `unread`: why the event cannot be read; NULL: it was. */
@@ -138,9 +139,10 @@ static bool event_is_accepted(struct letter_check *check, const struct dead_lett
     if (polled)
         return true;
     if (unread)
-        return !run || refuse(reason, unread); /* of the change log: what is wrong is the delivery's to say */
+        return !run ||
+               check_refuse(reason, unread); /* of the change log: what is wrong is the delivery's to say */
     if (event->other_topics)
-        return refuse(reason, event_other_topics(event->kind));
+        return check_refuse(reason, event_other_topics(event->kind));
     return names_its_record(letter, reason) && (!run || is_signed(check, event, reason));
 }
 
@@ -150,14 +152,15 @@ bool letter_check_accepts(struct letter_check *check, const struct dead_letter_e
     const struct dead_letter *letter = &entry->letter;
     bool changes = *letter->topic && strcmp(letter->topic, check->change_log_topic) == 0;
     if (*letter->topic && !changes && strcmp(letter->topic, check->runs_topic) != 0)
-        return refuse(reason, "no letter: its topic is neither KAFKA_RUNS_TOPIC nor KAFKA_CHANGE_LOG_TOPIC");
+        return check_refuse(reason,
+                            "no letter: its topic is neither KAFKA_RUNS_TOPIC nor KAFKA_CHANGE_LOG_TOPIC");
     struct event event;
     struct error err = {0};
     event_init(&event);
     int failed = event_parse(&event, changes ? EVENT_CHANGE_LOG : EVENT_RUN, letter->value, &err);
     event.kind = changes ? EVENT_CHANGE_LOG : EVENT_RUN;
     bool accepted = failed == PA_ERR_MEMORY
-                        ? refuse(reason, err.message)
+                        ? check_refuse(reason, err.message)
                         : event_is_accepted(check, entry, &event, failed ? err.message : NULL, reason);
     event_clear(&event);
     return accepted;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compare(const void *a, const void *b)
+static int compare_records(const void *a, const void *b)
 {
     return strcmp(((const struct same_record *)a)->id, ((const struct same_record *)b)->id);
 }
@@ -13,7 +13,7 @@ bool same_enter(struct replay_letter *letter)
 {
     struct replay_source *replay = letter->replay;
     struct same_record wanted = {.id = letter->record_id};
-    void *found = tfind(&wanted, &replay->same, compare);
+    void *found = tfind(&wanted, &replay->same, compare_records);
     if (found) {
         struct same_record *same = *(struct same_record **)found;
         if (same->ended)
@@ -26,7 +26,7 @@ bool same_enter(struct replay_letter *letter)
     char *id = same ? strdup(letter->record_id) : NULL;
     if (same)
         same->id = id;
-    if (!id || !tsearch(same, &replay->same, compare)) {
+    if (!id || !tsearch(same, &replay->same, compare_records)) {
         free(id);
         free(same);
         return true;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct replay_source *own(struct source *source)
+static struct replay_source *replay_of(struct source *source)
 {
     return (struct replay_source *)source;
 }
@@ -172,7 +172,7 @@ static bool hand_over(struct replay_source *replay, struct replay_letter *letter
     return true;
 }
 
-static void advance(struct replay_source *replay)
+static void replay_advance(struct replay_source *replay)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
     while (!replay->stopped && replay->ready.first && hand_over(replay, replay->ready.first))
@@ -186,15 +186,15 @@ static void advance(struct replay_source *replay)
         finish(replay, NULL);
 }
 
-static void woken(uv_timer_t *timer)
+static void replay_woken(uv_timer_t *timer)
 {
-    advance(timer->data);
+    replay_advance(timer->data);
 }
 
 void replay_wake(struct replay_source *replay)
 {
     if (!replay->closing)
-        uv_timer_start(&replay->wake, woken, 0, 0);
+        uv_timer_start(&replay->wake, replay_woken, 0, 0);
 }
 
 static void close_further(struct replay_source *replay);
@@ -217,22 +217,22 @@ void replay_batch_done(struct replay_source *replay)
     if (replay->closing)
         close_further(replay);
     else
-        advance(replay);
+        replay_advance(replay);
 }
 
 /* As a source */
 
-static void resume(struct source *source)
+static void replay_resume(struct source *source)
 {
-    replay_wake(own(source));
+    replay_wake(replay_of(source));
 }
 
-static void stop_taking(struct source *source)
+static void replay_stop_taking(struct source *source)
 {
-    own(source)->stopped = true;
+    replay_of(source)->stopped = true;
 }
 
-static bool idle(const struct source *source)
+static bool replay_idle(const struct source *source)
 {
     return ((const struct replay_source *)source)->stopped;
 }
@@ -265,9 +265,9 @@ static void close_further(struct replay_source *replay)
         uv_close((uv_handle_t *)&replay->wake, wake_closed);
 }
 
-static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
+static void replay_close(struct source *source, void (*closed)(void *ctx), void *ctx)
 {
-    struct replay_source *replay = own(source);
+    struct replay_source *replay = replay_of(source);
     const struct source_sink *sink = &replay->options.sink;
     replay->stopped = replay->closing = true;
     replay->closed = closed;
@@ -283,26 +283,26 @@ static void close_source(struct source *source, void (*closed)(void *ctx), void 
     close_further(replay);
 }
 
-static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+static size_t replay_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
 {
     const struct replay_source *replay = (const struct replay_source *)source;
     fields[0] = F_BOOL("all_read", replay->end);
     return 1;
 }
 
-static unsigned assigned(const struct source *source)
+static unsigned replay_assigned(const struct source *source)
 {
     (void)source;
     return 1;
 }
 
 static const struct source_class class = {.name = "dead letters",
-                                          .resume = resume,
-                                          .stop_taking = stop_taking,
-                                          .idle = idle,
-                                          .close = close_source,
-                                          .summary = summary,
-                                          .assigned = assigned};
+                                          .resume = replay_resume,
+                                          .stop_taking = replay_stop_taking,
+                                          .idle = replay_idle,
+                                          .close = replay_close,
+                                          .summary = replay_summary,
+                                          .assigned = replay_assigned};
 
 struct source *replay_source_new(const struct replay_options *replay_options,
                                  const struct source_options *options, struct error *err)

@@ -25,7 +25,7 @@ void consumer_give_up(struct kafka_consumer *consumer)
     consumer->fatal_said = true;
 }
 
-static void fatal(struct kafka_consumer *consumer)
+static void consumer_fatal(struct kafka_consumer *consumer)
 {
     char reason[256];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(consumer->rk, reason, sizeof reason);
@@ -72,7 +72,7 @@ static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (rd_kafka_event_error_is_fatal(event)) {
-        fatal(consumer);
+        consumer_fatal(consumer);
         return;
     }
     if (consumer->fatal_said) /* what follows from the fatal one says nothing more */
@@ -261,7 +261,7 @@ void kafka_consumer_stop_taking(struct kafka_consumer *consumer)
 
 static void try_close(struct kafka_consumer *consumer);
 
-static void woken(uv_poll_t *poll, int status, int events)
+static void consumer_woken(uv_poll_t *poll, int status, int events)
 {
     struct kafka_consumer *consumer = poll->data;
     uint64_t count;
@@ -385,7 +385,7 @@ static void open_handles(struct kafka_consumer *consumer)
     consumer->watch_timer.data = consumer->wake.data = consumer->more.data = consumer->tick.data =
         consumer->commit_timer.data = consumer->step_timer.data = consumer;
     consumer->open_handles = 6;
-    uv_poll_start(&consumer->wake, UV_READABLE, woken);
+    uv_poll_start(&consumer->wake, UV_READABLE, consumer_woken);
     uv_timer_start(&consumer->tick, ticked, 0, TICK_MS);
     watch_start(consumer);
 }
@@ -442,7 +442,7 @@ int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *
 /* Closing: leave the group (its revocation commits), then destroy the client in the thread pool, since that
  * joins its threads. */
 
-static void handle_closed(uv_handle_t *handle)
+static void consumer_handle_closed(uv_handle_t *handle)
 {
     struct kafka_consumer *consumer = handle->data;
     if (--consumer->open_handles > 0)
@@ -460,12 +460,12 @@ static void destroy_done(uv_work_t *work, int status)
     (void)status;
     consumer->events = consumer->records = NULL;
     consumer->rk = NULL;
-    uv_close((uv_handle_t *)&consumer->wake, handle_closed);
-    uv_close((uv_handle_t *)&consumer->more, handle_closed);
-    uv_close((uv_handle_t *)&consumer->tick, handle_closed);
-    uv_close((uv_handle_t *)&consumer->commit_timer, handle_closed);
-    uv_close((uv_handle_t *)&consumer->step_timer, handle_closed);
-    uv_close((uv_handle_t *)&consumer->watch_timer, handle_closed);
+    uv_close((uv_handle_t *)&consumer->wake, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->more, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->tick, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->commit_timer, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->step_timer, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->watch_timer, consumer_handle_closed);
 }
 
 static void destroy_work(uv_work_t *work)

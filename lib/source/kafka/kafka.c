@@ -24,17 +24,17 @@ struct kafka_source {
     void *closed_ctx;
 };
 
-static struct kafka_source *own(struct source *source)
+static struct kafka_source *kafka_of(struct source *source)
 {
     return (struct kafka_source *)source;
 }
 
-static const struct kafka_source *own_const(const struct source *source)
+static const struct kafka_source *kafka_of_const(const struct source *source)
 {
     return (const struct kafka_source *)source;
 }
 
-static void fatal(void *ctx)
+static void kafka_fatal(void *ctx)
 {
     struct kafka_source *kafka = ctx;
     kafka->options.fatal(kafka->options.ctx);
@@ -81,7 +81,7 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
     options.credentials_refused = credentials ? credentials_refused : NULL;
     options.begun = kafka->begun;
     options.renew = renew;
-    options.fatal = fatal;
+    options.fatal = kafka_fatal;
     options.ctx = kafka;
     kafka->consumer = kafka_consumer_new(&options, err);
     if (!kafka->consumer)
@@ -106,7 +106,7 @@ static void credentials_fetched(void *ctx, const struct kafka_credentials *crede
                                                  (struct secret){slice_of(credentials->password)}));
     } else if (consume(kafka, credentials, &err) != 0) {
         log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
-        fatal(kafka);
+        kafka_fatal(kafka);
     }
 }
 
@@ -121,7 +121,7 @@ static void credentials_not_fetched(void *ctx, const struct kafka_access_failure
         log_critical(
             "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
             F_INT("http.response.status_code", failure->status), F_STR("error.message", failure->reason));
-        fatal(kafka);
+        kafka_fatal(kafka);
     } else {
         log_warning("Kafka credentials could not be fetched from Port; trying again",
                     F_STR("error.message", failure->reason), F_INT("wait_ms", failure->wait_ms));
@@ -148,7 +148,7 @@ static void left(void *ctx)
         kafka_access_start(kafka->access);
     } else if (consume(kafka, NULL, &err) != 0) {
         log_critical("the Kafka consumer cannot start", F_STR("error.message", err.message));
-        fatal(kafka);
+        kafka_fatal(kafka);
     }
 }
 
@@ -164,9 +164,9 @@ static void renew(void *ctx)
 
 /* As a source */
 
-static void resume(struct source *source)
+static void kafka_resume(struct source *source)
 {
-    struct kafka_source *kafka = own(source);
+    struct kafka_source *kafka = kafka_of(source);
     if (kafka->consumer)
         kafka_consumer_resume(kafka->consumer);
 }
@@ -177,16 +177,16 @@ static void stop_fetching(struct kafka_source *kafka)
     kafka_access_stop(kafka->access);
 }
 
-static void stop_taking(struct source *source)
+static void kafka_stop_taking(struct source *source)
 {
-    struct kafka_source *kafka = own(source);
+    struct kafka_source *kafka = kafka_of(source);
     stop_fetching(kafka);
     if (kafka->consumer)
         kafka_consumer_stop_taking(kafka->consumer);
 }
 
 /** What is taken is in the sink before the consumer returns. */
-static bool idle(const struct source *source)
+static bool kafka_idle(const struct source *source)
 {
     (void)source;
     return true;
@@ -207,9 +207,9 @@ static void consumer_closed(void *ctx)
     kafka_access_close(kafka->access, access_closed, kafka);
 }
 
-static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
+static void kafka_close(struct source *source, void (*closed)(void *ctx), void *ctx)
 {
-    struct kafka_source *kafka = own(source);
+    struct kafka_source *kafka = kafka_of(source);
     kafka->closed = closed;
     kafka->closed_ctx = ctx;
     stop_fetching(kafka);
@@ -228,9 +228,9 @@ static struct kafka_consumer_counters counters(const struct kafka_source *kafka)
     return counters;
 }
 
-static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+static size_t kafka_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
 {
-    struct kafka_consumer_counters now = counters(own_const(source));
+    struct kafka_consumer_counters now = counters(kafka_of_const(source));
     size_t count = 0;
     fields[count++] = F_INT("partitions", now.assigned);
     fields[count++] = F_INT("commits", now.commits);
@@ -239,9 +239,9 @@ static size_t summary(const struct source *source, struct log_field fields[SOURC
     return count;
 }
 
-static unsigned assigned(const struct source *source)
+static unsigned kafka_assigned(const struct source *source)
 {
-    return (unsigned)counters(own_const(source)).assigned;
+    return (unsigned)counters(kafka_of_const(source)).assigned;
 }
 
 static const char *without_port(const struct config *config)
@@ -251,7 +251,7 @@ static const char *without_port(const struct config *config)
                : "no Kafka credentials can be fetched, so nothing is consumed, and no result can be reported";
 }
 
-static struct source *open_source(const struct source_options *options, struct error *err)
+static struct source *kafka_open(const struct source_options *options, struct error *err)
 {
     struct kafka_source *kafka = calloc(1, sizeof *kafka);
     if (!kafka) {
@@ -286,11 +286,11 @@ const struct source_class kafka_source = {
     /* librdkafka has three for each broker that it knows, and again for those it was given. */
     .descriptors = 24,
     .without_port = without_port,
-    .open = open_source,
-    .resume = resume,
-    .stop_taking = stop_taking,
-    .idle = idle,
-    .close = close_source,
-    .summary = summary,
-    .assigned = assigned,
+    .open = kafka_open,
+    .resume = kafka_resume,
+    .stop_taking = kafka_stop_taking,
+    .idle = kafka_idle,
+    .close = kafka_close,
+    .summary = kafka_summary,
+    .assigned = kafka_assigned,
 };

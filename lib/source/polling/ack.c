@@ -69,7 +69,7 @@ static void not_answered(struct polled_run *run, const char *reason, int64_t ret
     run_leave(run);
 }
 
-static void refused(struct polled_run *run, const struct port_result *result)
+static void ack_refused(struct polled_run *run, const struct port_result *result)
 {
     struct poller *poller = run->poller;
     enum left why = result->status == 401   ? LEFT_UNAUTHORISED
@@ -115,7 +115,7 @@ static void acknowledged(void *ctx, const struct port_result *result)
     else if (run->in_doubt) /* that Port refuses this attempt says nothing of the one before */
         not_answered(run, result->reason, result->retry_after_ms);
     else
-        refused(run, result);
+        ack_refused(run, result);
 }
 
 /* Asking */

@@ -16,7 +16,7 @@ enum {
     APART_STOPPED_MS = 100
 };
 
-static struct polling_source *own(struct source *source)
+static struct polling_source *polling_of(struct source *source)
 {
     return (struct polling_source *)source;
 }
@@ -62,7 +62,7 @@ void poller_note_failure(struct poller *poller, const char *reason, int64_t retr
         poller->retry_after_ms = retry_after_ms;
 }
 
-static void fatal(struct polling_source *source)
+static void polling_fatal(struct polling_source *source)
 {
     if (!source->fatal_said)
         source->options.fatal(source->options.ctx);
@@ -93,7 +93,7 @@ static void failed_round(struct poller *poller)
                      F_INT("failing_ms", now - source->failing_since_ms),
                      F_STR("error.message", poller->error));
         poller->state = POLLER_WAITING;
-        fatal(source);
+        polling_fatal(source);
         return;
     }
     int64_t wait_ms = backoff_ms(poller);
@@ -195,7 +195,7 @@ static void claim_answered(void *ctx, const struct port_result *result)
             "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
             F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
         poller->state = POLLER_WAITING;
-        fatal(source);
+        polling_fatal(source);
     } else {
         poller_note_failure(poller, result->reason, result->retry_after_ms);
         failed_round(poller);
@@ -285,17 +285,17 @@ static void due(uv_timer_t *timer)
 
 /* As a source */
 
-static void resume(struct source *source)
+static void polling_resume(struct source *source)
 {
-    struct polling_source *polling = own(source);
+    struct polling_source *polling = polling_of(source);
     for (size_t i = 0; i < CLAIM_KINDS; i++)
         if (polling->pollers[i].state == POLLER_FULL && !polling->stopped)
             claim(&polling->pollers[i]);
 }
 
-static void stop_taking(struct source *source)
+static void polling_stop_taking(struct source *source)
 {
-    struct polling_source *polling = own(source);
+    struct polling_source *polling = polling_of(source);
     polling->stopped = true;
     for (size_t i = 0; i < CLAIM_KINDS; i++) {
         struct poller *poller = &polling->pollers[i];
@@ -313,7 +313,7 @@ static void stop_taking(struct source *source)
         poller_watch_apart(polling);
 }
 
-static bool idle(const struct source *source)
+static bool polling_idle(const struct source *source)
 {
     const struct polling_source *polling = own_const(source);
     for (size_t i = 0; i < CLAIM_KINDS; i++)
@@ -322,7 +322,7 @@ static bool idle(const struct source *source)
     return polling->apart == 0;
 }
 
-static void timer_closed(struct polling_source *polling)
+static void polling_timer_closed(struct polling_source *polling)
 {
     if (--polling->open_handles > 0)
         return;
@@ -334,20 +334,20 @@ static void timer_closed(struct polling_source *polling)
 
 static void poller_timer_closed(uv_handle_t *handle)
 {
-    timer_closed(((const struct poller *)handle->data)->source);
+    polling_timer_closed(((const struct poller *)handle->data)->source);
 }
 
 static void apart_timer_closed(uv_handle_t *handle)
 {
-    timer_closed(handle->data);
+    polling_timer_closed(handle->data);
 }
 
-static void close_source(struct source *source, void (*closed)(void *ctx), void *ctx)
+static void polling_close(struct source *source, void (*closed)(void *ctx), void *ctx)
 {
-    struct polling_source *polling = own(source);
+    struct polling_source *polling = polling_of(source);
     polling->closed = closed;
     polling->closed_ctx = ctx;
-    stop_taking(source);
+    polling_stop_taking(source);
     polling->options.sink.withdraw(polling->options.sink.ctx, polling, true);
     runs_free(polling);
     for (size_t i = 0; i < CLAIM_KINDS; i++)
@@ -355,7 +355,7 @@ static void close_source(struct source *source, void (*closed)(void *ctx), void 
     uv_close((uv_handle_t *)&polling->apart_timer, apart_timer_closed);
 }
 
-static size_t summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
+static size_t polling_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
 {
     const struct polling_source *polling = own_const(source);
     size_t count = 0;
@@ -367,15 +367,15 @@ static size_t summary(const struct source *source, struct log_field fields[SOURC
     return count;
 }
 
-static unsigned assigned(const struct source *source)
+static unsigned polling_assigned(const struct source *source)
 {
     const struct polling_source *polling = own_const(source);
     return polling->worked && polling->failing_since_ms < 0;
 }
 
-static size_t give_up(struct source *source)
+static size_t polling_give_up(struct source *source)
 {
-    return runs_give_up(own(source));
+    return runs_give_up(polling_of(source));
 }
 
 static size_t abandon(const struct source *source)
@@ -389,7 +389,7 @@ static const char *without_port(const struct config *config)
     return "no run can be claimed, and no result can be reported";
 }
 
-static struct source *open_source(const struct source_options *options, struct error *err)
+static struct source *polling_open(const struct source_options *options, struct error *err)
 {
     struct polling_source *polling = calloc(1, sizeof *polling);
     if (!polling) {
@@ -419,13 +419,13 @@ static struct source *open_source(const struct source_options *options, struct e
 const struct source_class polling_source = {
     .name = "POLLING",
     .without_port = without_port,
-    .open = open_source,
-    .resume = resume,
-    .stop_taking = stop_taking,
-    .idle = idle,
-    .close = close_source,
-    .summary = summary,
-    .assigned = assigned,
-    .give_up = give_up,
+    .open = polling_open,
+    .resume = polling_resume,
+    .stop_taking = polling_stop_taking,
+    .idle = polling_idle,
+    .close = polling_close,
+    .summary = polling_summary,
+    .assigned = polling_assigned,
+    .give_up = polling_give_up,
     .abandon = abandon,
 };

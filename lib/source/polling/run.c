@@ -12,7 +12,7 @@ enum { AGAIN_MS = 500 };
 
 /* The list */
 
-static int compare(const void *left, const void *right)
+static int compare_runs(const void *left, const void *right)
 {
     return strcmp(left, right);
 }
@@ -30,7 +30,7 @@ static struct polled_run *run_new(struct poller *poller, const struct claimed *c
     run->ticket.settle = settled;
     run->poller = poller;
     run->broken = claimed->broken ? strdup(claimed->broken) : NULL;
-    if ((claimed->broken && !run->broken) || !tsearch(run->id, &source->by_id, compare)) {
+    if ((claimed->broken && !run->broken) || !tsearch(run->id, &source->by_id, compare_runs)) {
         free(run->broken);
         free(run);
         return NULL;
@@ -44,7 +44,7 @@ static struct polled_run *run_new(struct poller *poller, const struct claimed *c
 static void run_free(struct polled_run *run)
 {
     struct polling_source *source = run->poller->source;
-    tdelete(run->id, &source->by_id, compare);
+    tdelete(run->id, &source->by_id, compare_runs);
     LIST_REMOVE(run, all);
     source->held--;
     source->apart -= run->apart;
@@ -57,7 +57,7 @@ static void run_free(struct polled_run *run)
 /** The run that has this id; NULL: none is held. */
 static struct polled_run *run_find(const struct polling_source *source, const char *id)
 {
-    char *const *key = tfind(id, &source->by_id, compare);
+    char *const *key = tfind(id, &source->by_id, compare_runs);
     return key ? (struct polled_run *)(void *)(*key - offsetof(struct polled_run, id)) : NULL;
 }
 
