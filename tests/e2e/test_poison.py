@@ -1,8 +1,12 @@
 """Batches that cannot be read: they are passed, and nothing else is."""
+import signal
+import time
+
 import pytest
 
 from batches import GZIP, LZ4, ZSTD, batch, gz, lz4, overwrite, produce_raw, record, records, zstd
-from harness import run_event
+from harness import run_event, wait_until
+from test_positions import committed, end_of, transactional
 
 pytestmark = [pytest.mark.kafka, pytest.mark.host]
 MEGABYTE = b"x" * 1_000_000
@@ -39,31 +43,83 @@ def where(line):
     return line["messaging.destination.partition.id"], line["from"], line["to"]
 
 
-def test_batches_that_cannot_be_read_are_passed(make_world, receiver):
-    world = make_world(partitions=8)
-    bomb = batch(zstd(b"".join(record(MEGABYTE, n) for n in range(150))), 150, ZSTD)
-    poisons = [
-        (bomb, 150, 1),
-        (batch(lz4(records("a", "b", "c")) + b"12345678", 3, LZ4), 3, 1),  # bytes behind the end
+def committed_to_the_end(world, partition):
+    wait_until(lambda: committed(world, world.runs, partition) == end_of(world, world.runs, partition),
+               f"partition {partition} is committed to its end: {committed(world, world.runs, partition)}")
+
+
+def abort(producer, world, partition, *values):
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(world.runs, value=value, partition=partition)
+    producer.flush(30)
+    producer.abort_transaction(30)
+
+
+def bomb(records=150):
+    """A few KiB that unpack to a megabyte each."""
+    return batch(zstd(b"".join(record(MEGABYTE, n) for n in range(records))), records, ZSTD)
+
+
+def test_batches_that_cannot_be_read_are_passed_and_nothing_else_is(make_world, receiver):
+    world = make_world(partitions=9)
+    accepted = [  # by the broker: a batch, its records, and at which of them the trouble begins
+        (bomb(), 150, 1),
+        (batch(lz4(records("a", "b", "c")) + b"12345678", 3, LZ4), 3, 1),  # bytes behind its end
         (batch(gz(record(b"{}", 0) + record(b"{}", 1, length=50)), 2, GZIP), 2, 2),  # a length that lies, behind a record that does not
         (batch(record(b"{}", 1 << 30), 1), 1, 1),  # an offset that lies
     ]
-    expected = []
-    for partition, (poison, count, skip) in enumerate(poisons):
-        world.produce(*events(receiver, f"before_{partition}"), partition=partition)
-        base = write(world, poison, partition)
-        expected.append((partition, base + skip - 1, base + count - 1))
-        world.produce(*events(receiver, f"after_{partition}"), partition=partition)
-    overwritten = [
-        (batch(zstd(records("a", "b", "c"))[:-4], 3, ZSTD), 3),
-        (batch(records("a", "b", "c"), 3, 7), 3),  # an unknown codec
-        (batch(b"\xff" * 40, 3), 3),
+    refused = [
+        (batch(zstd(records("a", "b", "c"))[:-4], 3, ZSTD), 3, 1),
+        (batch(records("a", "b", "c"), 3, 7), 3, 1),  # an unknown codec
+        (batch(b"\xff" * 40, 3), 3, 1),
     ]
-    for partition, (poison, count) in enumerate(overwritten, len(poisons)):
+    markers, waiting = 7, 8  # partitions
+    expected = []
+    for partition, (poison, count, first) in enumerate(accepted + refused):
         world.produce(*events(receiver, f"before_{partition}"), partition=partition)
-        base = write_over(world, poison, count, partition)
-        expected.append((partition, base, base + count - 1))
+        base = write(world, poison, partition) if partition < len(accepted) else write_over(world, poison, count, partition)
+        expected.append((partition, base + first - 1, base + count - 1))
         world.produce(*events(receiver, f"after_{partition}"), partition=partition)
+    producer = transactional(world, "t")
+    abort(producer, world, markers, *events(receiver, "never_1", "never_2"))
+    base = write(world, bomb(), markers)
+    expected.append((markers, base, base + 149))
+    abort(producer, world, markers, *events(receiver, "never_3"))
+    world.produce(*events(receiver, "after_7"), partition=markers)
+    producer.begin_transaction()  # which lasts longer than a partition may be silent
+    producer.produce(world.runs, value=events(receiver, "in_time")[0], partition=waiting)
+    producer.flush(30)
+    world.produce(*events(receiver, "after_8"), partition=waiting)
+
     agent = world.agent().assigned()
-    receiver.wait_runs([f"{when}_{n}" for n in range(7) for when in ("before", "after")], timeout=75)
+    readable = [f"before_{n}" for n in range(7)] + [f"after_{n}" for n in range(8)]
+    receiver.wait_runs(readable, timeout=75)
+    producer.commit_transaction(30)
+    receiver.wait_runs(["in_time", "after_8"])
+    for partition in range(9):
+        committed_to_the_end(world, partition)
+    agent.process.send_signal(signal.SIGUSR1)
+    assert agent.wait_log("summary")["batches_passed"] == len(expected)
+    assert agent.terminate() == 0
     assert sorted(where(line) for line in passed(agent)) == expected
+    assert sorted(receiver.runs()) == sorted([*readable, "in_time", "after_8"])
+    stood = [line for line in agent.log.snapshot() if line["msg"] == "a partition cannot be read"]
+    ended = [line for line in agent.log.snapshot() if line["msg"] == "the partition is read from again"]
+    assert {line["partition"] for line in stood} == {line["partition"] for line in ended} == {f"{world.runs}-{n}" for n in range(8)}
+
+
+def test_what_is_not_done_before_a_passed_batch_comes_again_after_a_kill(world, receiver):
+    first = run_event("stuck", receiver.url + "/never", synchronized=False)
+    world.produce(first)
+    write(world, batch(lz4(records("a", "b", "c")) + b"12345678", 3, LZ4))
+    world.produce(*events(receiver, "after"))
+    agent = world.agent().assigned()
+    receiver.wait_runs(["stuck", "after"])
+    wait_until(lambda: committed(world, world.runs) == 0, "a commit with a note")
+    time.sleep(0.5)  # the commit after that was done
+    agent.kill()
+    again = world.agent(WEBHOOK_INVOKER_TIMEOUT="1").assigned()
+    committed_to_the_end(world, 0)
+    assert again.terminate() == 0
+    assert sorted(receiver.runs()) == ["after", "stuck", "stuck"]
