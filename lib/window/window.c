@@ -177,9 +177,9 @@ static void hear_answer(const struct window *window, struct destination *destina
 
 static void tell_breaker(struct window *window, struct destination *destination, enum slot_end end)
 {
-    if (end == SLOT_CANCELLED)
+    if (end == SLOT_CANCELLED || end == SLOT_OURS)
         breaker_cancelled(&destination->breaker);
-    else if (window->options.breaker_failures == 0 || end == SLOT_OURS)
+    else if (window->options.breaker_failures == 0)
         return;
     else if (end == SLOT_ANSWERED)
         hear_answer(window, destination);
