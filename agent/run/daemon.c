@@ -283,6 +283,7 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
     options.redirects = redirects_of(config);
+    options.hide_url_paths = !config->log_url_paths;
     options.judges_egress = true;
     options.egress_allow = config->egress_allow;
     options.egress_deny = config->egress_deny;
@@ -392,6 +393,7 @@ static int make_deliver(struct daemon *daemon)
         .total_response_bytes = (size_t)config->total_response_bytes,
         .record_max_bytes = (size_t)config->record_max_bytes,
         .detailed_logging = config->detailed_logging,
+        .hide_url_paths = !config->log_url_paths,
         .room = room_again,
         .room_ctx = daemon,
         .observer = daemon->observer,

@@ -1,33 +1,100 @@
-/* Finds secrets in a text as they are, escaped as in JSON, or percent-encoded, in one pass over the bytes
- * with which a secret may begin. Must never show the beginning of a secret that the text's end cuts off. */
+/* Finds secrets in a text as they are, escaped as in JSON, percent-encoded, in base64 or in hexadecimal, in
+ * one pass over the bytes with which one of these may begin. Must never show the beginning of a secret that
+ * the text's end cuts off. */
 #include "base/secrets.h"
 #include "base/json_escape.h"
 #include <ctype.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The list */
 
+static void add_form(struct secrets *secrets, struct secret_form form)
+{
+    if (secrets->count == secrets->room && !secrets->failed) {
+        size_t room = secrets->room ? secrets->room * 2 : 16;
+        struct secret_form *grown = realloc(secrets->forms, room * sizeof *grown);
+        secrets->failed = !grown;
+        if (grown) {
+            secrets->forms = grown;
+            secrets->room = room;
+        }
+    }
+    if (secrets->failed) {
+        free(form.own);
+        return;
+    }
+    size_t *last = &secrets->beginning_with[(unsigned char)*form.bytes.ptr];
+    form.next = *last;
+    secrets->forms[secrets->count++] = form;
+    *last = secrets->count;
+}
+
+static void add_hexadecimal(struct secrets *secrets, struct slice value)
+{
+    struct buffer digits = {0};
+    for (size_t i = 0; i < value.len; i++)
+        buffer_appendf(&digits, "%02x", (unsigned)(unsigned char)value.ptr[i]);
+    struct slice bytes = buffer_slice(&digits);
+    secrets->failed |= digits.failed;
+    add_form(secrets,
+             (struct secret_form){.bytes = bytes, .own = buffer_take(&digits, NULL), .any_case = true});
+}
+
+/** Of the six bits with this number in base64 of `before` unknown bytes and the value: which byte they stand
+ * for in the alphabet. */
+static char base64_digit(struct slice value, size_t before, size_t number, const char *alphabet)
+{
+    size_t bit = number * 6 - before * 8;
+    unsigned first = (unsigned char)value.ptr[bit / 8], second = 0;
+    if (bit / 8 + 1 < value.len)
+        second = (unsigned char)value.ptr[bit / 8 + 1];
+    return alphabet[((first << 8 | second) >> (10 - bit % 8)) & 63];
+}
+
+/** The digits that the value decides alone, `before` bytes behind the beginning of three. */
+static void add_base64(struct secrets *secrets, struct slice value, size_t before, const char *last_digits)
+{
+    char alphabet[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    struct buffer digits = {0};
+    memcpy(alphabet + 62, last_digits, 2);
+    size_t end = (before + value.len) * 8 / 6;
+    for (size_t number = (before * 8 + 5) / 6; number < end; number++)
+        buffer_append_char(&digits, base64_digit(value, before, number, alphabet));
+    struct slice bytes = buffer_slice(&digits);
+    bool plain = !digits.failed && !memchr(bytes.ptr, last_digits[0], bytes.len) &&
+                 !memchr(bytes.ptr, last_digits[1], bytes.len);
+    secrets->failed |= digits.failed;
+    if (plain && *last_digits == '-') /* it is in the other alphabet too, and has been added */
+        buffer_clear(&digits);
+    else
+        add_form(secrets, (struct secret_form){.bytes = bytes, .own = buffer_take(&digits, NULL)});
+}
+
 void secrets_add(struct secrets *secrets, struct slice value, size_t shortest)
 {
     if (value.len == 0 || value.len < shortest || secrets->failed)
         return;
-    if (secrets->count == secrets->room) {
-        size_t room = secrets->room ? secrets->room * 2 : 8;
-        struct slice *grown = realloc(secrets->values, room * sizeof *grown);
-        secrets->failed = !grown;
-        if (!grown)
-            return;
-        secrets->values = grown;
-        secrets->room = room;
+    add_form(secrets, (struct secret_form){.bytes = value});
+    if (value.len < SECRET_MIN)
+        return;
+    add_hexadecimal(secrets, value);
+    for (size_t before = 0; before < 3; before++) {
+        add_base64(secrets, value, before, "+/");
+        add_base64(secrets, value, before, "-_");
     }
-    secrets->values[secrets->count++] = value;
 }
 
 void secrets_clear(struct secrets *secrets)
 {
-    free(secrets->values);
+    for (size_t i = 0; i < secrets->count; i++) {
+        struct secret_form *form = &secrets->forms[i];
+        if (form->own) {
+            explicit_bzero(form->own, form->bytes.len);
+            free(form->own);
+        }
+    }
+    free(secrets->forms);
     *secrets = (struct secrets){0};
 }
 
@@ -78,9 +145,15 @@ static bool is_cut_escape(struct slice text)
     return (text.ptr[0] == '%' || text.ptr[0] == '\\') && text.len < whole;
 }
 
-/** Does the text begin with the secret, each character as it is or escaped? Then how many bytes of it. */
-static size_t begins_with_escaped(struct slice text, struct slice secret)
+static bool same_byte(const struct secret_form *form, char of_text, char of_secret)
 {
+    return of_text == of_secret || (form->any_case && tolower((unsigned char)of_text) == of_secret);
+}
+
+/** Does the text begin with the secret, each character as it is or escaped? Then how many bytes of it. */
+static size_t begins_with_escaped(struct slice text, const struct secret_form *form)
+{
+    struct slice secret = form->bytes;
     size_t at = 0, whole = secret.len;
     while (secret.len > 0) {
         char bytes[4];
@@ -89,39 +162,66 @@ static size_t begins_with_escaped(struct slice text, struct slice secret)
             at += taken;
             secret = after(secret, len);
         } else if (at < text.len &&
-                   (text.ptr[at] == secret.ptr[0] ||
+                   (same_byte(form, text.ptr[at], secret.ptr[0]) ||
                     (text.ptr[at] == '+' && secret.ptr[0] == ' '))) { /* forms write blanks so */
             at++;
             secret = after(secret, 1);
         } else {
             bool cut = at < text.len ? is_cut_escape(after(text, at)) : true;
+            if (whole - secret.len >= SECRET_ENOUGH) /* nobody looks at these bytes again */
+                return at;
             return cut && whole - secret.len >= SECRET_MIN ? text.len : 0;
         }
     }
     return at;
 }
 
-/** The longest of the secrets that the text begins with, in whatever writing: bytes of the text; 0: none. */
-static size_t secret_at(const struct secrets *secrets, struct slice text)
+/** One that holds what looks like an escape. */
+static size_t begins_with_bytes(struct slice text, struct slice secret)
 {
-    size_t longest = 0;
-    for (size_t i = 0; i < secrets->count; i++) {
-        struct slice secret = secrets->values[i];
-        size_t len = begins_with_escaped(text, secret);
-        if (len < secret.len && text.len >= secret.len && memcmp(text.ptr, secret.ptr, secret.len) == 0)
-            len = secret.len; /* one that holds what looks like an escape */
+    size_t at = 0;
+    while (at < secret.len && at < text.len && text.ptr[at] == secret.ptr[at])
+        at++;
+    return at == secret.len || at >= SECRET_ENOUGH ? at : 0;
+}
+
+/** The longest of those secrets with this first byte that the text begins with, in whatever writing, or
+ * `longest`. */
+static size_t longest_of(const struct secrets *secrets, unsigned char first, struct slice text,
+                         size_t longest)
+{
+    for (size_t i = secrets->beginning_with[first]; i > 0; i = secrets->forms[i - 1].next) {
+        const struct secret_form *form = &secrets->forms[i - 1];
+        size_t len = begins_with_escaped(text, form);
+        if (len < form->bytes.len) {
+            size_t plain = begins_with_bytes(text, form->bytes);
+            len = plain > len ? plain : len;
+        }
         if (len > longest)
             longest = len;
     }
     return longest;
 }
 
-/** The bytes with which a secret may begin: most of a text is passed over by them. */
-static void note_beginnings(const struct secrets *secrets, bool beginnings[UCHAR_MAX + 1])
+/** The longest of the secrets that the text begins with, in whatever writing: bytes of the text; 0: none. */
+static size_t secret_at(const struct secrets *secrets, struct slice text)
 {
-    beginnings['\\'] = beginnings['%'] = beginnings['+'] = true;
-    for (size_t i = 0; i < secrets->count; i++)
-        beginnings[(unsigned char)*secrets->values[i].ptr] = true;
+    char bytes[4];
+    size_t len;
+    unsigned char first = (unsigned char)*text.ptr;
+    size_t longest = longest_of(secrets, first, text, 0);
+    if (isupper(first))
+        longest = longest_of(secrets, (unsigned char)tolower(first), text, longest);
+    if (unescape(text, bytes, &len) > 0)
+        longest = longest_of(secrets, (unsigned char)bytes[0], text, longest);
+    return first == '+' ? longest_of(secrets, ' ', text, longest) : longest;
+}
+
+static bool may_begin(const struct secrets *secrets, char byte)
+{
+    unsigned char c = (unsigned char)byte;
+    return secrets->beginning_with[c] > 0 || c == '\\' || c == '%' || c == '+' ||
+           (isupper(c) && secrets->beginning_with[tolower(c)] > 0);
 }
 
 /** Bytes at the end of a text that begin a character whose rest was cut. */
@@ -141,14 +241,12 @@ static size_t cut_character(struct slice text)
 void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out)
 {
     static const char mask[] = "***";
-    bool beginnings[UCHAR_MAX + 1] = {false}, cut = limit < SIZE_MAX;
+    bool cut = limit < SIZE_MAX;
     size_t before = out->len;
     out->failed |= secrets->failed; /* better nothing than a secret */
-    if (secrets->count > 0)
-        note_beginnings(secrets, beginnings);
     while (text.len > 0 && limit > 0) {
         size_t plain = 0, found;
-        while (plain < text.len && plain < limit && !beginnings[(unsigned char)text.ptr[plain]])
+        while (plain < text.len && plain < limit && !may_begin(secrets, text.ptr[plain]))
             plain++;
         buffer_append(out, text.ptr, plain);
         text = after(text, plain);

@@ -88,6 +88,7 @@ struct config {
     int64_t dead_letter_max_bytes;
     bool run_logs;
     bool detailed_logging;
+    bool log_url_paths;
     /** The first two hold the third's value where they are not set themselves. May contain a password. */
     char *http_proxy, *https_proxy, *all_proxy;
     /** The setting that each comes from: "HTTP_PROXY", "ALL_PROXY" … */

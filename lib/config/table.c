@@ -379,6 +379,13 @@ const struct setting config_settings[] = {
      .fallback = "true",
      AT(detailed_logging),
      .help = "the endpoint's answer (8 KiB) in failure summaries, progress logs and log lines"},
+    {.name = "LOG_URL_PATHS",
+     .kind = SETTING_BOOLEAN,
+     .fallback = "true",
+     AT(log_url_paths),
+     .help = "URLs are shown with their path, in logs, progress logs, summaries and dead letters; false: "
+             "where a path "
+             "is a secret"},
     {.name = "HTTP_PROXY",
      .kind = SETTING_PROXY,
      .either_case = true,

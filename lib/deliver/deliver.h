@@ -59,6 +59,8 @@ struct deliver_options {
     size_t total_response_bytes;
     size_t record_max_bytes;
     bool detailed_logging;
+    /** No URL is shown with its path. */
+    bool hide_url_paths;
     /** There is room again after has_room said no; called from the loop, never inside `take`. */
     void (*room)(void *ctx);
     void *room_ctx;

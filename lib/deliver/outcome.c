@@ -19,10 +19,41 @@ static void add_signature(struct secrets *out, struct slice signature)
         secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
 }
 
-/** What was sent, or is known, and must not be shown when it comes back. `credentials`: what is made for
- * this. */
-static void collect_secrets(const struct delivery *delivery, struct secrets *out,
-                            struct buffer credentials[2])
+enum { QUERY_VALUES_MAX = 256 };
+
+/** What is made to be looked for. */
+struct made_secrets {
+    struct buffer user_info, basic, query;
+};
+
+/** The values of a query. Of a URL with more of them than any has, nothing that is said is shown. */
+static void add_query(struct slice values, struct secrets *out)
+{
+    size_t count = 0;
+    for (; values.len > 0 && count < QUERY_VALUES_MAX; count++) {
+        size_t len = strnlen(values.ptr, values.len);
+        secrets_add(out, (struct slice){values.ptr, len}, SECRET_MIN);
+        len += len < values.len;
+        values.ptr += len;
+        values.len -= len;
+    }
+    out->failed |= values.len > 0;
+}
+
+/** A path that is a secret, and each part of it. */
+static void add_path(const char *path, struct secrets *out)
+{
+    size_t whole = strcspn(path, "?");
+    secrets_add(out, (struct slice){path, whole}, SECRET_MIN);
+    for (size_t at = 0; at < whole;) {
+        size_t len = strcspn(path + at, "/?");
+        secrets_add(out, (struct slice){path + at, len}, SECRET_MIN);
+        at += len + 1;
+    }
+}
+
+/** What was sent, or is known, and must not be shown when it comes back. */
+static void collect_secrets(const struct delivery *delivery, struct secrets *out, struct made_secrets *made)
 {
     const struct deliver_options *options = &delivery->deliver->options;
     mapped_secrets(buffer_slice(&delivery->mapped), out);
@@ -32,8 +63,13 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
     secrets_add(out, options->client_secret, SECRET_MIN);
     if (!delivery->target)
         return;
-    url_credentials(slice_of(delivery->target->parts.url), &credentials[0], &credentials[1]);
-    struct slice plain = buffer_slice(&credentials[0]);
+    struct slice url = slice_of(delivery->target->parts.url);
+    if (options->hide_url_paths)
+        add_path(url_target(url.ptr), out);
+    url_append_query_values(url, &made->query);
+    add_query(buffer_slice(&made->query), out);
+    url_credentials(url, &made->user_info, &made->basic);
+    struct slice plain = buffer_slice(&made->user_info);
     const char *colon = plain.len > 0 ? memchr(plain.ptr, ':', plain.len) : NULL;
     size_t user = colon ? (size_t)(colon - plain.ptr) : plain.len;
     secrets_add(out, plain, SECRET_MIN);
@@ -41,8 +77,8 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
         secrets_add(out, (struct slice){colon + 1, plain.len - user - 1}, SECRET_MIN);
     else /* a token alone */
         secrets_add(out, (struct slice){plain.ptr, user}, SECRET_MIN);
-    secrets_add(out, buffer_slice(&credentials[1]), 1);
-    out->failed |= credentials[0].failed || credentials[1].failed;
+    secrets_add(out, buffer_slice(&made->basic), 1);
+    out->failed |= made->user_info.failed || made->basic.failed || made->query.failed;
 }
 
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
@@ -50,7 +86,7 @@ static void describe_failure(const struct delivery *delivery, const struct http_
 {
     bool answered = result->failure == HTTP_OK;
     struct secrets secrets = {0};
-    struct buffer credentials[2] = {{0}, {0}};
+    struct made_secrets made = {{0}, {0}, {0}};
     const struct webhook_failure failure = {.answered = answered,
                                             .status = result->status,
                                             .reason = slice_of(result->reason),
@@ -59,11 +95,12 @@ static void describe_failure(const struct delivery *delivery, const struct http_
                                             .secrets = &secrets};
     out->error_type = answered ? "http_status" : http_failure_name(result->failure);
     if (!answered || detailed)
-        collect_secrets(delivery, &secrets, credentials);
+        collect_secrets(delivery, &secrets, &made);
     result_failure(&failure, &out->cause, &out->detail, &out->summary);
     secrets_clear(&secrets);
-    buffer_wipe(&credentials[0]);
-    buffer_wipe(&credentials[1]);
+    buffer_wipe(&made.user_info);
+    buffer_wipe(&made.basic);
+    buffer_wipe(&made.query);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,

@@ -134,6 +134,8 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->verify_tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->verify_tls ? 2L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, keeps_sessions() ? 1L : 0L);
@@ -357,6 +359,7 @@ struct http_call *call_new(struct client_shared *shared, const struct http_reque
         request->max_response_bytes ? request->max_response_bytes : shared->options.max_response_bytes;
     call->without_body = request->without_body;
     call->follows = shared->options.redirects;
+    call->hides_url_paths = shared->options.hide_url_paths;
     call->done = done;
     call->ctx = ctx;
     if (!call->method || !copy_url(call, request) ||

@@ -54,6 +54,8 @@ struct http_client_options {
     bool http2;
     /** Which redirects are followed. */
     enum http_redirects redirects;
+    /** Where a redirect led is told without its path. */
+    bool hide_url_paths;
     /** Requests go only where http/egress.h lets them, with the next two as its lists. */
     bool judges_egress;
     /** As egress_new takes them; read when the client is made. */

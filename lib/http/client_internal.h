@@ -93,6 +93,7 @@ struct http_call {
     bool waiting;
     struct http_call *next_waiting;
     enum http_redirects follows;
+    bool hides_url_paths;
     unsigned redirects;
     /** One of them led to another origin: nothing that was meant for the first goes along. */
     bool elsewhere;

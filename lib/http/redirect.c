@@ -213,7 +213,10 @@ bool redirect_allowed(const struct http_call *call, int status, struct slice loc
         url_parts_clear(&parts);
         why = resolve(call, location, false, &length, &parts) == 0 ? NULL : "out of memory";
     }
-    if (why)
+    if (why && call->hides_url_paths)
+        explain(status, location, parts.redacted && url_hide_path(&parts) ? parts.redacted : "***", why,
+                reason, size);
+    else if (why)
         explain(status, location, parts.redacted, why, reason, size);
     *next = why ? NULL : parts.url;
     if (!why)

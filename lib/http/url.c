@@ -152,6 +152,36 @@ void url_credentials(struct slice url, struct buffer *plain, struct buffer *basi
                                           (const unsigned char *)plain->ptr + before, (int)len);
 }
 
+void url_append_query_values(struct slice url, struct buffer *out)
+{
+    const char *end = url.ptr + url.len, *query = url.len > 0 ? memchr(url.ptr, '?', url.len) : NULL;
+    for (const char *at = query ? query + 1 : end; at < end;) {
+        const char *next = memchr(at, '&', (size_t)(end - at));
+        size_t len = (size_t)((next ? next : end) - at);
+        const char *value = memchr(at, '=', len);
+        if (value) {
+            append_decoded(out, value + 1, len - (size_t)(value + 1 - at));
+            buffer_append_char(out, '\0');
+        }
+        at += len + 1;
+    }
+}
+
+bool url_hide_path(struct url_parts *parts)
+{
+    struct buffer shown = {0};
+    const char *host = strstr(parts->redacted, "://");
+    size_t origin = host ? (size_t)(host + 3 - parts->redacted) + strcspn(host + 3, "/?") : 0;
+    buffer_append(&shown, parts->redacted, origin);
+    buffer_append_text(&shown, "/***");
+    char *text = buffer_take(&shown, NULL);
+    if (!text)
+        return false;
+    free(parts->redacted);
+    parts->redacted = text;
+    return true;
+}
+
 void url_append_shown(struct buffer *out, struct slice url)
 {
     const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;

@@ -1,4 +1,5 @@
 /* An event to the fields of a request; an answer to the fields of a report. */
+#include "base/secrets.h"
 #include "event/event.h"
 #include "map/applying.h"
 #include "map/json_text.h"
@@ -85,6 +86,28 @@ static void trace(const struct applying *applying, const char *where, struct sli
     buffer_clear(&json);
 }
 
+/** A text, and those in it, that came from the environment (borrowed); "Bearer abc" may be shown without its
+ * scheme. */
+static void hide(struct applying *applying, jv value)
+{
+    if (jv_get_kind(value) == JV_KIND_STRING) {
+        struct slice text = applying_text(value);
+        const char *blank = text.len > 0 ? memchr(text.ptr, ' ', text.len) : NULL;
+        struct slice rest = {blank, blank ? text.len - (size_t)(blank - text.ptr) : 0};
+        if (text.len >= SECRET_MIN)
+            mapped_append(applying->fields, MAPPED_SECRET, text);
+        if (blank && slice_trim(rest).len >= SECRET_MIN)
+            mapped_append(applying->fields, MAPPED_SECRET, slice_trim(rest));
+    } else if (jv_get_kind(value) == JV_KIND_OBJECT) {
+        jv_object_foreach(value, name, member)
+        {
+            jv_free(name);
+            hide(applying, member);
+            jv_free(member);
+        }
+    }
+}
+
 static void heard(void *ctx, const char *where, struct slice expression, jv result, struct slice problem)
 {
     struct applying *applying = ctx;
@@ -97,6 +120,8 @@ static void heard(void *ctx, const char *where, struct slice expression, jv resu
         applying_append(applying, MAPPED_WARNING, &text);
     }
     warn_of_digits(applying, where, result);
+    if (applying->in_headers && expression_reads_environment(expression))
+        hide(applying, result);
     if (applying->trace)
         trace(applying, where, expression, result, problem);
 }

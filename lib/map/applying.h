@@ -17,6 +17,8 @@ struct applying {
     /** The request's warnings have been given. */
     bool reporting;
     bool failed;
+    /** Headers are evaluated: what they take from the environment is a secret. */
+    bool in_headers;
     /** To be sent, names and values. */
     size_t header_count, header_bytes;
     /** Of what the expressions see. */

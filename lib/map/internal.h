@@ -33,3 +33,8 @@ struct mappings {
     struct mapping *list;
     size_t count;
 };
+
+/** Does the expression read the environment? By its words: `env` that is no member's name and no module's,
+ * and
+ * `$ENV`. */
+PA_MUST_USE bool expression_reads_environment(struct slice expression);

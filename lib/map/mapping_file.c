@@ -287,10 +287,7 @@ static bool is_variable_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/** Does the expression read the environment? By its words: `env` that is no member's name and no module's,
- * and
- * `$ENV`. */
-static bool reads_environment(struct slice expression)
+bool expression_reads_environment(struct slice expression)
 {
     for (size_t i = 0; i + 3 <= expression.len; i++) {
         const char *at = expression.ptr + i;
@@ -353,7 +350,7 @@ static void read_mapping(struct reading *reading, jv object)
     read_paths(reading, object);
     read_events(reading, object);
     struct mapping *mapping = reading->mapping;
-    mapping->powerful = mapping->path_count > 0 || any_text(jv_copy(object), reads_environment);
+    mapping->powerful = mapping->path_count > 0 || any_text(jv_copy(object), expression_reads_environment);
     mapping->mentions_environment = any_text(jv_copy(object), mentions_environment);
     warn_of_unknown(reading, object, "", known, sizeof known / sizeof *known);
     jv_free(object);

@@ -202,7 +202,9 @@ void applying_map_object(struct applying *applying, enum mapping_field field, jv
     bool headers = field == FIELD_HEADERS;
     if (!template || applying->failed)
         return;
+    applying->in_headers = headers;
     jv value = applying_evaluate(applying, template, event, "", mapping_field_names[field]);
+    applying->in_headers = false;
     struct buffer query = {0}, json = {0};
     if (map_list(applying, field, value, &query)) {
         if (query.len > 0 || query.failed)

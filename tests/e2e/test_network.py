@@ -6,6 +6,7 @@ import pathlib
 import resource
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from harness import ROOT, Agent, Receiver, outcome, run_event, speaks_http2
 from names import Names, preload
 from port_api import PortApi
 from proxy import Proxy, read_head, relay
+from raw import Raw
 
 pytestmark = pytest.mark.host  # what libraries do is most of what is tested here
 
@@ -183,6 +185,20 @@ def test_a_proxy_may_answer_connect_before_anybody_has_looked(world, port, autho
                 LD_PRELOAD=preload(tmp_path, "hasty")).assigned()
     world.produce(run_event("r_hasty", f"https://localhost:{tls_receiver.port}/ok"))
     assert outcome(port, "r_hasty")["status"] == "SUCCESS" and len(proxy.targets()) == 1
+
+
+def test_tls_before_1_2_is_not_spoken(world, port, authority):
+    context = server_context(*authority.issue("old"))
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    old = Raw(tls=context)
+    try:
+        agent = world.agent(SSL_CERT_FILE=str(authority.file), WEBHOOK_RETRY_ON="none").assigned()
+        world.produce(run_event("r_old", f"https://localhost:{old.port}/"))
+        assert outcome(port, "r_old")["status"] == "FAILURE"
+        assert agent.wait_log("webhook failed")["error.type"] == "tls" and old.requests == []
+    finally:
+        old.close()
 
 
 def flood(head, line, tail=b""):
