@@ -28,7 +28,7 @@ struct world {
     size_t done, dropped, rooms;
     /* what the endpoint saw */
     struct http_exchange *held[RECORDS];
-    char signature[64], authorization[64]; /* of the last /echo */
+    char signature[64], timestamp[32], type[64], authorization[64]; /* of the last /echo */
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
     size_t arrived, held_count;
     size_t failures; /* how often /flaky still answers 503 with Retry-After */
@@ -53,6 +53,8 @@ static inline void echo(struct world *world, struct http_exchange *exchange)
 {
     struct buffer body = {0};
     note(world->signature, sizeof world->signature, http_exchange_header(exchange, "X-Port-Signature"));
+    note(world->timestamp, sizeof world->timestamp, http_exchange_header(exchange, "X-Port-Timestamp"));
+    note(world->type, sizeof world->type, http_exchange_header(exchange, "Content-Type"));
     note(world->authorization, sizeof world->authorization, http_exchange_header(exchange, "Authorization"));
     buffer_append_text(&body, "{\"said\":\"you sent\",\"signature\":");
     buffer_append_json_string(&body, slice_of(world->signature));
@@ -64,7 +66,8 @@ static inline void echo(struct world *world, struct http_exchange *exchange)
 }
 
 /** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /echo with what it was sent,
- * /unreadable… has a body that cannot be decoded, /long… one of LONG bytes; anything else is answered 200. */
+ * /moved-303 and the like redirect to /echo, /unreadable… has a body that cannot be decoded, /long… one of
+ * LONG bytes; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -80,6 +83,9 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
     else if (slice_starts_with(request->target, "/echo"))
         echo(world, exchange);
+    else if (slice_starts_with(request->target, "/moved-"))
+        http_server_answer(exchange, atoi(request->target.ptr + 7), "text/plain", "Location: /echo\r\n",
+                           SLICE_LITERAL("moved"), 0);
     else if (slice_starts_with(request->target, "/long")) {
         static char body[LONG];
         memset(body, 'x', sizeof body);
