@@ -30,7 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "mutate"
 TREE = FOLDER / "tree"
 SIDE_BY_SIDE = 3
-ALONE = ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"]
+# Seconds that a test may take when nothing is mutated, as in ctest.
+LONGEST = 120
+UNSHARE = ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"]
+# Tests end with us.
+ALONE = ["setpriv", "--pdeathsig", "KILL", *UNSHARE]
 LIMITS = "hard_rss_limit_mb=3072"
 
 
@@ -107,9 +111,9 @@ def tests_of(folder):
 def try_all(tests, environment_of):
     """Runs them; one that fails twice, the second time alone, is told and left out of `tests`."""
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        passed = list(pool.map(lambda test: test.run(300, environment_of(test)), tests.values()))
+        passed = list(pool.map(lambda test: test.run(LONGEST, environment_of(test)), tests.values()))
     for name in [name for name, ok in zip(tests, passed) if not ok]:
-        if not tests[name].run(300, environment_of(tests[name])):
+        if not tests[name].run(LONGEST, environment_of(tests[name])):
             print(f"left out, because it fails without any mutation: {name}", flush=True)
             del tests[name]
     if not tests:
@@ -295,9 +299,9 @@ def main():
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10000) if options.seed is None else options.seed
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
-        if os.geteuid() == 0 or subprocess.run([ALONE[0], "--map-current-user", *ALONE[1:], "true"], capture_output=True).returncode != 0:
+        ALONE.insert(ALONE.index("unshare") + 1, "--map-current-user")
+        if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
             die("unshare cannot make a namespace of processes here, and without one a mutant's signals could reach anybody")
-        ALONE.insert(1, "--map-current-user")
     TREE.mkdir(parents=True, exist_ok=True)
     coverage = measure(copy_checkout())
     trial = Trial(build("asan", "-DPA_SANITIZE=address,undefined"), coverage)
