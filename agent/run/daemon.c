@@ -14,7 +14,6 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     TRIMS = 24,
@@ -260,13 +259,6 @@ static size_t answers_held(void *ctx)
     return daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0;
 }
 
-static enum http_redirects redirects_of(const struct config *config)
-{
-    if (strcmp(config->follow_redirects, "all") == 0)
-        return HTTP_REDIRECTS_ALL;
-    return strcmp(config->follow_redirects, "none") == 0 ? HTTP_REDIRECTS_NONE : HTTP_REDIRECTS_SAME_HOST;
-}
-
 static struct http_client *webhook_client(struct daemon *daemon, struct error *err)
 {
     const struct config *config = daemon->options.config;
@@ -282,12 +274,12 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.held_ctx = daemon;
     options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
-    options.redirects = redirects_of(config);
+    options.redirects = config->follow_redirects;
     options.hide_url_paths = !config->log_url_paths;
     options.judges_egress = true;
     options.egress_allow = config->egress_allow;
     options.egress_deny = config->egress_deny;
-    options.http2 = strcmp(config->http_version, "2") == 0;
+    options.http2 = config->http_version == WEBHOOK_HTTP_2;
     return http_client_new(&options, err);
 }
 
@@ -388,7 +380,7 @@ static int make_deliver(struct daemon *daemon)
         .mapper = daemon->mapper,
         .dead_letters = daemon->dead_letters,
         .mapping_file = daemon->options.mapping_file,
-        .miss_is_reported = strcmp(config->mapping_miss, "report") == 0,
+        .miss_is_reported = config->mapping_miss == MAPPING_MISS_REPORT,
         .max_bytes = (size_t)config->queue_max_bytes / 2,
         .total_response_bytes = (size_t)config->total_response_bytes,
         .record_max_bytes = (size_t)config->record_max_bytes,

@@ -3,7 +3,6 @@
 #include "config/config.h"
 #include "config/loading.h"
 #include "config/near_name.h"
-#include "http/client.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
@@ -310,9 +309,9 @@ static void settle_proxies(struct loading *loading)
 static void settle_http_version(struct loading *loading)
 {
     struct config *config = loading->config;
-    if (strcmp(config->http_version, "2") != 0 || http_client_can_http2())
+    if (config->http_version != WEBHOOK_HTTP_2 || http_client_can_http2())
         return;
-    replace(loading, &config->http_version, "1.1");
+    config->http_version = WEBHOOK_HTTP_1_1;
     buffer_append_text(&config->warnings, "WEBHOOK_HTTP_VERSION: 2 needs libcurl 8.13 or later, which is not "
                                           "here: webhooks use HTTP/1.1\n");
 }

@@ -6,12 +6,15 @@
 #include "base/log.h"
 #include "config/problems.h"
 #include "config/retry_on.h"
+#include "http/client.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 enum streamer { STREAMER_KAFKA, STREAMER_POLLING };
+enum mapping_miss { MAPPING_MISS_REPORT, MAPPING_MISS_SKIP };
+enum webhook_http { WEBHOOK_HTTP_1_1, WEBHOOK_HTTP_2 };
 
 /** Where mappings are read from unless CONTROL_THE_PAYLOAD_CONFIG_PATH says otherwise. */
 #define CONFIG_MAPPING_PATH "./control_the_payload_config.json"
@@ -59,7 +62,7 @@ struct config {
     /** Of processor time. */
     int64_t mapping_timeout_ms;
     int64_t mapping_max_memory;
-    char *mapping_miss;
+    enum mapping_miss mapping_miss;
     int64_t invoker_timeout_ms;
     int64_t total_timeout_ms;
     int64_t max_in_flight;
@@ -76,8 +79,8 @@ struct config {
     int64_t total_response_bytes;
     bool verify_tls;
     /** 1.1 where libcurl is too old for 2. */
-    char *http_version;
-    char *follow_redirects;
+    enum webhook_http http_version;
+    enum http_redirects follow_redirects;
     /** http/egress.h says how they are read. */
     char *egress_allow, *egress_deny;
     int64_t queue_max_bytes;

@@ -29,9 +29,14 @@ static const struct setting_choice RESETS[] = {KEPT("earliest"),
 static const struct setting_choice STRATEGIES[] = {
     KEPT("range,roundrobin"), KEPT("range"), KEPT("roundrobin"), KEPT("cooperative-sticky"), {0}};
 static const struct setting_choice PROTOCOL_KINDS[] = {KEPT("classic"), KEPT("consumer"), {0}};
-static const struct setting_choice MISSES[] = {KEPT("report"), KEPT("skip"), {0}};
-static const struct setting_choice HTTP_VERSIONS[] = {KEPT("1.1"), KEPT("2"), {0}};
-static const struct setting_choice REDIRECTS[] = {KEPT("none"), KEPT("same-host"), KEPT("all"), {0}};
+static const struct setting_choice MISSES[] = {
+    {.word = "report", .value = MAPPING_MISS_REPORT}, {.word = "skip", .value = MAPPING_MISS_SKIP}, {0}};
+static const struct setting_choice HTTP_VERSIONS[] = {
+    {.word = "1.1", .value = WEBHOOK_HTTP_1_1}, {.word = "2", .value = WEBHOOK_HTTP_2}, {0}};
+static const struct setting_choice REDIRECTS[] = {{.word = "none", .value = HTTP_REDIRECTS_NONE},
+                                                  {.word = "same-host", .value = HTTP_REDIRECTS_SAME_HOST},
+                                                  {.word = "all", .value = HTTP_REDIRECTS_ALL},
+                                                  {0}};
 static const struct setting_choice LEVELS[] = {
     {.word = "DEBUG", .value = LOG_DEBUG},
     {.word = "INFO", .value = LOG_INFO},
@@ -201,7 +206,7 @@ const struct setting config_settings[] = {
      AT(mapping_max_memory),
      .help = "memory that mapping one event may take"},
     {.name = "MAPPING_MISS",
-     .kind = SETTING_CHOICE,
+     .kind = SETTING_ENUM,
      .fallback = "report",
      .choices = MISSES,
      AT(mapping_miss),
@@ -226,13 +231,13 @@ const struct setting config_settings[] = {
      AT(verify_tls),
      .help = "false: certificates of webhook endpoints are not checked"},
     {.name = "WEBHOOK_HTTP_VERSION",
-     .kind = SETTING_CHOICE,
+     .kind = SETTING_ENUM,
      .fallback = "1.1",
      .choices = HTTP_VERSIONS,
      AT(http_version),
      .help = "2: webhooks over TLS use HTTP/2 where the endpoint offers it"},
     {.name = "WEBHOOK_FOLLOW_REDIRECTS",
-     .kind = SETTING_CHOICE,
+     .kind = SETTING_ENUM,
      .fallback = "same-host",
      .choices = REDIRECTS,
      AT(follow_redirects),

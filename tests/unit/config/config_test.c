@@ -309,11 +309,11 @@ static void http_2_is_taken_where_libcurl_can_do_it(void **state)
     struct config config;
     struct buffer problems = {0};
     assert_int_equal(load(&config, NULL, NULL, NULL, NULL, &problems), 0);
-    assert_string_equal(config.http_version, "1.1");
+    assert_int_equal(config.http_version, WEBHOOK_HTTP_1_1);
     config_clear(&config);
     assert_int_equal(load(&config, "WEBHOOK_HTTP_VERSION=2", NULL, NULL, NULL, &problems), 0);
     bool can = http_client_can_http2();
-    assert_string_equal(config.http_version, can ? "2" : "1.1");
+    assert_int_equal(config.http_version, can ? WEBHOOK_HTTP_2 : WEBHOOK_HTTP_1_1);
     assert_int_equal(strstr(buffer_text(&config.warnings), "WEBHOOK_HTTP_VERSION: ") == NULL, can);
     config_clear(&config);
     assert_int_equal(load(&config, "WEBHOOK_HTTP_VERSION=1.1", NULL, NULL, NULL, &problems), 0);

@@ -61,9 +61,10 @@ static void every_word_of_a_choice_is_taken_for_what_it_means(void **state)
             struct config config;
             load_word(setting, choice->word, &config);
             const void *member = (const char *)&config + setting->offset;
-            if (setting->kind == SETTING_ENUM)
+            bool can = choice->value != WEBHOOK_HTTP_2 || http_client_can_http2();
+            if (setting->kind == SETTING_ENUM && (can || strcmp(setting->name, "WEBHOOK_HTTP_VERSION") != 0))
                 assert_int_equal(*(const unsigned *)member, choice->value);
-            else if (*choice->text && strcmp(setting->name, "WEBHOOK_HTTP_VERSION") != 0 &&
+            else if (setting->kind == SETTING_CHOICE && *choice->text &&
                      strcmp(setting->name, "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM") != 0)
                 assert_string_equal(*(char *const *)member, choice->text);
             config_clear(&config);
