@@ -20,8 +20,7 @@ static const bool PLAIN[256] = {
 /** Always false, for `return fail(…)`. */
 PA_MAY_IGNORE static bool fail(struct json_walk *walk, const char *problem)
 {
-    if (!walk->problem)
-        walk->problem = problem;
+    walk->problem = problem;
     return false;
 }
 

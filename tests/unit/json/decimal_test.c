@@ -46,9 +46,9 @@ static void equal_numbers_are_equal_in_any_notation(void **state)
     static const struct {
         const char *a, *b;
         bool equal;
-    } cases[] = {{"1", "1.0", true},    {"10", "1e1", true}, {"0.001", "1E-3", true},
-                 {"0", "-0", true},     {"-1", "1", false},  {"1", "10", false},
-                 {"1.1", "1.2", false}, {"1", "0", false},   {"-1.5", "-15e-1", true}};
+    } cases[] = {{"1", "1.0", true}, {"10", "1e1", true},     {"0.001", "1E-3", true}, {"0", "-0", true},
+                 {"-1", "1", false}, {"1", "10", false},      {"1.1", "1.2", false},   {"1", "0", false},
+                 {"0", "1", false},  {"-1.5", "-15e-1", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct decimal a, b;
         decimal_read(slice_of(cases[i].a), &a);

@@ -17,6 +17,7 @@ static void walk_text(const char *text, char *out, size_t size)
     while (members_next(&walk, &name, &value))
         used += (size_t)snprintf(out + used, size - used, "%.*s=%.*s;", (int)name.len,
                                  name.ptr ? name.ptr : "", (int)value.len, value.ptr);
+    assert_false(members_next(&walk, &name, &value)); /* nor ever again */
     if (walk.broken)
         snprintf(out + used, size - used, "!");
 }
@@ -26,6 +27,8 @@ static void values_end_where_they_end(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"{}", ""},
+        {"\t{\r\"a\"\n:\t1\r}\n", "a=1;"},
+        {"[1}", "=1;!"},
         {" [ ] ", ""},
         {"{\"a\":1}", "a=1;"},
         {" { \"a\" : 1.0 , \"b\" : [ 1, {\"c\":\"}]\"} ] } ", "a=1.0;b=[ 1, {\"c\":\"}]\"} ];"},
@@ -58,8 +61,17 @@ static void what_does_not_end_breaks_the_walk(void **state)
                                         "{\"a\":\"b}",
                                         "{a:1}",
                                         "[[1]",
+                                        "[[1",
                                         "[{]",
                                         "[\"\\\"]",
+                                        "{\"a\":[\"b}",
+                                        "{\"a\"",
+                                        "{\"a\":",
+                                        "{,",
+                                        "{\"a\":1,",
+                                        "{\"a\":{\"b\":1}",
+                                        "[\"a\"x",
+                                        "[\"a\"}",
                                         "{\"a\":1 \"b\":2}",
                                         "{\"a\" 1}"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
