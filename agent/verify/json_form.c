@@ -3,6 +3,7 @@
 #include "json_form.h"
 #include "base/json_escape.h"
 #include "json/decimal.h"
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,11 +51,16 @@ static size_t write_form_string(struct writing *writing, struct slice in, size_t
     return at + 1;
 }
 
-/** The shortest digits that mean the number (ECMA-262, Number::toString). */
+/** The shortest digits that mean the number (ECMA-262, Number::toString); null for one that no double holds.
+ */
 static void append_script_number(struct buffer *out, double number)
 {
     char text[NUMBER_MAX];
     struct decimal decimal;
+    if (!isfinite(number)) {
+        buffer_append_text(out, "null");
+        return;
+    }
     for (int precision = 0; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, number);
         if (strtod(text, NULL) == number)
