@@ -102,9 +102,9 @@ int options_parse(const struct command_usage *usage, int argc, char **argv)
     words[0] = name; /* getopt rearranges what it reads: not the caller's own */
     for (int i = 0; i < argc; i++)
         words[i + 1] = argv[i];
-    int outcome = read_options(usage, known, argc + 1, words);
+    int code = read_options(usage, known, argc + 1, words);
     free(words);
-    return outcome;
+    return code;
 }
 
 bool options_output(const char *text, bool *json)

@@ -214,7 +214,7 @@ static int run_checks(struct check_command *command)
     struct buffer json = {0};
     signals_ignore_strays();
     command->steps.shown = command->json ? NULL : stdout;
-    int outcome = check_all(command);
+    int code = check_all(command);
     if (command->json) {
         check_json(&command->steps, &json);
         fwrite(buffer_text(&json), 1, json.len, stdout);
@@ -229,7 +229,7 @@ static int run_checks(struct check_command *command)
     check_clear(&command->steps);
     authorities_free(command->authorities);
     config_clear(&command->config);
-    return written ? outcome : EXIT_CODE_FAILURE;
+    return written ? code : EXIT_CODE_FAILURE;
 }
 
 static bool read_seconds(const char *text, int64_t *out_ms)
@@ -273,9 +273,9 @@ int command_check(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (!options_output(command.output, &command.json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", command.output);
     if (command.timeout && !read_seconds(command.timeout, &command.timeout_ms))

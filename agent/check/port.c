@@ -59,7 +59,7 @@ static int64_t between(int64_t from_ms, int64_t to_ms)
 static void name_and_connection(const struct checking *checking, const struct http_route *route)
 {
     struct check_step *step = way_step(checking, route, ROUTE_NAME, "dns", route->name_ms);
-    if (step && step->outcome == CHECK_FAILED)
+    if (step && step->verdict == CHECK_FAILED)
         buffer_append_text(&step->hint,
                            "check the host in PORT_API_BASE_URL, or ask whoever runs your DNS for it");
     else if (step)
@@ -68,7 +68,7 @@ static void name_and_connection(const struct checking *checking, const struct ht
         check_end(checking->steps, step);
     step = way_step(checking, route, ROUTE_CONNECTION, "connection",
                     between(route->name_ms, route->connection_ms));
-    if (step && step->outcome == CHECK_FAILED)
+    if (step && step->verdict == CHECK_FAILED)
         buffer_append_text(&step->hint,
                            "ask for outgoing access to this host and port (firewall, network policy), or "
                            "set HTTPS_PROXY if there is a proxy");
@@ -140,12 +140,12 @@ static void tls_step(const struct checking *checking, const struct http_route *r
         way_step(checking, route, ROUTE_TLS, "tls", between(route->connection_ms, route->tls_ms));
     if (!step)
         return;
-    if (step->outcome == CHECK_FAILED) {
+    if (step->verdict == CHECK_FAILED) {
         tls_hint(route, &step->hint);
     } else {
         buffer_append_text(&step->detail, "the certificate is verified");
         if (first_expiry(route) < route->received_ms / 1000 + EXPIRY_WARNING_S) {
-            step->outcome = CHECK_WARNING;
+            step->verdict = CHECK_WARNING;
             buffer_append_text(&step->hint,
                                "a certificate expires soon: ask whoever runs the server to renew it");
         }
@@ -161,12 +161,12 @@ static void answer_step(const struct checking *checking, const struct http_route
                  between(route->tls ? route->tls_ms : route->connection_ms, route->answer_ms));
     if (!step)
         return;
-    if (step->outcome == CHECK_FAILED) {
+    if (step->verdict == CHECK_FAILED) {
         buffer_append_text(&step->hint, "is PORT_API_BASE_URL really Port's API?");
     } else {
         buffer_appendf(&step->detail, "the server answers (status %d)", route->status);
         if (route->status >= 500) {
-            step->outcome = CHECK_WARNING;
+            step->verdict = CHECK_WARNING;
             buffer_append_text(&step->hint,
                                "Port has trouble, or something on the way to it: try again later");
         }
@@ -259,9 +259,9 @@ static void answered_clear(struct answered *answered)
 static struct check_step *call_step(const struct checking *checking, const char *name,
                                     const struct answered *answered)
 {
-    enum check_outcome outcome = answered->answer == PORT_ACCEPTED ? CHECK_OK : CHECK_FAILED;
-    struct check_step *step = check_begin(checking->steps, AREA, name, outcome);
-    if (outcome == CHECK_FAILED)
+    enum check_verdict verdict = answered->answer == PORT_ACCEPTED ? CHECK_OK : CHECK_FAILED;
+    struct check_step *step = check_begin(checking->steps, AREA, name, verdict);
+    if (verdict == CHECK_FAILED)
         buffer_append_slice(&step->detail, buffer_slice(&answered->reason));
     return step;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const OUTCOMES[] = {
+static const char *const VERDICTS[] = {
     [CHECK_OK] = "ok", [CHECK_WARNING] = "warning", [CHECK_FAILED] = "failed", [CHECK_SKIPPED] = "skipped"};
 static const char *const MARKS[] = {
     [CHECK_OK] = "✓", [CHECK_WARNING] = "!", [CHECK_FAILED] = "✗", [CHECK_SKIPPED] = "–"};
@@ -18,13 +18,13 @@ static _Noreturn void no_memory(void)
 }
 
 struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
-                               enum check_outcome outcome)
+                               enum check_verdict verdict)
 {
     struct check_step **grown = realloc(steps->list, (steps->count + 1) * sizeof *grown);
     struct check_step *step = calloc(1, sizeof *step);
     if (!grown || !step)
         no_memory();
-    *step = (struct check_step){.area = area, .name = name, .outcome = outcome, .duration_ms = -1};
+    *step = (struct check_step){.area = area, .name = name, .verdict = verdict, .duration_ms = -1};
     steps->list = grown;
     steps->list[steps->count++] = step;
     return step;
@@ -35,7 +35,7 @@ static void show_step(struct check_steps *steps, struct check_step *step)
     if (!steps->area || strcmp(steps->area, step->area) != 0)
         fprintf(steps->shown, "%s%s\n", steps->area ? "\n" : "", step->area);
     steps->area = step->area;
-    fprintf(steps->shown, "  %s %-20s %s", MARKS[step->outcome], step->name, buffer_text(&step->detail));
+    fprintf(steps->shown, "  %s %-20s %s", MARKS[step->verdict], step->name, buffer_text(&step->detail));
     if (step->duration_ms >= 0)
         fprintf(steps->shown, " (%" PRId64 " ms)", step->duration_ms);
     fputc('\n', steps->shown);
@@ -51,16 +51,16 @@ void check_end(struct check_steps *steps, struct check_step *step)
 {
     if (step->detail.failed || step->hint.failed)
         no_memory();
-    steps->failed += step->outcome == CHECK_FAILED;
-    steps->warnings += step->outcome == CHECK_WARNING;
+    steps->failed += step->verdict == CHECK_FAILED;
+    steps->warnings += step->verdict == CHECK_WARNING;
     if (steps->shown)
         show_step(steps, step);
 }
 
-void check_say(struct check_steps *steps, const char *area, const char *name, enum check_outcome outcome,
+void check_say(struct check_steps *steps, const char *area, const char *name, enum check_verdict verdict,
                const char *detail, const char *hint)
 {
-    struct check_step *step = check_begin(steps, area, name, outcome);
+    struct check_step *step = check_begin(steps, area, name, verdict);
     buffer_append_text(&step->detail, detail);
     if (hint)
         buffer_append_text(&step->hint, hint);
@@ -71,7 +71,7 @@ void check_summary(const struct check_steps *steps, FILE *out)
 {
     size_t skipped = 0;
     for (size_t i = 0; i < steps->count; i++)
-        skipped += steps->list[i]->outcome == CHECK_SKIPPED;
+        skipped += steps->list[i]->verdict == CHECK_SKIPPED;
     fprintf(out, "\n%zu ok, %zu warnings, %zu failed, %zu skipped\n",
             steps->count - steps->failed - steps->warnings - skipped, steps->warnings, steps->failed,
             skipped);
@@ -80,7 +80,7 @@ void check_summary(const struct check_steps *steps, FILE *out)
 static void append_step(const struct check_step *step, struct buffer *out)
 {
     buffer_appendf(out, "{\"area\":\"%s\",\"step\":\"%s\",\"outcome\":\"%s\",\"detail\":", step->area,
-                   step->name, OUTCOMES[step->outcome]);
+                   step->name, VERDICTS[step->verdict]);
     buffer_append_json_string(out, buffer_slice(&step->detail));
     buffer_append_text(out, ",\"hint\":");
     if (step->hint.len > 0)

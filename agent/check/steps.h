@@ -3,12 +3,12 @@
 #include "base/buffer.h"
 #include <stdio.h>
 
-enum check_outcome { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };
+enum check_verdict { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };
 
 struct check_step {
     /** "port", "tls". */
     const char *area, *name;
-    enum check_outcome outcome;
+    enum check_verdict verdict;
     /** What was found. */
     struct buffer detail;
     /** What to do; empty: nothing. */
@@ -31,10 +31,10 @@ struct check_steps {
 /** Adds a step; its detail and hint are formatted by the caller into the step, then check_end shows it.
  * Never NULL: what there is no memory for ends the process with EXIT_CODE_FAILURE. */
 PA_MUST_USE struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
-                                           enum check_outcome outcome);
+                                           enum check_verdict verdict);
 void check_end(struct check_steps *steps, struct check_step *step);
 /** The three in one, for constant texts; `hint` may be NULL. */
-void check_say(struct check_steps *steps, const char *area, const char *name, enum check_outcome outcome,
+void check_say(struct check_steps *steps, const char *area, const char *name, enum check_verdict verdict,
                const char *detail, const char *hint);
 void check_summary(const struct check_steps *steps, FILE *out);
 void check_json(const struct check_steps *steps, struct buffer *out);

@@ -86,19 +86,19 @@ static int list(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (!options_output(output, &json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
-    outcome = letters_filter_parse(&filter, &usage);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
-    outcome = letters_open(&place, &usage);
-    if (outcome == EXIT_CODE_OK)
-        outcome = list_letters(&place, &filter, &usage, json);
+    code = letters_filter_parse(&filter, &usage);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    code = letters_open(&place, &usage);
+    if (code == EXIT_CODE_OK)
+        code = list_letters(&place, &filter, &usage, json);
     letters_close(&place);
-    return outcome;
+    return code;
 }
 
 /* show */
@@ -154,18 +154,18 @@ static int command_show(int argc, char **argv)
         .option_count = sizeof options / sizeof *options,
         .operand = &id,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (!id)
         return options_wrong(&usage, "which letter? Write its ID, or its number in the list");
     if (!options_output(output, &json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
-    outcome = letters_open(&place, &usage);
-    if (outcome == EXIT_CODE_OK)
-        outcome = show_letter(&place, id, &usage, json, payload);
+    code = letters_open(&place, &usage);
+    if (code == EXIT_CODE_OK)
+        code = show_letter(&place, id, &usage, json, payload);
     letters_close(&place);
-    return outcome;
+    return code;
 }
 
 /* The command */

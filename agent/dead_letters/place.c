@@ -161,9 +161,9 @@ static int open_trusting(struct letters_place *place, const struct command_usage
     struct authorities *authorities = authorities_new(&options, &err);
     if (!authorities)
         return tell_place(usage, &err);
-    int outcome = letters_open_with(place, usage, config, authorities_bundle(authorities));
+    int code = letters_open_with(place, usage, config, authorities_bundle(authorities));
     authorities_free(authorities);
-    return outcome;
+    return code;
 }
 
 int letters_place_check(const struct letters_place *place, const struct command_usage *usage)
@@ -182,15 +182,15 @@ int letters_open(struct letters_place *place, const struct command_usage *usage)
     int wrong = letters_place_check(place, usage);
     if (wrong != EXIT_CODE_OK)
         return wrong;
-    int outcome = load_place_settings(&place->config);
+    int code = load_place_settings(&place->config);
     if (place->directory) { /* whatever the settings are: it needs none */
         place->reader = dead_letter_reader_directory(place->directory, &err);
-        outcome = place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
-    } else if (outcome == EXIT_CODE_OK) {
-        outcome = open_trusting(place, usage, &place->config);
+        code = place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
+    } else if (code == EXIT_CODE_OK) {
+        code = open_trusting(place, usage, &place->config);
     }
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    if (code != EXIT_CODE_OK)
+        return code;
     open_check(place, usage);
     dead_letter_reader_tell(place->reader, letters_tell_broken, (void *)(uintptr_t)usage);
     return EXIT_CODE_OK;

@@ -284,11 +284,11 @@ static int lock_letters(struct replay *replay)
 static int open_letters(struct replay *replay)
 {
     const struct config *config = &replay->setup.config;
-    int outcome = lock_letters(replay);
-    if (outcome == EXIT_CODE_OK)
-        outcome = letters_open_with(&replay->place, replay->usage, config, setup_ca_bundle(&replay->setup));
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    int code = lock_letters(replay);
+    if (code == EXIT_CODE_OK)
+        code = letters_open_with(&replay->place, replay->usage, config, setup_ca_bundle(&replay->setup));
+    if (code != EXIT_CODE_OK)
+        return code;
     dead_letter_reader_tell(replay->place.reader, letters_tell_broken, (void *)(uintptr_t)replay->usage);
     replay->check =
         letter_check_new(config->client_secret.value, config->runs_topic, config->change_log_topic);
@@ -301,19 +301,19 @@ static int open_letters(struct replay *replay)
 
 static int run_replay(struct replay *replay)
 {
-    int outcome = setup_open(&replay->setup, STDERR_FILENO);
-    if (outcome == EXIT_CODE_OK)
-        outcome = open_letters(replay);
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    int code = setup_open(&replay->setup, STDERR_FILENO);
+    if (code == EXIT_CODE_OK)
+        code = open_letters(replay);
+    if (code != EXIT_CODE_OK)
+        return code;
     if (replay->json)
         fputs("{\"letters\":[\n", stdout);
-    outcome = run_daemon(replay);
+    code = run_daemon(replay);
     replay->broken = dead_letter_reader_broken(replay->place.reader);
     letters_close(&replay->place);
     letter_check_free(replay->check);
     int concluded = conclude(replay);
-    return outcome != EXIT_CODE_OK ? outcome : concluded;
+    return code != EXIT_CODE_OK ? code : concluded;
 }
 
 static int choices_check(struct replay *replay, const char *output)
@@ -331,21 +331,21 @@ static int choices_check(struct replay *replay, const char *output)
 
 static int replay_with(struct replay *replay, const char *output)
 {
-    int outcome = choices_check(replay, output);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = choices_check(replay, output);
+    if (code != OPTIONS_GO_ON)
+        return code;
     setup_process();
-    outcome = setup_load(&replay->setup);
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    code = setup_load(&replay->setup);
+    if (code != EXIT_CODE_OK)
+        return code;
     if (override_place(&replay->setup.config, &replay->place))
-        outcome = run_replay(replay);
+        code = run_replay(replay);
     else
-        outcome = EXIT_CODE_FAILURE;
+        code = EXIT_CODE_FAILURE;
     if (replay->lock >= 0)
         close(replay->lock);
     setup_close(&replay->setup);
-    return outcome;
+    return code;
 }
 
 int dead_letters_replay(int argc, char **argv)
@@ -393,13 +393,13 @@ int dead_letters_replay(int argc, char **argv)
     replay.usage = &usage;
     filter->ids.items = calloc((size_t)argc + 1, sizeof *filter->ids.items);
     filter->found = calloc((size_t)argc + 1, sizeof *filter->found);
-    int outcome = EXIT_CODE_FAILURE;
+    int code = EXIT_CODE_FAILURE;
     if (filter->ids.items && filter->found) {
-        outcome = options_parse(&usage, argc, argv);
-        if (outcome == OPTIONS_GO_ON)
-            outcome = replay_with(&replay, output);
+        code = options_parse(&usage, argc, argv);
+        if (code == OPTIONS_GO_ON)
+            code = replay_with(&replay, output);
     }
     free(filter->ids.items);
     free(filter->found);
-    return outcome;
+    return code;
 }

@@ -253,6 +253,7 @@ static int explain_all(struct map_command *command)
 
 static int map_events(struct map_command *command)
 {
+<<<<<<< HEAD
     int outcome = load_map_settings(command);
     if (outcome == EXIT_CODE_OK)
         outcome = load_mappings(command);
@@ -260,10 +261,19 @@ static int map_events(struct map_command *command)
         outcome = load_response(command);
     if (outcome == EXIT_CODE_OK)
         outcome = explain_all(command);
+=======
+    int code = load_settings(command);
+    if (code == EXIT_CODE_OK)
+        code = load_mappings(command);
+    if (code == EXIT_CODE_OK)
+        code = load_response(command);
+    if (code == EXIT_CODE_OK)
+        code = explain_all(command);
+>>>>>>> fc8ad5e (port, agent: an outcome is a delivery's; others are verdicts and exit codes)
     mappings_free(command->mappings);
     map_response_clear(&command->answer);
     config_clear(&command->config);
-    return outcome;
+    return code;
 }
 
 /* The command line */
@@ -320,9 +330,9 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (!options_output(command->output, &command->json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", command->output);
     if (!read_kind(command->kind, &command->options.kind))
@@ -335,11 +345,11 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
 int command_map(int argc, char **argv)
 {
     struct map_command command = {.events = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
-    int outcome = EXIT_CODE_FAILURE;
+    int code = EXIT_CODE_FAILURE;
     if (command.events.items)
-        outcome = parse_and_map(&command, argc, argv);
+        code = parse_and_map(&command, argc, argv);
     else
         fputs("port-agent map: out of memory\n", stderr);
     free((void *)command.events.items);
-    return outcome;
+    return code;
 }

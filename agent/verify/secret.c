@@ -62,12 +62,12 @@ static int from_settings(const char *command, struct secret *secret)
 int secret_read(const char *command, const char *file, struct secret *secret)
 {
     *secret = (struct secret){{NULL, 0}};
-    int outcome = file ? from_file(command, file, secret) : from_settings(command, secret);
-    if (outcome == EXIT_CODE_OK && !secret->value.ptr) {
+    int code = file ? from_file(command, file, secret) : from_settings(command, secret);
+    if (code == EXIT_CODE_OK && !secret->value.ptr) {
         fprintf(stderr, "port-agent %s: out of memory\n", command);
         return EXIT_CODE_FAILURE;
     }
-    return outcome;
+    return code;
 }
 
 void secret_clear(struct secret *secret)

@@ -49,9 +49,9 @@ static int print_headers(const struct signing *signing)
 static int sign_body(struct signing *signing)
 {
     struct error err = {0};
-    int outcome = secret_read("sign", signing->secret_file, &signing->secret);
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    int code = secret_read("sign", signing->secret_file, &signing->secret);
+    if (code != EXIT_CODE_OK)
+        return code;
     if (input_read(signing->file, BODY_MAX, &signing->body, &err) != 0) {
         fprintf(stderr, "port-agent sign: %s\n", err.message);
         return EXIT_CODE_FAILURE;
@@ -86,15 +86,15 @@ int command_sign(int argc, char **argv)
         .option_count = sizeof options / sizeof *options,
         .operand = &signing.file,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (signing.timestamp && !read_timestamp(signing.timestamp, &signing.seconds))
         return options_wrong(&usage,
                              "--timestamp: '%s' is not a number of seconds since the epoch; write 1768317616",
                              signing.timestamp);
-    outcome = sign_body(&signing);
+    code = sign_body(&signing);
     buffer_clear(&signing.body);
     secret_clear(&signing.secret);
-    return outcome;
+    return code;
 }

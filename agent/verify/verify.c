@@ -48,9 +48,9 @@ static int judge(const struct verifying *verifying)
 static int verify_body(struct verifying *verifying)
 {
     struct error err = {0};
-    int outcome = secret_read("verify", verifying->secret_file, &verifying->secret);
-    if (outcome != EXIT_CODE_OK)
-        return outcome;
+    int code = secret_read("verify", verifying->secret_file, &verifying->secret);
+    if (code != EXIT_CODE_OK)
+        return code;
     if (input_read(verifying->file, BODY_MAX, &verifying->body, &err) != 0) {
         fprintf(stderr, "port-agent verify: %s\n", err.message);
         return EXIT_CODE_FAILURE;
@@ -98,16 +98,16 @@ int command_verify(int argc, char **argv)
         .option_count = sizeof options / sizeof *options,
         .operand = &verifying.file,
     };
-    int outcome = options_parse(&usage, argc, argv);
-    if (outcome != OPTIONS_GO_ON)
-        return outcome;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (verifying.event && (verifying.signature || verifying.timestamp))
         return options_wrong(&usage,
                              "--event has the signature and the timestamp in it; leave the others out");
     if (!verifying.event && !verifying.signature && !verifying.timestamp)
         return options_wrong(&usage, "--signature and --timestamp are missing (or is it a whole --event?)");
-    outcome = verify_body(&verifying);
+    code = verify_body(&verifying);
     buffer_clear(&verifying.body);
     secret_clear(&verifying.secret);
-    return outcome;
+    return code;
 }

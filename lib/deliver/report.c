@@ -10,11 +10,11 @@ void delivery_open_report(struct delivery *delivery)
 
 /* The result */
 
-void delivery_report_accepted(void *ctx, enum report_outcome outcome)
+void delivery_report_accepted(void *ctx, enum report_verdict verdict)
 {
     struct delivery *delivery = ctx;
     delivery->report = NULL;
-    if (outcome == REPORT_REFUSED)
+    if (verdict == REPORT_REFUSED)
         delivery_tell(delivery, OBSERVED_RESULT_REFUSED);
     delivery_done(delivery);
 }

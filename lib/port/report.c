@@ -54,7 +54,7 @@ struct run_report {
     uv_timer_t *timer;
     unsigned attempt, log_ticks;
     bool finished, has_result;
-    enum report_outcome outcome;
+    enum report_verdict verdict;
     /** Done is owed from the loop: linked in the list of those. */
     bool deferred;
     LIST_ENTRY(run_report) owed;
@@ -207,7 +207,7 @@ static void report_tell(struct run_report *report)
     report->done = NULL;
     result_ended(report);
     if (done)
-        done(report->ctx, report->outcome);
+        done(report->ctx, report->verdict);
 }
 
 /** One line in ten seconds, however many logs are lost. */
@@ -251,7 +251,7 @@ static void retry_later(struct run_report *report, const struct port_result *res
 static void accepted(struct run_report *report)
 {
     struct reports *reports = report->reports;
-    report->outcome = REPORT_ACCEPTED;
+    report->verdict = REPORT_ACCEPTED;
     if (report->attempt == 0)
         return;
     log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
@@ -282,7 +282,7 @@ static void step_answered(void *ctx, const struct port_result *result)
     } else if (result->answer == PORT_REFUSED) {
         log_error("result refused by Port", F_STR("port.run_id", report->run_id),
                   F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
-        report->outcome = REPORT_REFUSED;
+        report->verdict = REPORT_REFUSED;
         attempts_ended(report);
     } else {
         accepted(report);
@@ -438,27 +438,27 @@ static struct step *response_step(const struct run_report *report, struct slice 
 /** Queues all of the result, or, when out of memory, nothing of it: false. */
 static bool result_append(struct run_report *report, const struct run_result *result)
 {
-    struct step *response = NULL, *outcome = NULL;
+    struct step *response = NULL, *result_step = NULL;
     struct buffer body = {0};
     if (report->node_run)
         node_result_write(result, &body);
     else
         action_result_write(result, &body);
     bool has_response = !report->node_run && !slice_is_null(result->response);
-    bool has_outcome = body.len > 0 || body.failed;
-    if (has_outcome)
-        outcome = step_new(report, true, "", &body);
+    bool has_result = body.len > 0 || body.failed;
+    if (has_result)
+        result_step = step_new(report, true, "", &body);
     if (has_response)
         response = response_step(report, result->response);
-    if ((has_outcome && !outcome) || (has_response && !response)) {
-        free(outcome);
+    if ((has_result && !result_step) || (has_response && !response)) {
+        free(result_step);
         free(response);
         return false;
     }
     if (response)
         step_append(report, response);
-    if (outcome)
-        step_append(report, outcome);
+    if (result_step)
+        step_append(report, result_step);
     return true;
 }
 

@@ -106,10 +106,10 @@ static double no_chance(void *ctx)
     return 0.0;
 }
 
-static void finished(void *ctx, enum report_outcome outcome)
+static void finished(void *ctx, enum report_verdict verdict)
 {
     unsigned *times = ctx;
-    (void)outcome;
+    (void)verdict;
     EXPECT(++*times == 1);
 }
 

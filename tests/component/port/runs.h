@@ -36,12 +36,12 @@ static inline void runs_free(struct runs *runs)
     free(runs);
 }
 
-static inline void told(void *ctx, enum report_outcome outcome)
+static inline void told(void *ctx, enum report_verdict verdict)
 {
     struct runs *runs = ctx;
     runs->done++;
-    runs->accepted += outcome == REPORT_ACCEPTED;
-    runs->refused += outcome == REPORT_REFUSED;
+    runs->accepted += verdict == REPORT_ACCEPTED;
+    runs->refused += verdict == REPORT_REFUSED;
 }
 
 static inline struct run_report *open_run(struct runs *runs, const char *id)
