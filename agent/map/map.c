@@ -253,23 +253,13 @@ static int explain_all(struct map_command *command)
 
 static int map_events(struct map_command *command)
 {
-<<<<<<< HEAD
-    int outcome = load_map_settings(command);
-    if (outcome == EXIT_CODE_OK)
-        outcome = load_mappings(command);
-    if (outcome == EXIT_CODE_OK)
-        outcome = load_response(command);
-    if (outcome == EXIT_CODE_OK)
-        outcome = explain_all(command);
-=======
-    int code = load_settings(command);
+    int code = load_map_settings(command);
     if (code == EXIT_CODE_OK)
         code = load_mappings(command);
     if (code == EXIT_CODE_OK)
         code = load_response(command);
     if (code == EXIT_CODE_OK)
         code = explain_all(command);
->>>>>>> fc8ad5e (port, agent: an outcome is a delivery's; others are verdicts and exit codes)
     mappings_free(command->mappings);
     map_response_clear(&command->answer);
     config_clear(&command->config);
