@@ -262,9 +262,13 @@ class Trial:
                 return "refused", ""
             names = self.coverage.tests(source, mutation.line(text))
             by = self.noticed_by(names)
-            return ("noticed", f"by {by}") if by else ("survived", f"{len(names)} tests run it" if names else "no test runs it")
+            return ("noticed", f"by {by}") if by else ("survived", tests_run_it(len(names)))
         finally:
             path.write_text(text)
+
+
+def tests_run_it(count):
+    return {0: "no test runs it", 1: "1 test runs it"}.get(count, f"{count} tests run it")
 
 
 def summed_up(counts, seed):

@@ -1,0 +1,128 @@
+/* Lines of the log, byte for byte after their time, in both formats. */
+#include "base/log.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { TIME_LENGTH = 24, TEXT_MAX = 16384 };
+
+static struct {
+    struct log *log, *before;
+    FILE *file;
+    char text[65536];
+} caught;
+
+static void begin(struct log_options options)
+{
+    caught.file = tmpfile();
+    assert_non_null(caught.file);
+    options.fd = fileno(caught.file);
+    caught.log = log_new(&options);
+    assert_non_null(caught.log);
+    caught.before = log_set_current(caught.log);
+}
+
+static const char *end(void)
+{
+    log_set_current(caught.before);
+    log_free(caught.log, 5000);
+    rewind(caught.file);
+    caught.text[fread(caught.text, 1, sizeof caught.text - 1, caught.file)] = '\0';
+    fclose(caught.file);
+    return caught.text;
+}
+
+static void write_all_kinds(enum log_level level)
+{
+    const struct log_field fields[] = {F_STR("plain", "a/b:c"),
+                                       F_STR("quoted", "a \"b\"\\"),
+                                       F_STR("empty", ""),
+                                       F_SLICE("null", ((struct slice){NULL, 0})),
+                                       F_NONE,
+                                       F_INT("int", -42),
+                                       F_BOOL("yes", true),
+                                       F_BOOL("no", false),
+                                       F_STR("equals", "a=b"),
+                                       F_STR("foreign", "\xc3\xa9"),
+                                       F_STR("deleted", "\x7f"),
+                                       F_STR("backslash", "\\")};
+    log_write(level, "said", fields, sizeof fields / sizeof *fields);
+}
+
+static void a_line_of_text_quotes_what_is_not_plain(void **state)
+{
+    (void)state;
+    begin((struct log_options){.format = LOG_FORMAT_TEXT, .level = LOG_DEBUG});
+    write_all_kinds(LOG_WARNING);
+    const char *text = end();
+    assert_true(strlen(text) > TIME_LENGTH);
+    assert_int_equal(text[TIME_LENGTH - 1], 'Z');
+    assert_string_equal(
+        text + TIME_LENGTH,
+        " WARNING  said plain=a/b:c quoted=\"a \\\"b\\\"\\\\\" empty=\"\" int=-42 yes=true no=false "
+        "equals=\"a=b\" foreign=\"\xc3\xa9\" deleted=\"\\u007f\" backslash=\"\\\\\"\n");
+}
+
+static void a_line_of_json_has_every_field_in_its_type(void **state)
+{
+    (void)state;
+    begin((struct log_options){.format = LOG_FORMAT_JSON, .level = LOG_DEBUG});
+    write_all_kinds(LOG_ERROR);
+    const char *text = end();
+    assert_memory_equal(text, "{\"time\":\"", 9);
+    assert_string_equal(
+        text + 9 + TIME_LENGTH,
+        "\",\"level\":\"ERROR\",\"msg\":\"said\",\"plain\":\"a/b:c\",\"quoted\":\"a \\\"b\\\"\\\\\","
+        "\"empty\":\"\",\"int\":-42,\"yes\":true,\"no\":false,\"equals\":\"a=b\","
+        "\"foreign\":\"\xc3\xa9\",\"deleted\":\"\\u007f\",\"backslash\":\"\\\\\"}\n");
+}
+
+static void colours_are_for_levels_and_names(void **state)
+{
+    (void)state;
+    begin((struct log_options){.format = LOG_FORMAT_TEXT, .colour = true, .level = LOG_INFO});
+    log_error("said", F_STR("a", "b"));
+    log_debug("not said", F_NONE);
+    const char *text = end();
+    assert_non_null(strstr(text, "ERROR   \033[0m said \033[2ma=\033[0mb\n"));
+    assert_null(strstr(text, "not said"));
+}
+
+static void a_long_value_is_cut_between_characters(void **state)
+{
+    (void)state;
+    static char value[TEXT_MAX + 8];
+    for (size_t before = 0; before < 4; before++) {
+        /* Characters of two bytes from `before` on: one of them may lie across the bound. */
+        memset(value, 'x', sizeof value);
+        for (size_t i = before; i + 2 < sizeof value; i += 2)
+            memcpy(value + i, "\xc3\xa9", 2);
+        size_t kept = TEXT_MAX - before % 2;
+        begin((struct log_options){.format = LOG_FORMAT_TEXT, .level = LOG_INFO});
+        log_info("said", F_SLICE("a", ((struct slice){value, kept})));
+        log_info("said", F_SLICE("a", ((struct slice){value, kept + 2})));
+        const char *text = end(), *second = strchr(text, '\n') + 1;
+        size_t around = TIME_LENGTH + strlen(" INFO     said a=\"\"\n");
+        assert_int_equal(second - text, (long)(kept + around));
+        assert_int_equal(strlen(second), kept + strlen("\xe2\x80\xa6") + around);
+        assert_memory_equal(second + TIME_LENGTH + strlen(" INFO     said a=\"") + kept, "\xe2\x80\xa6\"\n",
+                            5);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_of_text_quotes_what_is_not_plain),
+        cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
+        cmocka_unit_test(colours_are_for_levels_and_names),
+        cmocka_unit_test(a_long_value_is_cut_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
