@@ -1,5 +1,10 @@
 /* One request: signed, sent, answered; then tried again, or over. */
-#include "deliver/internal.h"
+#include "deliver/attempt.h"
+#include "deliver/conclusion.h"
+#include "deliver/report.h"
+#include "deliver/retry.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include "port/result.h"
 #include <stdlib.h>
 #include <string.h>
@@ -262,7 +267,8 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
     }
     window_ended(deliver->window, &delivery->slot, end_of(result), result->duration_ms);
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
-    if (delivery->outcome.success || !retry_wait(delivery, result, &wait_ms))
+    if (delivery->outcome.success ||
+        !retry_wait(&deliver->options, delivery->attempt, delivery->started_ms, result, &wait_ms))
         end(delivery, result);
     else if (deliver->stopped && !delivery->unrepeatable)
         leave_retry(delivery, result);

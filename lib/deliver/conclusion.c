@@ -1,6 +1,10 @@
 /* After the last answer: a dead letter for what failed for good, then what its mapping reports, then the
  * result, and then the record is done. Nothing of it holds a slot of the window. */
-#include "deliver/internal.h"
+#include "deliver/conclusion.h"
+#include "deliver/letter.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 
 /** False: the answer is gone, and there was no memory to keep of it what is reported. */
 static bool answer_is_kept(const struct delivery *delivery)

@@ -5,7 +5,8 @@
  * An id alone does not name a record: a topic that was deleted and made again counts from 0. So what was
  * signed is remembered with it, as a hash, and the record's own time: the same event may be written again. Of
  * the id a hash is kept too: two records that share both hashes do not occur. */
-#include "deliver/internal.h"
+#include "deliver/dedup.h"
+#include "deliver/delivery.h"
 #include <stdlib.h>
 
 enum { REPORTS_MAX = 1024 };

@@ -1,7 +1,12 @@
 /* Making, counters and ending. What moves a delivery from one state to the next is in the files that
- * internal.h lists. */
+ * shared.h lists. */
+#include "deliver/deliver.h"
 #include "deadletter/dead_letter.h"
-#include "deliver/internal.h"
+#include "deliver/attempt.h"
+#include "deliver/intake.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
+#include "deliver/withdraw.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +85,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
                                           .ready = slot_is_free,
                                           .circuit = deliver_tell_circuit,
                                           .ctx = deliver};
+    minute_open(&deliver->minute, &deliver->schedule, options->clock, options->observer);
     deliver->window = window_new(&window);
     if (!deliver->window ||
         !memory_open(&deliver->memory, &deliver->options, deliver->window, memory_is_free, deliver) ||
@@ -101,10 +107,10 @@ void deliver_free(struct deliver *deliver)
     deliver->stopped = true;
     withdraw_matching(deliver, &(struct withdrawal){.unrepeatable = true});
     withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
-    minute_close(deliver);
+    minute_close(&deliver->minute);
     dedup_close(&deliver->dedup);
     window_free(deliver->window);
-    targets_free(deliver);
+    targets_free(&deliver->targets);
     schedule_close(&deliver->schedule);
     memory_close(&deliver->memory);
     free(deliver);

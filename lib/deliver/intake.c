@@ -1,6 +1,12 @@
 /* A record to a delivery, or to a line that says why not. Nothing is done on the word of an event that nobody
  * signed. */
-#include "deliver/internal.h"
+#include "deliver/intake.h"
+#include "deliver/conclusion.h"
+#include "deliver/mapping.h"
+#include "deliver/refusal.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include <stdlib.h>
 #include <string.h>
 

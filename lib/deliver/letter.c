@@ -1,6 +1,8 @@
 /* The dead letter of what failed for good. */
+#include "deliver/letter.h"
 #include "deadletter/dead_letter.h"
-#include "deliver/internal.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
 
 static void buried(void *ctx)
 {

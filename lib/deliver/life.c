@@ -1,6 +1,8 @@
 /* The table of states, and a delivery's ends. */
+#include "deliver/life.h"
 #include "base/log.h"
-#include "deliver/internal.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include <assert.h>
 #include <stdlib.h>
 

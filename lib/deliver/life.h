@@ -44,3 +44,17 @@ PA_MUST_USE bool life_is_under_way(enum life_state state);
 
 /** The one way to another state; asserts the table. At DEBUG a line tells of it. */
 void life_enter(struct delivery *delivery, enum life_state state);
+
+/* What it holds, and its ends */
+
+/** Charges what the delivery holds now. */
+void delivery_charge(struct delivery *delivery);
+/** Frees it, and gives its record back as done. */
+void delivery_done(struct delivery *delivery);
+/** It is addressed and it is its turn in its lane: queues it at its destination. The caller pumps. */
+void delivery_ready(struct delivery *delivery);
+/** The lane goes on without this delivery: the next in it may be ready by that, and the caller pumps. */
+void delivery_leave_lane(struct delivery *delivery);
+/** Ends a delivery that may be the head of its lane, and whose report may be open: its record is not done,
+ * and whoever owns the partition next delivers it again. The caller pumps. */
+void delivery_leave(struct delivery *delivery);

@@ -1,6 +1,11 @@
 /* What its mapping makes of an event, and so where it goes. Where no file was given, only GitLab's events
  * need a mapping; every other is sent as it is, and libjq is not asked. */
-#include "deliver/internal.h"
+#include "deliver/mapping.h"
+#include "deliver/attempt.h"
+#include "deliver/conclusion.h"
+#include "deliver/route.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include <string.h>
 
 static bool needs_mapping(const struct delivery *delivery)
@@ -76,7 +81,7 @@ static void miss(struct delivery *delivery)
         delivery_fail_unsent(delivery, "no_mapping", "no mapping wants this workflow node run");
         return;
     }
-    minute_begin(deliver);
+    minute_begin(&deliver->minute);
     deliver->minute.unwanted++;
     delivery_tell(delivery, OBSERVED_UNWANTED);
     delivery_leave_lane(delivery);

@@ -1,18 +1,17 @@
 /* What may happen thousands of times a second is told as a count once a minute. */
-#include "deliver/internal.h"
+#include "deliver/minute.h"
 #include <stddef.h>
 
 enum { MINUTE_MS = 60000 };
 
-static void tell(struct deliver *deliver)
+static void tell(struct minute *minute)
 {
-    struct minute *minute = &deliver->minute;
     if (minute->refusals_untold > 0 || minute->refusals_unreported > 0)
-        observe(deliver->options.observer, &(struct observed){.kind = OBSERVED_MORE_REFUSED,
-                                                              .count = minute->refusals_untold,
-                                                              .unreported = minute->refusals_unreported});
+        observe(minute->observer, &(struct observed){.kind = OBSERVED_MORE_REFUSED,
+                                                     .count = minute->refusals_untold,
+                                                     .unreported = minute->refusals_unreported});
     if (minute->unwanted > 0)
-        observe(deliver->options.observer,
+        observe(minute->observer,
                 &(struct observed){.kind = OBSERVED_MORE_UNWANTED, .count = minute->unwanted});
     minute->refusals_told = 0;
     minute->refusals_untold = minute->refusals_unreported = minute->unwanted = 0;
@@ -20,18 +19,23 @@ static void tell(struct deliver *deliver)
 
 static void over(struct due *due)
 {
-    tell((struct deliver *)(void *)((char *)due - offsetof(struct deliver, minute.due)));
+    tell((struct minute *)(void *)((char *)due - offsetof(struct minute, due)));
 }
 
-void minute_begin(struct deliver *deliver)
+void minute_open(struct minute *minute, struct schedule *schedule, const struct clock *clock,
+                 struct observer *observer)
 {
-    if (!deliver->minute.due.fired)
-        schedule_add(&deliver->schedule, &deliver->minute.due,
-                     clock_monotonic_ms(deliver->options.clock) + MINUTE_MS, over);
+    *minute = (struct minute){.schedule = schedule, .clock = clock, .observer = observer};
 }
 
-void minute_close(struct deliver *deliver)
+void minute_begin(struct minute *minute)
 {
-    tell(deliver);
-    schedule_remove(&deliver->schedule, &deliver->minute.due);
+    if (!minute->due.fired)
+        schedule_add(minute->schedule, &minute->due, clock_monotonic_ms(minute->clock) + MINUTE_MS, over);
+}
+
+void minute_close(struct minute *minute)
+{
+    tell(minute);
+    schedule_remove(minute->schedule, &minute->due);
 }

@@ -1,6 +1,7 @@
 /* What an answer means, for the run's result (docs/contract.md#results) and whoever is told of it; and what
  * of a delivery may be shown. */
-#include "deliver/internal.h"
+#include "deliver/outcome.h"
+#include "deliver/shared.h"
 #include "map/context.h"
 #include "port/result.h"
 #include <string.h>

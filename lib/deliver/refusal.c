@@ -2,7 +2,10 @@
  * their word, except that Port is told that a workflow node run failed (today's agents do so too); whoever
  * can write to the topic could make the agent do that, so it is done at most ten times a second, and a flood
  * of such events is no flood of log lines. */
-#include "deliver/internal.h"
+#include "deliver/refusal.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include <stddef.h>
 
 enum { TOLD_MAX = 50, REPORT_EVERY_MS = 100, REPORT_AHEAD_MS = 60000 };
@@ -41,7 +44,7 @@ void refusal_tell(struct deliver *deliver, const struct record *record, const st
 {
     struct minute *minute = &deliver->minute;
     bool listed = minute->refusals_told < TOLD_MAX;
-    minute_begin(deliver);
+    minute_begin(minute);
     listed ? minute->refusals_told++ : minute->refusals_untold++;
     struct observed observed = record_observed(record, event->run_id, kinds[refusal]);
     observed.unlisted = !listed;

@@ -1,5 +1,7 @@
 /* What is told of a run: what its mapping reports, then the result, and then the record is done. */
-#include "deliver/internal.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
 #include "port/result.h"
 
 void delivery_open_report(struct delivery *delivery)

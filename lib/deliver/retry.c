@@ -1,6 +1,6 @@
 /* Which failed attempts are followed by another, and when. By default only what the endpoint provably did not
  * process: nothing was sent, or it says so itself (429; 503 with Retry-After). Pure. */
-#include "deliver/internal.h"
+#include "deliver/retry.h"
 #include "http/retry_after.h"
 
 /** No request can have reached the endpoint (it can where libcurl sent it again on a connection of its own,
@@ -39,13 +39,12 @@ static bool is_wanted(const struct retry_on *on, const struct http_result *resul
     }
 }
 
-bool retry_wait(const struct delivery *delivery, const struct http_result *result, int64_t *wait_ms)
+bool retry_wait(const struct deliver_options *options, unsigned attempts, int64_t started_ms,
+                const struct http_result *result, int64_t *wait_ms)
 {
-    const struct deliver_options *options = &delivery->deliver->options;
     if (options->retry_on.nothing || !is_wanted(&options->retry_on, result))
         return false;
     int64_t asked_ms = retry_after_ms(result->retry_after, clock_wall_ms(options->clock));
-    *wait_ms =
-        backoff_wait_ms(&options->retry, options->clock, delivery->attempt, delivery->started_ms, asked_ms);
+    *wait_ms = backoff_wait_ms(&options->retry, options->clock, attempts, started_ms, asked_ms);
     return *wait_ms >= 0;
 }

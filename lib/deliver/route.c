@@ -1,5 +1,6 @@
 /* Where a delivery goes: method, URL, destination, and the lane of an event without a key. */
-#include "deliver/internal.h"
+#include "deliver/route.h"
+#include "deliver/shared.h"
 
 static int set_method(struct delivery *delivery, struct error *err)
 {
@@ -16,11 +17,11 @@ static int set_target(struct delivery *delivery, struct error *err)
     struct slice base = mapped_base_url(request, &delivery->event.invocation);
     struct buffer url = {0};
     if (slice_is_null(request->query)) {
-        delivery->target = target_find(delivery->deliver, base, err);
+        delivery->target = target_find(&delivery->deliver->targets, base, err);
         return delivery->target ? 0 : err->kind;
     }
     mapped_url(request, base, &url);
-    delivery->target = url.failed ? NULL : target_find(delivery->deliver, buffer_slice(&url), err);
+    delivery->target = url.failed ? NULL : target_find(&delivery->deliver->targets, buffer_slice(&url), err);
     int failed = delivery->target ? 0 : url.failed ? PA_ERR_MEMORY : err->kind;
     buffer_clear(&url);
     return failed;

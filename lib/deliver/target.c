@@ -1,5 +1,5 @@
 /* URLs parsed once: most events go to few URLs, and parsing one costs as much as signing a request. */
-#include "deliver/internal.h"
+#include "deliver/target.h"
 #include <stdlib.h>
 
 /** Bytes of a URL that is kept for the next event: those that are longer are made for one event alone. */
@@ -39,10 +39,10 @@ static struct target *target_new(const struct deliver *deliver, struct slice url
     return target;
 }
 
-struct target *target_find(struct deliver *deliver, struct slice url, struct error *err)
+struct target *target_find(struct targets *targets, struct slice url, struct error *err)
 {
     uint64_t hash = slice_hash(url);
-    struct target **place = &deliver->targets[hash % (sizeof deliver->targets / sizeof *deliver->targets)];
+    struct target **place = &targets->kept[hash % (sizeof targets->kept / sizeof *targets->kept)];
     struct target *target = *place;
     if (!target || target->hash != hash || !slice_equal_text(url, target->written)) {
         target = target_new(deliver, url, hash, err);
@@ -58,10 +58,10 @@ struct target *target_find(struct deliver *deliver, struct slice url, struct err
     return target;
 }
 
-void targets_free(struct deliver *deliver)
+void targets_free(struct targets *targets)
 {
-    for (size_t i = 0; i < sizeof deliver->targets / sizeof *deliver->targets; i++) {
-        target_release(deliver->targets[i]);
-        deliver->targets[i] = NULL;
+    for (size_t i = 0; i < sizeof targets->kept / sizeof *targets->kept; i++) {
+        target_release(targets->kept[i]);
+        targets->kept[i] = NULL;
     }
 }

@@ -1,6 +1,7 @@
 /* What lib/observe is told of: the one place that spells out what there is to say of a record, a delivery and
  * an attempt. */
-#include "deliver/internal.h"
+#include "deliver/telling.h"
+#include "deliver/shared.h"
 #include "port/result.h"
 
 void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures)

@@ -1,6 +1,8 @@
 /* Deliveries are taken back: by a source that loses their records, when the agent stops, when time is up. */
+#include "deliver/withdraw.h"
 #include "deadletter/dead_letter.h"
-#include "deliver/internal.h"
+#include "deliver/attempt.h"
+#include "deliver/shared.h"
 
 /** Ends what is under way for it. */
 static void interrupt(struct delivery *delivery)

@@ -1,5 +1,6 @@
 /* Records that had their last answer a moment ago, and the reports that are still owed to them. */
-#include "deliver/internal.h"
+#include "deliver/dedup.h"
+#include "deliver/delivery.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Which failures are followed by another attempt. */
-#include "deliver/internal.h"
+#include "deliver/retry.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,26 +17,18 @@ struct retry_case {
 
 static bool is_tried_again(const struct retry_case *one)
 {
-    static struct deliver deliver;
-    struct delivery *delivery = calloc(1, sizeof *delivery + 1);
     struct slice wrong;
     int64_t wait_ms;
-    assert_non_null(delivery);
-    deliver.options = (struct deliver_options){
+    struct deliver_options options = {
         .clock = clock_system(),
         .retry = {.max_attempts = 5, .max_elapsed_ms = 60000, .initial_backoff_ms = 1, .max_backoff_ms = 1}};
-    assert_true(retry_on_parse(slice_of(one->retry_on), &deliver.options.retry_on, &wrong));
-    delivery->deliver = &deliver;
-    delivery->attempt = 1;
-    delivery->started_ms = clock_monotonic_ms(deliver.options.clock);
+    assert_true(retry_on_parse(slice_of(one->retry_on), &options.retry_on, &wrong));
     struct http_result result = {.failure = one->failure,
                                  .sent = one->sent,
                                  .processed = one->processed,
                                  .status = one->status,
                                  .retry_after = slice_of(one->retry_after)};
-    bool again = retry_wait(delivery, &result, &wait_ms);
-    free(delivery);
-    return again;
+    return retry_wait(&options, 1, clock_monotonic_ms(options.clock), &result, &wait_ms);
 }
 
 static void check(const struct retry_case *cases, size_t count)

@@ -1,0 +1,79 @@
+/* All that is known of one delivery. */
+#pragma once
+#include "deliver/life.h"
+#include "deliver/memory.h"
+#include "deliver/outcome.h"
+#include "deliver/target.h"
+#include "map/request.h"
+#include <stddef.h>
+#include <sys/queue.h>
+
+enum { METHOD_SIZE = 33 };
+
+struct delivery {
+    LIST_ENTRY(delivery) all;
+    struct slot slot;
+    struct deliver *deliver;
+    enum life_state state;
+    struct ticket *ticket;
+    const void *assignment;
+    /** Stored behind `id`; NULL: none, and then partition and offset are -1. */
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    /** The record's own timestamp; -1: none. */
+    int64_t record_ms;
+    /** As in struct record. */
+    bool unrepeatable;
+    struct event event;
+    /** It has a run to report to. */
+    bool is_run;
+    bool synchronized;
+    /** The record's own bytes, for a dead letter; empty where none are written. */
+    struct buffer key, value;
+    bool has_key;
+    /** Target and destination are known. */
+    bool addressed;
+    /** From dedup_content. */
+    uint64_t content;
+    /** The fields its mapping gave. */
+    struct buffer mapped;
+    /** Its slices point into `mapped`. */
+    struct mapped_request request;
+    char method[METHOD_SIZE];
+    /** Of its last attempt; "": none yet. */
+    char signature[SIGNATURE_SIZE];
+    /** Of a request that a redirect left without its body. */
+    char redirected_signature[SIGNATURE_SIZE];
+    /** NULL: not known yet. */
+    struct target *target;
+    struct map_call *map_call;
+    struct dead_letter_write *burial;
+    struct http_call *call;
+    /** Attempts started so far. */
+    unsigned attempt;
+    /** Its run has been told that it started. */
+    bool start_told;
+    /** When its first attempt began. */
+    int64_t started_ms;
+    /** When its next attempt begins. */
+    struct due due;
+    /** Of its last attempt. */
+    struct outcome outcome;
+    /** What its mapping's report is made from. */
+    struct buffer context;
+    struct run_report *report;
+    struct charge charge;
+    /** The record's, with a NUL; behind it its topic. */
+    char id[];
+};
+
+static inline struct delivery *delivery_of_slot(struct slot *slot)
+{
+    return (struct delivery *)(void *)((char *)slot - offsetof(struct delivery, slot));
+}
+
+static inline struct delivery *delivery_of_due(struct due *due)
+{
+    return (struct delivery *)(void *)((char *)due - offsetof(struct delivery, due));
+}

@@ -1,0 +1,34 @@
+/* What an answer means, or the lack of one. */
+#pragma once
+#include "base/slice.h"
+#include "http/client.h"
+
+struct delivery;
+
+/** What an answer means. */
+struct outcome {
+    bool success;
+    /** The endpoint's answer is there, whole. */
+    bool answered;
+    /** 0: no answer. */
+    int status;
+    /** "" for a success. */
+    const char *error_type;
+    /** In words; empty for a success. */
+    struct buffer cause;
+    /** Ready-made JSON for the run; empty: none. */
+    struct buffer response;
+    struct buffer summary;
+    /** The endpoint's answer, cut and masked; empty: not wanted or none. */
+    struct buffer detail;
+};
+
+/** `out` is initialised, its old content released. */
+void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
+                struct outcome *out);
+void outcome_clear(struct outcome *outcome);
+/** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
+void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
+/** Appends the context of a mapping's report (docs/contract.md#report-context). */
+void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
+                     struct buffer *out);

@@ -1,0 +1,50 @@
+/* What all deliveries share. The files of this room, in the order of an event's way; each has a header of its
+ * own, and calls none that calls it:
+ *
+ *   intake.c       a record to a delivery, or to a line that says why not
+ *   refusal.c      events that are not to be believed
+ *   minute.c       what is told once a minute
+ *   dedup.c        records that were delivered a moment ago
+ *   mapping.c      what its mapping makes of it
+ *   route.c        where it goes
+ *   attempt.c      one request: signed, sent, answered; tried again or not
+ *   retry.c        which failures are tried again, and when
+ *   outcome.c      what an answer means
+ *   telling.c      what lib/observe is told of
+ *   conclusion.c   after the last answer
+ *   letter.c       its dead letter
+ *   report.c       what its mapping reports, its result
+ *   life.c         its states and ends
+ *   withdraw.c     deliveries that are taken back
+ *   memory.c       is there room
+ *   target.c       URLs parsed once
+ *   deliver.c      making, counters, ending
+ */
+#pragma once
+#include "deliver/dedup.h"
+#include "deliver/delivery.h"
+#include "deliver/minute.h"
+
+/** How long what found no memory waits. */
+enum { MEMORY_WAIT_MS = 1000 };
+
+struct deliver {
+    struct deliver_options options;
+    LIST_HEAD(deliveries, delivery) deliveries;
+    struct window *window;
+    struct targets targets;
+    struct schedule schedule;
+    struct dedup dedup;
+    struct minute minute;
+    /** That the system gives out no connections, last; 0: never. */
+    int64_t shortage_told_ms;
+    /** When Port may be told of another refused node run. */
+    int64_t next_refusal_report_ms;
+    size_t in_state[LIFE_STATES];
+    struct memory memory;
+    bool pumping;
+    /** Takes and starts no more, except what is unrepeatable. */
+    bool stopped;
+    /** Nothing starts meanwhile: what starts could end and leave the list that is walked. */
+    bool withdrawing;
+};

@@ -1,0 +1,25 @@
+/* What lib/observe is told of. */
+#pragma once
+#include "http/client.h"
+#include "observe/observe.h"
+#include "source/source.h"
+
+struct deliver;
+struct delivery;
+
+/** As window_options.circuit; `ctx` is the struct deliver. */
+void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures);
+/** The record, for whoever adds to what is told. `run_id`: the event's; null: the record's own, if any. */
+struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind);
+void record_tell(const struct deliver *deliver, const struct record *record, const struct event *event,
+                 enum observed_kind kind);
+/** What happened to the delivery, with its last attempt's outcome, as far as there is one. */
+void delivery_tell(const struct delivery *delivery, enum observed_kind kind);
+void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to);
+/** The same with another reason. */
+void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason);
+/** An attempt begins: once, its run is told. */
+void delivery_tell_start(struct delivery *delivery, struct slice body);
+/** An attempt is over, and its outcome known. `wait_ms`: until the next; 0: there is none. */
+void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind kind,
+                           const struct http_result *result, int64_t wait_ms);
