@@ -77,6 +77,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
     if (!deliver)
         return NULL;
     deliver->options = *options;
+    deliver->targets.hide_paths = options->hide_url_paths;
     const struct window_options window = {.schedule = &deliver->schedule,
                                           .clock = options->clock,
                                           .slots = options->max_in_flight,

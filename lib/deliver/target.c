@@ -18,14 +18,13 @@ void target_release(struct target *target)
         target_free(target);
 }
 
-static struct target *target_new(const struct deliver *deliver, struct slice url, uint64_t hash,
-                                 struct error *err)
+static struct target *target_new(bool hide_path, struct slice url, uint64_t hash, struct error *err)
 {
     struct target *target = calloc(1, sizeof *target);
     char *written = slice_to_text(url);
     int failed = target && written ? url_parse(url, &target->parts, err)
                                    : error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (!failed && deliver->options.hide_url_paths && !url_hide_path(&target->parts)) {
+    if (!failed && hide_path && !url_hide_path(&target->parts)) {
         url_parts_clear(&target->parts);
         failed = error_set(err, PA_ERR_MEMORY, "out of memory");
     }
@@ -45,7 +44,7 @@ struct target *target_find(struct targets *targets, struct slice url, struct err
     struct target **place = &targets->kept[hash % (sizeof targets->kept / sizeof *targets->kept)];
     struct target *target = *place;
     if (!target || target->hash != hash || !slice_equal_text(url, target->written)) {
-        target = target_new(deliver, url, hash, err);
+        target = target_new(targets->hide_paths, url, hash, err);
         if (!target)
             return NULL;
         if (url.len <= KEPT_MAX) {

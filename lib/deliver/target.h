@@ -13,6 +13,8 @@ struct target {
 
 /** Those that are kept for the next event; all zero: none. */
 struct targets {
+    /** LOG_URL_PATHS is false: logs show no paths. */
+    bool hide_paths;
     /** By hash, one in each slot. */
     struct target *kept[256];
 };
