@@ -109,17 +109,24 @@ def test_batches_that_cannot_be_read_are_passed_and_nothing_else_is(make_world, 
     assert {line["partition"] for line in stood} == {line["partition"] for line in ended} == {f"{world.runs}-{n}" for n in range(8)}
 
 
-def test_what_is_not_done_before_a_passed_batch_comes_again_after_a_kill(world, receiver):
-    first = run_event("stuck", receiver.url + "/never", synchronized=False)
-    world.produce(first)
-    write(world, batch(lz4(records("a", "b", "c")) + b"12345678", 3, LZ4))
-    world.produce(*events(receiver, "after"))
-    agent = world.agent().assigned()
-    receiver.wait_runs(["stuck", "after"])
-    wait_until(lambda: committed(world, world.runs) == 0, "a commit with a note")
-    time.sleep(0.5)  # the commit after that was done
+def test_what_is_not_done_before_a_passed_batch_comes_again_after_a_kill(make_world, receiver):
+    """And what is not done before a record that says an offset of others further on."""
+    world = make_world(partitions=2)
+    lying = [batch(lz4(records("a", "b", "c")) + b"12345678", 3, LZ4), batch(record(b"{}", 3), 1)]
+    for partition, poison in enumerate(lying):
+        world.produce(run_event(f"stuck_{partition}", receiver.url + "/never", synchronized=False), partition=partition)
+        write(world, poison, partition)
+        world.produce(*events(receiver, *(f"after_{partition}_{n}" for n in range(6))), partition=partition)
+    agent = world.agent(DEDUP_WINDOW="0").assigned()
+    after = [f"after_{partition}_{n}" for partition in range(2) for n in range(6)]
+    receiver.wait_runs(["stuck_0", "stuck_1", *after])
+    for partition in range(2):
+        wait_until(lambda: committed(world, world.runs, partition) == 0, f"a commit with a note: {committed(world, world.runs, partition)}")
+    time.sleep(0.5)  # the commit after those were done
     agent.kill()
     again = world.agent(WEBHOOK_INVOKER_TIMEOUT="1").assigned()
-    committed_to_the_end(world, 0)
+    for partition in range(2):
+        committed_to_the_end(world, partition)
     assert again.terminate() == 0
-    assert sorted(receiver.runs()) == ["after", "stuck", "stuck"]
+    assert sorted(set(receiver.runs())) == sorted([*after, "stuck_0", "stuck_1"])
+    assert receiver.runs().count("stuck_0") == receiver.runs().count("stuck_1") == 2

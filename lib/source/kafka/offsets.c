@@ -42,6 +42,15 @@ void offsets_rewind(struct offsets *offsets, int64_t position)
     offsets->position = position;
 }
 
+void offsets_back(struct offsets *offsets, int64_t position)
+{
+    free(offsets->restored);
+    offsets->restored = NULL;
+    offsets->restored_count = offsets->restored_index = 0;
+    offsets->restored_end = offsets->passed = -1;
+    offsets->position = position;
+}
+
 static int64_t end_of(const struct offsets *offsets)
 {
     return offsets->position > offsets->restored_end ? offsets->position : offsets->restored_end;

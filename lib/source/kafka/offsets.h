@@ -67,7 +67,7 @@ enum offsets_take {
     OFFSETS_TAKEN,
     /** The note says it is done: skip it; `entry` is not linked. */
     OFFSETS_DONE_BEFORE,
-    /** Lower than what was taken before (the log was reset): call offsets_rewind first; nothing changed. */
+    /** Lower than what was taken before (the log was reset): call offsets_back first; nothing changed. */
     OFFSETS_REWOUND
 };
 PA_MUST_USE enum offsets_take offsets_take(struct offsets *offsets, struct offset_entry *entry,
@@ -80,6 +80,10 @@ void offsets_done(struct offsets *offsets, struct offset_entry *entry);
 /** Forgets everything and starts again at `position`; the owners of entries must not pass them to
  * offsets_done any more. */
 void offsets_rewind(struct offsets *offsets, int64_t position);
+/** Goes back to `position`, which is lower than that of the last record taken: whatever is there comes again,
+ * and what a note said of it is forgotten. The owners must have passed the entries from there on to
+ * offsets_done; those below stay, not done. */
+void offsets_back(struct offsets *offsets, int64_t position);
 
 /** The offset to commit: the end of the contiguous run of done records; -1: nothing is known yet. */
 int64_t offsets_committable(const struct offsets *offsets);

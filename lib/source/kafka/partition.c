@@ -24,15 +24,6 @@ struct partition *partition_new(struct kafka_consumer *consumer, const char *top
     return partition;
 }
 
-static void tickets_free(struct kafka_ticket *ticket)
-{
-    while (ticket) {
-        struct kafka_ticket *next = ticket->next;
-        free(ticket);
-        ticket = next;
-    }
-}
-
 bool partition_set_start(struct partition *partition, const struct partition_start *start, struct slice note)
 {
     struct facts facts;
@@ -58,17 +49,31 @@ void partition_begin(struct partition *partition)
         rd_kafka_queue_forward(partition->queue, partition->consumer->records);
 }
 
-/** What is still under way belongs to nobody now; what was dropped goes. */
-static void tickets_detach(struct partition *partition)
+static struct kafka_ticket *ticket_of_entry(struct offset_entry *entry)
 {
-    for (struct offset_entry *entry = partition->offsets.first; entry; entry = entry->next) {
-        struct kafka_ticket *ticket =
-            (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
-        ticket->partition = NULL;
+    return (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
+}
+
+/** From `offset` on, what is still under way belongs to nobody now, and what was dropped goes. */
+static void tickets_detach(struct partition *partition, int64_t offset)
+{
+    for (struct kafka_ticket **at = &partition->settled; *at;) {
+        struct kafka_ticket *ticket = *at;
+        if (ticket->entry.offset < offset) {
+            at = &ticket->next;
+            continue;
+        }
+        *at = ticket->next;
+        offsets_done(&partition->offsets, &ticket->entry);
+        free(ticket);
     }
-    tickets_free(partition->settled);
-    partition->settled = NULL;
-    partition->live = 0;
+    for (struct offset_entry *entry = partition->offsets.last; entry && entry->offset >= offset;) {
+        struct offset_entry *previous = entry->previous;
+        offsets_done(&partition->offsets, entry);
+        ticket_of_entry(entry)->partition = NULL;
+        partition->live--;
+        entry = previous;
+    }
 }
 
 void partition_unpark(const struct partition *partition)
@@ -99,7 +104,7 @@ void partition_free(struct partition *partition)
         rd_kafka_message_destroy(partition->parked);
     if (partition->queue)
         rd_kafka_queue_destroy(partition->queue);
-    tickets_detach(partition);
+    tickets_detach(partition, 0);
     offsets_clear(&partition->offsets);
     free(partition->topic);
     free(partition);
@@ -173,7 +178,8 @@ static bool log_bounds(const struct partition *partition, int64_t *low, int64_t 
            *low >= 0 && *high >= 0;
 }
 
-/** The log starts below where we were: everything known of the partition belongs to a log that is gone. */
+/** The log starts below where we were: what is known from there on belongs to a log that is gone. What is not
+ * done below stays so, because a record that lies about its offset makes it look the same. */
 static void partition_rewind(struct partition *partition, int64_t offset)
 {
     int64_t low, high, position = offsets_next(&partition->offsets);
@@ -183,8 +189,8 @@ static void partition_rewind(struct partition *partition, int64_t offset)
                 F_INT("messaging.destination.partition.id", partition->number),
                 F_INT("messaging.kafka.offset", offset), F_INT("position", position),
                 known ? F_INT("gone", position - high) : F_NONE);
-    tickets_detach(partition);
-    offsets_rewind(&partition->offsets, offset);
+    tickets_detach(partition, offset);
+    offsets_back(&partition->offsets, offset);
     partition->changed = true;
     /* Is it another topic? If so, its id is that of the next answer. */
     partition->topic_id.known = false;
@@ -193,7 +199,7 @@ static void partition_rewind(struct partition *partition, int64_t offset)
 
 void partition_abandon(struct partition *partition)
 {
-    tickets_detach(partition);
+    tickets_detach(partition, 0);
     offsets_rewind(&partition->offsets, -1);
     partition->revoked = partition->abandoned = true;
     partition->changed = false;

@@ -291,11 +291,58 @@ static void a_lower_offset_is_a_rewind(void **state)
     offsets_init(&offsets, 100);
     assert_int_equal(offsets_take(&offsets, &entries[100], 100), OFFSETS_TAKEN);
     assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_REWOUND);
-    offsets_rewind(&offsets, 0);
+    done(&offsets, 100);
+    offsets_back(&offsets, 0);
     assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_TAKEN);
     done(&offsets, 0);
     assert_int_equal(offsets_committable(&offsets), 1);
     offsets_clear(&offsets);
+}
+
+static void what_is_not_done_below_a_rewind_stays_so(void **state)
+{
+    (void)state;
+    struct offsets offsets;
+    offsets_init(&offsets, 10);
+    take_range(&offsets, 10, 16);
+    done(&offsets, 11);
+    assert_true(offsets_pass(&offsets, 20));
+    for (int64_t offset = 13; offset < 16; offset++)
+        done(&offsets, offset);
+    offsets_back(&offsets, 13);
+    assert_int_equal(offsets_next(&offsets), 13);
+    assert_int_equal(offsets_committable(&offsets), 10);
+    take_range(&offsets, 13, 14);
+    done(&offsets, 10);
+    assert_int_equal(offsets_committable(&offsets), 12);
+    done(&offsets, 12);
+    assert_int_equal(offsets_committable(&offsets), 13);
+    done(&offsets, 13);
+    assert_int_equal(offsets_committable(&offsets), 14);
+    offsets_clear(&offsets);
+}
+
+/** It may speak of another log. */
+static void a_note_says_nothing_behind_a_rewind(void **state)
+{
+    (void)state;
+    struct offsets offsets, restored;
+    struct buffer note = {0};
+    offsets_init(&offsets, 20);
+    take_range(&offsets, 20, 30);
+    for (int64_t offset = 22; offset < 30; offset++)
+        done(&offsets, offset);
+    offsets_note(&offsets, &note);
+    offsets_init(&restored, 20);
+    assert_true(offsets_restore(&restored, buffer_slice(&note)));
+    assert_int_equal(offsets_take(&restored, &entries[40], 20), OFFSETS_TAKEN);
+    assert_int_equal(offsets_take(&restored, &entries[41], 26), OFFSETS_DONE_BEFORE);
+    offsets_back(&restored, 21);
+    assert_int_equal(offsets_take(&restored, &entries[41], 23), OFFSETS_TAKEN);
+    assert_int_equal(offsets_committable(&restored), 20);
+    offsets_clear(&offsets);
+    offsets_clear(&restored);
+    buffer_clear(&note);
 }
 
 static void what_holds_no_record_is_passed_once_everything_before_it_is_done(void **state)
@@ -498,6 +545,8 @@ int main(void)
         cmocka_unit_test(a_note_of_another_offset_is_ignored),
         cmocka_unit_test(every_corruption_of_a_note_is_survived),
         cmocka_unit_test(a_lower_offset_is_a_rewind),
+        cmocka_unit_test(what_is_not_done_below_a_rewind_stays_so),
+        cmocka_unit_test(a_note_says_nothing_behind_a_rewind),
         cmocka_unit_test(what_holds_no_record_is_passed_once_everything_before_it_is_done),
         cmocka_unit_test(the_end_of_an_empty_partition_is_its_position),
         cmocka_unit_test(records_of_a_note_that_never_come_are_passed_at_the_end),
