@@ -18,6 +18,7 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -313,14 +314,19 @@ def main():
     chosen = candidates(options.paths)
     random.Random(seed).shuffle(chosen)
     counts = collections.Counter(noticed=0, survived=0, refused=0, same=0)
-    for source, text, mutation in chosen:
-        if counts["noticed"] + counts["survived"] >= options.count:
-            break
-        verdict, why = trial.outcome(source, text, mutation)
-        counts[verdict] += 1
-        if verdict == "survived" or (options.all and verdict == "noticed"):
-            before, after = mutation.change(text)
-            print(f"{verdict}: {source}:{mutation.line(text)}: {mutation.kind} ({why})\n    - {before}\n    + {after}", flush=True)
+    # Who ends it early sees how far it came.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for source, text, mutation in chosen:
+            if counts["noticed"] + counts["survived"] >= options.count:
+                break
+            verdict, why = trial.outcome(source, text, mutation)
+            counts[verdict] += 1
+            if verdict == "survived" or (options.all and verdict == "noticed"):
+                before, after = mutation.change(text)
+                print(f"{verdict}: {source}:{mutation.line(text)}: {mutation.kind} ({why})\n    - {before}\n    + {after}", flush=True)
+    except KeyboardInterrupt:
+        print("ended early", flush=True)
     print(summed_up(counts, seed))
     return 0 if enough(counts, options.at_least) else 1
 
