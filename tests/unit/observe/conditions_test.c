@@ -122,6 +122,11 @@ static void subjects_stand_and_end_each_for_itself(void **state)
     condition_met(world.conditions, FAILS, "a", 0, "refused");
     condition_met(world.conditions, FAILS, "b", 0, "timeout");
     condition_met(world.conditions, FAILS, "b", 0, "timeout");
+    const struct condition *all = conditions_next(world.conditions, NULL);
+    assert_string_equal(all->subject, "a");
+    all = conditions_next(world.conditions, all);
+    assert_string_equal(all->subject, "b");
+    assert_null(conditions_next(world.conditions, all));
     condition_ended(world.conditions, FAILS, "a", 0);
     const struct condition *left = conditions_next(world.conditions, NULL);
     assert_non_null(left);

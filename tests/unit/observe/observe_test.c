@@ -286,6 +286,20 @@ static void what_is_not_there_is_left_out(void **state)
     world_free(world);
 }
 
+static void what_is_as_small_as_can_be_is_there(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct observed observed = full(world, OBSERVED_DELIVERED);
+    observed.record_ms = 0;
+    observed.answer = SLICE_LITERAL("x");
+    char *lines = lines_of(world, &observed);
+    assert_non_null(strstr(lines, "\"event.age_ms\":50000,\"redirects\":1,\"answer\":\"x\"}"));
+    assert_string_equal(world->run_log, "Webhook answered 503 in 12 ms (attempt 2). Answer: x");
+    free(lines);
+    world_free(world);
+}
+
 static void what_a_dead_letter_keeps_is_a_warning(void **state)
 {
     (void)state;
@@ -338,6 +352,18 @@ static void a_body_that_was_cut_has_a_line_of_its_own_and_words_on_the_run(void 
     }
 }
 
+static void a_body_that_was_cut_is_told_of_at_the_end_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct observed observed = full(world, OBSERVED_RETRYING);
+    observed.cut = OBSERVED_CUT_TOO_LONG;
+    char *lines = lines_of(world, &observed);
+    assert_int_equal(occurrences(lines, "\n"), 1);
+    free(lines);
+    world_free(world);
+}
+
 static void stars(const void *ctx, struct slice text, struct buffer *out)
 {
     (void)ctx;
@@ -367,6 +393,21 @@ static void count_shown(const void *ctx, struct slice text, struct buffer *out)
     (void)text;
     (void)out;
     shown++;
+}
+
+static void a_url_is_formatted_for_lines_that_have_it_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct observed observed = full(world, OBSERVED_RETRYING);
+    observed.show = count_shown;
+    shown = 0;
+    free(lines_of(world, &observed));
+    assert_int_equal(shown, 0);
+    observed.kind = OBSERVED_FAILED;
+    free(lines_of(world, &observed));
+    assert_int_equal(shown, 1);
+    world_free(world);
 }
 
 static void nothing_is_formatted_for_a_level_that_is_off(void **state)
@@ -478,9 +519,12 @@ int main(void)
         cmocka_unit_test(every_kind_has_its_line_its_progress_log_and_its_counter),
         cmocka_unit_test(what_is_about_no_record_names_none),
         cmocka_unit_test(what_is_not_there_is_left_out),
+        cmocka_unit_test(what_is_as_small_as_can_be_is_there),
         cmocka_unit_test(what_a_dead_letter_keeps_is_a_warning),
         cmocka_unit_test(a_body_that_was_cut_has_a_line_of_its_own_and_words_on_the_run),
+        cmocka_unit_test(a_body_that_was_cut_is_told_of_at_the_end_alone),
         cmocka_unit_test(what_must_not_be_seen_is_in_no_line_and_no_progress_log),
+        cmocka_unit_test(a_url_is_formatted_for_lines_that_have_it_alone),
         cmocka_unit_test(nothing_is_formatted_for_a_level_that_is_off),
         cmocka_unit_test(one_of_many_is_counted_and_told_without_a_line),
         cmocka_unit_test(those_who_show_an_end_get_a_value_and_words),
