@@ -11,6 +11,13 @@ struct login {
     struct error *err;
 };
 
+/** A turn of the loop that goes on after this would wait for connections that are merely kept alive. */
+static void login_ends(struct login *login)
+{
+    login->over = true;
+    uv_stop(login->deadline.loop);
+}
+
 static void login_fetched(void *ctx, const struct kafka_credentials *credentials)
 {
     struct login *login = ctx;
@@ -22,19 +29,20 @@ static void login_fetched(void *ctx, const struct kafka_credentials *credentials
     login->failed = copied ? 0 : error_set(login->err, PA_ERR_MEMORY, "out of memory");
     if (!copied)
         kafka_credentials_clear(out);
-    login->over = true;
+    login_ends(login);
 }
 
 static void login_failed(void *ctx, const struct kafka_access_failure *failure)
 {
     struct login *login = ctx;
     login->failed = error_set(login->err, PA_ERR_UNAVAILABLE, "%s", failure->reason);
-    login->over = failure->denied || !login->patient;
+    if (failure->denied || !login->patient)
+        login_ends(login);
 }
 
 static void login_late(uv_timer_t *deadline)
 {
-    ((struct login *)deadline->data)->over = true;
+    login_ends(deadline->data);
 }
 
 static void login_closed(void *ctx)
