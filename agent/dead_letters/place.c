@@ -113,8 +113,8 @@ static void open_check(struct letters_place *place, const struct command_usage *
     bool topics = config->org_id &&
                   (*config->org_id || (*config->runs_topic != '.' && *config->change_log_topic != '.'));
     if (topics && config->client_secret.value.len > 0)
-        place->check =
-            letter_check_new(config->client_secret.value, config->runs_topic, config->change_log_topic);
+        place->check = letter_check_new(config->client_secret.value, config->client_secret_previous.value,
+                                        config->runs_topic, config->change_log_topic);
     if (!place->check)
         fprintf(
             stderr,

@@ -290,8 +290,8 @@ static int open_letters(struct replay *replay)
     if (code != EXIT_CODE_OK)
         return code;
     dead_letter_reader_tell(replay->place.reader, letters_tell_broken, (void *)(uintptr_t)replay->usage);
-    replay->check =
-        letter_check_new(config->client_secret.value, config->runs_topic, config->change_log_topic);
+    replay->check = letter_check_new(config->client_secret.value, config->client_secret_previous.value,
+                                     config->runs_topic, config->change_log_topic);
     if (replay->check)
         return EXIT_CODE_OK;
     fprintf(stderr, "port-agent %s: out of memory\n", replay->usage->command);

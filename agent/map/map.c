@@ -38,9 +38,10 @@ struct map_command {
 
 static int load_map_settings(struct map_command *command)
 {
-    static const char *const names[] = {"PORT_CLIENT_SECRET", "CONTROL_THE_PAYLOAD_CONFIG_PATH",
-                                        "MAPPING_TIMEOUT",    "MAPPING_MAX_MEMORY",
-                                        "RECORD_MAX_BYTES",   "DETAILED_LOGGING"};
+    static const char *const names[] = {
+        "PORT_CLIENT_SECRET", "PORT_CLIENT_SECRET_PREVIOUS", "CONTROL_THE_PAYLOAD_CONFIG_PATH",
+        "MAPPING_TIMEOUT",    "MAPPING_MAX_MEMORY",          "RECORD_MAX_BYTES",
+        "DETAILED_LOGGING"};
     struct buffer problems = {0};
     int failed = input_settings(&command->config, names, sizeof names / sizeof *names, &problems);
     if (failed)
@@ -66,6 +67,8 @@ static int compile_file(struct map_command *command, const char *path, struct sl
 {
     struct buffer wrong = {0}, odd = {0}, warnings = {0};
     int failed = mappings_load(text, &command->mappings, &wrong, &odd);
+    if (!failed)
+        mappings_accept_too(command->mappings, command->config.client_secret_previous.value);
     mapping_file_add_lines(problems, path, buffer_slice(&wrong));
     mapping_file_add_lines(&warnings, path, buffer_slice(&odd));
     fputs(buffer_text(&warnings), stderr);

@@ -367,6 +367,7 @@ static int make_deliver(struct daemon *daemon)
         .reports = daemon->reports,
         .signer = daemon->signer,
         .client_secret = config->client_secret.value,
+        .client_secret_previous = config->client_secret_previous.value,
         .max_in_flight = daemon->descriptors.window,
         .max_in_flight_per_destination = (unsigned)config->max_in_flight_per_destination,
         .retry_on = config->retry_on,
@@ -411,7 +412,8 @@ static int make_parts(struct daemon *daemon, struct error *err)
 {
     share_descriptors(daemon);
     daemon->signer = signer_new(daemon->options.config->client_secret.value);
-    if (!daemon->signer)
+    if (!daemon->signer ||
+        signer_accept_too(daemon->signer, daemon->options.config->client_secret_previous.value) != 0)
         return error_set(err, PA_ERR_MEMORY, "no HMAC-SHA-256 from OpenSSL");
     daemon->webhooks = webhook_client(daemon, err);
     if (!daemon->webhooks)

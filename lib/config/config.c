@@ -11,7 +11,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249 };
+/** SECRET_BYTES: what HMAC-SHA-256 takes for a whole key (RFC 2104, section 3). */
+enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249, SECRET_BYTES = 32 };
 
 static const char BROKERS[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS";
 
@@ -438,6 +439,28 @@ static void keep_dotenv(struct loading *loading)
     }
 }
 
+/** Whoever has one signed event can try keys at home. */
+static void warn_of_short_secret(const struct loading *loading)
+{
+    size_t len = loading->config->client_secret.value.len;
+    if (len > 0 && len < SECRET_BYTES)
+        buffer_appendf(&loading->config->warnings,
+                       "PORT_CLIENT_SECRET: has %zu bytes, and fewer than %d can be guessed; is it whole?\n",
+                       len, SECRET_BYTES);
+}
+
+static void warn_of_open_dotenv(const struct loading *loading)
+{
+    struct stat status;
+    const char *path = loading->input->dotenv_path;
+    if (path && loading->dotenv.count > 0 && stat(path, &status) == 0 &&
+        (status.st_mode & (S_IRGRP | S_IROTH)))
+        buffer_appendf(
+            &loading->config->warnings,
+            ".env: others than its owner may read it (mode %03o), and secrets may be in it; chmod 600 .env\n",
+            (unsigned)status.st_mode & 0777);
+}
+
 int config_load(struct config *config, const struct config_input *input, struct setting_problems *problems)
 {
     struct loading loading = {.config = config, .input = input, .problems = problems};
@@ -445,6 +468,8 @@ int config_load(struct config *config, const struct config_input *input, struct 
     load_dotenv(&loading);
     load_settings(&loading);
     warn_of_near_names(&loading);
+    warn_of_short_secret(&loading);
+    warn_of_open_dotenv(&loading);
     keep_dotenv(&loading);
     dotenv_clear(&loading.dotenv);
     if (problems->failed)
@@ -470,8 +495,18 @@ void config_forget_secrets(struct config *config)
 {
     for (size_t i = 0; i < config_setting_count; i++)
         wipe(owned_text(config, &config_settings[i]));
-    wipe((char *)(uintptr_t)config->client_secret.value.ptr);
-    config->client_secret.value.len = 0;
+    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        wipe((char *)(uintptr_t)secrets[i]->value.ptr);
+        secrets[i]->value.len = 0;
+    }
+}
+
+static void free_secret(struct secret *secret)
+{
+    char *text = (char *)(uintptr_t)secret->value.ptr;
+    wipe(text);
+    free(text);
 }
 
 void config_clear(struct config *config)
@@ -484,10 +519,7 @@ void config_clear(struct config *config)
     }
     free(config->dotenv_environment);
     buffer_clear(&config->warnings);
-    if (config->client_secret.value.ptr) {
-        char *secret = (char *)(uintptr_t)config->client_secret.value.ptr;
-        explicit_bzero(secret, config->client_secret.value.len);
-        free(secret);
-    }
+    free_secret(&config->client_secret);
+    free_secret(&config->client_secret_previous);
     *config = (struct config){0};
 }

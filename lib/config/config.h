@@ -38,6 +38,8 @@ struct config {
     char *client_id;
     /** value.ptr is owned, and ends in NUL. */
     struct secret client_secret;
+    /** The one before it, as client_secret; no bytes: none. */
+    struct secret client_secret_previous;
     /** Without a slash at its end. */
     char *api_base_url;
     enum streamer streamer;

@@ -66,6 +66,11 @@ const struct setting config_settings[] = {
      .required = true,
      AT(client_secret),
      .help = "Port API client secret; also the key of every signature"},
+    {.name = "PORT_CLIENT_SECRET_PREVIOUS",
+     .kind = SETTING_SECRET,
+     AT(client_secret_previous),
+     .help = "the secret before it, while it is rotated: verifies and decrypts what was made with it, signs "
+             "nothing"},
     {.name = "PORT_API_BASE_URL",
      .kind = SETTING_URL,
      .fallback = "https://api.getport.io",

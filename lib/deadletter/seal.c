@@ -16,6 +16,8 @@ static const char PREFIX[] = "dl1,", PURPOSE[] = "port-agent dead letters 1", BE
 struct letter_seal {
     EVP_MAC *mac;
     EVP_MAC_CTX *keyed;
+    /** Whose MACs are accepted too; NULL: nobody's. */
+    struct letter_seal *previous;
 };
 
 /* The key */
@@ -68,12 +70,22 @@ void letter_seal_free(struct letter_seal *seal)
 {
     if (!seal)
         return;
+    letter_seal_free(seal->previous);
     EVP_MAC_CTX_free(seal->keyed);
     EVP_MAC_free(seal->mac);
     free(seal);
 }
 
 /* The message */
+
+int letter_seal_accept_too(struct letter_seal *seal, struct slice secret)
+{
+    if (secret.len == 0)
+        return 0;
+    letter_seal_free(seal->previous);
+    seal->previous = letter_seal_new(secret);
+    return seal->previous ? 0 : PA_ERR_MEMORY;
+}
 
 static bool seal_add(struct letter_seal *seal, struct slice bytes)
 {
@@ -131,5 +143,7 @@ enum seal_verdict letter_seal_verify(struct letter_seal *seal, struct slice lett
         return SEAL_WRONG;
     if (letter_seal_mac(seal, letter_id, letter, expected) != 0)
         return SEAL_UNCHECKED;
-    return CRYPTO_memcmp(mac.ptr, expected, LETTER_MAC_SIZE - 1) == 0 ? SEAL_VALID : SEAL_WRONG;
+    if (CRYPTO_memcmp(mac.ptr, expected, LETTER_MAC_SIZE - 1) == 0)
+        return SEAL_VALID;
+    return seal->previous ? letter_seal_verify(seal->previous, letter_id, letter, mac) : SEAL_WRONG;
 }

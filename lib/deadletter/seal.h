@@ -14,6 +14,9 @@ enum { LETTER_MAC_SIZE = 49 /* "dl1," + 44 base64 characters + NUL */ };
  * or OpenSSL has no HKDF or HMAC-SHA-256. */
 PA_MUST_USE struct letter_seal *letter_seal_new(struct slice secret);
 void letter_seal_free(struct letter_seal *seal);
+/** MACs under this secret, the one before, are valid too; none is made with it. Empty: none. 0, or
+ * PA_ERR_MEMORY. */
+PA_MUST_USE int letter_seal_accept_too(struct letter_seal *seal, struct slice secret);
 
 /** Writes "dl1,…" over the letter and its ID. 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int letter_seal_mac(struct letter_seal *seal, struct slice letter_id,

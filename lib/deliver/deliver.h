@@ -31,6 +31,8 @@ struct deliver_options {
     struct signer *signer;
     /** Borrowed; masked in log lines, summaries and progress logs, if an endpoint says it. */
     struct slice client_secret;
+    /** The one before it, as client_secret. */
+    struct slice client_secret_previous;
     unsigned max_in_flight;
     /** 0: no bound of its own. */
     unsigned max_in_flight_per_destination;

@@ -12,6 +12,8 @@ enum { HMAC_BYTES = 32, TIMESTAMP_DIGITS_MAX = 18 };
 struct signer {
     EVP_MAC *mac;
     EVP_MAC_CTX *keyed;
+    /** Whose signatures are accepted too; NULL: nobody's. */
+    struct signer *previous;
 };
 
 static int set_key(struct signer *signer, struct slice secret)
@@ -41,9 +43,19 @@ void signer_free(struct signer *signer)
 {
     if (!signer)
         return;
+    signer_free(signer->previous);
     EVP_MAC_CTX_free(signer->keyed);
     EVP_MAC_free(signer->mac);
     free(signer);
+}
+
+int signer_accept_too(struct signer *signer, struct slice secret)
+{
+    if (secret.len == 0)
+        return 0;
+    signer_free(signer->previous);
+    signer->previous = signer_new(secret);
+    return signer->previous ? 0 : PA_ERR_MEMORY;
 }
 
 static bool compute(struct signer *signer, struct slice timestamp, struct slice payload,
@@ -100,6 +112,7 @@ enum signature_verdict signer_verify(struct signer *signer, const struct event *
         return SIGNATURE_WRONG;
     if (signer_sign_text(signer, event->timestamp, buffer_slice(&event->payload), expected) != 0)
         return SIGNATURE_UNCHECKED;
-    return CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0 ? SIGNATURE_VALID
-                                                                                  : SIGNATURE_WRONG;
+    if (CRYPTO_memcmp(event->signature.ptr, expected, SIGNATURE_SIZE - 1) == 0)
+        return SIGNATURE_VALID;
+    return signer->previous ? signer_verify(signer->previous, event) : SIGNATURE_WRONG;
 }

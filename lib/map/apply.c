@@ -229,6 +229,18 @@ static void decrypt_warning(struct applying *applying, jv components, const char
     jv_free(path);
 }
 
+/** With the secret, or the one before it; `err` is what the first says. */
+static int decrypt_with_either(const struct applying *applying, struct slice text, struct buffer *plain,
+                               struct error *err)
+{
+    int failed = decrypt_field(applying->secret, text, plain, err);
+    if (failed == PA_ERR_INVALID && applying->previous_secret.len > 0) {
+        plain->len = 0;
+        failed = decrypt_field(applying->previous_secret, text, plain, NULL);
+    }
+    return failed;
+}
+
 /** The event with one field decrypted; as it was when that fails. */
 static jv decrypt_one(struct applying *applying, jv event, jv components)
 {
@@ -240,7 +252,7 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
         /* A property that this event does not have is no problem. */
         if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_NULL)
             decrypt_warning(applying, components, "it is not a text");
-    } else if (decrypt_field(applying->secret, applying_text(value), &plain, &err) != 0) {
+    } else if (decrypt_with_either(applying, applying_text(value), &plain, &err) != 0) {
         decrypt_warning(applying, components, err.message);
     } else if (plain.failed) {
         applying->fields->failed = true;
@@ -433,7 +445,8 @@ static jv parse_json(struct applying *applying, struct slice json)
 void mappings_request(const struct mappings *mappings, struct slice event, struct slice secret,
                       const struct mapping_trace *trace, struct buffer *fields)
 {
-    struct applying applying = {.secret = secret, .trace = trace, .fields = fields};
+    struct applying applying = {
+        .secret = secret, .previous_secret = mappings->previous_secret, .trace = trace, .fields = fields};
     jv value = parse_json(&applying, event);
     bool found = !jv_is_valid(value);
     applying.kind = kind_of(value);
@@ -469,8 +482,12 @@ static void report_field(struct applying *applying, enum report_field field, jv 
 void mappings_report(const struct mappings *mappings, size_t index, struct slice context, struct slice secret,
                      const struct mapping_trace *trace, struct buffer *fields)
 {
-    struct applying applying = {
-        .secret = secret, .trace = trace, .fields = fields, .number = index, .reporting = true};
+    struct applying applying = {.secret = secret,
+                                .previous_secret = mappings->previous_secret,
+                                .trace = trace,
+                                .fields = fields,
+                                .number = index,
+                                .reporting = true};
     if (index < 1 || index > mappings->count) {
         applying_fail(&applying, "there is no such mapping");
         return;

@@ -8,7 +8,7 @@ struct applying {
     const struct mapping *mapping;
     /** From 1. */
     size_t number;
-    struct slice secret;
+    struct slice secret, previous_secret;
     const struct mapping_trace *trace;
     struct buffer *fields;
     /** The event has decrypted values, which jq's messages might quote. */

@@ -29,6 +29,8 @@ struct mapping {
 };
 
 struct mappings {
+    /** The client secret before the present one; empty: none. */
+    struct slice previous_secret;
     struct expressions *expressions;
     struct mapping *list;
     size_t count;

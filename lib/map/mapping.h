@@ -28,6 +28,8 @@ size_t mappings_count(const struct mappings *mappings);
  * unsigned event of the change-log topic could use it. */
 void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
+/** What was encrypted under this secret, the one before, is decrypted too. Borrowed; empty: none. */
+void mappings_accept_too(struct mappings *mappings, struct slice secret);
 /** Whether any of them decrypts a property. */
 PA_MUST_USE bool mappings_decrypt(const struct mappings *mappings);
 /** Whether any of them may read `env`; false is certain. */

@@ -340,8 +340,9 @@ static void add_environment(char *const *entries)
 
 void map_process_hide_secrets(void)
 {
-    static const char *const secrets[] = {"PORT_CLIENT_SECRET", "PORT_CLIENT_SECRET_FILE",
-                                          "KAFKA_CONSUMER_PASSWORD", "KAFKA_CONSUMER_PASSWORD_FILE"};
+    static const char *const secrets[] = {"PORT_CLIENT_SECRET",          "PORT_CLIENT_SECRET_FILE",
+                                          "PORT_CLIENT_SECRET_PREVIOUS", "PORT_CLIENT_SECRET_PREVIOUS_FILE",
+                                          "KAFKA_CONSUMER_PASSWORD",     "KAFKA_CONSUMER_PASSWORD_FILE"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         environment_forget_one(secrets[i]);
 }
@@ -397,17 +398,20 @@ static struct mappings *compile_builtin(const struct map_process_options *option
 static bool keep_what_is_needed(struct evaluator *evaluator)
 {
     const struct map_process_options *options = evaluator->options;
-    struct buffer key = {0};
+    struct buffer key = {0}, previous = {0};
     if (evaluator->mappings && mappings_decrypt(evaluator->mappings)) {
         decrypt_prepare();
         buffer_append_slice(&key, options->secret);
-        evaluator->secret = buffer_slice(&key); /* as long as the process is there */
+        buffer_append_slice(&previous, options->previous_secret);
+        /* as long as the process is there */
+        evaluator->secret = buffer_slice(&key);
+        mappings_accept_too(evaluator->mappings, buffer_slice(&previous));
     }
     if (evaluator->mappings && !mappings_read_environment(evaluator->mappings))
         environment_forget();
     if (options->forget)
         options->forget(options->ctx);
-    return !key.failed;
+    return !key.failed && !previous.failed;
 }
 
 static _Noreturn void be_process(int control, const struct map_process_options *options)

@@ -15,6 +15,8 @@ struct map_process_options {
     struct slice file;
     /** The client secret: the key of encrypted properties. */
     struct slice secret;
+    /** The one before it; empty: none. */
+    struct slice previous_secret;
     /** More of what expressions see through env: NAME=value, NULL at the end; or NULL. */
     char *const *environment;
     /** Wipes, in the new process, whatever else the agent knows by now; NULL: nothing. */

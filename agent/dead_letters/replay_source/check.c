@@ -12,7 +12,7 @@ struct letter_check {
     const char *runs_topic, *change_log_topic;
 };
 
-struct letter_check *letter_check_new(struct slice secret, const char *runs_topic,
+struct letter_check *letter_check_new(struct slice secret, struct slice previous, const char *runs_topic,
                                       const char *change_log_topic)
 {
     struct letter_check *check = calloc(1, sizeof *check);
@@ -22,7 +22,8 @@ struct letter_check *letter_check_new(struct slice secret, const char *runs_topi
                                    .signer = signer_new(secret),
                                    .runs_topic = runs_topic,
                                    .change_log_topic = change_log_topic};
-    if (check->seal && check->signer)
+    if (check->seal && check->signer && letter_seal_accept_too(check->seal, previous) == 0 &&
+        signer_accept_too(check->signer, previous) == 0)
         return check;
     letter_check_free(check);
     return NULL;

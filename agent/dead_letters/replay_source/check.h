@@ -9,10 +9,10 @@ struct letter_check;
 
 enum { CHECK_REASON_SIZE = 300 };
 
-/** `secret` is the client secret. The topics are borrowed. Not for use by two threads at once. NULL: out of
- * memory. */
-PA_MUST_USE struct letter_check *letter_check_new(struct slice secret, const char *runs_topic,
-                                                  const char *change_log_topic);
+/** `secret` is the client secret, `previous` the one before it, or empty. The topics are borrowed. Not for
+ * use by two threads at once. NULL: out of memory. */
+PA_MUST_USE struct letter_check *letter_check_new(struct slice secret, struct slice previous,
+                                                  const char *runs_topic, const char *change_log_topic);
 void letter_check_free(struct letter_check *check);
 /** True: it may be replayed. False: it is refused, and the reason says why, in words, for a user. */
 PA_MUST_USE bool letter_check_accepts(struct letter_check *check, const struct dead_letter_entry *entry,

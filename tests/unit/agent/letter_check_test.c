@@ -25,7 +25,7 @@ struct world {
 static int open_world(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    world->check = letter_check_new(SECRET, "org.runs", "org.change.log");
+    world->check = letter_check_new(SECRET, (struct slice){NULL, 0}, "org.runs", "org.change.log");
     world->seal = letter_seal_new(SECRET);
     world->signer = signer_new(SECRET);
     *state = world;

@@ -360,13 +360,50 @@ static void polling_has_the_contracts_defaults(void **state)
     buffer_clear(&problems);
 }
 
+static void secrets_that_are_easily_had_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *secret;
+        mode_t mode;
+        const char *told;
+    } cases[] = {
+        {"0123456789abcdef0123456789abcde", 0600,
+         "PORT_CLIENT_SECRET: has 31 bytes, and fewer than 32 can be guessed; is it whole?\n"},
+        {"0123456789abcdef0123456789abcdef", 0600, ""},
+        {"0123456789abcdef0123456789abcdef", 0640,
+         ".env: others than its owner may read it (mode 640), and secrets may be in it; chmod 600 .env\n"},
+        {"0123456789abcdef0123456789abcdef", 0604,
+         ".env: others than its owner may read it (mode 604), and secrets may be in it; chmod 600 .env\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[] = "/tmp/dotenv-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(
+            dprintf(fd, "PORT_CLIENT_SECRET=%s\nPORT_CLIENT_SECRET_PREVIOUS=before\n", cases[i].secret) > 0);
+        assert_int_equal(fchmod(fd, cases[i].mode), 0);
+        close(fd);
+        char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], NULL};
+        struct config_input input = {.environment = environment, .dotenv_path = path};
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(load_lines(&config, &input, &problems), 0);
+        assert_string_equal(buffer_text(&config.warnings), cases[i].told);
+        assert_true(slice_equal_text(config.client_secret_previous.value, "before"));
+        config_forget_secrets(&config);
+        assert_int_equal(config.client_secret.value.len + config.client_secret_previous.value.len, 0);
+        config_clear(&config);
+        buffer_clear(&problems);
+        unlink(path);
+    }
+}
+
 /** As python-dotenv has it: a warning, and the rest of the file counts. */
 static void a_line_of_dotenv_that_cannot_be_read_is_left_out(void **state)
 {
     (void)state;
     static const char text[] =
         "PORT_ORG_ID=org\nNOT A LINE\nPORT_CLIENT_ID=\"open\nexport\tPORT_CLIENT_ID=client\n"
-        "PORT_CLIENT_SECRET='secret'\nKAFKA_CONSUMER_GROUP_ID=group\n";
+        "PORT_CLIENT_SECRET='secret-0123456789abcdef-0123456789'\nKAFKA_CONSUMER_GROUP_ID=group\n";
     char path[] = "/tmp/dotenv-XXXXXX";
     int fd = mkstemp(path);
     assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
@@ -525,6 +562,7 @@ int main(void)
         cmocka_unit_test(http_2_is_taken_where_libcurl_can_do_it),
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
+        cmocka_unit_test(secrets_that_are_easily_had_are_told),
         cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),
         cmocka_unit_test(dead_letters_have_one_place),

@@ -12,7 +12,7 @@ static void warnings_of(char *line, struct buffer *warnings)
 {
     char *environment[] = {"PORT_ORG_ID=org",
                            "PORT_CLIENT_ID=id",
-                           "PORT_CLIENT_SECRET=hush",
+                           "PORT_CLIENT_SECRET=hush-0123456789abcdef-0123456789ab",
                            "KAFKA_CONSUMER_GROUP_ID=g",
                            line,
                            NULL};
