@@ -232,9 +232,10 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
     assert_non_null(strstr(logged, "\"from\":5,\"to\":6,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
     assert_non_null(strstr(logged, "\"from\":9,\"to\":9,\"batches\":1,\"error.type\":\"_BAD_MSG\""));
     assert_non_null(strstr(logged, "\"from\":11,\"to\":12,\"batches\":1"));
-    /* Each time: twice all four of them. */
-    assert_int_equal(occurrences(logged, "\"a partition cannot be read\""), 8);
-    assert_int_equal(occurrences(logged, "the partition is read from again"), 8);
+    /* One that follows soon is the same condition still. */
+    size_t begun = occurrences(logged, "\"a partition cannot be read\"");
+    assert_in_range(begun, 2, 8);
+    assert_int_equal(occurrences(logged, "the partition is read from again"), begun);
     free(logged);
 }
 
