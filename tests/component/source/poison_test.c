@@ -239,6 +239,15 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
     free(logged);
 }
 
+/** The offsets that have come, a bit each. */
+static unsigned seen(const struct world *world)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < world->count; i++)
+        bits |= 1U << world->offsets[i];
+    return bits;
+}
+
 /** Where silence is noticed long before its answers come. */
 static void a_slow_broker_loses_nothing(void **state)
 {
@@ -257,9 +266,9 @@ static void a_slow_broker_loses_nothing(void **state)
     rd_kafka_mock_broker_set_up(cluster.cluster, 1);
     rd_kafka_mock_broker_set_rtt(cluster.cluster, 1, 0);
     write_good(broker(), runs, 3);
-    wait_for_records(&world, 9);
-    for (size_t i = 0; i < 9; i++)
-        assert_int_equal(world.offsets[i], (int64_t)i);
+    /* An assignment that was lost meanwhile begins again: what is not done comes twice. */
+    while (seen(&world) != (1U << 9) - 1)
+        uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(counted(&world).batches_passed, 0);
     world_close(&world);
 }
