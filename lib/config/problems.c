@@ -8,13 +8,14 @@ void setting_problems_add(struct setting_problems *problems, const char *setting
 {
     struct setting_problem *grown = realloc(problems->list, (problems->count + 1) * sizeof *grown);
     char *text = buffer_take(sentence, NULL);
-    problems->list = grown ? grown : problems->list;
+    if (grown)
+        problems->list = grown;
     if (grown && text) {
-        grown[problems->count++] = (struct setting_problem){setting, missing, text};
-        return;
+        problems->list[problems->count++] = (struct setting_problem){setting, missing, text};
+    } else {
+        free(text);
+        problems->failed = true;
     }
-    free(text);
-    problems->failed = true;
 }
 
 bool setting_problems_name(const struct setting_problems *problems, const char *setting)
