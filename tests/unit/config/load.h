@@ -2,7 +2,8 @@
 #pragma once
 #include "config/config.h"
 
-static char *const MINIMUM[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id", "PORT_CLIENT_SECRET=hush-0123456789abcdef-0123456789ab",
+static char *const MINIMUM[] = {"PORT_ORG_ID=org", "PORT_CLIENT_ID=id",
+                                "PORT_CLIENT_SECRET=hush-0123456789abcdef-0123456789ab",
                                 "KAFKA_CONSUMER_GROUP_ID=g"};
 
 /** config_load, with a line for each problem. */
