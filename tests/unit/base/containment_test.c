@@ -11,8 +11,27 @@
 
 extern char **environ;
 
-/** An environment as main() gets one, in `bytes`. */
-static void come_with(char *bytes, char **entries, const char *first, const char *second)
+static char **before;
+static char bytes[64], *entries[3];
+
+static int keep_environment(void **state)
+{
+    (void)state;
+    before = environ;
+    memset(bytes, 0, sizeof bytes);
+    return 0;
+}
+
+/** Everybody reads it, sanitizers too. */
+static int restore_environment(void **state)
+{
+    (void)state;
+    environ = before;
+    return 0;
+}
+
+/** An environment as main() gets one. */
+static void come_with(const char *first, const char *second)
 {
     strcpy(bytes, first);
     strcpy(bytes + strlen(first) + 1, second);
@@ -24,9 +43,9 @@ static void come_with(char *bytes, char **entries, const char *first, const char
 
 static void what_came_is_wiped_and_what_is_read_stays(void **state)
 {
-    char bytes[64] = {0}, nothing[64] = {0}, *entries[3];
+    static const char nothing[64];
     (void)state;
-    come_with(bytes, entries, "SECRET=abc", "EMPTY=");
+    come_with("SECRET=abc", "EMPTY=");
     assert_true(environment_take());
     assert_memory_equal(bytes, nothing, sizeof bytes);
     assert_string_equal(getenv("SECRET"), "abc");
@@ -38,9 +57,8 @@ static void what_came_is_wiped_and_what_is_read_stays(void **state)
 
 static void one_that_is_forgotten_is_wiped_and_gone(void **state)
 {
-    char bytes[64] = {0}, *entries[3];
     (void)state;
-    come_with(bytes, entries, "SECRET=abc", "KEPT=def");
+    come_with("SECRET=abc", "KEPT=def");
     environment_forget_one("SECRET");
     environment_forget_one("NEVER_THERE");
     assert_null(getenv("SECRET"));
@@ -50,9 +68,9 @@ static void one_that_is_forgotten_is_wiped_and_gone(void **state)
 
 static void all_that_is_forgotten_is_wiped(void **state)
 {
-    char bytes[64] = {0}, nothing[64] = {0}, *entries[3];
+    static const char nothing[64];
     (void)state;
-    come_with(bytes, entries, "SECRET=abc", "MORE=def");
+    come_with("SECRET=abc", "MORE=def");
     environment_forget();
     assert_null(getenv("SECRET"));
     assert_memory_equal(bytes, nothing, sizeof bytes);
@@ -62,9 +80,12 @@ static void all_that_is_forgotten_is_wiped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_came_is_wiped_and_what_is_read_stays),
-        cmocka_unit_test(one_that_is_forgotten_is_wiped_and_gone),
-        cmocka_unit_test(all_that_is_forgotten_is_wiped),
+        cmocka_unit_test_setup_teardown(what_came_is_wiped_and_what_is_read_stays, keep_environment,
+                                        restore_environment),
+        cmocka_unit_test_setup_teardown(one_that_is_forgotten_is_wiped_and_gone, keep_environment,
+                                        restore_environment),
+        cmocka_unit_test_setup_teardown(all_that_is_forgotten_is_wiped, keep_environment,
+                                        restore_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
