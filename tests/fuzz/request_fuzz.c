@@ -73,7 +73,8 @@ static void check_field(const struct mapped_field *field, bool *header)
         EXPECT(!has_control(field->value));
         break;
     case MAPPED_QUERY:
-        EXPECT(has_only(field->value, "-._~%&="));
+        /* What a query may have (RFC 3986, section 3.4), and brackets, where it is given as one text. */
+        EXPECT(has_only(field->value, "-._~%&=!$'()*+,;:@/?[]"));
         break;
     case MAPPED_BODY:
     case MAPPED_HEADERS_JSON:
