@@ -468,8 +468,10 @@ int config_load(struct config *config, const struct config_input *input, struct 
     load_dotenv(&loading);
     load_settings(&loading);
     warn_of_near_names(&loading);
-    warn_of_short_secret(&loading);
-    warn_of_open_dotenv(&loading);
+    if (!input->needs) { /* who tries a mapping on a laptop is not told of it */
+        warn_of_short_secret(&loading);
+        warn_of_open_dotenv(&loading);
+    }
     keep_dotenv(&loading);
     dotenv_clear(&loading.dotenv);
     if (problems->failed)
