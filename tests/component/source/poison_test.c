@@ -308,7 +308,8 @@ static void closing_does_not_wait_for_a_search(void **state)
         uv_run(&loop, UV_RUN_ONCE);
     int64_t from_ms = clock_monotonic_ms(clock_system());
     world_close(&world);
-    assert_in_range(clock_monotonic_ms(clock_system()) - from_ms, 0, 5000);
+    /* The search alone would take half a minute. */
+    assert_in_range(clock_monotonic_ms(clock_system()) - from_ms, 0, 20000);
 }
 
 int main(void)
