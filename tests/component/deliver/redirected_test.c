@@ -6,19 +6,8 @@
 static struct world *redirected_new(void)
 {
     struct world *world = world_open();
-    struct error err = {0};
-    struct http_client_options options = {.loop = &world->port->loop,
-                                          .clock = clock_system(),
-                                          .user_agent = "port-agent/test",
-                                          .connect_timeout_ms = 2000,
-                                          .idle_timeout_ms = 5000,
-                                          .total_timeout_ms = 5000,
-                                          .max_response_bytes = 65536,
-                                          .max_connections = 32,
-                                          .redirects = HTTP_REDIRECTS_SAME_HOST};
     http_client_close(world->webhooks, NULL, NULL);
-    world->webhooks = http_client_new(&options, &err);
-    assert_non_null(world->webhooks);
+    world->webhooks = loopback_client_with(&world->port->loop, HTTP_REDIRECTS_SAME_HOST);
     world_deliver(world, (struct deliver_options){.max_in_flight = 4, .max_bytes = 1 << 20});
     return world;
 }

@@ -23,15 +23,21 @@ static char *lines_of_all_kinds(struct world *world)
     return logs_end(&caught);
 }
 
-static void every_line_of_an_event_names_its_run(void **state)
+/** Deliveries that may be tried twice, grow too old and come again. */
+static struct world *telling_world(void)
 {
-    (void)state;
-    struct world *world = world_with((struct deliver_options){
+    return world_with((struct deliver_options){
         .max_in_flight = 4,
         .max_bytes = 1 << 20,
         .dedup_window = 16,
         .event_max_age_ms = 60000,
         .retry = {.max_attempts = 2, .max_elapsed_ms = 60000, .initial_backoff_ms = 1, .max_backoff_ms = 1}});
+}
+
+static void every_line_of_an_event_names_its_run(void **state)
+{
+    (void)state;
+    struct world *world = telling_world();
     char *text = lines_of_all_kinds(world);
     static const char *const messages[] = {
         "request",       "webhook delivered",        "webhook will be tried again", "webhook failed",
@@ -57,12 +63,7 @@ static void every_line_of_an_event_names_its_run(void **state)
 static void an_observer_is_told_of_everything_that_is_counted(void **state)
 {
     (void)state;
-    struct world *world = world_with((struct deliver_options){
-        .max_in_flight = 4,
-        .max_bytes = 1 << 20,
-        .dedup_window = 16,
-        .event_max_age_ms = 60000,
-        .retry = {.max_attempts = 2, .max_elapsed_ms = 60000, .initial_backoff_ms = 1, .max_backoff_ms = 1}});
+    struct world *world = telling_world();
     free(lines_of_all_kinds(world));
     struct counters counters;
     deliver_counters(world->deliver, &counters);

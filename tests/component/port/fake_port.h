@@ -108,7 +108,7 @@ static inline void fake_listen(struct fake_port *port, int number)
 }
 
 /** For servers in this process: what has no answer after its deadlines will never have one. */
-static inline struct http_client *loopback_client(uv_loop_t *loop)
+static inline struct http_client *loopback_client_with(uv_loop_t *loop, enum http_redirects redirects)
 {
     struct error err = {0};
     struct http_client_options options = {.loop = loop,
@@ -119,11 +119,16 @@ static inline struct http_client *loopback_client(uv_loop_t *loop)
                                           .total_timeout_ms = 5000,
                                           .max_response_bytes = 65536,
                                           .max_connections = 32,
-                                          .redirects = HTTP_REDIRECTS_NONE};
+                                          .redirects = redirects};
     struct http_client *client = http_client_new(&options, &err);
     if (!client)
         fail_msg("no client: %s", err.message);
     return client;
+}
+
+static inline struct http_client *loopback_client(uv_loop_t *loop)
+{
+    return loopback_client_with(loop, HTTP_REDIRECTS_NONE);
 }
 
 static inline struct fake_port *fake_port_new(unsigned max_concurrent)
