@@ -39,7 +39,10 @@ def pytest_runtest_makereport(item, call):
     report = made.get_result()
     if report.failed and call.when == "call" and "make_world" in item.funcargs:
         for world in item.funcargs["make_world"].worlds:
-            report.sections += [(f"agent of {world.org}", agent.last_words()) for agent in world.agents]
+            for agent in world.agents:
+                # On the screen with this report, in the JUnit file with the last one.
+                report.sections.append((f"agent of {world.org}", agent.last_words()))
+                item.add_report_section("call", f"stdout: agent of {world.org}", "\n" + agent.last_words())
 
 
 @pytest.fixture(scope="session", autouse=True)
