@@ -17,6 +17,9 @@ SCRAM_USER, SCRAM_PASSWORD = "agent", "scram-password-of-the-agent"
 
 
 given_out = set()
+# Of the tests that run side by side each process has ports of its own: one that was handed out may stay unused on purpose.
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 def free_port():
@@ -24,7 +27,7 @@ def free_port():
     come to have it, and a connection to it from this machine might be its own other end."""
     lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = random.randrange(max(2048, lowest // 2), lowest)
+        port = random.randrange(max(2048, lowest // 2), lowest - PROCESSES) // PROCESSES * PROCESSES + PROCESS
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
