@@ -1,9 +1,9 @@
 /* What surrounds the agent in the demo: an embedded Kafka, a small Port API and a receiver, on the same loop.
  */
 #pragma once
+#include "agent/http_server/server.h"
 #include "base/error.h"
 #include "event/signature.h"
-#include "server.h"
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <uv.h>

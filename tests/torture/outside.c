@@ -1,5 +1,5 @@
 #include "outside.h"
-#include "agent/demo/server.h"
+#include "agent/http_server/server.h"
 #include "event/signature.h"
 #include "memory.h"
 #include "tls_front.h"

@@ -1,6 +1,6 @@
 /* Long responses share a bounded room: they wait for it, nobody waits for ever, and no origin takes it all.
  */
-#include "agent/demo/server.h"
+#include "agent/http_server/server.h"
 #include "http/client_internal.h"
 #include "tested_client.h"
 

@@ -1,5 +1,5 @@
 /* The HTTP client against real loopback servers, on a loop of its own. */
-#include "agent/demo/server.h"
+#include "agent/http_server/server.h"
 #include "tested_client.h"
 
 struct world {

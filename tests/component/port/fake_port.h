@@ -1,6 +1,6 @@
 /* A Port on loopback that remembers every request and answers as a test's script says. */
 #pragma once
-#include "agent/demo/server.h"
+#include "agent/http_server/server.h"
 #include "base/log.h"
 #include "http/client.h"
 #include "port/api.h"
