@@ -67,6 +67,28 @@ def test_configuration_is_of_a_hardened_service(image):
     assert (labels["title"], labels["version"], labels["licenses"]) == ("port-agent", VERSION, "Apache-2.0")
 
 
+def test_the_binary_is_hardened(root):
+    """By what the compiler leaves in it: each of these is absent from a build without its option."""
+    binary = f"{root}/usr/local/bin/port-agent"
+    read = lambda *options: subprocess.run([*AS_ROOT, *options, binary], check=True, capture_output=True, text=True).stdout
+    layout = read("readelf", "-Wldh")
+    assert "DYN (Position-Independent Executable" in layout or "DYN (Shared object" in layout
+    assert "GNU_RELRO" in layout and "BIND_NOW" in layout
+    stack, = [line.split() for line in layout.splitlines() if "GNU_STACK" in line]
+    assert "RWE" not in stack
+    imported = read("readelf", "-W", "--dyn-syms")
+    # The last one: of what has a size that only the running program knows, so by _FORTIFY_SOURCE=3.
+    for checked in ("__stack_chk_fail", "__snprintf_chk", "__memset_chk"):
+        assert f" {checked}@" in imported
+    code = read("objdump", "-d", "--no-show-raw-insn")
+    if platform.machine() == "x86_64":
+        assert code.count("endbr64") > 500
+        # Touches each page of a large frame.
+        assert "orq    $0x0,(%rsp)" in code
+    elif platform.machine() == "aarch64":
+        assert code.count("paciasp") + code.count("bti") > 500
+
+
 def test_says_what_is_missing_and_exits_78(root):
     # Not by buildah, which on a busy machine may end before it has passed on what a short process said.
     agent = lambda *arguments: subprocess.run([*AS_ROOT, "env", "-i", "/usr/sbin/chroot", "--userspec=1000:1000", root, "/usr/local/bin/port-agent", *arguments],
