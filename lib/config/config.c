@@ -161,6 +161,18 @@ static char *text_of(struct loading *loading, const struct setting *setting)
     return cut_white_space(loading, setting, written_text_of(loading, setting));
 }
 
+/** Of a setting that has a text. */
+static enum setting_origin origin_of(const struct loading *loading, const struct setting *setting)
+{
+    const char *direct = lookup_setting(loading, setting, "");
+    if (!direct)
+        return ORIGIN_FILE;
+    for (size_t i = 0; i < loading->dotenv.count; i++)
+        if (direct == loading->dotenv.entries[i].value)
+            return ORIGIN_DOTENV;
+    return ORIGIN_ENVIRONMENT;
+}
+
 /* What settings mean together */
 
 static void replace(struct loading *loading, char **target, const char *text)
@@ -358,6 +370,8 @@ static void load_settings(struct loading *loading)
     for (size_t i = 0; i < config_setting_count; i++) {
         const struct setting *setting = &config_settings[i];
         char *value = text_of(loading, setting);
+        if (value)
+            loading->config->origins[i] = (unsigned char)origin_of(loading, setting);
         if (is_owned_text(setting))
             loading_set_empty(loading, setting);
         if (value)

@@ -16,6 +16,11 @@ enum streamer { STREAMER_KAFKA, STREAMER_POLLING };
 enum mapping_miss { MAPPING_MISS_REPORT, MAPPING_MISS_SKIP };
 enum webhook_http { WEBHOOK_HTTP_1_1, WEBHOOK_HTTP_2 };
 
+/** Where a setting's value comes from. */
+enum setting_origin { ORIGIN_DEFAULT, ORIGIN_ENVIRONMENT, ORIGIN_DOTENV, ORIGIN_FILE };
+/** As many settings as the table may have. */
+enum { CONFIG_SETTINGS_MAX = 128 };
+
 /** Where mappings are read from unless CONTROL_THE_PAYLOAD_CONFIG_PATH says otherwise. */
 #define CONFIG_MAPPING_PATH "./control_the_payload_config.json"
 
@@ -110,6 +115,8 @@ struct config {
     char **dotenv_environment;
     /** What is odd but works (lines of .env that cannot be read, say), a line each. */
     struct buffer warnings;
+    /** Of each setting, by its place in the table: enum setting_origin. */
+    unsigned char origins[CONFIG_SETTINGS_MAX];
 };
 
 /** What the loader reads; tests pass their own. */

@@ -5,6 +5,7 @@
  *   problems.c  what is wrong with them
  *   near_name.c  names that miss a setting
  *   table.c   which settings there are
+ *   effective.c  how they are shown
  */
 #pragma once
 #include "config/dotenv.h"

@@ -1,5 +1,6 @@
 /* Reads WEBHOOK_RETRY_ON: status codes, classes of them, and words, with commas or blanks between. */
 #include "config/retry_on.h"
+#include <stdio.h>
 #include <string.h>
 
 static const char BLANKS[] = " \t\r\n";
@@ -81,4 +82,42 @@ bool retry_on_status(const struct retry_on *on, int status)
         return false;
     unsigned bit = (unsigned)(status - RETRY_STATUS_MIN);
     return on->statuses[bit / 64] >> bit % 64 & 1;
+}
+
+static void append_word(struct buffer *out, size_t start, const char *word)
+{
+    if (out->len > start)
+        buffer_append_char(out, ',');
+    buffer_append_text(out, word);
+}
+
+static void append_class(const struct retry_on *on, int hundreds, size_t start, struct buffer *out)
+{
+    char word[16];
+    int count = 0;
+    for (int status = hundreds; status < hundreds + 100; status++)
+        count += retry_on_status(on, status);
+    if (count == 100) {
+        snprintf(word, sizeof word, "%dxx", hundreds / 100);
+        append_word(out, start, word);
+        return;
+    }
+    for (int status = hundreds; status < hundreds + 100; status++)
+        if (retry_on_status(on, status)) {
+            snprintf(word, sizeof word, "%d", status);
+            append_word(out, start, word);
+        }
+}
+
+void retry_on_append(const struct retry_on *on, struct buffer *out)
+{
+    size_t start = out->len;
+    if (on->nothing)
+        append_word(out, start, "none");
+    for (int hundreds = RETRY_STATUS_MIN; hundreds < RETRY_STATUS_MAX; hundreds += 100)
+        append_class(on, hundreds, start, out);
+    if (on->timeout)
+        append_word(out, start, "timeout");
+    if (on->reset)
+        append_word(out, start, "reset");
 }

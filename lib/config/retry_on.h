@@ -1,7 +1,7 @@
 /* Which failed attempts at a webhook are tried again: what an endpoint provably did not process, and what
  * WEBHOOK_RETRY_ON adds to that. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,3 +22,5 @@ struct retry_on {
  * blanks. False, with the word at fault in `wrong` (within `text`), for anything else. */
 PA_MUST_USE bool retry_on_parse(struct slice text, struct retry_on *out, struct slice *wrong);
 PA_MUST_USE bool retry_on_status(const struct retry_on *on, int status);
+/** Appends it in the form that retry_on_parse reads; nothing where it adds nothing. */
+void retry_on_append(const struct retry_on *on, struct buffer *out);

@@ -438,6 +438,7 @@ const struct setting config_settings[] = {
      .help = "json, or text (the default on a terminal; NO_COLOR turns its colour off)"},
 };
 const size_t config_setting_count = sizeof config_settings / sizeof *config_settings;
+_Static_assert(sizeof config_settings / sizeof *config_settings <= CONFIG_SETTINGS_MAX, "raise it");
 
 static const char *default_of(const struct setting *setting)
 {
