@@ -4,20 +4,19 @@
  * libcurl keeps one store in memory for all connections only where the authorities are one file. */
 #include "http/authorities.h"
 #include "base/buffer.h"
+#include "http/pem_file.h"
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX_BYTES = 16 << 20, DIRECTORY_DEPTH = 4 };
+enum { DIRECTORY_DEPTH = 4 };
 
 struct authorities {
     /** Of the memfd; -1: none. */
@@ -40,6 +39,11 @@ static const char *const SYSTEM_BUNDLES[] = {
     "/etc/ssl/ca-bundle.pem",                            /* SUSE */
     "/etc/ssl/cert.pem"};                                /* BSD's place, Alpine too */
 
+static int unreadable(const char *path, struct error *err)
+{
+    return error_set(err, PA_ERR_INVALID, "'%.200s' cannot be read: %s", path, strerror(errno));
+}
+
 static const char *find_system_bundle(const struct authorities_options *options)
 {
     if (options->system_bundle)
@@ -51,44 +55,6 @@ static const char *find_system_bundle(const struct authorities_options *options)
 }
 
 /* One file */
-
-static int unreadable(const char *path, struct error *err)
-{
-    return error_set(err, PA_ERR_INVALID, "'%.200s' cannot be read: %s", path, strerror(errno));
-}
-
-static int read_authorities_file(int fd, const char *path, struct buffer *out, struct error *err)
-{
-    ssize_t got = 1;
-    while (got > 0 && out->len <= FILE_MAX_BYTES) {
-        if (buffer_reserve(out, 65536) != 0)
-            return error_set(err, PA_ERR_MEMORY, "out of memory");
-        got = read(fd, out->ptr + out->len, out->cap - out->len);
-        if (got < 0)
-            return unreadable(path, err);
-        out->len += (size_t)got;
-    }
-    if (out->len > FILE_MAX_BYTES)
-        return error_set(err, PA_ERR_INVALID, "'%.200s' is larger than 16 MiB", path);
-    return 0;
-}
-
-static int read_file(const char *path, struct buffer *out, struct error *err)
-{
-    struct stat status;
-    /* Not to hang on a pipe that somebody left there. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        int result = unreadable(path, err);
-        if (fd >= 0)
-            close(fd);
-        return result;
-    }
-    int result = S_ISREG(status.st_mode) ? read_authorities_file(fd, path, out, err)
-                                         : error_set(err, PA_ERR_INVALID, "'%.200s' is not a file", path);
-    close(fd);
-    return result;
-}
 
 /** Without it OpenSSL would ask the terminal about an encrypted block. */
 static int no_passphrase(char *buffer, int size, int writing, void *ctx)
@@ -138,7 +104,7 @@ static int add_file(struct gathering *gathering, const char *path, struct error 
 {
     struct buffer bytes = {0};
     size_t count = 0;
-    int result = read_file(path, &bytes, err);
+    int result = pem_file_read(path, &bytes, err);
     if (result != 0) {
         buffer_clear(&bytes);
         return result;
@@ -281,26 +247,13 @@ static int append_certificates(const struct gathering *gathering, struct buffer 
     return ok && !out->failed ? 0 : PA_ERR_MEMORY;
 }
 
-static int write_bundle(int fd, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0)
-            return PA_ERR_IO;
-        bytes.ptr += written;
-        bytes.len -= (size_t)written;
-    }
-    return 0;
-}
-
 static int publish(struct authorities *authorities, struct slice bytes, struct error *err)
 {
-    char path[64];
-    authorities->fd = memfd_create("authorities", MFD_CLOEXEC);
-    if (authorities->fd < 0 || write_bundle(authorities->fd, bytes) != 0)
+    char path[PEM_FILE_PATH_SIZE];
+    authorities->fd = pem_file_keep("authorities", bytes, path);
+    if (authorities->fd < 0)
         return error_set(err, PA_ERR_IO, "the certificate authorities cannot be kept in memory: %s",
                          strerror(errno));
-    snprintf(path, sizeof path, "/proc/self/fd/%d", authorities->fd);
     authorities->bundle = strdup(path);
     if (!authorities->bundle)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
@@ -321,7 +274,7 @@ static int make_bundle(struct authorities *authorities, const struct gathering *
         return authorities->bundle ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
     }
     if (gathering->system_bundle)
-        result = read_file(gathering->system_bundle, &bytes, err);
+        result = pem_file_read(gathering->system_bundle, &bytes, err);
     else
         warn(gathering,
              "no bundle of the system's certificate authorities was found: only the added ones are trusted");
