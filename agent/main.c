@@ -29,6 +29,8 @@ static const struct command COMMANDS[] = {
      false},
     {"map", command_map, "show what a mapping file makes of an event: mapping, request, report", false},
     {"sign", command_sign, "sign a body as the agent does, and print the two headers", false},
+    {"listen", command_listen, "receive webhooks: show each, check its signature, answer or pass it on",
+     true},
     {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false},
     {"settings", command_settings, "print every setting as a Markdown table", false},

@@ -1,28 +1,14 @@
 /* A letter as text for people, and as JSON. */
+#include "agent/terminal.h"
 #include "base/clock.h"
 #include "dead_letters.h"
 #include "event/event.h"
 #include <string.h>
 
-static void append_plain(struct buffer *out, struct slice text)
-{
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_sequence(text.ptr + i, text.len - i);
-        unsigned char first = (unsigned char)text.ptr[i];
-        unsigned char second = len == 2 ? (unsigned char)text.ptr[i + 1] : 0;
-        bool control = first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0);
-        if (len == 0 || control)
-            buffer_append_char(out, '?');
-        else
-            buffer_append(out, text.ptr + i, len);
-        i += len ? len : 1;
-    }
-}
-
 void print_plain(FILE *out, struct slice text)
 {
     struct buffer plain = {0};
-    append_plain(&plain, text);
+    terminal_append(&plain, text, false);
     fwrite(buffer_text(&plain), 1, plain.len, out);
     buffer_clear(&plain);
 }
@@ -31,9 +17,9 @@ void print_refusal(const struct command_usage *usage, const char *what, const ch
 {
     struct buffer line = {0};
     buffer_appendf(&line, "port-agent %s: %s: ", usage->command, what);
-    append_plain(&line, slice_of(where));
+    terminal_append(&line, slice_of(where), false);
     buffer_append_text(&line, ": ");
-    append_plain(&line, slice_of(why));
+    terminal_append(&line, slice_of(why), false);
     buffer_append_char(&line, '\n');
     fwrite(buffer_text(&line), 1, line.len, stderr);
     buffer_clear(&line);

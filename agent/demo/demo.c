@@ -4,6 +4,7 @@
 #include "agent/commands.h"
 #include "agent/input.h"
 #include "agent/run/running.h"
+#include "agent/terminal.h"
 #include "base/signals.h"
 #include "world.h"
 #include <stdio.h>
@@ -452,8 +453,7 @@ int command_demo(int argc, char **argv)
             return EXIT_CODE_USAGE;
         }
     }
-    const char *no_color = getenv("NO_COLOR");
-    demo.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+    demo.colour = terminal_has_colour(STDOUT_FILENO);
     signals_ignore_strays();
     struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
     demo.kept = logs ? -1 : memfd_create("demo-log", MFD_CLOEXEC);

@@ -1,5 +1,5 @@
 /* A small HTTP/1.1 server on loopback: requests with Content-Length (what libcurl sends), keep-alive, bounded
- * sizes. For the demo and tests. */
+ * sizes. For subcommands and tests. */
 #include "server.h"
 #include "base/buffer.h"
 #include <stdio.h>
@@ -107,6 +107,17 @@ struct slice http_exchange_header(const struct http_exchange *exchange, const ch
     const struct connection *connection = exchange->connection;
     return connection ? header((struct slice){connection->in.ptr, connection->head_len}, name)
                       : (struct slice){NULL, 0};
+}
+
+struct slice http_exchange_headers(const struct http_exchange *exchange)
+{
+    const struct connection *connection = exchange->connection;
+    const char *head = connection ? connection->in.ptr : NULL;
+    const char *line = head ? memchr(head, '\n', connection->head_len) : NULL;
+    if (!line)
+        return (struct slice){NULL, 0};
+    size_t first = (size_t)(line - head) + 1;
+    return (struct slice){head + first, connection->head_len - first - 2};
 }
 
 /** Length of the head with its blank line, or 0 while it is not whole. */

@@ -1,4 +1,4 @@
-/* A small HTTP/1.1 server on loopback for the demo and the tests; never part of the running agent's service.
+/* A small HTTP/1.1 server on loopback for subcommands and tests; never part of the running agent's service.
  * Keep-alive, bodies by Content-Length (chunked ones are refused), bounded sizes, answers delayed on request.
  */
 #pragma once
@@ -28,6 +28,8 @@ PA_MUST_USE struct http_server *http_server_new(uv_loop_t *loop, int port, http_
 PA_MUST_USE int http_server_port(const struct http_server *server);
 /** Value of a request header (name without case), or the null slice. Valid until the handler returns. */
 struct slice http_exchange_header(const struct http_exchange *exchange, const char *name);
+/** All of them, as "Name: value" lines, each ended by CR LF. Valid as long. */
+struct slice http_exchange_headers(const struct http_exchange *exchange);
 /** Answers after `delay_ms` (0: at once). `content_type` and `body` are copied; extra_headers is NULL or
  * "Name: value\r\n…". If the client has gone meanwhile nothing happens. The exchange is invalid afterwards.
  */

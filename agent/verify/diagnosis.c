@@ -381,16 +381,23 @@ static void judge_secret(struct diagnosis *diagnosis)
         add_finding(diagnosis, "the secret has quotes around it");
 }
 
-static bool is_valid(const struct diagnosis *diagnosis)
+static bool signed_over(struct signer *signer, struct slice timestamp, struct slice signature,
+                        struct slice message)
 {
     char expected[SIGNATURE_SIZE];
+    return signer && signature_timestamp_is_usable(timestamp) &&
+           signer_sign_text(signer, timestamp, message, expected) == 0 &&
+           signature.len == SIGNATURE_SIZE - 1 &&
+           CRYPTO_memcmp(expected, signature.ptr, SIGNATURE_SIZE - 1) == 0;
+}
+
+static bool is_valid(const struct diagnosis *diagnosis)
+{
     struct signer *signer = signer_new(diagnosis->given->secret);
-    bool made = signer && signer_sign_text(signer, diagnosis->timestamp,
-                                           buffer_slice(&diagnosis->bodies.list[0].bytes), expected) == 0;
+    bool valid = signed_over(signer, diagnosis->timestamp, diagnosis->signature,
+                             buffer_slice(&diagnosis->bodies.list[0].bytes));
     signer_free(signer);
-    return made && signature_timestamp_is_usable(diagnosis->timestamp) &&
-           diagnosis->signature.len == SIGNATURE_SIZE - 1 &&
-           CRYPTO_memcmp(expected, diagnosis->signature.ptr, SIGNATURE_SIZE - 1) == 0;
+    return valid;
 }
 
 static void judge_missing(struct diagnosis *diagnosis, const struct event *event)
@@ -432,6 +439,30 @@ static bool diagnose(struct diagnosis *diagnosis, const struct event *event)
         judge_secret(diagnosis);
     judge_timestamp(diagnosis);
     return valid;
+}
+
+/* The two documented ways */
+
+struct signature_ways signature_check_ways(const struct signature_case *given)
+{
+    static const struct json_form script = {"", "", 0, false, false, true};
+    struct signer *signer = signer_new(given->secret);
+    struct buffer canonical = {0}, parsed = {0};
+    struct signature_ways ways = {.raw = signed_over(signer, given->timestamp, given->signature, given->body),
+                                  .json = true};
+    if (given->body.len == 0) {
+        ways.parsed = ways.raw;
+    } else if (json_canonical(given->body, &canonical, NULL) == 0) {
+        json_write(buffer_slice(&canonical), &script, &parsed);
+        ways.parsed =
+            !parsed.failed && signed_over(signer, given->timestamp, given->signature, buffer_slice(&parsed));
+    } else {
+        ways.json = false;
+    }
+    buffer_clear(&canonical);
+    buffer_clear(&parsed);
+    signer_free(signer);
+    return ways;
 }
 
 bool signature_diagnose(const struct signature_case *given, struct buffer *findings, bool *unreadable)

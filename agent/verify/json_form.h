@@ -1,5 +1,4 @@
-/* Other ways to write a JSON value, as senders that do not write it compactly do. Private to diagnosis.c.
- */
+/* Other ways to write a JSON value, as senders that do not write it compactly do, and as people read it. */
 #pragma once
 #include "base/buffer.h"
 #include <stdbool.h>
