@@ -122,7 +122,7 @@ def test_chart_is_of_this_version_and_lints(helm):
 
 def test_defaults_make_a_hardened_pod(render):
     objects = render()
-    assert set(objects) == {"Deployment", "Secret"}
+    assert set(objects) == {"Deployment", "Secret", "NetworkPolicy"}
     spec, pod, container = objects["Deployment"]["spec"], pod_of(objects), container_of(objects)
     assert spec["replicas"] == 1 and spec["strategy"] == {"type": "Recreate"}
     assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -169,7 +169,7 @@ def test_values_file_names_every_value_of_the_existing_chart():
 def test_existing_values_have_their_effect(render):
     values = existing()
     objects = render(values)
-    assert set(objects) == {"Deployment", "Secret", "Secret/certificate", "ConfigMap"}
+    assert set(objects) == {"Deployment", "Secret", "Secret/certificate", "ConfigMap", "NetworkPolicy"}
     deployment, pod, container = objects["Deployment"], pod_of(objects), container_of(objects)
     metadata = deployment["spec"]["template"]["metadata"]
     assert deployment["metadata"]["name"] == "port-agent-eu"
@@ -305,14 +305,26 @@ def test_change_of_configuration_starts_the_agent_anew(render):
 
 def test_optional_objects(render):
     extra = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "gitlab", "key": "token"}}}
-    objects = render({"podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True}, "extraEnv": [extra], "image": {"digest": "sha256:" + "0" * 64}})
+    objects = render({"podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": False}, "extraEnv": [extra], "image": {"digest": "sha256:" + "0" * 64}})
     labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-    assert objects["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
+    assert "NetworkPolicy" not in objects
     assert extra in container_of(objects)["env"] and container_of(objects)["image"].endswith(f":{VERSION}@sha256:" + "0" * 64)
+
+
+def test_only_the_metrics_port_may_be_connected_to_and_what_goes_out_is_open_unless_named(render):
+    def policy(**more):
+        objects = render({"networkPolicy": more} if more else {})
+        spec = objects["NetworkPolicy"]["spec"]
+        assert spec["podSelector"]["matchLabels"].items() <= objects["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+        # An empty selector is every namespace.
+        assert spec["ingress"] == [{"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 9464}]}]
+        return spec
+
+    assert policy()["policyTypes"] == ["Ingress"] and "egress" not in policy()
     rule = {"ports": [{"port": 443}]}
-    assert render({"networkPolicy": {"enabled": True, "egress": [rule]}})["NetworkPolicy"]["spec"]["egress"] == [rule]
+    assert policy(egress=[rule])["policyTypes"] == ["Ingress", "Egress"]
+    assert policy(egress=[rule])["egress"] == [rule]
 
 
 @pytest.mark.parametrize("values, name", [
