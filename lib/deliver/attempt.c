@@ -6,6 +6,7 @@
 #include "deliver/shared.h"
 #include "deliver/telling.h"
 #include "port/result.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,6 +268,8 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
     }
     window_ended(deliver->window, &delivery->slot, end_of(result), result->duration_ms);
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
+    if (!delivery->outcome.success)
+        window_note_cause(&delivery->slot, buffer_slice(&delivery->outcome.cause));
     if (delivery->outcome.success ||
         !retry_wait(&deliver->options, delivery->attempt, delivery->started_ms, result, &wait_ms))
         end(delivery, result);
@@ -285,17 +288,17 @@ static void answered(void *ctx, const struct http_result *result)
     deliver_pump(deliver);
 }
 
-void delivery_give_up(struct delivery *delivery)
+void delivery_give_up(struct delivery *delivery, const char *unsent, const char *unanswered)
 {
     const struct deliver *deliver = delivery->deliver;
     if (delivery->attempt == 0) {
-        delivery_fail_unsent(delivery, "cancelled", "the agent was stopped first");
+        delivery_fail_unsent(delivery, "cancelled", unsent);
         return;
     }
     struct http_result result = {.failure = HTTP_CANCELLED,
-                                 .reason = "the agent was stopped before the endpoint had answered",
                                  .duration_ms =
                                      clock_monotonic_ms(deliver->options.clock) - delivery->started_ms};
+    snprintf(result.reason, sizeof result.reason, "%s", unanswered);
     outcome_of(delivery, &result, deliver->options.detailed_logging, &delivery->outcome);
     end(delivery, &result);
 }

@@ -12,4 +12,4 @@ void deliver_pump(struct deliver *deliver);
 /** Ends the attempt under way without a word to anybody. */
 void delivery_cancel_attempt(struct delivery *delivery);
 /** The delivery fails for good, wherever it stands before its last answer; nothing is under way for it. */
-void delivery_give_up(struct delivery *delivery);
+void delivery_give_up(struct delivery *delivery, const char *unsent, const char *unanswered);

@@ -21,6 +21,7 @@
 
 struct deliver;
 struct dead_letters;
+struct window;
 
 struct deliver_options {
     uv_loop_t *loop;
@@ -88,3 +89,46 @@ PA_MUST_USE bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct counters *out);
 /** What is held of responses that have come, results that wait for Port included. */
 size_t deliver_answer_bytes(const struct deliver *deliver);
+
+/* What stands */
+
+/** A delivery as it stands; its texts are borrowed until the loop goes on. */
+struct delivery_view {
+    /** Null: its event has no run. */
+    struct slice run_id;
+    /** NULL: its record is in no topic, and the next two say nothing. */
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    /** The record's own timestamp; -1: none. */
+    int64_t record_ms;
+    /** Monotonic. */
+    int64_t taken_ms;
+    /** Where it stands (life.h), and what it waits for, in words. */
+    const char *state, *waits_for;
+    /** Scheme, host and port; NULL: not known yet. */
+    const char *destination;
+    /** Redacted; NULL: not known yet. */
+    const char *url;
+    /** Attempts started so far. */
+    unsigned attempts;
+    /** Until its next attempt; -1: nothing is due. */
+    int64_t due_in_ms;
+    /** Of its last attempt, where that is over: status (0: none) and cause in words ("": none). */
+    int status;
+    struct slice cause;
+};
+/** Every delivery, the newest first. */
+void deliver_each(const struct deliver *deliver,
+                  void (*each)(void *ctx, const struct delivery_view *delivery), void *ctx);
+/** Whose destinations and brake can be asked. */
+const struct window *deliver_window(const struct deliver *deliver);
+
+/* A person's brake */
+
+/** window_pause. */
+PA_MUST_USE bool deliver_pause(struct deliver *deliver, const char *destination, bool paused);
+/** Ends what is still to be delivered of that run: it fails for good, with a dead letter and a report that
+ * say who ended it. What is answered already goes on. Returns how many deliveries that were; *answered: how
+ * many of the run go on. */
+size_t deliver_cancel_run(struct deliver *deliver, struct slice run_id, size_t *answered);

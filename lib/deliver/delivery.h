@@ -54,6 +54,8 @@ struct delivery {
     unsigned attempt;
     /** Its run has been told that it started. */
     bool start_told;
+    /** When its record was taken. */
+    int64_t taken_ms;
     /** When its first attempt began. */
     int64_t started_ms;
     /** When its next attempt begins. */

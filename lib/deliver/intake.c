@@ -91,6 +91,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->is_run = record->kind == EVENT_RUN && run_id_is_usable(event->run_id);
     delivery->synchronized = event->invocation.synchronized;
     delivery->record_ms = record->timestamp_ms;
+    delivery->taken_ms = clock_monotonic_ms(deliver->options.clock);
     delivery->outcome.error_type = "";
     delivery->content = dedup_content(&deliver->dedup, record, event);
     deliver->in_state[delivery->state]++;

@@ -18,6 +18,7 @@
  *   withdraw.c     deliveries that are taken back
  *   memory.c       is there room
  *   target.c       URLs parsed once
+ *   view.c         what stands, for whoever asks
  *   deliver.c      making, counters, ending
  */
 #pragma once

@@ -72,18 +72,66 @@ static struct delivery *unanswered(const struct deliver *deliver)
     return delivery;
 }
 
+static void give_up(struct delivery *delivery, const char *unsent, const char *without_answer)
+{
+    interrupt(delivery);
+    window_withdraw(delivery->deliver->window, &delivery->slot);
+    schedule_remove(&delivery->deliver->schedule, &delivery->due);
+    delivery_give_up(delivery, unsent, without_answer);
+}
+
 size_t deliver_give_up(struct deliver *deliver)
 {
     struct delivery *delivery;
     size_t count = 0;
     deliver->withdrawing = true;
     while ((delivery = unanswered(deliver))) {
-        interrupt(delivery);
-        window_withdraw(deliver->window, &delivery->slot);
-        schedule_remove(&deliver->schedule, &delivery->due);
-        delivery_give_up(delivery);
+        give_up(delivery, "the agent was stopped first",
+                "the agent was stopped before the endpoint had answered");
         count++;
     }
     deliver->withdrawing = false;
+    return count;
+}
+
+/** Its event was refused: what it waits for is to say so. */
+static bool is_refused(const struct delivery *delivery)
+{
+    return delivery->state == LIFE_WAITING && delivery->attempt == 0 && delivery->event.payload.len == 0;
+}
+
+/** The last in the list, and so the first of its lane, of that run that may be cancelled; NULL: none. Counts
+ * those that may not. */
+static struct delivery *cancellable(const struct deliver *deliver, struct slice run_id, size_t *answered)
+{
+    struct delivery *delivery, *found = NULL;
+    *answered = 0;
+    LIST_FOREACH(delivery, &deliver->deliveries, all)
+    {
+        if (!delivery->is_run || !slice_equal(delivery->event.run_id, run_id))
+            continue;
+        if (life_is_answered(delivery->state) || is_refused(delivery))
+            ++*answered;
+        else
+            found = delivery;
+    }
+    return found;
+}
+
+size_t deliver_cancel_run(struct deliver *deliver, struct slice run_id, size_t *answered)
+{
+    struct delivery *delivery;
+    size_t count = 0, concluding;
+    deliver->withdrawing = true;
+    for (; (delivery = cancellable(deliver, run_id, &concluding)); count++) {
+        if (count == 0)
+            *answered = concluding;
+        give_up(delivery, "cancelled by the operator",
+                "cancelled by the operator before the endpoint had answered");
+    }
+    if (count == 0)
+        *answered = concluding;
+    deliver->withdrawing = false;
+    deliver_pump(deliver);
     return count;
 }

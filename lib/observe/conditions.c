@@ -154,3 +154,8 @@ const struct condition *conditions_next(const struct conditions *conditions, con
     const struct condition *next = before ? before + 1 : conditions->standing;
     return next < conditions->standing + conditions->count ? next : NULL;
 }
+
+const char *condition_text(const struct conditions *conditions, const struct condition *condition)
+{
+    return conditions->words[condition->kind].begun;
+}

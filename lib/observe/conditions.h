@@ -51,3 +51,5 @@ void condition_ended(struct conditions *conditions, enum condition_kind kind, co
 void conditions_tick(struct conditions *conditions);
 /** Those that stand, one after another: the first for NULL; NULL after the last. */
 const struct condition *conditions_next(const struct conditions *conditions, const struct condition *before);
+/** What its warning says; lives for ever. */
+const char *condition_text(const struct conditions *conditions, const struct condition *condition);

@@ -5,6 +5,7 @@
  *   counters.c    the table of counters, and the summary line
  *   lines.c       what happened, as log lines
  *   run_logs.c    what happened, as progress logs on the run
+ *   runs.c        what is remembered of runs
  *   conditions.c  what goes on being wrong
  */
 #pragma once

@@ -1,24 +1,38 @@
 /* See observe.h. The one call, and what it counts. */
 #include "observe/internal.h"
 #include "observe/kinds.h"
+#include "observe/runs.h"
 #include <stdlib.h>
 
 struct observer {
     struct observer_options options;
     struct counters counters;
+    struct runs *runs;
 };
 
 struct observer *observer_new(const struct observer_options *options)
 {
     struct observer *observer = calloc(1, sizeof *observer);
-    if (observer)
-        observer->options = *options;
-    return observer;
+    if (!observer)
+        return NULL;
+    observer->options = *options;
+    observer->runs = runs_new(options->clock);
+    if (observer->runs)
+        return observer;
+    free(observer);
+    return NULL;
 }
 
 void observer_free(struct observer *observer)
 {
+    if (observer)
+        runs_free(observer->runs);
     free(observer);
+}
+
+const struct runs *observer_runs(const struct observer *observer)
+{
+    return observer->runs;
 }
 
 const struct counters *observer_counters(const struct observer *observer)
@@ -39,6 +53,7 @@ void observe(struct observer *observer, const struct observed *observed)
 {
     const struct observer_options *options = &observer->options;
     count(&observer->counters, observed);
+    runs_note(observer->runs, observed);
     lines_write(options->clock, observed);
     if (observed->report && options->tell_run)
         run_log_write(options->tell_run, observed);

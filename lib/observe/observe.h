@@ -11,6 +11,7 @@
 
 struct observer;
 struct run_report;
+struct runs;
 
 /** What happened. Behind each: the members of struct observed that say more, beside those of its record. */
 enum observed_kind {
@@ -185,3 +186,5 @@ void observer_free(struct observer *observer);
 void observe(struct observer *observer, const struct observed *observed);
 /** The totals so far; what is there now is 0. */
 const struct counters *observer_counters(const struct observer *observer);
+/** What is remembered of runs (runs.h). */
+const struct runs *observer_runs(const struct observer *observer);

@@ -6,7 +6,7 @@
 #include "http/retry_after.h"
 #include "port/answer.h"
 #include "port/clock_offset.h"
-#include <cjson/cJSON.h>
+#include "port/token.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,9 @@ enum {
     TOKEN_TRY_AGAIN_MS = 5000,
     MEMORY_PAUSE_MS = 200,
     REFUSED_WAIT_MS = 30000,
-    REFUSED_WAIT_CAP_MS = 600000
+    REFUSED_WAIT_CAP_MS = 600000,
+    TOKEN_MARGIN_S = 60
 };
-static const double DEFAULT_LIFETIME_S = 3600, TOKEN_MARGIN_S = 60;
 
 enum call_state { CALL_QUEUED, CALL_SENT };
 
@@ -76,6 +76,8 @@ struct port_api {
     /** Until then a 401 fetches no other token: a fresh one was refused as well. */
     int64_t refused_until_ms;
     int64_t refused_wait_ms;
+    /** Of the last answer; "": it was accepted, or refused for a reason of the call's own. */
+    char failure[400];
 };
 
 static void pump(struct port_api *api);
@@ -201,15 +203,6 @@ static void fail_queued(struct port_api *api, const struct port_result *result)
         call_end(call, result);
 }
 
-/** What may stand in a header line. */
-static bool token_is_sendable(const char *token)
-{
-    for (const char *c = token; *c; c++)
-        if (*c <= ' ' || *c > '~')
-            return false;
-    return *token != '\0';
-}
-
 static void token_forget(struct port_api *api)
 {
     struct buffer old = api->old_token;
@@ -224,31 +217,25 @@ static void token_forget(struct port_api *api)
 
 static bool token_read(struct port_api *api, struct slice body)
 {
-    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
-    const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
-    const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
-    bool ok = cJSON_IsString(token) && token_is_sendable(token->valuestring);
-    if (ok) {
-        double seconds = cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble
-                                                                               : DEFAULT_LIFETIME_S;
-        if (seconds > 30.0 * 24 * 3600)
-            seconds = 30.0 * 24 * 3600;
-        double margin = seconds / 10 > TOKEN_MARGIN_S ? seconds / 10 : TOKEN_MARGIN_S;
-        double keep = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
-        int64_t now = clock_monotonic_ms(api->options.clock);
-        token_forget(api);
-        buffer_append_text(&api->token, "Bearer ");
-        buffer_append_text(&api->token, token->valuestring);
-        api->token_refresh_ms = now + (int64_t)(keep * 1000);
-        api->token_expiry_ms = now + (int64_t)(seconds * 1000);
-        api->token_serial++;
-        if (api->token.failed) {
-            buffer_clear(&api->token);
-            ok = false;
-        }
-    }
-    cJSON_Delete(answer);
-    return ok;
+    double seconds;
+    char *token = port_token_parse(body, &seconds);
+    if (!token)
+        return false;
+    double margin = seconds / 10 > TOKEN_MARGIN_S ? seconds / 10 : TOKEN_MARGIN_S;
+    double keep = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
+    int64_t now = clock_monotonic_ms(api->options.clock);
+    token_forget(api);
+    buffer_append_text(&api->token, "Bearer ");
+    buffer_append_text(&api->token, token);
+    explicit_bzero(token, strlen(token));
+    free(token);
+    api->token_refresh_ms = now + (int64_t)(keep * 1000);
+    api->token_expiry_ms = now + (int64_t)(seconds * 1000);
+    api->token_serial++;
+    if (!api->token.failed)
+        return true;
+    buffer_clear(&api->token);
+    return false;
 }
 
 static void token_answered(void *ctx, const struct http_result *http)
@@ -257,6 +244,7 @@ static void token_answered(void *ctx, const struct http_result *http)
     api->token_call = NULL;
     clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
+        *api->failure = '\0';
         pump(api);
         return;
     }
@@ -272,10 +260,9 @@ static void token_answered(void *ctx, const struct http_result *http)
         .authentication = refused,
         .out_of_memory = port_answer_starved(http),
     };
-    char sentence[400];
-    snprintf(sentence, sizeof sentence, "no access token: %s%s", reason,
+    snprintf(api->failure, sizeof api->failure, "no access token: %s%s", reason,
              refused ? " (client id or secret refused)" : "");
-    result.reason = sentence;
+    result.reason = api->failure;
     if (result.retry_after_ms > 0)
         be_quiet(api, result.retry_after_ms);
     if (token_usable(api)) { /* an early refresh: the old token serves on */
@@ -393,6 +380,8 @@ static void call_answered(void *ctx, const struct http_result *http)
             .resent = http->resent,
         };
         adapt(api, result.answer);
+        bool failed = result.answer == PORT_UNAVAILABLE || result.status == 401;
+        snprintf(api->failure, sizeof api->failure, "%s", failed ? reason : "");
         if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)
             be_quiet(api, result.retry_after_ms);
         enter(api);
@@ -588,4 +577,23 @@ struct port_api *port_api_new(const struct port_api_options *options)
         return NULL;
     }
     return api;
+}
+
+static int64_t left_ms(int64_t until_ms, int64_t now_ms)
+{
+    return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+struct port_view port_api_view(const struct port_api *api)
+{
+    int64_t now_ms = clock_monotonic_ms(api->options.clock);
+    return (struct port_view){.has_token = token_usable(api),
+                              .token_ms = left_ms(api->token_expiry_ms, now_ms),
+                              .token_asked = api->token_call != NULL,
+                              .tokens = api->token_serial,
+                              .refused_ms = left_ms(api->refused_until_ms, now_ms),
+                              .quiet_ms = left_ms(api->quiet_until_ms, now_ms),
+                              .calls = api->sent,
+                              .requests = api->requests,
+                              .failure = api->failure};
 }

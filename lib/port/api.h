@@ -97,6 +97,28 @@ PA_MUST_USE bool port_call_is_sent(const struct port_call *call);
 /** HTTP requests made so far, token requests included: for the summary and tests. */
 uint64_t port_api_requests(const struct port_api *api);
 
+/** How Port's API stands. */
+struct port_view {
+    /** A token is there that is still good, for so long. */
+    bool has_token;
+    int64_t token_ms;
+    /** It is being fetched. */
+    bool token_asked;
+    /** Tokens fetched so far. */
+    unsigned tokens;
+    /** A fresh token was refused too: for so long none is fetched on a 401; 0: not so. */
+    int64_t refused_ms;
+    /** Port asked for quiet, or memory is out: nothing is sent for so long; 0: not so. */
+    int64_t quiet_ms;
+    /** Calls under way. */
+    unsigned calls;
+    uint64_t requests;
+    /** Of the last token call or call that failed, in words; "": the last one had an answer that is none. */
+    const char *failure;
+};
+/** `failure` is borrowed until the loop goes on. */
+struct port_view port_api_view(const struct port_api *api);
+
 /** Brokers and SASL credentials from GET /v1/kafka-credentials. Texts are owned; clear after use (wipes the
  * password). */
 struct kafka_credentials {

@@ -54,6 +54,8 @@ struct run_report {
     uv_timer_t *timer;
     unsigned attempt, log_ticks;
     bool finished, has_result;
+    /** When it was finished. */
+    int64_t finished_ms;
     enum report_verdict verdict;
     /** Done is owed from the loop: linked in the list of those. */
     bool deferred;
@@ -489,6 +491,7 @@ bool run_report_finish(struct run_report *report, const struct run_result *resul
     report->done = done;
     report->ctx = ctx;
     report->finished = true;
+    report->finished_ms = clock_monotonic_ms(report->reports->options.clock);
     report->log_ticks = LAST_LOGS_TICKS;
     if (report->has_result) {
         report->reports->waiting++;
@@ -581,4 +584,14 @@ void reports_free(struct reports *reports)
     }
     uv_close((uv_handle_t *)reports->deferred, timer_free);
     free(reports);
+}
+
+int64_t reports_waiting_since_ms(const struct reports *reports)
+{
+    int64_t since_ms = -1;
+    const struct run_report *report;
+    LIST_FOREACH(report, &reports->all, all)
+    if (report->finished && report->has_result && (since_ms < 0 || report->finished_ms < since_ms))
+        since_ms = report->finished_ms;
+    return since_ms;
 }

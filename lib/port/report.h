@@ -70,5 +70,7 @@ size_t run_report_bytes(const struct run_report *report);
 /** Bytes held by queued results and logs, and runs whose result waits: for back pressure and the summary. */
 size_t reports_bytes(const struct reports *reports);
 size_t reports_waiting(const struct reports *reports);
+/** Since when the oldest of these results waits (monotonic); -1: none waits. */
+int64_t reports_waiting_since_ms(const struct reports *reports);
 /** Log messages not yet sent or given up: what a drain waits for beside results. */
 size_t reports_logs_pending(const struct reports *reports);

@@ -9,8 +9,8 @@ struct ticket {
     void (*settle)(struct ticket *ticket, bool done);
 };
 
-/** No function may be NULL, except for give_up and abandon of a source whose records come again, and for
- * those that say so. */
+/** No function may be NULL, except for give_up and abandon of a source whose records come again,
+ * each_partition of one that has no partitions, and for those that say so. */
 struct source_class {
     /** As STREAMER_NAME has it: in the log, and for Port. */
     const char *name;
@@ -26,6 +26,10 @@ struct source_class {
     void (*close)(struct source *source, void (*closed)(void *ctx), void *ctx);
     size_t (*summary)(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX]);
     unsigned (*assigned)(const struct source *source);
+    /** NULL: "running", and connected while it has a share of the work. */
+    struct source_view (*view)(const struct source *source);
+    void (*each_partition)(const struct source *source,
+                           void (*each)(void *ctx, const struct source_partition *partition), void *ctx);
     size_t (*give_up)(struct source *source);
     /** NULL: what it hands over comes again. */
     size_t (*abandon)(const struct source *source);

@@ -56,3 +56,17 @@ bool source_comes_again(const struct source *source)
 {
     return source->class->abandon == NULL;
 }
+
+struct source_view source_view(const struct source *source)
+{
+    if (source->class->view)
+        return source->class->view(source);
+    return (struct source_view){.state = "running", .connected = source_assigned(source) > 0};
+}
+
+void source_each_partition(const struct source *source,
+                           void (*each)(void *ctx, const struct source_partition *partition), void *ctx)
+{
+    if (source->class->each_partition)
+        source->class->each_partition(source, each, ctx);
+}

@@ -80,6 +80,27 @@ struct conditions;
 struct config;
 struct port_api;
 
+/** A partition as it stands; its topic is borrowed. */
+struct source_partition {
+    const char *topic;
+    int32_t number;
+    /** Where the next record is expected, what was committed last, and the log's end; -1: not known. */
+    int64_t position, committed, end;
+    /** Records taken and not done, and the offset of the oldest of them (-1: none). */
+    size_t undone;
+    int64_t oldest;
+};
+
+/** How a source stands; its texts live for ever. */
+struct source_view {
+    /** In words: "consuming", "waiting for credentials" … */
+    const char *state;
+    /** It reaches where its records come from. */
+    bool connected;
+    /** Its credentials are refused there, and nothing has worked since. */
+    bool credentials_refused;
+};
+
 /** What every source is made from. */
 struct source_options {
     /** Borrowed until closed, as everything here. */
@@ -128,3 +149,7 @@ size_t source_summary(const struct source *source, struct log_field fields[SOURC
 /** Shares of the work that are this agent's now: partitions assigned, or 1 for a source that has only one and
  * reaches it; 0: none (a standby, or not connected yet). */
 unsigned source_assigned(const struct source *source);
+struct source_view source_view(const struct source *source);
+/** Every partition that is this agent's; none where a source has no partitions. */
+void source_each_partition(const struct source *source,
+                           void (*each)(void *ctx, const struct source_partition *partition), void *ctx);

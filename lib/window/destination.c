@@ -60,6 +60,25 @@ void destination_settle(struct destination *destination)
     destination_free(other);
 }
 
+struct visit {
+    void (*each)(void *ctx, const struct destination *destination);
+    void *ctx;
+};
+
+static void visit_node(const void *node, VISIT which, void *closure)
+{
+    const struct visit *visit = closure;
+    if (which == postorder || which == leaf)
+        visit->each(visit->ctx, *(struct destination *const *)node);
+}
+
+void destinations_each(const struct destinations *all,
+                       void (*each)(void *ctx, const struct destination *destination), void *ctx)
+{
+    struct visit visit = {each, ctx};
+    twalk_r(all->tree, visit_node, &visit);
+}
+
 void destinations_free(struct destinations *all)
 {
     tdestroy(all->tree, destination_free);

@@ -22,6 +22,12 @@ struct destination {
     double latency_ms;
     /** Nothing has been heard of it since, while something was in flight. */
     int64_t quiet_since_ms;
+    /** When its breaker opened; counts while that is not closed. */
+    int64_t open_since_ms;
+    /** Of its last failure, in words, cut to fit; "": it has not failed yet. */
+    char cause[96];
+    /** A person holds it: no attempt starts. */
+    bool paused;
     struct breaker breaker;
     /** The breaker's interval is over. */
     struct due due;
@@ -48,4 +54,7 @@ PA_MUST_USE struct destination *destination_find(struct destinations *all, const
 void destination_settle(struct destination *destination);
 /** The breaker is closed, and its interval no longer matters. */
 void destination_close_breaker(struct destination *destination);
+/** Every one of them, in the order of their names. */
+void destinations_each(const struct destinations *all,
+                       void (*each)(void *ctx, const struct destination *destination), void *ctx);
 void destinations_free(struct destinations *all);

@@ -1,10 +1,12 @@
 /* The round of turns, and what is heard of destinations. Destinations with something ready take turns, one
  * slot each, so that a long queue for one never delays another. */
 #include "window/window.h"
+#include "window/brake.h"
 #include "window/lane.h"
 #include "window/share.h"
 #include <assert.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PATIENCE_MS = 30000, PRESSED_PATIENCE_MS = 10000, RELIEF_MS = 5000 };
@@ -19,6 +21,7 @@ struct window {
     size_t turns;
     /** A narrowed window is widened again. */
     struct due relief;
+    struct brake brake;
 };
 
 /* Company */
@@ -40,7 +43,8 @@ static void check_activity(struct window *window, struct destination *destinatio
 /** It may have its turn: something is ready, and its breaker lets it. */
 static void take_turn(struct window *window, struct destination *destination)
 {
-    if (destination->in_turn || !destination->ready.first || !breaker_lets(&destination->breaker))
+    if (destination->in_turn || !destination->ready.first || destination->paused ||
+        !breaker_lets(&destination->breaker))
         return;
     destination->in_turn = true;
     destination->next_turn = NULL;
@@ -97,12 +101,14 @@ bool window_is_full(const struct window *window)
 
 struct slot *window_next(struct window *window)
 {
-    if (window_is_full(window))
+    if (window_is_full(window) || window->brake.all)
         return NULL;
     for (size_t left = window->turns; left > 0; left--) {
         struct destination *destination = next_turn(window);
         if (!destination->ready.first)
             destination_settle(destination);
+        else if (destination->paused)
+            continue; /* it is out of the round until it is resumed */
         else if (share_allows(&window->load, destination))
             return start_slot(window, destination);
         else
@@ -165,6 +171,7 @@ static void hear_failure(struct window *window, struct destination *destination)
     if (again)
         return;
     window->destinations.breakers_open++;
+    destination->open_since_ms = clock_monotonic_ms(window->load.clock);
     tell_circuit(window, destination, breaker->failures);
 }
 
@@ -264,9 +271,11 @@ struct slot *window_leave_lane(struct window *window, struct slot *slot)
 bool window_address(struct window *window, struct slot *slot, const char *name)
 {
     slot->destination = destination_find(&window->destinations, name, share_first_limit(&window->load));
-    if (slot->destination)
-        slot->destination->references++;
-    return slot->destination != NULL;
+    if (!slot->destination)
+        return false;
+    slot->destination->references++;
+    slot->destination->paused = brake_holds(&window->brake, name);
+    return true;
 }
 
 void window_forget(struct window *window, struct slot *slot)
@@ -318,6 +327,75 @@ unsigned window_breakers_open(const struct window *window)
     return window->destinations.breakers_open;
 }
 
+/* What stands */
+
+struct view_visit {
+    void (*each)(void *ctx, const struct destination_view *view);
+    void *ctx;
+};
+
+static void view_destination(void *ctx, const struct destination *destination)
+{
+    const struct view_visit *visit = ctx;
+    struct destination_view view = {.name = destination->name,
+                                    .in_flight = destination->in_flight,
+                                    .broken = destination->breaker.state != BREAKER_CLOSED,
+                                    .broken_since_ms = destination->open_since_ms,
+                                    .failures_in_row = destination->breaker.failures,
+                                    .paused = destination->paused,
+                                    .latency_ms = destination->latency_ms,
+                                    .cause = destination->cause};
+    for (const struct slot *slot = destination->ready.first; slot; slot = slot->next)
+        view.waiting++;
+    visit->each(visit->ctx, &view);
+}
+
+void window_each_destination(const struct window *window,
+                             void (*each)(void *ctx, const struct destination_view *view), void *ctx)
+{
+    struct view_visit visit = {each, ctx};
+    destinations_each(&window->destinations, view_destination, &visit);
+}
+
+void window_note_cause(const struct slot *slot, struct slice cause)
+{
+    struct destination *destination = slot->destination;
+    if (destination)
+        snprintf(destination->cause, sizeof destination->cause, "%.*s",
+                 (int)(cause.len < sizeof destination->cause ? cause.len : sizeof destination->cause),
+                 cause.ptr ? cause.ptr : "");
+}
+
+/* A person's brake */
+
+/** What the brake does not hold any more has its turn again. */
+static void follow_brake(void *ctx, const struct destination *seen)
+{
+    struct window *window = ctx;
+    struct destination *destination = (struct destination *)(uintptr_t)seen;
+    destination->paused = brake_holds(&window->brake, destination->name);
+    take_turn(window, destination);
+}
+
+bool window_pause(struct window *window, const char *destination, bool paused)
+{
+    if (!brake_set(&window->brake, destination, paused))
+        return false;
+    destinations_each(&window->destinations, follow_brake, window);
+    window->options.ready(window->options.ctx);
+    return true;
+}
+
+bool window_is_paused(const struct window *window)
+{
+    return window->brake.all;
+}
+
+const char *window_paused(const struct window *window, size_t index)
+{
+    return index < window->brake.count ? window->brake.names[index] : NULL;
+}
+
 /* Life */
 
 struct window *window_new(const struct window_options *options)
@@ -339,5 +417,6 @@ void window_free(struct window *window)
     schedule_remove(window->options.schedule, &window->relief);
     lanes_free(&window->lanes);
     destinations_free(&window->destinations);
+    brake_clear(&window->brake);
     free(window);
 }

@@ -107,3 +107,39 @@ unsigned window_narrow(struct window *window);
 PA_MUST_USE bool window_is_full(const struct window *window);
 /** Destinations whose breaker is not closed. */
 unsigned window_breakers_open(const struct window *window);
+
+/* What stands */
+
+/** A destination as it stands; its texts are borrowed. */
+struct destination_view {
+    const char *name;
+    /** Slots that wait there for their turn, and those under way. */
+    size_t waiting;
+    unsigned in_flight;
+    /** It only fails, and is probed, since then (monotonic). */
+    bool broken;
+    int64_t broken_since_ms;
+    unsigned failures_in_row;
+    bool paused;
+    /** Smoothed, of answers; 0: there was none. */
+    double latency_ms;
+    /** Of its last failure; "": none. */
+    const char *cause;
+};
+/** Every destination that is known, in the order of their names. */
+void window_each_destination(const struct window *window,
+                             void (*each)(void *ctx, const struct destination_view *view), void *ctx);
+/** Why the slot's attempt failed, in words: kept of its destination, cut to fit. */
+void window_note_cause(const struct slot *slot, struct slice cause);
+
+/* A person's brake */
+
+enum { WINDOW_PAUSED_MAX = 64 };
+
+/** No attempt starts any more at that destination (NULL: at any), known or not, or again (`paused` false;
+ * NULL then: at all that were paused). False: more than WINDOW_PAUSED_MAX destinations, or out of memory. */
+PA_MUST_USE bool window_pause(struct window *window, const char *destination, bool paused);
+/** Everything is paused, not only some destinations. */
+PA_MUST_USE bool window_is_paused(const struct window *window);
+/** The destinations that are paused by name: the first for 0; NULL after the last. Borrowed. */
+const char *window_paused(const struct window *window, size_t index);

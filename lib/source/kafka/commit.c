@@ -24,7 +24,7 @@ static bool partition_add(struct partition *partition, rd_kafka_topic_partition_
         return false;
     rd_kafka_topic_partition_t *element =
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
-    element->offset = offset;
+    element->offset = partition->committing_offset = offset;
     struct buffer note = {0};
     struct facts facts = {partition->topic_id, partition->consumer->first};
     if (!partition->notes_off)
@@ -87,6 +87,7 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
     partition->committing = false;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         consumer->commits++;
+        partition->committed = partition->committing_offset;
         return;
     }
     partition->changed = true;

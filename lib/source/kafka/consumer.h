@@ -75,3 +75,8 @@ struct kafka_consumer_counters {
     uint64_t assigned, commits, undone, restored_skips, batches_passed;
 };
 void kafka_consumer_counters(const struct kafka_consumer *consumer, struct kafka_consumer_counters *out);
+/** As source_view and source_each_partition. */
+struct source_view kafka_consumer_view(const struct kafka_consumer *consumer);
+void kafka_consumer_each_partition(const struct kafka_consumer *consumer,
+                                   void (*each)(void *ctx, const struct source_partition *partition),
+                                   void *ctx);

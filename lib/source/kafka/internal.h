@@ -9,6 +9,7 @@
  *   rebalance.c  assignment and revocation, step by step on the loop
  *   watch.c      topics that are made anew while we consume
  *   poison.c     what cannot be read is passed
+ *   view.c       what stands
  */
 #pragma once
 #include "source/class.h"
@@ -40,6 +41,8 @@ struct partition {
     bool changed;
     /** In the commit that is under way. */
     bool committing;
+    /** The offset of that commit, and the last one that the broker has; -1: none. */
+    int64_t committing_offset, committed;
     /** It is known where it starts: what comes before was fetched for an earlier assignment, and comes again.
      */
     bool begun;

@@ -244,6 +244,23 @@ static unsigned kafka_assigned(const struct source *source)
     return (unsigned)counters(kafka_of_const(source)).assigned;
 }
 
+static struct source_view kafka_view(const struct source *source)
+{
+    const struct kafka_source *kafka = kafka_of_const(source);
+    if (kafka->consumer)
+        return kafka_consumer_view(kafka->consumer);
+    return (struct source_view){.state = kafka->leaving ? "leaving the group, to join it anew"
+                                                        : "waiting for Kafka credentials from Port"};
+}
+
+static void kafka_each_partition(const struct source *source,
+                                 void (*each)(void *ctx, const struct source_partition *partition), void *ctx)
+{
+    const struct kafka_source *kafka = kafka_of_const(source);
+    if (kafka->consumer)
+        kafka_consumer_each_partition(kafka->consumer, each, ctx);
+}
+
 static const char *without_port(const struct config *config)
 {
     return config->local_port
@@ -293,4 +310,6 @@ const struct source_class kafka_source = {
     .close = kafka_close,
     .summary = kafka_summary,
     .assigned = kafka_assigned,
+    .view = kafka_view,
+    .each_partition = kafka_each_partition,
 };

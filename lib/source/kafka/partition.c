@@ -18,6 +18,7 @@ struct partition *partition_new(struct kafka_consumer *consumer, const char *top
     }
     partition->kind = strcmp(topic, consumer->options.change_log_topic) == 0 ? EVENT_CHANGE_LOG : EVENT_RUN;
     offsets_init(&partition->offsets, -1);
+    partition->committed = partition->committing_offset = -1;
     partition->queue = rd_kafka_queue_get_partition(consumer->rk, topic, number);
     partition->next = consumer->partitions;
     consumer->partitions = partition;
@@ -36,6 +37,7 @@ bool partition_set_start(struct partition *partition, const struct partition_sta
                          (start->topic.known && !facts.topic.known) || facts.first.count > 0 ||
                          facts.first.incomplete;
     partition->topic_id = start->topic;
+    partition->committed = start->committed;
     return start->reason == START_COMMITTED && offsets_restore(&partition->offsets, note);
 }
 

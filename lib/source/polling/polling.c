@@ -373,6 +373,16 @@ static unsigned polling_assigned(const struct source *source)
     return polling->worked && polling->failing_since_ms < 0;
 }
 
+static struct source_view polling_view(const struct source *source)
+{
+    const struct polling_source *polling = own_const(source);
+    const char *state = polling->failing_since_ms >= 0 ? "claims fail"
+                        : !polling->worked             ? "no claim has been answered yet"
+                        : polling->stopped             ? "claiming no more"
+                                                       : "claiming runs";
+    return (struct source_view){.state = state, .connected = polling_assigned(source) > 0};
+}
+
 static size_t polling_give_up(struct source *source)
 {
     return runs_give_up(polling_of(source));
@@ -426,6 +436,7 @@ const struct source_class polling_source = {
     .close = polling_close,
     .summary = polling_summary,
     .assigned = polling_assigned,
+    .view = polling_view,
     .give_up = polling_give_up,
     .abandon = abandon,
 };

@@ -269,6 +269,38 @@ static void what_is_done_is_committed_and_the_rest_comes_again(void **state)
     world_close(&world);
 }
 
+static void see_partition(void *ctx, const struct source_partition *partition)
+{
+    if (strcmp(partition->topic, RUNS) == 0)
+        *(struct source_partition *)ctx = *partition;
+}
+
+static void each_partition_tells_where_it_stands(void **state)
+{
+    (void)state;
+    struct world world;
+    struct source_partition seen = {0};
+    produce("a");
+    produce("b");
+    int64_t all = (int64_t)produced;
+    world_open(&world, "seen", "range,roundrobin");
+    assert_string_equal(kafka_consumer_view(world.consumer).state, "not connected to the brokers");
+    wait_for_records(&world, produced);
+    give_back(&world, 0, true);
+    while (seen.committed != 1) {
+        uv_run(&loop, UV_RUN_ONCE);
+        kafka_consumer_each_partition(world.consumer, see_partition, &seen);
+    }
+    assert_int_equal(seen.number, 0);
+    assert_int_equal(seen.position, all);
+    assert_int_equal(seen.end, all);
+    assert_int_equal(seen.undone, all - 1);
+    assert_int_equal(seen.oldest, 1);
+    assert_string_equal(kafka_consumer_view(world.consumer).state, "consuming");
+    assert_true(kafka_consumer_view(world.consumer).connected);
+    world_close(&world);
+}
+
 /** librdkafka joins anew without a revocation when its topics change while it waits for our answer to an
  * assignment. What was taken is withdrawn and comes again, and late tickets disturb nothing. */
 static void what_is_assigned_anew_without_a_revocation_comes_again(void **state)
@@ -429,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(members_leave_as_soon_as_they_were_assigned, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(what_is_done_is_committed_and_the_rest_comes_again, open_loop,
                                         close_loop),
+        cmocka_unit_test_setup_teardown(each_partition_tells_where_it_stands, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(what_is_assigned_anew_without_a_revocation_comes_again, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(the_first_start_is_committed_with_facts_before_anything_is_taken,

@@ -1,0 +1,119 @@
+/* See runs.h. A ring; the hashes of its runs lie together, so that one is found without looking at the rest.
+ */
+#include "observe/runs.h"
+#include "observe/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct runs {
+    const struct clock *clock;
+    size_t next;
+    /** 0: the place is free. */
+    uint64_t hashes[RUNS_MAX];
+    struct run_seen seen[RUNS_MAX];
+};
+
+struct runs *runs_new(const struct clock *clock)
+{
+    struct runs *runs = calloc(1, sizeof *runs);
+    if (runs)
+        runs->clock = clock;
+    return runs;
+}
+
+void runs_free(struct runs *runs)
+{
+    free(runs);
+}
+
+static uint64_t hash_of(struct slice run_id)
+{
+    return slice_hash(run_id) | 1;
+}
+
+static size_t place_of_run(const struct runs *runs, struct slice run_id)
+{
+    uint64_t hash = hash_of(run_id);
+    size_t place = 0;
+    while (place < RUNS_MAX &&
+           (runs->hashes[place] != hash || !slice_equal_text(run_id, runs->seen[place].run_id)))
+        place++;
+    return place;
+}
+
+const struct run_seen *runs_find(const struct runs *runs, struct slice run_id)
+{
+    size_t place = place_of_run(runs, run_id);
+    return place < RUNS_MAX ? &runs->seen[place] : NULL;
+}
+
+static void copy_cut(char *out, size_t size, struct slice text)
+{
+    size_t len = text.len < size - 1 ? text.len : size - 1;
+    if (len > 0)
+        memcpy(out, text.ptr, len);
+    out[len] = '\0';
+}
+
+/** Where the run is, or in the oldest one's place. */
+static struct run_seen *seen_of(struct runs *runs, const struct observed *observed)
+{
+    /* A first attempt that succeeds has nothing told of it before. */
+    bool known = observed->attempt != 1 || observed->kind != OBSERVED_DELIVERED;
+    size_t place = known ? place_of_run(runs, observed->run_id) : RUNS_MAX;
+    if (place < RUNS_MAX)
+        return &runs->seen[place];
+    place = runs->next;
+    runs->next = (runs->next + 1) % RUNS_MAX;
+    struct run_seen *seen = &runs->seen[place];
+    runs->hashes[place] = hash_of(observed->run_id);
+    copy_cut(seen->run_id, sizeof seen->run_id, observed->run_id);
+    *seen->url = *seen->reported = '\0';
+    seen->failed_tries = 0;
+    return seen;
+}
+
+/** `text` as the run's people may see it, on one line. */
+static void copy_shown(char *out, size_t size, const struct observed *observed, struct slice text)
+{
+    struct buffer room = {0};
+    copy_cut(out, size, observed_shown(observed, text, &room));
+    buffer_clear(&room);
+}
+
+static void note_try(struct run_seen *seen, const struct observed *observed, int64_t now_ms)
+{
+    if (seen->failed_tries >= RUN_TRIES_MAX)
+        memmove(seen->tries, seen->tries + 1, sizeof seen->tries - sizeof *seen->tries);
+    unsigned place = seen->failed_tries < RUN_TRIES_MAX ? seen->failed_tries : RUN_TRIES_MAX - 1;
+    struct run_try *try = &seen->tries[place];
+    seen->failed_tries++;
+    try->at_ms = now_ms;
+    try->status = observed->status;
+    copy_shown(try->cause, sizeof try->cause, observed, observed->reason);
+}
+
+void runs_note(struct runs *runs, const struct observed *observed)
+{
+    bool failed = observed->kind == OBSERVED_FAILED || observed->kind == OBSERVED_UNSENT ||
+                  observed->kind == OBSERVED_RETRYING;
+    bool refused = observed->kind == OBSERVED_RESULT_REFUSED;
+    if (observed->run_id.len == 0 || (!failed && !refused && observed->kind != OBSERVED_DELIVERED))
+        return;
+    struct run_seen *seen = seen_of(runs, observed);
+    int64_t now_ms = clock_wall_ms(runs->clock);
+    seen->refused = refused;
+    if (refused)
+        return;
+    seen->record_ms = observed->record_ms;
+    seen->ended_ms = observed->kind == OBSERVED_RETRYING ? 0 : now_ms;
+    seen->duration_ms = observed->duration_ms;
+    seen->attempts = observed->attempt;
+    seen->status = observed->status;
+    seen->delivered = observed->kind == OBSERVED_DELIVERED;
+    copy_cut(seen->reported, sizeof seen->reported, slice_of(observed->reported));
+    copy_shown(seen->url, sizeof seen->url, observed, observed->url);
+    if (failed)
+        note_try(seen, observed, now_ms);
+}

@@ -1,0 +1,49 @@
+/* What is remembered of runs: the last ones that something was told of, for whoever asks where a run is. A
+ * listener of this room. Bounded: RUNS_MAX of them, texts cut to fit; must never allocate after runs_new. */
+#pragma once
+#include "base/clock.h"
+#include "observe/observe.h"
+
+enum { RUNS_MAX = 1000, RUN_TRIES_MAX = 4 };
+
+/** A failed attempt that was followed by another, or by the end. */
+struct run_try {
+    /** Wall clock. */
+    int64_t at_ms;
+    /** 0: no answer. */
+    int status;
+    char cause[96];
+};
+
+/** A run as it was told of last. */
+struct run_seen {
+    char run_id[132];
+    /** Redacted; "": not known. */
+    char url[160];
+    /** The record's own timestamp; -1: none. */
+    int64_t record_ms;
+    /** Wall clock: when its last answer was there, or it failed without one; 0: it is tried again. */
+    int64_t ended_ms;
+    /** Of the last attempt. */
+    int64_t duration_ms;
+    unsigned attempts;
+    /** 0: no answer. */
+    int status;
+    bool delivered;
+    /** Port refused its result for good. */
+    bool refused;
+    /** The status of the run's result; "": none is reported. */
+    char reported[12];
+    /** The last of its failed attempts, oldest first, and how many there were. */
+    struct run_try tries[RUN_TRIES_MAX];
+    unsigned failed_tries;
+};
+
+struct runs;
+
+/** `clock` is borrowed. NULL: out of memory. */
+PA_MUST_USE struct runs *runs_new(const struct clock *clock);
+void runs_free(struct runs *runs);
+void runs_note(struct runs *runs, const struct observed *observed);
+/** NULL: it is not remembered. Borrowed until the loop goes on. */
+const struct run_seen *runs_find(const struct runs *runs, struct slice run_id);

@@ -1,0 +1,28 @@
+/* See token.h. */
+#include "port/token.h"
+#include <cjson/cJSON.h>
+#include <string.h>
+
+static const double DEFAULT_LIFETIME_S = 3600, LIFETIME_MAX_S = 30.0 * 24 * 3600;
+
+/** What may stand in a header line. */
+static bool is_sendable(const char *token)
+{
+    for (const char *c = token; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return false;
+    return *token != '\0';
+}
+
+char *port_token_parse(struct slice body, double *lifetime_s)
+{
+    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
+    const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
+    const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
+    char *text = cJSON_IsString(token) && is_sendable(token->valuestring) ? strdup(token->valuestring) : NULL;
+    double seconds =
+        cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble : DEFAULT_LIFETIME_S;
+    *lifetime_s = seconds < LIFETIME_MAX_S ? seconds : LIFETIME_MAX_S;
+    cJSON_Delete(answer);
+    return text;
+}
