@@ -7,7 +7,7 @@
 struct observer {
     struct observer_options options;
     struct counters counters;
-    struct runs *runs;
+    struct run_memory *runs;
 };
 
 struct observer *observer_new(const struct observer_options *options)
@@ -16,7 +16,7 @@ struct observer *observer_new(const struct observer_options *options)
     if (!observer)
         return NULL;
     observer->options = *options;
-    observer->runs = runs_new(options->clock);
+    observer->runs = run_memory_new(options->clock);
     if (observer->runs)
         return observer;
     free(observer);
@@ -26,11 +26,11 @@ struct observer *observer_new(const struct observer_options *options)
 void observer_free(struct observer *observer)
 {
     if (observer)
-        runs_free(observer->runs);
+        run_memory_free(observer->runs);
     free(observer);
 }
 
-const struct runs *observer_runs(const struct observer *observer)
+const struct run_memory *observer_run_memory(const struct observer *observer)
 {
     return observer->runs;
 }
@@ -53,7 +53,7 @@ void observe(struct observer *observer, const struct observed *observed)
 {
     const struct observer_options *options = &observer->options;
     count(&observer->counters, observed);
-    runs_note(observer->runs, observed);
+    run_memory_note(observer->runs, observed);
     lines_write(options->clock, observed);
     if (observed->report && options->tell_run)
         run_log_write(options->tell_run, observed);

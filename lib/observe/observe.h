@@ -11,7 +11,7 @@
 
 struct observer;
 struct run_report;
-struct runs;
+struct run_memory;
 
 /** What happened. Behind each: the members of struct observed that say more, beside those of its record. */
 enum observed_kind {
@@ -187,4 +187,4 @@ void observe(struct observer *observer, const struct observed *observed);
 /** The totals so far; what is there now is 0. */
 const struct counters *observer_counters(const struct observer *observer);
 /** What is remembered of runs (runs.h). */
-const struct runs *observer_runs(const struct observer *observer);
+const struct run_memory *observer_run_memory(const struct observer *observer);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct runs {
+struct run_memory {
     const struct clock *clock;
     size_t next;
     /** 0: the place is free. */
@@ -14,15 +14,15 @@ struct runs {
     struct run_seen seen[RUNS_MAX];
 };
 
-struct runs *runs_new(const struct clock *clock)
+struct run_memory *run_memory_new(const struct clock *clock)
 {
-    struct runs *runs = calloc(1, sizeof *runs);
+    struct run_memory *runs = calloc(1, sizeof *runs);
     if (runs)
         runs->clock = clock;
     return runs;
 }
 
-void runs_free(struct runs *runs)
+void run_memory_free(struct run_memory *runs)
 {
     free(runs);
 }
@@ -32,7 +32,7 @@ static uint64_t hash_of(struct slice run_id)
     return slice_hash(run_id) | 1;
 }
 
-static size_t place_of_run(const struct runs *runs, struct slice run_id)
+static size_t place_of_run(const struct run_memory *runs, struct slice run_id)
 {
     uint64_t hash = hash_of(run_id);
     size_t place = 0;
@@ -42,7 +42,7 @@ static size_t place_of_run(const struct runs *runs, struct slice run_id)
     return place;
 }
 
-const struct run_seen *runs_find(const struct runs *runs, struct slice run_id)
+const struct run_seen *run_memory_find(const struct run_memory *runs, struct slice run_id)
 {
     size_t place = place_of_run(runs, run_id);
     return place < RUNS_MAX ? &runs->seen[place] : NULL;
@@ -57,7 +57,7 @@ static void copy_cut(char *out, size_t size, struct slice text)
 }
 
 /** Where the run is, or in the oldest one's place. */
-static struct run_seen *seen_of(struct runs *runs, const struct observed *observed)
+static struct run_seen *seen_of(struct run_memory *runs, const struct observed *observed)
 {
     /* A first attempt that succeeds has nothing told of it before. */
     bool known = observed->attempt != 1 || observed->kind != OBSERVED_DELIVERED;
@@ -94,7 +94,7 @@ static void note_try(struct run_seen *seen, const struct observed *observed, int
     copy_shown(try->cause, sizeof try->cause, observed, observed->reason);
 }
 
-void runs_note(struct runs *runs, const struct observed *observed)
+void run_memory_note(struct run_memory *runs, const struct observed *observed)
 {
     bool failed = observed->kind == OBSERVED_FAILED || observed->kind == OBSERVED_UNSENT ||
                   observed->kind == OBSERVED_RETRYING;

@@ -1,5 +1,6 @@
 /* What is remembered of runs: the last ones that something was told of, for whoever asks where a run is. A
- * listener of this room. Bounded: RUNS_MAX of them, texts cut to fit; must never allocate after runs_new. */
+ * listener of this room. Bounded: RUNS_MAX of them, texts cut to fit; must never allocate after
+ * run_memory_new. */
 #pragma once
 #include "base/clock.h"
 #include "observe/observe.h"
@@ -39,11 +40,11 @@ struct run_seen {
     unsigned failed_tries;
 };
 
-struct runs;
+struct run_memory;
 
 /** `clock` is borrowed. NULL: out of memory. */
-PA_MUST_USE struct runs *runs_new(const struct clock *clock);
-void runs_free(struct runs *runs);
-void runs_note(struct runs *runs, const struct observed *observed);
+PA_MUST_USE struct run_memory *run_memory_new(const struct clock *clock);
+void run_memory_free(struct run_memory *runs);
+void run_memory_note(struct run_memory *runs, const struct observed *observed);
 /** NULL: it is not remembered. Borrowed until the loop goes on. */
-const struct run_seen *runs_find(const struct runs *runs, struct slice run_id);
+const struct run_seen *run_memory_find(const struct run_memory *runs, struct slice run_id);

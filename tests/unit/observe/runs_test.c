@@ -32,14 +32,14 @@ static struct observed told(enum observed_kind kind, const char *run_id, unsigne
 static void a_run_is_remembered_with_how_it_ended(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(&the_clock);
+    struct run_memory *runs = run_memory_new(&the_clock);
     now_ms = 1000;
     struct observed observed = told(OBSERVED_DELIVERED, "r_1", 1);
     observed.status = 204;
     observed.duration_ms = 12;
     observed.reported = "SUCCESS";
-    runs_note(runs, &observed);
-    const struct run_seen *seen = runs_find(runs, SLICE_LITERAL("r_1"));
+    run_memory_note(runs, &observed);
+    const struct run_seen *seen = run_memory_find(runs, SLICE_LITERAL("r_1"));
     assert_non_null(seen);
     assert_true(seen->delivered);
     assert_int_equal(seen->status, 204);
@@ -49,24 +49,24 @@ static void a_run_is_remembered_with_how_it_ended(void **state)
     assert_int_equal(seen->failed_tries, 0);
     assert_string_equal(seen->reported, "SUCCESS");
     assert_string_equal(seen->url, "http://svc/a");
-    assert_null(runs_find(runs, SLICE_LITERAL("r_2")));
-    runs_free(runs);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_2")));
+    run_memory_free(runs);
 }
 
 static void each_failed_attempt_is_remembered_with_its_cause_the_last_four(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(&the_clock);
+    struct run_memory *runs = run_memory_new(&the_clock);
     static const char *const causes[] = {"one", "two", "three", "four", "five", "six"};
     for (unsigned i = 0; i < 6; i++) {
         struct observed observed = told(i < 5 ? OBSERVED_RETRYING : OBSERVED_FAILED, "r_1", i + 1);
         now_ms = 100 * (i + 1);
         observed.reason = slice_of(causes[i]);
         observed.status = 500 + (int)i;
-        runs_note(runs, &observed);
-        assert_int_equal(runs_find(runs, SLICE_LITERAL("r_1"))->ended_ms, i < 5 ? 0 : 600);
+        run_memory_note(runs, &observed);
+        assert_int_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->ended_ms, i < 5 ? 0 : 600);
     }
-    const struct run_seen *seen = runs_find(runs, SLICE_LITERAL("r_1"));
+    const struct run_seen *seen = run_memory_find(runs, SLICE_LITERAL("r_1"));
     assert_false(seen->delivered);
     assert_int_equal(seen->attempts, 6);
     assert_int_equal(seen->failed_tries, 6);
@@ -75,27 +75,27 @@ static void each_failed_attempt_is_remembered_with_its_cause_the_last_four(void 
     assert_int_equal(seen->tries[3].status, 505);
     assert_int_equal(seen->tries[3].at_ms, 600);
     struct observed refused = told(OBSERVED_RESULT_REFUSED, "r_1", 6);
-    runs_note(runs, &refused);
-    seen = runs_find(runs, SLICE_LITERAL("r_1"));
+    run_memory_note(runs, &refused);
+    seen = run_memory_find(runs, SLICE_LITERAL("r_1"));
     assert_true(seen->refused);
     assert_int_equal(seen->failed_tries, 6);
-    runs_free(runs);
+    run_memory_free(runs);
 }
 
 static void the_oldest_is_forgotten_for_the_thousand_and_first(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(&the_clock);
+    struct run_memory *runs = run_memory_new(&the_clock);
     char id[24];
     for (unsigned i = 0; i <= RUNS_MAX; i++) {
         snprintf(id, sizeof id, "r_%u", i);
         struct observed observed = told(OBSERVED_DELIVERED, id, 1);
-        runs_note(runs, &observed);
+        run_memory_note(runs, &observed);
     }
-    assert_null(runs_find(runs, SLICE_LITERAL("r_0")));
-    assert_non_null(runs_find(runs, SLICE_LITERAL("r_1")));
-    assert_non_null(runs_find(runs, SLICE_LITERAL("r_1000")));
-    runs_free(runs);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_0")));
+    assert_non_null(run_memory_find(runs, SLICE_LITERAL("r_1")));
+    assert_non_null(run_memory_find(runs, SLICE_LITERAL("r_1000")));
+    run_memory_free(runs);
 }
 
 static void secret(const void *ctx, struct slice text, struct buffer *out)
@@ -108,34 +108,34 @@ static void secret(const void *ctx, struct slice text, struct buffer *out)
 static void texts_are_cut_to_fit_and_shown_without_secrets(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(&the_clock);
+    struct run_memory *runs = run_memory_new(&the_clock);
     char text[1000];
     memset(text, 'x', sizeof text);
     struct observed observed = told(OBSERVED_UNSENT, "r_1", 0);
     observed.reason = observed.url = (struct slice){text, sizeof text};
     observed.reported = "A_STATUS_THAT_IS_LONG";
-    runs_note(runs, &observed);
-    const struct run_seen *seen = runs_find(runs, SLICE_LITERAL("r_1"));
+    run_memory_note(runs, &observed);
+    const struct run_seen *seen = run_memory_find(runs, SLICE_LITERAL("r_1"));
     assert_int_equal(strlen(seen->url), sizeof seen->url - 1);
     assert_int_equal(strlen(seen->tries[0].cause), sizeof seen->tries[0].cause - 1);
     observed.show = secret;
-    runs_note(runs, &observed);
+    run_memory_note(runs, &observed);
     assert_string_equal(seen->url, "***");
     assert_string_equal(seen->tries[1].cause, "***");
-    runs_free(runs);
+    run_memory_free(runs);
 }
 
 static void what_has_no_run_and_what_says_nothing_of_an_end_is_not_remembered(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(&the_clock);
+    struct run_memory *runs = run_memory_new(&the_clock);
     struct observed observed = told(OBSERVED_TAKEN, "r_1", 0);
-    runs_note(runs, &observed);
-    assert_null(runs_find(runs, SLICE_LITERAL("r_1")));
+    run_memory_note(runs, &observed);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_1")));
     observed = told(OBSERVED_DELIVERED, NULL, 1);
-    runs_note(runs, &observed);
-    assert_null(runs_find(runs, SLICE_LITERAL("")));
-    runs_free(runs);
+    run_memory_note(runs, &observed);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("")));
+    run_memory_free(runs);
 }
 
 int main(void)
