@@ -1,8 +1,12 @@
 # Hardening for every build; sanitizers replace what they cannot live with. And what counts, for coverage.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
-add_compile_options(-fPIE -fstack-protector-strong -fno-plt)
-add_link_options(-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+add_compile_options(-fstack-protector-strong -fno-plt)
+if(NOT BUILD_SHARED_LIBS)
+  add_compile_options(-fPIE)
+  add_link_options(-pie)
+endif()
+add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 # What not every processor or compiler has: a stack that is not jumped over, and jumps that only end where they may (x86-64, then arm64).
 foreach(option -fstack-clash-protection -fcf-protection=full -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "PA_HAS${option}" has)

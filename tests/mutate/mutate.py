@@ -2,8 +2,8 @@
 """Makes small mistakes in lib, one at a time, and says which of them the unit and component tests do not notice.
 
 It works in a copy of the checkout (build/mutate/tree) with builds of its own beside it: `counted`, which says once for each
-state of the sources which tests run which line, and `asan`, in which mutants are built and tried. A mutant is tried with
-the tests that run its line, the quick ones first, until one fails or passes its deadline; a failure of a component test
+state of the sources which tests run which line, and `asan`, in which mutants are built and tried. There lib is a shared
+library, so that a mutant is one object and one link, and no test is linked anew. A mutant is tried with the tests that run its line, the quick ones first, until one fails or passes its deadline; a failure of a component test
 must happen twice. A mutant whose optimised object code is that of the original is no mutant, and one that the compiler (with
 our warnings) refuses needs no test: neither counts.
 
@@ -77,11 +77,10 @@ def build(name, *options):
 class Test:
     """A program of unit or component tests, as ctest knows it."""
 
-    def __init__(self, described, folder):
+    def __init__(self, described):
         properties = {entry["name"]: entry["value"] for entry in described["properties"]}
         self.name, self.command = described["name"], described["command"]
         self.environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
-        self.target = os.path.relpath(self.command[0], folder)
         self.labels = properties.get("LABELS", [])
         self.seconds = 0
 
@@ -105,7 +104,7 @@ class Test:
 
 def tests_of(folder):
     described = json.loads(run("ctest", "--test-dir", folder, "--show-only=json-v1"))["tests"]
-    tests = [Test(entry, folder) for entry in described if entry.get("command") and entry["command"][0].startswith(str(folder))]
+    tests = [Test(entry) for entry in described if entry.get("command") and entry["command"][0].startswith(str(folder))]
     return {test.name: test for test in tests if {"unit", "component"} & set(test.labels)}
 
 
@@ -239,8 +238,6 @@ class Trial:
         batch = 4
         while tests:
             now, tests = tests[:batch], tests[batch:]
-            if not self.builds(*(test.target for test in now)):
-                die(f"{now[0].target} and others cannot be linked")
             stopped = threading.Event()
             with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
                 failed = [test for test, fails in zip(now, pool.map(lambda test: not stopped.is_set() and self.fails(test, stopped), now)) if fails]
@@ -261,6 +258,8 @@ class Trial:
                 return "same", ""
             if not self.builds(f"CMakeFiles/agent_lib.dir/{source}.o"):
                 return "refused", ""
+            if not self.builds("agent_lib"):
+                die(f"lib cannot be linked with {source} changed")
             names = self.coverage.tests(source, mutation.line(text))
             by = self.noticed_by(names)
             return ("noticed", f"by {by}") if by else ("survived", tests_run_it(len(names)))
@@ -309,7 +308,8 @@ def main():
             die("unshare cannot make a namespace of processes here, and without one a mutant's signals could reach anybody")
     TREE.mkdir(parents=True, exist_ok=True)
     coverage = measure(copy_checkout())
-    trial = Trial(build("asan", "-DPA_SANITIZE=address,undefined"), coverage)
+    trial = Trial(build("asan", "-DPA_SANITIZE=address,undefined", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_LINK_DEPENDS_NO_SHARED=ON",
+                        "-DCMAKE_C_FLAGS_DEBUG="), coverage)
     trial.begin()
     chosen = candidates(options.paths)
     random.Random(seed).shuffle(chosen)
