@@ -1,5 +1,6 @@
 /* `port-agent listen`: a receiver for one's own desk. Shows each webhook, says whether its signature is
  * right, and answers as told or as somebody's own handler does. */
+#include "agent/body.h"
 #include "agent/commands.h"
 #include "agent/http_server/server.h"
 #include "agent/options.h"

@@ -19,6 +19,3 @@ struct webhook {
 void webhook_show_text(const struct webhook *webhook, bool colour, struct buffer *out);
 /** The members of a JSON object, without its closing bracket. */
 void webhook_show_json(const struct webhook *webhook, struct buffer *out);
-/** JSON text over several lines, in colours where `colour` is set; any other text as it is. Nothing of it
- * steers the terminal, and a text that is very long is cut. */
-void body_show(struct slice body, bool colour, struct buffer *out);

@@ -1,9 +1,9 @@
 /* Lists what secret, timestamp and body may have been meant as, and signs their combinations until one
  * gives the signature. */
 #include "diagnosis.h"
+#include "agent/json_form.h"
 #include "event/scan.h"
 #include "event/signature.h"
-#include "json_form.h"
 #include "json/canonical.h"
 #include <inttypes.h>
 #include <openssl/crypto.h>

@@ -1,6 +1,6 @@
 /* What is said of signatures that do not match; tests/e2e/test_cli_signatures.py has every cause. */
+#include "agent/json_form.h"
 #include "agent/verify/diagnosis.h"
-#include "agent/verify/json_form.h"
 #include "event/signature.h"
 #include <setjmp.h>
 #include <stdarg.h>
