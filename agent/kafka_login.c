@@ -1,7 +1,12 @@
 /* See kafka_login.h. */
 #include "kafka_login.h"
+#include "http/url.h"
 #include "kafka/access.h"
+#include "observe/conditions.h"
+#include "port_client.h"
 #include <string.h>
+
+enum { PORT_WAIT_MS = 20000, PORT_SILENCE_MS = 10000 };
 
 struct login {
     uv_timer_t deadline;
@@ -77,4 +82,60 @@ int kafka_login(struct port_api *port, uv_loop_t *loop, int64_t wait_ms, struct 
     while (!login.closed)
         uv_run(loop, UV_RUN_NOWAIT);
     return login.failed;
+}
+
+/* With a loop of its own */
+
+/** 0, or an error with the cause in err. */
+static int fetch_credentials(const struct config *config, const char *ca_bundle,
+                             struct kafka_credentials *out, struct error *err)
+{
+    if (!*config->client_id || !config->client_secret.value.ptr)
+        return error_set(
+            err, PA_ERR_INVALID,
+            "PORT_CLIENT_ID and PORT_CLIENT_SECRET: are not set; Kafka's credentials come from Port");
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct conditions *conditions = conditions_new(clock_system());
+    struct port_client port;
+    const struct port_client_options options = {.loop = &loop,
+                                                .clock = clock_system(),
+                                                .conditions = conditions,
+                                                .config = config,
+                                                .ca_bundle = ca_bundle,
+                                                .idle_timeout_ms = PORT_SILENCE_MS,
+                                                .total_timeout_ms = PORT_WAIT_MS};
+    int failed = port_client_open(&port, &options, err);
+    if (!failed) {
+        struct error why = {0};
+        struct buffer url = {0};
+        failed = kafka_login(port.api, &loop, PORT_WAIT_MS, out, &why);
+        url_append_shown(&url, slice_of(config->api_base_url));
+        if (failed)
+            error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
+                      buffer_text(&url), why.message);
+        buffer_clear(&url);
+        port_client_close(&port, NULL, NULL);
+    }
+    conditions_free(conditions);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return failed;
+}
+
+int kafka_reach(const struct config *config, const char *ca_bundle, struct kafka_credentials *credentials,
+                struct kafka_connection *out, struct error *err)
+{
+    *credentials = (struct kafka_credentials){0};
+    *out = (struct kafka_connection){.bootstrap_servers = config->bootstrap_servers,
+                                     .security_protocol = config->security_protocol,
+                                     .sasl_mechanism = config->sasl_mechanism,
+                                     .ca_bundle = ca_bundle};
+    int failed = config->local_port ? 0 : fetch_credentials(config, ca_bundle, credentials, err);
+    if (!config->local_port) {
+        out->bootstrap_servers = credentials->brokers;
+        out->username = credentials->username;
+        out->password = credentials->password;
+    }
+    return failed;
 }

@@ -1,74 +1,21 @@
-/* Where the letters are, and how to get there. Credentials that only Port has are fetched on a loop of their
- * own, which is over before the letters are read. */
+/* Where the letters are, and how to get there. */
 #include "agent/commands.h"
 #include "agent/input.h"
 #include "agent/kafka_login.h"
-#include "agent/port_client.h"
 #include "dead_letters.h"
 #include "http/authorities.h"
-#include "http/url.h"
-#include "observe/conditions.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { PORT_WAIT_MS = 20000, PORT_SILENCE_MS = 10000 };
-
-/* Credentials from Port */
-
-/** 0, or an error with the cause in err. */
-static int fetch_credentials(const struct config *config, const char *ca_bundle,
-                             struct kafka_credentials *out, struct error *err)
-{
-    if (!*config->client_id || !config->client_secret.value.ptr)
-        return error_set(
-            err, PA_ERR_INVALID,
-            "PORT_CLIENT_ID and PORT_CLIENT_SECRET: are not set; Kafka's credentials come from Port");
-    uv_loop_t loop;
-    uv_loop_init(&loop);
-    struct conditions *conditions = conditions_new(clock_system());
-    struct port_client port;
-    const struct port_client_options options = {.loop = &loop,
-                                                .clock = clock_system(),
-                                                .conditions = conditions,
-                                                .config = config,
-                                                .ca_bundle = ca_bundle,
-                                                .idle_timeout_ms = PORT_SILENCE_MS,
-                                                .total_timeout_ms = PORT_WAIT_MS};
-    int failed = port_client_open(&port, &options, err);
-    if (!failed) {
-        struct error why = {0};
-        struct buffer url = {0};
-        failed = kafka_login(port.api, &loop, PORT_WAIT_MS, out, &why);
-        url_append_shown(&url, slice_of(config->api_base_url));
-        if (failed)
-            error_set(err, PA_ERR_UNAVAILABLE, "Kafka credentials could not be fetched from %s: %s",
-                      buffer_text(&url), why.message);
-        buffer_clear(&url);
-        port_client_close(&port, NULL, NULL);
-    }
-    conditions_free(conditions);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
-    return failed;
-}
 
 /* Opening */
 
 static struct dead_letter_reader *open_topic(const char *topic, const struct config *config,
                                              const char *ca_bundle, struct error *err)
 {
-    struct kafka_credentials credentials = {0};
+    struct kafka_credentials credentials;
     struct dead_letter_reader *reader = NULL;
-    struct kafka_connection connection = {.bootstrap_servers = config->bootstrap_servers,
-                                          .security_protocol = config->security_protocol,
-                                          .sasl_mechanism = config->sasl_mechanism,
-                                          .ca_bundle = ca_bundle};
-    int failed = config->local_port ? 0 : fetch_credentials(config, ca_bundle, &credentials, err);
-    if (!config->local_port) {
-        connection.bootstrap_servers = credentials.brokers;
-        connection.username = credentials.username;
-        connection.password = credentials.password;
-    }
+    struct kafka_connection connection;
+    int failed = kafka_reach(config, ca_bundle, &credentials, &connection, err);
     if (!failed)
         reader = dead_letter_reader_topic(&connection, topic, (size_t)config->record_max_bytes, err);
     kafka_credentials_clear(&credentials);
