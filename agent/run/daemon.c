@@ -386,6 +386,7 @@ static int make_deliver(struct daemon *daemon)
         .total_response_bytes = (size_t)config->total_response_bytes,
         .record_max_bytes = (size_t)config->record_max_bytes,
         .detailed_logging = config->detailed_logging,
+        .keeps_answers = daemon->options.keeps_answers,
         .hide_url_paths = !config->log_url_paths,
         .room = room_again,
         .room_ctx = daemon,

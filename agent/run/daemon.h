@@ -34,6 +34,8 @@ struct daemon_options {
     void (*stuck)(void *ctx, int exit_code);
     /** Is told of everything that happens to a record; NULL: nobody is. */
     void (*told)(void *ctx, const struct observed *observed);
+    /** And of answers whole. */
+    bool keeps_answers;
     void *ctx;
 };
 

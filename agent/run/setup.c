@@ -70,8 +70,16 @@ static int load_authorities(struct setup *setup, struct buffer *problems)
 
 int setup_load(struct setup *setup)
 {
-    struct config_input input = {
-        .environment = environ, .dotenv_path = ".env", .stdout_is_terminal = isatty(STDOUT_FILENO) == 1};
+    return setup_load_some(setup, NULL, 0);
+}
+
+int setup_load_some(struct setup *setup, const char *const *names, size_t count)
+{
+    struct config_input input = {.environment = environ,
+                                 .dotenv_path = ".env",
+                                 .stdout_is_terminal = isatty(STDOUT_FILENO) == 1,
+                                 .needs = names,
+                                 .needs_count = count};
     struct buffer problems = {0};
     *setup = (struct setup){.map_process = MAP_PROCESS_NONE};
     int failed = input_load(&setup->config, &input, &problems);

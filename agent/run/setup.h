@@ -25,6 +25,9 @@ void setup_process(void);
  * to undo.
  */
 PA_MUST_USE int setup_load(struct setup *setup);
+/** The same for a command that needs the `count` settings in `names` at most: others may be wrong or missing
+ * (config_input.needs). */
+PA_MUST_USE int setup_load_some(struct setup *setup, const char *const *names, size_t count);
 /** Opens the log on `log_fd` and tells the warnings there. EXIT_CODE_OK, or the exit code, with the cause
  * told; undo with setup_close in both cases. */
 PA_MUST_USE int setup_open(struct setup *setup, int log_fd);

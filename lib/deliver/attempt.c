@@ -24,9 +24,11 @@ static struct slice body_of(const struct delivery *delivery)
  * cut is found: where there are secrets all of it is needed. */
 static size_t body_wanted(const struct delivery *delivery)
 {
-    if (delivery->is_run && (delivery->synchronized || delivery->request.reports))
+    const struct deliver_options *options = &delivery->deliver->options;
+    bool run_wants = delivery->is_run && (delivery->synchronized || delivery->request.reports);
+    if (run_wants || options->keeps_answers)
         return SIZE_MAX;
-    if (!delivery->deliver->options.detailed_logging)
+    if (!options->detailed_logging)
         return 0;
     return delivery->request.secret_count > 0 ? SIZE_MAX : DETAIL_BYTES;
 }

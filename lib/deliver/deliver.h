@@ -62,6 +62,8 @@ struct deliver_options {
     size_t total_response_bytes;
     size_t record_max_bytes;
     bool detailed_logging;
+    /** Whoever is told has every answer's body (observed.whole_answer). */
+    bool keeps_answers;
     /** No URL is shown with its path. */
     bool hide_url_paths;
     /** There is room again after has_room said no; called from the loop, never inside `take`. */

@@ -110,6 +110,8 @@ void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind k
     observed.redirects = result->redirects;
     observed.cut = cuts[result->body_cut];
     observed.kept_bytes = result->body.len;
+    if (delivery->deliver->options.keeps_answers)
+        observed.whole_answer = result->text;
     observed.duration_ms = result->duration_ms;
     observed.wait_ms = wait_ms;
     observe(delivery->deliver->options.observer, &observed);
