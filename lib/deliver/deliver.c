@@ -55,7 +55,8 @@ static bool has_room(void *ctx, size_t bytes)
 
 struct source_sink deliver_sink(struct deliver *deliver)
 {
-    return (struct source_sink){deliver, has_room, deliver_take, deliver_withdraw};
+    return (struct source_sink){
+        .ctx = deliver, .has_room = has_room, .take = deliver_take, .withdraw = deliver_withdraw};
 }
 
 static void slot_is_free(void *ctx)

@@ -12,7 +12,11 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_UNREADABLE] = {.begun = "a partition cannot be read",
                               .ended = "the partition is read from again",
                               .subject = SLICE_LITERAL("partition"),
-                              .value = SLICE_LITERAL("messaging.kafka.offset")}};
+                              .value = SLICE_LITERAL("messaging.kafka.offset")},
+    [CONDITION_NOTE_FULL] = {.begun = "no more is taken from a partition: too much is done out of order",
+                             .ended = "records are taken from the partition again",
+                             .subject = SLICE_LITERAL("partition"),
+                             .value = SLICE_LITERAL("messaging.kafka.offset")}};
 
 struct conditions {
     const struct clock *clock;

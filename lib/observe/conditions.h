@@ -16,9 +16,12 @@ enum condition_kind {
     /** This machine's clock; value: seconds ahead of Port's. */
     CONDITION_CLOCK_OFF,
     /** A partition whose next records cannot be read, or do not come although its log goes on. */
-    CONDITION_UNREADABLE
+    CONDITION_UNREADABLE,
+    /** A partition from which no more is taken: so much is done behind its oldest record that is not done
+     * that the commit's note holds no more; value: that record's offset. */
+    CONDITION_NOTE_FULL
 };
-enum { CONDITION_KINDS = CONDITION_UNREADABLE + 1 };
+enum { CONDITION_KINDS = CONDITION_NOTE_FULL + 1 };
 
 enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 

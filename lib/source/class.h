@@ -7,6 +7,8 @@
 struct ticket {
     /** Takes the ticket back: `done` as in source_ticket_done, or not as in source_ticket_drop. */
     void (*settle)(struct ticket *ticket, bool done);
+    /** As source_ticket_read_again. NULL: its record cannot be read again. */
+    enum source_reading (*read_again)(struct ticket *ticket, void *reader);
 };
 
 /** No function may be NULL, except for give_up and abandon of a source whose records come again,

@@ -12,6 +12,16 @@ void source_ticket_drop(struct ticket *ticket)
     ticket->settle(ticket, false);
 }
 
+bool source_ticket_can_read_again(const struct ticket *ticket)
+{
+    return ticket->read_again != NULL;
+}
+
+enum source_reading source_ticket_read_again(struct ticket *ticket, void *reader)
+{
+    return ticket->read_again(ticket, reader);
+}
+
 void source_resume(struct source *source)
 {
     source->class->resume(source);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/must_use.h"
 #include "base/slice.h"
 #include "event/event.h"
 #include <stdbool.h>
@@ -38,6 +39,8 @@ struct record {
     const char *given_up;
     /** Why it cannot be an event, in words, when the source has found out; NULL: nothing. */
     const char *broken;
+    /** It was to be read again and is no longer there: it has neither key nor value. */
+    bool gone;
     /** For lines and letters, and for the order of records with a key. NULL: none, and then partition and
      * offset are -1. */
     const char *topic;
@@ -66,12 +69,31 @@ struct source_sink {
      * on with the rest. true: cancel everything of it that is left, without a report. Tickets may be given
      * back during the call. */
     void (*withdraw)(void *ctx, const void *assignment, bool cancel_started);
+    /** A record that was asked for with source_ticket_read_again is here, or gone; its ticket is still the
+     * sink's. NULL: nobody asks. */
+    void (*take_again)(void *ctx, const struct record *record, void *reader);
 };
 
 /** The record is done: its offset may be committed. */
 void source_ticket_done(struct ticket *ticket);
 /** The record is not done and will not be: it is left to the agent that gets it next. */
 void source_ticket_drop(struct ticket *ticket);
+
+/* Reading again */
+
+enum source_reading {
+    /** `take_again` follows. */
+    READING_COMES,
+    /** It is no longer there. */
+    READING_GONE,
+    /** Out of memory: ask later. */
+    READING_FAILED
+};
+/** Can the ticket's record be read again? */
+PA_MUST_USE bool source_ticket_can_read_again(const struct ticket *ticket);
+/** Reads the ticket's record again. `take_again` follows with `reader`, from the loop and never during this
+ * call, unless the ticket is given back first. Must not be asked for again before that. */
+PA_MUST_USE enum source_reading source_ticket_read_again(struct ticket *ticket, void *reader);
 
 /* A source, whichever it is */
 

@@ -116,7 +116,7 @@ static void take(void *ctx, const struct record *record, struct ticket *ticket)
     if (place < 0 || place >= RECORDS_MAX)
         abort(); /* it was committed */
     struct handed *handed = &agent->handed[place];
-    *handed = (struct handed){{settled}, ticket, agent};
+    *handed = (struct handed){{.settle = settled}, ticket, agent};
     agent->taking = true;
     sink.take(sink.ctx, record, &handed->ticket);
     agent->taking = false;
@@ -269,7 +269,7 @@ static struct source_options source_options(struct agent *agent)
                                    .clock = &fast_clock,
                                    .config = &agent->config,
                                    .port = agent->api,
-                                   .sink = {agent, has_room, take, withdraw},
+                                   .sink = {agent, has_room, take, withdraw, NULL},
                                    .fatal = source_failed,
                                    .ctx = agent};
 }

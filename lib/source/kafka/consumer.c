@@ -151,6 +151,7 @@ static void partition_pause(struct partition *partition, bool pause)
         rd_kafka_resume_partitions(partition->consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     partition->paused = pause;
+    partition_tell_full(partition, pause);
     log_debug(pause ? "partition paused: too much is done out of order" : "partition resumed",
               F_STR("messaging.destination.name", partition->topic),
               F_INT("messaging.destination.partition.id", partition->number));
@@ -270,6 +271,7 @@ static void consumer_woken(uv_poll_t *poll, int status, int events)
     while (read(consumer->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
         ;
     serve_events(consumer);
+    again_woken(consumer);
     if (!consumer->waiting_for_room)
         schedule_taking(consumer);
     if (consumer->closing)
@@ -282,6 +284,7 @@ static void ticked(uv_timer_t *tick)
     serve_events(consumer);
     standing_tick(consumer);
     poison_tick(consumer);
+    again_tick(consumer);
     if (consumer->credentials_failing && !consumer->closing)
         ask_for_credentials(consumer);
     schedule_taking(consumer);
@@ -378,13 +381,14 @@ static void open_handles(struct kafka_consumer *consumer)
     uv_loop_t *loop = consumer->options.loop;
     uv_poll_init(loop, &consumer->wake, consumer->wake_fd);
     uv_idle_init(loop, &consumer->more);
+    uv_idle_init(loop, &consumer->again.more);
     uv_timer_init(loop, &consumer->tick);
     uv_timer_init(loop, &consumer->commit_timer);
     uv_timer_init(loop, &consumer->step_timer);
     uv_timer_init(loop, &consumer->watch_timer);
-    consumer->watch_timer.data = consumer->wake.data = consumer->more.data = consumer->tick.data =
-        consumer->commit_timer.data = consumer->step_timer.data = consumer;
-    consumer->open_handles = 6;
+    consumer->again.more.data = consumer->watch_timer.data = consumer->wake.data = consumer->more.data =
+        consumer->tick.data = consumer->commit_timer.data = consumer->step_timer.data = consumer;
+    consumer->open_handles = 7;
     uv_poll_start(&consumer->wake, UV_READABLE, consumer_woken);
     uv_timer_start(&consumer->tick, ticked, 0, TICK_MS);
     watch_start(consumer);
@@ -423,20 +427,30 @@ struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *o
     return NULL;
 }
 
+/** 0, or what librdkafka refuses, which is said. */
+static int set_credentials(struct kafka_consumer *consumer, rd_kafka_t *rk, const char *username,
+                           const char *password)
+{
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(rk, username, password);
+    if (!error)
+        return 0;
+    kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return PA_ERR_INVALID;
+}
+
 int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
                                    struct secret password)
 {
     char *text = slice_to_text(password.value);
     if (!text)
         return PA_ERR_MEMORY;
-    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(consumer->rk, username, text);
+    int failed = set_credentials(consumer, consumer->rk, username, text);
+    if (!failed && consumer->again.rk)
+        failed = set_credentials(consumer, consumer->again.rk, username, text);
     explicit_bzero(text, strlen(text));
     free(text);
-    if (!error)
-        return 0;
-    kafka_error_say(consumer, rd_kafka_error_code(error), rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
-    return PA_ERR_INVALID;
+    return failed;
 }
 
 /* Closing: leave the group (its revocation commits), then destroy the client in the thread pool, since that
@@ -462,6 +476,7 @@ static void destroy_done(uv_work_t *work, int status)
     consumer->rk = NULL;
     uv_close((uv_handle_t *)&consumer->wake, consumer_handle_closed);
     uv_close((uv_handle_t *)&consumer->more, consumer_handle_closed);
+    uv_close((uv_handle_t *)&consumer->again.more, consumer_handle_closed);
     uv_close((uv_handle_t *)&consumer->tick, consumer_handle_closed);
     uv_close((uv_handle_t *)&consumer->commit_timer, consumer_handle_closed);
     uv_close((uv_handle_t *)&consumer->step_timer, consumer_handle_closed);
@@ -470,7 +485,9 @@ static void destroy_done(uv_work_t *work, int status)
 
 static void destroy_work(uv_work_t *work)
 {
-    close_consumer(work->data);
+    struct kafka_consumer *consumer = work->data;
+    again_close(&consumer->again);
+    close_consumer(consumer);
 }
 
 static void destroy(struct kafka_consumer *consumer)
@@ -478,6 +495,7 @@ static void destroy(struct kafka_consumer *consumer)
     consumer->destroying = true;
     uv_poll_stop(&consumer->wake);
     uv_idle_stop(&consumer->more);
+    again_stop(consumer);
     uv_timer_stop(&consumer->tick);
     uv_timer_stop(&consumer->commit_timer);
     uv_timer_stop(&consumer->step_timer);

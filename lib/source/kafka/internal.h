@@ -9,6 +9,7 @@
  *   rebalance.c  assignment and revocation, step by step on the loop
  *   watch.c      topics that are made anew while we consume
  *   poison.c     what cannot be read is passed
+ *   again.c      records that are read a second time
  *   view.c       what stands
  */
 #pragma once
@@ -37,6 +38,8 @@ struct partition {
     size_t live;
     /** Tickets dropped, still linked in `offsets` as not done. */
     struct kafka_ticket *settled;
+    /** Of the second client; NULL: nothing was read again yet. */
+    struct reading *reading;
     /** Something to commit. */
     bool changed;
     /** In the commit that is under way. */
@@ -52,6 +55,8 @@ struct partition {
     bool abandoned;
     /** Its note is full: no fetching until there is room. */
     bool paused;
+    /** The condition that its note is full stands. */
+    bool full_stands;
     /** Taken from the queue when the note was full. */
     rd_kafka_message_t *parked;
     /** The broker refused the note: commit with the facts alone. */
@@ -82,8 +87,47 @@ struct kafka_ticket {
     struct offset_entry entry;
     /** NULL: detached by a rewind. */
     struct partition *partition;
-    /** In `settled` or the free list. */
-    struct kafka_ticket *next;
+    union {
+        /** In `settled` or the free list. */
+        struct kafka_ticket *next;
+        /** Its record is being read again; NULL: it is not. */
+        struct wanted *wanted;
+    };
+};
+
+/** A record that is to be read again. */
+struct wanted {
+    struct wanted *next;
+    struct kafka_ticket *ticket;
+    void *reader;
+    /** How often it was not where it should be. */
+    unsigned misses;
+    /** Not looked for before the next tick. */
+    bool rests;
+};
+
+/** A partition as it is read again; kept when the partition goes, for librdkafka knows it from then on. */
+struct reading {
+    struct reading *next;
+    rd_kafka_topic_t *topic;
+    int32_t number;
+    /** By offset, ascending. */
+    struct wanted *wanted;
+    /** What comes next is here, or further on. */
+    int64_t position;
+    bool started, paused;
+    /** Something is wanted that may be elsewhere. */
+    bool changed;
+};
+
+/** The second client, which reads records again (again.c). */
+struct again {
+    /** NULL: nothing was read again yet. */
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *records;
+    struct reading *readings;
+    /** Runs while there may be records, or something is wanted anew. */
+    uv_idle_t more;
 };
 
 /** Where a rebalance stands:
@@ -242,6 +286,7 @@ struct kafka_consumer {
     bool connected;
     struct standing standing;
     struct poison_search poison;
+    struct again again;
     /** Because they could not be read. */
     uint64_t batches_passed;
     /** Refused, and nothing has worked since. */
@@ -281,9 +326,20 @@ void partition_end_reached(struct partition *partition, int64_t offset);
 void partition_free(struct partition *partition);
 PA_MUST_USE struct partition *partition_find(struct kafka_consumer *consumer, const char *topic,
                                              int32_t number);
+/** Of a partition's name: a topic has 249 characters at most. */
+enum { PARTITION_NAME_SIZE = 264 };
+/** Topic and number, as a condition's subject; returns `name`. */
+const char *partition_name(const struct partition *partition, char name[PARTITION_NAME_SIZE]);
+/** Tells whether its note is full: no more is taken from it then, whoever the records are for. */
+void partition_tell_full(struct partition *partition, bool full);
 /** Hands a message to the sink, or skips it when the note says it is done. False: out of memory, nothing
  * changed. The message stays the caller's. */
 PA_MUST_USE bool partition_take(struct partition *partition, const rd_kafka_message_t *message);
+
+/** Tells the sink, through its `take_again`, of a record of this partition: `message`, or, where that is
+ * NULL, that the one at `offset` is gone. */
+void partition_tell_again(const struct partition *partition, int64_t offset,
+                          const rd_kafka_message_t *message, void *reader);
 
 /* commit.c */
 /** Something changed: commits within 100 ms. */
@@ -343,6 +399,19 @@ void poison_tick(struct kafka_consumer *consumer);
 void poison_forget(struct partition *partition);
 /** The consumer closes: ends the search under way soon. */
 void poison_overtake(struct kafka_consumer *consumer);
+
+/* again.c */
+/** See source_ticket_read_again. */
+PA_MUST_USE enum source_reading again_want(struct kafka_ticket *ticket, void *reader);
+/** The ticket does not want its record any more; returns what wanted it, to be freed; NULL: nothing did. */
+PA_MUST_USE struct wanted *again_unlink(struct kafka_ticket *ticket);
+/** There may be records. */
+void again_woken(struct kafka_consumer *consumer);
+void again_tick(struct kafka_consumer *consumer);
+/** Nothing is told any more. */
+void again_stop(struct kafka_consumer *consumer);
+/** Destroys the second client. Blocks: for the thread pool. */
+void again_close(struct again *again);
 
 /* errors.c */
 /** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left

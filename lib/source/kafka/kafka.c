@@ -300,8 +300,9 @@ static struct source *kafka_open(const struct source_options *options, struct er
 
 const struct source_class kafka_source = {
     .name = "KAFKA",
-    /* librdkafka has three for each broker that it knows, and again for those it was given. */
-    .descriptors = 24,
+    /* librdkafka has three for each broker that it knows, and again for those it was given; the client that
+     * reads records again is a second one. */
+    .descriptors = 48,
     .without_port = without_port,
     .open = kafka_open,
     .resume = kafka_resume,

@@ -1,6 +1,8 @@
 /* An assigned partition: its records become tickets, its tickets become offsets that may be committed. */
+#include "observe/conditions.h"
 #include "source/kafka/internal.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,28 @@ struct partition *partition_new(struct kafka_consumer *consumer, const char *top
     partition->next = consumer->partitions;
     consumer->partitions = partition;
     return partition;
+}
+
+const char *partition_name(const struct partition *partition, char name[PARTITION_NAME_SIZE])
+{
+    snprintf(name, PARTITION_NAME_SIZE, "%.249s-%d", partition->topic, (int)partition->number);
+    return name;
+}
+
+void partition_tell_full(struct partition *partition, bool full)
+{
+    char name[PARTITION_NAME_SIZE];
+    struct conditions *conditions = partition->consumer->options.conditions;
+    bool ended = partition->full_stands && !full;
+    partition->full_stands = full && conditions != NULL;
+    if (partition->full_stands)
+        condition_met(conditions, CONDITION_NOTE_FULL, partition_name(partition, name),
+                      offsets_committable(&partition->offsets),
+                      "the commit's note cannot hold what is done behind this offset: the record there has "
+                      "waited too long");
+    else if (ended)
+        condition_ended(conditions, CONDITION_NOTE_FULL, partition_name(partition, name),
+                        offsets_committable(&partition->offsets));
 }
 
 bool partition_set_start(struct partition *partition, const struct partition_start *start, struct slice note)
@@ -56,9 +80,23 @@ static struct kafka_ticket *ticket_of_entry(struct offset_entry *entry)
     return (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
 }
 
+/** Whoever wanted to read them again hears that they are gone. */
+static void tell_gone(const struct partition *partition, struct wanted *orphans)
+{
+    while (orphans) {
+        struct wanted *wanted = orphans;
+        orphans = wanted->next;
+        int64_t offset = wanted->ticket->entry.offset;
+        void *reader = wanted->reader;
+        free(wanted);
+        partition_tell_again(partition, offset, NULL, reader);
+    }
+}
+
 /** From `offset` on, what is still under way belongs to nobody now, and what was dropped goes. */
 static void tickets_detach(struct partition *partition, int64_t offset)
 {
+    struct wanted *orphans = NULL;
     for (struct kafka_ticket **at = &partition->settled; *at;) {
         struct kafka_ticket *ticket = *at;
         if (ticket->entry.offset < offset) {
@@ -71,11 +109,18 @@ static void tickets_detach(struct partition *partition, int64_t offset)
     }
     for (struct offset_entry *entry = partition->offsets.last; entry && entry->offset >= offset;) {
         struct offset_entry *previous = entry->previous;
+        struct kafka_ticket *ticket = ticket_of_entry(entry);
+        struct wanted *wanted = again_unlink(ticket);
+        if (wanted) {
+            wanted->next = orphans;
+            orphans = wanted;
+        }
         offsets_done(&partition->offsets, entry);
-        ticket_of_entry(entry)->partition = NULL;
+        ticket->partition = NULL;
         partition->live--;
         entry = previous;
     }
+    tell_gone(partition, orphans);
 }
 
 void partition_unpark(const struct partition *partition)
@@ -94,6 +139,7 @@ void partition_free(struct partition *partition)
     struct kafka_consumer *consumer = partition->consumer;
     partition_unpark(partition);
     poison_forget(partition);
+    partition_tell_full(partition, false);
     for (struct partition **at = &consumer->partitions; *at; at = &(*at)->next) {
         if (*at == partition) {
             *at = partition->next;
@@ -140,6 +186,7 @@ static void ticket_settle(struct ticket *base, bool done)
         return;
     }
     struct kafka_consumer *consumer = partition->consumer;
+    free(again_unlink(ticket));
     partition->live--;
     if (done) {
         offsets_done(&partition->offsets, &ticket->entry);
@@ -159,6 +206,12 @@ static void ticket_settle(struct ticket *base, bool done)
         kafka_consumer_resume(consumer);
 }
 
+static enum source_reading ticket_read_again(struct ticket *base, void *reader)
+{
+    struct kafka_ticket *ticket = ticket_of(base);
+    return ticket->partition ? again_want(ticket, reader) : READING_GONE;
+}
+
 static struct kafka_ticket *ticket_new(struct partition *partition)
 {
     struct kafka_consumer *consumer = partition->consumer;
@@ -168,7 +221,7 @@ static struct kafka_ticket *ticket_new(struct partition *partition)
     else
         ticket = malloc(sizeof *ticket);
     if (ticket)
-        *ticket = (struct kafka_ticket){.ticket.settle = ticket_settle, .partition = partition};
+        *ticket = (struct kafka_ticket){.ticket = {ticket_settle, ticket_read_again}, .partition = partition};
     return ticket;
 }
 
@@ -242,6 +295,47 @@ static int64_t message_timestamp(const rd_kafka_message_t *message)
     return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp;
 }
 
+enum { ID_SIZE = 320 }; /* a topic has at most 249 characters: Kafka's bound */
+
+/** What is known of a record without its message; `id` is where its id is written. */
+static struct record record_at(const struct partition *partition, int64_t offset, char id[ID_SIZE])
+{
+    struct buffer text = {.ptr = id, .cap = ID_SIZE};
+    buffer_append_text(&text, partition->topic);
+    buffer_append_char(&text, '-');
+    buffer_append_int(&text, partition->number);
+    buffer_append_char(&text, '-');
+    buffer_append_int(&text, offset);
+    return (struct record){
+        .kind = partition->kind,
+        .id = buffer_slice(&text),
+        .topic = partition->topic,
+        .partition = partition->number,
+        .offset = offset,
+        .timestamp_ms = -1,
+        .assignment = partition,
+    };
+}
+
+static void record_fill(struct record *record, const rd_kafka_message_t *message)
+{
+    record->timestamp_ms = message_timestamp(message);
+    record->key = (struct slice){message->key, message->key_len};
+    record->value = (struct slice){message->payload, message->len};
+}
+
+void partition_tell_again(const struct partition *partition, int64_t offset,
+                          const rd_kafka_message_t *message, void *reader)
+{
+    const struct source_sink *sink = &partition->consumer->options.sink;
+    char id[ID_SIZE];
+    struct record record = record_at(partition, offset, id);
+    if (message)
+        record_fill(&record, message);
+    record.gone = message == NULL;
+    sink->take_again(sink->ctx, &record, reader);
+}
+
 bool partition_take(struct partition *partition, const rd_kafka_message_t *message)
 {
     struct kafka_consumer *consumer = partition->consumer;
@@ -263,24 +357,9 @@ bool partition_take(struct partition *partition, const rd_kafka_message_t *messa
         return true;
     }
     partition->live++;
-    char text[320];
-    struct buffer id = {.ptr = text, .cap = sizeof text};
-    buffer_append_text(&id, partition->topic); /* at most 249 characters: Kafka's bound */
-    buffer_append_char(&id, '-');
-    buffer_append_int(&id, partition->number);
-    buffer_append_char(&id, '-');
-    buffer_append_int(&id, message->offset);
-    struct record record = {
-        .kind = partition->kind,
-        .id = buffer_slice(&id),
-        .topic = partition->topic,
-        .partition = partition->number,
-        .offset = message->offset,
-        .timestamp_ms = message_timestamp(message),
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
-        .assignment = partition,
-    };
+    char id[ID_SIZE];
+    struct record record = record_at(partition, message->offset, id);
+    record_fill(&record, message);
     consumer->options.sink.take(consumer->options.sink.ctx, &record, &ticket->ticket);
     return true;
 }

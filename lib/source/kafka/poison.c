@@ -7,7 +7,6 @@
  * sends decides. */
 #include "observe/conditions.h"
 #include "source/kafka/internal.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +14,7 @@ enum {
     /** Failures in a row before the end is looked for: librdkafka tries again every half second. */
     FAILURES = 3,
     SILENCE_MS = 30000,
-    PATIENCE_CAP_MS = 600000,
-    /** Of a partition's name: a topic has 249 characters at most. */
-    NAME_SIZE = 264
+    PATIENCE_CAP_MS = 600000
 };
 
 static int64_t now_of(const struct kafka_consumer *consumer)
@@ -32,27 +29,21 @@ static int64_t silence_ms(const struct kafka_consumer *consumer)
 
 /* Whether it stands still */
 
-static const char *name_of(const struct partition *partition, char name[NAME_SIZE])
-{
-    snprintf(name, NAME_SIZE, "%.249s-%d", partition->topic, (int)partition->number);
-    return name;
-}
-
 static void stands_still(struct partition *partition, int64_t offset, const char *why)
 {
-    char name[NAME_SIZE];
+    char name[PARTITION_NAME_SIZE];
     struct conditions *conditions = partition->consumer->options.conditions;
     partition->poison.stands = conditions != NULL;
     if (conditions)
-        condition_met(conditions, CONDITION_UNREADABLE, name_of(partition, name), offset, why);
+        condition_met(conditions, CONDITION_UNREADABLE, partition_name(partition, name), offset, why);
 }
 
 static void goes_on(struct partition *partition)
 {
-    char name[NAME_SIZE];
+    char name[PARTITION_NAME_SIZE];
     if (partition->poison.stands)
         condition_ended(partition->consumer->options.conditions, CONDITION_UNREADABLE,
-                        name_of(partition, name), offsets_next(&partition->offsets));
+                        partition_name(partition, name), offsets_next(&partition->offsets));
     partition->poison.stands = false;
 }
 

@@ -19,7 +19,7 @@ static struct record record_of(const char *value)
 static void take(struct world *world, struct record record)
 {
     struct given *given = &world->given[world->offset++];
-    *given = (struct given){.ticket = {settle}, .world = world};
+    *given = (struct given){.ticket = {.settle = settle}, .world = world};
     record.assignment = world;
     world->sink.take(world->sink.ctx, &record, &given->ticket);
 }

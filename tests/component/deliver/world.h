@@ -237,7 +237,7 @@ static inline size_t give(struct world *world, struct event_text text)
     size_t place = (size_t)world->offset;
     write_event(world, &text, &value);
     struct given *given = &world->given[place];
-    *given = (struct given){.ticket = {settle}, .world = world};
+    *given = (struct given){.ticket = {.settle = settle}, .world = world};
     const char *topic = text.topic ? text.topic : "org.runs";
     int64_t offset = text.offset_plus_one ? text.offset_plus_one - 1 : (int64_t)place;
     char id[32];

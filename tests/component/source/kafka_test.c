@@ -167,7 +167,7 @@ static void world_open_at(struct world *world, const char *start, const char *gr
     struct kafka_consumer_options options = {
         .loop = &loop,
         .clock = clock_system(),
-        .sink = {world, has_room, take, withdraw},
+        .sink = {world, has_room, take, withdraw, NULL},
         .bootstrap_servers = mock_cluster_address(&cluster),
         .security_protocol = "plaintext",
         .sasl_mechanism = "",

@@ -125,7 +125,7 @@ static void world_open(struct world *world, int64_t silence_ms)
         .loop = &loop,
         .clock = clock_system(),
         .conditions = conditions,
-        .sink = {world, has_room, take, withdraw},
+        .sink = {world, has_room, take, withdraw, NULL},
         .bootstrap_servers = broker(),
         .security_protocol = "plaintext",
         .sasl_mechanism = "",

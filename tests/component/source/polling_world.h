@@ -100,7 +100,7 @@ static inline void start(struct world *world)
                                      .clock = &world->port->clock,
                                      .config = &world->config,
                                      .port = world->port->api,
-                                     .sink = {world, has_room, take, withdraw},
+                                     .sink = {world, has_room, take, withdraw, NULL},
                                      .fatal = fatal,
                                      .ctx = world};
     world->source = polling_source.open(&options, &err);

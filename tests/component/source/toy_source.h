@@ -46,7 +46,7 @@ static inline void toy_hand_over(struct toy_source *toy, size_t line)
                             .timestamp_ms = -1,
                             .value = toy_lines[line],
                             .assignment = toy};
-    toy->lines[line] = (struct toy_line){{toy_settle}, toy};
+    toy->lines[line] = (struct toy_line){{.settle = toy_settle}, toy};
     toy->options.sink.take(toy->options.sink.ctx, &record, &toy->lines[line].ticket);
 }
 
