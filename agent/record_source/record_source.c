@@ -43,7 +43,7 @@ static void source_woken(uv_timer_t *timer)
             break;
         record.assignment = source;
         struct record_ticket *ticket = &source->tickets[source->next++];
-        *ticket = (struct record_ticket){{ticket_settle}, source};
+        *ticket = (struct record_ticket){{.settle = ticket_settle}, source};
         sink->take(sink->ctx, &record, &ticket->ticket);
     }
     if (source->ended < source->records.count || source->finished)
