@@ -162,7 +162,7 @@ RIGHT = signed(f"{STAMP}.{BODY}")
     (RIGHT[:-5], "not base64 of 32 bytes"),
     (RIGHT + "x", "not base64 of 32 bytes"),
     ("", "not base64 of 32 bytes"),
-])
+], ids=["no version", "another version", "with its name", "in quotes", "hexadecimal", "short", "long", "empty"])
 def test_what_is_wrong_with_the_signature_itself_is_told(signature, says):
     done = verify(BODY, signature)
     assert done.returncode == 1 and says in done.out, done.out
