@@ -1,4 +1,5 @@
 /* Slices, buffers, UTF-8, errors and stamps at their edges. */
+#include "../edge.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -89,7 +90,7 @@ static void hexadecimal_digits_are_all_there_or_none_count(void **state)
                  {"0x", 2, -1},
                  {"\xc3\xa9", 2, -1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int32_t value = slice_hexadecimal(slice_of(cases[i].text), cases[i].count);
+        int32_t value = slice_hexadecimal(edge_of(cases[i].text), cases[i].count);
         if (value != cases[i].expected)
             fail_msg("'%s': %d, expected %d", cases[i].text, (int)value, (int)cases[i].expected);
     }
@@ -122,11 +123,11 @@ static void slices_compare_and_trim(void **state)
     (void)state;
     assert_true(slice_is_null(slice_of(NULL)));
     assert_false(slice_is_null(slice_of("")));
-    assert_true(slice_equal_text(slice_trim(slice_of(" \t a b\r\n")), "a b"));
+    assert_true(slice_equal_text(slice_trim(edge_of(" \t a b\r\n")), "a b"));
     assert_int_equal(slice_trim(slice_of(" \r\n")).len, 0);
-    assert_true(slice_equal_text_ignore_case(slice_of("TrUe"), "true"));
-    assert_false(slice_equal_text_ignore_case(slice_of("tru"), "true"));
-    assert_false(slice_starts_with(slice_of("htt"), "http"));
+    assert_true(slice_equal_text_ignore_case(edge_of("TrUe"), "true"));
+    assert_false(slice_equal_text_ignore_case(edge_of("tru"), "true"));
+    assert_false(slice_starts_with(edge_of("htt"), "http"));
 }
 
 static void stamps_are_rfc3339_in_utc(void **state)

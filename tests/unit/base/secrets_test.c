@@ -1,4 +1,5 @@
 /* What is taken for a secret, and where it is found in a text. */
+#include "../edge.h"
 #include "base/secrets.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@ static void redacted_within(const char *const values[], const char *text, size_t
     assert_non_null(exact);
     memcpy(exact, text, strlen(text));
     for (size_t i = 0; values[i]; i++)
-        secrets_add(&secrets, slice_of(values[i]), 1);
+        secrets_add(&secrets, edge_of(values[i]), 1);
     redact(&secrets, (struct slice){exact, strlen(text)}, limit, &out);
     assert_string_equal(buffer_text(&out), expected);
     buffer_clear(&out);
@@ -160,8 +161,8 @@ static void names_of_credentials_are_known(void **state)
                                          "DB_PASSWORD"};
     static const char *const plain[] = {"Content-Type", "Author", "X-Request-Id", "", "Accept"};
     for (size_t i = 0; i < sizeof secret / sizeof *secret; i++) {
-        assert_true(secret_name(slice_of(secret[i])));
-        assert_false(secret_name(slice_of(plain[i])));
+        assert_true(secret_name(edge_of(secret[i])));
+        assert_false(secret_name(edge_of(plain[i])));
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../edge.h"
 #include "load.h"
 
 static void defaults_are_the_contracts(void **state)
@@ -267,7 +268,7 @@ static void dotenv_reads_as_python_dotenv_does(void **state)
     char *environment[] = {"OUTSIDE=!", "A=hidden", NULL};
     struct dotenv dotenv;
     struct buffer problems = {0};
-    assert_int_equal(dotenv_parse(slice_of(text), environment, &dotenv, &problems), 0);
+    assert_int_equal(dotenv_parse(edge_of(text), environment, &dotenv, &problems), 0);
     assert_string_equal(dotenv_get(&dotenv, "A"), "last");
     assert_string_equal(dotenv_get(&dotenv, "B"), "two words");
     assert_string_equal(dotenv_get(&dotenv, "C"), "single # \\n");

@@ -1,4 +1,5 @@
 /* .env files, read as python-dotenv reads them: one line of a file, or a few, a case. */
+#include "../edge.h"
 #include "config/dotenv.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@ static void check(const char *text, const char *value, const char *warnings)
          *environment[] = {odd, home, also, NULL};
     struct dotenv dotenv;
     struct buffer told = {0};
-    assert_int_equal(dotenv_parse(slice_of(text), environment, &dotenv, &told), 0);
+    assert_int_equal(dotenv_parse(edge_of(text), environment, &dotenv, &told), 0);
     const char *found = dotenv_get(&dotenv, "A");
     if (value ? !found || strcmp(found, value) != 0 : found != NULL)
         fail_msg("%s: %s", text, found ? found : "(none)");

@@ -1,4 +1,5 @@
 /* WEBHOOK_RETRY_ON. */
+#include "../edge.h"
 #include "base/buffer.h"
 #include "config/retry_on.h"
 #include <setjmp.h>
@@ -47,7 +48,7 @@ static void nothing_beside_a_comma_is_wrong(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct retry_on on;
         struct slice wrong;
-        if (retry_on_parse(slice_of(texts[i]), &on, &wrong))
+        if (retry_on_parse(edge_of(texts[i]), &on, &wrong))
             fail_msg("'%s' was taken", texts[i]);
         assert_int_equal(wrong.len, 0);
     }

@@ -1,4 +1,5 @@
 /* A letter's MAC: over every member, unambiguous, and under a key of its own. */
+#include "../edge.h"
 #include "deadletter/seal.h"
 #include "event/signature.h"
 #include <setjmp.h>
@@ -123,7 +124,7 @@ static void a_mac_that_is_missing_is_told_from_a_wrong_one(void **state)
     struct letter_seal *seal = letter_seal_new(SLICE_LITERAL("secret"));
     assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, (struct slice){NULL, 0}), SEAL_MISSING);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(wrong[i])), SEAL_WRONG);
+        assert_int_equal(letter_seal_verify(seal, edge_of(ID), &letter, edge_of(wrong[i])), SEAL_WRONG);
     letter_seal_free(seal);
 }
 
@@ -143,7 +144,7 @@ static void nothing_that_is_signed_is_a_mac(void **state)
     struct signer *signer = signer_new(SLICE_LITERAL("secret"));
     mac_of(seal, ID, &letter, mac);
     for (size_t i = 0; i < sizeof timestamps / sizeof *timestamps; i++) {
-        assert_int_equal(signer_sign_text(signer, slice_of(timestamps[i]), SLICE_LITERAL(bytes), signature),
+        assert_int_equal(signer_sign_text(signer, edge_of(timestamps[i]), SLICE_LITERAL(bytes), signature),
                          0);
         assert_string_not_equal(signature + 3, mac + 4);
     }

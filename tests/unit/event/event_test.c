@@ -247,6 +247,67 @@ static void an_event_with_the_other_topics_method_is_marked(void **state)
     event_clear(&event);
 }
 
+static void a_type_that_a_member_cannot_have_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        enum event_kind kind;
+        const char *record, *wrong;
+    } cases[] = {{EVENT_RUN, "{\"payload\":7}", "payload is not an object"},
+                 {EVENT_RUN, "{\"payload\":\"n\"}", "payload is not an object"},
+                 {EVENT_RUN, "{\"payload\":null}", NULL},
+                 {EVENT_RUN, "{\"payload\":{\"action\":[]}}", "payload.action is not an object"},
+                 {EVENT_RUN, "{\"payload\":{\"action\":null}}", NULL},
+                 {EVENT_RUN, "{\"payload\":{\"action\":{\"invocationMethod\":true}}}",
+                  "the invocation method is not an object"},
+                 {EVENT_RUN, "{\"payload\":{\"action\":{\"invocationMethod\":null}}}", NULL},
+                 {EVENT_RUN, "{\"payload\":{\"action\":{\"invocationMethod\":{\"url\":{}}}}}", NULL},
+                 {EVENT_RUN, "{\"context\":7,\"headers\":[],\"action\":{}}", NULL},
+                 {EVENT_RUN, "{\"changelogDestination\":7}", NULL},
+                 {EVENT_CHANGE_LOG, "{\"changelogDestination\":7}", "the invocation method is not an object"},
+                 {EVENT_CHANGE_LOG, "{\"changelogDestination\":null}", NULL},
+                 {EVENT_CHANGE_LOG, "{\"payload\":{\"action\":7}}", NULL},
+                 {EVENT_CHANGE_LOG, "{\"payload\":[]}", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event event;
+        struct error err = {0};
+        assert_int_equal(parse(cases[i].kind, cases[i].record, strlen(cases[i].record), &event, &err), 0);
+        const char *wrong = event.wrong_type ? event.wrong_type : "none";
+        if (strcmp(wrong, cases[i].wrong ? cases[i].wrong : "none") != 0)
+            fail_msg("%s: %s", cases[i].record, wrong);
+        event_clear(&event);
+    }
+}
+
+/** A member that comes again, as another type: what was known by the first is void. */
+static void what_is_known_of_a_member_is_of_its_last(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record;
+        bool run_id, signature, timestamp, action;
+    } cases[] = {
+        {"{\"context\":{\"runId\":\"r_1\"},\"context\":7}", false, false, false, false},
+        {"{\"context\":{\"runId\":\"r_1\"}}", true, false, false, false},
+        {"{\"headers\":{\"X-Port-Signature\":\"v\",\"X-Port-Timestamp\":-1}}", false, true, true, false},
+        {"{\"headers\":{\"X-Port-Signature\":1,\"X-Port-Timestamp\":true}}", false, false, false, false},
+        {"{\"headers\":{\"X-Port-Signature\":\"v\",\"X-Port-Timestamp\":\"1\"},\"headers\":1}", false, false,
+         false, false},
+        {"{\"action\":\"a\",\"context\":{\"action\":1}}", false, false, false, true},
+        {"{\"action\":\"a\",\"action\":[]}", false, false, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event event;
+        struct error err = {0};
+        assert_int_equal(parse(EVENT_RUN, cases[i].record, strlen(cases[i].record), &event, &err), 0);
+        if (slice_is_null(event.run_id) == cases[i].run_id ||
+            slice_is_null(event.signature) == cases[i].signature ||
+            slice_is_null(event.timestamp) == cases[i].timestamp ||
+            slice_is_null(event.action) == cases[i].action)
+            fail_msg("%s", cases[i].record);
+        event_clear(&event);
+    }
+}
+
 static void members_that_decide_come_once(void **state)
 {
     (void)state;
@@ -499,6 +560,8 @@ int main(void)
         cmocka_unit_test(bad_records_say_what_is_wrong),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_truncation_and_corruption_is_survived),
+        cmocka_unit_test(a_type_that_a_member_cannot_have_is_named),
+        cmocka_unit_test(what_is_known_of_a_member_is_of_its_last),
         cmocka_unit_test(members_that_decide_come_once),
         cmocka_unit_test(truth_is_as_python_has_it),
         cmocka_unit_test(members_that_cannot_be_sent_are_marked),

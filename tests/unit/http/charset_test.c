@@ -1,4 +1,5 @@
 /* What an answer's bytes are as text. */
+#include "../edge.h"
 #include "http/charset.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,7 +187,7 @@ static void every_declared_charset_is_read(void **state)
         char *copy = malloc(one->len); /* a read beyond it is found */
         memcpy(copy, one->body, one->len);
         struct slice text =
-            body_text((struct slice){copy, one->len}, slice_of(one->content_type), false, &storage);
+            body_text((struct slice){copy, one->len}, edge_of(one->content_type), false, &storage);
         if (!slice_equal_text(text, one->text))
             fail_msg("%s: '%.*s', expected '%s'", one->name, (int)text.len, text.ptr, one->text);
         free(copy);
@@ -201,7 +202,7 @@ static void an_empty_body_is_an_empty_text(void **state)
                                         "text/plain; charset=gbk"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         struct buffer storage = {0};
-        assert_int_equal(body_text((struct slice){NULL, 0}, slice_of(types[i]), false, &storage).len, 0);
+        assert_int_equal(body_text((struct slice){NULL, 0}, edge_of(types[i]), false, &storage).len, 0);
         buffer_clear(&storage);
     }
 }
@@ -211,7 +212,7 @@ static void what_is_utf_8_is_not_copied(void **state)
     (void)state;
     struct buffer storage = {0};
     struct slice body = SLICE_LITERAL("\xef\xbb\xbfZo\xc3\xab");
-    struct slice text = body_text(body, slice_of("text/plain; charset=utf-8"), false, &storage);
+    struct slice text = body_text(body, edge_of("text/plain; charset=utf-8"), false, &storage);
     assert_ptr_equal(text.ptr, body.ptr + 3);
     assert_null(storage.ptr);
 }
@@ -232,7 +233,7 @@ static void a_character_that_a_cut_has_met_is_left_out(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer storage = {0};
         struct slice text = body_text((struct slice){cases[i].body, cases[i].len},
-                                      slice_of(cases[i].content_type), true, &storage);
+                                      edge_of(cases[i].content_type), true, &storage);
         if (!slice_equal_text(text, cases[i].text))
             fail_msg("%s: '%.*s'", cases[i].name, (int)text.len, text.ptr);
         buffer_clear(&storage);
@@ -256,7 +257,7 @@ static void whatever_comes_is_text(void **state)
             all[3 * pair + 2] = (char)pair;
         }
         struct buffer storage = {0};
-        struct slice text = body_text((struct slice){all, sizeof all}, slice_of(type), false, &storage);
+        struct slice text = body_text((struct slice){all, sizeof all}, edge_of(type), false, &storage);
         for (size_t at = 0, len; at < text.len; at += len)
             assert_int_not_equal(len = utf8_sequence(text.ptr + at, text.len - at), 0);
         buffer_clear(&storage);
@@ -264,7 +265,7 @@ static void whatever_comes_is_text(void **state)
             continue;
         for (int c = 1; c < 0x80; c++) {
             char plain[2] = {(char)c, 'x'};
-            struct slice same = body_text((struct slice){plain, 2}, slice_of(type), false, &storage);
+            struct slice same = body_text((struct slice){plain, 2}, edge_of(type), false, &storage);
             assert_memory_equal(same.ptr, plain, 2);
             buffer_clear(&storage);
         }

@@ -1,4 +1,5 @@
 /* Content codings undone, whatever the pieces in which bodies come. */
+#include "../edge.h"
 #include "base/buffer.h"
 #include "http/decoding.h"
 #include <setjmp.h>
@@ -85,7 +86,7 @@ static struct decoded decode_in_pieces(const char *encoding, struct slice body, 
 {
     struct decoded result = {0};
     struct codings codings = {0};
-    codings_read(&codings, slice_of(encoding));
+    codings_read(&codings, edge_of(encoding));
     assert_false(codings.unknown);
     struct decoding *decoding = decoding_new(&codings, MAX_BETWEEN, may_hold, memory);
     if (!decoding) { /* some brotlis ask for their window at once */
@@ -301,14 +302,14 @@ static void names_that_nobody_knows_are_told(void **state)
                                           "identity,utf-8", "gzip-x"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct codings codings = {0};
-        codings_read(&codings, slice_of(unknown[i]));
+        codings_read(&codings, edge_of(unknown[i]));
         if (!codings.unknown)
             fail_msg("'%s' is taken for known", unknown[i]);
     }
     static const char *const nothing[] = {"", " ", ",", "identity", "Identity, identity", ", ,"};
     for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
         struct codings codings = {0};
-        codings_read(&codings, slice_of(nothing[i]));
+        codings_read(&codings, edge_of(nothing[i]));
         assert_false(codings.unknown);
         assert_int_equal(codings.count, 0);
     }

@@ -1,4 +1,5 @@
 /* Proxies' addresses and the forms of NO_PROXY. */
+#include "../edge.h"
 #include "http/proxy.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -135,7 +136,7 @@ static void what_could_be_a_password_is_not_shown(void **state)
                                            {"user:12pa55", "user:***"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer shown = {0};
-        proxy_append_shown(&shown, slice_of(cases[i][0]));
+        proxy_append_shown(&shown, edge_of(cases[i][0]));
         assert_string_equal(buffer_text(&shown), cases[i][1]);
         buffer_clear(&shown);
     }

@@ -1,4 +1,5 @@
 /* Which redirects are followed, and where they lead. */
+#include "../edge.h"
 #include "http/client_internal.h"
 #include "http/url.h"
 #include <setjmp.h>
@@ -99,11 +100,11 @@ static void every_redirect_gets_its_answer(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         const struct redirect_case *one = &CASES[i];
         struct buffer from = {0};
-        assert_int_equal(url_normalise(slice_of(one->from), &from, NULL), 0);
+        assert_int_equal(url_normalise(edge_of(one->from), &from, NULL), 0);
         struct http_call call = {.url = buffer_take(&from, NULL), .method = strdup(one->method)};
         call.without_body = one->may_drop ? drops : NULL;
         char reason[256] = "", *next = NULL;
-        bool elsewhere, allowed = redirect_allowed(&call, one->status, slice_of(one->location), &next,
+        bool elsewhere, allowed = redirect_allowed(&call, one->status, edge_of(one->location), &next,
                                                    &elsewhere, reason, sizeof reason);
         if (allowed != (one->to != NULL) || (allowed && strcmp(next, one->to) != 0))
             fail_msg("%d from %s to %s: %s (%s)", one->status, one->from, one->location,
@@ -144,7 +145,7 @@ static void the_reason_says_where_a_redirect_leads_without_secrets(void **state)
         bool elsewhere;
         struct http_call call = {.url = url, .method = method};
         assert_false(
-            redirect_allowed(&call, 307, slice_of(cases[i][0]), &next, &elsewhere, reason, sizeof reason));
+            redirect_allowed(&call, 307, edge_of(cases[i][0]), &next, &elsewhere, reason, sizeof reason));
         if (cases[i][0] != long_location && cases[i][0] != longer_location)
             assert_string_equal(reason, cases[i][1]);
         else if (!strstr(reason, cases[i][1]) || strlen(reason) >= sizeof reason)

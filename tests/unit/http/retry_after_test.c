@@ -1,4 +1,5 @@
 /* Retry-After as servers write it, and as they should not. */
+#include "../edge.h"
 #include "http/retry_after.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,7 @@ struct retry_after_case {
 static void check(const struct retry_after_case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int64_t wait_ms = retry_after_ms(slice_of(cases[i].value), NOW_MS);
+        int64_t wait_ms = retry_after_ms(edge_of(cases[i].value), NOW_MS);
         if (wait_ms != cases[i].expected_ms)
             fail_msg("'%s': %lld ms, expected %lld", cases[i].value ? cases[i].value : "(none)",
                      (long long)wait_ms, (long long)cases[i].expected_ms);

@@ -1,4 +1,5 @@
 /* URLs as events and mappings give them: what is taken, where it goes, and what of it may be logged. */
+#include "../edge.h"
 #include "http/url.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ static void a_url_has_a_destination_and_a_form_for_logs(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct url_parts parts;
         struct error err = {0};
-        if (url_parse(slice_of(cases[i][0]), &parts, &err) != 0)
+        if (url_parse(edge_of(cases[i][0]), &parts, &err) != 0)
             fail_msg("%s: %s", cases[i][0], err.message);
         assert_string_equal(parts.destination, cases[i][1]);
         assert_string_equal(parts.redacted, cases[i][2]);
@@ -66,7 +67,7 @@ static void only_http_and_https_are_taken(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct url_parts parts;
         struct error err = {0};
-        assert_int_equal(url_parse(slice_of(cases[i][0]), &parts, &err), PA_ERR_INVALID);
+        assert_int_equal(url_parse(edge_of(cases[i][0]), &parts, &err), PA_ERR_INVALID);
         if (strncmp(err.message, cases[i][1], strlen(cases[i][1])) != 0)
             fail_msg("%s: '%s', expected '%s'", cases[i][0], err.message, cases[i][1]);
         assert_null(parts.destination);
@@ -126,10 +127,10 @@ static void a_url_is_sent_without_what_http_has_no_place_for(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct url_parts parts, again;
         struct error err = {0};
-        if (url_parse(slice_of(cases[i][0]), &parts, &err) != 0)
+        if (url_parse(edge_of(cases[i][0]), &parts, &err) != 0)
             fail_msg("%s: %s", cases[i][0], err.message);
         assert_string_equal(parts.url, cases[i][1]);
-        assert_int_equal(url_parse(slice_of(parts.url), &again, NULL), 0);
+        assert_int_equal(url_parse(edge_of(parts.url), &again, NULL), 0);
         assert_string_equal(again.url, parts.url);
         url_parts_clear(&again);
         url_parts_clear(&parts);
@@ -192,7 +193,7 @@ static void the_user_info_of_a_url_is_found(void **state)
                                            {"http://", NULL},        {"", NULL},
                                            {"no url", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct slice found = url_user_info(slice_of(cases[i][0]));
+        struct slice found = url_user_info(edge_of(cases[i][0]));
         assert_true(slice_is_null(found) == !cases[i][1]);
         assert_true(!cases[i][1] || slice_equal_text(found, cases[i][1]));
     }
@@ -209,7 +210,7 @@ static void credentials_are_told_as_they_are_sent(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer plain = {0}, basic = {0};
-        url_credentials(slice_of(cases[i][0]), &plain, &basic);
+        url_credentials(edge_of(cases[i][0]), &plain, &basic);
         assert_string_equal(buffer_text(&plain), cases[i][1]);
         assert_string_equal(buffer_text(&basic), cases[i][2]);
         buffer_clear(&plain);
@@ -227,7 +228,7 @@ static void a_shown_url_has_no_user_info_however_it_is_written(void **state)
                                            {"", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer out = {0};
-        url_append_shown(&out, slice_of(cases[i][0]));
+        url_append_shown(&out, edge_of(cases[i][0]));
         assert_string_equal(buffer_text(&out), cases[i][1]);
         buffer_clear(&out);
     }

@@ -1,4 +1,5 @@
 /* The canonical form at its edges, and who watches it being written. */
+#include "../edge.h"
 #include "json/canonical.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@ static void assert_canonical(const char *text, const char *expected)
 {
     struct buffer out = {0};
     struct error err = {0};
-    if (json_canonical(slice_of(text), &out, &err) != 0)
+    if (json_canonical(edge_of(text), &out, &err) != 0)
         fail_msg("%s: %s", text, err.message);
     assert_string_equal(buffer_text(&out), expected);
     buffer_clear(&out);
@@ -74,7 +75,7 @@ static void what_is_no_json_says_where(void **state)
         struct buffer out = {0};
         struct error err = {0};
         buffer_append_text(&out, "kept");
-        assert_int_equal(json_canonical(slice_of(bad[i][0]), &out, &err), PA_ERR_INVALID);
+        assert_int_equal(json_canonical(edge_of(bad[i][0]), &out, &err), PA_ERR_INVALID);
         if (!strstr(err.message, bad[i][1]))
             fail_msg("'%s': '%s' does not say '%s'", bad[i][0], err.message, bad[i][1]);
         assert_string_equal(buffer_text(&out), "kept");
@@ -147,10 +148,10 @@ static void truth_is_pythons(void **state)
                                         "-0",    "0.0",  "-0e99", "0E1", "1e-400"};
     static const char *const truthy[] = {"true", "\"0\"", "[0]", "{\"a\":0}", "1", "-1", "0.1", "1e-300"};
     for (size_t i = 0; i < sizeof falsy / sizeof *falsy; i++)
-        if (json_is_truthy(slice_of(falsy[i])))
+        if (json_is_truthy(edge_of(falsy[i])))
             fail_msg("%s is true", falsy[i]);
     for (size_t i = 0; i < sizeof truthy / sizeof *truthy; i++)
-        if (!json_is_truthy(slice_of(truthy[i])))
+        if (!json_is_truthy(edge_of(truthy[i])))
             fail_msg("%s is false", truthy[i]);
     assert_false(json_is_truthy((struct slice){NULL, 0}));
 }

@@ -1,4 +1,5 @@
 /* Numbers in decimal notation, read from any notation of JSON and written in ECMAScript's. */
+#include "../edge.h"
 #include "json/decimal.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@ static void assert_written(const char *number, const char *expected)
 {
     struct buffer out = {0};
     struct decimal decimal;
-    decimal_read(slice_of(number), &decimal);
+    decimal_read(edge_of(number), &decimal);
     decimal_append(&out, &decimal);
     assert_string_equal(buffer_text(&out), expected);
     decimal_clear(&decimal);
@@ -51,8 +52,8 @@ static void equal_numbers_are_equal_in_any_notation(void **state)
                  {"0", "1", false},  {"-1.5", "-15e-1", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct decimal a, b;
-        decimal_read(slice_of(cases[i].a), &a);
-        decimal_read(slice_of(cases[i].b), &b);
+        decimal_read(edge_of(cases[i].a), &a);
+        decimal_read(edge_of(cases[i].b), &b);
         if (decimal_equal(&a, &b) != cases[i].equal)
             fail_msg("%s and %s", cases[i].a, cases[i].b);
         decimal_clear(&a);

@@ -1,4 +1,5 @@
 /* Members and elements found without a tree. */
+#include "../edge.h"
 #include "json/members.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 /** "name=value;…" of a walk, "!" behind it when it broke. */
 static void walk_text(const char *text, char *out, size_t size)
 {
-    struct members walk = members_of(slice_of(text));
+    struct members walk = members_of(edge_of(text));
     struct slice name, value;
     size_t used = 0;
     *out = '\0';
@@ -87,11 +88,11 @@ static void what_does_not_end_breaks_the_walk(void **state)
 static void the_last_member_of_a_name_counts(void **state)
 {
     (void)state;
-    struct slice object = slice_of("{\"a\":1,\"b\":{\"a\":2},\"a\":3}");
+    struct slice object = edge_of("{\"a\":1,\"b\":{\"a\":2},\"a\":3}");
     assert_true(slice_equal_text(members_find(object, "a"), "3"));
     assert_true(slice_equal_text(members_find(members_find(object, "b"), "a"), "2"));
     assert_true(slice_is_null(members_find(object, "c")));
-    assert_true(slice_is_null(members_find(slice_of("[1]"), "")));
+    assert_true(slice_is_null(members_find(edge_of("[1]"), "")));
     assert_true(slice_is_null(members_find((struct slice){NULL, 0}, "a")));
 }
 

@@ -1,4 +1,5 @@
 /* Escapes, and what strings mean: every kind of escape, and everything that is nearly one. */
+#include "../edge.h"
 #include "base/json_escape.h"
 #include "json/string.h"
 #include <setjmp.h>
@@ -85,7 +86,7 @@ static void an_escape_is_read_with_its_other_half(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint32_t code = 7;
-        size_t taken = json_escape_read(slice_of(cases[i].text), &code);
+        size_t taken = json_escape_read(edge_of(cases[i].text), &code);
         if (taken != cases[i].taken || code != cases[i].code)
             fail_msg("%s: %zu bytes taken, %x", cases[i].text, taken, code);
     }
@@ -94,18 +95,18 @@ static void an_escape_is_read_with_its_other_half(void **state)
 static void a_string_ends_at_its_own_quote(void **state)
 {
     (void)state;
-    assert_int_equal(json_string_length(SLICE_LITERAL("\"\",1")), 2);
-    assert_int_equal(json_string_length(SLICE_LITERAL("\"a\\\"b\\\\\"\"")), 8);
-    assert_int_equal(json_string_length(SLICE_LITERAL("\"a\\\"")), 0);
-    assert_int_equal(json_string_length(SLICE_LITERAL("\"a\\")), 0);
-    assert_int_equal(json_string_length(SLICE_LITERAL("\"")), 0);
-    assert_int_equal(json_string_length(SLICE_LITERAL("")), 0);
+    assert_int_equal(json_string_length(edge_of("\"\",1")), 2);
+    assert_int_equal(json_string_length(edge_of("\"a\\\"b\\\\\"\"")), 8);
+    assert_int_equal(json_string_length(edge_of("\"a\\\"")), 0);
+    assert_int_equal(json_string_length(edge_of("\"a\\")), 0);
+    assert_int_equal(json_string_length(edge_of("\"")), 0);
+    assert_int_equal(json_string_length(edge_of("")), 0);
 }
 
 static void assert_meaning(const char *inside, bool valid, const char *expected)
 {
     struct buffer out = {0};
-    assert_int_equal(json_unescape(slice_of(inside), &out), valid);
+    assert_int_equal(json_unescape(edge_of(inside), &out), valid);
     assert_string_equal(buffer_text(&out), expected);
     buffer_clear(&out);
 }

@@ -1,5 +1,6 @@
 /* Expressions that stop, ask for what there is not, or are no programs: none may spoil the next evaluation.
  */
+#include "../edge.h"
 #include "map/expression.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static void assert_evaluates(const char *text, const char *input, const char *ex
 {
     struct expressions *expressions = expressions_new();
     struct buffer problem = {0}, got = {0};
-    struct expression *expression = expression_compile(expressions, slice_of(text), &problem);
+    struct expression *expression = expression_compile(expressions, edge_of(text), &problem);
     if (!expression)
         fail_msg("%s: %s", text, buffer_text(&problem));
     /* Three times: what the first leaves behind, the second would meet, and its end the third. */
@@ -76,7 +77,7 @@ static void programs_that_halt_can_be_run_again(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct expressions *expressions = expressions_new();
         struct buffer problem = {0}, got = {0};
-        struct expression *expression = expression_compile(expressions, slice_of(texts[i]), &problem);
+        struct expression *expression = expression_compile(expressions, edge_of(texts[i]), &problem);
         count_leaks(false);
         evaluate(expression, "{\"stop\":true}", &got);
         evaluate(expression, "{\"stop\":true}", &got);

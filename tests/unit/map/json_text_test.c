@@ -1,4 +1,5 @@
 /* jq's values as JSON: numbers as ECMAScript writes them, and what cannot be written is told. */
+#include "../edge.h"
 #include "map/json_text.h"
 #include "map/message.h"
 #include <setjmp.h>
@@ -57,7 +58,7 @@ static void nesting_beyond_the_bound_is_refused(void **state)
 static void assert_kept(const char *json)
 {
     struct buffer out = {0};
-    jv value = json_text_parse(slice_of(json), NULL);
+    jv value = json_text_parse(edge_of(json), NULL);
     assert_true(jv_is_valid(value));
     assert_int_equal(json_text_append(&out, value), 0);
     assert_string_equal(buffer_text(&out), json);
@@ -80,7 +81,7 @@ static void what_is_no_json_is_invalid(void **state)
                                       "{\"a\":}", "{1:2}",   "tru",        "1 2", "[]]",      "-",
                                       "\"a",      "\"\\x\"", "{\"a\":1,}", "nan", "\"\\u00\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jv value = json_text_parse(slice_of(bad[i]), NULL);
+        jv value = json_text_parse(edge_of(bad[i]), NULL);
         if (jv_is_valid(value))
             fail_msg("%s was read", bad[i]);
         jv_free(value);
@@ -111,7 +112,7 @@ static void half_a_surrogate_pair_is_a_replacement_character(void **state)
     buffer_clear(&out);
     static const char *const bad[] = {"", "{", "\"\\", "\"\\ud8\"", "\"\\u"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jv value = json_text_parse(slice_of(bad[i]), NULL);
+        jv value = json_text_parse(edge_of(bad[i]), NULL);
         assert_false(jv_is_valid(value));
         jv_free(value);
     }
@@ -120,7 +121,7 @@ static void half_a_surrogate_pair_is_a_replacement_character(void **state)
 static void assert_message(void append(struct buffer *, struct slice), const char *text, const char *expected)
 {
     struct buffer out = {0};
-    append(&out, slice_of(text));
+    append(&out, edge_of(text));
     assert_string_equal(buffer_text(&out), expected);
     buffer_clear(&out);
 }

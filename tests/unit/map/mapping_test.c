@@ -1,4 +1,5 @@
 /* Mapping files: what they say, what is wrong with them, and the requests and reports they make. */
+#include "../edge.h"
 #include "mappings.h"
 #include <openssl/evp.h>
 
@@ -222,7 +223,7 @@ static void assert_digits_or_warning(const char *field, const char *event, const
     struct buffer fields = {0}, text = {0}, warning = {0};
     snprintf(file, sizeof file, "[{%s}]", field);
     struct mappings *mappings = load(file);
-    mappings_request(mappings, slice_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
+    mappings_request(mappings, edge_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
     write_fields(buffer_slice(&fields), &text);
     buffer_appendf(&warning, "w mapping 1, %s: a number has lost its last digits", where);
     if (!strstr(buffer_text(&text), digits) == !strstr(text.ptr, buffer_text(&warning)))
@@ -294,7 +295,7 @@ static void all_problems_are_told_and_unknown_fields_warn(void **state)
     struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
     static const char bad[] = "[{\"url\":\"|\",\"method\":\"(\"},{\"query\":5}]";
-    assert_int_not_equal(mappings_load(slice_of(bad), &mappings, &problems, &warnings), 0);
+    assert_int_not_equal(mappings_load(edge_of(bad), &mappings, &problems, &warnings), 0);
     size_t lines = 0;
     for (size_t i = 0; i < problems.len; i++)
         lines += problems.ptr[i] == '\n';

@@ -1,5 +1,6 @@
 /* For the tests of mapping files: loading one, and the fields of what it makes of an event. */
 #pragma once
+#include "../edge.h"
 #include "map/mapping.h"
 #include "map/request.h"
 #include <setjmp.h>
@@ -16,7 +17,7 @@ static inline struct mappings *load(const char *text)
 {
     struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
-    if (mappings_load(slice_of(text), &mappings, &problems, &warnings) != 0)
+    if (mappings_load(edge_of(text), &mappings, &problems, &warnings) != 0)
         fail_msg("%s", buffer_text(&problems));
     buffer_clear(&problems);
     buffer_clear(&warnings);
@@ -45,7 +46,7 @@ static inline void assert_request(const char *file, const char *event, const cha
 {
     struct mappings *mappings = load(file);
     struct buffer fields = {0};
-    mappings_request(mappings, slice_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
+    mappings_request(mappings, edge_of(event), SLICE_LITERAL(SECRET), NULL, &fields);
     assert_fields(&fields, expected);
     mappings_free(mappings);
 }
@@ -54,7 +55,7 @@ static inline void assert_problem(const char *file, const char *expected)
 {
     struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
-    assert_int_not_equal(mappings_load(slice_of(file), &mappings, &problems, &warnings), 0);
+    assert_int_not_equal(mappings_load(edge_of(file), &mappings, &problems, &warnings), 0);
     assert_null(mappings);
     if (!strstr(buffer_text(&problems), expected))
         fail_msg("'%s' does not say '%s'", problems.ptr, expected);

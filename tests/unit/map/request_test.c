@@ -1,4 +1,5 @@
 /* What a mapping's fields come to. */
+#include "../edge.h"
 #include "map/request.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +17,9 @@ static void text_is(struct buffer *text, const char *expected)
 
 static void url_with(const char *url, const char *query, const char *expected)
 {
-    struct mapped_request request = {.query = slice_of(query)};
+    struct mapped_request request = {.query = edge_of(query)};
     struct buffer out = {0};
-    mapped_url(&request, slice_of(url), &out);
+    mapped_url(&request, edge_of(url), &out);
     text_is(&out, expected);
 }
 
@@ -210,7 +211,7 @@ static void masked_as(const char *secrets[], const char *text, const char *expec
     mapped_append(&fields, MAPPED_BODY, SLICE_LITERAL("a body"));
     for (size_t i = 0; secrets[i]; i++)
         mapped_append(&fields, MAPPED_SECRET, slice_of(secrets[i]));
-    mapped_mask(buffer_slice(&fields), slice_of(text), &out);
+    mapped_mask(buffer_slice(&fields), edge_of(text), &out);
     text_is(&out, expected);
     buffer_clear(&fields);
 }

@@ -1,5 +1,6 @@
 /* Mappings where two topics are two worlds: which events a mapping is for, and what events of people who may
  * write the one topic must not reach. */
+#include "../edge.h"
 #include "config/table.h"
 #include "mappings.h"
 
@@ -42,7 +43,7 @@ static void mappings_with_powers_that_do_not_say_so_are_named(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mappings *mappings = NULL;
         struct buffer problems = {0}, warnings = {0};
-        assert_int_equal(mappings_load(slice_of(cases[i].file), &mappings, &problems, &warnings), 0);
+        assert_int_equal(mappings_load(edge_of(cases[i].file), &mappings, &problems, &warnings), 0);
         assert_int_equal(warnings.len, 0);
         mappings_warn_of_powers(mappings, &warnings);
         if ((strstr(buffer_text(&warnings), "mapping 1: reads env or decrypts") != NULL) != cases[i].named)
@@ -71,7 +72,7 @@ static void what_the_process_may_forget_is_certain(void **state)
         struct mappings *mappings = NULL;
         struct buffer problems = {0}, warnings = {0};
         /* A module may not be found; whether it is named is what matters. */
-        if (mappings_load(slice_of(cases[i].file), &mappings, &problems, &warnings) == 0) {
+        if (mappings_load(edge_of(cases[i].file), &mappings, &problems, &warnings) == 0) {
             assert_int_equal(mappings_read_environment(mappings), cases[i].reads);
             assert_int_equal(mappings_decrypt(mappings), cases[i].decrypts);
             mappings_free(mappings);

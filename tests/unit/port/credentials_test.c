@@ -1,4 +1,5 @@
 /* Reading the answer of GET /v1/kafka-credentials. */
+#include "../edge.h"
 #include "port/api.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ static void a_list_or_a_text_of_brokers_is_read(void **state)
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         struct kafka_credentials credentials;
         struct error err = {0};
-        assert_int_equal(kafka_credentials_parse(slice_of(answers[i]), &credentials, &err), 0);
+        assert_int_equal(kafka_credentials_parse(edge_of(answers[i]), &credentials, &err), 0);
         assert_string_equal(credentials.brokers, "a:9,b:9");
         assert_string_equal(credentials.username, "u");
         assert_string_equal(credentials.password, "p");
@@ -46,7 +47,7 @@ static void what_is_missing_is_named(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct kafka_credentials credentials;
         struct error err = {0};
-        assert_int_equal(kafka_credentials_parse(slice_of(cases[i].answer), &credentials, &err),
+        assert_int_equal(kafka_credentials_parse(edge_of(cases[i].answer), &credentials, &err),
                          PA_ERR_INVALID);
         if (!strstr(err.message, cases[i].missing))
             fail_msg("%s: %s", cases[i].answer, err.message);

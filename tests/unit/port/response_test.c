@@ -1,4 +1,5 @@
 /* What a run's response is made of an endpoint's answer. */
+#include "../edge.h"
 #include "port/response.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +11,10 @@
 static void assert_response(const char *body, const char *action, const char *data)
 {
     struct buffer out = {0}, expected = {0};
-    port_action_response(slice_of(body), &out);
+    port_action_response(edge_of(body), &out);
     assert_string_equal(buffer_text(&out), action);
     out.len = 0;
-    port_node_response(201, slice_of(body), &out);
+    port_node_response(201, edge_of(body), &out);
     buffer_appendf(&expected, "{\"status\":201,\"data\":%s}", data);
     assert_string_equal(buffer_text(&out), buffer_text(&expected));
     buffer_clear(&out);

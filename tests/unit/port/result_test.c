@@ -1,4 +1,5 @@
 /* What a run is told of its webhook where no mapping says anything else. */
+#include "../edge.h"
 #include "port/result.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ static void assert_response(const char *run_id, bool synchronized, int status, c
                             const char *expected)
 {
     struct buffer out = {0};
-    result_response(slice_of(run_id), synchronized, status, slice_of(text), &out);
+    result_response(edge_of(run_id), synchronized, status, edge_of(text), &out);
     assert_string_equal(buffer_text(&out), expected);
     buffer_clear(&out);
 }

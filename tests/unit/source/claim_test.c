@@ -1,4 +1,5 @@
 /* Polling's formats: what is asked, and the event that a claimed run stands for, byte for byte. */
+#include "../edge.h"
 #include "source/polling/claim.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ static char *read_all(enum claim_kind kind, const char *answer)
 {
     struct buffer out = {0};
     struct error err = {0};
-    if (claim_read(kind, slice_of(answer), append, &out, &err) != 0)
+    if (claim_read(kind, edge_of(answer), append, &out, &err) != 0)
         buffer_append_text(&out, err.message);
     return buffer_take(&out, NULL);
 }
@@ -224,17 +225,17 @@ static void asks_as_port_wants_to_be_asked(void **state)
     claim_body(CLAIM_NODE_RUNS, 7, &out);
     assert_string_equal(buffer_text(&out), "{\"installationId\":\"_PORT_EXEC_AGENT\",\"limit\":7}");
     out.len = 0;
-    claim_ack_body(CLAIM_RUNS, slice_of("r_1"), &out);
+    claim_ack_body(CLAIM_RUNS, edge_of("r_1"), &out);
     assert_string_equal(buffer_text(&out), "{\"runIds\":[\"r_1\"]}");
     out.len = 0;
-    claim_ack_body(CLAIM_NODE_RUNS, slice_of("wfnr_1"), &out);
+    claim_ack_body(CLAIM_NODE_RUNS, edge_of("wfnr_1"), &out);
     assert_string_equal(buffer_text(&out), "{\"nodeRunIdentifier\":\"wfnr_1\"}");
     buffer_clear(&out);
 }
 
 static void assert_verdict(enum claim_kind kind, const char *answer, enum claim_verdict expected)
 {
-    enum claim_verdict verdict = claim_acked(kind, slice_of(answer));
+    enum claim_verdict verdict = claim_acked(kind, edge_of(answer));
     if (verdict != expected)
         fail_msg("%s: %d instead of %d", answer, (int)verdict, (int)expected);
 }

@@ -1,4 +1,5 @@
 /* Notes of commits that no agent writes: each is refused for one thing that is wrong with it. */
+#include "../edge.h"
 #include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
 #include "source/kafka/varint.h"
@@ -120,10 +121,10 @@ static void what_is_no_base64_or_too_long_is_not_ours(void **state)
     buffer_clear(&raw);
     struct offsets offsets;
     offsets_init(&offsets, POSITION);
-    assert_false(offsets_restore(&offsets, slice_of("UEFPMQAKCg")));
-    assert_false(offsets_restore(&offsets, slice_of("UEFPM!AKCg==")));
-    assert_false(offsets_restore(&offsets, slice_of("")));
-    assert_true(offsets_restore(&offsets, slice_of("UEFPMQAKCg==")));
+    assert_false(offsets_restore(&offsets, edge_of("UEFPMQAKCg")));
+    assert_false(offsets_restore(&offsets, edge_of("UEFPM!AKCg==")));
+    assert_false(offsets_restore(&offsets, edge_of("")));
+    assert_true(offsets_restore(&offsets, edge_of("UEFPMQAKCg==")));
     offsets_clear(&offsets);
 }
 
@@ -278,9 +279,9 @@ static void white_space_of_another_length_is_no_facts(void **state)
     static char blanks[600];
     memset(blanks, ' ', sizeof blanks);
     assert_false(facts_read((struct slice){blanks, 0}, &facts));
-    assert_false(facts_read(slice_of("   \t    \n"), &facts));
+    assert_false(facts_read(edge_of("   \t    \n"), &facts));
     assert_false(facts_read((struct slice){blanks, 516}, &facts));
-    assert_true(facts_read(slice_of("   \t    "), &facts));
+    assert_true(facts_read(edge_of("   \t    "), &facts));
     assert_true(facts_read((struct slice){"   \t    ", 9}, &facts)); /* with its NUL */
 }
 

@@ -1,4 +1,5 @@
 /* Offsets: what may be committed, and the note that survives a restart. */
+#include "../edge.h"
 #include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
 #include <openssl/evp.h>
@@ -234,7 +235,7 @@ static void foreign_metadata_is_ignored(void **state)
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         struct offsets offsets;
         offsets_init(&offsets, 5);
-        assert_false(offsets_restore(&offsets, slice_of(notes[i])));
+        assert_false(offsets_restore(&offsets, edge_of(notes[i])));
         assert_int_equal(offsets_committable(&offsets), 5);
         assert_int_equal(offsets_take(&offsets, &entries[5], 5), OFFSETS_TAKEN);
         offsets_clear(&offsets);

@@ -1,4 +1,5 @@
 /* Where partitions begin: the facts beside a note, and what follows from them. */
+#include "../edge.h"
 #include "source/kafka/facts.h"
 #include "source/kafka/start.h"
 #include <setjmp.h>
@@ -117,7 +118,7 @@ static void other_metadata_has_no_facts(void **state)
                                         "   \t   ", "   \t   \t", "   \t  \r\r"};
     struct facts facts;
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
-        bool ours = facts_read(slice_of(notes[i]), &facts);
+        bool ours = facts_read(edge_of(notes[i]), &facts);
         assert_int_equal(ours, false);
         assert_false(facts.first.known || facts.topic.known || facts.first.count > 0);
     }
