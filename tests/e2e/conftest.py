@@ -25,6 +25,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "host: with the host's build as well, for what it tests depends on libraries")
     config.addinivalue_line("markers", "host_only(reason): with the host's build alone")
     config.addinivalue_line("markers", "kafka: about the brokers, so it runs with each version of Kafka")
+    config.addinivalue_line("markers", "kafka_long: about the brokers too, with another version than the first by `./dev test --all` alone")
     config.addinivalue_line("markers", "slow(reason): by `./dev test --all` alone")
 
 

@@ -8,7 +8,7 @@ from accounting import arrivals, assert_order, assert_repeats_within, deliveries
 from cluster import Cluster
 from confluent_kafka import Producer
 
-pytestmark = pytest.mark.kafka
+pytestmark = pytest.mark.kafka_long
 
 IN_FLIGHT = 256
 

@@ -7,7 +7,7 @@ from accounting import arrivals, assert_order, assert_repeats_within, committed,
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from harness import Agent, run_event
 
-pytestmark = pytest.mark.kafka
+pytestmark = pytest.mark.kafka_long
 
 IN_FLIGHT = 256
 
@@ -169,6 +169,7 @@ def test_results_wait_for_port_and_survive_token_expiry(world, port, receiver):
     assert port.token_serial >= 2
 
 
+@pytest.mark.kafka
 @pytest.mark.host
 def test_scram_credentials_from_port_are_refreshed(world, kafka, port, receiver):
     port.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": "an old password"}
@@ -215,6 +216,7 @@ def test_refused_client_stops_with_a_word_and_an_outage_does_not(world, port):
     assert patient.terminate() == 0
 
 
+@pytest.mark.kafka
 @pytest.mark.host
 def test_latest_commits_its_start(world, port, receiver):
     world.produce(run_event("r_before", receiver.url + "/ok"))

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 from harness import run_event
 
-pytestmark = pytest.mark.kafka
+pytestmark = pytest.mark.kafka_long
 
 AGENTS, PARTITIONS, KEYS, RATE, CHANGE_S = 4, 12, 120, 150, 3
 
