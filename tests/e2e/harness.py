@@ -195,10 +195,10 @@ def outcome(port, run_id):
 
 
 def wait_until(holds, what, timeout=40):
-    """For what nobody tells of: a cluster's state, a process's signals."""
+    """For what nobody tells of: a cluster's state, a process's signals. what: its name, or what gives it once the time is over."""
     deadline = time.monotonic() + timeout
     while not holds():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         time.sleep(0.01)
 
 
