@@ -78,7 +78,7 @@ class Cluster:
     def admin(self):
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
-    def wait(self, predicate, timeout=60):
+    def wait(self, predicate, timeout=120):
         """Until it holds of what the cluster says of itself, as one of its brokers sees it."""
         admin, deadline = self.admin(), time.monotonic() + timeout
         while True:
@@ -98,7 +98,7 @@ class Cluster:
             future.result(60)
         self.wait_in_sync(*topics)
 
-    def wait_in_sync(self, *topics, timeout=60):
+    def wait_in_sync(self, *topics, timeout=120):
         """Until every partition has a leader and all of its replicas are in sync."""
         def is_in_sync(metadata):
             partitions = [p for topic in topics for p in metadata.topics[topic].partitions.values()]

@@ -116,7 +116,7 @@ class Lines:
             self.changed.notify_all()
             return list(self.items)
 
-    def wait(self, predicate, timeout=30, what="a condition"):
+    def wait(self, predicate, timeout=120, what="a condition"):
         deadline = time.monotonic() + timeout
         with self.changed:
             while not predicate(self.items):
@@ -136,7 +136,7 @@ class Receiver:
     def runs(self):
         return [s["run"] for s in self.seen.snapshot()]
 
-    def wait_runs(self, run_ids, timeout=30):
+    def wait_runs(self, run_ids, timeout=120):
         wanted = set(run_ids)
         return self.seen.wait(lambda items: wanted <= {i["run"] for i in items}, timeout, f"delivery of {len(wanted)} runs")
 
@@ -152,7 +152,7 @@ class Agent:
         self.log = Lines(self.process.stdout, json.loads)
         self.errors = Lines(self.process.stderr, str)
 
-    def wait_log(self, message, timeout=30, **fields):
+    def wait_log(self, message, timeout=120, **fields):
         matches = lambda item: item["msg"].startswith(message) and all(item.get(k.replace("__", ".")) == v for k, v in fields.items())
         return next(i for i in self.log.wait(lambda items: any(map(matches, items)), timeout, f"log line '{message}'") if matches(i))
 
@@ -160,11 +160,11 @@ class Agent:
         self.wait_log("partitions assigned")
         return self
 
-    def terminate(self, timeout=20):
+    def terminate(self, timeout=60):
         self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout)
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=60):
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -194,7 +194,7 @@ def outcome(port, run_id):
     return final()[0]
 
 
-def wait_until(holds, what, timeout=40):
+def wait_until(holds, what, timeout=120):
     """For what nobody tells of: a cluster's state, a process's signals. what: its name, or what gives it once the time is over."""
     deadline = time.monotonic() + timeout
     while not holds():

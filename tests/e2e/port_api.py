@@ -148,7 +148,7 @@ class PortApi:
         with self.lock:
             return sum(1 for _, p, _ in self.calls if p == path)
 
-    def wait(self, predicate, timeout=30):
+    def wait(self, predicate, timeout=120):
         deadline = time.monotonic() + timeout
         with self.lock:
             while not predicate():

@@ -67,7 +67,7 @@ class Raw:
         writer.write(self.answer(request))
         return True
 
-    def wait(self, count, timeout=30):
+    def wait(self, count, timeout=120):
         """The requests, once there are `count` of them."""
         deadline = time.monotonic() + timeout
         with self.changed:

@@ -49,7 +49,7 @@ class Recorder:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def wait(self, count, timeout=30):
+    def wait(self, count, timeout=120):
         """The requests, once there are `count` of them."""
         deadline = time.monotonic() + timeout
         with self.changed:
