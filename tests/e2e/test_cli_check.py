@@ -66,7 +66,7 @@ def test_everything_wrong_with_settings_and_mapping_file_is_told_as_a_start_tell
     wrong = {**environment, "LOG_LEVEL": "loud", "CONTROL_THE_PAYLOAD_CONFIG_PATH": "mapping.json"}
     del wrong["PORT_CLIENT_ID"]
     done = check(wrong, code=78)
-    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert start.returncode == 78 and done.stderr == start.stderr
     problems = json.loads(check(wrong, "--output", "json", code=78).stdout)
     assert problems["ok"] is False and "\n".join(problems["problems"]) + "\n" == start.stderr
@@ -97,7 +97,7 @@ def test_files_that_settings_name_must_be_there(check, environment, wrong, says)
 ])
 def test_what_the_agent_does_not_start_with_is_a_problem_for_check_too(check, environment, tmp_path, wrong, says):
     done = check({**environment, **wrong}, code=78)
-    start = subprocess.run([BINARY], env={**PLAIN, **environment, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    start = subprocess.run([BINARY], env={**PLAIN, **environment, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert start.returncode == 78 and start.stderr == done.stderr
     assert says in done.stderr and done.stderr.count("\n") == len(wrong) and "pa55word" not in done.stderr + done.stdout
 
@@ -107,7 +107,7 @@ def test_a_line_break_in_a_value_makes_no_second_line(check, environment, tmp_pa
     wrong = {**environment, name: "/no\nwhere"}
     done = check(wrong, code=78)
     assert done.stderr.count("\n") == 1 and done.stderr.startswith(name) and "/no\\nwhere" in done.stderr
-    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    start = subprocess.run([BINARY], env={**PLAIN, **wrong}, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert start.returncode == 78 and start.stderr == done.stderr
 
 
@@ -338,5 +338,5 @@ def test_topics_that_are_missing(connect, local):
 
 def test_it_joins_no_group_and_commits_nothing(connect, local, kafka):
     connect(local)
-    groups = kafka.admin().list_consumer_groups(request_timeout=10).result()
+    groups = kafka.admin().list_consumer_groups(request_timeout=120).result()
     assert local["KAFKA_CONSUMER_GROUP_ID"] not in [g.group_id for g in groups.valid]

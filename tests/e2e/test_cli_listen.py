@@ -31,14 +31,14 @@ class Listener:
         headers = {"X-Port-Timestamp": STAMP, "X-Port-Signature": sign(body) if signature is None else signature, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body.encode(), headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, answer.read().decode(), answer.headers["Content-Type"]
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), error.headers["Content-Type"]
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=30)
+        out, _ = self.process.communicate(timeout=120)
         assert self.process.returncode == 0
         return out
 
@@ -82,7 +82,7 @@ def test_a_handler_that_is_not_there_is_told():
 def test_wrong_usage_exits_64_and_no_secret_78():
     def call(*arguments, **environment):
         return subprocess.run([BINARY, "listen", *arguments], env={"PATH": os.environ["PATH"], **environment}, cwd="/tmp", capture_output=True, text=True,
-                              timeout=30)
+                              timeout=120)
     for wrong in (["--port", "70000"], ["--respond", "99"], ["--respond", "200-x"], ["--forward", "localhost:1"], ["--delay", "x"], ["--output", "xml"],
                   ["--forward", "http://a", "--respond", "200"], ["more"]):
         done = call(*wrong, PORT_CLIENT_SECRET=SECRET)
@@ -94,5 +94,5 @@ def test_wrong_usage_exits_64_and_no_secret_78():
 def test_a_port_that_is_taken_is_told():
     with Listener() as first:
         port = first.url.rpartition(":")[2]
-        done = subprocess.run([BINARY, "listen", "--port", port], env=PLAIN, cwd="/tmp", capture_output=True, text=True, timeout=30)
+        done = subprocess.run([BINARY, "listen", "--port", port], env=PLAIN, cwd="/tmp", capture_output=True, text=True, timeout=120)
         assert done.returncode == 1 and f"cannot listen on 127.0.0.1:{port}" in done.stderr and "--port" in done.stderr

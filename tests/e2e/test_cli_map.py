@@ -21,7 +21,7 @@ def run_map(tmp_path):
                 path.write_text(content if isinstance(content, str) else json.dumps(content))
                 words += [f"--{name}", str(path)]
         return subprocess.run([BINARY, "map", *words, *arguments], env={**PLAIN, **(environment or {})}, cwd=tmp_path,
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=120)
 
     return run
 

@@ -16,7 +16,7 @@ PLAIN = {"PATH": os.environ["PATH"]}
 
 
 def call(command, *arguments, body="", **environment):
-    done = subprocess.run([BINARY, command, *arguments], input=body.encode(), env={**PLAIN, **environment}, cwd="/tmp", capture_output=True, timeout=30)
+    done = subprocess.run([BINARY, command, *arguments], input=body.encode(), env={**PLAIN, **environment}, cwd="/tmp", capture_output=True, timeout=120)
     done.out, done.err = done.stdout.decode(), done.stderr.decode()
     return done
 

@@ -87,7 +87,7 @@ def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
 @pytest.mark.parametrize("option", ["--since", "--until"])
 def test_a_day_that_does_not_exist_is_no_time(tmp_path, option):
     for time_, code in ("2026-02-28", 0), ("2028-02-29T23:59:59.5Z", 0), ("2026-02-30", 64), ("2026-02-29T00:00:00Z", 64), ("2026-04-31", 64), ("tomorrow", 64):
-        done = subprocess.run([BINARY, "dead-letters", "list", "--dir", str(tmp_path), option, time_], env={}, capture_output=True, text=True, timeout=30)
+        done = subprocess.run([BINARY, "dead-letters", "list", "--dir", str(tmp_path), option, time_], env={}, capture_output=True, text=True, timeout=120)
         assert done.returncode == code, (time_, done)
         assert code == 0 or f"'{time_}' is no time; write 2026-01-13" in done.stderr
 
@@ -95,7 +95,7 @@ def test_a_day_that_does_not_exist_is_no_time(tmp_path, option):
 @pytest.mark.parametrize("command", [["list"], ["show", "1"], ["replay", "--all"]])
 @pytest.mark.parametrize("name", ["", "^runs", "a b", "..", "a" * 250])
 def test_a_topic_that_kafka_cannot_have_is_refused(command, name):
-    done = subprocess.run([BINARY, "dead-letters", *command, "--topic", name], env={}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([BINARY, "dead-letters", *command, "--topic", name], env={}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 64, done
     assert f"--topic: '{name}' is not the name of a topic" in done.stderr
 

@@ -232,7 +232,7 @@ def test_certificate_is_where_the_agent_looks(render, own_secret):
 def test_agent_accepts_what_the_chart_sets(render, tmp_path):
     """Only what is left out is complained about, so every other setting is known and right."""
     def complaints(values):
-        result = subprocess.run([BINARY], env=env_of(render(values)), cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        result = subprocess.run([BINARY], env=env_of(render(values)), cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert result.returncode == 78
         return [line.split(":")[0] for line in result.stderr.splitlines()]
 

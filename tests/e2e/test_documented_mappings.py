@@ -32,7 +32,7 @@ def explain(tmp_path, mapping, record, response=None, environment=None):
         (tmp_path / "response.json").write_text(json.dumps(response))
         words += ["--response", "response.json"]
     done = subprocess.run([BINARY, "map", *words], cwd=tmp_path, env={"PATH": os.environ["PATH"], **(environment or {})}, capture_output=True,
-                          text=True, timeout=30)
+                          text=True, timeout=120)
     assert done.stderr == "", done.stderr
     return json.loads(done.stdout)
 

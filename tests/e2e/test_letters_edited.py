@@ -341,7 +341,7 @@ def test_the_list_says_what_a_replay_would_refuse(polled, world):
     assert "refused" not in shown[1] and "refuses it: its MAC does not match" in shown[2] and f"{file.name}:2" in shown[2]
     assert f"{file.name}:2" in letters(world, polled.environment, "show", "2") and "MAC does not match" in letters(world, polled.environment, "show", "2")
     assert json.loads(letters(world, polled.environment, "show", "--output", "json", "1"))["refused"] is None
-    done = subprocess.run([BINARY, "dead-letters", "list", "--dir", str(polled.path)], env={}, capture_output=True, text=True, timeout=30, cwd="/tmp")
+    done = subprocess.run([BINARY, "dead-letters", "list", "--dir", str(polled.path)], env={}, capture_output=True, text=True, timeout=120, cwd="/tmp")
     assert done.returncode == 0 and "edited" in done.stdout and "PORT_CLIENT_SECRET" in done.stderr and "refuses" not in done.stdout
 
 

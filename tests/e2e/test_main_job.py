@@ -15,7 +15,7 @@ pytestmark = pytest.mark.kafka
 def committed(world, topic=None, partition=0):
     consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
     try:
-        return consumer.committed([TopicPartition(topic or world.runs, partition)], timeout=10)[0]
+        return consumer.committed([TopicPartition(topic or world.runs, partition)], timeout=120)[0]
     finally:
         consumer.close()
 
@@ -63,7 +63,7 @@ def test_progress_logs_that_hang_cost_no_result_when_the_agent_is_stopped(world,
     agent = world.agent(DRAIN_TIMEOUT_SECONDS="15").assigned()
     world.produce(run_event("r_hung", receiver.url + "/ok"))
     agent.wait_log("webhook delivered", port__run_id="r_hung")
-    assert agent.terminate(timeout=30) == 0
+    assert agent.terminate(timeout=120) == 0
     assert [p for _, p, _ in port.of_run("r_hung")] == ["/logs", "/response", ""]
     assert committed(world).offset == 1
 
@@ -152,7 +152,7 @@ def test_redirects(world, port, receiver, node_receiver):
 def test_settings_problems_are_all_told_at_once():
     result = subprocess.run([BINARY], env={"LOG_LEVEL": "loud", "WEBHOOK_MAX_IN_FLIGHT": "0", "PORT_API_BASE_URL": "api.getport.io", "KAFKA_RUNS_TOPIC": "org x.runs",
                                           "PORT_CLIENT_SECRET_FILE": "/nowhere/a", "SSL_CERT_FILE": "/nowhere/b", "REQUESTS_CA_BUNDLE": "/nowhere/c"},
-                            capture_output=True, text=True, cwd="/tmp", timeout=10)
+                            capture_output=True, text=True, cwd="/tmp", timeout=120)
     assert result.returncode == 78
     names = [line.split(":")[0] for line in result.stderr.strip().splitlines()]
     assert sorted(names) == sorted(["PORT_ORG_ID", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "LOG_LEVEL", "WEBHOOK_MAX_IN_FLIGHT",
@@ -160,9 +160,9 @@ def test_settings_problems_are_all_told_at_once():
 
 
 def test_help_and_version():
-    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=10)
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=120)
     assert text.returncode == 0 and "WEBHOOK_MAX_IN_FLIGHT" in text.stdout
-    version = subprocess.run([BINARY, "--version"], capture_output=True, text=True, timeout=10)
+    version = subprocess.run([BINARY, "--version"], capture_output=True, text=True, timeout=120)
     assert version.returncode == 0 and "librdkafka" in version.stdout
 
 

@@ -25,7 +25,7 @@ def committed(world, topic, partition=0):
     """The offset that `check` and every other tool sees; None: none."""
     consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
     try:
-        found = consumer.committed([TopicPartition(topic, partition)], timeout=10)[0]
+        found = consumer.committed([TopicPartition(topic, partition)], timeout=120)[0]
         return found.offset if found.offset >= 0 else None
     finally:
         consumer.close()
@@ -55,7 +55,7 @@ def delete_records(world, topic, before, partition=0):
 
 def make_anew(world, topic, partitions=1):
     world.kafka.delete(topic)
-    wait_until(lambda: topic not in world.kafka.admin().list_topics(timeout=10).topics, f"{topic} is gone")
+    wait_until(lambda: topic not in world.kafka.admin().list_topics(timeout=120).topics, f"{topic} is gone")
     world.kafka.create(topic, partitions=partitions)
 
 
@@ -150,7 +150,7 @@ def test_partitions_that_appear_while_no_agent_runs_begin_at_their_start(world, 
 
 def test_a_topic_that_appears_later_begins_at_its_start(world, receiver):
     world.kafka.delete(world.changes)
-    wait_until(lambda: world.changes not in world.kafka.admin().list_topics(timeout=10).topics, "the topic is gone")
+    wait_until(lambda: world.changes not in world.kafka.admin().list_topics(timeout=120).topics, "the topic is gone")
     world.produce(*events(receiver, "old"))
     agent = world.agent(KAFKA_CONSUMER_AUTO_OFFSET_RESET="largest").assigned()
     world.kafka.create(world.changes, partitions=2)
@@ -388,7 +388,7 @@ def test_a_topic_made_anew_under_a_running_agent_is_consumed_from_its_start(worl
     world.produce(change_event(receiver.url + "/change"), topic=world.changes)
     wait_committed(world, 5)
     world.kafka.delete(world.runs)
-    wait_until(lambda: world.runs not in world.kafka.admin().list_topics(timeout=10).topics, "the topic is gone")
+    wait_until(lambda: world.runs not in world.kafka.admin().list_topics(timeout=120).topics, "the topic is gone")
     if not knows_topic_ids() and count > 5:
         # Only where it is seen to be gone can a longer one be told from it.
         agent.wait_log("partitions revoked", 60)
@@ -419,7 +419,7 @@ def test_what_was_delivered_of_a_topic_that_is_gone_is_no_reason_to_skip_the_sam
     wait_committed(world, 1)
     wait_committed(world, 1, world.changes)
     world.kafka.delete(world.runs, world.changes)
-    wait_until(lambda: not {world.runs, world.changes} & set(world.kafka.admin().list_topics(timeout=10).topics), "the topics are gone")
+    wait_until(lambda: not {world.runs, world.changes} & set(world.kafka.admin().list_topics(timeout=120).topics), "the topics are gone")
     if not knows_topic_ids():
         agent.wait_log("partitions revoked", 60)
     world.kafka.create(world.runs, world.changes)

@@ -178,8 +178,8 @@ def test_scram_credentials_from_port_are_refreshed(world, kafka, port, receiver)
     agent = world.agent(LOG_LEVEL="DEBUG", **environment)
     agent.wait_log("Kafka error")
     port.credentials = {**port.credentials, "password": SCRAM_PASSWORD}
-    agent.wait_log("fresh Kafka credentials", timeout=40)
-    agent.wait_log("partitions assigned", timeout=40)
+    agent.wait_log("fresh Kafka credentials", timeout=120)
+    agent.wait_log("partitions assigned", timeout=120)
     world.produce(run_event("r_ok", receiver.url + "/ok"))
     receiver.wait_runs(["r_ok"])
     assert agent.terminate() == 0
@@ -194,10 +194,10 @@ def test_fresh_credentials_that_cannot_be_read_are_told_and_asked_for_again(worl
     agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", SSL_CERT_FILE=str(kafka.ca))
     agent.wait_log("connecting to the Kafka brokers")
     port.credentials = {"brokers": right["brokers"]}
-    line = agent.wait_log("fresh Kafka credentials could not be fetched from Port", timeout=40)
+    line = agent.wait_log("fresh Kafka credentials could not be fetched from Port", timeout=120)
     assert line["error.message"] == "Port's answer to /v1/kafka-credentials has no credentials.username"
     port.credentials = right
-    agent.wait_log("fresh Kafka credentials fetched from Port", timeout=40)
+    agent.wait_log("fresh Kafka credentials fetched from Port", timeout=120)
     agent.assigned()
     assert agent.terminate() == 0
 

@@ -16,7 +16,7 @@ def recorder():
 
 def start(**environment):
     """The start with settings that are wrong: exit code and the lines of standard error."""
-    done = subprocess.run([BINARY], env=environment, capture_output=True, text=True, cwd="/tmp", timeout=10)
+    done = subprocess.run([BINARY], env=environment, capture_output=True, text=True, cwd="/tmp", timeout=120)
     return done.returncode, done.stderr.strip().splitlines()
 
 
@@ -37,7 +37,7 @@ def test_white_space_at_the_end_of_a_value_changes_nothing(world, port, recorder
     assert agent.terminate() == 0
     from confluent_kafka import Consumer, TopicPartition
     consumer = Consumer({"bootstrap.servers": world.kafka.bootstrap, "group.id": world.group})
-    [committed] = consumer.committed([TopicPartition(world.runs, 0)], timeout=10)
+    [committed] = consumer.committed([TopicPartition(world.runs, 0)], timeout=120)
     consumer.close()
     assert committed.offset == 1
 
@@ -80,5 +80,5 @@ def test_a_word_that_is_no_boolean_has_one_line_whatever_hangs_on_it():
 def test_verify_reads_a_secret_file_as_the_agent_does(tmp_path):
     (tmp_path / "secret").write_text(SECRET + " \u00a0\n")
     event = run_event("r_1", "http://x")
-    done = subprocess.run([BINARY, "verify", "--event", "--secret-file", str(tmp_path / "secret")], input=event, capture_output=True, text=True, timeout=10)
+    done = subprocess.run([BINARY, "verify", "--event", "--secret-file", str(tmp_path / "secret")], input=event, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "white space" in done.stderr and SECRET not in done.stderr, done

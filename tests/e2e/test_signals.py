@@ -49,7 +49,7 @@ class Held:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def wait(self):
-        assert self.came.acquire(timeout=30)
+        assert self.came.acquire(timeout=120)
 
     def close(self):
         self.go.set()
@@ -232,7 +232,7 @@ def test_replay_finishes_what_it_has_begun(letter, port, environment, number):
         replay.send_signal(signal.SIGHUP)
         wait_until(lambda: pending(replay.pid) == 0, "signals are taken")
         letter.go.set()
-        out, err = replay.communicate(timeout=30)
+        out, err = replay.communicate(timeout=120)
     assert "1 delivered" in out, (out, err)
     assert status_of(port, "r_1") == ["FAILURE", "SUCCESS"]
 
@@ -243,11 +243,11 @@ def test_a_second_signal_ends_a_replay_whose_letter_stays(letter, port, environm
         replay.send_signal(signal.SIGTERM)
         wait_until(lambda: pending(replay.pid) == 0, "the signal is taken")
         replay.send_signal(signal.SIGINT)
-        _, err = replay.communicate(timeout=30)
+        _, err = replay.communicate(timeout=120)
         assert replay.returncode == 128 + signal.SIGINT and "stopped at once" in err
     letter.go.set()
     with running(["dead-letters", "replay", "--all"], environment) as replay:
-        out, err = replay.communicate(timeout=30)
+        out, err = replay.communicate(timeout=120)
     assert "1 delivered" in out, (out, err)
 
 
@@ -260,7 +260,7 @@ def test_a_replay_that_waits_for_another_ends_at_once(letter, environment):
             second.send_signal(signal.SIGINT)
             assert second.wait(30) == -signal.SIGINT
         letter.go.set()
-        assert "1 delivered" in first.communicate(timeout=30)[0]
+        assert "1 delivered" in first.communicate(timeout=120)[0]
 
 
 @pytest.mark.parametrize("number", DRAINS, ids=lambda n: n.name)

@@ -18,7 +18,7 @@ def test_a_topic_that_is_missing_is_waited_for(world, kafka, port, receiver):
         lines = [i for i in items if i["msg"] == "Kafka error"]
         return all(any(topic in line["error.message"] and "PORT_ORG_ID" in line["hint"] for line in lines) for topic in (world.runs, world.changes))
 
-    agent.log.wait(said, timeout=30)
+    agent.log.wait(said, timeout=120)
     kafka.create(world.runs, world.changes)
     agent.assigned()
     world.produce(run_event("r_ok", receiver.url + "/ok"))
@@ -28,7 +28,7 @@ def test_a_topic_that_is_missing_is_waited_for(world, kafka, port, receiver):
 
 def test_a_broker_that_is_away_is_said_and_a_signal_is_heard(world, port):
     agent = world.agent(KAFKA_CONSUMER_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
-    agent.wait_log("Kafka error", timeout=20)
+    agent.wait_log("Kafka error", timeout=120)
     assert agent.terminate() == 0
 
 
@@ -46,7 +46,7 @@ def test_an_authorisation_that_is_refused_is_said_and_waited_for(world, kafka, p
     for future in admin.create_acls([acl(AclBinding, name) for name in names]).values():
         future.result(30)
     agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", SSL_CERT_FILE=str(kafka.ca))
-    line = agent.wait_log("Kafka error", timeout=30)
+    line = agent.wait_log("Kafka error", timeout=120)
     assert "authorization" in str(line).lower(), line
     world.produce(run_event("r_ok", receiver.url + "/ok"))
     for future in admin.delete_acls([acl(AclBindingFilter, name) for name in names]).values():
@@ -123,7 +123,7 @@ def test_an_event_that_no_mapping_wants_is_told_with_its_run(world, port, receiv
 
 def test_connected_is_said_when_it_is_so(world, kafka, port):
     agent = world.agent(KAFKA_CONSUMER_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
-    agent.wait_log("Kafka error", timeout=20)
+    agent.wait_log("Kafka error", timeout=120)
     assert agent.terminate() == 0
     assert not any(i["msg"].startswith(("connected", "consuming")) for i in agent.log.snapshot())
     agent = world.agent().assigned()
