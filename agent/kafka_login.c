@@ -130,7 +130,8 @@ int kafka_reach(const struct config *config, const char *ca_bundle, struct kafka
     *out = (struct kafka_connection){.bootstrap_servers = config->bootstrap_servers,
                                      .security_protocol = config->security_protocol,
                                      .sasl_mechanism = config->sasl_mechanism,
-                                     .ca_bundle = ca_bundle};
+                                     .ca_bundle = ca_bundle,
+                                     .client_certificate = config->kafka_certificate.path};
     int failed = config->local_port ? 0 : fetch_credentials(config, ca_bundle, credentials, err);
     if (!config->local_port) {
         out->bootstrap_servers = credentials->brokers;

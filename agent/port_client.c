@@ -13,6 +13,8 @@ int port_client_open(struct port_client *client, const struct port_client_option
 {
     const struct config *config = options->config;
     struct http_client_options http = http_options(config, options->ca_bundle);
+    http.client_certificates = config->port_api_certificates;
+    http.client_certificate_setting = "PORT_API_CLIENT_CERT";
     http.loop = options->loop;
     http.clock = options->clock;
     http.connect_timeout_ms = given_or(options->connect_timeout_ms, CONNECT_MS);

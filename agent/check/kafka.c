@@ -99,10 +99,17 @@ static void name_step(const struct checking *checking, const char *address)
 
 /* Servers */
 
-static void server_hint(const struct checking *checking, const char *error, struct buffer *hint)
+static void server_hint(const struct checking *checking, const char *error, const char *reason,
+                        struct buffer *hint)
 {
     const struct config *config = checking->config;
-    if (strcmp(error, "_RESOLVE") == 0)
+    if (strstr(reason, " alert "))
+        buffer_append_text(hint,
+                           *config->kafka_certificate.path
+                               ? "does the broker accept the certificate in KAFKA_CONSUMER_SSL_CERTIFICATE?"
+                               : "perhaps the broker wants a client certificate: set "
+                                 "KAFKA_CONSUMER_SSL_CERTIFICATE and KAFKA_CONSUMER_SSL_KEY");
+    else if (strcmp(error, "_RESOLVE") == 0)
         buffer_append_text(hint, "the name is not known here: see dns above");
     else if (strcmp(error, "_AUTHENTICATION") == 0)
         buffer_appendf(hint, "the broker refuses the %s; KAFKA_CONSUMER_AUTHENTICATION_MECHANISM is %s",
@@ -135,7 +142,7 @@ static void server_step(const struct checking *checking, const struct kafka_prob
             buffer_appendf(&step->detail, ", authenticated with %s", config->sasl_mechanism);
     } else {
         buffer_append_text(&step->detail, server->reason);
-        server_hint(checking, server->error, &step->hint);
+        server_hint(checking, server->error, server->reason, &step->hint);
     }
     check_end(checking->steps, step);
 }

@@ -110,7 +110,11 @@ static void tls_hint(const struct http_route *route, struct buffer *hint)
 {
     const struct http_certificate *last =
         route->certificate_count > 0 ? &route->certificates[route->certificate_count - 1] : NULL;
-    if (route->failure != HTTP_TLS_CERTIFICATE) {
+    if (strstr(route->reason, "client certificate")) {
+        buffer_append_text(hint,
+                           "set PORT_API_CLIENT_CERT and PORT_API_CLIENT_KEY to the certificate that this "
+                           "server accepts");
+    } else if (route->failure != HTTP_TLS_CERTIFICATE) {
         buffer_append_text(hint, "does this port speak TLS? A proxy or firewall on the way may cut it off");
     } else if (last && first_expiry(route) < route->received_ms / 1000) {
         buffer_append_text(hint,

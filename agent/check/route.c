@@ -141,6 +141,7 @@ static void read_untrusted_chain(struct http_call *call, struct http_route *rout
 {
     curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    curl_easy_setopt(call->easy, CURLOPT_SSLCERT, NULL); /* nor is it told who we are */
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_ONLY, 1L);
     if (curl_easy_perform(call->easy) == CURLE_OK)
         read_chain(call->easy, route);

@@ -274,6 +274,8 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.held_ctx = daemon;
     options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
+    options.client_certificates = config->webhook_certificates;
+    options.client_certificate_setting = "WEBHOOK_CLIENT_CERT";
     options.redirects = config->follow_redirects;
     options.hide_url_paths = !config->log_url_paths;
     options.judges_egress = true;
@@ -349,6 +351,7 @@ static int make_dead_letters(struct daemon *daemon, struct error *err)
         .security_protocol = config->security_protocol,
         .sasl_mechanism = config->sasl_mechanism,
         .ca_bundle = daemon->options.ca_bundle,
+        .client_certificate = config->kafka_certificate.path,
         .record_max_bytes = (size_t)config->record_max_bytes,
     };
     if (!*config->dead_letter_dir && !*config->dead_letter_topic)

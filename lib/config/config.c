@@ -396,6 +396,7 @@ static void load_settings(struct loading *loading)
         loading_say(loading, "KAFKA_CHANGE_LOG_TOPIC",
                     "is the same as KAFKA_RUNS_TOPIC; write another topic");
     settle_dead_letters(loading);
+    loading_settle_certificates(loading);
     settle_log(loading);
 }
 
@@ -516,6 +517,7 @@ void config_forget_secrets(struct config *config)
         wipe((char *)(uintptr_t)secrets[i]->value.ptr);
         secrets[i]->value.len = 0;
     }
+    loading_drop_certificates(config);
 }
 
 static void free_secret(struct secret *secret)
@@ -537,5 +539,6 @@ void config_clear(struct config *config)
     buffer_clear(&config->warnings);
     free_secret(&config->client_secret);
     free_secret(&config->client_secret_previous);
+    loading_drop_certificates(config);
     *config = (struct config){0};
 }

@@ -7,6 +7,7 @@
 #include "config/problems.h"
 #include "config/retry_on.h"
 #include "http/client.h"
+#include "http/client_certificates.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,13 @@ struct config {
     struct secret client_secret_previous;
     /** Without a slash at its end. */
     char *api_base_url;
+    /** "": what these pairs say is in the next three, read and checked. */
+    char *webhook_client_cert, *webhook_client_key, *port_api_client_cert, *port_api_client_key;
+    char *kafka_ssl_certificate, *kafka_ssl_key;
+    /** Owned; NULL: none. */
+    struct client_certificates *webhook_certificates, *port_api_certificates;
+    /** Its path is "": none. */
+    struct client_certificate kafka_certificate;
     enum streamer streamer;
     bool local_port;
     char *bootstrap_servers;
@@ -137,8 +145,8 @@ struct config_input {
 PA_MUST_USE int config_load(struct config *config, const struct config_input *input,
                             struct setting_problems *problems);
 void config_clear(struct config *config);
-/** Wipes every text and the client secret, for a process that was forked and needs none of them: all are
- * empty afterwards. What .env gave beside them stays. */
+/** Wipes every text and the client secret, and drops the client certificates, for a process that was forked
+ * and needs none of them: all are empty afterwards. What .env gave beside them stays. */
 void config_forget_secrets(struct config *config);
 /** Takes every setting out of this process's environment, in each form in which it is read. */
 void config_hide(void);

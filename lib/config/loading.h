@@ -2,6 +2,7 @@
  *
  *   config.c  where values come from, and what settings mean together
  *   values.c  one value of each kind
+ *   certificates.c  client certificates
  *   problems.c  what is wrong with them
  *   near_name.c  names that miss a setting
  *   table.c   which settings there are
@@ -35,3 +36,9 @@ void loading_missing(struct loading *loading, const char *setting, const char *r
 void loading_set(struct loading *loading, const struct setting *setting, const char *value);
 /** For settings that own their text: "" until a value comes. */
 void loading_set_empty(struct loading *loading, const struct setting *setting);
+
+/* certificates.c */
+/** Reads the client certificates that the texts name, and wipes these. After security_protocol is known. */
+void loading_settle_certificates(struct loading *loading);
+/** Gives up those that were read. */
+void loading_drop_certificates(struct config *config);

@@ -66,6 +66,8 @@ struct dead_letters_options {
     const char *bootstrap_servers, *security_protocol, *sasl_mechanism;
     /** PEM file of the authorities to trust; copied; "" or NULL: librdkafka's own. */
     const char *ca_bundle;
+    /** As in struct kafka_connection; copied. */
+    const char *client_certificate;
     /** The largest value that must fit into a message. */
     size_t record_max_bytes;
     /** After a write that failed; 0: 500. */

@@ -61,7 +61,8 @@ static bool copy_settings(struct producer *producer, const struct dead_letters_o
                                               options->port ? "" : options->bootstrap_servers,
                                           .security_protocol = options->security_protocol,
                                           .sasl_mechanism = options->sasl_mechanism,
-                                          .ca_bundle = options->ca_bundle};
+                                          .ca_bundle = options->ca_bundle,
+                                          .client_certificate = options->client_certificate};
     producer->topic = strdup(options->topic);
     producer->settings.record_max_bytes = options->record_max_bytes;
     producer->settings.idempotent = true;

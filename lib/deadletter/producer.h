@@ -5,7 +5,8 @@
 
 /** Every text is owned, never NULL. */
 struct producer_settings {
-    char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username, *password, *ca_bundle;
+    char *bootstrap_servers, *security_protocol, *sasl_mechanism, *username, *password, *ca_bundle,
+        *client_certificate;
     size_t record_max_bytes;
     bool idempotent;
 };

@@ -49,7 +49,9 @@ bool producer_settings_copy(struct producer_settings *settings, const struct kaf
     settings->security_protocol = copy_text(connection->security_protocol);
     settings->sasl_mechanism = copy_text(connection->sasl_mechanism);
     settings->ca_bundle = copy_text(connection->ca_bundle);
+    settings->client_certificate = copy_text(connection->client_certificate);
     return settings->security_protocol && settings->sasl_mechanism && settings->ca_bundle &&
+           settings->client_certificate &&
            producer_settings_replace(settings, connection->bootstrap_servers, connection->username,
                                      connection->password);
 }
@@ -62,6 +64,7 @@ void producer_settings_clear(struct producer_settings *settings)
     free(settings->username);
     free_secret(settings->password);
     free(settings->ca_bundle);
+    free(settings->client_certificate);
     *settings = (struct producer_settings){0};
 }
 
@@ -72,7 +75,8 @@ struct kafka_connection producer_settings_connection(const struct producer_setti
                                      .sasl_mechanism = settings->sasl_mechanism,
                                      .username = settings->username,
                                      .password = settings->password,
-                                     .ca_bundle = settings->ca_bundle};
+                                     .ca_bundle = settings->ca_bundle,
+                                     .client_certificate = settings->client_certificate};
 }
 
 static int set_producing(rd_kafka_conf_t *conf, const struct producer_settings *settings, struct error *err)

@@ -1,5 +1,6 @@
 /* One request: its easy handle's options and what libcurl calls back with. */
 #include "http/charset.h"
+#include "http/client_certificates.h"
 #include "http/client_internal.h"
 #include "http/header_name.h"
 #include "http/url.h"
@@ -163,6 +164,27 @@ static bool set_proxy(struct http_call *call)
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 
+/** libcurl shares a connection, and goes on with a TLS session, only among handles with the same path here.
+ * The key is in the same file. False: out of memory. */
+static bool set_certificate(struct http_call *call)
+{
+    const struct client_certificates *certificates = call->shared->options.client_certificates;
+    const char *path = NULL;
+    if (!certificates)
+        return true;
+    if (!call->elsewhere && strncasecmp(call->url, "https:", 6) == 0) {
+        struct origin origin;
+        bool known = origin_of(call->url, &origin);
+        if (known)
+            path = client_certificates_for(certificates, origin.host, (int)strtol(origin.port, NULL, 10));
+        origin_clear(&origin);
+        if (!known)
+            return false;
+    }
+    call->shows_certificate = path != NULL;
+    return set_text(call->easy, CURLOPT_SSLCERT, path);
+}
+
 /** Where the present hop connects to: the proxy, or the host and port of its URL. */
 static uint64_t origin_hash(const struct http_call *call)
 {
@@ -248,7 +270,7 @@ bool call_prepare(struct http_call *call)
     }
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(call->shared));
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
-    if (!set_proxy(call))
+    if (!set_proxy(call) || !set_certificate(call))
         return false;
     call->origin = origin_hash(call);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,

@@ -11,6 +11,7 @@
 struct Curl_URL;
 struct http_client;
 struct http_call;
+struct client_certificates;
 
 /** What is done with 301, 302, 303, 307 and 308 that have a Location; every other response of their class is
  * a plain one. */
@@ -63,6 +64,11 @@ struct http_client_options {
     /** PEM file of the authorities to trust (http/authorities.h), for servers and for https proxies; copied.
      * NULL or "": libcurl's own default. */
     const char *ca_bundle;
+    /** Which server is shown which certificate of ours, if it asks; no proxy is, nor another origin than the
+     * request's own. Borrowed until the client is closed. NULL: none. */
+    const struct client_certificates *client_certificates;
+    /** The setting for them, named where a server wants one; borrowed. NULL: no name. */
+    const char *client_certificate_setting;
     /** The proxy for http URLs; the next one is for https URLs. As proxy_parse takes them; copied. NULL or
      * "": none (the environment is not looked at). */
     const char *http_proxy;

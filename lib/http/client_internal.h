@@ -1,6 +1,7 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
  * call.c (one request), hop.c (where its present hop leads), body.c (what is kept of responses), failure.c
- * (libcurl's codes in words), redirect.c (which are followed). */
+ * (libcurl's codes in words), alert.c (a server's word on our certificate), redirect.c (which are followed).
+ */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -97,6 +98,8 @@ struct http_call {
     unsigned redirects;
     /** One of them led to another origin: nothing that was meant for the first goes along. */
     bool elsewhere;
+    /** The present hop has a client certificate. */
+    bool shows_certificate;
     /** Addresses of the present hop that were connected to, or tried. */
     unsigned opened;
     /** One of its addresses may not be connected to, for the reason in the next. */
@@ -195,6 +198,17 @@ PA_MUST_USE bool key_was_unreadable(const struct http_call *call);
 /** The proxy has answered itself: it wants another user and password. `code` is libcurl's. */
 PA_MUST_USE bool proxy_refuses_password(const struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);
+
+/* alert.c */
+/** In place of an answer the server sent a TLS alert about our certificate, or that it wants one. */
+PA_MUST_USE bool alert_came_for_an_answer(const struct http_call *call);
+/** A connection made for this hop was lost when our end of the handshake was over, before anything of the
+ * request was written: with TLS 1.3 the server's end comes later, and its alert is lost with the connection
+ * where it does not wait. Good until the easy handle is used again. */
+PA_MUST_USE bool handshake_was_cut_off(const struct http_call *call);
+/** What to do about either, to be put behind its words ("; it wants a client certificate: see
+ * WEBHOOK_CLIENT_CERT"); "" for every other failure. */
+void alert_hint(const struct http_call *call, char *out, size_t size);
 
 /* redirect.c */
 /** 301, 302, 303, 307 and 308, with a Location. */

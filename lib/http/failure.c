@@ -184,8 +184,10 @@ static enum http_failure kind_of(struct http_call *call, CURLcode code)
         return HTTP_TLS;
     case CURLE_SEND_ERROR:
     case CURLE_SEND_FAIL_REWIND:
-        return HTTP_SEND;
+        return alert_came_for_an_answer(call) || handshake_was_cut_off(call) ? HTTP_TLS : HTTP_SEND;
     case CURLE_RECV_ERROR: /* and what breaks the rules of chunks, which only its words tell apart */
+        if (alert_came_for_an_answer(call) || handshake_was_cut_off(call))
+            return HTTP_TLS;
         return strstr(call->curl_error, "chunk") ? HTTP_PROTOCOL : HTTP_RESET;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
@@ -310,7 +312,13 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     else if (header_line_too_long(call, code))
         detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or out of memory"
                                              : "a header line over 100 KiB";
+    else if (failure == HTTP_TLS && code != CURLE_SSL_CONNECT_ERROR && handshake_was_cut_off(call) &&
+             !alert_came_for_an_answer(call))
+        detail = "the server closed the connection at the end of it";
     bool more = detail_helps(failure);
+    char hint[160] = "";
+    if (failure == HTTP_TLS)
+        alert_hint(call, hint, sizeof hint);
     if (failure == HTTP_NO_DESCRIPTOR)
         shortage_reason(destination, out, size);
     else if (failure == HTTP_EGRESS)
@@ -318,7 +326,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     else if (failure == HTTP_PROXY)
         proxy_reason(call, destination, code, detail, out, size);
     else
-        snprintf(out, size, "%s: %s%s%.120s%s%s", destination, sentence(failure), more ? ": " : "",
-                 more ? detail : "", call->proxy ? ", through the proxy " : "",
+        snprintf(out, size, "%s: %s%s%.120s%s%s%s", destination, sentence(failure), more ? ": " : "",
+                 more ? detail : "", hint, call->proxy ? ", through the proxy " : "",
                  call->proxy ? call->proxy->url : "");
 }

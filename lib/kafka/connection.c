@@ -36,7 +36,9 @@ int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *c
         set_given(conf, "sasl.mechanisms", connection->sasl_mechanism, &own) ||
         (user && (kafka_set_text(conf, "sasl.username", connection->username, &own) ||
                   kafka_set_text(conf, "sasl.password", connection->password, &own))) ||
-        (tls && set_given(conf, "ssl.ca.location", connection->ca_bundle, &own)) ||
+        (tls && (set_given(conf, "ssl.ca.location", connection->ca_bundle, &own) ||
+                 set_given(conf, "ssl.certificate.location", connection->client_certificate, &own) ||
+                 set_given(conf, "ssl.key.location", connection->client_certificate, &own))) ||
         /* A topic that is created later, or a broker that comes back, is found within seconds. */
         kafka_set_number(conf, "topic.metadata.refresh.interval.ms", 10000, &own) ||
         kafka_set_number(conf, "reconnect.backoff.max.ms", 5000, &own) ||

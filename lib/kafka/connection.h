@@ -11,6 +11,8 @@ struct kafka_connection {
     const char *password;
     /** PEM file of the authorities to trust; none: librdkafka's own default. */
     const char *ca_bundle;
+    /** PEM file of the certificate that the brokers are shown, and of its key; none: none is. */
+    const char *client_certificate;
 };
 
 /** Sets what a consumer and a producer have in common, logs through the client's queue included. 0, or

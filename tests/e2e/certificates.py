@@ -49,7 +49,11 @@ class Authority:
         subprocess.run(["rm", "-rf", str(self.directory)])
 
 
-def server_context(certificate, key):
+def server_context(certificate, key, clients=None):
+    """`clients`: the authority of those who may connect."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context

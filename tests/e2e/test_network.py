@@ -17,7 +17,7 @@ import pytest
 
 from broker import SCRAM_PASSWORD, SCRAM_USER
 from certificates import Authority, server_context
-from harness import ROOT, Agent, Receiver, outcome, run_event, speaks_http2
+from harness import BINARY, ROOT, Agent, Receiver, outcome, run_event, speaks_http2
 from names import Names, preload
 from port_api import PortApi
 from proxy import Proxy, read_head, relay
@@ -450,6 +450,71 @@ def test_verification_can_be_turned_off_for_webhooks_alone(make_world, authority
         assert api.calls == []
     finally:
         api.close()
+
+
+# Certificates of our own
+
+
+@contextlib.contextmanager
+def broker_that_notes_its_clients(context):
+    """TLS, and no word of Kafka's: (port, the names in the certificates that were shown)."""
+    names = []
+
+    def serve(connection):
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+            names.append(dict(pair[0] for pair in tls.getpeercert()["subject"])["commonName"])
+
+    with listening("127.0.0.1", 0, serve) as port:
+        yield port, names
+
+
+def test_client_certificates_reach_all_three(make_world, authority, open_receiver, tmp_path):
+    ours, key = authority.issue("ours")
+    authorities = str(authority.file)
+    receiver = open_receiver((*authority.issue("good"), authorities))
+    (tmp_path / "hosts.json").write_text(json.dumps({f"127.0.0.1:{receiver.port}": {"cert": ours, "key": key}}))
+    api = PortApi(tls=server_context(*authority.issue("port"), clients=authorities))
+    settings = {"PORT_API_BASE_URL": api.url, "PORT_API_CLIENT_CERT": ours, "PORT_API_CLIENT_KEY_FILE": key, "SSL_CERT_FILE": authorities,
+                "WEBHOOK_CLIENT_CERT": str(tmp_path / "hosts.json"), "KAFKA_CONSUMER_SSL_CERTIFICATE_FILE": ours, "KAFKA_CONSUMER_SSL_KEY": key}
+    try:
+        world = make_world()
+        agent = world.agent(**settings, WEBHOOK_RETRY_ON="none").assigned()
+        world.produce(run_event("r_shown", receiver.url + "/ok"), run_event("r_none", receiver.url.replace("127.0.0.1", "localhost") + "/ok"))
+        assert outcome(api, "r_shown") == {"status": "SUCCESS"}
+        assert outcome(api, "r_none")["status"] == "FAILURE" and receiver.runs() == ["r_shown"]
+        failed = agent.wait_log("webhook failed")
+        if speaks_http2():  # an older libcurl may lose the alert
+            assert failed["error.type"] == "tls" and "alert certificate required" in failed["error.message"]
+            assert failed["error.message"].endswith("; it wants a client certificate: see WEBHOOK_CLIENT_CERT"), failed
+        assert agent.terminate() == 0
+        secret = set(pathlib.Path(key).read_text().splitlines())
+        assert not [line for line in secret if line in all_text(agent)]
+        with broker_that_notes_its_clients(server_context(*authority.issue("broker"), clients=authorities)) as (port, names):
+            environment = {**world.environment, **settings, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}", "KAFKA_CONSUMER_SECURITY_PROTOCOL": "ssl"}
+            told = subprocess.run([BINARY, "check", "--connect", "--timeout", "4", "--output", "json"], env=environment, capture_output=True, text=True, timeout=60)
+            steps = {step["step"]: step["outcome"] for step in json.loads(told.stdout)["steps"]}
+            assert steps["answer"] == steps["credentials"] == "ok" and set(names) == {"ours"}, (told.stdout, names)
+            for name in ("PORT_API_CLIENT_CERT", "PORT_API_CLIENT_KEY_FILE"):
+                del environment[name]
+            environment["STREAMER_NAME"] = "POLLING"
+            told = subprocess.run([BINARY, "check", "--connect", "--output", "json"], env=environment, capture_output=True, text=True, timeout=60)
+            assert told.returncode == 1, told
+            if speaks_http2():
+                assert "set PORT_API_CLIENT_CERT and PORT_API_CLIENT_KEY" in told.stdout, told.stdout
+    finally:
+        api.close()
+
+
+def test_a_client_certificate_that_cannot_be_used_stops_the_start(world, authority, tmp_path):
+    ours, key = authority.issue("ours")
+    sealed = tmp_path / "sealed.pem"
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", str(sealed), "-passout", "pass:hush"], check=True)
+    for name, other in ((str(tmp_path / "missing.pem"), "cannot be read"), (str(authority.directory / "ca.key"), "the key of another certificate"),
+                        (str(sealed), "a key with a passphrase")):
+        agent = world.agent(WEBHOOK_CLIENT_CERT=ours, WEBHOOK_CLIENT_KEY=name)
+        assert agent.wait() == 78
+        told = "".join(agent.errors.snapshot())
+        assert told.startswith("WEBHOOK_CLIENT_KEY: '") and other in told and told.count("\n") == 1, told
 
 
 # Authorities

@@ -101,6 +101,9 @@ async def main():
     if len(sys.argv) > 2:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(sys.argv[2], sys.argv[3])
+        if len(sys.argv) > 4:  # the authority of those who may ask
+            tls.load_verify_locations(sys.argv[4])
+            tls.verify_mode = ssl.CERT_REQUIRED
     server = await asyncio.start_server(serve, "0.0.0.0", 0, backlog=1024, limit=1 << 26, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

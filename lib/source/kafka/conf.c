@@ -109,7 +109,8 @@ static int set_connection(rd_kafka_conf_t *conf, const struct kafka_consumer_opt
                                           .sasl_mechanism = options->sasl_mechanism,
                                           .username = options->username,
                                           .password = options->password.value.ptr,
-                                          .ca_bundle = options->ca_bundle};
+                                          .ca_bundle = options->ca_bundle,
+                                          .client_certificate = options->client_certificate};
     if (kafka_connection_set(conf, &connection, err) ||
         kafka_set_text(conf, "allow.auto.create.topics", "false", err))
         return err->kind;

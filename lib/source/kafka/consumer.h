@@ -20,6 +20,8 @@ struct kafka_consumer_options {
     struct secret password;
     /** PEM file of the authorities to trust; NULL or "": librdkafka's own default. */
     const char *ca_bundle;
+    /** As in struct kafka_connection. */
+    const char *client_certificate;
     const char *group_id, *assignment_strategy, *auto_offset_reset;
     /** NULL, "" or "classic"; "consumer": KIP-848's. */
     const char *group_protocol;

@@ -55,6 +55,7 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
         .username = credentials ? credentials->username : "",
         .password = {slice_of(credentials ? credentials->password : "")},
         .ca_bundle = ca_bundle,
+        .client_certificate = config->kafka_certificate.path,
         .group_id = config->group_id,
         .group_instance_id = config->group_instance_id,
         .group_protocol = config->group_protocol,

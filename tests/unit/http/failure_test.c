@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 static struct http_call call;
+static struct client_shared shared = {.options = {.client_certificate_setting = "CERT"}};
 
 static char http_url[] = "http://svc/hook", https_url[] = "https://svc/hook", path_url[] = "/hook";
 static char http_proxy[] = "http://proxy:3128", socks_proxy[] = "socks5://proxy:1080";
@@ -26,7 +27,7 @@ static const struct proxy through_socks = {"", socks_proxy, NULL};
 static void begin(char *url, unsigned sends)
 {
     CURL *easy = call.easy ? call.easy : curl_easy_init();
-    call = (struct http_call){.easy = easy, .url = url, .sends = sends};
+    call = (struct http_call){.easy = easy, .url = url, .sends = sends, .shared = &shared};
 }
 
 static int end(void **state)
@@ -113,6 +114,49 @@ static void some_codes_are_told_apart_by_what_else_is_known(void **state)
     call.header_overflow = true;
     assert_int_equal(failure_of(&call, CURLE_WRITE_ERROR), HTTP_PROTOCOL);
     curl_url_cleanup(parsed);
+}
+
+static void an_alert_about_a_certificate_is_told_with_what_to_do(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        enum http_failure failure;
+        const char *without, *with;
+    } cases[] = {
+        {"SSL routines::tlsv13 alert certificate required, errno 0", HTTP_TLS,
+         "; it wants a client certificate: see CERT", "; it refuses the client certificate of CERT"},
+        {"SSL routines::ssl/tls alert bad certificate, errno 0", HTTP_TLS,
+         "; it wants a client certificate: see CERT", "; it refuses the client certificate of CERT"},
+        {"SSL routines::tlsv1 alert unknown ca, errno 0", HTTP_TLS, NULL,
+         "; it refuses the client certificate of CERT"},
+        {"SSL routines::sslv3 alert certificate expired, errno 0", HTTP_TLS, NULL,
+         "; it refuses the client certificate of CERT"},
+        {"SSL routines::tlsv1 alert internal error, errno 0", HTTP_RESET, NULL, NULL},
+        {"Connection reset by peer", HTTP_RESET, NULL, NULL},
+    };
+    char reason[HTTP_REASON_SIZE];
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const char *expected = i % 2 ? cases[i / 2].with : cases[i / 2].without;
+        begin(https_url, 1);
+        call.shows_certificate = i % 2;
+        strcpy(call.curl_error, cases[i / 2].words);
+        enum http_failure failure = failure_of(&call, CURLE_RECV_ERROR);
+        assert_int_equal(failure, expected ? cases[i / 2].failure : HTTP_RESET);
+        failure_reason(&call, failure, CURLE_RECV_ERROR, reason, sizeof reason);
+        if (expected ? !strstr(reason, expected) || !strstr(reason, cases[i / 2].words)
+                     : strstr(reason, "client certificate") != NULL)
+            fail_msg("%s", reason);
+        call.received = 1; /* it is an answer that was lost */
+        assert_int_equal(failure_of(&call, CURLE_RECV_ERROR), HTTP_RESET);
+    }
+    shared.options.client_certificates = (const void *)&shared; /* any */
+    begin(https_url, 1);
+    call.elsewhere = true;
+    strcpy(call.curl_error, cases[0].words);
+    failure_reason(&call, HTTP_TLS, CURLE_RECV_ERROR, reason, sizeof reason);
+    assert_non_null(strstr(reason, "; a redirect to another origin takes no client certificate along"));
+    shared.options.client_certificates = NULL;
 }
 
 static void what_egress_refused_is_that_unless_an_address_was_tried(void **state)
@@ -337,6 +381,7 @@ int main(void)
         cmocka_unit_test_teardown(every_failure_has_a_name_of_its_own, end),
         cmocka_unit_test_teardown(a_code_means_what_had_happened_by_then, end),
         cmocka_unit_test_teardown(some_codes_are_told_apart_by_what_else_is_known, end),
+        cmocka_unit_test_teardown(an_alert_about_a_certificate_is_told_with_what_to_do, end),
         cmocka_unit_test_teardown(what_egress_refused_is_that_unless_an_address_was_tried, end),
         cmocka_unit_test_teardown(a_socket_that_the_system_refuses_is_a_shortage, end),
         cmocka_unit_test_teardown(without_descriptors_nothing_was_tried, end),

@@ -1,0 +1,246 @@
+/* See client_certificates.h. */
+#include "http/client_certificates.h"
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/** Each takes a descriptor. */
+enum { HOSTS_MAX = 128 };
+
+struct host_certificate {
+    /** As it was written; the rest says what it means. */
+    char *name;
+    /** Within the name: behind "*" of "*.domain", and "" for "*" alone. */
+    struct slice host;
+    bool below;
+    /** 0: any. */
+    int port;
+    struct client_certificate certificate;
+};
+
+struct client_certificates {
+    const char *setting;
+    struct host_certificate *hosts;
+    size_t count;
+};
+
+/* Names */
+
+/** The port behind the last colon, if there is one; false: it is none. */
+static bool cut_port(struct slice *name, int *port)
+{
+    const char *colon = name->len > 0 ? memrchr(name->ptr, ':', name->len) : NULL;
+    const char *bracket = name->len > 0 ? memrchr(name->ptr, ']', name->len) : NULL;
+    *port = 0;
+    if (!colon || (bracket && colon < bracket))
+        return true;
+    struct slice digits = {colon + 1, name->len - (size_t)(colon + 1 - name->ptr)};
+    if (digits.len == 0 || digits.len > 5)
+        return false;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (!char_is_digit(digits.ptr[i]))
+            return false;
+        *port = *port * 10 + (digits.ptr[i] - '0');
+    }
+    name->len = (size_t)(colon - name->ptr);
+    return *port >= 1 && *port <= 65535;
+}
+
+static bool is_host_text(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!char_is_letter(text.ptr[i]) && !char_is_digit(text.ptr[i]) && !memchr("-._", text.ptr[i], 3))
+            return false;
+    return text.len > 0;
+}
+
+static bool is_address_text(struct slice text)
+{
+    static const char accepted[] = "0123456789abcdefABCDEF:.";
+    return text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']' &&
+           strspn(text.ptr + 1, accepted) == text.len - 2;
+}
+
+/** False: it names no host. */
+static bool read_name(struct host_certificate *entry)
+{
+    struct slice name = slice_of(entry->name);
+    if (!cut_port(&name, &entry->port))
+        return false;
+    entry->below = name.len > 0 && name.ptr[0] == '*';
+    entry->host = entry->below ? (struct slice){name.ptr + 1, name.len - 1} : name;
+    if (entry->below)
+        return entry->host.len == 0 || (entry->host.ptr[0] == '.' && is_host_text(entry->host));
+    return is_host_text(entry->host) || is_address_text(entry->host);
+}
+
+/** How exactly the entry means this host; 0: not at all. */
+static size_t exactness(const struct host_certificate *entry, struct slice host, int port)
+{
+    struct slice end = {host.ptr + host.len - entry->host.len, entry->host.len};
+    if (entry->port != 0 && entry->port != port)
+        return 0;
+    if (entry->below && (host.len <= entry->host.len || !slice_equal_ignore_case(end, entry->host)))
+        return 0;
+    if (!entry->below && !slice_equal_ignore_case(host, entry->host))
+        return 0;
+    size_t named = entry->host.len + (entry->below ? 0 : host.len);
+    return 1 + (entry->port ? 1U : 0U) + 2 * named;
+}
+
+const char *client_certificates_for(const struct client_certificates *certificates, const char *host,
+                                    int port)
+{
+    struct slice name = slice_of(host);
+    size_t best = 0;
+    const char *path = NULL;
+    if (name.len > 1 && name.ptr[name.len - 1] == '.') /* "svc." is "svc" */
+        name.len--;
+    for (size_t i = 0; i < certificates->count; i++) {
+        size_t exact = exactness(&certificates->hosts[i], name, port);
+        if (exact > best) {
+            best = exact;
+            path = certificates->hosts[i].certificate.path;
+        }
+    }
+    return path;
+}
+
+const char *client_certificates_setting(const struct client_certificates *certificates)
+{
+    return certificates->setting;
+}
+
+/* Reading */
+
+static int add_host(struct client_certificates *certificates, const char *name,
+                    const struct client_certificate_source *source, struct error *err)
+{
+    struct host_certificate *entry = &certificates->hosts[certificates->count];
+    *entry = (struct host_certificate){.name = strdup(name)};
+    if (!entry->name)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    certificates->count++;
+    if (!read_name(entry))
+        return error_set(err, PA_ERR_INVALID,
+                         "%s: '%.200s' names no host; write host, host:port, *.domain or * (an international "
+                         "name in its xn-- form)",
+                         certificates->setting, name);
+    for (size_t i = 0; i + 1 < certificates->count; i++)
+        if (strcasecmp(certificates->hosts[i].name, name) == 0)
+            return error_set(err, PA_ERR_INVALID, "%s: '%.200s' is there twice", certificates->setting, name);
+    return client_certificate_read(source, &entry->certificate, err);
+}
+
+/** A member's text; NULL: there is none. False: it is something else. */
+static bool text_member(const cJSON *object, const char *name, const char **out)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+    *out = cJSON_GetStringValue(member);
+    return !member || (*out && **out);
+}
+
+static int add_json_host(struct client_certificates *certificates,
+                         const struct client_certificate_source *all, const cJSON *host, struct error *err)
+{
+    char name[160];
+    struct client_certificate_source source = *all;
+    bool right = cJSON_IsObject(host) && text_member(host, "cert", &source.cert) && source.cert &&
+                 text_member(host, "key", &source.key) &&
+                 cJSON_GetArraySize(host) == 1 + (source.key != NULL);
+    if (!right)
+        return error_set(err, PA_ERR_INVALID,
+                         "%s: '%.200s' is not {\"cert\": \"PATH\", \"key\": \"PATH\"} (\"key\" may be left "
+                         "out where it is in the file of \"cert\")",
+                         certificates->setting, host->string);
+    snprintf(name, sizeof name, "%s: %.100s", certificates->setting, host->string);
+    source.cert_name = source.key_name = name;
+    return add_host(certificates, host->string, &source, err);
+}
+
+static int add_json(struct client_certificates *certificates, const struct client_certificate_source *source,
+                    struct slice text, struct error *err)
+{
+    cJSON *root = cJSON_ParseWithLength(text.ptr, text.len);
+    int count = cJSON_IsObject(root) ? cJSON_GetArraySize(root) : 0, failed = 0;
+    if (!cJSON_IsObject(root))
+        failed = error_set(err, PA_ERR_INVALID, "%s: begins like JSON and is not an object of JSON",
+                           certificates->setting);
+    else if (count == 0 || count > HOSTS_MAX)
+        failed = error_set(err, PA_ERR_INVALID, "%s: names %d hosts; it may name from 1 to %d",
+                           certificates->setting, count, (int)HOSTS_MAX);
+    else if (source->key && *source->key)
+        failed =
+            error_set(err, PA_ERR_INVALID, "%s: is set, and %s names a key for each host; leave this one out",
+                      source->key_name, certificates->setting);
+    certificates->hosts = failed ? NULL : calloc((size_t)count, sizeof *certificates->hosts);
+    if (!failed && !certificates->hosts)
+        failed = error_set(err, PA_ERR_MEMORY, "out of memory");
+    for (const cJSON *host = failed ? NULL : root->child; host && !failed; host = host->next)
+        failed = add_json_host(certificates, source, host, err);
+    cJSON_Delete(root);
+    return failed;
+}
+
+static int add_one(struct client_certificates *certificates, const struct client_certificate_source *source,
+                   struct error *err)
+{
+    certificates->hosts = calloc(1, sizeof *certificates->hosts);
+    return certificates->hosts ? add_host(certificates, "*", source, err)
+                               : error_set(err, PA_ERR_MEMORY, "out of memory");
+}
+
+static bool begins_like_json(struct slice text)
+{
+    text = slice_trim(text);
+    return text.len > 0 && text.ptr[0] == '{';
+}
+
+static int add_all(struct client_certificates *certificates, const struct client_certificate_source *source,
+                   struct error *err)
+{
+    struct buffer text = {0};
+    struct error own = {0};
+    if (begins_like_json(slice_of(source->cert)))
+        return add_json(certificates, source, slice_of(source->cert), err);
+    if (client_certificate_is_pem(source->cert))
+        return add_one(certificates, source, err);
+    int failed = pem_file_read(source->cert, &text, &own);
+    if (failed)
+        error_set(err, failed, "%s: %s", source->cert_name, own.message);
+    else if (begins_like_json(buffer_slice(&text)))
+        failed = add_json(certificates, source, buffer_slice(&text), err);
+    else
+        failed = add_one(certificates, source, err);
+    buffer_wipe(&text);
+    return failed;
+}
+
+struct client_certificates *client_certificates_new(const struct client_certificate_source *source,
+                                                    struct error *err)
+{
+    struct client_certificates *certificates = calloc(1, sizeof *certificates);
+    if (!certificates) {
+        error_set(err, PA_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    certificates->setting = source->cert_name;
+    if (add_all(certificates, source, err) == 0)
+        return certificates;
+    client_certificates_free(certificates);
+    return NULL;
+}
+
+void client_certificates_free(struct client_certificates *certificates)
+{
+    if (!certificates)
+        return;
+    for (size_t i = 0; i < certificates->count; i++) {
+        client_certificate_clear(&certificates->hosts[i].certificate);
+        free(certificates->hosts[i].name);
+    }
+    free(certificates->hosts);
+    free(certificates);
+}
