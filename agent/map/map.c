@@ -52,10 +52,11 @@ static int load_map_settings(struct map_command *command)
     for (char **entry = command->config.dotenv_environment; entry && *entry; entry++)
         putenv(*entry);
     map_process_hide_secrets();
-    command->bounds = (struct map_process_options){
+    const struct map_process_options bounds = {
         .cpu_ms = command->config.mapping_timeout_ms,
         .memory_bytes = (size_t)command->config.mapping_max_memory,
     };
+    command->bounds = map_process_bounds(&bounds, MAP_PATIENT);
     command->options.secret = command->config.client_secret.value;
     command->options.detailed = command->config.detailed_logging;
     return EXIT_CODE_OK;

@@ -323,11 +323,21 @@ static void mapper_lost(void *ctx)
     source_fatal(ctx);
 }
 
+static void mapper_barren(void *ctx, const char *reason)
+{
+    struct daemon *daemon = ctx;
+    if (reason)
+        condition_met(daemon->conditions, CONDITION_NO_EVALUATOR, NULL, 0, reason);
+    else
+        condition_ended(daemon->conditions, CONDITION_NO_EVALUATOR, NULL, 0);
+}
+
 static int make_mapper(struct daemon *daemon)
 {
     struct mapper_options options = {.loop = daemon->options.loop,
                                      .process = daemon->options.map_process,
                                      .lost = mapper_lost,
+                                     .barren = mapper_barren,
                                      .ctx = daemon};
     daemon->options.map_process = MAP_PROCESS_NONE;
     if (options.process.pid < 0)

@@ -225,7 +225,7 @@ const struct setting config_settings[] = {
      .minimum = 4194304,
      .maximum = 17179869184,
      AT(mapping_max_memory),
-     .help = "memory that mapping one event may take"},
+     .help = "memory that mapping events may take, all but 8 MiB of it for one event"},
     {.name = "MAPPING_MISS",
      .kind = SETTING_ENUM,
      .fallback = "report",

@@ -13,6 +13,8 @@
 /* What an evaluator may grow by before it retires, where there is no bound of memory: libjq leaks here and
  * there, and a heap that was large once stays so. */
 enum { GROWTH_UNBOUNDED = 64 << 20, READ_BYTES = 64 * 1024 };
+/* With less than this to begin with, no evaluation could end well, nor say why. */
+enum { ENOUGH_TO_BEGIN = 256 * 1024 };
 
 /* Blocking streams */
 
@@ -165,7 +167,7 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
     struct buffer *fields = &evaluator->fields;
     fields->len = 0;
     *evaluator->evaluating = true;
-    map_process_limit_time(evaluator->options->cpu_ms);
+    map_process_limit_time(evaluator->bounds.cpu_ms);
     if (what == 0)
         mappings_request(evaluator->mappings, input, evaluator->secret, NULL, fields);
     else
@@ -185,15 +187,24 @@ static size_t peak_memory(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static bool has_memory(size_t bytes)
+{
+    struct buffer probe = {0};
+    bool has = buffer_reserve(&probe, bytes) == 0;
+    buffer_clear(&probe);
+    return has;
+}
+
 void evaluator_run(struct evaluator *evaluator)
 {
     struct map_frame head;
     struct slice input;
-    size_t bound = evaluator->options->memory_bytes;
+    size_t bound = evaluator->bounds.memory_bytes;
     size_t enough = peak_memory() + (bound > 0 ? bound / 4 : GROWTH_UNBOUNDED);
+    evaluator->starved = !has_memory(ENOUGH_TO_BEGIN);
     /* the bound is one event's, not what came before it */
-    while (next_frame(evaluator, &head, &input) && answer(evaluator, head.what, input) &&
-           peak_memory() <= enough) {
+    while (!evaluator->starved && next_frame(evaluator, &head, &input) &&
+           answer(evaluator, head.what, input) && peak_memory() <= enough) {
     }
     buffer_clear(&evaluator->in);
     buffer_clear(&evaluator->fields);

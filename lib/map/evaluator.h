@@ -7,8 +7,10 @@
 struct mappings;
 
 struct evaluator {
+    pid_t pid;
     int fd;
-    const struct map_process_options *options;
+    /** Its own. */
+    struct map_process_options bounds;
     struct mappings *mappings;
     /** Shared with its parent: its death is the expression's fault. */
     atomic_bool *evaluating;
@@ -19,6 +21,8 @@ struct evaluator {
     struct buffer fields;
     /** The key of encrypted properties; null: no mapping decrypts. */
     struct slice secret;
+    /** There was no memory even to read with. */
+    bool starved;
 };
 
 /** Writes a frame. False: the other side is gone. */

@@ -1,5 +1,6 @@
-/* The mappings, from the loop's side: events go to the mappings' process in order, fields come back in order.
- * Nothing here waits. */
+/* The mappings, from the loop's side: events go to the mappings' process in order, fields come back. What
+ * takes long waits for a second evaluator, and only there, so that others' mapping goes on. Nothing here
+ * waits. */
 #pragma once
 #include "map/mapping.h"
 #include "map/process.h"
@@ -17,6 +18,9 @@ struct mapper_options {
     struct map_process process;
     /** The process died for good: nothing will be answered any more. From the loop. */
     void (*lost)(void *ctx);
+    /** Evaluators end again and again before they have answered anything, so that their calls wait; `reason`
+     * says why in words, with how to mend it. NULL: they answer again. May be NULL. From the loop. */
+    void (*barren)(void *ctx, const char *reason);
     void *ctx;
 };
 
@@ -27,7 +31,8 @@ PA_MUST_USE struct mapper *mapper_new(const struct mapper_options *options);
 void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx);
 
 /** Asks for an event's request. `event` is borrowed until done has run or the call is forgotten. NULL: out of
- * memory. done runs once, from the loop, in the order of the calls. */
+ * memory. done runs once, from the loop, in the order of the calls, but for those that need more time or
+ * memory than the first evaluator has: they are overtaken. */
 PA_MUST_USE struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done,
                                             void *ctx);
 /** The same for the report of mapping `index` (from 1); `context` as in mappings_report. */

@@ -9,6 +9,7 @@
 #include "map/mapping.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,33 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { FORK_PAUSE_MS = 100 };
+/* What nearly every evaluation needs, by far: time, and memory beside the 2 MiB that an evaluator begins
+ * with. */
+enum { QUICK_CPU_MS = 25, QUICK_MEMORY_MIN = 3 << 20, QUICK_MEMORY_MAX = 8 << 20 };
 
-/* Its parent */
+/* Bounds */
+
+static size_t quick_memory(size_t bytes)
+{
+    size_t share = bytes / 4 > QUICK_MEMORY_MAX ? QUICK_MEMORY_MAX : bytes / 4;
+    share = share < QUICK_MEMORY_MIN ? QUICK_MEMORY_MIN : share;
+    return share < bytes / 2 ? share : bytes / 2;
+}
+
+struct map_process_options map_process_bounds(const struct map_process_options *options,
+                                              enum map_evaluator which)
+{
+    struct map_process_options bounds = *options;
+    size_t quick = quick_memory(options->memory_bytes);
+    bounds.memory_bytes = which == MAP_QUICK ? quick : options->memory_bytes - quick;
+    if (which == MAP_QUICK && bounds.cpu_ms > QUICK_CPU_MS)
+        bounds.cpu_ms = QUICK_CPU_MS;
+    return bounds;
+}
+
+/* Ends */
 
 /** The name of a signal that a process dies of by its own fault. */
 static const char *signal_name(int number)
@@ -55,15 +77,59 @@ void map_process_describe_death(const struct map_process_options *options, int s
         snprintf(out, 128, "the process that evaluated the mapping ended with %d", WEXITSTATUS(status));
 }
 
-/** The socket of an evaluator that is asked for; -1: the agent is gone. */
-static int receive_socket(int control)
+/** Whatever ended it, no mapping did: why there is no evaluator, and how to mend that. */
+static void describe_unfit(int status, char out[128])
 {
-    char byte;
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (number == 0 && WEXITSTATUS(status) == MAP_PROCESS_NO_MEMORY)
+        snprintf(out, 128, "it had no memory to begin with: raise MAPPING_MAX_MEMORY");
+    else if (number > 0)
+        snprintf(out, 128, "signal %d (%s) ended it: does the system refuse what it needs?", number,
+                 signal_name(number));
+    else
+        snprintf(out, 128, "it ended with %d", WEXITSTATUS(status));
+}
+
+static void describe_end(const struct evaluator *evaluator, int status, struct map_end *out)
+{
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    bool evaluating = *evaluator->evaluating;
+    bool no_memory = number == 0 && WEXITSTATUS(status) == MAP_PROCESS_NO_MEMORY;
+    if (number == SIGKILL)
+        out->how = MAP_END_KILLED;
+    else if (evaluating)
+        out->how = no_memory || number == SIGPROF ? MAP_END_BOUND : MAP_END_FAILED;
+    else
+        out->how = status == 0 ? MAP_END_RETIRED : MAP_END_UNFIT;
+    if (out->how == MAP_END_UNFIT)
+        describe_unfit(status, out->reason);
+    else if (out->how != MAP_END_RETIRED)
+        map_process_describe_death(&evaluator->bounds, status, out->reason);
+}
+
+/* The compiler */
+
+/** What the process that compiles and forks has. */
+struct compiler {
+    const struct map_process_options *options;
+    /** The agent's requests come over it, and the ends of evaluators are told. */
+    int control;
+    struct mappings *mappings;
+    /** The key of encrypted properties; null: no mapping decrypts. */
+    struct slice secret;
+    /** By enum map_evaluator; pid 0: there is none. */
+    struct evaluator evaluators[MAP_EVALUATORS];
+};
+
+/** The socket of an evaluator that is asked for, and of which kind; -1: the agent is gone. */
+static int receive_socket(int control, enum map_evaluator *which)
+{
+    unsigned char kind = 0;
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
     } rights;
-    struct iovec part = {&byte, 1};
+    struct iovec part = {&kind, 1};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = rights.bytes,
@@ -76,53 +142,84 @@ static int receive_socket(int control)
     int fd = -1;
     if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
         memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    *which = kind == MAP_QUICK ? MAP_QUICK : MAP_PATIENT;
     return fd;
 }
 
-static void describe_end(const struct evaluator *evaluator, int status, struct map_end *out)
+static void tell_end(const struct compiler *compiler, const struct map_end *end)
 {
-    *out = (struct map_end){.how = MAP_END_RETIRED};
-    if (WIFEXITED(status) && !*evaluator->evaluating)
-        return;
-    map_process_describe_death(evaluator->options, status, out->reason);
-    bool own = *evaluator->evaluating && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    out->how = own ? MAP_END_FAILED : MAP_END_KILLED;
-}
-
-/** The system may give out no process for a while. */
-static pid_t fork_evaluator(void)
-{
-    static const struct timespec pause = {.tv_nsec = FORK_PAUSE_MS * 1000000L};
-    pid_t pid;
-    while ((pid = fork()) < 0)
-        nanosleep(&pause, NULL);
-    return pid;
-}
-
-static void run_evaluator(struct evaluator *evaluator, int control)
-{
-    struct map_end end;
-    int status = 0;
-    *evaluator->evaluating = false;
-    pid_t child = fork_evaluator();
-    if (child == 0) {
-        close(control);
-        map_process_confine(evaluator->options);
-        if (evaluator->options->sealed) {
-            confine_resources();
-            confine_calls();
-        }
-        evaluator_run(evaluator);
+    if (send(compiler->control, end, sizeof *end, MSG_NOSIGNAL) != (ssize_t)sizeof *end)
         _exit(0);
+}
+
+static _Noreturn void be_evaluator(struct evaluator *evaluator, int control)
+{
+    close(control);
+    map_process_confine(&evaluator->bounds);
+    if (evaluator->bounds.sealed) {
+        confine_resources();
+        confine_calls();
     }
-    close(evaluator->fd);
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            _exit(1);
+    evaluator_run(evaluator);
+    _exit(evaluator->starved ? MAP_PROCESS_NO_MEMORY : 0);
+}
+
+static void make_evaluator(struct compiler *compiler, enum map_evaluator which, int fd)
+{
+    struct evaluator *evaluator = &compiler->evaluators[which];
+    evaluator->fd = fd;
+    evaluator->mappings = compiler->mappings;
+    evaluator->secret = compiler->secret;
+    *evaluator->evaluating = false;
+    evaluator->pid = fork();
+    if (evaluator->pid == 0)
+        be_evaluator(evaluator, compiler->control);
+    close(fd);
+    if (evaluator->pid > 0)
+        return;
+    struct map_end end;
     memset(&end, 0, sizeof end);
-    describe_end(evaluator, status, &end);
-    if (send(control, &end, sizeof end, MSG_NOSIGNAL) != (ssize_t)sizeof end)
-        _exit(0);
+    end.which = which;
+    end.how = MAP_END_UNFIT;
+    snprintf(end.reason, sizeof end.reason, "no process can be made (%s): raise their limit, or memory",
+             strerror(errno));
+    evaluator->pid = 0;
+    tell_end(compiler, &end);
+}
+
+/** Tells of the evaluators that have ended. */
+static void reap(struct compiler *compiler)
+{
+    for (int which = 0; which < MAP_EVALUATORS; which++) {
+        struct evaluator *evaluator = &compiler->evaluators[which];
+        struct map_end end;
+        int status = 0;
+        if (evaluator->pid == 0 || waitpid(evaluator->pid, &status, WNOHANG) <= 0)
+            continue;
+        evaluator->pid = 0;
+        memset(&end, 0, sizeof end);
+        end.which = (enum map_evaluator)which;
+        describe_end(evaluator, status, &end);
+        tell_end(compiler, &end);
+    }
+}
+
+static void child_ended(int number)
+{
+    (void)number;
+}
+
+/** From now on the end of a child interrupts ppoll with the mask that is returned, and nothing else. */
+static sigset_t hear_of_children(void)
+{
+    struct sigaction action = {.sa_handler = child_ended};
+    sigset_t child, before;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigaction(SIGCHLD, &action, NULL);
+    sigprocmask(SIG_BLOCK, &child, &before);
+    sigdelset(&before, SIGCHLD);
+    return before;
 }
 
 static void add_environment(char *const *entries)
@@ -188,49 +285,75 @@ static struct mappings *compile_builtin(const struct map_process_options *option
 }
 
 /** Whatever an expression does, it finds no secret that the mappings do not ask for. False: out of memory. */
-static bool keep_what_is_needed(struct evaluator *evaluator)
+static bool keep_what_is_needed(struct compiler *compiler)
 {
-    const struct map_process_options *options = evaluator->options;
+    const struct map_process_options *options = compiler->options;
     struct buffer key = {0}, previous = {0};
-    if (evaluator->mappings && mappings_decrypt(evaluator->mappings)) {
+    if (compiler->mappings && mappings_decrypt(compiler->mappings)) {
         decrypt_prepare();
         buffer_append_slice(&key, options->secret);
         buffer_append_slice(&previous, options->previous_secret);
         /* as long as the process is there */
-        evaluator->secret = buffer_slice(&key);
-        mappings_accept_too(evaluator->mappings, buffer_slice(&previous));
+        compiler->secret = buffer_slice(&key);
+        mappings_accept_too(compiler->mappings, buffer_slice(&previous));
     }
-    if (evaluator->mappings && !mappings_read_environment(evaluator->mappings))
+    if (compiler->mappings && !mappings_read_environment(compiler->mappings))
         environment_forget();
     if (options->forget)
         options->forget(options->ctx);
     return !key.failed && !previous.failed;
 }
 
+/** What evaluators and their parent share. False: no memory. */
+static bool prepare_evaluators(struct compiler *compiler)
+{
+    atomic_bool *evaluating = mmap(NULL, MAP_EVALUATORS * sizeof *evaluating, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (evaluating == MAP_FAILED)
+        return false;
+    for (int which = 0; which < MAP_EVALUATORS; which++) {
+        compiler->evaluators[which].evaluating = &evaluating[which];
+        compiler->evaluators[which].bounds = map_process_bounds(compiler->options, (enum map_evaluator)which);
+    }
+    return true;
+}
+
+static _Noreturn void fork_evaluators(struct compiler *compiler)
+{
+    sigset_t mask = hear_of_children();
+    struct pollfd asked = {.fd = compiler->control, .events = POLLIN};
+    for (;;) {
+        enum map_evaluator which;
+        int ready = ppoll(&asked, 1, NULL, &mask);
+        reap(compiler);
+        if (ready <= 0)
+            continue;
+        int fd = receive_socket(compiler->control, &which);
+        if (fd < 0)
+            _exit(0);
+        if (!compiler->mappings)
+            compiler->mappings = compile_builtin(compiler->options);
+        if (!compiler->mappings)
+            _exit(1);
+        make_evaluator(compiler, which, fd);
+    }
+}
+
 static _Noreturn void be_process(int control, const struct map_process_options *options)
 {
-    struct evaluator evaluator = {.options = options};
+    struct compiler compiler = {.options = options, .control = control};
     add_environment(options->environment);
     shed();
-    evaluator.evaluating =
-        mmap(NULL, sizeof *evaluator.evaluating, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (evaluator.evaluating == MAP_FAILED)
+    if (!prepare_evaluators(&compiler))
         _exit(1);
     if (!slice_is_null(options->file)) {
-        evaluator.mappings = compile_mappings(control, options->file);
-        if (!evaluator.mappings)
+        compiler.mappings = compile_mappings(control, options->file);
+        if (!compiler.mappings)
             _exit(1);
     }
-    if (!keep_what_is_needed(&evaluator))
+    if (!keep_what_is_needed(&compiler))
         _exit(1);
-    while ((evaluator.fd = receive_socket(control)) >= 0) {
-        if (!evaluator.mappings)
-            evaluator.mappings = compile_builtin(options);
-        if (!evaluator.mappings)
-            _exit(1);
-        run_evaluator(&evaluator, control);
-    }
-    _exit(0);
+    fork_evaluators(&compiler);
 }
 
 /* The agent's side */
@@ -278,16 +401,16 @@ int map_process_start(const struct map_process_options *options, struct map_proc
     return failed;
 }
 
-int map_process_evaluator(const struct map_process *process, int *fd)
+int map_process_evaluator(const struct map_process *process, enum map_evaluator which, int *fd)
 {
     int ends[2];
-    char byte = 0;
+    unsigned char kind = (unsigned char)which;
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
     } rights = {
         .head = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))}};
-    struct iovec part = {&byte, 1};
+    struct iovec part = {&kind, 1};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = rights.bytes,

@@ -1,14 +1,20 @@
 /* The process that evaluates mappings. libjq has no bound of time or memory of its own and ends its process
  * when it is out of memory, so it runs in a process that may be ended: a single-threaded child compiles the
  * file once and forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies
- * alone, and the next one is a fork away (about a millisecond). Each has a socket of its own. What it costs:
- * one idle process, whose pages are the agent's own until written to. */
+ * alone, and the next one is a fork away (about a millisecond). There is one evaluator of each kind at most.
+ * Each has a socket of its own. What it costs: one idle process, whose pages are the agent's own until
+ * written to. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/** Nearly every evaluation is over within a millisecond. So each has little time and memory at first, and
+ * what needs more of them is evaluated anew by another evaluator, behind which nothing else waits. */
+enum map_evaluator { MAP_QUICK, MAP_PATIENT };
+enum { MAP_EVALUATORS = MAP_PATIENT + 1 };
 
 struct map_process_options {
     /** The mapping file's text; null: the built-in mappings, compiled when first needed. */
@@ -27,7 +33,7 @@ struct map_process_options {
     void (*hide_settings)(void);
     /** Processor time that one evaluation may take; 0: no bound. */
     int64_t cpu_ms;
-    /** Private memory an evaluator may use; 0: no bound. */
+    /** Private memory that the evaluators may use together; 0: no bound. */
     size_t memory_bytes;
     /** Evaluators make only a few system calls, and open nothing (confine.h). */
     bool sealed;
@@ -52,13 +58,18 @@ struct map_frame {
 enum map_end_kind {
     /** By itself, or because its socket was closed. */
     MAP_END_RETIRED,
-    /** Its evaluation, that of the first question without an answer, passed a bound or crashed jq. */
+    /** Its evaluation, that of the first question without an answer, passed a bound of its kind. */
+    MAP_END_BOUND,
+    /** That evaluation crashed jq. */
     MAP_END_FAILED,
     /** By another process: the system, for example, when memory is short. */
-    MAP_END_KILLED
+    MAP_END_KILLED,
+    /** It was evaluating nothing, or could not even be made. */
+    MAP_END_UNFIT
 };
 /** What the process says about an evaluator that has ended. */
 struct map_end {
+    enum map_evaluator which;
     enum map_end_kind how;
     /** In words; empty for MAP_END_RETIRED. */
     char reason[128];
@@ -69,13 +80,18 @@ struct map_end {
  */
 PA_MUST_USE int map_process_start(const struct map_process_options *options, struct map_process *out,
                                   struct buffer *problems, struct buffer *warnings);
-/** Asks for an evaluator, one at a time: *fd is the socket that it reads frames from and answers on. A struct
- * map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
-PA_MUST_USE int map_process_evaluator(const struct map_process *process, int *fd);
+/** Asks for an evaluator, one of a kind at a time: *fd is the socket that it reads frames from and answers
+ * on. A struct map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
+PA_MUST_USE int map_process_evaluator(const struct map_process *process, enum map_evaluator which, int *fd);
 /** Kills the process, waits for it and closes the socket (unless fd is -1: another owner has it by now). */
 void map_process_end(struct map_process *process);
 
 /* What such a process is made of, for `port-agent map`, which evaluates in children of its own. */
+
+/** The bounds of one evaluator, from those of the process. Together they use no more memory than that has;
+ * what one event may take is the share of the patient one. */
+struct map_process_options map_process_bounds(const struct map_process_options *options,
+                                              enum map_evaluator which);
 
 /** Takes what jq's `env` must not show (the client secret, the Kafka password and their NAME_FILE) out of
  * this process's environment. */

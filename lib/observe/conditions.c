@@ -16,7 +16,9 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_NOTE_FULL] = {.begun = "no more is taken from a partition: too much is done out of order",
                              .ended = "records are taken from the partition again",
                              .subject = SLICE_LITERAL("partition"),
-                             .value = SLICE_LITERAL("messaging.kafka.offset")}};
+                             .value = SLICE_LITERAL("messaging.kafka.offset")},
+    [CONDITION_NO_EVALUATOR] = {.begun = "mappings cannot be evaluated: their events wait",
+                                .ended = "mappings are evaluated again"}};
 
 struct conditions {
     const struct clock *clock;

@@ -19,9 +19,11 @@ enum condition_kind {
     CONDITION_UNREADABLE,
     /** A partition from which no more is taken: so much is done behind its oldest record that is not done
      * that the commit's note holds no more; value: that record's offset. */
-    CONDITION_NOTE_FULL
+    CONDITION_NOTE_FULL,
+    /** Evaluators of mappings end again and again before they have answered anything. */
+    CONDITION_NO_EVALUATOR
 };
-enum { CONDITION_KINDS = CONDITION_NOTE_FULL + 1 };
+enum { CONDITION_KINDS = CONDITION_NO_EVALUATOR + 1 };
 
 enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 

@@ -134,8 +134,8 @@ struct observed {
     struct slice reason;
     /** The endpoint's, cut and masked; empty: not wanted or none. */
     struct slice answer;
-    /** The endpoint's, as it came, where somebody asked for it (deliver_options.keeps_answers): for the person
-     * who sent the event, never for a line. */
+    /** The endpoint's, as it came, where somebody asked for it (deliver_options.keeps_answers): for the
+     * person who sent the event, never for a line. */
     struct slice whole_answer;
 
     /* What becomes of it */
