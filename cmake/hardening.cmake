@@ -1,4 +1,4 @@
-# Hardening for every build; sanitizers replace what they cannot live with. And what counts, for coverage.
+# Hardening for every build; sanitizers replace what they cannot live with. What makes a build the same everywhere, and what counts, for coverage.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 add_compile_options(-fstack-protector-strong -fno-plt)
@@ -32,6 +32,8 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWith
   else()
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   endif()
+  # The binary is the same whichever folder this is.
+  add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 endif()
 if(PA_COVERAGE)
   add_compile_options(--coverage -fprofile-update=atomic)

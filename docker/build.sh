@@ -6,15 +6,23 @@ cd "$(dirname "$0")/.."
 tag=port-agent:dev
 tool=any
 root=""
+again=""
 while [ $# -gt 0 ]; do
     case $1 in
     --tag) tag=$2; shift 2 ;;
     --buildah) tool=buildah; shift ;;
     --root) root=$2 tool=buildah; shift 2 ;; # for ./dev: the image's file system, as a folder of the caller's
+    --again) again=1; shift ;;               # for ./dev: fails unless a second build from another folder is the same
     *) echo "Usage: ./dev image [--tag NAME] [--buildah]" >&2; exit 64 ;;
     esac
 done
 revision=${REVISION:-$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)}
+# Nothing in the image is of today: what has a date has the commit's.
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+# Where the sources are, for the label, without who may read them there.
+repository=${SOURCE:-$(git config --get remote.origin.url 2>/dev/null | sed -nE 's#^(https?://)([^/@]*@)?#\1#p; s#^(ssh://)?git@([^:/]+)[:/]#https://\2/#p')}
+arguments=(--build-arg REVISION="$revision" --build-arg SOURCE_DATE_EPOCH="$epoch" --build-arg SOURCE="${repository:-unknown}"
+    --build-arg CREATED="$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)" ${again:+--build-arg AGAIN=1})
 base=debian:trixie-slim
 
 say() { printf 'image: %s\n' "$*"; }
@@ -41,14 +49,14 @@ if [ $tool = any ] && docker info >/dev/null 2>&1; then
         fi
     fi
     say "building $tag with docker"
-    exec docker build -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+    exec docker build -f docker/Dockerfile "${arguments[@]}" -t "$tag" .
 fi
 
 # Podman builds where it has the base image or a registry; buildah can make one from Debian's packages.
 if [ $tool = any ] && ! command -v buildah >/dev/null && podman info >/dev/null 2>&1 &&
     { podman image exists "docker.io/library/$base" || timeout 60 podman pull -q "docker.io/library/$base" >/dev/null 2>&1; }; then
     say "building $tag with podman"
-    exec podman build --isolation chroot --network host -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+    exec podman build --format docker --timestamp "$epoch" --isolation chroot --network host -f docker/Dockerfile "${arguments[@]}" -t "$tag" .
 fi
 
 export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
@@ -56,7 +64,8 @@ if [ "$(id -u)" != 0 ]; then
     why=$(why_not_root)
     [ -z "$why" ] || die "$why; buildah needs it"
     say "going on as root, with sudo: $tag will be among root's images"
-    exec sudo env REVISION="$revision" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" --tag "$tag" --buildah ${root:+--root "$root"}
+    exec sudo env REVISION="$revision" SOURCE_DATE_EPOCH="$epoch" SOURCE="$repository" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" \
+        --tag "$tag" --buildah ${root:+--root "$root"} ${again:+--again}
 fi
 need buildah:buildah crun:crun
 # From Debian 13 on buildah asks for it, even where it makes no network.
@@ -78,7 +87,9 @@ limits=()
 if [ "${release%%.*}" -ge 13 ]; then
     limits=(--ulimit "nofile=$(ulimit -Sn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Su):$(ulimit -Hu)")
 fi
-buildah bud "${limits[@]//unlimited/-1}" --isolation chroot --network host --pull-never -f docker/Dockerfile --build-arg REVISION="$revision" -t "$tag" .
+# Docker's format: OCI's has no place for a HEALTHCHECK.
+buildah bud "${limits[@]//unlimited/-1}" --format docker --timestamp "$epoch" --isolation chroot --network host --pull-never -f docker/Dockerfile \
+    "${arguments[@]}" -t "$tag" .
 say "$tag is ready"
 if [ -n "$root" ]; then
     container=$(buildah from --pull-never "${limits[@]//unlimited/-1}" "localhost/$tag")

@@ -1,8 +1,10 @@
 """The container image: what is in it, and the agent inside it against a real broker. Built with buildah, which also looks into it."""
+import datetime
 import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 
@@ -59,12 +61,64 @@ def test_holds_the_agent_its_libraries_and_authorities_only(root):
     assert not [path for path in files if path.endswith("bin/sh")]
 
 
+def labels_of(config):
+    return {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+
+
 def test_configuration_is_of_a_hardened_service(image):
-    config = json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
+    inspected = json.loads(buildah("inspect", "--type", "image", IMAGE))
+    # The format in which a HEALTHCHECK is kept.
+    assert json.loads(inspected["Manifest"])["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    config = inspected["OCIv1"]["config"]
     assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
     assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
-    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+    labels = labels_of(config)
     assert (labels["title"], labels["version"], labels["licenses"]) == ("port-agent", VERSION, "Apache-2.0")
+    assert labels["source"] == "unknown" or labels["source"].startswith("https://")
+
+
+def test_everything_in_it_has_the_date_of_its_commit(image, root):
+    """So that the same commit gives the same image; docker/again.sh, which `./dev test image` has run, compares its files to the byte."""
+    config = json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]
+    labels = labels_of(config["config"])
+    created = labels["created"]
+    seconds = int(datetime.datetime.fromisoformat(created.replace("Z", "+00:00")).timestamp())
+    assert config["created"] == created and {layer["created"] for layer in config["history"]} == {created}
+    times = subprocess.run([*AS_ROOT, "find", root, "-mindepth", "1", "-printf", "%T@ %P\n"], check=True, capture_output=True, text=True).stdout
+    assert [line for line in times.splitlines() if float(line.split()[0]) != seconds] == []
+    git = subprocess.run(["git", "log", "-1", "--format=%ct", labels["revision"].removesuffix("-dirty")], cwd=ROOT, capture_output=True, text=True)
+    # A revision that was rewritten since is unknown, and so is any where there is no repository.
+    assert git.returncode != 0 or int(git.stdout) == seconds
+
+
+def test_says_what_it_is_made_of(image, root):
+    read = lambda path: subprocess.run([*AS_ROOT, "cat", f"{root}/{path}"], check=True, capture_output=True, text=True).stdout
+    names = lambda folder: subprocess.run([*AS_ROOT, "ls", f"{root}/{folder}"], check=True, capture_output=True, text=True).stdout.split()
+    document = json.loads(read("usr/share/doc/port-agent/port-agent.spdx.json"))
+    assert (document["spdxVersion"], document["dataLicense"], document["SPDXID"]) == ("SPDX-2.3", "CC0-1.0", "SPDXRef-DOCUMENT")
+    labels = labels_of(json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"])
+    assert document["creationInfo"]["created"] == labels["created"] and f"-{labels['revision']}-" in document["documentNamespace"]
+    packages = {package["SPDXID"]: package for package in document["packages"]}
+    assert len(packages) == len(document["packages"])
+    assert {one["relatedSpdxElement"] for one in document["relationships"]} == set(packages)
+    assert {one["spdxElementId"] for one in document["relationships"]} <= {*packages, "SPDXRef-DOCUMENT"}
+    debian = {package["name"]: package for package in packages.values() if "externalRefs" in package}
+    # The loader, what glibc loads by itself, the bundle of authorities, the name of the release.
+    assert {"libc6", "librdkafka1", "libjq1", "libgcc-s1", "ca-certificates", "base-files"} < set(debian)
+    # What scanners read, and the licences' texts.
+    assert set(names("var/lib/dpkg/status.d")) == set(debian) and set(names("usr/share/doc")) == {*debian, "port-agent"}
+    assert 'VERSION_ID="13"' in read("etc/os-release")
+    for name, package in debian.items():
+        record = read(f"var/lib/dpkg/status.d/{name}")
+        assert f"Package: {name}\n" in record and f"\nVersion: {package['versionInfo']}\n" in record
+        assert package["externalRefs"][0]["referenceLocator"].startswith("pkg:deb/debian/") and read(f"usr/share/doc/{name}/copyright")
+    assert debian["libcjson1"]["licenseDeclared"] == "Apache-2.0 AND MIT"
+    used = set(re.findall(r"LicenseRef-[\w.-]+", " ".join(package["licenseDeclared"] for package in debian.values())))
+    assert used == {one["licenseId"] for one in document["hasExtractedLicensingInfos"]}
+    for package in packages.values():
+        expression = package["licenseDeclared"].replace("(", "").replace(")", "")
+        assert re.fullmatch(r"[A-Za-z0-9.+-]+( (AND|OR) [A-Za-z0-9.+-]+)*", expression), package
+    assert read("usr/share/doc/port-agent/copyright") == (ROOT / "LICENSE").read_text()
 
 
 def test_the_binary_is_hardened(root):
