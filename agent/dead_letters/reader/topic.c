@@ -1,6 +1,7 @@
 /* Letters of a topic: each partition is read twice up to where it ended at the beginning. First all of them
  * for what was replayed, because a copy of a letter may be in any, then for the letters. Without a consumer
  * group, so that nobody's offsets move. */
+#include "agent/topic_client.h"
 #include "deadletter/producer.h"
 #include "internal.h"
 #include <assert.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, RECEIVE_LIMIT = 2147483647, WHERE_SIZE = 320 };
+enum { ANSWER_MS = 10000, SILENCE_MS = 30000, POLL_MS = 250, WHERE_SIZE = 320 };
 static const char REPLAYED[] = "dead-letter.replayed", LETTER_ID[] = "dead-letter.id";
 
 /** A partition. */
@@ -448,48 +449,16 @@ static bool copy_settings(struct topic_reader *reader, const struct kafka_connec
     return producer_settings_copy(&reader->settings, connection) && reader->name;
 }
 
-static rd_kafka_conf_t *consumer_conf(const struct topic_reader *reader, struct error *err)
-{
-    struct kafka_connection connection = producer_settings_connection(&reader->settings);
-    int64_t receive = 100000000 + 2 * (int64_t)reader->settings.record_max_bytes;
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (kafka_connection_set(conf, &connection, err) ||
-        /* Who reads letters back waits for each fetch: small ones hold little memory. */
-        kafka_set_number(conf, "queued.max.messages.kbytes", 4096, err) ||
-        kafka_set_number(conf, "fetch.wait.max.ms", 50, err) ||
-        kafka_set_text(conf, "enable.partition.eof", "true", err) ||
-        kafka_set_number(conf, "receive.message.max.bytes", receive < RECEIVE_LIMIT ? receive : RECEIVE_LIMIT,
-                         err)) {
-        rd_kafka_conf_destroy(conf);
-        return NULL;
-    }
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
-    return conf;
-}
-
 static int open_topic(struct topic_reader *reader, struct error *err)
 {
-    char reason[256];
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_conf_t *conf = consumer_conf(reader, err);
-    if (!conf)
+    struct kafka_connection connection = producer_settings_connection(&reader->settings);
+    reader->client = topic_client_new(&connection, reader->settings.record_max_bytes, err);
+    if (!reader->client)
         return PA_ERR_INVALID;
-    reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-    if (!reader->client) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, PA_ERR_INVALID, "Kafka consumer: %s", reason);
-    }
-    reader->topic = rd_kafka_topic_new(reader->client, reader->name, NULL);
-    if (!reader->topic)
-        return brokers_refused(reader, rd_kafka_last_error(), err);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(reader->client, 0, reader->topic, &metadata, ANSWER_MS);
-    if (code)
-        return brokers_refused(reader, code, err);
-    code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    reader->partition_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-    rd_kafka_metadata_destroy(metadata);
-    if (code)
-        return brokers_refused(reader, code, err);
+    int failed =
+        topic_client_topic(reader->client, reader->name, &reader->topic, &reader->partition_count, err);
+    if (failed)
+        return failed;
     reader->parts = calloc((size_t)reader->partition_count + 1, sizeof *reader->parts);
     return reader->parts ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
