@@ -11,6 +11,7 @@ PA_MUST_USE int command_sign(int argc, char **argv);         /* agent/verify/sig
 PA_MUST_USE int command_verify(int argc, char **argv);       /* agent/verify/verify.c */
 PA_MUST_USE int command_listen(int argc, char **argv);       /* agent/listen/listen.c */
 PA_MUST_USE int command_send(int argc, char **argv);         /* agent/send/send.c */
+PA_MUST_USE int command_events(int argc, char **argv);       /* agent/events/events.c */
 PA_MUST_USE int command_settings(int argc, char **argv);     /* agent/settings.c */
 PA_MUST_USE int command_check(int argc, char **argv);        /* agent/check/check.c */
 PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */

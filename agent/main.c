@@ -32,6 +32,7 @@ static const struct command COMMANDS[] = {
     {"listen", command_listen, "receive webhooks: show each, check its signature, answer or pass it on",
      true},
     {"send", command_send, "make an event, sign it, and send it to an endpoint or into the topic", true},
+    {"events", command_events, "show what is in the topics, verified, without joining the group", false},
     {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false},
     {"settings", command_settings, "print every setting as a Markdown table", false},
