@@ -209,6 +209,16 @@ static void leave_retry(struct delivery *delivery, const struct http_result *res
     delivery_leave(delivery);
 }
 
+static void keep_context(struct delivery *delivery, const struct http_result *result)
+{
+    char reason[64];
+    size_t left_out = outcome_context(delivery, result, body_of(delivery), &delivery->context);
+    if (left_out == 0)
+        return;
+    snprintf(reason, sizeof reason, "%zu headers beyond the first %d", left_out, ANSWER_HEADERS_MAX);
+    delivery_tell_why(delivery, OBSERVED_HEADERS_LEFT_OUT, slice_of(reason));
+}
+
 /** The last attempt is over: its outcome is told, and then what is owed to it. */
 static void end(struct delivery *delivery, const struct http_result *result)
 {
@@ -216,7 +226,7 @@ static void end(struct delivery *delivery, const struct http_result *result)
     delivery_tell_attempt(delivery, delivery->outcome.success ? OBSERVED_DELIVERED : OBSERVED_FAILED, result,
                           0);
     if (delivery->request.reports && delivery->is_run)
-        outcome_context(delivery, result, body_of(delivery), &delivery->context);
+        keep_context(delivery, result);
     dedup_add(&deliver->dedup, delivery);
     delivery_leave_lane(delivery);
     delivery_conclude(delivery);

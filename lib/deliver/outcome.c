@@ -129,12 +129,12 @@ void outcome_clear(struct outcome *outcome)
     *outcome = (struct outcome){.error_type = ""};
 }
 
-void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
-                     struct buffer *out)
+size_t outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
+                       struct buffer *out)
 {
     struct buffer headers = {0};
     const struct mapped_request *mapped = &delivery->request;
-    mapped_headers_json(result->headers, &headers);
+    size_t left_out = mapped_headers_json(result->headers, &headers);
     const struct report_context context = {
         .event = buffer_slice(&delivery->event.payload),
         .method = slice_of(delivery->method),
@@ -149,4 +149,5 @@ void outcome_context(const struct delivery *delivery, const struct http_result *
     report_context_write(&context, out);
     out->failed |= headers.failed;
     buffer_clear(&headers);
+    return left_out;
 }

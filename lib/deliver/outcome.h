@@ -29,6 +29,7 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
 void outcome_clear(struct outcome *outcome);
 /** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
-/** Appends the context of a mapping's report (docs/contract.md#report-context). */
-void outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
-                     struct buffer *out);
+/** Appends the context of a mapping's report (docs/contract.md#report-context). Returns how many of the
+ * answer's headers it leaves out. */
+PA_MUST_USE size_t outcome_context(const struct delivery *delivery, const struct http_result *result,
+                                   struct slice body, struct buffer *out);

@@ -257,49 +257,75 @@ static bool next_header(struct slice *lines, struct slice *name, struct slice *v
     return true;
 }
 
-/** The value of every line from here on that has this name, joined (RFC 9110, section 5.2). */
-static void append_joined(struct buffer *out, struct slice lines, struct slice name)
+struct answer_header {
+    struct slice name, value;
+    /** The next one of this name; 0: there is none, as none comes before the first. */
+    size_t next;
+    /** Another of this name came before it. */
+    bool repeated;
+};
+
+/** Reads the first lines, and how many are left. */
+static size_t read_headers(struct slice *lines, struct answer_header headers[ANSWER_HEADERS_MAX],
+                           size_t *left_out)
 {
-    struct slice other, value;
+    struct slice name, value;
+    size_t count = 0;
+    for (; count < ANSWER_HEADERS_MAX && next_header(lines, &name, &value); count++)
+        headers[count] = (struct answer_header){.name = name, .value = value};
+    *left_out = 0;
+    while (next_header(lines, &name, &value))
+        ++*left_out;
+    return count;
+}
+
+static void chain_names(struct answer_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t next = i + 1;
+        while (next < count && !slice_equal_ignore_case(headers[i].name, headers[next].name))
+            next++;
+        if (next < count) {
+            headers[i].next = next;
+            headers[next].repeated = true;
+        }
+    }
+}
+
+/** The values of all that have its name, joined (RFC 9110, section 5.2). */
+static void append_joined(struct buffer *out, const struct answer_header *headers, size_t at)
+{
     struct buffer joined = {0};
-    while (next_header(&lines, &other, &value)) {
-        if (!slice_equal_ignore_case(name, other))
-            continue;
+    buffer_append_slice(&joined, headers[at].value);
+    while ((at = headers[at].next) > 0) {
         if (joined.len > 0)
             buffer_append_text(&joined, ", ");
-        buffer_append_slice(&joined, value);
+        buffer_append_slice(&joined, headers[at].value);
     }
     buffer_append_json_string(out, buffer_slice(&joined));
     out->failed |= joined.failed;
     buffer_clear(&joined);
 }
 
-static bool came_before(struct slice all, const char *line, struct slice name)
+size_t mapped_headers_json(struct slice lines, struct buffer *out)
 {
-    struct slice other, value;
-    while (all.ptr < line && next_header(&all, &other, &value))
-        if (other.ptr < line && slice_equal_ignore_case(name, other))
-            return true;
-    return false;
-}
-
-void mapped_headers_json(struct slice lines, struct buffer *out)
-{
-    struct slice all = lines, name, value, here = lines;
+    struct answer_header headers[ANSWER_HEADERS_MAX];
+    size_t left_out, count = read_headers(&lines, headers, &left_out);
     bool first = true;
+    chain_names(headers, count);
     buffer_append_char(out, '{');
-    while (next_header(&lines, &name, &value)) {
-        if (!came_before(all, here.ptr, name)) {
-            if (!first)
-                buffer_append_char(out, ',');
-            first = false;
-            buffer_append_json_string(out, name);
-            buffer_append_char(out, ':');
-            append_joined(out, here, name);
-        }
-        here = lines;
+    for (size_t i = 0; i < count; i++) {
+        if (headers[i].repeated)
+            continue;
+        if (!first)
+            buffer_append_char(out, ',');
+        first = false;
+        buffer_append_json_string(out, headers[i].name);
+        buffer_append_char(out, ':');
+        append_joined(out, headers, i);
     }
     buffer_append_char(out, '}');
+    return left_out;
 }
 
 /* Secrets */

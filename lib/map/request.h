@@ -93,9 +93,12 @@ enum { OWN_HEADERS = 6 };
 size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
                       struct mapped_header *out);
 
+/** More of them would be no work for one turn of the loop. */
+enum { ANSWER_HEADERS_MAX = 200 };
 /** Appends an answer's "Name: value" lines, each ended by CR LF, as an object: the names as they came, the
- * values of one that came twice joined with ", " (RFC 9110, section 5.2). */
-void mapped_headers_json(struct slice lines, struct buffer *out);
+ * values of one that came twice joined with ", " (RFC 9110, section 5.2). Returns how many lines beyond
+ * ANSWER_HEADERS_MAX are left out. */
+PA_MAY_IGNORE size_t mapped_headers_json(struct slice lines, struct buffer *out);
 
 /** Adds the decrypted values of `fields`, which must stay as long as `out`. */
 void mapped_secrets(struct slice fields, struct secrets *out);

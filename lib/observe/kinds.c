@@ -22,6 +22,8 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
                                COUNT | UNREPORTED},
     [OBSERVED_EXPRESSION_EMPTY] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
     [OBSERVED_REPORT_UNMAPPED] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
+    [OBSERVED_HEADERS_LEFT_OUT] = {"the answer has more headers than a mapping's report sees", LOG_WARNING,
+                                   MESSAGE},
     [OBSERVED_MOVED] = {"delivery moved", LOG_DEBUG, MOVE},
     [OBSERVED_UNWANTED] = {"no mapping wants the event", LOG_INFO, 0, COUNTS(skipped)},
     [OBSERVED_MORE_UNWANTED] = {"events that no mapping wants, within a minute", LOG_INFO, COUNT},

@@ -36,6 +36,8 @@ enum observed_kind {
     OBSERVED_EXPRESSION_EMPTY,
     /** What its mapping reports of the run could not be evaluated: reason. */
     OBSERVED_REPORT_UNMAPPED,
+    /** An answer has more headers than its mapping's report sees: reason. */
+    OBSERVED_HEADERS_LEFT_OUT,
     /** A delivery has gone from one of its states to another: from, to. Told at DEBUG alone. */
     OBSERVED_MOVED,
     /** No mapping wants the event. */

@@ -256,6 +256,26 @@ static void an_answers_headers_are_an_object(void **state)
     text_is(&out, "{}");
 }
 
+/** The work for one answer is bounded, whatever an endpoint sends. */
+static void of_an_answers_headers_the_first_ones_count(void **state)
+{
+    (void)state;
+    struct buffer lines = {0}, out = {0};
+    for (int i = 0; i < 9300; i++)
+        buffer_appendf(&lines, "h%d: %d\r\n", i % 250, i);
+    assert_int_equal(mapped_headers_json(buffer_slice(&lines), &out), 9300 - ANSWER_HEADERS_MAX);
+    assert_memory_equal(out.ptr, "{\"h0\":\"0\",\"h1\":\"1\",", 19);
+    assert_memory_equal(out.ptr + out.len - 14, ",\"h199\":\"199\"}", 14);
+    buffer_clear(&lines);
+    buffer_clear(&out);
+    for (int i = 0; i < ANSWER_HEADERS_MAX; i++)
+        buffer_append_text(&lines, i % 2 ? "a: 1\r\n" : "B:2\r\n");
+    assert_int_equal(mapped_headers_json(buffer_slice(&lines), &out), 0);
+    assert_memory_equal(out.ptr, "{\"B\":\"2, 2, 2", 13);
+    buffer_clear(&lines);
+    buffer_clear(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +287,7 @@ int main(void)
         cmocka_unit_test(what_a_report_names_and_does_not_give_is_left_out),
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),
+        cmocka_unit_test(of_an_answers_headers_the_first_ones_count),
         cmocka_unit_test(headers_named_like_secrets_hold_some),
         cmocka_unit_test(decrypted_values_are_masked_in_every_writing),
         cmocka_unit_test(escapes_of_any_kind_are_seen_through),
