@@ -32,9 +32,13 @@ static void add_form(struct secrets *secrets, struct secret_form form)
 
 static void add_hexadecimal(struct secrets *secrets, struct slice value)
 {
+    static const char hexadecimal[] = "0123456789abcdef";
     struct buffer digits = {0};
-    for (size_t i = 0; i < value.len; i++)
-        buffer_appendf(&digits, "%02x", (unsigned)(unsigned char)value.ptr[i]);
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char byte = (unsigned char)value.ptr[i];
+        buffer_append_char(&digits, hexadecimal[byte >> 4]);
+        buffer_append_char(&digits, hexadecimal[byte & 15]);
+    }
     struct slice bytes = buffer_slice(&digits);
     secrets->failed |= digits.failed;
     add_form(secrets,
@@ -151,11 +155,12 @@ static bool same_byte(const struct secret_form *form, char of_text, char of_secr
 }
 
 /** Does the text begin with the secret, each character as it is or escaped? Then how many bytes of it. */
-static size_t begins_with_escaped(struct slice text, const struct secret_form *form)
+static size_t begins_with_escaped(struct slice text, const struct secret_form *form, size_t *steps)
 {
     struct slice secret = form->bytes;
     size_t at = 0, whole = secret.len;
     while (secret.len > 0) {
+        ++*steps;
         char bytes[4];
         size_t len, taken = at < text.len ? unescape(after(text, at), bytes, &len) : 0;
         if (taken > 0 && len <= secret.len && memcmp(bytes, secret.ptr, len) == 0) {
@@ -177,24 +182,25 @@ static size_t begins_with_escaped(struct slice text, const struct secret_form *f
 }
 
 /** One that holds what looks like an escape. */
-static size_t begins_with_bytes(struct slice text, struct slice secret)
+static size_t begins_with_bytes(struct slice text, struct slice secret, size_t *steps)
 {
     size_t at = 0;
     while (at < secret.len && at < text.len && text.ptr[at] == secret.ptr[at])
         at++;
+    *steps += at + 1;
     return at == secret.len || at >= SECRET_ENOUGH ? at : 0;
 }
 
 /** The longest of those secrets with this first byte that the text begins with, in whatever writing, or
  * `longest`. */
 static size_t longest_of(const struct secrets *secrets, unsigned char first, struct slice text,
-                         size_t longest)
+                         size_t longest, size_t *steps)
 {
     for (size_t i = secrets->beginning_with[first]; i > 0; i = secrets->forms[i - 1].next) {
         const struct secret_form *form = &secrets->forms[i - 1];
-        size_t len = begins_with_escaped(text, form);
+        size_t len = begins_with_escaped(text, form, steps);
         if (len < form->bytes.len) {
-            size_t plain = begins_with_bytes(text, form->bytes);
+            size_t plain = begins_with_bytes(text, form->bytes, steps);
             len = plain > len ? plain : len;
         }
         if (len > longest)
@@ -204,17 +210,17 @@ static size_t longest_of(const struct secrets *secrets, unsigned char first, str
 }
 
 /** The longest of the secrets that the text begins with, in whatever writing: bytes of the text; 0: none. */
-static size_t secret_at(const struct secrets *secrets, struct slice text)
+static size_t secret_at(const struct secrets *secrets, struct slice text, size_t *steps)
 {
     char bytes[4];
     size_t len;
     unsigned char first = (unsigned char)*text.ptr;
-    size_t longest = longest_of(secrets, first, text, 0);
+    size_t longest = longest_of(secrets, first, text, 0, steps);
     if (isupper(first))
-        longest = longest_of(secrets, (unsigned char)tolower(first), text, longest);
+        longest = longest_of(secrets, (unsigned char)tolower(first), text, longest, steps);
     if (unescape(text, bytes, &len) > 0)
-        longest = longest_of(secrets, (unsigned char)bytes[0], text, longest);
-    return first == '+' ? longest_of(secrets, ' ', text, longest) : longest;
+        longest = longest_of(secrets, (unsigned char)bytes[0], text, longest, steps);
+    return first == '+' ? longest_of(secrets, ' ', text, longest, steps) : longest;
 }
 
 static bool may_begin(const struct secrets *secrets, char byte)
@@ -238,11 +244,11 @@ static size_t cut_character(struct slice text)
     return 0;
 }
 
-void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out)
+size_t redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out)
 {
     static const char mask[] = "***";
     bool cut = limit < SIZE_MAX;
-    size_t before = out->len;
+    size_t before = out->len, steps = 0, enough = REDACT_STEPS_MIN + text.len * REDACT_STEPS_PER_BYTE;
     out->failed |= secrets->failed; /* better nothing than a secret */
     while (text.len > 0 && limit > 0) {
         size_t plain = 0, found;
@@ -253,7 +259,7 @@ void redact(const struct secrets *secrets, struct slice text, size_t limit, stru
         limit -= plain;
         if (text.len == 0 || limit == 0)
             break;
-        found = secret_at(secrets, text);
+        found = steps < enough ? secret_at(secrets, text, &steps) : text.len; /* it may be anything */
         size_t shown = found == 0 ? 1 : limit < sizeof mask - 1 ? limit : sizeof mask - 1;
         buffer_append(out, found > 0 ? mask : text.ptr, shown);
         text = after(text, found > 0 ? found : 1);
@@ -261,4 +267,5 @@ void redact(const struct secrets *secrets, struct slice text, size_t limit, stru
     }
     if (cut && !out->failed && out->len > before)
         out->len -= cut_character((struct slice){out->ptr + before, out->len - before});
+    return steps;
 }

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/buffer.h"
+#include "base/must_use.h"
 
 /** Bytes of a value that is found by where it stands, not known as a secret: a shorter one looks like nothing
  * in particular, and would mask half of what is shown. And those of a longer one's beginning that are enough
@@ -45,5 +46,9 @@ PA_MUST_USE bool secret_name(struct slice name);
  * that begins at a place counts; so does the beginning of one, of SECRET_MIN bytes where the text ends and of
  * SECRET_ENOUGH anywhere. The time it takes grows with the text, whatever stands in it.
  * `limit`: bytes after which no more is wanted: at most as many are appended, none of a character that they
- * do not hold whole; SIZE_MAX: all. */
-void redact(const struct secrets *secrets, struct slice text, size_t limit, struct buffer *out);
+ * do not hold whole; SIZE_MAX: all. Where very many secrets begin as the text does, again and again, what is
+ * left of the text after REDACT_STEPS_MIN and REDACT_STEPS_PER_BYTE comparisons is one ***. Returns how many
+ * comparisons of bytes it made. */
+enum { REDACT_STEPS_MIN = 1 << 20, REDACT_STEPS_PER_BYTE = 16 };
+PA_MAY_IGNORE size_t redact(const struct secrets *secrets, struct slice text, size_t limit,
+                            struct buffer *out);

@@ -20,7 +20,8 @@ static void add_signature(struct secrets *out, struct slice signature)
         secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
 }
 
-enum { QUERY_VALUES_MAX = 256 };
+/* Of a query or a path; a URL with more of them has been made to cost time. */
+enum { PARTS_MAX = 256 };
 
 /** What is made to be looked for. */
 struct made_secrets {
@@ -31,7 +32,7 @@ struct made_secrets {
 static void add_query(struct slice values, struct secrets *out)
 {
     size_t count = 0;
-    for (; values.len > 0 && count < QUERY_VALUES_MAX; count++) {
+    for (; values.len > 0 && count < PARTS_MAX; count++) {
         size_t len = strnlen(values.ptr, values.len);
         secrets_add(out, (struct slice){values.ptr, len}, SECRET_MIN);
         len += len < values.len;
@@ -41,15 +42,16 @@ static void add_query(struct slice values, struct secrets *out)
     out->failed |= values.len > 0;
 }
 
-/** A path that is a secret, and each part of it. */
+/** A path that is a secret, and each part of it; the same. */
 static void add_path(const char *path, struct secrets *out)
 {
-    size_t whole = strcspn(path, "?");
+    size_t whole = strcspn(path, "?"), count = 0;
     secrets_add(out, (struct slice){path, whole}, SECRET_MIN);
-    for (size_t at = 0; at < whole;) {
+    for (size_t at = 0; at < whole && !out->failed; count++) {
         size_t len = strcspn(path + at, "/?");
         secrets_add(out, (struct slice){path + at, len}, SECRET_MIN);
         at += len + 1;
+        out->failed |= count == PARTS_MAX;
     }
 }
 

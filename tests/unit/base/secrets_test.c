@@ -3,6 +3,7 @@
 #include "base/secrets.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,52 @@ static void short_ones_are_left_out(void **state)
     secrets_clear(&secrets);
 }
 
+/** Whoever writes a URL writes secrets: they may all begin as what its endpoint then answers does. */
+static void the_work_grows_with_the_text_alone(void **state)
+{
+    (void)state;
+    enum { MANY = 256, LONG = 60, TEXT = 8192 };
+    static char values[MANY][LONG + 1], text[TEXT];
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    for (size_t i = 0; i < MANY; i++) {
+        memset(values[i], 'a', LONG);
+        snprintf(values[i] + LONG - 4, 5, "%04zu", i);
+        secrets_add(&secrets, slice_of(values[i]), SECRET_MIN);
+    }
+    memset(text, 'a', TEXT);
+    memcpy(text + TEXT - LONG, values[7], LONG);
+    size_t bound = REDACT_STEPS_MIN + TEXT * REDACT_STEPS_PER_BYTE + (size_t)2 * MANY * SECRET_ENOUGH;
+    assert_true(redact(&secrets, (struct slice){text, TEXT}, SIZE_MAX, &out) <= bound);
+    assert_null(memmem(out.ptr, out.len, values[7], LONG));
+    assert_memory_equal(out.ptr + out.len - 4, "a***", 4);
+    buffer_clear(&out);
+    /* what is shown of an answer has nothing of the kind, and costs little */
+    assert_true(redact(&secrets, SLICE_LITERAL("an answer, and a banana"), SIZE_MAX, &out) < 10000);
+    assert_string_equal(buffer_text(&out), "an answer, and a banana");
+    buffer_clear(&out);
+    secrets_clear(&secrets);
+}
+
+/** One that is nearly all that may come in a URL, and comes back. */
+static void a_very_long_one_is_found_in_one_go(void **state)
+{
+    (void)state;
+    enum { LONG = 7900 };
+    static char value[LONG], text[LONG];
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    memset(value, 'a', LONG);
+    memset(text, 'a', LONG);
+    value[LONG - 1] = 'b';
+    secrets_add(&secrets, (struct slice){value, LONG}, SECRET_MIN);
+    assert_true(redact(&secrets, (struct slice){text, LONG}, SIZE_MAX, &out) < (size_t)4 * LONG);
+    assert_memory_equal(out.ptr, "***", 3);
+    assert_true(out.len < 16);
+    buffer_clear(&out);
+    secrets_clear(&secrets);
+}
+
 static void without_memory_for_the_list_nothing_is_shown(void **state)
 {
     (void)state;
@@ -177,6 +224,8 @@ int main(void)
         cmocka_unit_test(the_beginning_of_one_at_the_end_of_a_text_counts),
         cmocka_unit_test(no_more_than_the_limit_is_given),
         cmocka_unit_test(short_ones_are_left_out),
+        cmocka_unit_test(the_work_grows_with_the_text_alone),
+        cmocka_unit_test(a_very_long_one_is_found_in_one_go),
         cmocka_unit_test(without_memory_for_the_list_nothing_is_shown),
         cmocka_unit_test(names_of_credentials_are_known),
     };
