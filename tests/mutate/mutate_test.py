@@ -24,6 +24,11 @@ class Mutations(unittest.TestCase):
         self.assertEqual(changed("x = 0x1f;", "constant off by one"), ["x = 30;", "x = 32;"])
         self.assertEqual(changed("struct a b = {0}; int32_t c1 = 1000;", "constant off by one"), [])
 
+    def test_an_array_is_made_smaller_but_not_larger(self):
+        for array, smaller in (("    char a[24];\n", "    char a[23];\n"), ("    unsigned char *a[8];\n", "    unsigned char *a[7];\n")):
+            self.assertEqual(changed(array, "constant off by one"), [smaller])
+        self.assertEqual(changed("    b = a[2];\n", "constant off by one"), ["    b = a[1];\n", "    b = a[3];\n"])
+
     def test_conditions_and_returns_are_negated(self):
         self.assertEqual(changed("if (a(b) && c)\n", "condition negated"), ["if (!(a(b) && c))\n"])
         self.assertEqual(changed("return a ? b : c;", "return negated"), ["return !(a ? b : c);"])

@@ -10,6 +10,8 @@ SWAPPED = {"&&": "||", "||": "&&", "+": "-", "-": "+", "*": "/", "/": "*", "%": 
 NUMBER = re.compile(r"(?<![\w.])(0x[0-9a-fA-F]+|\d+)([uUlL]*)(?![\w.])")
 # From here on numbers are durations and sizes, of which one more or less is no mistake.
 LARGE = 1000
+# Nor is one more element of an array, which nobody uses.
+ARRAY = re.compile(r"^ *(?:static )?(?:const )?(?:unsigned |struct )?\w+ (?:\*?\w+(?: = [^,;]*)?, )*\*?\w+\[$")
 # An assignment or a call that is a statement of its own. A declaration has two words in a row.
 STATEMENT = re.compile(r"^ +(?=[*(]*[a-z_]\w*(?:(?:->|\.)\w+|\[[^\]\n]*\])*(?:\(|\+\+;|--;| [-+*/%|&^]?= | <<= | >>= )|break;|continue;)",
                        re.MULTILINE)
@@ -77,8 +79,9 @@ def mutations(text):
         value = int(match[1], 8 if octal else 0)
         if value >= LARGE or (code[match.start() - 1] == "{" and value == 0):
             continue  # {0} is how a struct begins
+        in_array = ARRAY.match(code, code.rfind("\n", 0, match.start()) + 1, match.start())
         for new in (value + 1, value - 1):
-            if new >= 0:
+            if new >= 0 and not (in_array and new > value):
                 add(*match.span(), f"{new}{match[2]}", "constant off by one")
     for match in re.finditer(r"\+\+|--", code):
         add(*match.span(), "", "step dropped")
