@@ -82,6 +82,7 @@ static void a_url_is_sent_without_what_http_has_no_place_for(void **state)
         {"http://svc/vm", "http://svc/vm"},
         {"http://svc", "http://svc/"},
         {"HTTP://SVC.Internal:8080", "http://svc.internal:8080/"},
+        {"http://AZ@AZ/AZ", "http://AZ@az/AZ"},
         {"http://svc?a=b%20c", "http://svc/?a=b%20c"},
         {"http://svc/?e=^", "http://svc/?e=%5E"},
         {"http://svc/?name=Zo\xc3\xab", "http://svc/?name=Zo%C3%AB"},

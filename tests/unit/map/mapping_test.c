@@ -1,5 +1,6 @@
 /* Mapping files: what they say, what is wrong with them, and the requests and reports they make. */
 #include "../edge.h"
+#include "map/internal.h"
 #include "mappings.h"
 #include <openssl/evp.h>
 
@@ -352,6 +353,43 @@ static void encrypted_properties_are_decrypted_first(void **state)
     assert_request("[{\"fieldsToDecryptPaths\":[\"a\",\"b\",\"c\",\"d\"]}]", event, expected);
 }
 
+static void the_secret_before_decrypts_what_the_secret_does_not(void **state)
+{
+    (void)state;
+    char sealed[256], event[512];
+    struct buffer fields = {0};
+    struct mappings *mappings = load("[{\"fieldsToDecryptPaths\":[\"a\"]}]");
+    seal("hunter2", sealed);
+    snprintf(event, sizeof event, "{\"a\":\"%s\"}", sealed);
+    mappings_accept_too(mappings, SLICE_LITERAL(SECRET));
+    mappings_request(mappings, slice_of(event), SLICE_LITERAL("another secret, long enough to be a key"),
+                     NULL, &fields);
+    assert_fields(&fields, "i 1\ns hunter2\nb {\"a\":\"hunter2\"}\n");
+    sealed[30] = sealed[30] == 'A' ? 'B' : 'A';
+    snprintf(event, sizeof event, "{\"a\":\"%s\"}", sealed);
+    mappings_request(mappings, slice_of(event), SLICE_LITERAL("short"), NULL, &fields);
+    assert_fields(&fields,
+                  "i 1\nw mapping 1, fieldsToDecryptPaths [\"a\"]: not decrypted: PORT_CLIENT_SECRET is "
+                  "shorter than 32 bytes\n");
+    mappings_free(mappings);
+}
+
+/** Which expressions get to see a variable's value is told by their words. */
+static void an_expression_that_reads_the_environment_is_known(void **state)
+{
+    (void)state;
+    static const char *const readers[] = {"env",   "$ENV",   "env.A", ".a|env",
+                                          "(env)", "$ENV.A", "1:env", "\"\\(env)\""};
+    static const char *const others[] = {"",     "en",   ".env", "$env",  "@env", "m::env", "environment",
+                                         "_env", "env1", "ENV",  "Env.A", "enx",  "ens|enu"};
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (!expression_reads_environment(edge_of(readers[i])))
+            fail_msg("%s", readers[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (expression_reads_environment(edge_of(others[i])))
+            fail_msg("%s", others[i]);
+}
+
 static void messages_of_jq_do_not_quote_decrypted_values(void **state)
 {
     (void)state;
@@ -486,6 +524,8 @@ int main(void)
         cmocka_unit_test(problems_name_mapping_field_and_place),
         cmocka_unit_test(all_problems_are_told_and_unknown_fields_warn),
         cmocka_unit_test(encrypted_properties_are_decrypted_first),
+        cmocka_unit_test(the_secret_before_decrypts_what_the_secret_does_not),
+        cmocka_unit_test(an_expression_that_reads_the_environment_is_known),
         cmocka_unit_test(messages_of_jq_do_not_quote_decrypted_values),
         cmocka_unit_test(the_builtin_triggers_gitlab_pipelines),
         cmocka_unit_test(reports_override_what_they_name),

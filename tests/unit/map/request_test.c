@@ -252,6 +252,8 @@ static void an_answers_headers_are_an_object(void **state)
     struct buffer out = {0};
     mapped_headers_json(SLICE_LITERAL("X-A: one\r\nSet-Cookie: b\r\nx-a:two\r\nno colon\r\nLast: l"), &out);
     text_is(&out, "{\"X-A\":\"one, two\",\"Set-Cookie\":\"b\"}");
+    mapped_headers_json(SLICE_LITERAL("X: a\nx: b\nX:\nY:\nY: c\n"), &out);
+    text_is(&out, "{\"X\":\"a, b, \",\"Y\":\"c\"}");
     mapped_headers_json((struct slice){NULL, 0}, &out);
     text_is(&out, "{}");
 }
