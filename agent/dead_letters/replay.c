@@ -338,6 +338,8 @@ static int replay_with(struct replay *replay, const char *output)
     code = setup_load(&replay->setup);
     if (code != EXIT_CODE_OK)
         return code;
+    /* Letters are old, and whoever asks for them means these. */
+    replay->setup.config.replay_tolerance_ms = 0;
     if (override_place(&replay->setup.config, &replay->place))
         code = run_replay(replay);
     else

@@ -391,6 +391,8 @@ static int make_deliver(struct daemon *daemon)
         .breaker_failures = (unsigned)config->breaker_failures,
         .dedup_window = (size_t)config->dedup_window,
         .event_max_age_ms = config->event_max_age_ms,
+        .replay_tolerance_ms = config->replay_tolerance_ms,
+        .conditions = daemon->conditions,
         .mapper = daemon->mapper,
         .dead_letters = daemon->dead_letters,
         .mapping_file = daemon->options.mapping_file,

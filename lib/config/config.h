@@ -90,6 +90,7 @@ struct config {
     int64_t breaker_failures;
     int64_t dedup_window;
     int64_t event_max_age_ms;
+    int64_t replay_tolerance_ms;
     int64_t max_response_bytes;
     int64_t total_response_bytes;
     bool verify_tls;

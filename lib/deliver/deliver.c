@@ -41,6 +41,7 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     out->waiting_for_retry = in_state[LIFE_WAITING];
     out->waiting_for_port = in_state[LIFE_WRITING_LETTER] + in_state[LIFE_MAPPING_REPORT] +
                             in_state[LIFE_REPORT_OWED] + in_state[LIFE_REPORTING];
+    out->signature_age_s = deliver->signature_age_s;
     out->bytes_held = deliver->memory.bytes_held;
     out->report_bytes = reports_bytes(deliver->options.reports);
     count_letters(deliver, out);
@@ -78,6 +79,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
     if (!deliver)
         return NULL;
     deliver->options = *options;
+    deliver->signature_age_s = COUNTER_NONE;
     deliver->targets.hide_paths = options->hide_url_paths;
     const struct window_options window = {.schedule = &deliver->schedule,
                                           .clock = options->clock,

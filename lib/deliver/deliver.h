@@ -47,6 +47,10 @@ struct deliver_options {
     size_t dedup_window;
     /** By the record's own timestamp; 0: any. */
     int64_t event_max_age_ms;
+    /** By the time of its signature: an older event may be one that somebody kept; 0: any. */
+    int64_t replay_tolerance_ms;
+    /** Borrowed; is told of clocks that are off. NULL: nobody is. */
+    struct conditions *conditions;
     /** Borrowed; NULL: no event is mapped. */
     struct mapper *mapper;
     /** Its mappings are the operator's; false: the built-in ones, for GitLab alone. */

@@ -2,6 +2,7 @@
  * signed. */
 #include "deliver/intake.h"
 #include "deliver/conclusion.h"
+#include "deliver/freshness.h"
 #include "deliver/mapping.h"
 #include "deliver/refusal.h"
 #include "deliver/report.h"
@@ -176,6 +177,17 @@ static const char *whose_run_is_unclear(const struct event *event)
     return event->run_id_wrong ? "context.runId is not a text: no run can be told" : NULL;
 }
 
+/** Whoever sent it may have kept it from an earlier time: nothing is sent, and a dead letter keeps it. */
+static void fail_stale(struct delivery *delivery, const struct record *record, const char *reason)
+{
+    if (!keep_record(delivery, record)) {
+        delivery_leave(delivery);
+        return;
+    }
+    delivery_tell(delivery, OBSERVED_STALE);
+    delivery_fail_unsent(delivery, "signature_expired", reason);
+}
+
 static void fail_duplicate(struct delivery *delivery)
 {
     char reason[96];
@@ -209,6 +221,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         receive_again(deliver, record, event, ticket, owed);
         return;
     }
+    char stale[FRESHNESS_REASON_SIZE];
+    bool is_stale = refusal == REFUSAL_NONE && freshness_is_over(deliver, record, event, stale);
     struct delivery *delivery = delivery_new(deliver, record, event, ticket);
     if (!delivery)
         return;
@@ -216,6 +230,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         refusal_report(delivery, refusal);
     else if (record->given_up)
         give_up(delivery, record);
+    else if (is_stale)
+        fail_stale(delivery, record, stale);
     else if (delivery->event.duplicate)
         fail_duplicate(delivery);
     else

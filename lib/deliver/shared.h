@@ -3,6 +3,7 @@
  *
  *   intake.c       a record to a delivery, or to a line that says why not
  *   refusal.c      events that are not to be believed
+ *   freshness.c    how long ago they were signed
  *   minute.c       what is told once a minute
  *   dedup.c        records that were delivered a moment ago
  *   mapping.c      what its mapping makes of it
@@ -39,6 +40,8 @@ struct deliver {
     struct minute minute;
     /** That the system gives out no connections, last; 0: never. */
     int64_t shortage_told_ms;
+    /** Of the event that was verified last; COUNTER_NONE: none was. */
+    uint64_t signature_age_s;
     /** When Port may be told of another refused node run. */
     int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];

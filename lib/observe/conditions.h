@@ -15,6 +15,8 @@
 enum condition_kind {
     /** This machine's clock; value: seconds ahead of Port's. */
     CONDITION_CLOCK_OFF,
+    /** An event was signed ahead of this machine's clock; value: seconds. */
+    CONDITION_SIGNED_AHEAD,
     /** A partition whose next records cannot be read, or do not come although its log goes on. */
     CONDITION_UNREADABLE,
     /** A partition from which no more is taken: so much is done behind its oldest record that is not done

@@ -13,6 +13,8 @@
     X(retries, "attempts", TOTAL, "failed attempts that are followed by another")                          \
     X(skipped, "events", TOTAL, "events that are not for an agent, or that no mapping wants")              \
     X(expired, "events", TOTAL, "events that were older than `EVENT_MAX_AGE_SECONDS`; they failed")        \
+    X(stale, "events", TOTAL,                                                                              \
+      "events that were signed longer ago than `REPLAY_TOLERANCE_SECONDS`; they failed")                   \
     X(deduplicated, "records", TOTAL, "records that came again and had been delivered")                    \
     X(bad_records, "records", TOTAL, "records that cannot be read as an event")                            \
     X(bad_signatures, "events", TOTAL, "events that were refused: signature, timestamp or topic is wrong") \
@@ -20,6 +22,8 @@
     X(refused_results, "results", TOTAL, "results of runs that Port refused for good")                     \
     X(resent, "webhooks", TOTAL,                                                                           \
       "webhooks that were sent twice, because a reused connection died unanswered")                        \
+    X(signature_age_s, "seconds", NOW,                                                                     \
+      "how long ago the event was signed that was verified last (once there was one)")                     \
     X(queued, "events", NOW, "events whose mapping is evaluated, or that wait for their turn")             \
     X(in_flight, "webhooks", NOW, "webhooks that are being sent, or wait for their answer")                \
     X(waiting_for_retry, "events", NOW, "events that wait for their next attempt")                         \

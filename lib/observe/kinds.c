@@ -33,6 +33,7 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
     [OBSERVED_DELIVERED] = {"webhook delivered", LOG_INFO, ATTEMPTED, COUNTS(delivered), END_DELIVERED},
     [OBSERVED_FAILED] = {"webhook failed", LOG_ERROR, ATTEMPTED | ERROR | LETTER, COUNTS(failed), END_FAILED},
     [OBSERVED_EXPIRED] = {.counts = COUNTS(expired)},
+    [OBSERVED_STALE] = {.counts = COUNTS(stale)},
     [OBSERVED_UNSENT] = {"webhook failed", LOG_ERROR, ERROR | AGE | LETTER, COUNTS(failed), END_FAILED},
     [OBSERVED_OWED] = {"out of memory: a result waits", LOG_ERROR, 0},
     [OBSERVED_LEFT] = {"out of memory: the record is left for the next assignment", LOG_ERROR, 0},

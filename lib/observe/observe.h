@@ -57,6 +57,8 @@ enum observed_kind {
     OBSERVED_FAILED,
     /** An event is older than it may be; OBSERVED_UNSENT follows. */
     OBSERVED_EXPIRED,
+    /** An event's signature is older than it may be; OBSERVED_UNSENT follows. */
+    OBSERVED_STALE,
     /** An event failed for good and nothing was sent: error_type, reason, summary. */
     OBSERVED_UNSENT,
     /** Out of memory: what is owed to the run or the record waits a little. */

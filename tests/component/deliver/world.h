@@ -208,12 +208,23 @@ struct event_text {
     int64_t age_ms;          /* 0: the record has no timestamp */
     int64_t offset_plus_one; /* 0: the next one */
     const char *topic;       /* NULL: org.runs */
+    const char *timestamp;   /* NULL: one of long ago */
+    bool change_log;         /* with the timestamp, where it is given, and without a signature */
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
 {
     struct buffer body = {0};
     char signature[SIGNATURE_SIZE];
+    const char *timestamp = text->timestamp ? text->timestamp : "1768317616";
+    if (text->change_log) {
+        buffer_appendf(out, "{\"changelogDestination\":{\"agent\":true,\"url\":\"http://127.0.0.1:%d%s\"}",
+                       http_server_port(world->endpoint), text->path);
+        if (text->timestamp)
+            buffer_appendf(out, ",\"headers\":{\"X-Port-Timestamp\":\"%s\"}", timestamp);
+        buffer_append_char(out, '}');
+        return;
+    }
     buffer_appendf(
         &body,
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
@@ -222,11 +233,10 @@ static inline void write_event(const struct world *world, const struct event_tex
         http_server_port(text->to_other ? world->other : world->endpoint), text->path);
     buffer_append_slice(out, buffer_slice(&body));
     buffer_append_text(&body, "}}");
-    assert_int_equal(
-        signer_sign_text(world->signer, SLICE_LITERAL("1768317616"), buffer_slice(&body), signature), 0);
+    assert_int_equal(signer_sign_text(world->signer, slice_of(timestamp), buffer_slice(&body), signature), 0);
     if (text->forged)
         signature[5] = signature[5] == 'A' ? 'B' : 'A';
-    buffer_appendf(out, "\"X-Port-Timestamp\":\"1768317616\",\"X-Port-Signature\":\"%s\"}}", signature);
+    buffer_appendf(out, "\"X-Port-Timestamp\":\"%s\",\"X-Port-Signature\":\"%s\"}}", timestamp, signature);
     buffer_clear(&body);
 }
 
@@ -242,7 +252,7 @@ static inline size_t give(struct world *world, struct event_text text)
     int64_t offset = text.offset_plus_one ? text.offset_plus_one - 1 : (int64_t)place;
     char id[32];
     snprintf(id, sizeof id, "%s-0-%lld", topic, (long long)offset);
-    struct record record = {.kind = EVENT_RUN,
+    struct record record = {.kind = text.change_log ? EVENT_CHANGE_LOG : EVENT_RUN,
                             .id = slice_of(id),
                             .topic = topic,
                             .offset = offset,

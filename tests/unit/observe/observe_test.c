@@ -190,6 +190,7 @@ static const struct kind kinds[] = {
                          "\"redirects\":1,\"answer\":\"later\""),
      "Webhook answered 503 in 12 ms (attempt 2). Answer: later", "failed"},
     {OBSERVED_EXPIRED, "", NULL, "expired"},
+    {OBSERVED_STALE, "", NULL, "stale"},
     {OBSERVED_UNSENT, LINE("ERROR", "webhook failed", RECORD ERROR_FIELDS RUN ",\"event.age_ms\":2000"),
      "No webhook was sent: too old", "failed"},
     {OBSERVED_OWED, LINE("ERROR", "out of memory: a result waits", RECORD RUN), NULL, NULL},
