@@ -3,6 +3,7 @@
 #include "explain.h"
 #include "base/secrets.h"
 #include "environment.h"
+#include "hints.h"
 #include "http/url.h"
 #include "report.h"
 #include <stdio.h>
@@ -247,6 +248,7 @@ void explanation_make(const struct explain_options *options, struct slice record
     make_notes(options, out);
     evaluate(options, out);
     map_environment_note(out);
+    map_hint_members(out);
     collect_secrets(options, out);
 }
 

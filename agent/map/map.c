@@ -4,9 +4,12 @@
 #include "agent/input.h"
 #include "agent/mapping_process.h"
 #include "agent/options.h"
+#include "expect.h"
+#include "hints.h"
 #include "map/process.h"
 #include "report.h"
 #include "show.h"
+#include "json/canonical.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,8 +23,10 @@ enum { EVALUATING_SIZE = 128, UNWRITABLE = 2 };
 
 struct map_command {
     struct option_list events;
-    const char *lines, *mapping, *response, *output, *kind;
+    const char *lines, *mapping, *response, *output, *kind, *expect;
     bool json;
+    /** Canonical; empty: nothing is expected. */
+    struct buffer expected;
     struct config config;
     struct mappings *mappings;
     /** Where the mappings come from, for eyes. */
@@ -66,16 +71,19 @@ static int load_map_settings(struct map_command *command)
 static int compile_file(struct map_command *command, const char *path, struct slice text,
                         struct buffer *problems)
 {
-    struct buffer wrong = {0}, odd = {0}, warnings = {0};
+    struct buffer wrong = {0}, odd = {0}, warnings = {0}, hints = {0};
     int failed = mappings_load(text, &command->mappings, &wrong, &odd);
     if (!failed)
         mappings_accept_too(command->mappings, command->config.client_secret_previous.value);
     mapping_file_add_lines(problems, path, buffer_slice(&wrong));
+    map_hint_texts(buffer_slice(&wrong), &hints);
+    mapping_file_add_lines(problems, path, buffer_slice(&hints));
     mapping_file_add_lines(&warnings, path, buffer_slice(&odd));
     fputs(buffer_text(&warnings), stderr);
     buffer_clear(&wrong);
     buffer_clear(&odd);
     buffer_clear(&warnings);
+    buffer_clear(&hints);
     return failed;
 }
 
@@ -118,11 +126,54 @@ static int load_response(struct map_command *command)
     return failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
+static int load_expectation(struct map_command *command)
+{
+    struct buffer text = {0};
+    struct error err = {0};
+    int failed = 0;
+    if (command->expect) {
+        failed = input_read(command->expect, MAP_RESPONSE_MAX, &text, &err);
+        if (!failed)
+            failed = json_canonical(buffer_slice(&text), &command->expected, &err);
+    }
+    if (failed)
+        fprintf(stderr, "port-agent map: --expect: %s\n", err.message);
+    buffer_clear(&text);
+    return failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+}
+
 /* One event */
 
 static bool write_out(struct buffer *text)
 {
     return fwrite(buffer_text(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+}
+
+/** True: the event is mapped as expected. */
+static bool show_comparison(const struct map_command *command, const char *name,
+                            const struct explanation *explanation, struct buffer *text)
+{
+    struct buffer json = {0}, differences = {0};
+    struct slice expected = map_expectation(buffer_slice(&command->expected), command->shown);
+    map_show_json(explanation, &json);
+    bool same =
+        !slice_is_null(expected) && map_expect(expected, slice_trim(buffer_slice(&json)), &differences);
+    if (slice_is_null(expected))
+        buffer_append_text(&differences, "the list of what is expected ends before it\n");
+    if (command->json) {
+        buffer_append_text(text, "{\"event\":");
+        buffer_append_json_string(text, slice_of(name));
+        buffer_appendf(text, ",\"as_expected\":%s,\"differences\":", same ? "true" : "false");
+        buffer_append_json_string(text, buffer_slice(&differences));
+        buffer_append_text(text, "}\n");
+    } else {
+        buffer_appendf(text, "── %s: %s\n%s", name, same ? "as expected" : "not as expected",
+                       buffer_text(&differences));
+    }
+    text->failed |= json.failed || differences.failed;
+    buffer_clear(&json);
+    buffer_clear(&differences);
+    return same;
 }
 
 static void show_explanation(const struct map_command *command, const char *name,
@@ -148,12 +199,16 @@ static _Noreturn void explain(const struct map_command *command, const char *nam
     map_process_limit_time(command->bounds.cpu_ms);
     explanation_make(&command->options, record, &explanation);
     map_process_limit_time(0);
-    show_explanation(command, name, &explanation, &text);
+    bool positive = explanation.failure.len == 0;
+    if (command->expect)
+        positive = show_comparison(command, name, &explanation, &text);
+    else
+        show_explanation(command, name, &explanation, &text);
     if (explanation.out_of_memory || text.failed)
         _exit(MAP_PROCESS_NO_MEMORY); /* as libjq's programs do */
     if (!write_out(&text))
         _exit(UNWRITABLE);
-    _exit(explanation.failure.len > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK);
+    _exit(positive ? EXIT_CODE_OK : EXIT_CODE_FAILURE);
 }
 
 /** What is shown of an event whose evaluation was ended. */
@@ -263,9 +318,12 @@ static int map_events(struct map_command *command)
     if (code == EXIT_CODE_OK)
         code = load_response(command);
     if (code == EXIT_CODE_OK)
+        code = load_expectation(command);
+    if (code == EXIT_CODE_OK)
         code = explain_all(command);
     mappings_free(command->mappings);
     map_response_clear(&command->answer);
+    buffer_clear(&command->expected);
     config_clear(&command->config);
     return code;
 }
@@ -298,6 +356,11 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
              "also show the report for this answer: {\"statusCode\": 201, \"headers\": {…}, \"json\": …}\n"
              "                             (or \"text\": \"…\"), or just a body, which is then an answer "
              "200"},
+        {.name = "expect",
+         .value = "FILE",
+         .text = &command->expect,
+         .help = "compare with this instead: JSON as --output json writes it, or a part of it; a list for "
+                 "several events"},
         {.name = "kind",
          .value = "run|change-log",
          .text = &command->kind,
@@ -316,8 +379,12 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
             "sent, and no setting is needed; PORT_CLIENT_SECRET, where it is set, decrypts\n"
             "fieldsToDecryptPaths. Decrypted values, headers like Authorization and values from variables\n"
             "that are named like secrets are shown as ***. MAPPING_TIMEOUT and MAPPING_MAX_MEMORY bound\n"
-            "each event as they do in the agent.",
-        .exit_codes = "Exit codes: 0 every event makes a request; 1 one does not (no mapping applies, or its "
+            "each event as they do in the agent.\n\n"
+            "  port-agent map --event event.json --mapping mapping.json --response answer.json\n"
+            "  port-agent map --event event.json --output json > expected.json\n"
+            "  port-agent map --event event.json --expect expected.json",
+        .exit_codes = "Exit codes: 0 every event makes a request (--expect: the expected one); 1 one does "
+                      "not (no mapping applies, or its "
                       "result is\n"
                       "not a request), or a file cannot be read; 64 wrong usage; 78 the mapping file or a "
                       "setting is wrong.",

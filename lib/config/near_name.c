@@ -1,10 +1,11 @@
 /* See near_name.h. */
 #include "config/near_name.h"
+#include "base/near.h"
 #include "config/table.h"
 #include <ctype.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 64, WORDS_MAX = 12, LETTERS_FOR_EACH_SLIP = 6, SLIPS_MAX = 3 };
+enum { NAME_MAX_LEN = NEAR_MAX_LEN, WORDS_MAX = 12, LETTERS_FOR_EACH_SLIP = 6, SLIPS_MAX = 3 };
 
 static const char FILE_SUFFIX[] = "_FILE";
 
@@ -19,34 +20,6 @@ static bool normalise(struct slice name, char out[NAME_MAX_LEN + 1])
     }
     out[name.len] = '\0';
     return true;
-}
-
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-    unsigned ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/** Letters left out, added, changed, or swapped with their neighbour. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned rows[3][NAME_MAX_LEN + 1];
-    size_t b_len = strlen(b);
-    for (size_t j = 0; j <= b_len; j++)
-        rows[0][j] = (unsigned)j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        unsigned *row = rows[i % 3];
-        const unsigned *above = rows[(i - 1) % 3], *two_above = rows[(i + 1) % 3];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= b_len; j++) {
-            unsigned changed = above[j - 1] + (a[i - 1] != b[j - 1]);
-            row[j] = least(above[j] + 1, row[j - 1] + 1, changed);
-            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped && two_above[j - 2] + 1 < row[j])
-                row[j] = two_above[j - 2] + 1;
-        }
-    }
-    return rows[strlen(a) % 3][b_len];
 }
 
 struct words {
@@ -91,7 +64,7 @@ static bool differs_by_a_word(const char *a, const char *b)
 /** How far: 0 is the name itself in another form, SLIPS_MAX + 1 a word, anything more is not near. */
 static unsigned how_far(const char *name, const char *setting)
 {
-    unsigned slips = distance(name, setting);
+    unsigned slips = near_distance(name, setting);
     size_t allowed = strlen(setting) / LETTERS_FOR_EACH_SLIP;
     if (slips <= (allowed < SLIPS_MAX ? allowed : SLIPS_MAX))
         return slips;

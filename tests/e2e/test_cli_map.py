@@ -284,3 +284,25 @@ def test_report_fields_that_give_nothing_are_shown_as_left_out(explain):
 @pytest.mark.parametrize("enabled, applies", [("yes", 1), ("ON", 1), ("1", 1), ("T", 1), ("no", 2), ("off", 2), ("0", 2), ("F", 2), (".action != null", 1), (1, 1), (0, 2)])
 def test_enabled_may_be_a_word_for_a_boolean(explain, enabled, applies):
     assert explain(mapping=[{"enabled": enabled}, {}])["mapping"] == applies
+
+
+def test_a_mapping_is_tested_by_what_is_expected_of_it(run_map):
+    mapping = [{"url": '"http://x/"', "body": {"region": ".payload.properties.region"}}]
+    whole = run_map(mapping=mapping, arguments=("--output", "json")).stdout
+    done = run_map(mapping=mapping, files={"expect": whole})
+    assert done.returncode == 0 and done.stdout.endswith("event.json: as expected\n")
+    done = run_map(mapping=mapping, files={"expect": {"request": {"url": "http://y/", "body": {"region": "eu-west-1"}}}})
+    assert done.returncode == 1 and done.stdout.splitlines()[1:] == ['request.url: expected "http://y/", got "http://x/"']
+    refused = {"mapping": None, "request": None}
+    done = run_map(mapping=[{"enabled": False}], files={"expect": [refused]}, arguments=("--output", "json"))
+    assert done.returncode == 0 and json.loads(done.stdout)["as_expected"] is True
+    assert run_map(mapping=mapping, files={"expect": []}).returncode == 1
+    done = run_map(mapping=mapping, files={"expect": "no JSON"})
+    assert done.returncode == 1 and "--expect: " in done.stderr
+
+
+def test_usual_mistakes_have_a_hint(run_map):
+    done = run_map(mapping=[{"url": "https://svc/x", "method": "POST"}])
+    assert done.returncode == 78 and 'mapping 1, method: hint: ' in done.stderr and r'write "\"POST\""' in done.stderr and "mapping 1, url: hint: " in done.stderr
+    done = run_map(mapping=[{"body": ".payload.propertys"}])
+    assert "did you mean .payload.properties?" in done.stdout

@@ -1,0 +1,156 @@
+/* See hints.h. */
+#include "hints.h"
+#include "base/near.h"
+#include "json/members.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Texts without quotes */
+
+static bool is_word_char(char c)
+{
+    return char_is_letter(c) || char_is_digit(c) || c == '_';
+}
+
+/** The word before `end`. */
+static struct slice word_before(const char *line, const char *end)
+{
+    const char *start = end;
+    while (start > line && is_word_char(start[-1]))
+        start--;
+    return (struct slice){start, (size_t)(end - start)};
+}
+
+static void hint_text(const char *line, struct buffer *out)
+{
+    const char *undefined = strstr(line, "/0 is not defined");
+    const char *jq = strstr(line, ": jq: ");
+    if (!jq || (!undefined && !strstr(line, "syntax error")))
+        return;
+    struct slice word = undefined ? word_before(line, undefined) : (struct slice){NULL, 0};
+    if (!undefined && !strstr(line, "://") && !strstr(line, "unexpected IDENT"))
+        return;
+    buffer_append(out, line, (size_t)(jq - line));
+    buffer_append_text(out, ": hint: each is a jq program, in which a text has quotes of its own");
+    if (word.len > 0)
+        buffer_appendf(out, ": write \"\\\"%.*s\\\"\"", (int)word.len, word.ptr);
+    else
+        buffer_append_text(out, ": write \"\\\"the text\\\"\"");
+    buffer_append_char(out, '\n');
+}
+
+void map_hint_texts(struct slice problems, struct buffer *out)
+{
+    char *text = slice_to_text(problems), *rest = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
+        hint_text(line, out);
+    free(text);
+}
+
+/* Members that are not there */
+
+/** The name after the dot at `at`; its length, 0: there is none. */
+static size_t member_name(struct slice expression, size_t at)
+{
+    size_t len = 0;
+    if (at >= expression.len || expression.ptr[at] != '.')
+        return 0;
+    while (at + 1 + len < expression.len && is_word_char(expression.ptr[at + 1 + len]))
+        len++;
+    return len > 0 && char_is_digit(expression.ptr[at + 1]) ? 0 : len;
+}
+
+/** The name of `object`'s that is near to `name`; the null slice: none is. */
+static struct slice near_member(struct slice object, const char *name)
+{
+    struct members walk = members_of(object);
+    struct slice member, value, found = {NULL, 0};
+    unsigned best = near_allowed(name) + 1;
+    while (members_next(&walk, &member, &value)) {
+        char *text = member.len <= NEAR_MAX_LEN ? slice_to_text(member) : NULL;
+        unsigned slips = text ? near_distance(name, text) : best;
+        if (slips < best) {
+            best = slips;
+            found = member;
+        }
+        free(text);
+    }
+    return found;
+}
+
+static void hint_member(struct explanation *explanation, const char *where, struct slice path,
+                        struct slice parent, struct slice object, struct slice name)
+{
+    char *word = name.len <= NEAR_MAX_LEN ? slice_to_text(name) : NULL;
+    struct slice near = word ? near_member(object, word) : (struct slice){NULL, 0};
+    if (!slice_is_null(near))
+        buffer_appendf(&explanation->notes, "%s: the event has no %.*s; did you mean %.*s.%.*s?\n", where,
+                       (int)path.len, path.ptr, (int)parent.len, parent.ptr, (int)near.len, near.ptr);
+    free(word);
+}
+
+/** Follows the members that the expression begins with, through the event. */
+static void follow_path(struct explanation *explanation, const char *where, struct slice expression)
+{
+    struct slice value = buffer_slice(&explanation->event.payload);
+    size_t at = 0, len;
+    expression = slice_trim(expression);
+    while ((len = member_name(expression, at)) > 0) {
+        char *name = slice_to_text((struct slice){expression.ptr + at + 1, len});
+        bool object = value.len > 0 && *value.ptr == '{';
+        struct slice inner = name && object ? members_find(value, name) : (struct slice){NULL, 0};
+        free(name);
+        if (object && slice_is_null(inner))
+            hint_member(explanation, where, (struct slice){expression.ptr, at + 1 + len},
+                        (struct slice){expression.ptr, at}, value,
+                        (struct slice){expression.ptr + at + 1, len});
+        if (slice_is_null(inner))
+            return;
+        value = inner;
+        at += 1 + len;
+    }
+}
+
+/** A report sees more than the event: the event is its `body`. */
+static void look_at_report(struct explanation *explanation, const char *where, struct slice expression)
+{
+    static const char *const own[] = {"body", "request", "response"};
+    expression = slice_trim(expression);
+    size_t len = member_name(expression, 0);
+    char *name = len > 0 ? slice_to_text((struct slice){expression.ptr + 1, len}) : NULL;
+    bool known = !name;
+    for (size_t i = 0; i < sizeof own / sizeof *own && !known; i++)
+        known = strcmp(name, own[i]) == 0;
+    if (!known && !slice_is_null(members_find(buffer_slice(&explanation->event.payload), name)))
+        buffer_appendf(&explanation->notes,
+                       "%s: a report sees body (the event), request and response: write .body.%s\n", where,
+                       name);
+    free(name);
+}
+
+/* Headers */
+
+static void look_at_headers(struct explanation *explanation)
+{
+    static const char *const own[] = {"X-Port-Timestamp", "X-Port-Signature", "X-Port-Attempt"};
+    const struct mapped_request *request = &explanation->mapped;
+    for (size_t i = 0; i < request->header_count; i++)
+        for (size_t j = 0; j < sizeof own / sizeof *own; j++)
+            if (slice_equal_text_ignore_case(request->headers[i].name, own[j]))
+                buffer_appendf(&explanation->notes,
+                               "mapping %zu, headers.%s: this header is the agent's own, and the mapping's "
+                               "value is not sent\n",
+                               request->mapping, own[j]);
+}
+
+void map_hint_members(struct explanation *explanation)
+{
+    for (size_t i = 0; i < explanation->expression_count; i++) {
+        const struct explained_expression *one = &explanation->expressions[i];
+        if (strstr(one->where, ", report"))
+            look_at_report(explanation, one->where, buffer_slice(&one->expression));
+        else
+            follow_path(explanation, one->where, buffer_slice(&one->expression));
+    }
+    look_at_headers(explanation);
+}
