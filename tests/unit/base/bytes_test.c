@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -128,6 +129,46 @@ static void slices_compare_and_trim(void **state)
     assert_true(slice_equal_text_ignore_case(edge_of("TrUe"), "true"));
     assert_false(slice_equal_text_ignore_case(edge_of("tru"), "true"));
     assert_false(slice_starts_with(edge_of("htt"), "http"));
+    assert_true(slice_starts_with(edge_of("http"), "http"));
+    assert_true(slice_starts_with((struct slice){NULL, 0}, ""));
+    assert_false(slice_starts_with(edge_of("hxxp"), "http"));
+    assert_true(slice_equal_ignore_case((struct slice){NULL, 0}, edge_of("")));
+    assert_false(slice_equal_ignore_case(edge_of("ab"), edge_of("ac")));
+}
+
+static void assert_stripped(const char *text, const char *expected)
+{
+    struct slice stripped = slice_strip(edge_of(text));
+    if (!slice_equal_text(stripped, expected))
+        fail_msg("'%s' is stripped to '%.*s'", text, (int)stripped.len, stripped.ptr);
+}
+
+static void white_space_of_every_script_is_stripped(void **state)
+{
+    (void)state;
+    static const char *const spaces[] = {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",
+                                         "\x1d",   "\x1e",   "\x1f",   " ",      "\xc2\x85", "\u00a0",
+                                         "\u1680", "\u2000", "\u2001", "\u2009", "\u200a", "\u2028",
+                                         "\u2029", "\u202f", "\u205f", "\u3000"};
+    static const char *const others[] = {"\x08",   "\x0e",     "\x1b",   "!",      "\xc2\x84", "\xc2\x86",
+                                         "\u00a1", "\u167f",   "\u1681", "\u200b", "\u2027", "\u202a",
+                                         "\u2030", "\u205e",   "\u2060", "\u3001", "\ufeff", "\xe2\x80",
+                                         "\x80",   "\xe3\x80", "\xa0"};
+    char text[32];
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        snprintf(text, sizeof text, "%s%sa %s b%s%s", spaces[i], spaces[i], spaces[i], spaces[i], spaces[i]);
+        char inside[16];
+        snprintf(inside, sizeof inside, "a %s b", spaces[i]);
+        assert_stripped(text, inside);
+        assert_stripped(spaces[i], "");
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(text, sizeof text, " %s%s ", others[i], others[i]);
+        char kept[16];
+        snprintf(kept, sizeof kept, "%s%s", others[i], others[i]);
+        assert_stripped(text, kept);
+    }
+    assert_stripped("", "");
 }
 
 static void stamps_are_rfc3339_in_utc(void **state)
@@ -177,6 +218,7 @@ int main(void)
         cmocka_unit_test(integers_are_written_to_their_limits),
         cmocka_unit_test(one_line_stays_one),
         cmocka_unit_test(slices_compare_and_trim),
+        cmocka_unit_test(white_space_of_every_script_is_stripped),
         cmocka_unit_test(stamps_are_rfc3339_in_utc),
         cmocka_unit_test(an_error_is_cut_to_fit),
         cmocka_unit_test(long_garbage_is_cut),

@@ -1,0 +1,185 @@
+/* Values at the edges of what is accepted, one setting at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "load.h"
+
+/** Loads the minimum and NAME=VALUE; whether that is accepted. */
+static bool load_one(struct config *config, const char *name, const char *value, struct buffer *problems)
+{
+    char variable[4096];
+    snprintf(variable, sizeof variable, "%s=%s", name, value);
+    return load(config, variable, NULL, NULL, NULL, problems) == 0;
+}
+
+static void assert_refused(const char *name, const char *value, const char *why)
+{
+    struct config config;
+    struct buffer problems = {0};
+    if (load_one(&config, name, value, &problems))
+        fail_msg("%s=%s is accepted", name, value);
+    if (!strstr(buffer_text(&problems), name) || !strstr(problems.ptr, why))
+        fail_msg("%s=%s: '%s' does not say '%s'", name, value, problems.ptr, why);
+    config_clear(&config);
+    buffer_clear(&problems);
+}
+
+#define ASSERT_NUMBER(name, value, member, expected)                          \
+    do {                                                                      \
+        struct config config;                                                 \
+        struct buffer problems = {0};                                         \
+        if (!load_one(&config, name, value, &problems))                       \
+            fail_msg("%s", buffer_text(&problems));                           \
+        if (config.member != (expected))                                      \
+            fail_msg("%s=%s is %lld", name, value, (long long)config.member); \
+        config_clear(&config);                                                \
+        buffer_clear(&problems);                                              \
+    } while (0)
+
+static void numbers_of_bytes_may_have_a_unit(void **state)
+{
+    (void)state;
+    static const char NAME[] = "MAPPING_MAX_MEMORY";
+    ASSERT_NUMBER(NAME, "4194304", mapping_max_memory, 4194304);
+    ASSERT_NUMBER(NAME, " 4194304 ", mapping_max_memory, 4194304);
+    ASSERT_NUMBER(NAME, "4096KiB", mapping_max_memory, 4194304);
+    ASSERT_NUMBER(NAME, "4097 kib", mapping_max_memory, 4097 * 1024);
+    ASSERT_NUMBER(NAME, "5MiB", mapping_max_memory, 5242880);
+    ASSERT_NUMBER(NAME, "2GIB", mapping_max_memory, 2147483648);
+    ASSERT_NUMBER(NAME, "16GiB", mapping_max_memory, 17179869184);
+    ASSERT_NUMBER(NAME, "00000000000004194304", mapping_max_memory, 4194304);
+    static const char *const refused[] = {"4194303",
+                                          "4095KiB",
+                                          "17179869185",
+                                          "17GiB",
+                                          "5MB",
+                                          "5M",
+                                          "5.5MiB",
+                                          "+4194304",
+                                          "-4194304",
+                                          "0x400000",
+                                          "MiB",
+                                          "5MiBx",
+                                          "9223372036854775808",
+                                          "000000000000004194304",
+                                          "/4194304",
+                                          ":4194304"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_refused(NAME, refused[i],
+                       "a number of bytes (KiB, MiB or GiB may follow) from 4194304 to 17179869184");
+}
+
+static void whole_numbers_have_no_unit(void **state)
+{
+    (void)state;
+    ASSERT_NUMBER("WEBHOOK_MAX_IN_FLIGHT", "1", max_in_flight, 1);
+    ASSERT_NUMBER("WEBHOOK_MAX_IN_FLIGHT", "9", max_in_flight, 9);
+    ASSERT_NUMBER("WEBHOOK_MAX_IN_FLIGHT", "10000", max_in_flight, 10000);
+    ASSERT_NUMBER("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "3600000", session_timeout_ms, 3600000);
+    static const char *const refused[] = {"0", "10001", "1KiB", "1.0", "1e3", "one", "-", "1 2"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_refused("WEBHOOK_MAX_IN_FLIGHT", refused[i], "a whole number from 1 to 10000");
+}
+
+static void seconds_may_have_a_fraction(void **state)
+{
+    (void)state;
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "0.001", invoker_timeout_ms, 1);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "0.0015", invoker_timeout_ms, 2);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "1.0004", invoker_timeout_ms, 1000);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", ".5", invoker_timeout_ms, 500);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "86400", invoker_timeout_ms, 86400000);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", " 2 ", invoker_timeout_ms, 2000);
+    ASSERT_NUMBER("POLLING_BACKOFF_JITTER_FACTOR", "0", polling.backoff_jitter, 0);
+    ASSERT_NUMBER("POLLING_BACKOFF_JITTER_FACTOR", "1.00", polling.backoff_jitter, 1);
+    ASSERT_NUMBER("POLLING_BACKOFF_FACTOR", "100", polling.backoff_factor, 100);
+    static const char *const refused[] = {
+        "0.0009", "86400.1", "1e3", "-1", "1s", "1.2.3", ".", "nan", "0x1", "1,5", "1.000000000000000000"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_refused("WEBHOOK_INVOKER_TIMEOUT", refused[i], "a number of seconds from 0.001 to 86400");
+}
+
+static void ports_url_has_a_scheme_and_nothing_behind_its_path(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"https://port", "https://port"},
+                                           {"HTTP://port//", "HTTP://port"},
+                                           {" https://port/a/ ", "https://port/a"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config config;
+        struct buffer problems = {0};
+        assert_true(load_one(&config, "PORT_API_BASE_URL", cases[i][0], &problems));
+        assert_string_equal(config.api_base_url, cases[i][1]);
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+    char longest[1100] = "https://";
+    memset(longest + 8, 'a', 1024 - 8);
+    struct config config;
+    struct buffer problems = {0};
+    assert_true(load_one(&config, "PORT_API_BASE_URL", longest, &problems));
+    config_clear(&config);
+    longest[1024] = 'a';
+    static const char plain[] = "a URL without blanks, query and fragment, at most 1024 characters";
+    assert_refused("PORT_API_BASE_URL", longest, plain);
+    assert_refused("PORT_API_BASE_URL", "https://a b", plain);
+    assert_refused("PORT_API_BASE_URL", "https://a?b", plain);
+    assert_refused("PORT_API_BASE_URL", "https://a#b", plain);
+    assert_refused("PORT_API_BASE_URL", "ftp://a", "a URL that starts with https:// or http://");
+    assert_refused("PORT_API_BASE_URL", "api.port", "has no scheme; write https://api.port");
+}
+
+/** A file that a setting is taken from, of so many bytes. */
+static bool load_file(size_t len)
+{
+    char path[] = "/tmp/setting-XXXXXX", name[64];
+    int fd = mkstemp(path);
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    for (size_t i = 0; i < len; i++)
+        fputc('h', file);
+    fclose(file);
+    snprintf(name, sizeof name, "PORT_CLIENT_SECRET_FILE=%s", path);
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], name, NULL};
+    struct config_input input = {.environment = environment};
+    struct config config;
+    struct buffer problems = {0};
+    bool accepted = load_lines(&config, &input, &problems) == 0;
+    if (accepted)
+        assert_int_equal(config.client_secret.value.len, len);
+    else
+        assert_non_null(strstr(buffer_text(&problems), "PORT_CLIENT_SECRET"));
+    config_clear(&config);
+    buffer_clear(&problems);
+    unlink(path);
+    return accepted;
+}
+
+static void a_file_has_a_mebibyte_at_most(void **state)
+{
+    (void)state;
+    assert_true(load_file(1));
+    assert_true(load_file(4096));
+    assert_true(load_file(1 << 20));
+    assert_false(load_file((1 << 20) + 1));
+    assert_false(load_file((1 << 20) + 4096));
+    assert_false(load_file(0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_of_bytes_may_have_a_unit),
+        cmocka_unit_test(whole_numbers_have_no_unit),
+        cmocka_unit_test(seconds_may_have_a_fraction),
+        cmocka_unit_test(ports_url_has_a_scheme_and_nothing_behind_its_path),
+        cmocka_unit_test(a_file_has_a_mebibyte_at_most),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
