@@ -17,6 +17,9 @@ for library in $libraries; do
     cp -L "$library" "$root$library"
     strip --strip-unneeded "$root$library"
 done
+# What the agent has in itself: librdkafka, where its archive is linked (docs/workarounds.md). Scanners know the package of the library that
+# the archive was made with.
+linked=$(sed -n 's/^RDKAFKA_ARCHIVE:FILEPATH=\(.*\)\.a$/\1.so.1/p' "${agent%/*}/CMakeCache.txt")
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp /usr/lib/locale/C.utf8/LC_CTYPE "$root/usr/lib/locale/C.utf8/"
 # By these scanners know whose packages they see.
@@ -26,6 +29,6 @@ echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 echo 'agent:x:1000:1000:agent:/app:/sbin/nologin' >"$root/etc/passwd"
 echo 'agent:x:1000:' >"$root/etc/group"
 # The bundle belongs to no package: it is made of that folder's files.
-python3 docker/sbom.py "$root" $libraries /usr/share/ca-certificates /usr/lib/locale/C.utf8/LC_CTYPE /usr/lib/os-release
+python3 docker/sbom.py "$root" $libraries $linked /usr/share/ca-certificates /usr/lib/locale/C.utf8/LC_CTYPE /usr/lib/os-release
 chmod -R u=rwX,go=rX "$root"
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
