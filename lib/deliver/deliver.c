@@ -4,6 +4,7 @@
 #include "deadletter/dead_letter.h"
 #include "deliver/attempt.h"
 #include "deliver/intake.h"
+#include "deliver/reading.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
 #include "deliver/withdraw.h"
@@ -17,7 +18,7 @@ size_t deliver_answer_bytes(const struct deliver *deliver)
 
 bool deliver_idle(const struct deliver *deliver)
 {
-    return LIST_EMPTY(&deliver->deliveries);
+    return LIST_EMPTY(&deliver->deliveries) && !reading_goes_on(deliver);
 }
 
 /* Counters */
@@ -51,7 +52,10 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
 
 static bool has_room(void *ctx, size_t bytes)
 {
-    return memory_has_room(&((struct deliver *)ctx)->memory, bytes);
+    struct deliver *deliver = ctx;
+    bool room = memory_has_room(&deliver->memory, bytes);
+    deliver->memory.room_wanted |= reading_goes_on(deliver);
+    return room && !reading_goes_on(deliver);
 }
 
 struct source_sink deliver_sink(struct deliver *deliver)
@@ -109,6 +113,7 @@ void deliver_free(struct deliver *deliver)
     if (!deliver)
         return;
     deliver->stopped = true;
+    readings_leave(deliver);
     withdraw_matching(deliver, &(struct withdrawal){.unrepeatable = true});
     withdraw_matching(deliver, &(struct withdrawal){.started = true, .unrepeatable = true});
     minute_close(&deliver->minute);

@@ -4,26 +4,13 @@
 #include "deliver/conclusion.h"
 #include "deliver/freshness.h"
 #include "deliver/mapping.h"
+#include "deliver/reading.h"
 #include "deliver/refusal.h"
 #include "deliver/report.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
 #include <stdlib.h>
 #include <string.h>
-
-/** Reads the event. 0; PA_ERR_MEMORY; any other with what is wrong with it: nobody can deliver it. */
-static int read_event(struct deliver *deliver, const struct record *record, struct event *event,
-                      struct error *err)
-{
-    if (record->broken)
-        return error_set(err, PA_ERR_INVALID, "%s", record->broken);
-    if (record->value.len > deliver->options.record_max_bytes)
-        return error_set(err, PA_ERR_TOO_LARGE, "larger than RECORD_MAX_BYTES: %zu bytes", record->value.len);
-    int failed = event_parse(event, record->kind, record->value, err);
-    if (failed)
-        return failed;
-    return event->wrong_type ? error_set(err, PA_ERR_INVALID, "%s", event->wrong_type) : 0;
-}
 
 static void skip(struct deliver *deliver, const struct record *record, struct event *event,
                  struct ticket *ticket)
@@ -197,9 +184,8 @@ static void fail_duplicate(struct delivery *delivery)
 
 /** A readable event for this agent. */
 static void receive(struct deliver *deliver, const struct record *record, struct event *event,
-                    struct ticket *ticket)
+                    enum refusal refusal, struct ticket *ticket)
 {
-    enum refusal refusal = refusal_of(deliver, record, event);
     if (refusal == REFUSAL_UNKNOWN) {
         leave(deliver, record, event, ticket);
         return;
@@ -238,24 +224,39 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         admit(delivery, record);
 }
 
+static void take_read(struct deliver *deliver, struct record_read *read)
+{
+    const struct record *record = read->record;
+    struct event *event = &read->event;
+    if (read->failed == PA_ERR_MEMORY)
+        leave(deliver, record, event, read->ticket);
+    else if (read->failed)
+        refuse_record(deliver, record, event, read->ticket, read->why);
+    else if (!record->trusted && !event->invocation.agent)
+        skip(deliver, record, event, read->ticket);
+    else
+        receive(deliver, record, event, read->refusal, read->ticket);
+}
+
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct deliver *deliver = ctx;
-    struct event event;
+    const struct deliver_options *options = &deliver->options;
+    struct record_read read = {.record = record, .ticket = ticket};
     struct error err = {0};
-    event_init(&event);
-    record_tell(deliver, record, &event, OBSERVED_TAKEN);
+    event_init(&read.event);
+    record_tell(deliver, record, &read.event, OBSERVED_TAKEN);
     if (deliver->stopped && !record->unrepeatable) {
         source_ticket_drop(ticket);
         return;
     }
-    int failed = read_event(deliver, record, &event, &err);
-    if (failed == PA_ERR_MEMORY)
-        leave(deliver, record, &event, ticket);
-    else if (failed)
-        refuse_record(deliver, record, &event, ticket, err.message);
-    else if (!record->trusted && !event.invocation.agent)
-        skip(deliver, record, &event, ticket);
-    else
-        receive(deliver, record, &event, ticket);
+    if (reading_is_due(deliver, record)) {
+        if (!reading_start(deliver, record, ticket, take_read))
+            leave(deliver, record, &read.event, ticket);
+        return;
+    }
+    read.failed =
+        read_event(record, options->record_max_bytes, options->signer, &read.event, &read.refusal, &err);
+    read.why = err.message;
+    take_read(deliver, &read);
 }

@@ -15,7 +15,7 @@ static const enum observed_kind kinds[] = {[REFUSAL_MISSING] = OBSERVED_UNSIGNED
                                            [REFUSAL_WRONG] = OBSERVED_SIGNATURE_WRONG,
                                            [REFUSAL_OTHER_TOPICS] = OBSERVED_OTHER_TOPICS};
 
-enum refusal refusal_of(struct deliver *deliver, const struct record *record, const struct event *event)
+enum refusal refusal_of(struct signer *signer, const struct record *record, const struct event *event)
 {
     if (record->trusted)
         return REFUSAL_NONE;
@@ -23,7 +23,7 @@ enum refusal refusal_of(struct deliver *deliver, const struct record *record, co
         return REFUSAL_OTHER_TOPICS;
     if (record->kind == EVENT_CHANGE_LOG)
         return REFUSAL_NONE;
-    switch (signer_verify(deliver->options.signer, event)) {
+    switch (signer_verify(signer, event)) {
     case SIGNATURE_VALID:
         return REFUSAL_NONE;
     case SIGNATURE_MISSING:

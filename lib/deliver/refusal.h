@@ -1,5 +1,6 @@
 /* Events that are not to be believed. */
 #pragma once
+#include "event/signature.h"
 #include "source/source.h"
 
 struct deliver;
@@ -18,8 +19,9 @@ enum refusal {
     /** Out of memory: nothing is known. */
     REFUSAL_UNKNOWN
 };
-/** Is the event to be believed, by where its record comes from and by its signature? */
-PA_MUST_USE enum refusal refusal_of(struct deliver *deliver, const struct record *record,
+/** Is the event to be believed, by where its record comes from and by its signature? Touches nothing else, so
+ * it may run in another thread, with a signer of its own. */
+PA_MUST_USE enum refusal refusal_of(struct signer *signer, const struct record *record,
                                     const struct event *event);
 /** Tells of it: the first of a minute one by one, the rest of that minute together. */
 void refusal_tell(struct deliver *deliver, const struct record *record, const struct event *event,

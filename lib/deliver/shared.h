@@ -2,6 +2,7 @@
  * own, and calls none that calls it:
  *
  *   intake.c       a record to a delivery, or to a line that says why not
+ *   reading.c      large records, read in the thread pool
  *   refusal.c      events that are not to be believed
  *   freshness.c    how long ago they were signed
  *   minute.c       what is told once a minute
@@ -33,6 +34,8 @@ enum { MEMORY_WAIT_MS = 1000 };
 struct deliver {
     struct deliver_options options;
     LIST_HEAD(deliveries, delivery) deliveries;
+    /** Records whose event is read in the thread pool. */
+    LIST_HEAD(readings, reading) readings;
     struct window *window;
     struct targets targets;
     struct schedule schedule;

@@ -2,6 +2,7 @@
 #include "deliver/withdraw.h"
 #include "deadletter/dead_letter.h"
 #include "deliver/attempt.h"
+#include "deliver/reading.h"
 #include "deliver/shared.h"
 
 /** Ends what is under way for it. */
@@ -33,6 +34,7 @@ static void withdraw_delivery(struct delivery *delivery)
 void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
 {
     struct delivery *next;
+    readings_withdraw(deliver, what);
     deliver->withdrawing = true;
     for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries); delivery; delivery = next) {
         next = LIST_NEXT(delivery, all); // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
@@ -82,12 +84,12 @@ static void give_up(struct delivery *delivery, const char *unsent, const char *w
 
 size_t deliver_give_up(struct deliver *deliver)
 {
+    static const char stopped_first[] = "the agent was stopped first";
     struct delivery *delivery;
-    size_t count = 0;
+    size_t count = readings_give_up(deliver, stopped_first);
     deliver->withdrawing = true;
     while ((delivery = unanswered(deliver))) {
-        give_up(delivery, "the agent was stopped first",
-                "the agent was stopped before the endpoint had answered");
+        give_up(delivery, stopped_first, "the agent was stopped before the endpoint had answered");
         count++;
     }
     deliver->withdrawing = false;

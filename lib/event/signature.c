@@ -49,6 +49,19 @@ void signer_free(struct signer *signer)
     free(signer);
 }
 
+struct signer *signer_copy(const struct signer *signer)
+{
+    struct signer *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    copy->keyed = EVP_MAC_CTX_dup(signer->keyed);
+    copy->previous = signer->previous ? signer_copy(signer->previous) : NULL;
+    if (copy->keyed && (copy->previous || !signer->previous))
+        return copy;
+    signer_free(copy);
+    return NULL;
+}
+
 int signer_accept_too(struct signer *signer, struct slice secret)
 {
     if (secret.len == 0)

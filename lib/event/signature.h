@@ -13,6 +13,8 @@ enum { SIGNATURE_SIZE = 48 /* "v1," + 44 base64 characters + NUL */ };
 /** `secret` is copied into OpenSSL's context. NULL: out of memory, or OpenSSL has no HMAC-SHA-256. */
 PA_MUST_USE struct signer *signer_new(struct slice secret);
 void signer_free(struct signer *signer);
+/** Another one with the same keys, for another thread. NULL: out of memory. */
+PA_MUST_USE struct signer *signer_copy(const struct signer *signer);
 /** Events that were signed with this secret are valid too, while Port's is being changed; nothing is signed
  * with it. Empty: none. 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int signer_accept_too(struct signer *signer, struct slice secret);

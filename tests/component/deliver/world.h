@@ -153,7 +153,8 @@ static inline void world_deliver(struct world *world, struct deliver_options del
     deliver.observer = world->observer;
     deliver.signer = world->signer;
     deliver.client_secret = SLICE_LITERAL("world's secret");
-    deliver.record_max_bytes = 65536;
+    if (deliver.record_max_bytes == 0)
+        deliver.record_max_bytes = 65536;
     deliver.room = room;
     deliver.room_ctx = world;
     world->deliver = deliver_new(&deliver);
@@ -210,6 +211,7 @@ struct event_text {
     const char *topic;       /* NULL: org.runs */
     const char *timestamp;   /* NULL: one of long ago */
     bool change_log;         /* with the timestamp, where it is given, and without a signature */
+    size_t padding;          /* of the payload, in bytes */
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
@@ -228,9 +230,16 @@ static inline void write_event(const struct world *world, const struct event_tex
     buffer_appendf(
         &body,
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
-        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s127.0.0.1:%d%s\"}}},\"headers\":{",
+        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s127.0.0.1:%d%s\"}}",
         text->run_id, text->synchronized ? "true" : "false", text->user_info ? text->user_info : "",
         http_server_port(text->to_other ? world->other : world->endpoint), text->path);
+    if (text->padding > 0) {
+        buffer_append_text(&body, ",\"padding\":\"");
+        for (size_t i = 0; i < text->padding; i++)
+            buffer_append_char(&body, 'x');
+        buffer_append_char(&body, '"');
+    }
+    buffer_append_text(&body, "},\"headers\":{");
     buffer_append_slice(out, buffer_slice(&body));
     buffer_append_text(&body, "}}");
     assert_int_equal(signer_sign_text(world->signer, slice_of(timestamp), buffer_slice(&body), signature), 0);
