@@ -14,4 +14,10 @@ PA_MUST_USE int command_send(int argc, char **argv);         /* agent/send/send.
 PA_MUST_USE int command_events(int argc, char **argv);       /* agent/events/events.c */
 PA_MUST_USE int command_settings(int argc, char **argv);     /* agent/settings.c */
 PA_MUST_USE int command_check(int argc, char **argv);        /* agent/check/check.c */
+PA_MUST_USE int command_status(int argc, char **argv);       /* agent/ask/status.c */
+PA_MUST_USE int command_run_status(int argc, char **argv);   /* agent/ask/status.c */
+PA_MUST_USE int command_health(int argc, char **argv);       /* agent/ask/health.c */
+PA_MUST_USE int command_pause(int argc, char **argv);        /* agent/ask/brake.c */
+PA_MUST_USE int command_resume(int argc, char **argv);       /* agent/ask/brake.c */
+PA_MUST_USE int command_cancel(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */

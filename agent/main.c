@@ -34,6 +34,12 @@ static const struct command COMMANDS[] = {
     {"send", command_send, "make an event, sign it, and send it to an endpoint or into the topic", true},
     {"events", command_events, "show what is in the topics, verified, without joining the group", false},
     {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true},
+    {"status", command_status, "show what the running agent does: what waits and why", false},
+    {"run-status", command_run_status, "say where a run is", false},
+    {"health", command_health, "ask the running agent whether it is alive, for a container's probe", false},
+    {"pause", command_pause, "hold deliveries, of one destination or of all", false},
+    {"resume", command_resume, "end a pause", false},
+    {"cancel", command_cancel, "end a run that is still to be delivered", false},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false},
     {"settings", command_settings, "print every setting as a Markdown table", false},
 };

@@ -49,6 +49,8 @@ struct daemon {
     unsigned trims_left;
     unsigned closing_parts;
     int exit_code;
+    /** Its process died for good. */
+    bool mapper_lost;
 };
 
 /* Stopping */
@@ -319,6 +321,7 @@ static int make_port(struct daemon *daemon, struct error *err)
 
 static void mapper_lost(void *ctx)
 {
+    ((struct daemon *)ctx)->mapper_lost = true;
     log_critical("the process that evaluates mappings died: nothing can be delivered any more", F_NONE);
     source_fatal(ctx);
 }
@@ -485,6 +488,26 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
 void daemon_free(struct daemon *daemon)
 {
     free(daemon);
+}
+
+void daemon_parts(const struct daemon *daemon, struct status_parts *parts)
+{
+    static const char *const phases[] = {
+        [RUNNING] = "running", [DRAINING] = "draining", [CLOSING] = "closing", [STOPPED] = "stopped"};
+    *parts = (struct status_parts){.config = daemon->options.config,
+                                   .clock = daemon->options.clock,
+                                   .deliver = daemon->deliver,
+                                   .source = daemon->state < CLOSING ? daemon->source : NULL,
+                                   .conditions = daemon->conditions,
+                                   .observer = daemon->observer,
+                                   .reports = daemon->reports,
+                                   .port = daemon->port.api,
+                                   .streamer = streamer_of(daemon->options.config)->name,
+                                   .phase = phases[daemon->state],
+                                   .running = daemon->state == RUNNING,
+                                   .mapping = daemon->mapper != NULL,
+                                   .mapping_file = daemon->options.mapping_file,
+                                   .mapping_lost = daemon->mapper_lost};
 }
 
 void daemon_log_summary(const struct daemon *daemon)

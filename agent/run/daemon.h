@@ -3,6 +3,7 @@
  * It starts and ends things in order, makes the options of each part from the settings, and shares the
  * process (file descriptors, memory) out among the parts. What happens to an event is decided elsewhere. */
 #pragma once
+#include "agent/status/snapshot.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
@@ -50,6 +51,8 @@ void daemon_stop(struct daemon *daemon);
 PA_MUST_USE bool daemon_abandon(const struct daemon *daemon, size_t *given_up);
 /** Frees what `stopped` left (call after it ran). NULL is allowed. */
 void daemon_free(struct daemon *daemon);
+/** Its parts as they are now, for whoever shows them. */
+void daemon_parts(const struct daemon *daemon, struct status_parts *parts);
 void daemon_log_summary(const struct daemon *daemon);
 /** For whoever asks every few seconds: warns again of what goes on being wrong, and gives back to the system
  * what a load needed and nothing holds any more, while little is under way. */

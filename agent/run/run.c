@@ -1,5 +1,6 @@
 /* `port-agent run`: the daemon, and its signals. */
 #include "agent/commands.h"
+#include "agent/status/service.h"
 #include "running.h"
 #include "setup.h"
 #include <stdio.h>
@@ -14,12 +15,16 @@ struct run {
     struct setup setup;
     /** Events when the last summary was written. */
     uint64_t summarised;
+    /** NULL: not open. */
+    struct status_service *status;
 };
 
 static void stopped(void *ctx, int exit_code)
 {
     struct run *run = ctx;
     running_stopped(&run->running, exit_code);
+    status_service_close(run->status);
+    run->status = NULL;
     uv_close((uv_handle_t *)&run->summary, NULL);
     uv_close((uv_handle_t *)&run->tick, NULL);
 }
@@ -58,6 +63,23 @@ static void summary_asked(void *ctx)
 {
     struct run *run = ctx;
     daemon_log_summary(run->running.daemon);
+    status_service_log(run->status);
+}
+
+static void parts_asked(void *ctx, struct status_parts *parts)
+{
+    const struct run *run = ctx;
+    daemon_parts(run->running.daemon, parts);
+}
+
+static void open_status(struct run *run)
+{
+    const struct status_service_options options = {.loop = &run->running.loop,
+                                                   .config = &run->setup.config,
+                                                   .clock = clock_system(),
+                                                   .parts = parts_asked,
+                                                   .ctx = run};
+    run->status = status_service_new(&options);
 }
 
 static void summary_due(uv_timer_t *timer)
@@ -96,6 +118,7 @@ static int run_daemon(struct run *run)
     if (started) {
         start_timer(run, &run->summary, summary_due, SUMMARY_MS);
         start_timer(run, &run->tick, tick_due, TICK_MS);
+        open_status(run);
     }
     int exit_code = running_end(&run->running);
     return started ? exit_code : setup_cannot_start(&err);

@@ -1,6 +1,8 @@
 /* Reads every setting of the table from the environment, then .env; collects every problem before it gives
  * up. */
 #include "config/config.h"
+#include "admin/server.h"
+#include "admin/socket.h"
 #include "config/loading.h"
 #include "config/near_name.h"
 #include <ctype.h>
@@ -329,6 +331,20 @@ static void settle_http_version(struct loading *loading)
                                           "here: webhooks use HTTP/1.1\n");
 }
 
+static void settle_admin(struct loading *loading)
+{
+    const char *address = loading->config->admin_listen, *name = loading->config->status_socket;
+    if (*address && !admin_address_is_valid(address))
+        loading_problem(
+            loading, "ADMIN_LISTEN", slice_of(address),
+            "is not accepted; write an IP address and a port, such as [::]:9464 (every address) or "
+            "127.0.0.1:9464");
+    if (*name && ((*name != '/' && *name != '@') || strlen(name) >= ADMIN_SOCKET_NAME_SIZE))
+        loading_problem(loading, "STATUS_SOCKET", slice_of(name),
+                        "is not accepted; write an absolute path, or @ and an abstract name, of at most 107 "
+                        "bytes");
+}
+
 static void settle_log(struct loading *loading)
 {
     struct config *config = loading->config;
@@ -397,6 +413,7 @@ static void load_settings(struct loading *loading)
                     "is the same as KAFKA_RUNS_TOPIC; write another topic");
     settle_dead_letters(loading);
     loading_settle_certificates(loading);
+    settle_admin(loading);
     settle_log(loading);
 }
 
@@ -512,7 +529,8 @@ void config_forget_secrets(struct config *config)
 {
     for (size_t i = 0; i < config_setting_count; i++)
         wipe(owned_text(config, &config_settings[i]));
-    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous};
+    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous,
+                                &config->admin_token};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         wipe((char *)(uintptr_t)secrets[i]->value.ptr);
         secrets[i]->value.len = 0;
@@ -540,5 +558,6 @@ void config_clear(struct config *config)
     free_secret(&config->client_secret);
     free_secret(&config->client_secret_previous);
     loading_drop_certificates(config);
+    free_secret(&config->admin_token);
     *config = (struct config){0};
 }

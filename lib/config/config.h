@@ -115,6 +115,13 @@ struct config {
     char *no_proxy;
     char *ssl_cert_file;
     char *requests_ca_bundle;
+    /** "": as organisation and group say. */
+    char *status_socket;
+    /** "": no port. */
+    char *admin_listen;
+    /** As client_secret; no bytes: none. */
+    struct secret admin_token;
+    int64_t liveness_stall_ms;
     enum log_level log_level;
     enum log_format log_format;
     /** Text on a terminal, and NO_COLOR is not set or empty. */

@@ -74,7 +74,7 @@ static struct delivery *unanswered(const struct deliver *deliver)
     return delivery;
 }
 
-static void give_up(struct delivery *delivery, const char *unsent, const char *without_answer)
+static void fail_now(struct delivery *delivery, const char *unsent, const char *without_answer)
 {
     interrupt(delivery);
     window_withdraw(delivery->deliver->window, &delivery->slot);
@@ -89,7 +89,7 @@ size_t deliver_give_up(struct deliver *deliver)
     size_t count = readings_give_up(deliver, stopped_first);
     deliver->withdrawing = true;
     while ((delivery = unanswered(deliver))) {
-        give_up(delivery, stopped_first, "the agent was stopped before the endpoint had answered");
+        fail_now(delivery, stopped_first, "the agent was stopped before the endpoint had answered");
         count++;
     }
     deliver->withdrawing = false;
@@ -128,8 +128,8 @@ size_t deliver_cancel_run(struct deliver *deliver, struct slice run_id, size_t *
     for (; (delivery = cancellable(deliver, run_id, &concluding)); count++) {
         if (count == 0)
             *answered = concluding;
-        give_up(delivery, "cancelled by the operator",
-                "cancelled by the operator before the endpoint had answered");
+        fail_now(delivery, "cancelled by the operator",
+                 "cancelled by the operator before the endpoint had answered");
     }
     if (count == 0)
         *answered = concluding;

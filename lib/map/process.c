@@ -230,9 +230,14 @@ static void add_environment(char *const *entries)
 
 void map_process_hide_secrets(void)
 {
-    static const char *const secrets[] = {"PORT_CLIENT_SECRET",          "PORT_CLIENT_SECRET_FILE",
-                                          "PORT_CLIENT_SECRET_PREVIOUS", "PORT_CLIENT_SECRET_PREVIOUS_FILE",
-                                          "KAFKA_CONSUMER_PASSWORD",     "KAFKA_CONSUMER_PASSWORD_FILE"};
+    static const char *const secrets[] = {"PORT_CLIENT_SECRET",
+                                          "PORT_CLIENT_SECRET_FILE",
+                                          "PORT_CLIENT_SECRET_PREVIOUS",
+                                          "PORT_CLIENT_SECRET_PREVIOUS_FILE",
+                                          "KAFKA_CONSUMER_PASSWORD",
+                                          "KAFKA_CONSUMER_PASSWORD_FILE",
+                                          "ADMIN_TOKEN",
+                                          "ADMIN_TOKEN_FILE"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         environment_forget_one(secrets[i]);
 }

@@ -22,7 +22,10 @@ static const struct condition_words words[CONDITION_KINDS] = {
                              .subject = SLICE_LITERAL("partition"),
                              .value = SLICE_LITERAL("messaging.kafka.offset")},
     [CONDITION_NO_EVALUATOR] = {.begun = "mappings cannot be evaluated: their events wait",
-                                .ended = "mappings are evaluated again"}};
+                                .ended = "mappings are evaluated again"},
+    [CONDITION_PAUSED] = {.begun = "deliveries are paused by the operator",
+                          .ended = "deliveries are not paused any more",
+                          .subject = SLICE_LITERAL("server.address")}};
 
 struct conditions {
     const struct clock *clock;

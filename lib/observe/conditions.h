@@ -23,9 +23,11 @@ enum condition_kind {
      * that the commit's note holds no more; value: that record's offset. */
     CONDITION_NOTE_FULL,
     /** Evaluators of mappings end again and again before they have answered anything. */
-    CONDITION_NO_EVALUATOR
+    CONDITION_NO_EVALUATOR,
+    /** A person holds a destination, or all of them (no subject). */
+    CONDITION_PAUSED
 };
-enum { CONDITION_KINDS = CONDITION_NO_EVALUATOR + 1 };
+enum { CONDITION_KINDS = CONDITION_PAUSED + 1 };
 
 enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 

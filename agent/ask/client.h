@@ -1,0 +1,29 @@
+/* One question to the running agent, over its Unix socket, for the subcommands that ask one. Blocks. */
+#pragma once
+#include "agent/options.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include <stdint.h>
+
+struct answer {
+    /** Of HTTP; 0: there was none. */
+    long status;
+    struct buffer body;
+};
+
+/** What is asked: the path with its query ("/run?target=r_1", made by ask_path), and the method. */
+struct question {
+    const char *method, *path;
+    /** For the whole of it; 0: five seconds. */
+    int64_t timeout_ms;
+};
+
+/** Loads the settings that say where the agent is; what is missing is no problem. EXIT_CODE_OK, or the exit
+ * code with the cause told; config_clear in all cases. */
+PA_MUST_USE int ask_settings(struct config *config, const struct command_usage *usage);
+/** Asks. EXIT_CODE_OK: there is an answer, whatever its status; otherwise the exit code, with the cause told:
+ * nobody answers, or several agents may be meant. Clear the body in all cases. */
+PA_MUST_USE int ask_agent(const struct config *config, const struct command_usage *usage,
+                          const struct question *question, struct answer *answer);
+/** Appends the path and ?target=, percent-encoded; without it for NULL. */
+void ask_path(struct buffer *out, const char *path, const char *target);

@@ -1,0 +1,117 @@
+/* `port-agent status` and `run-status`: what the running agent says of itself, and of one run. */
+#include "agent/commands.h"
+#include "client.h"
+#include "show.h"
+#include <time.h>
+
+static const char EXIT_CODES[] =
+    "Exit codes: 0 shown; 1 nobody is there, or nothing is known of the run; 64 wrong "
+    "usage, or several agents\nmay be meant; 78 wrong settings.";
+
+/** One answer, as JSON or in words. */
+static int show_answer(const struct command_usage *usage, const struct config *config, const char *path,
+                       bool json, bool (*show)(FILE *out, struct slice json))
+{
+    const struct question question = {.method = "GET", .path = path};
+    struct answer answer = {0};
+    int code = ask_agent(config, usage, &question, &answer);
+    if (code == EXIT_CODE_OK && json) {
+        fputs(buffer_text(&answer.body), stdout);
+    } else if (code == EXIT_CODE_OK && answer.status == 200 && !show(stdout, buffer_slice(&answer.body))) {
+        fprintf(stderr, "port-agent %s: the agent's answer cannot be read\n", usage->command);
+        code = EXIT_CODE_FAILURE;
+    }
+    if (code == EXIT_CODE_OK && answer.status != 200)
+        code = EXIT_CODE_FAILURE;
+    if (code != EXIT_CODE_OK && answer.status == 404 && !json)
+        fprintf(stderr,
+                "port-agent %s: this agent does not have the run, and it is none of the last 1,000 that it "
+                "ended\n",
+                usage->command);
+    buffer_clear(&answer.body);
+    fflush(stdout);
+    return code;
+}
+
+static int watch_status(const struct command_usage *usage, const struct config *config, bool json)
+{
+    for (;;) {
+        if (!json)
+            fputs("\033[H\033[2J", stdout);
+        int code = show_answer(usage, config, "/status.json", json, show_status);
+        if (code != EXIT_CODE_OK || ferror(stdout))
+            return code;
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+}
+
+int command_status(int argc, char **argv)
+{
+    const char *output = NULL;
+    bool json, watch = false;
+    const struct command_option options[] = {
+        {.name = "output", .value = "text|json", .text = &output, .help = "text, or the whole as JSON"},
+        {.name = "watch", .flag = &watch, .help = "again every second, until it is interrupted"},
+    };
+    const struct command_usage usage = {
+        .command = "status",
+        .summary = "[OPTIONS]",
+        .intro =
+            "Shows what the agent that runs with these settings on this machine does: what waits and why,\n"
+            "partitions, destinations, Port, memory, settings. Without settings: the agent that is found "
+            "here.\n"
+            "\nExample: kubectl exec POD -- port-agent status",
+        .exit_codes = EXIT_CODES,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    struct config config;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (!options_output(output, &json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
+    code = ask_settings(&config, &usage);
+    if (code == EXIT_CODE_OK)
+        code = watch ? watch_status(&usage, &config, json)
+                     : show_answer(&usage, &config, "/status.json", json, show_status);
+    config_clear(&config);
+    return code;
+}
+
+int command_run_status(int argc, char **argv)
+{
+    const char *output = NULL, *run = NULL;
+    bool json;
+    const struct command_option options[] = {
+        {.name = "output", .value = "text|json", .text = &output, .help = "text, or the whole as JSON"},
+    };
+    const struct command_usage usage = {
+        .command = "run-status",
+        .summary = "[OPTIONS] RUN_ID",
+        .intro = "Says where a run is: when it was taken, what it waits for, its attempts with their causes, "
+                 "and what\n"
+                 "Port was told. The agent remembers the last 1,000 runs that ended.\n\n"
+                 "Example: port-agent run-status r_HardNzG6kzc9vWOQ",
+        .exit_codes = EXIT_CODES,
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+        .operand = &run,
+    };
+    struct config config;
+    struct buffer path = {0};
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (!run)
+        return options_wrong(&usage, "the run's id is missing");
+    if (!options_output(output, &json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
+    code = ask_settings(&config, &usage);
+    ask_path(&path, "/run", run);
+    if (code == EXIT_CODE_OK)
+        code = show_answer(&usage, &config, buffer_text(&path), json, show_run);
+    buffer_clear(&path);
+    config_clear(&config);
+    return code;
+}

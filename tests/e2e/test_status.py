@@ -1,0 +1,139 @@
+"""A running agent is asked: status, run-status, health, pause, resume, cancel; its port; what a stuck loop looks like."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from broker import free_port
+from harness import BINARY, SECRET, Agent, wait_until
+from test_polling import polled_run
+from test_signals import Held, status_of
+
+
+@pytest.fixture
+def held():
+    one = Held()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def environment(port, tmp_path):
+    return {"PORT_ORG_ID": "org_status", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET, "PORT_API_BASE_URL": port.url,
+            "STREAMER_NAME": "POLLING", "POLLING_INTERVAL_SECONDS": "0.1", "LOG_FORMAT": "json", "DRAIN_TIMEOUT_SECONDS": "1",
+            "STATUS_SOCKET": str(tmp_path / "agent.sock"), "ADMIN_LISTEN": f"127.0.0.1:{free_port()}", "ADMIN_TOKEN": "a-token-of-the-test"}
+
+
+@pytest.fixture
+def agent(environment):
+    one = Agent(environment)
+    one.wait_log("listening for health checks and status")
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def ask(environment):
+    def ask(*words, **more):
+        return subprocess.run([BINARY, *words], env={"PATH": os.environ["PATH"], **environment, **more}, capture_output=True, text=True, timeout=60, cwd="/tmp")
+    return ask
+
+
+def get(environment, path, method="GET", **headers):
+    """Status, body."""
+    request = urllib.request.Request(f"http://{environment['ADMIN_LISTEN']}{path}", method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_run_that_waits_is_found_with_what_it_waits_for_and_cancelled(agent, ask, port, held, environment):
+    port.offer(polled_run("r_1", held.url))
+    held.wait()
+    status = json.loads(ask("status", "--output", "json").stdout)
+    assert (status["phase"], status["streamer"]["name"], status["counters"]["in_flight"]) == ("running", "POLLING", 1)
+    assert status["port"]["token"] == "good"
+    settings = {s["name"]: (s.get("value"), s["from"]) for s in status["settings"]}
+    assert settings["PORT_CLIENT_SECRET"] == ("set", "environment")
+    assert settings["MAPPING_TIMEOUT"] == ("2", "default")
+    assert SECRET not in json.dumps(status)
+    destination = status["destinations"]["list"][0]
+    assert (destination["name"], destination["in_flight"], destination["breaker"]) == (held.url.removesuffix("/hook"), 1, "closed")
+    run = ask("run-status", "r_1")
+    assert run.returncode == 0, run
+    assert "SENDING, waits for the endpoint's answer" in run.stdout
+    text = ask("status").stdout
+    assert "POLLING: claiming runs" in text and "in flight 1" in text and SECRET not in text
+
+    assert ask("cancel", "r_nobodys").returncode == 1
+    cancelled = ask("cancel", "r_1")
+    assert (cancelled.returncode, cancelled.stdout) == (0, "r_1: it fails: cancelled by the operator\n")
+    port.wait(lambda: status_of(port, "r_1") == ["FAILURE"])
+    agent.wait_log("a run is cancelled by the operator", port__run_id="r_1")
+    wait_until(lambda: "failed" in ask("run-status", "r_1").stdout and "is here" not in ask("run-status", "r_1").stdout, "the run is remembered")
+    assert "cancelled by the operator" in ask("run-status", "r_1").stdout
+    assert ask("run-status", "r_nobodys").returncode == 1
+
+
+def test_what_is_paused_waits_and_the_pause_is_said_until_it_ends(agent, ask, port, held, environment):
+    held.go.set()
+    assert ask("pause", held.url).stdout == f"paused: {held.url.removesuffix('/hook')}\n"
+    agent.wait_log("deliveries are paused by the operator")
+    port.offer(polled_run("r_1", held.url))
+    wait_until(lambda: "waits for its turn at the destination" in ask("run-status", "r_1").stdout, "the run waits")
+    code, body = get(environment, "/readyz")
+    assert code == 200 and "paused by the operator" in body
+    agent.process.send_signal(signal.SIGUSR1)
+    agent.wait_log("status: destination", paused=True, waiting=1)
+    agent.wait_log("status: condition")
+    assert not held.bodies
+    assert ask("resume").stdout == "goes on: every destination\n"
+    agent.wait_log("deliveries are not paused any more")
+    port.wait(lambda: status_of(port, "r_1") == ["SUCCESS"])
+    assert agent.terminate() == 0
+    assert not os.path.exists(environment["STATUS_SOCKET"])
+
+
+def test_the_port_shows_runs_to_loopback_and_changes_nothing_without_the_token(agent, environment):
+    assert get(environment, "/livez") == (200, "alive\n")
+    assert json.loads(get(environment, "/readyz")[1])["ready"] in (True, False)
+    assert get(environment, "/status.json")[0] == 200
+    assert get(environment, "/status.json", Host="evil.example")[0] == 403
+    assert get(environment, "/status.json", Host="evil.example", Authorization="Bearer a-token-of-the-test")[0] == 200
+    assert get(environment, "/pause", "POST")[0] == 403
+    assert get(environment, "/pause", "POST", Authorization="Bearer a-token-of-the-tesT")[0] == 403
+    assert get(environment, "/pause", "POST", Authorization="Bearer a-token-of-the-test") == (200, "every destination\n")
+    assert get(environment, "/pause")[0] == 405
+    assert get(environment, "/nothing")[0] == 404
+
+
+def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, port):
+    assert (ask("health").returncode, ask("health").stdout) == (0, "alive\n")
+    port.close()
+    assert ask("health").returncode == 0
+    agent.process.send_signal(signal.SIGSTOP)
+    stuck = ask("health", LIVENESS_STALL_SECONDS="1")
+    agent.process.send_signal(signal.SIGCONT)
+    assert stuck.returncode == 1 and "its loop is stuck" in stuck.stderr
+    agent.kill()
+    assert ask("health").returncode == 1
+
+
+def test_a_port_that_is_taken_is_a_warning_and_work_goes_on(environment, port, held):
+    held.go.set()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        agent = Agent({**environment, "ADMIN_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}", "STATUS_SOCKET": "/nonexistent/agent.sock"})
+        try:
+            agent.wait_log("ADMIN_LISTEN cannot be listened on", level="WARNING")
+            agent.wait_log("no socket for 'port-agent status' and 'health'", level="WARNING")
+            port.offer(polled_run("r_1", held.url))
+            port.wait(lambda: status_of(port, "r_1") == ["SUCCESS"])
+            assert agent.terminate() == 0
+        finally:
+            agent.kill()
