@@ -1,8 +1,6 @@
 /* See runs.h. A ring; the hashes of its runs lie together, so that one is found without looking at the rest.
  */
 #include "observe/runs.h"
-#include "observe/internal.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,14 +72,6 @@ static struct run_seen *seen_of(struct run_memory *runs, const struct observed *
     return seen;
 }
 
-/** `text` as the run's people may see it, on one line. */
-static void copy_shown(char *out, size_t size, const struct observed *observed, struct slice text)
-{
-    struct buffer room = {0};
-    copy_cut(out, size, observed_shown(observed, text, &room));
-    buffer_clear(&room);
-}
-
 static void note_try(struct run_seen *seen, const struct observed *observed, int64_t now_ms)
 {
     if (seen->failed_tries >= RUN_TRIES_MAX)
@@ -91,7 +81,7 @@ static void note_try(struct run_seen *seen, const struct observed *observed, int
     seen->failed_tries++;
     try->at_ms = now_ms;
     try->status = observed->status;
-    copy_shown(try->cause, sizeof try->cause, observed, observed->reason);
+    copy_cut(try->cause, sizeof try->cause, observed->reason);
 }
 
 void run_memory_note(struct run_memory *runs, const struct observed *observed)
@@ -113,7 +103,8 @@ void run_memory_note(struct run_memory *runs, const struct observed *observed)
     seen->status = observed->status;
     seen->delivered = observed->kind == OBSERVED_DELIVERED;
     copy_cut(seen->reported, sizeof seen->reported, slice_of(observed->reported));
-    copy_shown(seen->url, sizeof seen->url, observed, observed->url);
+    if (!observed->show) /* with secrets in it, it would have to be formatted */
+        copy_cut(seen->url, sizeof seen->url, observed->url);
     if (failed)
         note_try(seen, observed, now_ms);
 }

@@ -19,7 +19,7 @@ struct run_try {
 /** A run as it was told of last. */
 struct run_seen {
     char run_id[132];
-    /** Redacted; "": not known. */
+    /** Redacted; "": not known, or there are secrets in it. */
     char url[160];
     /** The record's own timestamp; -1: none. */
     int64_t record_ms;
