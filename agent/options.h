@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** What may be given several times; `items` has room for as many as the command line has words. */
+/** What may be given several times; `items` has space for as many as the command line has words. */
 struct option_list {
     const char **items;
     size_t count;

@@ -397,7 +397,8 @@ static int start(struct demo *demo, struct error *err)
     return 0;
 }
 
-/** Sockets and threads' pipes that there is no room for make some part wait for ever, whichever asks last. */
+/** Sockets and threads' pipes that there is no space for make some part wait for ever, whichever asks last.
+ */
 static int check_files(struct error *err)
 {
     struct rlimit files;

@@ -254,7 +254,7 @@ static void announce(struct daemon *daemon)
 
 /* Making the parts */
 
-/** Responses that have come take room which those still to be read cannot have. */
+/** Responses that have come take space which those still to be read cannot have. */
 static size_t answers_held(void *ctx)
 {
     struct daemon *daemon = ctx;

@@ -15,9 +15,9 @@ struct buffer {
 void buffer_clear(struct buffer *b);
 /** The same for a secret: its bytes are overwritten first. */
 void buffer_wipe(struct buffer *b);
-/** Makes room for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
+/** Makes space for `more` bytes beyond len; 0, or PA_ERR_MEMORY (and `failed` is set). */
 PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
-/** Makes room for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */
+/** Makes space for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */
 PA_MUST_USE int buffer_reserve_to(struct buffer *b, size_t cap);
 void buffer_append(struct buffer *b, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);

@@ -1,7 +1,7 @@
 /* Structured logs: one line per call, constant message, typed fields.
  * The program's lines go through one `struct log` that main sets as the current one; tests set their own.
  * Writing never blocks the caller: lines go to a bounded buffer that a writer thread empties; when it is full
- * lines are dropped and counted, and the count is logged once there is room again. */
+ * lines are dropped and counted, and the count is logged once there is space again. */
 #pragma once
 #include "base/buffer.h"
 #include <stdbool.h>

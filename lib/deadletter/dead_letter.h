@@ -52,7 +52,7 @@ struct dead_letters_options {
     const struct clock *clock;
     /** Copied; "" or NULL: none. Made if it is missing (not its parents). */
     const char *directory;
-    /** Of all the directory's letters together; one that would pass it waits for room. */
+    /** Of all the directory's letters together; one that would pass it waits for space. */
     int64_t max_bytes;
     /** Copied; "" or NULL: none. Exactly one of the two must be given. */
     const char *topic;

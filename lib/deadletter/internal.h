@@ -74,7 +74,7 @@ PA_MUST_USE struct dead_letter_write *write_due(struct dead_letters *letters, st
 void write_succeeded(struct dead_letter_write *write);
 /** It is not: the reason is logged, and it is tried again later. */
 void write_failed(struct dead_letter_write *write, const char *reason);
-/** Room again for writes that wait: looks through them from the loop, soon. */
+/** Space again for writes that wait: looks through them from the loop, soon. */
 void letters_wake(struct dead_letters *letters);
 /** A part that dead_letters_close waits for is closed. */
 void letters_part_closed(struct dead_letters *letters);

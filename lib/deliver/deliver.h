@@ -70,7 +70,7 @@ struct deliver_options {
     bool keeps_answers;
     /** No URL is shown with its path. */
     bool hide_url_paths;
-    /** There is room again after has_room said no; called from the loop, never inside `take`. */
+    /** There is space again after has_room said no; called from the loop, never inside `take`. */
     void (*room)(void *ctx);
     void *room_ctx;
     /** Borrowed; is told of everything. */

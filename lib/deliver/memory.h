@@ -1,5 +1,5 @@
-/* Is there room: for another record, and for more of what endpoints answer. Whoever asked and was refused
- * hears of it when there is room again, from the loop. */
+/* Is there space: for another record, and for more of what endpoints answer. Whoever asked and was refused
+ * hears of it when there is space again, from the loop. */
 #pragma once
 #include "deliver/deliver.h"
 #include "window/window.h"
@@ -12,9 +12,9 @@ struct memory {
     struct window *window;
     /** Of records, responses and results that deliveries hold; of those, responses. */
     size_t bytes_held, answer_bytes;
-    /** Deliveries that are sent, or answered: what ends with them gives room back. */
+    /** Deliveries that are sent, or answered: what ends with them gives space back. */
     size_t under_way;
-    /** The source asked for room; there is some, and it has not been told. */
+    /** The source asked for space; there is some, and it has not been told. */
     bool room_wanted, room_owed;
     /** Something may be ready, but too much is held of answers. */
     bool answers_wait;
@@ -34,7 +34,7 @@ struct charge {
 PA_MUST_USE bool memory_open(struct memory *memory, const struct deliver_options *options,
                              struct window *window, void (*again)(void *ctx, bool room), void *ctx);
 void memory_close(struct memory *memory);
-/** Is there room for a record of so many bytes? Notes it where not. */
+/** Is there space for a record of so many bytes? Notes it where not. */
 PA_MUST_USE bool memory_has_room(struct memory *memory, size_t bytes);
 /** May another webhook start, as far as answers are concerned? Notes it where not. */
 PA_MUST_USE bool memory_answers_fit(struct memory *memory);

@@ -29,7 +29,7 @@ PA_MUST_USE int read_event(const struct record *record, size_t max_bytes, struct
 /** Is it so large that it is read elsewhere? */
 PA_MUST_USE bool reading_is_due(const struct deliver *deliver, const struct record *record);
 /** Copies the record and has it read; `done` runs from the loop, unless it is withdrawn first. Until then
- * there is room for no other record of a source that asks (reading_goes_on), so that none with the same key
+ * there is space for no other record of a source that asks (reading_goes_on), so that none with the same key
  * overtakes it. False: out of memory; the ticket is still the caller's. */
 PA_MUST_USE bool reading_start(struct deliver *deliver, const struct record *record, struct ticket *ticket,
                                record_was_read *done);

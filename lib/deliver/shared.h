@@ -18,7 +18,7 @@
  *   report.c       what its mapping reports, its result
  *   life.c         its states and ends
  *   withdraw.c     deliveries that are taken back
- *   memory.c       is there room
+ *   memory.c       is there space
  *   target.c       URLs parsed once
  *   view.c         what stands, for whoever asks
  *   deliver.c      making, counters, ending

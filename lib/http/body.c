@@ -1,17 +1,17 @@
 /* Response bodies, and the memory they share (total_response_bytes). A body up to FREE_BYTES is simply kept;
- * one that grows beyond takes room. A body that finds none waits: its transfer is paused, and the
+ * one that grows beyond takes space. A body that finds none waits: its transfer is paused, and the
  * connection's own flow control holds the endpoint back.
  *
- * So that those who wait do not wait for each other, one at a time has room of its own for all that may still
- * come, beside the bound. So that no endpoint fills the room alone, one origin has half of it at most.
+ * So that those who wait do not wait for each other, one at a time has space of its own for all that may
+ * still come, beside the bound. So that no endpoint fills the space alone, one origin has half of it at most.
  *
  * Streams of HTTP/2 cannot wait, since libcurl opens their window to megabytes at once and would go on
  * reading into memory of its own. Nor can a decoder that asks for more than a little for its tables. A part
- * of the room is theirs alone, and where that is not enough they are cut.
+ * of the space is theirs alone, and where that is not enough they are cut.
  *
  * Compressed bodies are decoded here, no matter what carries them, into a piece at a time: while that piece
- * waits for room nothing more is decoded, and of what nobody reads nothing is. The window of br and zstd may
- * hold all that was decoded once more, so such a body takes twice its room. */
+ * waits for space nothing more is decoded, and of what nobody reads nothing is. The window of br and zstd may
+ * hold all that was decoded once more, so such a body takes twice its space. */
 #include "http/client_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ struct body_decoder {
     char decoded[DECODED_BYTES];
 };
 
-/* Room */
+/* Space */
 
 static struct body_room *room_of(const struct http_call *call)
 {
@@ -111,7 +111,7 @@ static bool take_if_there_is(struct http_call *call, size_t need, bool waits)
     return true;
 }
 
-/** Room of its own for all that may still come: for one call at a time. */
+/** Space of its own for all that may still come: for one call at a time. */
 static bool take_beyond(struct http_call *call)
 {
     struct body_room *room = room_of(call);

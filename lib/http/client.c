@@ -278,11 +278,11 @@ static void call_stop(struct http_call *call, enum http_failure verdict)
     body_leave(call);
 }
 
-/** Lets those go on for whose bodies there is room now. Outside of libcurl's callbacks. */
+/** Lets those go on for whose bodies there is space now. Outside of libcurl's callbacks. */
 static void bodies_go_on(struct http_client *client)
 {
     struct http_call *call;
-    if (client->bodies_go_on) /* whoever gives room up meanwhile is seen by the loop below */
+    if (client->bodies_go_on) /* whoever gives space up meanwhile is seen by the loop below */
         return;
     client->bodies_go_on = true;
     while ((call = body_give_room(&client->shared.body_room)) != NULL) {

@@ -164,7 +164,8 @@ enum http_cut {
     HTTP_WHOLE,
     /** Longer than the bound: its beginning is there. */
     HTTP_CUT_TOO_LONG,
-    /** There was no room for it within total_response_bytes, or no memory: what there was room for is there.
+    /** There was no space for it within total_response_bytes, or no memory: what there was space for is
+     * there.
      */
     HTTP_CUT_NO_ROOM,
     /** It is not in the Content-Encoding that its headers say: nothing is there. */

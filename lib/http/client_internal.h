@@ -26,7 +26,7 @@ struct body_room {
     size_t decoders;
     /** In the order in which they began to wait. */
     struct http_call *waiting;
-    /** The one that has room of its own, not counted in `used`; NULL: none. */
+    /** The one that has space of its own, not counted in `used`; NULL: none. */
     struct http_call *beyond;
 };
 
@@ -182,9 +182,9 @@ PA_MUST_USE bool easy_prepare(CURL *easy, const struct http_client_options *opti
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
 /** The transfer is over: sees whether the body's coding is too. */
 void body_over(struct http_call *call, CURLcode code);
-/** The first of those who wait for whom there is room: it has it then, and waits no more. NULL: nobody. */
+/** The first of those who wait for whom there is space: it has it then, and waits no more. NULL: nobody. */
 PA_MUST_USE struct http_call *body_give_room(struct body_room *room);
-/** Gives the call's room and its decoder back, and its place among those who wait. Others get it with
+/** Gives the call's space and its decoder back, and its place among those who wait. Others get it with
  * body_give_room. Outside of libcurl's callbacks. */
 void body_leave(struct http_call *call);
 

@@ -164,7 +164,7 @@ static void append_shown(struct slice location, struct buffer *out)
 }
 
 /** "redirect 302 to http://svc:81/x?a=*** not followed: another port", the location as long as there is
- * room for what is behind it. */
+ * space for what is behind it. */
 static void explain(int status, struct slice location, const char *redacted, const char *why, char *reason,
                     size_t size)
 {

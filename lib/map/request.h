@@ -86,7 +86,7 @@ struct own_headers {
     bool with_body;
 };
 enum { OWN_HEADERS = 6 };
-/** Writes the headers that are sent, the agent's own first, to `out`, which has room for OWN_HEADERS and
+/** Writes the headers that are sent, the agent's own first, to `out`, which has space for OWN_HEADERS and
  * request->header_count. X-Port-Timestamp, X-Port-Signature and X-Port-Attempt are always the agent's;
  * Content-Type, Idempotency-Key and webhook-id are the mapping's where it has them (names are compared
  * without case). How many they are. */

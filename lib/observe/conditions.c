@@ -32,7 +32,7 @@ struct conditions {
     const struct condition_words *words;
     struct condition standing[CONDITIONS_MAX];
     size_t count;
-    /** Those that found no room since the last line about that. */
+    /** Those that found no space since the last line about that. */
     uint64_t unkept;
     /** 0: never. */
     int64_t unkept_told_ms;
@@ -102,7 +102,7 @@ static bool warning_is_due(const struct conditions *conditions, int64_t told_ms)
     return clock_monotonic_ms(conditions->clock) - told_ms >= CONDITION_EVERY_MS;
 }
 
-/** There is no room for another: the last one that found none is told, with how many there were. */
+/** There is no space for another: the last one that found none is told, with how many there were. */
 static void tell_unkept(struct conditions *conditions, enum condition_kind kind, const char *subject,
                         const char *sentence)
 {

@@ -6,7 +6,7 @@
  * happens when it does not stand, so every success may say so). What may stand for several things at once
  * (destinations, partitions) names the one that is meant as its subject.
  *
- * Bounded: CONDITIONS_MAX of them stand at a time; those that find no room are told together, once a minute.
+ * Bounded: CONDITIONS_MAX of them stand at a time; those that find no space are told together, once a minute.
  * Must never allocate after conditions_new, or keep what it is given: texts are copied, and cut to fit. */
 #pragma once
 #include "base/clock.h"

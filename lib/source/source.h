@@ -60,7 +60,7 @@ struct record {
 struct source_sink {
     void *ctx;
     /** May a record of about `bytes` (value length) be handed over now? After false, source_resume is called
-     * once there is room again. */
+     * once there is space again. */
     bool (*has_room)(void *ctx, size_t bytes);
     /** Takes a record. The ticket is given back when the record is done (delivered and its result accepted,
      * failed for good, or skipped), now or later. */
@@ -146,7 +146,7 @@ struct source_options {
  * cause in err (settings; nothing that may pass by itself is an error). */
 typedef struct source *source_new(const struct source_options *options, struct error *err);
 
-/** There is room in the sink again. */
+/** There is space in the sink again. */
 void source_resume(struct source *source);
 /** Takes nothing new from now on; commits and acknowledgements for what was taken go on. */
 void source_stop_taking(struct source *source);

@@ -11,7 +11,7 @@ struct brake {
     size_t count;
 };
 
-/** As window_pause. False: no room, or out of memory; nothing changed. */
+/** As window_pause. False: no space, or out of memory; nothing changed. */
 PA_MUST_USE bool brake_set(struct brake *brake, const char *destination, bool paused);
 /** Is it one of those that are paused by name? */
 PA_MUST_USE bool brake_holds(const struct brake *brake, const char *destination);

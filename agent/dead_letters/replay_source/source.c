@@ -1,4 +1,4 @@
-/* See replay.h. Letters are read in batches as the sink has room for them, and remembered as replayed once
+/* See replay.h. Letters are read in batches as the sink has space for them, and remembered as replayed once
  * their tickets are back. */
 #include "internal.h"
 #include <stdio.h>
@@ -154,7 +154,7 @@ static struct record record_of(const struct replay_letter *letter)
     };
 }
 
-/** False: the sink has no room now. */
+/** False: the sink has no space now. */
 static bool hand_over(struct replay_source *replay, struct replay_letter *letter)
 {
     const struct source_sink *sink = &replay->options.sink;

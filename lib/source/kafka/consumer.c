@@ -199,7 +199,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
     return true;
 }
 
-/** Partitions whose note has room again go on, with the message that was waiting first. */
+/** Partitions whose note has space again go on, with the message that was waiting first. */
 static bool take_parked(struct kafka_consumer *consumer)
 {
     for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {

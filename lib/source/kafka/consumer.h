@@ -61,7 +61,7 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
  * is no error). */
 PA_MUST_USE struct kafka_consumer *kafka_consumer_new(const struct kafka_consumer_options *options,
                                                       struct error *err);
-/** There is room in the sink again. */
+/** There is space in the sink again. */
 void kafka_consumer_resume(struct kafka_consumer *consumer);
 PA_MUST_USE int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
                                                struct secret password);

@@ -42,7 +42,7 @@ struct first_start {
     struct first_entry entries[FACTS_ENTRIES_MAX];
 };
 
-/** Adds an entry, or lowers the offset of the existing one. When there is no room, the list becomes
+/** Adds an entry, or lowers the offset of the existing one. When there is no space, the list becomes
  * incomplete. */
 void first_start_add(struct first_start *first, bool change_log, int32_t partition, int64_t offset);
 /** Its partition has an offset of its own now. */

@@ -53,7 +53,7 @@ struct partition {
     bool revoked;
     /** Its topic is gone: what was taken from it goes on, and counts for nothing. */
     bool abandoned;
-    /** Its note is full: no fetching until there is room. */
+    /** Its note is full: no fetching until there is space. */
     bool paused;
     /** The condition that its note is full stands. */
     bool full_stands;
@@ -316,7 +316,7 @@ PA_MUST_USE bool partition_set_start(struct partition *partition, const struct p
                                      struct slice note);
 /** About to be assigned from its start on: its records go to the consumer's. */
 void partition_begin(struct partition *partition);
-/** Gives up a record of the partition that waits for room in the sink: it comes again. */
+/** Gives up a record of the partition that waits for space in the sink: it comes again. */
 void partition_unpark(const struct partition *partition);
 /** Its topic is gone: it takes no more, and what was taken from it goes on without it. */
 void partition_abandon(struct partition *partition);

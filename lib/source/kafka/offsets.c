@@ -11,7 +11,7 @@ enum {
     HEADER_MAX = 4 + 1 + 10 + 10 + 2,
     /** A NUL follows the base64. */
     RAW_MAX = (OFFSETS_NOTE_MAX - 1) / 4 * 3,
-    /* What is taken leaves room for the facts; a note from before there were any may be longer. */
+    /* What is taken leaves space for the facts; a note from before there were any may be longer. */
     DATA_MAX = (OFFSETS_NOTE_MAX - 1 - FACTS_TEXT_MAX) / 4 * 3 - HEADER_MAX,
     ENCODING_RUNS = 0,
     ENCODING_BITMAP = 1

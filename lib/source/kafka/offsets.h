@@ -60,7 +60,7 @@ PA_MUST_USE bool offsets_restore(struct offsets *offsets, struct slice note);
 PA_MUST_USE bool offsets_is_note(struct slice note, int64_t position);
 
 /** May the record at `offset` be taken with the note still fitting? A gap before it (compaction, transaction
- * markers) takes room as well. */
+ * markers) takes space as well. */
 PA_MUST_USE bool offsets_has_room(const struct offsets *offsets, int64_t offset);
 enum offsets_take {
     /** In progress now; `entry` is linked. */

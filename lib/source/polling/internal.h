@@ -18,7 +18,7 @@
  *
  *     WAITING ──time──▶ CLAIMING ──runs──▶ TAKING ──the last one handed over──▶ WAITING
  *        ▲                  └──none, or an error────────────────────────────────────▲
- *        └── FULL: the sink has no room; until it has
+ *        └── FULL: the sink has no space; until it has
  */
 enum poller_state { POLLER_WAITING, POLLER_CLAIMING, POLLER_TAKING, POLLER_FULL };
 
@@ -155,7 +155,7 @@ void poller_watch_apart(struct polling_source *source);
 /** A run has been claimed: acknowledges it. Called with a poller as `ctx`; see claim_each. */
 void run_claimed(void *ctx, const struct claimed *claimed);
 /** It is ours: hands it over. False: it has to wait, and is tried again when
- * there is room. */
+ * there is space. */
 PA_MAY_IGNORE bool run_hand_over(struct polled_run *run);
 /** Not ours: Port gives it to somebody else, or to us again. */
 void run_leave(struct polled_run *run);

@@ -202,7 +202,7 @@ static void claim_answered(void *ctx, const struct port_result *result)
     }
 }
 
-/** How many runs the sink has room for now; 0: none. */
+/** How many runs the sink has space for now; 0: none. */
 static size_t room_for(const struct poller *poller)
 {
     const struct source_sink *sink = &poller->source->options.sink;
