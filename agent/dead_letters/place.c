@@ -41,8 +41,9 @@ int letters_open_with(struct letters_place *place, const struct command_usage *u
             "--topic");
         return tell_place(usage, &err);
     }
-    place->reader = *directory ? dead_letter_reader_directory(directory, &err)
-                               : open_topic(topic, config, ca_bundle, &err);
+    place->reader = *directory
+                        ? dead_letter_reader_directory(directory, (size_t)config->record_max_bytes, &err)
+                        : open_topic(topic, config, ca_bundle, &err);
     return place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
 }
 
@@ -135,7 +136,8 @@ int letters_open(struct letters_place *place, const struct command_usage *usage)
         return wrong;
     int code = load_place_settings(&place->config);
     if (place->directory) { /* whatever the settings are: it needs none */
-        place->reader = dead_letter_reader_directory(place->directory, &err);
+        place->reader =
+            dead_letter_reader_directory(place->directory, (size_t)place->config.record_max_bytes, &err);
         code = place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
     } else if (code == EXIT_CODE_OK) {
         code = open_trusting(place, usage, &place->config);

@@ -281,15 +281,27 @@ static void settle_topics(struct loading *loading)
             "begin with it: " CONFIG_TOPIC_NAME_RULE "), or set KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC");
 }
 
-/** A directory that is missing is made; one that cannot be written may be, later. */
+/** A directory that is missing is made; one that cannot be written may be, later. A slash at its end would
+ * hide that it is a link. */
 static void settle_dead_letter_directory(struct loading *loading)
 {
-    const char *path = loading->config->dead_letter_dir;
+    char *path = loading->config->dead_letter_dir;
     struct stat status;
-    bool other = stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == ENOTDIR;
-    if (*path && other)
+    for (size_t len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
+        path[len - 1] = '\0';
+    bool there = *path && lstat(path, &status) == 0;
+    if (*path && (there ? !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode) : errno == ENOTDIR))
         loading_problem(loading, "DEAD_LETTER_DIR", slice_of(path),
                         "is not a directory; write the path of one (its last part is made if it is missing)");
+    else if (there && S_ISLNK(status.st_mode))
+        loading_problem(loading, "DEAD_LETTER_DIR", slice_of(path),
+                        "is a symbolic link, which is not followed; write the path that it leads to");
+    else if (there && !loading->input->needs && (status.st_mode & (S_IRWXG | S_IRWXO)))
+        buffer_appendf(
+            &loading->config->warnings,
+            "DEAD_LETTER_DIR: others than its owner may use '%.200s' (mode %04o), and secrets may be "
+            "in letters; chmod 700 it\n",
+            path, (unsigned)status.st_mode & 07777);
 }
 
 static void settle_dead_letters(struct loading *loading)

@@ -2,18 +2,13 @@
  * directory, which also makes the size bound exact. A line is whole or not there; what a crash leaves
  * unfinished is closed with a newline by the next append, and skipped by readers. */
 #include "deadletter/internal.h"
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 200, LOCK_WAIT_NS = 10 * 1000 * 1000, FILE_MODE = 0640, DIRECTORY_MODE = 0750 };
-static const char PREFIX[] = "dead-letters-", LOCK_NAME[] = "dead-letters.lock";
+enum { DIRECTORY_MODE = 0700 };
 
 static void refuse_line(struct day_line *line, int error, const char *doing)
 {
@@ -26,46 +21,6 @@ static void refuse_rest(struct day_line *lines, size_t count, int error, const c
     for (size_t i = 0; i < count; i++)
         if (!lines[i].error)
             refuse_line(&lines[i], error, doing);
-}
-
-/* Another agent that is stopped while it holds the lock must not take this thread with it. */
-int day_file_lock(int directory)
-{
-    int lock = openat(directory, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
-    for (int i = 0; lock >= 0 && i < LOCK_TRIES; i++) {
-        if (flock(lock, LOCK_EX | LOCK_NB) == 0)
-            return lock;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
-    }
-    int error = errno;
-    if (lock >= 0)
-        close(lock);
-    errno = error;
-    return -1;
-}
-
-/** Bytes of all letters; -1 with errno. */
-static int64_t directory_bytes(int directory)
-{
-    int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = copy < 0 ? NULL : fdopendir(copy);
-    if (!entries) {
-        if (copy >= 0)
-            close(copy);
-        return -1;
-    }
-    int64_t bytes = 0;
-    struct dirent *entry;
-    while ((entry = readdir(entries))) {
-        struct stat status;
-        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
-            fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-            bytes += status.st_size;
-    }
-    closedir(entries);
-    return bytes;
 }
 
 static int append_all(int fd, struct slice bytes)
@@ -134,15 +89,15 @@ static void sync_lines(int fd, int64_t size, struct day_line *lines, size_t coun
     refuse_rest(lines, count, error, taken_back ? "fsync" : "fsync, and the lines may be there twice later");
 }
 
-static void append_locked(int directory, const char *name, int64_t max_bytes, struct day_line *lines,
-                          size_t count)
+static void append_locked(int directory, char name[LETTERS_NAME_SIZE], int64_t max_bytes,
+                          struct day_line *lines, size_t count)
 {
-    int64_t used = directory_bytes(directory);
+    int64_t used = letters_bytes(directory);
     if (used < 0) {
         refuse_rest(lines, count, errno, "reading the directory");
         return;
     }
-    int fd = openat(directory, name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    int fd = letters_day_file_open(directory, name);
     int64_t size = fd < 0 ? -1 : close_unfinished_line(fd);
     /* A new file's name must be as durable as its content, and be so first. */
     if (size < 0 || (size == 0 && fsync(directory) != 0)) {
@@ -155,12 +110,12 @@ static void append_locked(int directory, const char *name, int64_t max_bytes, st
         close(fd);
 }
 
-void day_file_append(const char *directory, const char *name, int64_t max_bytes, struct day_line *lines,
-                     size_t count)
+void day_file_append(const char *directory, char name[LETTERS_NAME_SIZE], int64_t max_bytes,
+                     struct day_line *lines, size_t count)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = letters_directory_open(directory);
     if (fd < 0 && errno == ENOENT && mkdir(directory, DIRECTORY_MODE) == 0)
-        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = letters_directory_open(directory);
     int lock = fd < 0 ? -1 : day_file_lock(fd);
     if (lock < 0)
         refuse_rest(lines, count, errno, fd < 0 ? "opening the directory" : "locking the directory");
@@ -176,10 +131,9 @@ int day_file_prepare(const char *directory)
 {
     if (mkdir(directory, DIRECTORY_MODE) != 0 && errno != EEXIST)
         return errno;
-    struct stat status;
-    if (stat(directory, &status) != 0)
+    int fd = letters_directory_open(directory);
+    if (fd < 0)
         return errno;
-    if (!S_ISDIR(status.st_mode))
-        return ENOTDIR;
+    close(fd);
     return access(directory, W_OK | X_OK) == 0 ? 0 : errno;
 }

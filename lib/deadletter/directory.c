@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_LETTERS = 256 };
+/** DAY_LENGTH: of "dead-letters-2026-01-13". */
+enum { BATCH_LETTERS = 256, DAY_LENGTH = 23 };
 
 struct directory {
     struct dead_letters *letters;
@@ -15,12 +16,14 @@ struct directory {
     uv_work_t work;
     bool under_way, closing;
     /* The batch: the thread's alone while `under_way`. */
-    /** Of the day's file. */
-    char name[64];
+    /** Of the day's file; where the lines went, afterwards. */
+    char name[LETTERS_NAME_SIZE];
     struct buffer bytes;
     size_t count, starts[BATCH_LETTERS + 1];
     struct day_line lines[BATCH_LETTERS];
-    /** The loop's; the thread does not touch them. */
+    /* The loop's; the thread does not touch them. */
+    /** What is in the place of the day's file that was warned of last. */
+    char taken[LETTERS_NAME_SIZE];
     struct dead_letter_write *writes[BATCH_LETTERS];
 };
 
@@ -28,8 +31,9 @@ struct directory *directory_new(struct dead_letters *letters, const char *path, 
                                 struct error *err)
 {
     int error = day_file_prepare(path);
-    if (error == ENOTDIR) {
-        error_set(err, PA_ERR_INVALID, "DEAD_LETTER_DIR: '%.200s' is not a directory", path);
+    if (error == ENOTDIR || error == ELOOP) {
+        error_set(err, PA_ERR_INVALID, "DEAD_LETTER_DIR: '%.200s' is not a directory%s", path,
+                  error == ELOOP ? ", but a symbolic link" : "");
         return NULL;
     }
     if (error)
@@ -64,10 +68,24 @@ static void append_work(uv_work_t *work)
                     directory->count);
 }
 
+/** Once a day. */
+static void warn_of_taken_name(struct directory *directory)
+{
+    char expected[LETTERS_NAME_SIZE];
+    snprintf(expected, sizeof expected, "%.*s.jsonl", DAY_LENGTH, directory->name);
+    if (strcmp(directory->name, expected) == 0 || strcmp(directory->taken, expected) == 0)
+        return;
+    memcpy(directory->taken, expected, sizeof expected);
+    log_warning("the day's file of dead letters is not one that can be written: another is used",
+                F_STR("file.directory", directory->path), F_STR("taken", expected),
+                F_STR("file.name", directory->name));
+}
+
 static void append_done(uv_work_t *work, int status)
 {
     struct directory *directory = work->data;
     (void)status;
+    warn_of_taken_name(directory);
     for (size_t i = 0; i < directory->count; i++) {
         struct dead_letter_write *write = directory->writes[i];
         if (directory->lines[i].error)

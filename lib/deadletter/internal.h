@@ -99,6 +99,26 @@ void producer_close(struct producer *producer);
 /** Appends the letter as one line of JSON, newline included. */
 void line_append(struct buffer *out, const char *id, const struct dead_letter *letter, const char *mac);
 
+/* opening.c */
+enum { LETTERS_FILE_MODE = 0600, LETTERS_NAME_SIZE = 64 };
+/** The directory; no link in its place is followed. -1 with errno. */
+PA_MUST_USE int letters_directory_open(const char *path);
+/** A file of the directory with this descriptor; with O_CREAT in the flags it is made. Nothing else that has
+ * the name is waited for or followed: EINVAL for what is no file, ELOOP for a link. -1 with errno. */
+PA_MUST_USE int letters_file_open(int directory, const char *name, int flags);
+/** It consists of holes for the most part: who reads it reads zeros for as long as it says it is. */
+PA_MUST_USE bool letters_file_is_hollow(int fd);
+/** Why it could not be opened. */
+const char *letters_file_words(int error);
+/** The file to append to. Where its name is taken by something else, the first of "….1.jsonl" to "….9.jsonl"
+ * that is not, whose name is then in `name`. -1 with errno. */
+PA_MUST_USE int letters_day_file_open(int directory, char name[LETTERS_NAME_SIZE]);
+/** Bytes of all letters; -1 with errno. */
+PA_MUST_USE int64_t letters_bytes(int directory);
+/** The lock under which lines are appended, in the directory of this descriptor; to be closed. -1 with errno,
+ * after two seconds at most. */
+PA_MUST_USE int day_file_lock(int directory);
+
 /* day_file.c */
 /** One line to append, and what became of it. */
 struct day_line {
@@ -109,12 +129,9 @@ struct day_line {
     char reason[160];
 };
 /** Appends the lines to the file ("dead-letters-2026-01-13.jsonl") in the directory, each whole or not at
- * all, and syncs them. Waits at most two seconds for other agents that write there. Blocking; every line gets
- * its answer. */
-void day_file_append(const char *directory, const char *name, int64_t max_bytes, struct day_line *lines,
-                     size_t count);
-/** The lock under which lines are appended, in the directory of this descriptor; to be closed. -1 with errno,
- * after two seconds at most. */
-PA_MUST_USE int day_file_lock(int directory);
+ * all, and syncs them. `name` is afterwards that of the file where they are (letters_day_file_open). Waits at
+ * most two seconds for other agents that write there. Blocking; every line gets its answer. */
+void day_file_append(const char *directory, char name[LETTERS_NAME_SIZE], int64_t max_bytes,
+                     struct day_line *lines, size_t count);
 /** 0, or an errno: can letters be written there? Makes the directory if it is missing. */
 PA_MUST_USE int day_file_prepare(const char *directory);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { REPLAY_LOCK_MODE = 0640 };
+enum { LINE_SLACK = 1 << 20 };
 static const char REPLAY_LOCK_NAME[] = "dead-letters.replay.lock";
 
 struct directory_reader {
@@ -21,15 +21,20 @@ struct directory_reader {
     /** Names of the files, sorted. */
     struct dirent **days;
     int day_count, next_day;
-    char day[11];
-    /** Of `day`; NULL: none is open. */
+    /** Of the file that is open, or was last, and the day in it. */
+    char name[LETTERS_NAME_SIZE], day[11];
+    /** NULL: none is open. */
     FILE *file;
+    /** Longer lines are no letters. */
+    size_t line_max;
     /** Of the line in it. */
     uint64_t line_number;
     /** Of the line, for people. */
     struct buffer where;
     struct replayed_ids replayed;
-    /** The line, as getline(3) allocates it. */
+    /** Files of marks that are none, a line each, until they are told. */
+    struct buffer odd_marks;
+    /** The line. */
     char *text;
     size_t room;
     struct line line;
@@ -53,12 +58,14 @@ static int has_pattern(const char *name, const char *pattern)
 
 static int is_day_file(const struct dirent *entry)
 {
-    return has_pattern(entry->d_name, "dead-letters-0000-00-00.jsonl");
+    return has_pattern(entry->d_name, "dead-letters-0000-00-00.jsonl") ||
+           has_pattern(entry->d_name, "dead-letters-0000-00-00.0.jsonl");
 }
 
 static int is_marks_file(const struct dirent *entry)
 {
-    return has_pattern(entry->d_name, "dead-letters-0000-00-00.replayed");
+    return has_pattern(entry->d_name, "dead-letters-0000-00-00.replayed") ||
+           has_pattern(entry->d_name, "dead-letters-0000-00-00.0.replayed");
 }
 
 static int cannot(struct error *err, const char *doing, const char *path)
@@ -66,17 +73,30 @@ static int cannot(struct error *err, const char *doing, const char *path)
     return error_set(err, PA_ERR_IO, "%s '%.300s': %s", doing, path, strerror(errno));
 }
 
-/** A file of the directory to read. Nothing else that has such a name may stall us: a pipe would. The
- * descriptor; -1 with errno. */
-static int open_file(int directory, const char *name)
+/** A file to read. NULL: nobody can read it as one, with why in words in `why`, which is NULL where it is
+ * there no more. */
+static FILE *open_file(int directory, const char *name, const char **why)
 {
-    struct stat status;
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
-        return fd;
-    close(fd);
-    errno = EINVAL;
-    return -1;
+    int fd = letters_file_open(directory, name, O_RDONLY);
+    FILE *file = fd < 0 || letters_file_is_hollow(fd) ? NULL : fdopen(fd, "r");
+    *why = NULL;
+    if (file)
+        return file;
+    if (fd >= 0)
+        *why = "it consists of holes, which no agent leaves";
+    else if (errno != ENOENT)
+        *why = letters_file_words(errno);
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+/** What is no file of letters, or of marks, is named and passed over. */
+static void file_broken(struct directory_reader *reader, const char *name, const char *why)
+{
+    reader->where.len = 0;
+    buffer_appendf(&reader->where, "%s/%s", reader->path, name);
+    reader_broken(&reader->reader, buffer_text(&reader->where), why);
 }
 
 /** What was replayed, by one of the files that remember it. */
@@ -84,29 +104,29 @@ static int read_marks_file(struct directory_reader *reader, int directory, const
                            struct error *err)
 {
     char mark[128];
-    int fd = open_file(directory, name);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : cannot(err, "cannot read", name);
-    FILE *marks = fdopen(fd, "r");
-    bool kept = marks != NULL;
+    const char *why;
+    FILE *marks = open_file(directory, name, &why);
+    if (!marks && why && errno == EACCES)
+        return error_set(err, PA_ERR_IO, "cannot read '%.300s': %s", name, why);
+    if (!marks && why)
+        buffer_appendf(&reader->odd_marks, "%s/%s: %s\n", reader->path, name, why);
+    if (!marks)
+        return reader->odd_marks.failed ? error_set(err, PA_ERR_MEMORY, "out of memory") : 0;
+    bool kept = true;
     uint64_t id;
     while (kept && fgets(mark, sizeof mark, marks))
         if (letter_id_number((struct slice){mark, strcspn(mark, " \n")}, &id))
             kept = replayed_add(&reader->replayed, id);
-    if (marks)
-        fclose(marks);
-    else
-        close(fd);
+    fclose(marks);
     return kept ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
 /** What was replayed, whichever day's file remembers it: a letter that is moved to another file is the same
  * letter. */
-static int read_marks(struct directory_reader *reader, struct error *err)
+static int read_marks(struct directory_reader *reader, int directory, struct error *err)
 {
     struct dirent **files = NULL;
-    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int count = directory < 0 ? -1 : scandir(reader->path, &files, is_marks_file, alphasort);
+    int count = scandirat(directory, ".", &files, is_marks_file, alphasort);
     int failed = count < 0 ? cannot(err, "cannot read the directory", reader->path) : 0;
     for (int i = 0; i < count; i++) {
         if (!failed)
@@ -114,8 +134,6 @@ static int read_marks(struct directory_reader *reader, struct error *err)
         free(files[i]);
     }
     free(files);
-    if (directory >= 0)
-        close(directory);
     replayed_sort(&reader->replayed);
     return failed;
 }
@@ -123,21 +141,20 @@ static int read_marks(struct directory_reader *reader, struct error *err)
 /** 1: the next day's file is open; 0: there is none; or an error. */
 static int open_day(struct directory_reader *reader, struct error *err)
 {
-    if (reader->next_day == reader->day_count)
-        return 0;
-    const char *name = reader->days[reader->next_day++]->d_name;
-    snprintf(reader->day, sizeof reader->day, "%.10s", name + strlen("dead-letters-"));
-    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *why;
+    int directory = letters_directory_open(reader->path);
     if (directory < 0)
         return cannot(err, "cannot open", reader->path);
-    int fd = open_file(directory, name);
-    reader->file = fd < 0 ? NULL : fdopen(fd, "r");
     reader->line_number = 0;
-    int failed = reader->file ? 0 : cannot(err, "cannot read", name);
-    if (fd >= 0 && !reader->file)
-        close(fd);
+    while (!reader->file && reader->next_day < reader->day_count) {
+        snprintf(reader->name, sizeof reader->name, "%.63s", reader->days[reader->next_day++]->d_name);
+        snprintf(reader->day, sizeof reader->day, "%.10s", reader->name + strlen("dead-letters-"));
+        reader->file = open_file(directory, reader->name, &why);
+        if (!reader->file && why)
+            file_broken(reader, reader->name, why);
+    }
     close(directory);
-    return failed ? failed : 1;
+    return reader->file != NULL;
 }
 
 static void close_day(struct directory_reader *reader)
@@ -147,12 +164,33 @@ static void close_day(struct directory_reader *reader)
     reader->file = NULL;
 }
 
-/** Its length; 0: the end of the file. */
+/** False: out of memory. */
+static bool make_room(struct directory_reader *reader, size_t len)
+{
+    if (len < reader->room)
+        return true;
+    size_t room = reader->room ? reader->room * 2 : 4096;
+    char *grown = realloc(reader->text, room);
+    if (grown) {
+        reader->text = grown;
+        reader->room = room;
+    }
+    return grown != NULL;
+}
+
+/** Its length; 0: the end of the file. Of a line that is longer than any letter the beginning is kept, and
+ * no more memory than that is taken. */
 static size_t read_line(struct directory_reader *reader)
 {
-    errno = 0;
-    ssize_t len = getline(&reader->text, &reader->room, reader->file);
-    return len > 0 ? (size_t)len : 0;
+    size_t len = 0;
+    int c = 0;
+    while (c != '\n' && (c = getc_unlocked(reader->file)) != EOF)
+        if (len <= reader->line_max) {
+            if (!make_room(reader, len))
+                return 0;
+            reader->text[len++] = (char)c;
+        }
+    return len;
 }
 
 /** A last line without its line break is a letter when it is whole. When it is not, an agent may be writing
@@ -161,7 +199,7 @@ static size_t read_line(struct directory_reader *reader)
 static size_t read_line_again(struct directory_reader *reader, size_t len)
 {
     long start = ftell(reader->file) - (long)len;
-    int directory = open(reader->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int directory = letters_directory_open(reader->path);
     int lock = directory < 0 ? -1 : day_file_lock(directory);
     size_t again = start >= 0 && fseek(reader->file, start, SEEK_SET) == 0 ? read_line(reader) : len;
     if (lock >= 0)
@@ -176,8 +214,10 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
 {
     uint64_t id;
     line_clear(&reader->line);
-    const char *wrong = line_parse((struct slice){reader->text, len}, &reader->line);
-    if (wrong && reader->text[len - 1] != '\n') {
+    const char *wrong = len > reader->line_max
+                            ? "it is longer than any letter (RECORD_MAX_BYTES says how long they are)"
+                            : line_parse((struct slice){reader->text, len}, &reader->line);
+    if (wrong && reader->text[len - 1] != '\n' && len <= reader->line_max) {
         len = read_line_again(reader, len);
         if (len == 0)
             return 0; /* what a full disk had cut off was taken back */
@@ -187,8 +227,7 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
             wrong = "the file ends in the middle of it";
     }
     reader->where.len = 0;
-    buffer_appendf(&reader->where, "%s/dead-letters-%s.jsonl:%" PRIu64, reader->path, reader->day,
-                   ++reader->line_number);
+    buffer_appendf(&reader->where, "%s/%s:%" PRIu64, reader->path, reader->name, ++reader->line_number);
     entry->where = buffer_text(&reader->where);
     if (wrong || !letter_id_number(slice_of(reader->line.id), &id)) {
         reader_broken(&reader->reader, entry->where, wrong);
@@ -203,9 +242,22 @@ static int take_line(struct directory_reader *reader, size_t len, struct dead_le
     return 1;
 }
 
+/** Before the first letter, when somebody listens. */
+static void tell_odd_marks(struct directory_reader *reader)
+{
+    for (char *line = (char *)(uintptr_t)buffer_text(&reader->odd_marks), *end; *line; line = end + 1) {
+        char *why = strstr(line, ": ");
+        end = strchr(line, '\n');
+        *why = *end = '\0';
+        reader_broken(&reader->reader, line, why + 2);
+    }
+    buffer_clear(&reader->odd_marks);
+}
+
 static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry, struct error *err)
 {
     struct directory_reader *reader = directory_of(base);
+    tell_odd_marks(reader);
     for (;;) {
         if (!reader->file) {
             int opened = open_day(reader, err);
@@ -224,10 +276,8 @@ static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry
 
 int dead_letter_replay_lock(const char *directory, bool wait, struct error *err)
 {
-    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int lock = folder < 0 ? -1
-                          : openat(folder, REPLAY_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                                   REPLAY_LOCK_MODE);
+    int folder = letters_directory_open(directory);
+    int lock = folder < 0 ? -1 : letters_file_open(folder, REPLAY_LOCK_NAME, O_RDWR | O_CREAT);
     int failed = lock < 0 ? cannot(err, "cannot lock the letters of", directory) : 0;
     while (!failed && flock(lock, LOCK_EX | (wait ? 0 : LOCK_NB)) != 0)
         if (errno != EINTR)
@@ -245,7 +295,7 @@ int dead_letter_replay_lock(const char *directory, bool wait, struct error *err)
 static int mark_day(struct directory_reader *reader, const struct dead_letter_ref *refs, size_t count,
                     struct error *err)
 {
-    char name[64], now[CLOCK_RFC3339_SIZE];
+    char name[LETTERS_NAME_SIZE], now[CLOCK_RFC3339_SIZE];
     struct buffer text = {0};
     clock_rfc3339(clock_wall_ms(clock_system()), now);
     for (size_t i = 0; i < count; i++)
@@ -284,6 +334,7 @@ static void reader_free(struct dead_letter_reader *base)
     replayed_clear(&reader->replayed);
     line_clear(&reader->line);
     buffer_clear(&reader->where);
+    buffer_clear(&reader->odd_marks);
     free(reader->text);
     free(reader->path);
     free(reader);
@@ -291,7 +342,8 @@ static void reader_free(struct dead_letter_reader *base)
 
 static const struct reader_class class = {next, mark, reader_free};
 
-struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err)
+struct dead_letter_reader *dead_letter_reader_directory(const char *path, size_t record_max_bytes,
+                                                        struct error *err)
 {
     struct directory_reader *reader = calloc(1, sizeof *reader);
     char *copy = reader ? strdup(path) : NULL;
@@ -302,9 +354,14 @@ struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct
     }
     reader->reader.class = &class;
     reader->path = copy;
-    reader->day_count = scandir(path, &reader->days, is_day_file, alphasort);
-    int failed =
-        reader->day_count < 0 ? cannot(err, "cannot read the directory", path) : read_marks(reader, err);
+    /* Base64 of a record, its key among it, and what else a letter has. */
+    reader->line_max = 2 * record_max_bytes + LINE_SLACK;
+    int directory = letters_directory_open(path);
+    reader->day_count = directory < 0 ? -1 : scandirat(directory, ".", &reader->days, is_day_file, alphasort);
+    int failed = reader->day_count < 0 ? cannot(err, "cannot read the directory", path)
+                                       : read_marks(reader, directory, err);
+    if (directory >= 0)
+        close(directory);
     if (failed) {
         reader_free(&reader->reader);
         return NULL;

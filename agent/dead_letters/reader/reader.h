@@ -40,8 +40,10 @@ struct dead_letter_entry {
 
 struct dead_letter_reader;
 
-/** NULL with the cause in err. */
-PA_MUST_USE struct dead_letter_reader *dead_letter_reader_directory(const char *path, struct error *err);
+/** A line that is too long for a letter of a record of `record_max_bytes` is none. NULL with the cause in
+ * err. */
+PA_MUST_USE struct dead_letter_reader *dead_letter_reader_directory(const char *path, size_t record_max_bytes,
+                                                                    struct error *err);
 /** Two replays of one directory at once would send each letter twice: a lock that only one process has, until
  * its descriptor is closed or the process ends. The descriptor; PA_ERR_UNAVAILABLE when another process has
  * it (never with `wait`: then this blocks until that one is through); PA_ERR_IO. A topic knows no such lock.

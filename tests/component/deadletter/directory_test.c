@@ -453,7 +453,7 @@ static char *write_line(bool unfinished)
 static struct dead_letter_reader *open_reader(void)
 {
     struct error err = {0};
-    struct dead_letter_reader *reader = dead_letter_reader_directory(directory, &err);
+    struct dead_letter_reader *reader = dead_letter_reader_directory(directory, 1 << 20, &err);
     if (!reader)
         fail_msg("%s", err.message);
     return reader;

@@ -547,6 +547,37 @@ static void topics_have_names_that_kafka_takes(void **state)
     assert_problems("org", "KAFKA_RUNS_TOPIC=a b", "STREAMER_NAME=POLLING", "");
 }
 
+static void a_directory_of_letters_is_no_link_and_nobody_elses(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/letters-XXXXXX", link[40], line[80], told[256];
+    assert_non_null(mkdtemp(directory));
+    snprintf(link, sizeof link, "%s-link", directory);
+    assert_int_equal(symlink(directory, link), 0);
+    static const mode_t modes[] = {0700, 0750, 0701};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(chmod(directory, modes[i]), 0);
+        snprintf(line, sizeof line, "DEAD_LETTER_DIR=%s/", directory);
+        assert_int_equal(load(&config, line, NULL, NULL, NULL, &problems), 0);
+        assert_string_equal(config.dead_letter_dir, directory);
+        snprintf(told, sizeof told,
+                 "DEAD_LETTER_DIR: others than its owner may use '%s' (mode %04o), and secrets may be in "
+                 "letters; chmod 700 it\n",
+                 directory, (unsigned)modes[i]);
+        assert_string_equal(buffer_text(&config.warnings), modes[i] == 0700 ? "" : told);
+        config_clear(&config);
+        snprintf(line, sizeof line, "DEAD_LETTER_DIR=%s%s", link, i == 0 ? "" : "//");
+        assert_int_equal(load(&config, line, NULL, NULL, NULL, &problems), PA_ERR_INVALID);
+        assert_non_null(strstr(buffer_text(&problems), "is a symbolic link, which is not followed; write"));
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+    unlink(link);
+    rmdir(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,6 +595,7 @@ int main(void)
         cmocka_unit_test(proxies_are_read_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
         cmocka_unit_test(secrets_that_are_easily_had_are_told),
+        cmocka_unit_test(a_directory_of_letters_is_no_link_and_nobody_elses),
         cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
         cmocka_unit_test(mappings_see_what_only_dotenv_has),
         cmocka_unit_test(dead_letters_have_one_place),
