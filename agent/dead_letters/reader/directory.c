@@ -165,7 +165,7 @@ static void close_day(struct directory_reader *reader)
 }
 
 /** False: out of memory. */
-static bool make_room(struct directory_reader *reader, size_t len)
+static bool make_line_room(struct directory_reader *reader, size_t len)
 {
     if (len < reader->room)
         return true;
@@ -186,7 +186,7 @@ static size_t read_line(struct directory_reader *reader)
     int c = 0;
     while (c != '\n' && (c = getc_unlocked(reader->file)) != EOF)
         if (len <= reader->line_max) {
-            if (!make_room(reader, len))
+            if (!make_line_room(reader, len))
                 return 0;
             reader->text[len++] = (char)c;
         }
