@@ -131,6 +131,12 @@ def test_defaults_make_a_hardened_pod(render):
     assert pod["terminationGracePeriodSeconds"] == 15
     assert container["image"] == f"port-agent:{VERSION}"
     assert container["resources"]["requests"]["memory"] == "64Mi"
+    assert container["livenessProbe"]["exec"]["command"] == ["/usr/local/bin/port-agent", "health"]
+    # kubelet must not give up before the agent's own time is over.
+    assert container["livenessProbe"]["timeoutSeconds"] > 30
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    assert container["ports"] == [{"name": "metrics", "containerPort": 9464}]
+    assert "livenessProbe" not in container_of(render({"probes": {"enabled": False}}))
 
 
 def test_defaults_are_those_of_the_existing_chart(render):
@@ -337,6 +343,7 @@ def test_only_the_metrics_port_may_be_connected_to_and_what_goes_out_is_open_unl
     ({"controlThePayloadConfig": {"enabled": True}}, "controlThePayloadConfig"),
     ({"selfSignedCertificate": {"enabled": "true"}}, "enabled"),
     ({"networkPolicy": {"enable": True}}, "networkPolicy"),
+    ({"probes": {"readinessPort": "9464"}}, "readinessPort"),
 ])
 def test_wrong_type_is_refused_by_name(helm, values, name):
     result = helm("template", "release", CHART, values=values)
@@ -357,7 +364,7 @@ def test_plain_manifests_are_the_charts_pod(render):
     ours, theirs = pod_of(objects), pod_of(charts)
     for same in ("securityContext", "terminationGracePeriodSeconds", "automountServiceAccountToken"):
         assert ours[same] == theirs[same]
-    for same in ("image", "securityContext", "resources", "volumeMounts"):
+    for same in ("image", "securityContext", "resources", "volumeMounts", "ports", "livenessProbe", "readinessProbe"):
         assert container_of(objects)[same] == container_of(charts)[same]
     assert objects["Deployment"]["spec"]["strategy"] == charts["Deployment"]["spec"]["strategy"]
     # Both come from objects that are there.

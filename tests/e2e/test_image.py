@@ -72,6 +72,7 @@ def test_configuration_is_of_a_hardened_service(image):
     config = inspected["OCIv1"]["config"]
     assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
     assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
+    assert "ADMIN_LISTEN=[::]:9464" in config["Env"] and "9464/tcp" in config["ExposedPorts"]
     labels = labels_of(config)
     assert (labels["title"], labels["version"], labels["licenses"]) == ("port-agent", VERSION, "Apache-2.0")
     assert labels["source"] == "unknown" or labels["source"].startswith("https://")
