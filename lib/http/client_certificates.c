@@ -1,5 +1,6 @@
 /* See client_certificates.h. */
 #include "http/client_certificates.h"
+#include <assert.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,7 @@ const char *client_certificates_setting(const struct client_certificates *certif
 static int add_host(struct client_certificates *certificates, const char *name,
                     const struct client_certificate_source *source, struct error *err)
 {
+    assert(certificates->hosts);
     struct host_certificate *entry = &certificates->hosts[certificates->count];
     *entry = (struct host_certificate){.name = strdup(name)};
     if (!entry->name)
@@ -175,7 +177,7 @@ static int add_json(struct client_certificates *certificates, const struct clien
         failed =
             error_set(err, PA_ERR_INVALID, "%s: is set, and %s names a key for each host; leave this one out",
                       source->key_name, certificates->setting);
-    certificates->hosts = failed ? NULL : calloc((size_t)count, sizeof *certificates->hosts);
+    certificates->hosts = failed ? NULL : calloc((size_t)count + 1, sizeof *certificates->hosts);
     if (!failed && !certificates->hosts)
         failed = error_set(err, PA_ERR_MEMORY, "out of memory");
     for (const cJSON *host = failed ? NULL : root->child; host && !failed; host = host->next)
