@@ -73,25 +73,25 @@ static void what_is_believed_is_by_where_it_comes_from(void **state)
     char signature[SIGNATURE_SIZE], payload[] = "{}";
     struct record record = {.kind = EVENT_RUN};
     struct event event = {.payload = {.ptr = payload, .len = 2}};
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_MISSING);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_MISSING);
     event.has_signature_member = event.has_timestamp_member = true;
     event.signature = SLICE_LITERAL("v1,x");
     event.timestamp = SLICE_LITERAL("x");
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_MALFORMED);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_MALFORMED);
     event.timestamp = SLICE_LITERAL("1768317616");
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_WRONG);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_WRONG);
     assert_int_equal(signer_sign(world->deliver.options.signer, 1768317616, SLICE_LITERAL("{}"), signature),
                      0);
     event.signature = slice_of(signature);
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_NONE);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_NONE);
     event.other_topics = true;
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_OTHER_TOPICS);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_OTHER_TOPICS);
     record.trusted = true;
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_NONE);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_NONE);
     record = (struct record){.kind = EVENT_CHANGE_LOG};
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_OTHER_TOPICS);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_OTHER_TOPICS);
     event = event_of(NULL);
-    assert_int_equal(refusal_of(&world->deliver, &record, &event), REFUSAL_NONE);
+    assert_int_equal(refusal_of(world->deliver.options.signer, &record, &event), REFUSAL_NONE);
 }
 
 static void each_refusal_is_told_as_what_it_is(void **state)
