@@ -268,6 +268,18 @@ def test_secrets_as_files_are_in_no_environment(render):
     assert volume_at(objects, "/run/secrets/port-agent")["secret"]["secretName"] == "mine"
 
 
+def test_client_certificates_are_files_that_the_settings_name(render):
+    assert not [name for name in env_of(render({})) if "CLIENT_CERT" in name or "SSL_CERTIFICATE" in name]
+    objects = render({"clientCertificates": {"webhook": "hooks-tls", "portApi": "gate-tls", "kafka": "kafka-tls"}})
+    env = env_of(objects)
+    for secret, cert, key in (("hooks-tls", "WEBHOOK_CLIENT_CERT", "WEBHOOK_CLIENT_KEY"), ("gate-tls", "PORT_API_CLIENT_CERT", "PORT_API_CLIENT_KEY"),
+                              ("kafka-tls", "KAFKA_CONSUMER_SSL_CERTIFICATE", "KAFKA_CONSUMER_SSL_KEY")):
+        folder, file = env[cert].rsplit("/", 1)
+        source = volume_at(objects, folder)["secret"]
+        assert file == "tls.crt" and env[key] == folder + "/tls.key" and (source["secretName"], source["defaultMode"]) == (secret, 0o440)
+    assert "WEBHOOK_CLIENT_CERT" not in env_of(render({"clientCertificates": {"kafka": "kafka-tls"}}))
+
+
 @pytest.mark.parametrize("drain, seconds", [("38", 45), (38.2, 46), (None, 15), ("", 15), ("0", 7)])
 def test_pod_gets_the_time_it_needs_to_drain(render, drain, seconds):
     values = {"env": {"normal": {"DRAIN_TIMEOUT_SECONDS": drain}}}

@@ -68,8 +68,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toJson $keys }}
 {{- end }}
 
+{{/* Those that are wanted, as a JSON list: name, secret, and the settings of certificate and key. */}}
+{{- define "port-agent.clientCertificates" -}}
+{{- $wanted := list }}
+{{- $settings := dict "webhook" (list "WEBHOOK_CLIENT_CERT" "WEBHOOK_CLIENT_KEY")
+    "portApi" (list "PORT_API_CLIENT_CERT" "PORT_API_CLIENT_KEY")
+    "kafka" (list "KAFKA_CONSUMER_SSL_CERTIFICATE" "KAFKA_CONSUMER_SSL_KEY") }}
+{{- range $name, $secret := .Values.clientCertificates | default dict }}
+{{- if $secret }}
+{{- $pair := get $settings $name }}
+{{- $wanted = append $wanted (dict "name" (kebabcase $name) "secret" $secret "cert" (index $pair 0) "key" (index $pair 1)) }}
+{{- end }}
+{{- end }}
+{{- toJson $wanted }}
+{{- end }}
+
 {{- define "port-agent.env" -}}
 {{- $files := include "port-agent.fileKeys" . | fromJsonArray }}
+{{- range include "port-agent.clientCertificates" . | fromJsonArray }}
+- name: {{ .cert }}
+  value: /run/secrets/client-certificates/{{ .name }}/tls.crt
+- name: {{ .key }}
+  value: /run/secrets/client-certificates/{{ .name }}/tls.key
+{{- end }}
 {{- range $files }}
 - name: {{ . }}_FILE
   value: /run/secrets/port-agent/{{ . }}
