@@ -17,6 +17,8 @@
 #define NAME "dead-letters-2026-01-13.jsonl"
 
 static char directory[64];
+/** Of the file that was appended to last. */
+static char name[LETTERS_NAME_SIZE];
 /** What flock(2) answers so many times, and how often it was asked; what fdatasync(2) answers. */
 static int lock_error, lock_failures, lock_calls, sync_error;
 
@@ -44,10 +46,10 @@ static int begin(void **state)
     return mkdtemp(directory) && rmdir(directory) == 0 ? 0 : -1;
 }
 
-static const char *path_of(const char *name)
+static const char *path_of(const char *file)
 {
     static char path[160];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/%s", directory, file);
     return path;
 }
 
@@ -58,12 +60,13 @@ static int end(void **state)
     unlink(path_of("dead-letters-2026-01-12.jsonl"));
     unlink(path_of("dead-letters.lock"));
     unlink(path_of("other"));
+    unlink(path_of("dead-letters-2026-01-13.1.jsonl"));
     return rmdir(directory);
 }
 
-static void write_file(const char *name, const char *text)
+static void write_file(const char *which, const char *text)
 {
-    FILE *file = fopen(path_of(name), "we");
+    FILE *file = fopen(path_of(which), "we");
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
@@ -84,7 +87,8 @@ static void append(int64_t max_bytes, struct day_line lines[2])
 {
     lines[0] = (struct day_line){.bytes = SLICE_LITERAL("one\n")};
     lines[1] = (struct day_line){.bytes = SLICE_LITERAL("three\n")};
-    day_file_append(directory, NAME, max_bytes, lines, 2);
+    strcpy(name, NAME);
+    day_file_append(directory, name, max_bytes, lines, 2);
 }
 
 static void assert_errors(const struct day_line lines[2], int first, int second)
@@ -145,7 +149,8 @@ static void one_that_fits_is_written_behind_one_that_does_not(void **state)
 {
     (void)state;
     struct day_line lines[2] = {{.bytes = SLICE_LITERAL("too long\n")}, {.bytes = SLICE_LITERAL("one\n")}};
-    day_file_append(directory, NAME, 4, lines, 2);
+    strcpy(name, NAME);
+    day_file_append(directory, name, 4, lines, 2);
     assert_errors(lines, ENOSPC, 0);
     assert_file("one\n");
 }
@@ -201,8 +206,8 @@ static void a_place_that_cannot_be_is_told(void **state)
     assert_int_equal(day_file_prepare(below), ENOENT);
     assert_int_equal(symlink("other", path_of(NAME)), 0); /* nobody's file but ours */
     append(1000, lines);
-    assert_errors(lines, ELOOP, ELOOP);
-    assert_non_null(strstr(lines[0].reason, "opening the day's file: "));
+    assert_errors(lines, 0, 0);
+    assert_string_equal(name, "dead-letters-2026-01-13.1.jsonl"); /* beside it */
     strcpy(path, directory);
     strcpy(directory, "/nowhere/at/all");
     append(1000, lines);
