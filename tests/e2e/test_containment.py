@@ -45,9 +45,9 @@ def mapped(tmp_path, mapping):
     return str(path)
 
 
-def evaluated(world, port, receiver, tmp_path, mapping, **event):
+def evaluated(world, port, receiver, tmp_path, mapping, settings=None, **event):
     """An agent whose evaluator has evaluated the mapping once: (agent, the process that compiled it, the evaluator)."""
-    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=mapped(tmp_path, mapping), KAFKA_CONSUMER_PASSWORD=PASSWORD, GITLAB_TOKEN=TOKEN).assigned()
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=mapped(tmp_path, mapping), KAFKA_CONSUMER_PASSWORD=PASSWORD, GITLAB_TOKEN=TOKEN, **(settings or {})).assigned()
     world.produce(run_event("r_1", receiver.url + "/ok", **event))
     assert outcome(port, "r_1")["status"] == "SUCCESS"
     processes = below(agent.process.pid)
@@ -87,13 +87,19 @@ def test_another_process_of_the_same_user_cannot_look(tmp_path):
     assert done.stdout.splitlines() == ["refused environ", "refused mem", "refused maps"], (done.stdout, done.stderr)
 
 
-def test_the_evaluator_has_no_secret_that_no_mapping_asks_for(world, port, receiver, tmp_path):
-    agent, compiler, evaluator = evaluated(world, port, receiver, tmp_path, {"body": {"x": ".payload"}, "headers": {"x-env": "\"none\""}})
+def test_the_evaluator_has_no_secret_that_no_mapping_asks_for(world, port, receiver, authority, tmp_path):
+    ours, key = authority.issue("ours")
+    lines = [line for line in pathlib.Path(key).read_text().splitlines() if len(line) > 16 and not line.startswith("-")]
+    settings = {"WEBHOOK_CLIENT_CERT": ours, "WEBHOOK_CLIENT_KEY": key, "PORT_API_CLIENT_CERT": ours, "PORT_API_CLIENT_KEY_FILE": key,
+                "KAFKA_CONSUMER_SSL_CERTIFICATE": pathlib.Path(ours).read_text() + pathlib.Path(key).read_text()}
+    agent, compiler, evaluator = evaluated(world, port, receiver, tmp_path, {"body": {"x": ".payload"}, "headers": {"x-env": "\"none\""}}, settings)
     for pid in (compiler, evaluator):
         memory = memory_of(pid)
         assert b"x-env" in memory  # the memory that is looked at is the one where the mapping is
-        for secret in (SECRET, PASSWORD, TOKEN):
+        for secret in (SECRET, PASSWORD, TOKEN, *lines):
             assert secret.encode() not in memory, (pid, secret)
+        assert not [file for file in pathlib.Path(f"/proc/{pid}/fd").iterdir() if "client certificate" in os.readlink(file)]
+    assert [file for file in pathlib.Path(f"/proc/{agent.process.pid}/fd").iterdir() if "client certificate" in os.readlink(file)]
     assert SECRET.encode() in memory_of(agent.process.pid)
 
 

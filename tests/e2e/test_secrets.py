@@ -2,12 +2,15 @@
 import base64
 import http.server
 import json
+import pathlib
+import re
+import subprocess
 import threading
 import urllib.parse
 
 import pytest
 
-from harness import SECRET, encrypted, outcome, run_event
+from harness import BINARY, SECRET, encrypted, outcome, run_event
 
 PASSWORD, TOKEN, KEY, SEALED = "user-info's pass/word+", "environment-token-0123?>~", "query-value-that-is-a-key", "decrypted>value?~"
 PATH = "hooks/T0123456789/B-path-that-is-a-secret"
@@ -63,14 +66,58 @@ def echo():
     server.server_close()
 
 
+def key_lines(key):
+    """What a private key is made of: lines of base64."""
+    lines = [line for line in pathlib.Path(key).read_text().splitlines() if len(line) > 16 and not line.startswith("-")]
+    assert lines
+    return lines
+
+
+def certificates(authority):
+    """Settings in their three forms (path, file, PEM itself), and the lines that nobody may see."""
+    ours, key = authority.issue("ours")
+    text = pathlib.Path(key).read_text()
+    return {"WEBHOOK_CLIENT_CERT": ours, "WEBHOOK_CLIENT_KEY": text, "PORT_API_CLIENT_CERT_FILE": ours, "PORT_API_CLIENT_KEY_FILE": key,
+            "KAFKA_CONSUMER_SSL_CERTIFICATE": pathlib.Path(ours).read_text() + text}, key_lines(key)
+
+
+def shown_of(secrets, told):
+    return [f"{secret} as {form}: {told[max(0, told.index(form) - 100):told.index(form) + 100]}" for secret in secrets for form in cores(secret) if form in told]
+
+
+def test_no_command_shows_a_secret_of_its_settings(authority, tmp_path):
+    settings, lines = certificates(authority)
+    environment = {"PATH": "/usr/bin:/bin", "PORT_ORG_ID": "o", "PORT_CLIENT_ID": "c", "PORT_CLIENT_SECRET": SECRET, "HTTPS_PROXY": f"http://u:{KEY}@127.0.0.1:1",
+                   "PORT_CLIENT_SECRET_PREVIOUS": "the-one-before-it-0123456789abcdef", "DEAD_LETTER_DIR": str(tmp_path / "letters"), **settings}
+    secrets = [SECRET, KEY, environment["PORT_CLIENT_SECRET_PREVIOUS"], *lines]
+
+    def told_by(*arguments, **more):
+        done = subprocess.run([BINARY, *arguments], env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    commands = re.findall(r"^  ([a-z-]+) +\S", told_by("--help").split("Commands:")[1].split("Options:")[0], re.M)
+    assert len(commands) >= 8
+    told = told_by("--help") + told_by("--version") + told_by("settings") + told_by("run")  # without a consumer group it says so, and ends
+    for command in (*([one] for one in commands), *(["dead-letters", one] for one in ("list", "show", "replay"))):
+        told += told_by(*command, "--help") + told_by(*command, "--no-such-option")
+    for output in ("text", "json"):
+        told += told_by("check", "--output", output, KAFKA_CONSUMER_GROUP_ID="g")
+    # what is wrong with a key is said without it
+    told += told_by("check", WEBHOOK_CLIENT_KEY=settings["WEBHOOK_CLIENT_KEY"].replace("\nM", "\nN", 1)) + told_by("check", WEBHOOK_CLIENT_CERT=settings["WEBHOOK_CLIENT_KEY"])
+    assert "WEBHOOK_CLIENT_KEY: its text holds a private key that is damaged" in told and "WEBHOOK_CLIENT_CERT: its text holds no certificate" in told
+    assert shown_of(secrets, told) == []
+
+
 @pytest.mark.parametrize("paths", ["true", "false"])
-def test_no_secret_is_shown_in_any_writing(world, port, echo, tmp_path, paths):
+def test_no_secret_is_shown_in_any_writing(world, port, echo, authority, tmp_path, paths):
     mapping = {"headers": {"X-Custom": "\"Key \" + env.GATEWAY"},
                "body": {"sealed": ".payload.properties.sealed"}, "fieldsToDecryptPaths": ["payload.properties.sealed"]}
     (tmp_path / "mapping.json").write_text(json.dumps([mapping]))
     letters = tmp_path / "letters"
+    settings, lines = certificates(authority)
     agent = world.agent(LOG_LEVEL="DEBUG", CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), GATEWAY=TOKEN, LOG_URL_PATHS=paths,
-                        DEAD_LETTER_DIR=str(letters)).assigned()
+                        DEAD_LETTER_DIR=str(letters), **settings).assigned()
     url = f"http://me:{urllib.parse.quote(PASSWORD, safe='')}@127.0.0.1:{echo.server_port}/{PATH}?key={KEY}&n=1"
     world.produce(run_event("r_1", url, synchronized=False, properties={"sealed": encrypted(SEALED)}))
     result = outcome(port, "r_1")
@@ -81,8 +128,6 @@ def test_no_secret_is_shown_in_any_writing(world, port, echo, tmp_path, paths):
     signatures = [headers["X-Port-Signature"].removeprefix("v1,") for _, headers, _ in echo.seen]
     told = json.dumps([agent.log.snapshot(), agent.errors.snapshot(), [call for call in port.calls if "access_token" not in call[1]]], default=str, ensure_ascii=False)
     told += "".join(json.dumps({**json.loads(line), "value": "the event itself, as it came"}) for file in letters.rglob("*") if file.is_file() for line in file.read_text().splitlines())
-    secrets = [PASSWORD, TOKEN, KEY, SEALED, SECRET, *signatures] + ([PATH, PATH.split("/")[1], PATH.split("/")[2]] if paths == "false" else [])
-    for secret in secrets:
-        for form in cores(secret):
-            assert form not in told, f"{secret} as {form}: {told[max(0, told.index(form) - 100):told.index(form) + 100]}"
+    secrets = [PASSWORD, TOKEN, KEY, SEALED, SECRET, *signatures, *lines] + ([PATH, PATH.split("/")[1], PATH.split("/")[2]] if paths == "false" else [])
+    assert shown_of(secrets, told) == []
     assert (PATH in told) == (paths == "true") and f"http://127.0.0.1:{echo.server_port}/" in told
