@@ -24,7 +24,7 @@ static bool parse_port(const char *text, in_port_t *port)
     return value >= 0 && value <= 65535;
 }
 
-/** The length of the address; 0: it is none. */
+/** The length of the address; 0: the text is no address. */
 static socklen_t parse_address(const char *text, union address *out)
 {
     char host[64];

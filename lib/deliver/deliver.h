@@ -83,7 +83,7 @@ void deliver_free(struct deliver *deliver);
 /** The sink to give to a source; valid as long as `deliver`. */
 struct source_sink deliver_sink(struct deliver *deliver);
 /** Starts no further delivery and drops what is queued; what is in flight goes on, and what is unrepeatable
- * is taken and started all the same. */
+ * is still taken and started. */
 void deliver_stop_starting(struct deliver *deliver);
 /** Time is up for what is unrepeatable: each one that has had no last answer yet fails for good, its dead
  * letter and report saying that the agent was stopped. Nobody would deliver it again, and its run would stay

@@ -72,7 +72,7 @@ static void warned(void *delivery, struct slice warning)
     delivery_tell_why(delivery, OBSERVED_EXPRESSION_EMPTY, warning);
 }
 
-/** No mapping wants the event: another agent's may, but for a workflow node run that MAPPING_MISS does not
+/** No mapping wants the event: another agent's may, except for a workflow node run that MAPPING_MISS does not
  * leave to it. */
 static void miss(struct delivery *delivery)
 {

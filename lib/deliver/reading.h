@@ -9,7 +9,7 @@ struct withdrawal;
 
 enum { READING_BYTES = 1024 * 1024 };
 
-/** What was read of a record; all is the callee's, but for `record` and `why`, which are borrowed. */
+/** What was read of a record; everything is the callee's, except `record` and `why`, which are borrowed. */
 struct record_read {
     const struct record *record;
     struct ticket *ticket;

@@ -28,7 +28,7 @@ static struct run_result result_of(const struct delivery *delivery)
                           buffer_slice(&outcome->summary));
 }
 
-/** Memory is out: what is owed is owed all the same, a little later. */
+/** Out of memory: what is owed is still owed, a little later. */
 void delivery_later(struct delivery *delivery, void (*again)(struct due *due))
 {
     const struct clock *clock = delivery->deliver->options.clock;

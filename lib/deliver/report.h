@@ -8,7 +8,7 @@ struct due;
 void delivery_open_report(struct delivery *delivery);
 /** What its mapping reports, the result, and then it is done. */
 void delivery_report(struct delivery *delivery);
-/** Memory is out: what is owed is owed all the same, a little later. */
+/** Out of memory: what is owed is still owed, a little later. */
 void delivery_later(struct delivery *delivery, void (*again)(struct due *due));
 /** Ends a delivery whose event is refused: its run is reported failed, nothing else. */
 void delivery_report_refused(struct delivery *delivery);

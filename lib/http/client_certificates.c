@@ -29,7 +29,7 @@ struct client_certificates {
 
 /* Names */
 
-/** The port behind the last colon, if there is one; false: it is none. */
+/** The port behind the last colon, if there is one; false: what stands there is no port. */
 static bool cut_port(struct slice *name, int *port)
 {
     const char *colon = name->len > 0 ? memrchr(name->ptr, ':', name->len) : NULL;

@@ -182,7 +182,8 @@ PA_MUST_USE bool easy_prepare(CURL *easy, const struct http_client_options *opti
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
 /** The transfer is over: sees whether the body's coding is too. */
 void body_over(struct http_call *call, CURLcode code);
-/** The first of those who wait for whom there is space: it has it then, and waits no more. NULL: nobody. */
+/** The first of the calls that wait and for which there is space: the call has the space then, and no longer
+ * waits. NULL: none. */
 PA_MUST_USE struct http_call *body_give_room(struct body_room *room);
 /** Gives the call's space and its decoder back, and its place among those who wait. Others get it with
  * body_give_room. Outside of libcurl's callbacks. */
@@ -250,7 +251,8 @@ void sockets_take_interim(struct http_sockets *sockets);
 PA_MUST_USE bool socket_is_wanted(const struct http_sockets *sockets, curl_socket_t fd);
 /** Memory ran out inside libcurl. Before 8.5 a connection that it could not write down as watched is closed
  * without telling us, and what was written down of it stays, in pieces: the process would end when the number
- * of its socket came again. So no number that may be such a one is used again until it is closed through us.
+ * of its socket came again. So a number that may be one of these is not used again until it is closed through
+ * us.
  */
 void sockets_spoil(struct http_sockets *sockets);
 /** For every fresh easy handle: its connections are opened (call_prepare says for which call) and closed

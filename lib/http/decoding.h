@@ -28,7 +28,7 @@ struct decoding;
 PA_MUST_USE struct decoding *decoding_new(const struct codings *codings, size_t max_between,
                                           coding_may_hold *may_hold, void *ctx);
 void decoding_free(struct decoding *decoding);
-/** As coder_run (coding.h), for all of them. */
+/** As coder_run (coding.h), for all codings of the list. */
 PA_MUST_USE enum coding_verdict decoding_run(struct decoding *decoding, struct slice *in, char *out,
                                              size_t room, size_t *made);
 /** The body may end here: no coding is in the middle of something. */

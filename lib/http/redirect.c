@@ -102,7 +102,7 @@ static bool is_foreign(struct slice location)
 }
 
 /** A location that names its host leaves the user info out, which a relative one inherits: on the same origin
- * (`inherits`) it goes along all the same. */
+ * (`inherits`) it still goes along. */
 static void join_host(const char *base, struct slice location, size_t scheme, bool inherits,
                       struct buffer *out)
 {

@@ -58,7 +58,7 @@ void conditions_free(struct conditions *conditions)
     free(conditions);
 }
 
-/** The one that stands; NULL: none does. */
+/** The condition that stands; NULL: it does not. */
 static struct condition *standing(struct conditions *conditions, enum condition_kind kind,
                                   const char *subject)
 {

@@ -108,12 +108,12 @@ struct port_view {
     unsigned tokens;
     /** A fresh token was refused too: for so long none is fetched on a 401; 0: not so. */
     int64_t refused_ms;
-    /** Port asked for quiet, or memory is out: nothing is sent for so long; 0: not so. */
+    /** Port asked for quiet, or the agent is out of memory: nothing is sent for so long; 0: neither. */
     int64_t quiet_ms;
     /** Calls under way. */
     unsigned calls;
     uint64_t requests;
-    /** Of the last token call or call that failed, in words; "": the last one had an answer that is none. */
+    /** Of the last token call or call that failed, in words; "": the last one did not fail. */
     const char *failure;
 };
 /** `failure` is borrowed until the loop goes on. */

@@ -48,7 +48,7 @@ struct destinations {
     unsigned breakers_open;
 };
 
-/** Made with `limit` if there is none of that name. NULL: out of memory. */
+/** The destination of that name, made with `limit` if there is none. NULL: out of memory. */
 PA_MUST_USE struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);
 /** It may be idle: then it is remembered for a while, and forgotten when another takes its place. */
 void destination_settle(struct destination *destination);

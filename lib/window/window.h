@@ -86,7 +86,7 @@ PA_MUST_USE bool window_address(struct window *window, struct slot *slot, const 
 /** The slot waits at its destination, behind what waits there. One that was tried before goes in front, for
  * it is older; while a breaker holds it back, unless the window is pressed, it has its wait anew. */
 void window_push(struct window *window, struct slot *slot, bool tried);
-/** The slot waits nowhere any more, be it in its lane or at its destination. */
+/** The slot no longer waits, neither in its lane nor at its destination. */
 void window_withdraw(struct window *window, struct slot *slot);
 /** The next slot whose attempt may begin, in turn, which is under way from now on; NULL: none. */
 PA_MUST_USE struct slot *window_next(struct window *window);

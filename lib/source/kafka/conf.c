@@ -85,7 +85,7 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
 {
     int64_t prefetch = (int64_t)options->prefetch_bytes;
     int64_t fetch = prefetch / 2 > FETCH_PARTITION_BYTES ? prefetch / 2 : FETCH_PARTITION_BYTES;
-    /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is bounded all the same.
+    /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is still bounded.
      */
     int64_t receive =
         at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
