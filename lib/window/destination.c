@@ -48,13 +48,13 @@ struct destination *destination_find(struct destinations *all, const char *name,
 void destination_settle(struct destination *destination)
 {
     struct destinations *all = destination->all;
-    if (destination->references > 0 || destination->in_turn)
+    if (destination->references > 0 || destination->in_turn || destination->in_kept_ring)
         return;
     size_t places = sizeof all->idle / sizeof *all->idle;
     size_t place = slice_hash(slice_of(destination->name)) % places;
     struct destination *other = all->idle[place];
     all->idle[place] = destination;
-    if (!other || other == destination || other->references > 0 || other->in_turn)
+    if (!other || other == destination || other->references > 0 || other->in_turn || other->in_kept_ring)
         return; /* one that is in use again comes here when it is idle */
     tdelete(other, &all->tree, compare_destinations);
     destination_free(other);

@@ -3,8 +3,10 @@
 #include "window/breaker.h"
 #include "window/due.h"
 #include "window/queue.h"
+#include <sys/queue.h>
 
 struct destinations;
+TAILQ_HEAD(kept_ring, destination);
 
 /** A scheme, host and port. */
 struct destination {
@@ -36,6 +38,12 @@ struct destination {
     /** It is in the round, before the next one. */
     bool in_turn;
     struct destination *next_turn;
+    /** What its slots hold of the memory for records. */
+    size_t held;
+    /** Those whose records are not in memory, and that wait to be recalled. */
+    struct queue kept;
+    bool in_kept_ring;
+    TAILQ_ENTRY(destination) kept_turn;
 };
 
 /** All of them. */

@@ -34,6 +34,7 @@ struct lane *lane_find(struct lanes *lanes, struct slice name)
 void lane_enter(struct lane *lane, struct slot *slot)
 {
     slot->lane = lane;
+    lane->held += slot->held;
     if (lane->head)
         queue_push(&lane->waiting, slot);
     else
@@ -44,6 +45,7 @@ struct slot *lane_leave(struct lanes *lanes, struct slot *slot)
 {
     struct lane *lane = slot->lane;
     slot->lane = NULL;
+    lane->held -= slot->held;
     if (lane->head != slot) {
         if (slot->queue) /* it may have been withdrawn from there */
             queue_remove(slot);

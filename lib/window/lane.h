@@ -9,6 +9,8 @@ struct lane {
     /** The one whose turn it is. */
     struct slot *head;
     struct queue waiting;
+    /** What its slots hold. */
+    size_t held;
 };
 
 /** All lanes; all zero: none. */

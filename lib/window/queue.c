@@ -46,3 +46,20 @@ struct slot *queue_pop(struct queue *queue)
         queue_remove(slot);
     return slot;
 }
+
+void queue_replace(struct slot *from, struct slot *to)
+{
+    struct queue *queue = from->queue;
+    to->queue = queue;
+    to->previous = from->previous;
+    to->next = from->next;
+    if (to->previous)
+        to->previous->next = to;
+    else
+        queue->first = to;
+    if (to->next)
+        to->next->previous = to;
+    else
+        queue->last = to;
+    from->queue = NULL;
+}

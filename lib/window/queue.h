@@ -12,3 +12,5 @@ void queue_push_front(struct queue *queue, struct slot *slot);
 PA_MUST_USE struct slot *queue_pop(struct queue *queue);
 /** Out of the queue it is in. */
 void queue_remove(struct slot *slot);
+/** `to` takes its place in the queue it is in. */
+void queue_replace(struct slot *from, struct slot *to);

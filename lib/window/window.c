@@ -2,6 +2,7 @@
  * slot each, so that a long queue for one never delays another. */
 #include "window/window.h"
 #include "window/brake.h"
+#include "window/fair.h"
 #include "window/lane.h"
 #include "window/share.h"
 #include <assert.h>
@@ -16,6 +17,7 @@ struct window {
     struct load load;
     struct lanes lanes;
     struct destinations destinations;
+    struct fair fair;
     /** Destinations with something ready. */
     struct destination *turn_first, *turn_last;
     size_t turns;
@@ -196,13 +198,14 @@ static void tell_breaker(struct window *window, struct destination *destination,
 
 /* What is heard of it */
 
-static void set_answers(struct load *load, struct destination *destination, bool answers)
+static void set_answers(struct window *window, struct destination *destination, bool answers)
 {
+    struct load *load = &window->load;
     if (destination->answers && !answers)
         load->unproven_in_flight += destination->in_flight;
     else if (!destination->answers && answers)
         load->unproven_in_flight -= destination->in_flight;
-    destination->answers = answers;
+    fair_answers(&window->fair, destination, answers);
 }
 
 static void learn_latency(struct window *window, struct destination *destination, int64_t ms)
@@ -210,7 +213,7 @@ static void learn_latency(struct window *window, struct destination *destination
     bool first = destination->latency_ms == 0;
     double sample_ms = (double)ms;
     destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
-    set_answers(&window->load, destination, true);
+    set_answers(window, destination, true);
     destination->silent = false;
     if (destination->limit < window->load.slots)
         destination->limit++;
@@ -218,7 +221,7 @@ static void learn_latency(struct window *window, struct destination *destination
 
 static void learn_silence(struct window *window, struct destination *destination, bool silent)
 {
-    set_answers(&window->load, destination, false);
+    set_answers(window, destination, false);
     destination->silent = silent;
     if (silent && destination->limit > 1)
         destination->limit /= 2;
@@ -270,11 +273,14 @@ struct slot *window_leave_lane(struct window *window, struct slot *slot)
 
 bool window_address(struct window *window, struct slot *slot, const char *name)
 {
-    slot->destination = destination_find(&window->destinations, name, share_first_limit(&window->load));
-    if (!slot->destination)
+    struct destination *destination =
+        destination_find(&window->destinations, name, share_first_limit(&window->load));
+    if (!destination)
         return false;
-    slot->destination->references++;
-    slot->destination->paused = brake_holds(&window->brake, name);
+    destination->references++;
+    window_forget(window, slot); /* one that was kept knows where it went before */
+    fair_move(&window->fair, slot, destination);
+    destination->paused = brake_holds(&window->brake, name);
     return true;
 }
 
@@ -283,10 +289,59 @@ void window_forget(struct window *window, struct slot *slot)
     struct destination *destination = slot->destination;
     if (!destination)
         return;
-    slot->destination = NULL;
+    fair_move(&window->fair, slot, NULL);
     destination->references--;
     check_activity(window, destination);
     destination_settle(destination);
+}
+
+/* Memory, and what is kept by reference */
+
+void window_hold(struct window *window, struct slot *slot, size_t bytes)
+{
+    fair_hold(&window->fair, slot, bytes);
+}
+
+bool window_is_beyond_share(const struct window *window, const struct slot *slot, bool pressed)
+{
+    return fair_is_beyond(&window->fair, slot, pressed);
+}
+
+bool window_lane_is_full(const struct window *window, const struct slot *slot)
+{
+    return fair_lane_is_full(&window->fair, slot);
+}
+
+void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept)
+{
+    struct destination *destination = from->destination;
+    if (destination && from->queue == &destination->ready)
+        window_withdraw(window, from);
+    fair_hold(&window->fair, from, 0);
+    *to = (struct slot){
+        .lane = from->lane, .destination = destination, .queued_ms = from->queued_ms, .kept = kept};
+    if (from->queue)
+        queue_replace(from, to);
+    if (to->lane && to->lane->head == from)
+        to->lane->head = to;
+    *from = (struct slot){0};
+}
+
+void window_keep(struct window *window, struct slot *slot, bool tried)
+{
+    fair_keep(&window->fair, slot, tried);
+}
+
+struct slot *window_recall(struct window *window)
+{
+    return fair_recall(&window->fair);
+}
+
+struct slot *window_next_in_lane(const struct slot *slot)
+{
+    if (!slot->lane)
+        return NULL;
+    return slot->lane->head == slot ? slot->lane->waiting.first : slot->next;
 }
 
 /* How much */
@@ -407,6 +462,7 @@ struct window *window_new(const struct window_options *options)
     window->load = (struct load){
         .clock = options->clock, .slots = options->slots, .per_destination = options->slots_per_destination};
     window->destinations.schedule = options->schedule;
+    fair_open(&window->fair, options->clock, options->bytes);
     return window;
 }
 

@@ -26,6 +26,10 @@ struct slot {
     struct destination *destination;
     /** When it came to its destination (see window_push). */
     int64_t queued_ms;
+    /** Bytes of the memory for records (see window_hold). */
+    size_t held;
+    /** Its record is not in memory (see window_take_place). */
+    bool kept;
 };
 
 /** How an attempt ended. */
@@ -53,6 +57,8 @@ struct window_options {
     unsigned slots;
     /** Of them, for one destination; 0: no bound of its own. */
     unsigned slots_per_destination;
+    /** Of the memory for records, of which everybody has a share; 0: nobody has. */
+    size_t bytes;
     /** Failed attempts in a row, after which a destination is only probed; 0: never. */
     unsigned breaker_failures;
     /** window_next may have something again; called from the loop. */
@@ -94,6 +100,27 @@ PA_MUST_USE struct slot *window_next(struct window *window);
 void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms);
 /** The slot goes nowhere any more; it is in no lane, waits nowhere, and is not under way. */
 void window_forget(struct window *window, struct slot *slot);
+
+/* Memory, and what is kept by reference */
+
+/** The slot holds so many bytes of the memory for records. */
+void window_hold(struct window *window, struct slot *slot, size_t bytes);
+/** Its destination, or all that do not answer, hold more than their share. `pressed`: there is no room for
+ * anybody. */
+PA_MUST_USE bool window_is_beyond_share(const struct window *window, const struct slot *slot, bool pressed);
+/** Its lane holds more than its share, or the slot before it is kept already. */
+PA_MUST_USE bool window_lane_is_full(const struct window *window, const struct slot *slot);
+/** `to`, all zero, takes the place of `from` in its lane and at its destination, and holds nothing; `from`
+ * must not be under way, and is all zero then. `kept`: the record of `to` is not in memory. */
+void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept);
+/** A kept slot that knows its destination waits there to be recalled. It must be first in its lane. `tried`:
+ * in front, unless a breaker holds it back. */
+void window_keep(struct window *window, struct slot *slot, bool tried);
+/** The next kept slot whose destination has room in its share, in turn; it waits nowhere then, and whoever
+ * reads its record again holds the bytes at once. NULL: none, for now. */
+PA_MUST_USE struct slot *window_recall(struct window *window);
+/** The one behind it in its lane; NULL: none. */
+PA_MUST_USE struct slot *window_next_in_lane(const struct slot *slot);
 
 /* How much */
 

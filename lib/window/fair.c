@@ -1,0 +1,146 @@
+/* Shares of the memory for records. What waits for a destination that does not drain would fill it, and then
+ * nobody's records would be taken any more. So what is beyond a share is kept by reference (by whoever owns
+ * the slots), and read again when there is room in that share:
+ *
+ *   - A destination that does not answer (it is new, or its last attempt had no answer) may hold a sixteenth,
+ *     and all such destinations together half.
+ *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
+ *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
+ *   - A lane may hold a sixteenth.
+ *   - While there is no room for anybody (`pressed`), the shares are half of that.
+ *
+ * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
+ * Shares are refilled up to half, so that what is read again is not at once too much. */
+#include "window/fair.h"
+
+enum { SHARE_PART = 16, UNPROVEN_PART = 2, SLOW_MS = 1000, SCAN_MAX = 64 };
+
+void fair_open(struct fair *fair, const struct clock *clock, size_t bytes)
+{
+    *fair = (struct fair){.clock = clock, .bytes = bytes};
+    TAILQ_INIT(&fair->kept[false]);
+    TAILQ_INIT(&fair->kept[true]);
+}
+
+/* What is held */
+
+static void destination_held(struct fair *fair, struct destination *destination, size_t less, size_t more)
+{
+    destination->held += more - less;
+    if (!destination->answers)
+        fair->unproven_held += more - less;
+}
+
+void fair_hold(struct fair *fair, struct slot *slot, size_t bytes)
+{
+    if (slot->lane)
+        slot->lane->held += bytes - slot->held;
+    if (slot->destination)
+        destination_held(fair, slot->destination, slot->held, bytes);
+    slot->held = bytes;
+}
+
+void fair_move(struct fair *fair, struct slot *slot, struct destination *destination)
+{
+    if (slot->destination)
+        destination_held(fair, slot->destination, slot->held, 0);
+    slot->destination = destination;
+    if (destination)
+        destination_held(fair, destination, 0, slot->held);
+}
+
+static void leave_ring(struct fair *fair, struct destination *destination)
+{
+    TAILQ_REMOVE(&fair->kept[destination->answers], destination, kept_turn);
+    destination->in_kept_ring = false;
+}
+
+static void enter_ring(struct fair *fair, struct destination *destination)
+{
+    if (destination->in_kept_ring || !destination->kept.first)
+        return;
+    TAILQ_INSERT_TAIL(&fair->kept[destination->answers], destination, kept_turn);
+    destination->in_kept_ring = true;
+}
+
+void fair_answers(struct fair *fair, struct destination *destination, bool answers)
+{
+    if (answers == destination->answers)
+        return;
+    if (destination->in_kept_ring)
+        leave_ring(fair, destination);
+    fair->unproven_held += answers ? 0 - destination->held : destination->held;
+    destination->answers = answers;
+    enter_ring(fair, destination);
+}
+
+/* What is too much */
+
+static bool is_slow(const struct fair *fair, const struct destination *destination)
+{
+    const struct slot *oldest = destination->ready.first;
+    return oldest && clock_monotonic_ms(fair->clock) - oldest->queued_ms > SLOW_MS;
+}
+
+bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool pressed)
+{
+    const struct destination *destination = slot->destination;
+    if (!destination || fair->bytes == 0)
+        return false;
+    size_t bytes = pressed ? fair->bytes / 2 : fair->bytes;
+    bool over = destination->held > slot->held && destination->held > bytes / SHARE_PART;
+    if (destination->answers)
+        return over && is_slow(fair, destination);
+    return over || (fair->unproven_held > slot->held && fair->unproven_held > bytes / UNPROVEN_PART);
+}
+
+bool fair_lane_is_full(const struct fair *fair, const struct slot *slot)
+{
+    const struct lane *lane = slot->lane;
+    if (!lane || lane->head == slot || fair->bytes == 0)
+        return false;
+    return (slot->previous && slot->previous->kept) || lane->held > fair->bytes / SHARE_PART;
+}
+
+/* What is kept */
+
+void fair_keep(struct fair *fair, struct slot *slot, bool tried)
+{
+    struct destination *destination = slot->destination;
+    if (tried && destination->breaker.state == BREAKER_CLOSED)
+        queue_push_front(&destination->kept, slot);
+    else
+        queue_push(&destination->kept, slot);
+    enter_ring(fair, destination);
+}
+
+/** Of the destination whose turn it is; NULL: it has none, or no room. */
+static struct slot *recall_of(struct fair *fair, struct destination *destination)
+{
+    leave_ring(fair, destination);
+    struct slot *slot =
+        destination->held < fair->bytes / SHARE_PART / 2 ? queue_pop(&destination->kept) : NULL;
+    if (destination->kept.first)
+        enter_ring(fair, destination);
+    else if (!slot)
+        destination_settle(destination);
+    return slot;
+}
+
+static struct slot *recall_from(struct fair *fair, bool answers)
+{
+    struct slot *slot = NULL;
+    struct kept_ring *ring = &fair->kept[answers];
+    for (int scanned = 0; !slot && scanned < SCAN_MAX && !TAILQ_EMPTY(ring); scanned++) {
+        if (!answers && fair->unproven_held > fair->bytes / UNPROVEN_PART / 4 * 3)
+            break;
+        slot = recall_of(fair, TAILQ_FIRST(ring));
+    }
+    return slot;
+}
+
+struct slot *fair_recall(struct fair *fair)
+{
+    struct slot *slot = recall_from(fair, true);
+    return slot ? slot : recall_from(fair, false);
+}

@@ -1,0 +1,213 @@
+/* Shares of the memory for records: who is beyond one, and whose turn it is to come back. */
+#include "window_world.h"
+#include <stdio.h>
+
+enum { BYTES = 16000, SHARE = BYTES / 16, RECORD = 100 };
+
+static struct world *fair_world(void)
+{
+    return world_with((struct window_options){.bytes = BYTES});
+}
+
+/** A slot that waits there, and holds a record. */
+static struct slot *hold(struct world *world, const char *name)
+{
+    struct slot *slot = slot_to(world, name);
+    window_hold(world->window, slot, RECORD);
+    window_push(world->window, slot, false);
+    return slot;
+}
+
+static bool beyond(const struct world *world, const struct slot *slot)
+{
+    return window_is_beyond_share(world->window, slot, false);
+}
+
+static void keep(struct world *world, struct slot *slot)
+{
+    struct slot *kept = &world->slots[world->count++];
+    window_take_place(world->window, slot, kept, true);
+    window_keep(world->window, kept, false);
+}
+
+static void one_that_does_not_answer_has_a_sixteenth(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    for (size_t i = 0; i < SHARE / RECORD; i++)
+        assert_false(beyond(world, hold(world, "dead")));
+    assert_true(beyond(world, hold(world, "dead")));
+    assert_false(beyond(world, hold(world, "other")));
+    world_free(world);
+}
+
+static void all_that_do_not_answer_have_half_together(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    struct slot *last = NULL;
+    for (size_t i = 0; i <= BYTES / 2 / RECORD; i++) {
+        char name[16];
+        assert_false(last && beyond(world, last));
+        snprintf(name, sizeof name, "dead-%zu", i);
+        last = hold(world, name);
+    }
+    assert_true(beyond(world, last));
+    window_hold(world->window, last, 0);
+    assert_false(beyond(world, last));
+    world_free(world);
+}
+
+static void one_that_answers_has_what_it_can_until_its_queue_stands_still(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    struct destination *good = proven(world, "good");
+    struct slot *slot = NULL;
+    for (size_t i = 0; i < 2 * SHARE / RECORD; i++)
+        slot = hold(world, "good");
+    assert_true(good->answers);
+    assert_false(beyond(world, slot));
+    pass_ms(world, 1001);
+    assert_true(beyond(world, slot));
+    world_free(world);
+}
+
+static void one_record_is_never_beyond_a_share(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    struct slot *slot = hold(world, "dead");
+    window_hold(world->window, slot, 2 * (size_t)BYTES);
+    assert_false(beyond(world, slot));
+    struct slot *second = hold(world, "dead");
+    assert_true(beyond(world, second));
+    world_free(world);
+}
+
+static void shares_are_smaller_while_there_is_no_room(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    struct slot *slot = NULL;
+    for (size_t i = 0; i < SHARE / RECORD; i++)
+        slot = hold(world, "dead");
+    assert_false(window_is_beyond_share(world->window, slot, false));
+    assert_true(window_is_beyond_share(world->window, slot, true));
+    world_free(world);
+}
+
+static void what_is_kept_comes_back_in_turns_up_to_half_a_share(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    for (size_t i = 0; i < 6; i++)
+        keep(world, hold(world, i < 4 ? "a" : "b"));
+    const char *const expected[] = {"a", "b", "a", "b"};
+    for (size_t i = 0; i < 4; i++) {
+        struct slot *slot = window_recall(world->window);
+        assert_non_null(slot);
+        assert_string_equal(slot->destination->name, expected[i]);
+        window_hold(world->window, slot, SHARE / 4);
+    }
+    assert_null(window_recall(world->window)); /* a has half of its share again */
+    world_free(world);
+}
+
+static void those_that_answer_come_back_first(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    keep(world, hold(world, "good"));
+    keep(world, hold(world, "dead"));
+    struct slot *slot = slot_to(world, "good");
+    struct destination *good = slot->destination;
+    window_push(world->window, slot, false);
+    start_all(world);
+    answer(world, good); /* its place in the round moves along */
+    slot = window_recall(world->window);
+    assert_ptr_equal(slot->destination, good);
+    assert_string_equal(window_recall(world->window)->destination->name, "dead");
+    world_free(world);
+}
+
+static void what_is_taken_out_of_the_middle_does_not_come_back(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    keep(world, hold(world, "dead"));
+    struct slot *kept = &world->slots[world->count - 1];
+    window_withdraw(world->window, kept);
+    window_forget(world->window, kept);
+    assert_null(window_recall(world->window));
+    world_free(world);
+}
+
+static void a_kept_slot_has_the_place_of_the_one_before_in_its_lane(void **state)
+{
+    (void)state;
+    static const struct slice LANE = SLICE_LITERAL("lane");
+    struct world *world = fair_world();
+    struct slot *slots = &world->slots[world->count];
+    world->count += 3;
+    for (size_t i = 0; i < 3; i++)
+        assert_true(window_enter_lane(world->window, &slots[i], LANE));
+    struct slot head = {0}, middle = {0};
+    window_take_place(world->window, &slots[1], &middle, true);
+    window_take_place(world->window, &slots[0], &head, true);
+    assert_true(window_is_first(&head));
+    assert_false(window_is_in_lane(&slots[0]));
+    assert_ptr_equal(window_next_in_lane(&head), &middle);
+    assert_ptr_equal(window_next_in_lane(&middle), &slots[2]);
+    assert_true(window_lane_is_full(world->window, &slots[2])); /* behind one that is kept */
+    assert_ptr_equal(window_leave_lane(world->window, &head), &middle);
+    assert_ptr_equal(window_leave_lane(world->window, &middle), &slots[2]);
+    assert_null(window_leave_lane(world->window, &slots[2]));
+    world_free(world);
+}
+
+static void a_lane_has_a_sixteenth(void **state)
+{
+    (void)state;
+    static const struct slice LANE = SLICE_LITERAL("lane");
+    struct world *world = fair_world();
+    struct slot *slots = &world->slots[world->count];
+    for (size_t i = 0; i <= SHARE / RECORD; i++) {
+        assert_true(window_enter_lane(world->window, &slots[i], LANE));
+        assert_false(window_lane_is_full(world->window, &slots[i]));
+        window_hold(world->window, &slots[i], RECORD);
+    }
+    struct slot *last = &slots[SHARE / RECORD];
+    assert_true(window_lane_is_full(world->window, last));
+    assert_false(window_lane_is_full(world->window, &slots[0])); /* the first goes on */
+    world_free(world);
+}
+
+static void without_bounds_nobody_has_a_share(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct slot *slot = NULL;
+    for (size_t i = 0; i < 100; i++)
+        slot = hold(world, "dead");
+    assert_false(beyond(world, slot));
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_does_not_answer_has_a_sixteenth),
+        cmocka_unit_test(all_that_do_not_answer_have_half_together),
+        cmocka_unit_test(one_that_answers_has_what_it_can_until_its_queue_stands_still),
+        cmocka_unit_test(one_record_is_never_beyond_a_share),
+        cmocka_unit_test(shares_are_smaller_while_there_is_no_room),
+        cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
+        cmocka_unit_test(those_that_answer_come_back_first),
+        cmocka_unit_test(what_is_taken_out_of_the_middle_does_not_come_back),
+        cmocka_unit_test(a_kept_slot_has_the_place_of_the_one_before_in_its_lane),
+        cmocka_unit_test(a_lane_has_a_sixteenth),
+        cmocka_unit_test(without_bounds_nobody_has_a_share),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
