@@ -395,7 +395,6 @@ static int make_deliver(struct daemon *daemon)
         .dedup_window = (size_t)config->dedup_window,
         .event_max_age_ms = config->event_max_age_ms,
         .replay_tolerance_ms = config->replay_tolerance_ms,
-        .conditions = daemon->conditions,
         .mapper = daemon->mapper,
         .dead_letters = daemon->dead_letters,
         .mapping_file = daemon->options.mapping_file,
@@ -409,6 +408,7 @@ static int make_deliver(struct daemon *daemon)
         .room = room_again,
         .room_ctx = daemon,
         .observer = daemon->observer,
+        .conditions = daemon->conditions,
     };
     daemon->deliver = deliver_new(&options);
     return daemon->deliver ? 0 : PA_ERR_MEMORY;

@@ -200,6 +200,8 @@ static void try_again(struct delivery *delivery, const struct http_result *resul
     delivery_tell_attempt(delivery, OBSERVED_RETRYING, result, wait_ms);
     outcome_clear(&delivery->outcome); /* the next attempt has its own */
     delivery_wait(delivery, wait_ms);
+    if (window_is_beyond_share(delivery->deliver->window, &delivery->slot, false))
+        PA_IGNORE(delivery_keep(delivery)); /* it waits in memory then */
 }
 
 /** Whoever comes next has all its attempts. */

@@ -155,7 +155,7 @@ bool dedup_find(struct dedup *dedup, const struct record *record, const struct e
     return true;
 }
 
-uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event)
+uint64_t dedup_content(const struct record *record, const struct event *event)
 {
-    return dedup->window > 0 ? content_of(event, record->timestamp_ms) : 0;
+    return content_of(event, record->timestamp_ms);
 }

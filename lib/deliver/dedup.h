@@ -23,7 +23,7 @@ PA_MUST_USE bool dedup_keep_report(struct dedup *dedup, struct delivery *deliver
 /** It will be delivered again after all. */
 void dedup_forget(struct dedup *dedup, const struct delivery *delivery);
 /** What tells the record from another that might have its id. */
-uint64_t dedup_content(const struct dedup *dedup, const struct record *record, const struct event *event);
+uint64_t dedup_content(const struct record *record, const struct event *event);
 /** Was this record delivered? *report: its report that is still owed, or NULL. Forgets the report. */
 PA_MUST_USE bool dedup_find(struct dedup *dedup, const struct record *record, const struct event *event,
                             struct run_report **report);

@@ -5,6 +5,7 @@
 #include "deliver/attempt.h"
 #include "deliver/intake.h"
 #include "deliver/reading.h"
+#include "deliver/recall.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
 #include "deliver/withdraw.h"
@@ -18,7 +19,7 @@ size_t deliver_answer_bytes(const struct deliver *deliver)
 
 bool deliver_idle(const struct deliver *deliver)
 {
-    return LIST_EMPTY(&deliver->deliveries) && !reading_goes_on(deliver);
+    return LIST_EMPTY(&deliver->deliveries) && LIST_EMPTY(&deliver->kept.list) && !reading_goes_on(deliver);
 }
 
 /* Counters */
@@ -43,6 +44,7 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     out->waiting_for_port = in_state[LIFE_WRITING_LETTER] + in_state[LIFE_MAPPING_REPORT] +
                             in_state[LIFE_REPORT_OWED] + in_state[LIFE_REPORTING];
     out->signature_age_s = deliver->signature_age_s;
+    out->kept = deliver->kept.count;
     out->bytes_held = deliver->memory.bytes_held;
     out->report_bytes = reports_bytes(deliver->options.reports);
     count_letters(deliver, out);
@@ -50,18 +52,33 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
 
 /* Life */
 
+enum { EVICT_EVERY_MS = 250, STALLED_MS = 1000 };
+
+/** Space is made, if need be; and where there has been none for a while, whatever holds it, records are taken
+ * all the same, for as long as there is space for references. */
 static bool has_room(void *ctx, size_t bytes)
 {
     struct deliver *deliver = ctx;
+    int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
     bool room = memory_has_room(&deliver->memory, bytes);
+    if (!room && deliver->can_keep && now_ms - deliver->evicted_ms >= EVICT_EVERY_MS) {
+        deliver->evicted_ms = now_ms;
+        deliver_evict(deliver);
+        room = memory_has_room(&deliver->memory, bytes);
+    }
+    if (room)
+        deliver->full_since_ms = 0;
+    else if (deliver->full_since_ms == 0)
+        deliver->full_since_ms = now_ms;
     deliver->memory.room_wanted |= reading_goes_on(deliver);
-    return room && !reading_goes_on(deliver);
+    deliver->by_reference =
+        !room && deliver->can_keep && now_ms - deliver->full_since_ms >= STALLED_MS && kept_has_room(deliver);
+    return (room || deliver->by_reference) && !reading_goes_on(deliver);
 }
 
 struct source_sink deliver_sink(struct deliver *deliver)
 {
-    return (struct source_sink){
-        .ctx = deliver, .has_room = has_room, .take = deliver_take, .withdraw = deliver_withdraw};
+    return (struct source_sink){deliver, has_room, deliver_take, deliver_withdraw, deliver_take_again};
 }
 
 static void slot_is_free(void *ctx)
@@ -74,6 +91,7 @@ static void memory_is_free(void *ctx, bool room)
     struct deliver *deliver = ctx;
     if (room && deliver->options.room && !deliver->stopped)
         deliver->options.room(deliver->options.room_ctx);
+    deliver_recall(deliver);
     deliver_pump(deliver);
 }
 
@@ -89,6 +107,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
                                           .clock = options->clock,
                                           .slots = options->max_in_flight,
                                           .slots_per_destination = options->max_in_flight_per_destination,
+                                          .bytes = options->max_bytes,
                                           .breaker_failures = options->breaker_failures,
                                           .ready = slot_is_free,
                                           .circuit = deliver_tell_circuit,
@@ -122,5 +141,6 @@ void deliver_free(struct deliver *deliver)
     targets_free(&deliver->targets);
     schedule_close(&deliver->schedule);
     memory_close(&deliver->memory);
+    kept_close(deliver);
     free(deliver);
 }

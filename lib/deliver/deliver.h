@@ -59,7 +59,8 @@ struct deliver_options {
     bool miss_is_reported;
     /** Borrowed; NULL: none are written. */
     struct dead_letters *dead_letters;
-    /** Of records, responses and results held here. */
+    /** Of records, responses and results held here. References to records that are not, where their source
+     * can read them again, take at most twice as much beside that. */
     size_t max_bytes;
     /** Of responses alone, being read, or waiting as results; beyond it no webhook starts but one at a time.
      * 0: no bound. */

@@ -36,8 +36,7 @@ static bool enter_keys_lane(struct delivery *delivery, const struct record *reco
     return entered;
 }
 
-/** The record's own bytes, where a dead letter may need them. False: out of memory. */
-static bool keep_record(struct delivery *delivery, const struct record *record)
+bool intake_keep_record(struct delivery *delivery, const struct record *record)
 {
     if (!delivery->deliver->options.dead_letters)
         return true;
@@ -56,9 +55,8 @@ static void leave(const struct deliver *deliver, const struct record *record, st
     source_ticket_drop(ticket);
 }
 
-/** Takes the event over. NULL: out of memory, the ticket is dropped and the event cleared. */
-static struct delivery *delivery_new(struct deliver *deliver, const struct record *record,
-                                     struct event *event, struct ticket *ticket)
+struct delivery *intake_delivery(struct deliver *deliver, const struct record *record, struct event *event,
+                                 struct ticket *ticket)
 {
     size_t topic_size = record->topic ? strlen(record->topic) + 1 : 0;
     struct delivery *delivery = calloc(1, sizeof *delivery + record->id.len + 1 + topic_size);
@@ -81,7 +79,7 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
     delivery->record_ms = record->timestamp_ms;
     delivery->taken_ms = clock_monotonic_ms(deliver->options.clock);
     delivery->outcome.error_type = "";
-    delivery->content = dedup_content(&deliver->dedup, record, event);
+    delivery->content = dedup_content(record, event);
     deliver->in_state[delivery->state]++;
     LIST_INSERT_HEAD(&deliver->deliveries, delivery, all);
     delivery_charge(delivery);
@@ -91,18 +89,21 @@ static struct delivery *delivery_new(struct deliver *deliver, const struct recor
 /** A verified event: on its way to its destination, or failed because it cannot be sent. */
 static void admit(struct delivery *delivery, const struct record *record)
 {
-    if (!keep_record(delivery, record) || !enter_keys_lane(delivery, record)) {
+    const struct deliver *deliver = delivery->deliver;
+    if (!intake_keep_record(delivery, record) || !enter_keys_lane(delivery, record)) {
         delivery_leave(delivery);
         return;
     }
     delivery_charge(delivery);
-    delivery_map(delivery);
+    bool keep = deliver->by_reference || window_lane_is_full(deliver->window, &delivery->slot);
+    if (!keep || !delivery_keep(delivery))
+        delivery_map(delivery);
 }
 
 /** Its event is kept for a dead letter, and nothing is sent. */
 static void give_up(struct delivery *delivery, const struct record *record)
 {
-    if (keep_record(delivery, record))
+    if (intake_keep_record(delivery, record))
         delivery_fail_unsent(delivery, "cancelled", record->given_up);
     else
         delivery_leave(delivery);
@@ -118,7 +119,7 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
         source_ticket_done(ticket);
         return;
     }
-    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
+    struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (!delivery) {
         run_report_cancel(report);
         return;
@@ -149,7 +150,7 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
         return;
     }
     event->run_id = buffer_slice(&event->texts);
-    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
+    struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (delivery)
         delivery_fail_unsent(delivery, "bad_record", reason);
 }
@@ -167,7 +168,7 @@ static const char *whose_run_is_unclear(const struct event *event)
 /** Whoever sent it may have kept it from an earlier time: nothing is sent, and a dead letter keeps it. */
 static void fail_stale(struct delivery *delivery, const struct record *record, const char *reason)
 {
-    if (!keep_record(delivery, record)) {
+    if (!intake_keep_record(delivery, record)) {
         delivery_leave(delivery);
         return;
     }
@@ -209,7 +210,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     }
     char stale[FRESHNESS_REASON_SIZE];
     bool is_stale = refusal == REFUSAL_NONE && freshness_is_over(deliver, record, event, stale);
-    struct delivery *delivery = delivery_new(deliver, record, event, ticket);
+    struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (!delivery)
         return;
     if (refusal != REFUSAL_NONE)
@@ -245,13 +246,14 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
     struct record_read read = {.record = record, .ticket = ticket};
     struct error err = {0};
     event_init(&read.event);
+    deliver->can_keep = source_ticket_can_read_again(ticket);
     record_tell(deliver, record, &read.event, OBSERVED_TAKEN);
     if (deliver->stopped && !record->unrepeatable) {
         source_ticket_drop(ticket);
         return;
     }
     if (reading_is_due(deliver, record)) {
-        if (!reading_start(deliver, record, ticket, take_read))
+        if (!reading_start(deliver, &read, take_read))
             leave(deliver, record, &read.event, ticket);
         return;
     }

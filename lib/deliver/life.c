@@ -15,12 +15,12 @@
 
 /** Where each state may lead, being withdrawn aside. */
 static const unsigned moves[LIFE_STATES] = {
-    [LIFE_TAKEN] = TO(MAPPING) | TO(QUEUED) | TO(READY) | TO(WAITING) | TO(REPORTING) | OVER,
-    [LIFE_MAPPING] = TO(MAPPING) | TO(QUEUED) | TO(READY) | OVER,
-    [LIFE_QUEUED] = TO(READY) | OVER,
-    [LIFE_READY] = TO(SENDING) | TO(MAPPING_REPORT) | OVER,
+    [LIFE_TAKEN] = TO(MAPPING) | TO(QUEUED) | TO(READY) | TO(WAITING) | TO(REPORTING) | TO(KEPT) | OVER,
+    [LIFE_MAPPING] = TO(MAPPING) | TO(QUEUED) | TO(READY) | TO(KEPT) | OVER,
+    [LIFE_QUEUED] = TO(READY) | TO(KEPT) | OVER,
+    [LIFE_READY] = TO(SENDING) | TO(MAPPING_REPORT) | TO(KEPT) | OVER,
     [LIFE_SENDING] = TO(WAITING) | TO(MAPPING_REPORT) | OVER,
-    [LIFE_WAITING] = TO(READY) | TO(MAPPING_REPORT) | OVER,
+    [LIFE_WAITING] = TO(READY) | TO(MAPPING_REPORT) | TO(KEPT) | OVER,
     [LIFE_WRITING_LETTER] = TO(MAPPING_REPORT) | TO(REPORT_OWED) | TO(DONE),
     [LIFE_MAPPING_REPORT] = TO(REPORT_OWED),
     [LIFE_REPORT_OWED] = TO(REPORT_OWED) | TO(MAPPING_REPORT) | TO(REPORTING),
@@ -40,6 +40,7 @@ static const char *const names[LIFE_STATES] = {
     [LIFE_REPORTING] = "REPORTING",
     [LIFE_DONE] = "DONE",
     [LIFE_DROPPED] = "DROPPED",
+    [LIFE_KEPT] = "KEPT",
 };
 
 const char *life_state_name(enum life_state state)
@@ -49,7 +50,7 @@ const char *life_state_name(enum life_state state)
 
 bool life_may_move(enum life_state from, enum life_state to)
 {
-    const unsigned ends = TO(DONE) | TO(DROPPED);
+    const unsigned ends = TO(DONE) | TO(DROPPED) | TO(KEPT);
     unsigned allowed = to == LIFE_DROPPED ? ~ends >> from : moves[from] >> to;
     return allowed & 1;
 }
@@ -88,6 +89,7 @@ void delivery_charge(struct delivery *delivery)
         delivery->context.cap + outcome->response.cap + outcome->summary.cap + outcome->detail.cap;
     size_t bytes = MEMORY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
                    delivery->key.cap + delivery->value.cap + delivery->mapped.cap + answer;
+    window_hold(delivery->deliver->window, &delivery->slot, bytes);
     memory_charge(&delivery->deliver->memory, &delivery->charge,
                   (struct charge){.bytes = bytes, .answer_bytes = answer});
 }
@@ -134,11 +136,21 @@ void delivery_ready(struct delivery *delivery)
     window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
 }
 
+/** It is that slot's turn in its lane; NULL: nobody's. */
+static void slot_is_first(struct deliver *deliver, struct slot *slot)
+{
+    if (!slot)
+        return;
+    if (slot->kept)
+        kept_is_first(deliver, kept_of_slot(slot));
+    else if (delivery_of_slot(slot)->addressed)
+        delivery_ready(delivery_of_slot(slot));
+}
+
 void delivery_leave_lane(struct delivery *delivery)
 {
-    struct slot *next = window_leave_lane(delivery->deliver->window, &delivery->slot);
-    if (next && delivery_of_slot(next)->addressed)
-        delivery_ready(delivery_of_slot(next));
+    struct deliver *deliver = delivery->deliver;
+    slot_is_first(deliver, window_leave_lane(deliver->window, &delivery->slot));
 }
 
 void delivery_leave(struct delivery *delivery)
@@ -149,4 +161,48 @@ void delivery_leave(struct delivery *delivery)
         run_report_cancel(delivery->report);
     delivery->report = NULL;
     drop(delivery);
+}
+
+/* Keeping by reference */
+
+bool delivery_keep(struct delivery *delivery)
+{
+    struct deliver *deliver = delivery->deliver;
+    if (delivery->unrepeatable || !source_ticket_can_read_again(delivery->ticket))
+        return false;
+    struct kept *kept =
+        kept_new(deliver, delivery->topic, delivery->event.kind == EVENT_CHANGE_LOG, delivery->event.run_id);
+    if (!kept)
+        return false;
+    if (delivery->due.fired && !kept_wait(deliver, kept, delivery->due.at_ms)) {
+        kept_free(deliver, kept);
+        return false;
+    }
+    kept->ticket = delivery->ticket;
+    kept->assignment = delivery->assignment;
+    kept->report = delivery->report;
+    kept->content = delivery->content;
+    kept->started_ms = delivery->started_ms;
+    kept->partition = delivery->partition;
+    kept->offset = delivery->offset;
+    kept->attempt = delivery->attempt;
+    kept->start_told = delivery->start_told;
+    kept->bytes = (uint32_t)delivery->charge.bytes; /* of a record, which Kafka bounds at 2 GiB */
+    window_take_place(deliver->window, &delivery->slot, &kept->slot, true);
+    life_enter(delivery, LIFE_KEPT);
+    release(delivery);
+    kept_queue(deliver, kept);
+    return true;
+}
+
+void kept_leave(struct deliver *deliver, struct kept *kept)
+{
+    struct window *window = deliver->window;
+    window_withdraw(window, &kept->slot);
+    slot_is_first(deliver, window_leave_lane(window, &kept->slot));
+    window_hold(window, &kept->slot, 0);
+    window_forget(window, &kept->slot);
+    if (kept->report)
+        run_report_cancel(kept->report);
+    kept_free(deliver, kept);
 }

@@ -3,7 +3,10 @@
 #include "base/must_use.h"
 #include <stdbool.h>
 
+struct deliver;
 struct delivery;
+struct kept;
+struct slot;
 
 enum life_state {
     /** Its event is being looked at; it stays so for no longer than that. */
@@ -29,9 +32,11 @@ enum life_state {
     /** Its record is given back as done. */
     LIFE_DONE,
     /** Its record is given back undone. Withdrawn, it comes here from wherever it is. */
-    LIFE_DROPPED
+    LIFE_DROPPED,
+    /** Only a reference is kept: its record is read again later, and begins anew. */
+    LIFE_KEPT
 };
-enum { LIFE_STATES = LIFE_DROPPED + 1 };
+enum { LIFE_STATES = LIFE_KEPT + 1 };
 
 /** In capitals, as in the document; lives for ever. */
 PA_MUST_USE const char *life_state_name(enum life_state state);
@@ -58,3 +63,11 @@ void delivery_leave_lane(struct delivery *delivery);
 /** Ends a delivery that may be the head of its lane, and whose report may be open: its record is not done,
  * and whoever owns the partition next delivers it again. The caller pumps. */
 void delivery_leave(struct delivery *delivery);
+
+/* Keeping by reference */
+
+/** Ends the delivery, which has not started or waits for another attempt, and keeps a reference in its place:
+ * kept.h. False: it stays, because its record cannot be read again, or there is no space. */
+PA_MUST_USE bool delivery_keep(struct delivery *delivery);
+/** Gives up a reference whose ticket is somebody else's: out of its lane, and freed. The caller pumps. */
+void kept_leave(struct deliver *deliver, struct kept *kept);

@@ -57,6 +57,8 @@ static bool route(struct delivery *delivery)
         return true;
     }
     delivery->addressed = true;
+    if (window_is_beyond_share(delivery->deliver->window, &delivery->slot, false) && delivery_keep(delivery))
+        return false;
     if (window_is_first(&delivery->slot)) {
         delivery_ready(delivery);
         return true;

@@ -56,17 +56,44 @@ static void check_room(struct memory *memory)
         memory->room_wanted = false;
         memory->room_owed = true;
     }
-    if (memory->room_owed || (memory->answers_wait && memory_answers_fit(memory)))
+    if (memory->room_owed || memory->kept > 0 || (memory->answers_wait && memory_answers_fit(memory)))
         uv_idle_start(memory->wake, wake_up);
+}
+
+/** What waits elsewhere counts too: there is too much for those that do not answer. */
+static void change_held(struct memory *memory, size_t less, size_t more)
+{
+    memory->bytes_held += more - less;
+    window_press(memory->window, memory->kept > 0 || memory->bytes_held > memory->options->max_bytes / 2);
+    check_room(memory);
 }
 
 void memory_charge(struct memory *memory, struct charge *charge, struct charge now)
 {
-    memory->bytes_held += now.bytes - charge->bytes;
     memory->answer_bytes += now.answer_bytes - charge->answer_bytes;
+    change_held(memory, charge->bytes, now.bytes);
     *charge = now;
-    window_press(memory->window, memory->bytes_held > memory->options->max_bytes / 2);
-    check_room(memory);
+}
+
+void memory_reserve(struct memory *memory, size_t bytes)
+{
+    change_held(memory, 0, bytes);
+}
+
+void memory_unreserve(struct memory *memory, size_t bytes)
+{
+    change_held(memory, bytes, 0);
+}
+
+bool memory_is_free_by(const struct memory *memory, size_t n)
+{
+    size_t bound = memory->options->max_bytes;
+    return memory->bytes_held == 0 || all_held(memory) + bound / n <= bound;
+}
+
+void memory_look_again(struct memory *memory)
+{
+    uv_idle_start(memory->wake, wake_up);
 }
 
 bool memory_open(struct memory *memory, const struct deliver_options *options, struct window *window,

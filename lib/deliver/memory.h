@@ -12,6 +12,8 @@ struct memory {
     struct window *window;
     /** Of records, responses and results that deliveries hold; of those, responses. */
     size_t bytes_held, answer_bytes;
+    /** References that are kept of what is not in memory. */
+    size_t kept;
     /** Deliveries that are sent, or answered: what ends with them gives space back. */
     size_t under_way;
     /** The source asked for space; there is some, and it has not been told. */
@@ -44,3 +46,10 @@ size_t memory_answer_bytes(const struct memory *memory);
 size_t memory_kept_max(const struct memory *memory);
 /** What a delivery holds has changed: it is charged so much now. */
 void memory_charge(struct memory *memory, struct charge *charge, struct charge now);
+/** Holds, for a record that is on its way, and gives back, so many bytes. */
+void memory_reserve(struct memory *memory, size_t bytes);
+void memory_unreserve(struct memory *memory, size_t bytes);
+/** Is an n-th part of all of it free, or nothing held? */
+PA_MUST_USE bool memory_is_free_by(const struct memory *memory, size_t n);
+/** There may be space for something that is kept by reference: `again` follows. */
+void memory_look_again(struct memory *memory);

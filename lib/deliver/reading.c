@@ -123,9 +123,9 @@ bool reading_is_due(const struct deliver *deliver, const struct record *record)
            record->value.len <= deliver->options.record_max_bytes;
 }
 
-bool reading_start(struct deliver *deliver, const struct record *record, struct ticket *ticket,
-                   record_was_read *done)
+bool reading_start(struct deliver *deliver, const struct record_read *read, record_was_read *done)
 {
+    const struct record *record = read->record;
     struct reading *reading = calloc(1, sizeof *reading);
     if (!reading)
         return false;
@@ -134,7 +134,8 @@ bool reading_start(struct deliver *deliver, const struct record *record, struct 
     reading->done = done;
     reading->max_bytes = deliver->options.record_max_bytes;
     reading->read.record = &reading->record;
-    reading->read.ticket = ticket;
+    reading->read.ticket = read->ticket;
+    reading->read.reader = read->reader;
     reading->read.why = reading->err.message;
     reading->signer = signer_copy(deliver->options.signer);
     reading->work.data = reading;
@@ -158,7 +159,7 @@ static void drop(struct reading *reading)
 {
     struct ticket *ticket = reading->read.ticket;
     reading->read.ticket = NULL;
-    if (ticket)
+    if (ticket && !reading->read.reader)
         source_ticket_drop(ticket);
 }
 

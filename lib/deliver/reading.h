@@ -13,6 +13,8 @@ enum { READING_BYTES = 1024 * 1024 };
 struct record_read {
     const struct record *record;
     struct ticket *ticket;
+    /** Whoever had it read a second time, whose the ticket is then; NULL: it was taken. */
+    void *reader;
     struct event event;
     /** Why there is no event: a kind of error, and its words; 0: there is one. */
     int failed;
@@ -28,10 +30,10 @@ PA_MUST_USE int read_event(const struct record *record, size_t max_bytes, struct
 
 /** Is it so large that it is read elsewhere? */
 PA_MUST_USE bool reading_is_due(const struct deliver *deliver, const struct record *record);
-/** Copies the record and has it read; `done` runs from the loop, unless it is withdrawn first. Until then
- * there is space for no other record of a source that asks (reading_goes_on), so that none with the same key
- * overtakes it. False: out of memory; the ticket is still the caller's. */
-PA_MUST_USE bool reading_start(struct deliver *deliver, const struct record *record, struct ticket *ticket,
+/** Copies the record of `read` and has it read; `done` runs from the loop, unless it is withdrawn first.
+ * Until then there is space for no other record of a source that asks (reading_goes_on), so that none with
+ * the same key overtakes it. False: out of memory; the ticket is still the caller's. */
+PA_MUST_USE bool reading_start(struct deliver *deliver, const struct record_read *read,
                                record_was_read *done);
 /** Is any record read elsewhere now? */
 PA_MUST_USE bool reading_goes_on(const struct deliver *deliver);

@@ -18,6 +18,8 @@
  *   report.c       what its mapping reports, its result
  *   life.c         its states and ends
  *   withdraw.c     deliveries that are taken back
+ *   kept.c         what is kept by reference
+ *   recall.c       what goes out of memory, and comes back
  *   memory.c       is there space
  *   target.c       URLs parsed once
  *   view.c         what stands, for whoever asks
@@ -26,6 +28,7 @@
 #pragma once
 #include "deliver/dedup.h"
 #include "deliver/delivery.h"
+#include "deliver/kept.h"
 #include "deliver/minute.h"
 
 /** How long what found no memory waits. */
@@ -49,6 +52,15 @@ struct deliver {
     int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];
     struct memory memory;
+    struct kept_all kept;
+    /** Since when there has been no space for records; 0: there is. */
+    int64_t full_since_ms;
+    /** When space was made last. */
+    int64_t evicted_ms;
+    /** The source's records can be read again. */
+    bool can_keep;
+    /** There is no space, and what is taken is kept by reference at once. */
+    bool by_reference;
     bool pumping;
     /** Takes and starts no more, except what is unrepeatable. */
     bool stopped;

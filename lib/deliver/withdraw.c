@@ -29,6 +29,26 @@ static void withdraw_delivery(struct delivery *delivery)
     delivery_leave(delivery);
 }
 
+/** References, none of which has started. */
+static void drop_kept(struct deliver *deliver, const struct withdrawal *what)
+{
+    struct kept *next;
+    for (struct kept *kept = LIST_FIRST(&deliver->kept.list); kept; kept = next) {
+        next = LIST_NEXT(kept, all);
+        if (what->assignment && kept->assignment != what->assignment)
+            continue;
+        struct ticket *ticket = kept->ticket;
+        observe(deliver->options.observer, &(struct observed){.kind = OBSERVED_DROPPED,
+                                                              .topic = deliver->kept.names[kept->change],
+                                                              .partition = kept->partition,
+                                                              .offset = kept->offset,
+                                                              .record_ms = -1,
+                                                              .run_id = slice_of(kept->run_id)});
+        kept_leave(deliver, kept);
+        source_ticket_drop(ticket);
+    }
+}
+
 /** Withdraws what matches. Leaving a lane may start the next in it, so those that have not started go first,
  * the last of a lane before the first: the list has the newest in front. */
 void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
@@ -36,6 +56,7 @@ void withdraw_matching(struct deliver *deliver, const struct withdrawal *what)
     struct delivery *next;
     readings_withdraw(deliver, what);
     deliver->withdrawing = true;
+    drop_kept(deliver, what);
     for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries); delivery; delivery = next) {
         next = LIST_NEXT(delivery, all); // NOLINT(clang-analyzer-unix.Malloc): only `delivery` is freed below
         bool matches = !what->assignment || delivery->assignment == what->assignment;
@@ -120,6 +141,21 @@ static struct delivery *cancellable(const struct deliver *deliver, struct slice 
     return found;
 }
 
+/** Those of the run that are kept by reference end when their records are here. Returns how many. */
+static size_t cancel_kept(struct deliver *deliver, struct slice run_id)
+{
+    struct kept *kept;
+    size_t count = 0;
+    LIST_FOREACH(kept, &deliver->kept.list, all)
+    {
+        if (kept->cancelled || !slice_equal_text(run_id, kept->run_id))
+            continue;
+        kept->cancelled = true;
+        count++;
+    }
+    return count;
+}
+
 size_t deliver_cancel_run(struct deliver *deliver, struct slice run_id, size_t *answered)
 {
     struct delivery *delivery;
@@ -133,6 +169,7 @@ size_t deliver_cancel_run(struct deliver *deliver, struct slice run_id, size_t *
     }
     if (count == 0)
         *answered = concluding;
+    count += cancel_kept(deliver, run_id);
     deliver->withdrawing = false;
     deliver_pump(deliver);
     return count;

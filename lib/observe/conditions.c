@@ -25,7 +25,10 @@ static const struct condition_words words[CONDITION_KINDS] = {
                                 .ended = "mappings are evaluated again"},
     [CONDITION_PAUSED] = {.begun = "deliveries are paused by the operator",
                           .ended = "deliveries are not paused any more",
-                          .subject = SLICE_LITERAL("server.address")}};
+                          .subject = SLICE_LITERAL("server.address")},
+    [CONDITION_REFERENCES_FULL] = {.begun = "too many events wait: no more can be kept by reference",
+                                   .ended = "events can be kept by reference again",
+                                   .value = SLICE_LITERAL("kept")}};
 
 struct conditions {
     const struct clock *clock;

@@ -25,9 +25,11 @@ enum condition_kind {
     /** Evaluators of mappings end again and again before they have answered anything. */
     CONDITION_NO_EVALUATOR,
     /** A person holds a destination, or all of them (no subject). */
-    CONDITION_PAUSED
+    CONDITION_PAUSED,
+    /** No more can be kept by reference; value: how many are. */
+    CONDITION_REFERENCES_FULL
 };
-enum { CONDITION_KINDS = CONDITION_PAUSED + 1 };
+enum { CONDITION_KINDS = CONDITION_REFERENCES_FULL + 1 };
 
 enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
 

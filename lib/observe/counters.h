@@ -22,10 +22,13 @@
     X(refused_results, "results", TOTAL, "results of runs that Port refused for good")                     \
     X(resent, "webhooks", TOTAL,                                                                           \
       "webhooks that were sent twice, because a reused connection died unanswered")                        \
+    X(read_again, "records", TOTAL, "records that were kept by reference, and were read a second time")    \
+    X(gone, "records", TOTAL, "records that were kept by reference and had left their topic: they failed") \
     X(signature_age_s, "seconds", NOW,                                                                     \
       "how long ago the event was signed that was verified last (once there was one)")                     \
     X(queued, "events", NOW, "events whose mapping is evaluated, or that wait for their turn")             \
     X(in_flight, "webhooks", NOW, "webhooks that are being sent, or wait for their answer")                \
+    X(kept, "events", NOW, "events that are kept by reference: their records are read again later")        \
     X(waiting_for_retry, "events", NOW, "events that wait for their next attempt")                         \
     X(waiting_for_port, "events", NOW,                                                                     \
       "events whose dead letter is being written, or whose result Port has not accepted yet")              \

@@ -8,6 +8,8 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
     [OBSERVED_TAKEN] = {.counts = COUNTS(taken)},
     [OBSERVED_NOT_FOR_AGENT] = {"event is not for an agent", LOG_DEBUG, 0, COUNTS(skipped), END_SKIPPED},
     [OBSERVED_REPEATED] = {"record was delivered already", LOG_DEBUG, 0, COUNTS(deduplicated)},
+    [OBSERVED_READ_AGAIN] = {.counts = COUNTS(read_again)},
+    [OBSERVED_GONE] = {.counts = COUNTS(gone)},
     [OBSERVED_UNREADABLE] = {"record skipped", LOG_WARNING, REASON, COUNTS(bad_records), END_UNREADABLE},
     [OBSERVED_UNREADABLE_OF_RUN] = {.counts = COUNTS(bad_records)},
     [OBSERVED_UNSIGNED] = {OBSERVED_REFUSED "signature missing", LOG_WARNING, 0, COUNTS(bad_signatures),

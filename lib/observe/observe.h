@@ -21,6 +21,10 @@ enum observed_kind {
     OBSERVED_NOT_FOR_AGENT,
     /** A record came again that had been delivered. */
     OBSERVED_REPEATED,
+    /** A record that was kept by reference was read again. */
+    OBSERVED_READ_AGAIN,
+    /** It is no longer in its topic; OBSERVED_UNSENT follows. */
+    OBSERVED_GONE,
     /** A record cannot be read as an event, and no run can be told: reason. */
     OBSERVED_UNREADABLE,
     /** The same, where the source knows the run; OBSERVED_UNSENT follows. */

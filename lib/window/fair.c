@@ -1,13 +1,13 @@
 /* Shares of the memory for records. What waits for a destination that does not drain would fill it, and then
  * nobody's records would be taken any more. So what is beyond a share is kept by reference (by whoever owns
- * the slots), and read again when there is room in that share:
+ * the slots), and read again when there is space in that share:
  *
  *   - A destination that does not answer (it is new, or its last attempt had no answer) may hold a sixteenth,
  *     and all such destinations together half.
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
  *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
  *   - A lane may hold a sixteenth.
- *   - While there is no room for anybody (`pressed`), the shares are half of that.
+ *   - While there is no space for anybody (`pressed`), the shares are half of that.
  *
  * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
  * Shares are refilled up to half, so that what is read again is not at once too much. */
@@ -114,7 +114,7 @@ void fair_keep(struct fair *fair, struct slot *slot, bool tried)
     enter_ring(fair, destination);
 }
 
-/** Of the destination whose turn it is; NULL: it has none, or no room. */
+/** Of the destination whose turn it is; NULL: it has none, or no space. */
 static struct slot *recall_of(struct fair *fair, struct destination *destination)
 {
     leave_ring(fair, destination);

@@ -105,7 +105,7 @@ void window_forget(struct window *window, struct slot *slot);
 
 /** The slot holds so many bytes of the memory for records. */
 void window_hold(struct window *window, struct slot *slot, size_t bytes);
-/** Its destination, or all that do not answer, hold more than their share. `pressed`: there is no room for
+/** Its destination, or all that do not answer, hold more than their share. `pressed`: there is no space for
  * anybody. */
 PA_MUST_USE bool window_is_beyond_share(const struct window *window, const struct slot *slot, bool pressed);
 /** Its lane holds more than its share, or the slot before it is kept already. */
@@ -116,7 +116,7 @@ void window_take_place(struct window *window, struct slot *from, struct slot *to
 /** A kept slot that knows its destination waits there to be recalled. It must be first in its lane. `tried`:
  * in front, unless a breaker holds it back. */
 void window_keep(struct window *window, struct slot *slot, bool tried);
-/** The next kept slot whose destination has room in its share, in turn; it waits nowhere then, and whoever
+/** The next kept slot whose destination has space in its share, in turn; it waits nowhere then, and whoever
  * reads its record again holds the bytes at once. NULL: none, for now. */
 PA_MUST_USE struct slot *window_recall(struct window *window);
 /** The one behind it in its lane; NULL: none. */

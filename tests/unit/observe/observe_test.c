@@ -140,6 +140,8 @@ struct kind {
 static const struct kind kinds[] = {
     {OBSERVED_TAKEN, "", NULL, "taken"},
     {OBSERVED_NOT_FOR_AGENT, LINE("DEBUG", "event is not for an agent", RECORD RUN), NULL, "skipped"},
+    {OBSERVED_READ_AGAIN, "", NULL, "read_again"},
+    {OBSERVED_GONE, "", NULL, "gone"},
     {OBSERVED_REPEATED, LINE("DEBUG", "record was delivered already", RECORD RUN), NULL, "deduplicated"},
     {OBSERVED_UNREADABLE,
      LINE("WARNING", "record skipped", RECORD RUN ",\"reason\":\"the endpoint answered 503\""), NULL,

@@ -1,0 +1,176 @@
+/* What is kept by reference: where each waits, and when there is space for it again. */
+#include "deliver/kept.h"
+#include "deliver/shared.h"
+#include "observe/conditions.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /** What a reference takes beside its own bytes: its source's ticket, and what the allocator adds. */
+    OVERHEAD = 96
+};
+
+struct kept_until {
+    struct due due;
+    struct deliver *deliver;
+    struct kept *kept;
+};
+
+static size_t bytes_of(const struct kept *kept)
+{
+    return sizeof *kept + strlen(kept->run_id) + OVERHEAD;
+}
+
+bool kept_has_room(const struct deliver *deliver)
+{
+    return deliver->kept.bytes + sizeof(struct kept) + OVERHEAD <= 2 * deliver->options.max_bytes;
+}
+
+/** It stands until an eighth is free again. */
+static void tell_full(struct deliver *deliver, bool full)
+{
+    struct kept_all *all = &deliver->kept;
+    struct conditions *conditions = deliver->options.conditions;
+    if (!conditions)
+        return;
+    if (full)
+        condition_met(conditions, CONDITION_REFERENCES_FULL, NULL, (int64_t)all->count,
+                      "more waits for destinations than there is memory for");
+    else if (all->full && all->bytes <= deliver->options.max_bytes / 4 * 7)
+        condition_ended(conditions, CONDITION_REFERENCES_FULL, NULL, (int64_t)all->count);
+    else
+        return;
+    all->full = full;
+}
+
+/** False: out of memory. */
+static bool know_topic(struct kept_all *all, const char *topic, bool change)
+{
+    if (!all->names[change])
+        all->names[change] = slice_to_text(slice_of(topic));
+    return all->names[change] != NULL;
+}
+
+struct kept *kept_new(struct deliver *deliver, const char *topic, bool change, struct slice run_id)
+{
+    struct kept_all *all = &deliver->kept;
+    if (!kept_has_room(deliver)) {
+        tell_full(deliver, true);
+        return NULL;
+    }
+    struct kept *kept = know_topic(all, topic, change) ? calloc(1, sizeof *kept + run_id.len + 1) : NULL;
+    if (!kept)
+        return NULL;
+    kept->change = change;
+    if (run_id.len > 0)
+        memcpy(kept->run_id, run_id.ptr, run_id.len);
+    LIST_INSERT_HEAD(&all->list, kept, all);
+    all->count++;
+    all->bytes += bytes_of(kept);
+    deliver->memory.kept = all->count;
+    return kept;
+}
+
+static void until_over(struct due *due)
+{
+    struct kept_until *until = (struct kept_until *)(void *)((char *)due - offsetof(struct kept_until, due));
+    struct deliver *deliver = until->deliver;
+    struct kept *kept = until->kept;
+    kept->until = NULL;
+    free(until);
+    kept_queue(deliver, kept);
+    memory_look_again(&deliver->memory);
+}
+
+bool kept_wait(struct deliver *deliver, struct kept *kept, int64_t at_ms)
+{
+    kept->until = calloc(1, sizeof *kept->until);
+    if (!kept->until)
+        return false;
+    kept->until->deliver = deliver;
+    kept->until->kept = kept;
+    schedule_add(&deliver->schedule, &kept->until->due, at_ms, until_over);
+    return true;
+}
+
+void kept_queue(struct deliver *deliver, struct kept *kept)
+{
+    if (!window_is_first(&kept->slot) || kept->until)
+        return;
+    if (kept->slot.destination)
+        window_keep(deliver->window, &kept->slot, kept->attempt > 0);
+    else
+        queue_push(&deliver->kept.topics[kept->change], &kept->slot);
+}
+
+void kept_is_first(struct deliver *deliver, struct kept *kept)
+{
+    if (kept->wanted)
+        return;
+    if (kept->slot.destination)
+        window_keep(deliver->window, &kept->slot, false);
+    else
+        queue_push(&deliver->kept.lanes, &kept->slot);
+    memory_look_again(&deliver->memory);
+}
+
+/** The topics take turns: neither fills the memory with what it left behind. */
+static struct slot *next_of_topics(struct kept_all *all)
+{
+    all->changes_turn = !all->changes_turn;
+    struct slot *slot = queue_pop(&all->topics[all->changes_turn]);
+    return slot ? slot : queue_pop(&all->topics[!all->changes_turn]);
+}
+
+struct kept *kept_next(struct deliver *deliver)
+{
+    struct memory *memory = &deliver->memory;
+    if (!memory_is_free_by(memory, 4))
+        return NULL;
+    struct slot *slot = queue_pop(&deliver->kept.lanes);
+    if (!slot)
+        slot = window_recall(deliver->window);
+    if (!slot && memory_is_free_by(memory, 3))
+        slot = next_of_topics(&deliver->kept);
+    return slot ? kept_of_slot(slot) : NULL;
+}
+
+void kept_reserve(struct deliver *deliver, struct kept *kept)
+{
+    kept->wanted = true;
+    memory_reserve(&deliver->memory, kept->bytes);
+    window_hold(deliver->window, &kept->slot, kept->bytes);
+}
+
+void kept_again(struct deliver *deliver, struct kept *kept)
+{
+    if (kept->wanted) {
+        memory_unreserve(&deliver->memory, kept->bytes);
+        window_hold(deliver->window, &kept->slot, 0);
+    }
+    kept->wanted = false;
+    kept_queue(deliver, kept);
+}
+
+void kept_free(struct deliver *deliver, struct kept *kept)
+{
+    struct kept_all *all = &deliver->kept;
+    if (kept->until) {
+        schedule_remove(&deliver->schedule, &kept->until->due);
+        free(kept->until);
+    }
+    if (kept->wanted)
+        memory_unreserve(&deliver->memory, kept->bytes);
+    LIST_REMOVE(kept, all);
+    all->count--;
+    all->bytes -= bytes_of(kept);
+    deliver->memory.kept = all->count;
+    free(kept);
+    tell_full(deliver, false);
+}
+
+void kept_close(struct deliver *deliver)
+{
+    free(deliver->kept.names[false]);
+    free(deliver->kept.names[true]);
+}

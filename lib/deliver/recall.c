@@ -1,0 +1,194 @@
+/* What is beyond its share goes out of memory, and comes back: it is read, verified and mapped again, in its
+ * old place and with the attempts that it has had. Where its record is gone by then, it fails. */
+#include "deliver/recall.h"
+#include "deliver/attempt.h"
+#include "deliver/conclusion.h"
+#include "deliver/intake.h"
+#include "deliver/mapping.h"
+#include "deliver/reading.h"
+#include "deliver/report.h"
+#include "deliver/shared.h"
+#include "deliver/telling.h"
+#include <string.h>
+
+enum {
+    /** Records asked for in one turn of the loop, and those behind the first of a lane. */
+    ASK_MAX = 64,
+    LANE_MAX = 32
+};
+
+/* Out */
+
+static bool may_be_evicted(const struct delivery *delivery)
+{
+    return delivery->addressed &&
+           (delivery->state == LIFE_READY || delivery->state == LIFE_QUEUED ||
+            delivery->state == LIFE_WAITING) &&
+           window_is_beyond_share(delivery->deliver->window, &delivery->slot, true);
+}
+
+void deliver_evict(struct deliver *deliver)
+{
+    struct delivery *next;
+    for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries);
+         delivery && !memory_is_free_by(&deliver->memory, 4); delivery = next) {
+        next = LIST_NEXT(delivery, all);
+        if (may_be_evicted(delivery) && !delivery_keep(delivery))
+            return;
+    }
+}
+
+/* Back */
+
+/** A delivery in its place, its record's event taken over. NULL: out of memory, and the record is left. */
+static struct delivery *put_back(struct deliver *deliver, const struct record *record, struct event *event,
+                                 struct kept *kept)
+{
+    struct run_report *report = kept->report;
+    bool cancelled = kept->cancelled;
+    struct delivery *delivery = intake_delivery(deliver, record, event, kept->ticket);
+    if (!delivery) {
+        kept_leave(deliver, kept);
+        return NULL;
+    }
+    window_take_place(deliver->window, &kept->slot, &delivery->slot, false);
+    delivery->attempt = kept->attempt;
+    delivery->started_ms = kept->started_ms;
+    delivery->start_told = kept->start_told;
+    delivery->report = report;
+    kept_free(deliver, kept);
+    delivery_charge(delivery);
+    if (cancelled && intake_keep_record(delivery, record)) {
+        delivery_fail_unsent(delivery, "cancelled", "cancelled by the operator");
+        deliver_pump(deliver);
+        return NULL;
+    }
+    return delivery;
+}
+
+/** Its run hears of it. */
+static void fail_gone(struct deliver *deliver, const struct record *record, struct kept *kept)
+{
+    struct event event;
+    event_init(&event);
+    event.kind = record->kind;
+    buffer_append_text(&event.texts, kept->run_id);
+    event.run_id = event.texts.len > 0 ? buffer_slice(&event.texts) : (struct slice){NULL, 0};
+    kept->cancelled = false;
+    struct delivery *delivery = put_back(deliver, record, &event, kept);
+    if (!delivery)
+        return;
+    delivery_tell(delivery, OBSERVED_GONE);
+    delivery_fail_unsent(delivery, "record_gone", "no longer in the topic");
+    deliver_pump(deliver);
+}
+
+/** It is known of no source where it was. */
+static void fail_unread(struct deliver *deliver, struct kept *kept)
+{
+    char id[320];
+    struct buffer text = {.ptr = id, .cap = sizeof id};
+    const char *topic = deliver->kept.names[kept->change];
+    buffer_append_text(&text, topic);
+    buffer_append_char(&text, '-');
+    buffer_append_int(&text, kept->partition);
+    buffer_append_char(&text, '-');
+    buffer_append_int(&text, kept->offset);
+    const struct record record = {.kind = kept->change ? EVENT_CHANGE_LOG : EVENT_RUN,
+                                  .id = buffer_slice(&text),
+                                  .topic = topic,
+                                  .partition = kept->partition,
+                                  .offset = kept->offset,
+                                  .timestamp_ms = -1,
+                                  .assignment = kept->assignment};
+    fail_gone(deliver, &record, kept);
+}
+
+static void take_read_again(struct deliver *deliver, struct record_read *read)
+{
+    const struct record *record = read->record;
+    struct event *event = &read->event;
+    struct kept *kept = read->reader;
+    if (read->failed == PA_ERR_MEMORY) {
+        event_clear(event);
+        kept_again(deliver, kept);
+        return;
+    }
+    bool same =
+        read->failed == 0 && read->refusal == REFUSAL_NONE && dedup_content(record, event) == kept->content;
+    if (!same) { /* another record stands there now */
+        event_clear(event);
+        fail_gone(deliver, record, kept);
+        return;
+    }
+    record_tell(deliver, record, event, OBSERVED_READ_AGAIN);
+    struct delivery *delivery = put_back(deliver, record, event, kept);
+    if (!delivery)
+        return;
+    if (!intake_keep_record(delivery, record)) {
+        delivery_leave(delivery);
+        return;
+    }
+    delivery_charge(delivery);
+    delivery_map(delivery);
+}
+
+void deliver_take_again(void *ctx, const struct record *record, void *reader)
+{
+    struct deliver *deliver = ctx;
+    const struct deliver_options *options = &deliver->options;
+    struct kept *kept = reader;
+    struct record_read read = {.record = record, .ticket = kept->ticket, .reader = kept};
+    struct error err = {0};
+    if (record->gone) {
+        fail_gone(deliver, record, kept);
+        return;
+    }
+    event_init(&read.event);
+    if (reading_is_due(deliver, record)) {
+        if (!reading_start(deliver, &read, take_read_again))
+            kept_again(deliver, kept);
+        return;
+    }
+    read.failed =
+        read_event(record, options->record_max_bytes, options->signer, &read.event, &read.refusal, &err);
+    take_read_again(deliver, &read);
+}
+
+static enum source_reading read_again(struct deliver *deliver, struct kept *kept)
+{
+    enum source_reading reading = source_ticket_read_again(kept->ticket, kept);
+    if (reading == READING_COMES)
+        kept_reserve(deliver, kept);
+    return reading;
+}
+
+/** Those behind the first of a lane will have their turns soon; where they go is not known yet. */
+static void ask_ahead(struct deliver *deliver, const struct kept *kept)
+{
+    struct slot *slot = kept->slot.destination ? NULL : window_next_in_lane(&kept->slot);
+    for (int count = 1; slot && slot->kept && count < LANE_MAX; count++) {
+        struct kept *behind = kept_of_slot(slot);
+        if (!behind->wanted && !slot->destination)
+            PA_IGNORE(read_again(deliver, behind)); /* it is asked for again when it is first */
+        slot = window_next_in_lane(slot);
+    }
+}
+
+void deliver_recall(struct deliver *deliver)
+{
+    struct kept *kept;
+    for (int asked = 0; asked < ASK_MAX && !deliver->stopped && (kept = kept_next(deliver)); asked++) {
+        switch (read_again(deliver, kept)) {
+        case READING_COMES:
+            ask_ahead(deliver, kept);
+            break;
+        case READING_GONE:
+            fail_unread(deliver, kept);
+            break;
+        default: /* out of memory */
+            kept_again(deliver, kept);
+            return;
+        }
+    }
+}

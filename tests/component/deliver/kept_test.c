@@ -1,0 +1,397 @@
+/* What is kept by reference: who is beyond a share, that everybody else goes on meanwhile, and that it comes
+ * back in its order, with its attempts, or fails where its record is gone. */
+#include "world.h"
+
+enum { BYTES = 96 * 1024 };
+
+/** A source whose records can be read again: it keeps their bytes itself. */
+struct topic {
+    struct world *world;
+    struct stored {
+        /** First, as the world has it. */
+        struct given given;
+        struct topic *topic;
+        struct buffer value;
+        char key[8], id[32];
+        int64_t offset;
+        bool gone;
+        /** Who wants it read again. */
+        void *reader;
+    } records[RECORDS];
+    size_t count, read_again;
+    uv_check_t check;
+};
+
+static void stored_settle(struct ticket *ticket, bool done)
+{
+    struct stored *stored = (struct stored *)(void *)ticket;
+    stored->reader = NULL;
+    settle(ticket, done);
+}
+
+static enum source_reading stored_read_again(struct ticket *ticket, void *reader)
+{
+    struct stored *stored = (struct stored *)(void *)ticket;
+    assert_null(stored->reader);
+    assert_int_equal(stored->given.done + stored->given.dropped, 0);
+    stored->reader = reader;
+    uv_check_start(&stored->topic->check, stored->topic->check.check_cb);
+    return READING_COMES;
+}
+
+static struct record record_of(const struct stored *stored)
+{
+    return (struct record){.kind = EVENT_RUN,
+                           .id = slice_of(stored->id),
+                           .topic = "org.runs",
+                           .offset = stored->offset,
+                           .timestamp_ms = -1,
+                           .key = slice_of(*stored->key ? stored->key : NULL),
+                           .value = buffer_slice(&stored->value),
+                           .assignment = stored->topic};
+}
+
+/** What is wanted comes, in the order of the topic. */
+static void hand_over(uv_check_t *check)
+{
+    struct topic *topic = check->data;
+    const struct source_sink *sink = &topic->world->sink;
+    for (size_t i = 0; i < topic->count; i++) {
+        struct stored *stored = &topic->records[i];
+        void *reader = stored->reader;
+        if (!reader)
+            continue;
+        struct record record = record_of(stored);
+        if (stored->gone) {
+            record.value = record.key = (struct slice){NULL, 0};
+            record.gone = true;
+        }
+        stored->reader = NULL;
+        topic->read_again++;
+        sink->take_again(sink->ctx, &record, reader);
+    }
+}
+
+static struct topic *topic_open(struct deliver_options options)
+{
+    struct topic *topic = calloc(1, sizeof *topic);
+    options.max_bytes = options.max_bytes ? options.max_bytes : BYTES;
+    options.max_in_flight = 8;
+    topic->world = world_with(options);
+    uv_check_init(&topic->world->port->loop, &topic->check);
+    topic->check.data = topic;
+    uv_check_start(&topic->check, hand_over);
+    uv_unref((uv_handle_t *)&topic->check);
+    return topic;
+}
+
+/** All of it must be given back. */
+static void topic_close(struct topic *topic)
+{
+    struct world *world = topic->world;
+    uv_close((uv_handle_t *)&topic->check, NULL);
+    deliver_free(world->deliver);
+    world->deliver = NULL;
+    assert_int_equal(world->done + world->dropped, topic->count);
+    world->done = world->dropped = 0;
+    world_free(world);
+    for (size_t i = 0; i < topic->count; i++)
+        buffer_clear(&topic->records[i].value);
+    free(topic);
+}
+
+static struct stored *produce(struct topic *topic, struct event_text text)
+{
+    struct world *world = topic->world;
+    struct stored *stored = &topic->records[topic->count];
+    *stored = (struct stored){.given = {.ticket = {stored_settle, stored_read_again}, .world = world},
+                              .topic = topic,
+                              .offset = (int64_t)topic->count};
+    snprintf(stored->id, sizeof stored->id, "org.runs-0-%zu", topic->count++);
+    snprintf(stored->key, sizeof stored->key, "%s", text.key ? text.key : "");
+    write_event(world, &text, &stored->value);
+    struct record record = record_of(stored);
+    world->sink.take(world->sink.ctx, &record, &stored->given.ticket);
+    return stored;
+}
+
+static void produce_many(struct topic *topic, size_t count, struct event_text text)
+{
+    for (size_t i = 0; i < count; i++) {
+        char run_id[16], path[32];
+        snprintf(run_id, sizeof run_id, "r_%zu", topic->count);
+        snprintf(path, sizeof path, "%s/%zu", text.path, topic->count);
+        struct event_text own = text;
+        own.run_id = run_id;
+        own.path = path;
+        produce(topic, own);
+    }
+}
+
+static struct counters counters_of(const struct topic *topic)
+{
+    struct counters counters;
+    deliver_counters(topic->world->deliver, &counters);
+    return counters;
+}
+
+/** Lets go whatever is held, until so many records are done. */
+static void let_all_go(struct topic *topic, size_t done)
+{
+    struct world *world = topic->world;
+    for (size_t gone = 0; world->done < done;) {
+        while (gone < world->held_count)
+            let_go(world, gone++);
+        run_for(world->port, 1);
+    }
+}
+
+/* Tests */
+
+static void a_silent_destination_fills_its_share_and_nobody_elses(void **state)
+{
+    (void)state;
+    enum { SILENT = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    struct counters counters = counters_of(topic);
+    assert_true(counters.kept > SILENT / 2);
+    assert_true(counters.bytes_held < BYTES / 4);
+    assert_int_equal(counters.kept + counters.queued + counters.in_flight, SILENT);
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
+    run_until(world->port, &world->done, 1);
+    assert_int_equal(topic->records[SILENT].given.done, 1);
+    let_all_go(topic, SILENT + 1);
+    assert_int_equal(world->arrived, SILENT + 1);
+    assert_true(topic->read_again >= counters.kept);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
+static void what_a_key_is_kept_of_comes_back_in_its_order(void **state)
+{
+    (void)state;
+    enum { OF_KEY = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce(topic, (struct event_text){.run_id = "r_0", .path = "/hold/0", .key = "k"});
+    produce_many(topic, OF_KEY - 1, (struct event_text){.path = "/order", .key = "k"});
+    assert_true(counters_of(topic).kept > OF_KEY / 2);
+    let_all_go(topic, OF_KEY);
+    assert_int_equal(world->arrived, OF_KEY);
+    for (int i = 1; i < OF_KEY; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/order/%d", i);
+        assert_string_equal(world->paths[i], path);
+    }
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
+/** A key's records that wait for a destination without room hold their key's place. */
+static void order_is_kept_at_a_silent_destination_too(void **state)
+{
+    (void)state;
+    enum { ALL = 48, KEYS = 3 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    static const char *const keys[KEYS] = {"a", "b", "c"};
+    for (int i = 0; i < ALL; i++)
+        produce_many(topic, 1, (struct event_text){.path = "/hold", .to_other = true, .key = keys[i % KEYS]});
+    assert_true(counters_of(topic).kept > 0);
+    let_all_go(topic, ALL);
+    int last[KEYS] = {-1, -1, -1};
+    for (size_t i = 0; i < world->arrived; i++) {
+        int place = atoi(world->paths[i] + strlen("/hold/"));
+        assert_true(place > last[place % KEYS]);
+        last[place % KEYS] = place;
+    }
+    assert_int_equal(world->arrived, ALL);
+    topic_close(topic);
+}
+
+static void what_has_left_the_topic_fails_and_its_run_hears_of_it(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    struct caught caught = logs_catch();
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    topic->records[SILENT - 1].gone = true;
+    let_all_go(topic, SILENT);
+    char *logged = logs_end(&caught);
+    assert_int_equal(counters_of(topic).gone, 1);
+    assert_int_equal(counters_of(topic).failed, 1);
+    assert_int_equal(world->arrived, SILENT - 1);
+    assert_non_null(strstr(logged, "\"level\":\"ERROR\",\"msg\":\"webhook failed\""));
+    assert_non_null(strstr(logged, "no longer in the topic"));
+    assert_non_null(strstr(logged, "r_29"));
+    free(logged);
+    size_t told = 0;
+    for (size_t i = 0; i < world->port->count; i++)
+        told += strstr(world->port->seen[i].body, "no longer in the topic") != NULL;
+    assert_int_equal(told, 1);
+    topic_close(topic);
+}
+
+/** Another record stands at its offset: the topic was made anew. */
+static void what_is_another_record_by_now_is_not_sent(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    struct stored *last = &topic->records[SILENT - 1];
+    last->value.len = 0;
+    write_event(world, &(struct event_text){.run_id = "r_other", .path = "/ok"}, &last->value);
+    let_all_go(topic, SILENT);
+    assert_int_equal(counters_of(topic).gone, 1);
+    assert_int_equal(world->arrived, SILENT - 1);
+    topic_close(topic);
+}
+
+static void attempts_are_kept(void **state)
+{
+    (void)state;
+    enum { ALL = 24 };
+    struct topic *topic = topic_open((struct deliver_options){.retry = {.max_attempts = 2 * ALL,
+                                                                        .max_elapsed_ms = 600000,
+                                                                        .initial_backoff_ms = 1,
+                                                                        .max_backoff_ms = 5}});
+    struct world *world = topic->world;
+    world->failures = ALL; /* 503 with Retry-After: 0 */
+    produce_many(topic, ALL, (struct event_text){.path = "/flaky"});
+    assert_true(counters_of(topic).kept > 0);
+    run_until(world->port, &world->done, ALL);
+    size_t firsts = 0, all = 0;
+    for (size_t i = 0; i < world->arrived; i++) {
+        firsts += strcmp(world->attempts[i], "1") == 0;
+        all += (size_t)atoi(world->attempts[i]);
+    }
+    assert_int_equal(firsts, ALL);
+    assert_int_equal(world->arrived, 2 * ALL);
+    assert_true(all > 3 * ALL - 1);
+    assert_int_equal(counters_of(topic).retries, ALL);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
+/** It had answered, so it could fill the memory before anybody knew. */
+static void what_fell_silent_goes_out_of_memory_when_others_need_it(void **state)
+{
+    (void)state;
+    enum { SILENT = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce(topic, (struct event_text){.run_id = "r_0", .path = "/ok", .to_other = true});
+    run_until(world->port, &world->done, 1);
+    while (world->sink.has_room(world->sink.ctx, 300))
+        produce_many(topic, 1, (struct event_text){.path = "/hold", .to_other = true});
+    assert_int_equal(counters_of(topic).kept, 0);
+    world->port->turned_ms += 2000;
+    assert_true(world->sink.has_room(world->sink.ctx, 300));
+    assert_true(counters_of(topic).kept > 0);
+    assert_true(counters_of(topic).bytes_held <= BYTES * 3 / 4);
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
+    run_until(world->port, &world->done, 2);
+    let_all_go(topic, topic->count);
+    topic_close(topic);
+}
+
+/** Results that Port does not take cannot be put away: what comes then is, before it is mapped. */
+static void where_nothing_drains_records_are_kept_before_they_are_mapped(void **state)
+{
+    (void)state;
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = 32 * 1024});
+    struct world *world = topic->world;
+    world->port->script = port_away;
+    while (world->sink.has_room(world->sink.ctx, 300)) {
+        produce_many(topic, 1, (struct event_text){.path = "/ok", .synchronized = true});
+        run_for(world->port, 1);
+    }
+    size_t held = topic->count, kept = counters_of(topic).kept;
+    world->port->turned_ms += 1500;
+    for (int i = 0; i < 10; i++) {
+        assert_true(world->sink.has_room(world->sink.ctx, 300));
+        produce_many(topic, 1, (struct event_text){.path = "/ok", .key = "k"});
+    }
+    assert_int_equal(counters_of(topic).kept, kept + 10);
+    world->port->script = NULL;
+    let_all_go(topic, held + 10);
+    assert_int_equal(world->arrived, held + 10);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
+static void references_are_bounded(void **state)
+{
+    (void)state;
+    struct conditions *conditions = conditions_new(clock_system());
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = 4096, .conditions = conditions});
+    produce_many(topic, 60, (struct event_text){.path = "/hold", .to_other = true});
+    struct counters counters = counters_of(topic);
+    assert_in_range(counters.kept, 10, 40);
+    assert_int_equal(counters.kept + counters.queued + counters.in_flight, 60);
+    assert_false(topic->world->sink.has_room(topic->world->sink.ctx, 300));
+    const struct condition *condition = conditions_next(conditions, NULL);
+    assert_true(condition && condition->kind == CONDITION_REFERENCES_FULL);
+    let_all_go(topic, 60);
+    assert_null(conditions_next(conditions, NULL));
+    assert_holds_nothing(topic->world);
+    topic_close(topic);
+    conditions_free(conditions);
+}
+
+static void what_is_kept_is_given_back_with_its_partition(void **state)
+{
+    (void)state;
+    enum { SILENT = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true, .key = "k"});
+    run_until(world->port, &world->held_count, 1);
+    assert_true(counters_of(topic).kept > 0);
+    world->sink.withdraw(world->sink.ctx, topic, false);
+    assert_int_equal(world->dropped, SILENT - 1);
+    assert_int_equal(counters_of(topic).kept, 0);
+    let_all_go(topic, 1);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
+static void a_cancelled_run_that_is_kept_ends_when_its_record_is_here(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    size_t answered;
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    assert_int_equal(deliver_cancel_run(world->deliver, SLICE_LITERAL("r_29"), &answered), 1);
+    assert_int_equal(deliver_cancel_run(world->deliver, SLICE_LITERAL("r_29"), &answered), 0);
+    let_all_go(topic, SILENT);
+    assert_int_equal(world->arrived, SILENT - 1);
+    assert_int_equal(counters_of(topic).failed, 1);
+    topic_close(topic);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_silent_destination_fills_its_share_and_nobody_elses),
+        cmocka_unit_test(what_a_key_is_kept_of_comes_back_in_its_order),
+        cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
+        cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),
+        cmocka_unit_test(what_is_another_record_by_now_is_not_sent),
+        cmocka_unit_test(attempts_are_kept),
+        cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
+        cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
+        cmocka_unit_test(references_are_bounded),
+        cmocka_unit_test(what_is_kept_is_given_back_with_its_partition),
+        cmocka_unit_test(a_cancelled_run_that_is_kept_ends_when_its_record_is_here),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
