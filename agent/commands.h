@@ -1,6 +1,8 @@
 /* The subcommands: one function per file, which returns the process's exit code. */
 #pragma once
 #include "base/must_use.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 enum { EXIT_CODE_OK = 0, EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 64, EXIT_CODE_CONFIG = 78 };
 
@@ -21,3 +23,20 @@ PA_MUST_USE int command_pause(int argc, char **argv);        /* agent/ask/brake.
 PA_MUST_USE int command_resume(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_cancel(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */
+PA_MUST_USE int command_completion(int argc, char **argv);   /* agent/completion/completion.c */
+PA_MUST_USE int command_man(int argc, char **argv);          /* agent/completion/completion.c */
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+    /** Until it hears them itself: what it has begun must be finished. */
+    bool holds_signals;
+    /** Its own subcommands, NULL at the end; NULL: it has none. */
+    const char *const *parts;
+};
+
+/** All of them, in the order in which help lists them. */
+const struct command *commands_all(size_t *count);
+/** The command that was meant by a word that is none; NULL: nobody knows. */
+const char *commands_near(const char *word);

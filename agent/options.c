@@ -1,30 +1,17 @@
-/* getopt_long and --help from one table. An option that is wrong is told on standard error in one line. */
+/* getopt_long from the table that --help prints, too. An option that is wrong is told on standard error in
+ * one line. */
 #include "options.h"
+#include "base/near.h"
+#include "base/slice.h"
 #include "commands.h"
+#include "help.h"
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELP = 'h', FIRST_OPTION = 256, OPTION_MAX = 32, HELP_COLUMN = 26 };
-
-static void print_option(const struct command_option *option)
-{
-    char name[64];
-    snprintf(name, sizeof name, "--%s%s%s", option->name, option->value ? " " : "",
-             option->value ? option->value : "");
-    printf("  %-*s %s\n", HELP_COLUMN, name, option->help);
-}
-
-static int print_help(const struct command_usage *usage)
-{
-    printf("Usage: port-agent %s %s\n\n%s\n\nOptions:\n", usage->command, usage->summary, usage->intro);
-    for (size_t i = 0; i < usage->option_count; i++)
-        print_option(&usage->options[i]);
-    printf("  %-*s this text\n\n%s\n", HELP_COLUMN, "--help, -h", usage->exit_codes);
-    return EXIT_CODE_OK;
-}
+enum { HELP = 'h', FIRST_OPTION = 256, OPTION_MAX = 32 };
 
 int options_wrong(const struct command_usage *usage, const char *format, ...)
 {
@@ -68,18 +55,34 @@ static int take_operands(const struct command_usage *usage, char **operands)
     return OPTIONS_GO_ON;
 }
 
+/** Its name has two dashes before it, and perhaps a value behind. */
+static int unknown_option(const struct command_usage *usage, const char *word)
+{
+    const char *names[OPTION_MAX + 2] = {"help"}, *plain = word + strspn(word, "-");
+    char *name = slice_to_text((struct slice){plain, strcspn(plain, "=")});
+    for (size_t i = 0; i < usage->option_count && i < OPTION_MAX; i++)
+        names[i + 1] = usage->options[i].name;
+    const char *near = name ? near_word(name, names) : NULL;
+    free(name);
+    if (near)
+        return options_wrong(usage, "unknown option '%s' (did you mean --%s?)", word, near);
+    return options_wrong(usage, "unknown option '%s'", word);
+}
+
 static int read_options(const struct command_usage *usage, const struct option *known, int argc, char **argv)
 {
     int found;
     optind = 0; /* glibc: begin anew */
     opterr = 0;
     while ((found = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
-        if (found == HELP)
-            return print_help(usage);
+        if (found == HELP) {
+            help_print(usage, HELP_TEXT, stdout);
+            return EXIT_CODE_OK;
+        }
         if (found == ':')
             return options_wrong(usage, "%s needs a value", argv[optind - 1]);
         if (found == '?')
-            return options_wrong(usage, "unknown option '%s'", argv[optind - 1]);
+            return unknown_option(usage, argv[optind - 1]);
         int failed = take_option(usage, &usage->options[found - FIRST_OPTION], optarg);
         if (failed != OPTIONS_GO_ON)
             return failed;
@@ -89,6 +92,11 @@ static int read_options(const struct command_usage *usage, const struct option *
 
 int options_parse(const struct command_usage *usage, int argc, char **argv)
 {
+    enum help_form form = argc == 1 ? help_form_asked(argv[0]) : HELP_NOT_ASKED;
+    if (form != HELP_NOT_ASKED) {
+        help_print(usage, form, stdout);
+        return EXIT_CODE_OK;
+    }
     struct option known[OPTION_MAX + 2] = {{"help", no_argument, NULL, HELP}};
     char name[] = "port-agent", **words = calloc((size_t)argc + 2, sizeof *words);
     if (!words) {

@@ -1,20 +1,21 @@
 /* `port-agent settings`: every setting as a Markdown table, which README.md holds. */
 #include "commands.h"
 #include "config/config.h"
+#include "options.h"
 #include <stdio.h>
-#include <string.h>
 
 int command_settings(int argc, char **argv)
 {
-    if (argc == 0) {
-        config_print_markdown(stdout);
-        return EXIT_CODE_OK;
-    }
-    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-        puts("Usage: port-agent settings\n\nPrints every setting, its default and its meaning as a Markdown "
-             "table.");
-        return EXIT_CODE_OK;
-    }
-    fprintf(stderr, "port-agent settings: unexpected argument '%s'\n", argv[0]);
-    return EXIT_CODE_USAGE;
+    const struct command_usage usage = {
+        .command = "settings",
+        .summary = "",
+        .intro = "Prints every setting, its default and its meaning as a Markdown table.\n\n"
+                 "  port-agent settings | grep WEBHOOK",
+        .exit_codes = "Exit codes: 0 printed; 1 it cannot be written; 64 wrong usage.",
+    };
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    config_print_markdown(stdout);
+    return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }

@@ -265,7 +265,9 @@ int command_check(int argc, char **argv)
             "DNS,\n"
             "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
             "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
-            "nothing; every step has a deadline. Secrets are never shown.",
+            "nothing; every step has a deadline. Secrets are never shown.\n\n"
+            "  port-agent check\n"
+            "  port-agent check --connect --timeout 5",
         .exit_codes = "Exit codes: 0 no problem (there may be warnings); 1 a step of --connect failed, "
                       "or dead letters\n"
                       "cannot be written; 64 wrong usage; 78 settings, mapping file or authorities are wrong "

@@ -1,6 +1,7 @@
 /* `port-agent dead-letters list|show|replay`: what was given up, and sending it again. */
 #include "dead_letters.h"
 #include "agent/commands.h"
+#include "base/near.h"
 #include "base/signals.h"
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static int list(int argc, char **argv)
         .summary = "[OPTIONS]",
         .intro = "Lists the dead letters in the directory or topic of the settings (DEAD_LETTER_DIR, "
                  "DEAD_LETTER_TOPIC),\nand which of them a replay would refuse.\nA time is 2026-01-13 or "
-                 "2026-01-13T15:20:16Z.",
+                 "2026-01-13T15:20:16Z.\n\n"
+                 "  port-agent dead-letters list --since 2026-01-13 --reason timeout",
         .exit_codes = EXIT_CODES,
         .options = options,
         .option_count = sizeof options / sizeof *options,
@@ -148,7 +150,8 @@ static int command_show(int argc, char **argv)
     const struct command_usage usage = {
         .command = "dead-letters show",
         .summary = "[OPTIONS] ID",
-        .intro = "Shows one dead letter: the one with this ID, or this number in the list.",
+        .intro = "Shows one dead letter: the one with this ID, or this number in the list.\n\n"
+                 "  port-agent dead-letters show --payload 3",
         .exit_codes = EXIT_CODES,
         .options = options,
         .option_count = sizeof options / sizeof *options,
@@ -193,7 +196,10 @@ int command_dead_letters(int argc, char **argv)
         return command_show(argc - 1, argv + 1);
     if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)
         return help();
-    fprintf(stderr, "port-agent dead-letters: %s%s%s; write list, show or replay\n",
-            argc > 0 ? "there is no '" : "what is to be done", what, argc > 0 ? "'" : "");
+    static const char *const parts[] = {"list", "show", "replay", NULL};
+    const char *near = near_word(what, parts);
+    fprintf(stderr, "port-agent dead-letters: %s%s%s%s%s%s; write list, show or replay\n",
+            argc > 0 ? "there is no '" : "what is to be done", what, argc > 0 ? "'" : "",
+            near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_CODE_USAGE;
 }

@@ -384,7 +384,8 @@ int dead_letters_replay(int argc, char **argv)
             "by name\n"
             "before anything of it is sent. The agent may run meanwhile. A second replay of one directory "
             "waits for the first\n"
-            "one's end; of one topic, run one at a time. Log lines go to standard error.",
+            "one's end; of one topic, run one at a time. Log lines go to standard error.\n\n"
+            "  port-agent dead-letters replay --all --since 2026-01-13",
         .exit_codes =
             "Exit codes: 0 all were delivered; 1 not all, or it could not go on; 64 wrong usage; 78 "
             "wrong settings.",

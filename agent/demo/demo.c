@@ -3,6 +3,7 @@
  * itself. */
 #include "agent/commands.h"
 #include "agent/input.h"
+#include "agent/options.h"
 #include "agent/run/running.h"
 #include "agent/terminal.h"
 #include "base/signals.h"
@@ -439,33 +440,39 @@ int command_demo(int argc, char **argv)
 {
     static struct demo demo;
     bool logs = false;
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--keep-running") == 0) {
-            demo.keep_running = true;
-        } else if (strcmp(argv[i], "--logs") == 0) {
-            logs = true;
-        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            puts("Usage: port-agent demo [--keep-running] [--logs]\n\n  --keep-running  go on with one "
-                 "invocation a second until Ctrl-C\n"
-                 "  --logs          the agent's own log lines on standard error");
-            return EXIT_CODE_OK;
-        } else {
-            fprintf(stderr, "port-agent demo: unknown option '%s'; try 'port-agent demo --help'\n", argv[i]);
-            return EXIT_CODE_USAGE;
-        }
-    }
+    const struct command_option options[] = {
+        {.name = "keep-running",
+         .flag = &demo.keep_running,
+         .help = "go on with one invocation a second until Ctrl-C"},
+        {.name = "logs", .flag = &logs, .help = "the agent's own log lines on standard error"},
+    };
+    const struct command_usage usage = {
+        .command = "demo",
+        .summary = "[--keep-running] [--logs]",
+        .intro = "Shows the agent at work: an embedded Kafka, a small Port API and a receiver run in this "
+                 "process, on loopback only, and signed records go through the code that runs in "
+                 "production.\n\n"
+                 "  port-agent demo\n"
+                 "  port-agent demo --keep-running --logs",
+        .exit_codes = "Exit codes: 0 everything went as it should; 1 something did not; 64 wrong usage.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     demo.colour = terminal_has_colour(STDOUT_FILENO);
     signals_ignore_strays();
-    struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
+    struct log_options log_options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
     demo.kept = logs ? -1 : memfd_create("demo-log", MFD_CLOEXEC);
     if (!logs)
-        options = (struct log_options){.fd = demo.kept, .format = LOG_FORMAT_TEXT, .level = LOG_WARNING};
-    demo.log = options.fd >= 0 ? log_new(&options) : NULL;
+        log_options = (struct log_options){.fd = demo.kept, .format = LOG_FORMAT_TEXT, .level = LOG_WARNING};
+    demo.log = log_options.fd >= 0 ? log_new(&log_options) : NULL;
     log_set_current(demo.log);
     int exit_code = run(&demo);
     log_set_current(NULL);
     log_free(demo.log, 1000);
-    if (!logs && options.fd >= 0)
-        close(options.fd);
+    if (!logs && log_options.fd >= 0)
+        close(log_options.fd);
     return exit_code;
 }

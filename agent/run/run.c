@@ -1,9 +1,9 @@
 /* `port-agent run`: the daemon, and its signals. */
 #include "agent/commands.h"
+#include "agent/options.h"
 #include "agent/status/service.h"
 #include "running.h"
 #include "setup.h"
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,16 +126,21 @@ static int run_daemon(struct run *run)
 
 int command_run(int argc, char **argv)
 {
-    if (argc > 0) {
-        if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-            puts("Usage: port-agent run\n\nThe agent takes its settings from the environment; 'port-agent "
-                 "--help' lists them.");
-            return EXIT_CODE_OK;
-        }
-        fprintf(stderr, "port-agent run: unexpected argument '%s'; settings come from the environment\n",
-                argv[0]);
-        return EXIT_CODE_USAGE;
-    }
+    const struct command_usage usage = {
+        .command = "run",
+        .summary = "",
+        .intro =
+            "Is the agent: consumes webhook invocations, verifies and delivers them, and reports their "
+            "results. It takes its settings from the environment; 'port-agent --help' lists them. SIGTERM "
+            "and SIGINT end it once what is in flight is finished.\n\n"
+            "  PORT_ORG_ID=org_x PORT_CLIENT_ID=... PORT_CLIENT_SECRET_FILE=/run/secrets/port "
+            "\\\n  KAFKA_CONSUMER_GROUP_ID=org_x.agent port-agent run",
+        .exit_codes = "Exit codes: 0 stopped as asked; 1 cannot go on (the last log line says why); 64 wrong "
+                      "usage; 78 wrong settings (one line each on standard error).",
+    };
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
     struct run run = {0};
     setup_process();
     int exit_code = setup_load(&run.setup);

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { LETTERS_FOR_EACH = 4, ALLOWED_MAX = 3 };
+enum { LETTERS_FOR_EACH = 3, ALLOWED_MAX = 3 };
 
 static unsigned least(unsigned a, unsigned b, unsigned c)
 {

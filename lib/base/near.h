@@ -7,7 +7,7 @@ enum { NEAR_MAX_LEN = 64 };
 /** Letters left out, added, changed, or swapped with their neighbour (optimal string alignment distance).
  * Neither is longer than NEAR_MAX_LEN. */
 PA_MUST_USE unsigned near_distance(const char *a, const char *b);
-/** How many slips a person may make in a word of this length and still mean it: one for each four letters,
+/** How many slips a person may make in a word of this length and still mean it: one for each three letters,
  * three at most, and one in a word of two letters or more. */
 PA_MUST_USE unsigned near_allowed(const char *word);
 /** The word of the list (NULL at the end) that is nearest to `word`; NULL: none is near. */

@@ -146,6 +146,12 @@ def test_what_is_installed_is_where_the_unit_and_the_documents_say(tmp_path):
     unit, = tmp_path.rglob("lib/systemd/system/port-agent.service")
     binary = re.search(r"^ExecStart=(\S+)$", unit.read_text(), re.M)[1]
     assert subprocess.run([f"{tmp_path}{binary}", "--version"], check=True, capture_output=True, text=True).stdout.startswith(f"port-agent {VERSION} (")
+    pages = {path.name for path in tmp_path.rglob("share/man/man1/*")}
+    names = subprocess.run([f"{tmp_path}{binary}", "man", "--list"], check=True, capture_output=True, text=True).stdout.split()
+    assert pages == {"port-agent.1", *(f"port-agent-{name}.1" for name in names)} and "map" in names
+    for completed in ("bash-completion/completions/port-agent", "zsh/site-functions/_port-agent", "fish/vendor_completions.d/port-agent.fish"):
+        path, = tmp_path.rglob("share/" + completed)
+        assert "dead-letters" in path.read_text()
     documents, = tmp_path.rglob("share/doc/port-agent")
     assert (documents / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     for link in re.findall(r"\]\(([^)#\s:]+)[)#]", (ROOT / "README.md").read_text()):

@@ -28,7 +28,7 @@ static const struct command_usage BARE = {.command = "map",
                                           .options = OPTIONS,
                                           .option_count = 3};
 /** What was written to the descriptor meanwhile. */
-static char said[2048];
+static char said[4096];
 
 /** Reads the words (up to a NULL), with what goes to descriptor `fd` in `said`. */
 static int parse(const struct command_usage *usage, int fd, ...)
@@ -107,6 +107,9 @@ static void what_is_wrong_is_said_in_one_line(void **state)
     assert_string_equal(said, "port-agent map: --file needs a value; try 'port-agent map --help'\n");
     assert_int_equal(parse(&BARE, 2, "--nonsense", NULL), EXIT_CODE_USAGE);
     assert_string_equal(said, "port-agent map: unknown option '--nonsense'; try 'port-agent map --help'\n");
+    assert_int_equal(parse(&BARE, 2, "--evnet=x", NULL), EXIT_CODE_USAGE);
+    assert_string_equal(said, "port-agent map: unknown option '--evnet=x' (did you mean --event?); try "
+                              "'port-agent map --help'\n");
     assert_int_equal(parse(&BARE, 2, "word", NULL), EXIT_CODE_USAGE);
     assert_string_equal(said, "port-agent map: unexpected argument 'word'; try 'port-agent map --help'\n");
 }
@@ -150,6 +153,32 @@ static void help_lists_every_option(void **state)
     assert_string_equal(said, help);
 }
 
+static void help_is_wrapped_and_examples_are_not(void **state)
+{
+    (void)state;
+    struct command_usage usage = BARE;
+    usage.intro = "One two three four five six seven eight nine ten.\nEleven.\n\n  an example that is much "
+                  "longer than forty columns are";
+    setenv("COLUMNS", "40", 1);
+    assert_int_equal(parse(&usage, 1, "--help", NULL), EXIT_CODE_OK);
+    unsetenv("COLUMNS");
+    assert_non_null(strstr(said,
+                           "\nOne two three four five six seven eight\nnine ten. Eleven.\n\n  an example "
+                           "that is much longer than forty columns are\n"));
+    assert_non_null(strstr(said, "  --event FILE               any number\n                             of "
+                                 "them\n"));
+}
+
+static void a_page_has_no_text_that_is_a_request(void **state)
+{
+    (void)state;
+    struct command_usage usage = BARE;
+    usage.intro = ".so /etc/passwd\n'x \\-\xe2\x80\xa6";
+    assert_int_equal(parse(&usage, 1, "--help-as=man", NULL), EXIT_CODE_OK);
+    assert_non_null(strstr(said, "\n\\&.so /etc/passwd\n\\&'x \\e\\-\\[u2026]\n"));
+    assert_non_null(strstr(said, ".TP\n.B \\-\\-file PATH\nwhat is read\n"));
+}
+
 static void output_is_text_or_json(void **state)
 {
     (void)state;
@@ -173,6 +202,8 @@ int main(void)
         cmocka_unit_test(one_operand_is_taken_and_no_second),
         cmocka_unit_test(as_many_operands_are_taken_as_there_are),
         cmocka_unit_test(help_lists_every_option),
+        cmocka_unit_test(help_is_wrapped_and_examples_are_not),
+        cmocka_unit_test(a_page_has_no_text_that_is_a_request),
         cmocka_unit_test(output_is_text_or_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
