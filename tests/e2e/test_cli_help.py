@@ -31,7 +31,7 @@ def test_every_command_has_help_with_an_example_and_its_exit_codes():
     for words in commands:
         done = call(*words, "--help", COLUMNS="72")
         assert (done.returncode, done.stderr) == (0, ""), words
-        assert [line for line in done.stdout.splitlines() if line.startswith("  ") and "port-agent " in line], words
+        assert [line for line in done.stdout.splitlines() if line.startswith(("  ", "Example: ")) and "port-agent" in line], words
         assert "Exit codes: 0 " in done.stdout
         wrapped = [line for line in done.stdout.split("\n\n", 1)[1].splitlines() if not line.startswith("  ") or line.startswith("  --")]
         assert [line for line in wrapped if len(line) > 72] == [], words
