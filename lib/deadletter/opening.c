@@ -32,17 +32,18 @@ int letters_directory_open(const char *path)
     return open(bare, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/** What a file takes of the place. Of a file with holes that is less than its length. */
+/** A file's length, or what it takes of the place where that is far less. Not always the latter: some file
+ * systems know it only seconds after a write. */
 static int64_t bytes_of(const struct stat *status)
 {
     int64_t taken = (int64_t)status->st_blocks * 512;
-    return status->st_size < taken ? status->st_size : taken;
+    return status->st_size - taken > HOLLOW_BYTES ? taken : status->st_size;
 }
 
 bool letters_file_is_hollow(int fd)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0 || status.st_size - bytes_of(&status) <= HOLLOW_BYTES)
+    if (fstat(fd, &status) != 0 || bytes_of(&status) == status.st_size)
         return false;
     off_t hole = lseek(fd, 0, SEEK_HOLE);
     lseek(fd, 0, SEEK_SET);
