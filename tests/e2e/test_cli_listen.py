@@ -14,8 +14,8 @@ STAMP = "1768317616"
 
 
 class Listener:
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([BINARY, "listen", "--port", "0", *arguments], env=PLAIN, cwd="/tmp", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def __init__(self, *arguments, secret=SECRET):
+        self.process = subprocess.Popen([BINARY, "listen", "--port", "0", *arguments], env={**PLAIN, "PORT_CLIENT_SECRET": secret}, cwd="/tmp", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
         self.line = self.process.stderr.readline()
         self.url = re.search(r"http://127\.0\.0\.1:\d+", self.line)[0]
