@@ -3,8 +3,8 @@
 #include "admin/server.h"
 #include "admin/socket.h"
 #include "http/url.h"
+#include "metrics.h"
 #include "observe/conditions.h"
-#include "json/writer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +71,18 @@ static void get_status(struct status_service *service, const struct admin_reques
     answer->status = snapshot ? 200 : 503;
     if (snapshot)
         snapshot_json(snapshot, service->started_wall_ms, &answer->body);
+    snapshot_free(snapshot);
+}
+
+static void get_metrics(struct status_service *service, const struct admin_request *request,
+                        struct admin_answer *answer)
+{
+    bool open = metrics_wants_open(request->accept);
+    struct snapshot *snapshot = take(service);
+    answer->content_type = open ? metrics_open_type : metrics_type;
+    answer->status = snapshot ? 200 : 503;
+    if (snapshot)
+        metrics_write(snapshot, service->started_wall_ms, open, &answer->body);
     snapshot_free(snapshot);
 }
 
@@ -171,10 +183,10 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"/livez", "GET", false, get_livez},       {"/readyz", "GET", false, get_readyz},
-    {"/status.json", "GET", true, get_status}, {"/run", "GET", true, get_run},
-    {"/pause", "POST", true, post_pause},      {"/resume", "POST", true, post_resume},
-    {"/cancel", "POST", true, post_cancel},
+    {"/livez", "GET", false, get_livez},     {"/readyz", "GET", false, get_readyz},
+    {"/metrics", "GET", false, get_metrics}, {"/status.json", "GET", true, get_status},
+    {"/run", "GET", true, get_run},          {"/pause", "POST", true, post_pause},
+    {"/resume", "POST", true, post_resume},  {"/cancel", "POST", true, post_cancel},
 };
 
 static void answer_request(void *ctx, const struct admin_request *request, struct admin_answer *answer)

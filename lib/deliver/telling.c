@@ -89,6 +89,7 @@ void delivery_tell_start(struct delivery *delivery, struct slice body)
 {
     struct observed observed = about(delivery, OBSERVED_SENDING);
     observed.body = body;
+    observed.wait_ms = delivery->started_ms - delivery->taken_ms;
     if (delivery->start_told) /* once to its run */
         observed.report = NULL;
     delivery->start_told |= delivery->report != NULL;

@@ -1,12 +1,14 @@
 /* See observe.h. The one call, and what it counts. */
 #include "observe/internal.h"
 #include "observe/kinds.h"
+#include "observe/metrics.h"
 #include "observe/runs.h"
 #include <stdlib.h>
 
 struct observer {
     struct observer_options options;
     struct counters counters;
+    struct metrics metrics;
     struct run_memory *runs;
 };
 
@@ -35,6 +37,11 @@ const struct run_memory *observer_run_memory(const struct observer *observer)
     return observer->runs;
 }
 
+const struct metrics *observer_metrics(const struct observer *observer)
+{
+    return &observer->metrics;
+}
+
 const struct counters *observer_counters(const struct observer *observer)
 {
     return &observer->counters;
@@ -53,6 +60,7 @@ void observe(struct observer *observer, const struct observed *observed)
 {
     const struct observer_options *options = &observer->options;
     count(&observer->counters, observed);
+    metrics_note(&observer->metrics, options->clock, observed);
     run_memory_note(observer->runs, observed);
     lines_write(options->clock, observed);
     if (observed->report && options->tell_run)

@@ -10,6 +10,7 @@
 #include "observe/counters.h"
 
 struct observer;
+struct metrics;
 struct run_report;
 struct run_memory;
 
@@ -48,7 +49,7 @@ enum observed_kind {
     OBSERVED_UNWANTED,
     /** So many of those came within a minute: count. */
     OBSERVED_MORE_UNWANTED,
-    /** An attempt begins: method, url, attempt, body. */
+    /** An attempt begins: method, url, attempt, body; wait_ms: since the record was taken. */
     OBSERVED_SENDING,
     /** An attempt failed and another follows: method, url, attempt, max_attempts, status, error_type, reason,
      * resent, wait_ms. */
@@ -197,5 +198,7 @@ void observer_free(struct observer *observer);
 void observe(struct observer *observer, const struct observed *observed);
 /** The totals so far; what is there now is 0. */
 const struct counters *observer_counters(const struct observer *observer);
+/** What is measured (metrics.h). */
+const struct metrics *observer_metrics(const struct observer *observer);
 /** What is remembered of runs (runs.h). */
 const struct run_memory *observer_run_memory(const struct observer *observer);

@@ -1,6 +1,7 @@
 """A running agent is asked: status, run-status, health, pause, resume, cancel; its port; what a stuck loop looks like."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -137,3 +138,47 @@ def test_a_port_that_is_taken_is_a_warning_and_work_goes_on(environment, port, h
             assert agent.terminate() == 0
         finally:
             agent.kill()
+
+
+def families(text):
+    """name -> (type, [(sample, value)]); everything that Prometheus asks of the order of lines is asserted."""
+    found, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split(" ")[2]
+            assert name not in found, f"{name} comes twice"
+        elif line.startswith("# TYPE "):
+            assert line.split(" ")[2] == name
+            found[name] = (line.split(" ")[3], [])
+        else:
+            sample, value = line.rsplit(" ", 1)
+            base = sample.split("{")[0]
+            ends = ("_bucket", "_sum", "_count") if found[name][0] == "histogram" else ("",)
+            assert base in [name + end for end in ends], line
+            found[name][1].append((sample, float(value)))
+    return found
+
+
+def test_metrics_are_what_happened_and_are_written_as_prometheus_asks(agent, port, held, environment):
+    held.go.set()
+    for number in range(30):
+        port.offer(polled_run(f"r_{number}", held.url))
+    port.wait(lambda: all(status_of(port, f"r_{number}") == ["SUCCESS"] for number in range(30)))
+    wait_until(lambda: get(environment, "/metrics")[1].count("port_agent_delivered_total 30\n") == 1, "30 are delivered")
+    code, text = get(environment, "/metrics", Host="any.name.example")
+    found = families(text)
+    assert code == 200
+    for name, (kind, samples) in found.items():
+        assert kind in ("counter", "gauge", "histogram") and (kind != "counter" or name.endswith("_total"))
+        assert len({sample for sample, _ in samples}) == len(samples)
+    assert found["port_agent_deliveries_total"] == ("counter", [('port_agent_deliveries_total{outcome="delivered",status_class="2xx"}', 30)])
+    for name in ("port_agent_delivery_duration_seconds", "port_agent_queue_wait_seconds"):
+        counts = [value for sample, value in found[name][1] if "_bucket" in sample]
+        assert counts == sorted(counts) and counts[-1] == 30
+        assert dict(found[name][1])[f"{name}_count"] == 30
+    assert found["port_agent_port_token_valid"][1] == [("port_agent_port_token_valid", 1)]
+    open_metrics = get(environment, "/metrics", Accept="application/openmetrics-text; version=1.0.0")[1]
+    assert open_metrics.endswith("# EOF\n") and "# TYPE port_agent_delivered counter\n" in open_metrics
+    if shutil.which("promtool"):  # Debian's package prometheus
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")

@@ -1,0 +1,386 @@
+/* See metrics.h. The counters come from the table of lib/observe, the rest from the table below. Labels are
+ * bounded: topics and partitions as many as a snapshot lists, everything else a fixed set. */
+#include "metrics.h"
+#include "base/version.h"
+#include "observe/metrics.h"
+#include <string.h>
+
+const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
+const char metrics_open_type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+bool metrics_wants_open(const char *accept)
+{
+    return strstr(accept, "application/openmetrics-text") != NULL;
+}
+
+struct scrape {
+    const struct snapshot *snapshot;
+    const struct metrics *metrics;
+    int64_t started_wall_ms;
+    bool open_metrics;
+    struct buffer *out;
+};
+
+struct family {
+    /** Without "_total". */
+    const char *name;
+    /** "counter", "gauge" or "histogram". */
+    const char *type;
+    /** For the document; "": none. */
+    const char *labels;
+    const char *help;
+    void (*write)(const struct scrape *scrape, const struct family *family);
+};
+
+/* Samples */
+
+/** `suffix` behind the name; the labels with their braces, or "". */
+static void begin_sample(const struct scrape *scrape, const struct family *family, const char *suffix)
+{
+    buffer_appendf(scrape->out, "%s%s", family->name, suffix);
+}
+
+static void write_number(const struct scrape *scrape, const struct family *family, const char *labels,
+                         int64_t value)
+{
+    begin_sample(scrape, family, strcmp(family->type, "counter") == 0 ? "_total" : "");
+    buffer_appendf(scrape->out, "%s %lld\n", labels, (long long)value);
+}
+
+/** Milliseconds as seconds. */
+static void write_duration(const struct scrape *scrape, const struct family *family, const char *labels,
+                           int64_t ms)
+{
+    begin_sample(scrape, family, "");
+    buffer_appendf(scrape->out, "%s %.3f\n", labels, (double)ms / 1000);
+}
+
+static void write_histogram(const struct scrape *scrape, const struct family *family,
+                            const struct histogram *histogram)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        count += histogram->counts[i];
+        begin_sample(scrape, family, "_bucket");
+        buffer_appendf(scrape->out, "{le=\"%.3f\"} %llu\n", (double)histogram_bounds_ms[i] / 1000,
+                       (unsigned long long)count);
+    }
+    count += histogram->counts[HISTOGRAM_BOUNDS];
+    begin_sample(scrape, family, "_bucket");
+    buffer_appendf(scrape->out, "{le=\"+Inf\"} %llu\n", (unsigned long long)count);
+    begin_sample(scrape, family, "_sum");
+    buffer_appendf(scrape->out, " %.3f\n", (double)histogram->sum_ms / 1000);
+    begin_sample(scrape, family, "_count");
+    buffer_appendf(scrape->out, " %llu\n", (unsigned long long)count);
+}
+
+/* Events */
+
+static void write_ended(const struct scrape *scrape, const struct family *family)
+{
+    static const char *const classes[STATUS_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    for (size_t delivered = 0; delivered < 2; delivered++)
+        for (size_t i = 0; i < STATUS_CLASSES; i++) {
+            char labels[64];
+            snprintf(labels, sizeof labels, "{outcome=\"%s\",status_class=\"%s\"}",
+                     delivered ? "delivered" : "failed", classes[i]);
+            if (scrape->metrics->ended[delivered][i] > 0)
+                write_number(scrape, family, labels, (int64_t)scrape->metrics->ended[delivered][i]);
+        }
+}
+
+static void write_refused(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < REFUSAL_REASONS; i++) {
+        char labels[64];
+        snprintf(labels, sizeof labels, "{reason=\"%s\"}", metrics_refusals[i]);
+        write_number(scrape, family, labels, (int64_t)scrape->metrics->refused[i]);
+    }
+}
+
+static void write_delivery_duration(const struct scrape *scrape, const struct family *family)
+{
+    write_histogram(scrape, family, &scrape->metrics->delivery_duration);
+}
+
+static void write_queue_wait(const struct scrape *scrape, const struct family *family)
+{
+    write_histogram(scrape, family, &scrape->metrics->queue_wait);
+}
+
+static void write_event_age(const struct scrape *scrape, const struct family *family)
+{
+    write_histogram(scrape, family, &scrape->metrics->event_age);
+}
+
+/* The source */
+
+static void append_label(struct buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            buffer_append_char(out, '\\');
+        buffer_append_char(out, *text);
+    }
+}
+
+static void write_of_partition(const struct scrape *scrape, const struct family *family,
+                               const struct source_partition *partition, int64_t value, bool seconds)
+{
+    struct buffer labels = {0};
+    if (value < 0)
+        return;
+    buffer_append_text(&labels, "{topic=\"");
+    append_label(&labels, partition->topic);
+    buffer_appendf(&labels, "\",partition=\"%d\"}", (int)partition->number);
+    if (seconds)
+        write_duration(scrape, family, buffer_text(&labels), value);
+    else
+        write_number(scrape, family, buffer_text(&labels), value);
+    scrape->out->failed |= labels.failed;
+    buffer_clear(&labels);
+}
+
+static void write_partition_lag(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < scrape->snapshot->partitions_listed; i++) {
+        const struct partition_snapshot *partition = &scrape->snapshot->partition[i];
+        write_of_partition(scrape, family, &partition->partition, partition->lag, false);
+    }
+}
+
+static void write_partition_not_done(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < scrape->snapshot->partitions_listed; i++) {
+        const struct partition_snapshot *partition = &scrape->snapshot->partition[i];
+        write_of_partition(scrape, family, &partition->partition, partition->not_done, false);
+    }
+}
+
+static void write_partition_oldest(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < scrape->snapshot->partitions_listed; i++) {
+        const struct partition_snapshot *partition = &scrape->snapshot->partition[i];
+        if (partition->has_oldest)
+            write_of_partition(scrape, family, &partition->partition,
+                               snapshot_age_ms(scrape->snapshot, partition->oldest.record_ms), true);
+    }
+}
+
+static void write_assigned(const struct scrape *scrape, const struct family *family)
+{
+    const struct source *source = scrape->snapshot->parts.source;
+    write_number(scrape, family, "", source ? source_assigned(source) : 0);
+}
+
+static void write_connected(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", scrape->snapshot->source.connected);
+}
+
+static void write_credentials_refused(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", scrape->snapshot->source.credentials_refused);
+}
+
+/* Port */
+
+static void write_results_waiting(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", (int64_t)scrape->snapshot->results_waiting);
+}
+
+static void write_oldest_result(const struct scrape *scrape, const struct family *family)
+{
+    int64_t oldest_ms = scrape->snapshot->oldest_result_ms;
+    write_duration(scrape, family, "", oldest_ms > 0 ? oldest_ms : 0);
+}
+
+static void write_token_valid(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", scrape->snapshot->port.has_token);
+}
+
+static void write_token_fetches(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", scrape->snapshot->port.tokens);
+}
+
+static void write_port_requests(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", (int64_t)scrape->snapshot->port.requests);
+}
+
+/* The agent */
+
+static void write_memory_used(const struct scrape *scrape, const struct family *family)
+{
+    const struct snapshot *snapshot = scrape->snapshot;
+    write_number(scrape, family, "{budget=\"records\"}", (int64_t)snapshot->counters.bytes_held);
+    write_number(scrape, family, "{budget=\"answers\"}", (int64_t)snapshot->answer_bytes);
+}
+
+static void write_memory_limit(const struct scrape *scrape, const struct family *family)
+{
+    const struct config *config = scrape->snapshot->parts.config;
+    write_number(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
+    write_number(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
+}
+
+static void write_resident(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "", (int64_t)scrape->snapshot->rss_bytes);
+}
+
+static void write_conditions(const struct scrape *scrape, const struct family *family)
+{
+    const struct conditions *conditions = scrape->snapshot->parts.conditions;
+    const struct condition *condition = NULL;
+    int64_t count = 0;
+    while (conditions && (condition = conditions_next(conditions, condition)))
+        count++;
+    write_number(scrape, family, "", count);
+}
+
+static void write_paused(const struct scrape *scrape, const struct family *family)
+{
+    const struct deliver *deliver = scrape->snapshot->parts.deliver;
+    const struct window *window = deliver ? deliver_window(deliver) : NULL;
+    write_number(scrape, family, "", window && (window_is_paused(window) || window_paused(window, 0)));
+}
+
+static void write_mapping_up(const struct scrape *scrape, const struct family *family)
+{
+    write_number(scrape, family, "",
+                 scrape->snapshot->parts.mapping && !scrape->snapshot->parts.mapping_lost);
+}
+
+static void write_started(const struct scrape *scrape, const struct family *family)
+{
+    write_duration(scrape, family, "", scrape->started_wall_ms);
+}
+
+static void write_build(const struct scrape *scrape, const struct family *family)
+{
+    struct buffer labels = {0};
+    buffer_append_text(&labels, "{version=\"");
+    append_label(&labels, agent_version);
+    buffer_append_text(&labels, "\",revision=\"");
+    append_label(&labels, agent_revision);
+    buffer_append_text(&labels, "\",streamer=\"");
+    append_label(&labels, scrape->snapshot->parts.streamer);
+    buffer_append_text(&labels, "\"}");
+    write_number(scrape, family, buffer_text(&labels), 1);
+    scrape->out->failed |= labels.failed;
+    buffer_clear(&labels);
+}
+
+/* The table */
+
+static const struct family families[] = {
+    {"port_agent_deliveries", "counter", "outcome, status_class",
+     "events that ended, by outcome and the class of the last status (none: there was no answer)",
+     write_ended},
+    {"port_agent_signature_failures", "counter", "reason", "events that were refused, by reason",
+     write_refused},
+    {"port_agent_delivery_duration_seconds", "histogram", "", "how long last attempts took",
+     write_delivery_duration},
+    {"port_agent_queue_wait_seconds", "histogram", "", "from taking a record to its first attempt",
+     write_queue_wait},
+    {"port_agent_event_age_seconds", "histogram", "",
+     "from a record's own timestamp to its event's last answer", write_event_age},
+    {"port_agent_partitions_assigned", "gauge", "",
+     "partitions that are this agent's; 1 for a poller that works", write_assigned},
+    {"port_agent_partition_lag", "gauge", "topic, partition",
+     "records between the committed offset and the log's end", write_partition_lag},
+    {"port_agent_partition_not_done", "gauge", "topic, partition",
+     "records that are not done: taken, or still to be taken", write_partition_not_done},
+    {"port_agent_partition_oldest_age_seconds", "gauge", "topic, partition",
+     "age of the oldest record that was taken and is not done", write_partition_oldest},
+    {"port_agent_source_connected", "gauge", "", "1: the brokers, or Port's queue, are reached",
+     write_connected},
+    {"port_agent_source_credentials_refused", "gauge", "", "1: the brokers refuse the credentials",
+     write_credentials_refused},
+    {"port_agent_results_waiting", "gauge", "", "results that Port has not accepted yet",
+     write_results_waiting},
+    {"port_agent_oldest_result_age_seconds", "gauge", "", "how long the oldest of them waits; 0: none waits",
+     write_oldest_result},
+    {"port_agent_port_token_valid", "gauge", "", "1: there is a token of Port's API that is good",
+     write_token_valid},
+    {"port_agent_port_token_fetches", "counter", "", "tokens fetched", write_token_fetches},
+    {"port_agent_port_requests", "counter", "", "HTTP requests to Port's API", write_port_requests},
+    {"port_agent_memory_bytes", "gauge", "budget", "memory used of a budget", write_memory_used},
+    {"port_agent_memory_limit_bytes", "gauge", "budget", "the budget", write_memory_limit},
+    {"port_agent_conditions", "gauge", "", "standing conditions: what goes on being wrong", write_conditions},
+    {"port_agent_paused", "gauge", "", "1: the operator has paused a destination, or everything",
+     write_paused},
+    {"port_agent_mapping_up", "gauge", "", "1: there is a process that evaluates mappings", write_mapping_up},
+    {"port_agent_build_info", "gauge", "version, revision, streamer", "always 1", write_build},
+    {"process_resident_memory_bytes", "gauge", "", "resident memory of the agent's process", write_resident},
+    {"process_start_time_seconds", "gauge", "", "when the process began, since the Unix epoch",
+     write_started},
+};
+enum { FAMILIES = sizeof families / sizeof *families };
+
+/* Writing */
+
+static void write_head(const struct scrape *scrape, const char *name, const char *type, const char *help)
+{
+    const char *behind = !scrape->open_metrics && strcmp(type, "counter") == 0 ? "_total" : "";
+    buffer_appendf(scrape->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, behind, help, name, behind, type);
+}
+
+static const char *type_of(const struct counter *counter)
+{
+    return counter->kind == COUNTER_TOTAL ? "counter" : "gauge";
+}
+
+static void write_counters(const struct scrape *scrape)
+{
+    for (size_t i = 0; i < COUNTERS_COUNT; i++) {
+        const struct counter *counter = &counters_table[i];
+        uint64_t value = counters_value(&scrape->snapshot->counters, i);
+        char name[96];
+        if (value == COUNTER_NONE)
+            continue;
+        snprintf(name, sizeof name, "port_agent_%s", counter->name.ptr);
+        const struct family family = {.name = name, .type = type_of(counter)};
+        write_head(scrape, name, family.type, counter->help);
+        write_number(scrape, &family, "", (int64_t)value);
+    }
+}
+
+void metrics_write(const struct snapshot *snapshot, int64_t started_wall_ms, bool open_metrics,
+                   struct buffer *out)
+{
+    static const struct metrics none;
+    const struct observer *observer = snapshot->parts.observer;
+    const struct scrape scrape = {.snapshot = snapshot,
+                                  .metrics = observer ? observer_metrics(observer) : &none,
+                                  .started_wall_ms = started_wall_ms,
+                                  .open_metrics = open_metrics,
+                                  .out = out};
+    write_counters(&scrape);
+    for (size_t i = 0; i < FAMILIES; i++) {
+        write_head(&scrape, families[i].name, families[i].type, families[i].help);
+        families[i].write(&scrape, &families[i]);
+    }
+    if (open_metrics)
+        buffer_append_text(out, "# EOF\n");
+}
+
+void metrics_document(struct buffer *out)
+{
+    buffer_append_text(out, "| metric | type | labels | what it says |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < COUNTERS_COUNT; i++) {
+        const struct counter *counter = &counters_table[i];
+        buffer_appendf(out, "| `port_agent_%s%s` | %s | | %s |\n", counter->name.ptr,
+                       counter->kind == COUNTER_TOTAL ? "_total" : "", type_of(counter), counter->help);
+    }
+    for (size_t i = 0; i < FAMILIES; i++) {
+        const struct family *family = &families[i];
+        bool counter = strcmp(family->type, "counter") == 0;
+        buffer_appendf(out, "| `%s%s` | %s | %s%s| %s |\n", family->name, counter ? "_total" : "",
+                       family->type, family->labels, *family->labels ? " " : "", family->help);
+    }
+}

@@ -1,0 +1,165 @@
+/* What is served at /metrics, and its document. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/status/metrics.h"
+#include "observe/metrics.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t now(void *ctx)
+{
+    (void)ctx;
+    return 100000;
+}
+
+static const struct clock the_clock = {.monotonic_ms = now, .wall_ms = now};
+
+static struct observer *observer_of_a_few_events(void)
+{
+    struct observer *observer = observer_new(&(struct observer_options){.clock = &the_clock});
+    assert_non_null(observer);
+    struct observed observed = {.kind = OBSERVED_SENDING, .attempt = 1, .wait_ms = 7, .record_ms = -1};
+    observe(observer, &observed);
+    observed = (struct observed){
+        .kind = OBSERVED_DELIVERED, .attempt = 1, .status = 204, .duration_ms = 5, .record_ms = 40000};
+    observe(observer, &observed);
+    observed = (struct observed){
+        .kind = OBSERVED_FAILED, .attempt = 2, .status = 503, .duration_ms = 400000, .record_ms = 200000};
+    observe(observer, &observed);
+    observed = (struct observed){.kind = OBSERVED_UNSENT, .record_ms = -1};
+    observe(observer, &observed);
+    observed = (struct observed){.kind = OBSERVED_SIGNATURE_WRONG, .record_ms = -1};
+    observe(observer, &observed);
+    return observer;
+}
+
+static char *text_of(bool open_metrics)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    struct buffer out = {0};
+    struct config config = {.queue_max_bytes = 2048, .total_response_bytes = 4096};
+    struct observer *observer = observer_of_a_few_events();
+    assert_non_null(snapshot);
+    snapshot->parts = (struct status_parts){
+        .config = &config, .clock = &the_clock, .observer = observer, .streamer = "KAFKA"};
+    snapshot->counters = *observer_counters(observer);
+    snapshot->counters.dead_letters_written = snapshot->counters.dead_letters_waiting = COUNTER_NONE;
+    snapshot->wall_ms = 100000;
+    snapshot->partitions = snapshot->partitions_listed = 1;
+    snapshot->partition[0] = (struct partition_snapshot){
+        .partition = {.topic = "a\"b", .number = 3}, .lag = 12, .not_done = 4, .has_oldest = true};
+    snapshot->partition[0].oldest.record_ms = 98500;
+    metrics_write(snapshot, 1500, open_metrics, &out);
+    observer_free(observer);
+    free(snapshot);
+    return buffer_take(&out, NULL);
+}
+
+static void expect_lines(const char *text, const char *const *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strstr(text, lines[i]))
+            fail_msg("'%s' is not in\n%s", lines[i], text);
+}
+
+static void counters_histograms_and_what_stands_are_there(void **state)
+{
+    (void)state;
+    char *text = text_of(false);
+    static const char *const lines[] = {
+        "# HELP port_agent_delivered_total webhooks that were answered",
+        "# TYPE port_agent_delivered_total counter\nport_agent_delivered_total 1\n",
+        "# TYPE port_agent_in_flight gauge\nport_agent_in_flight 0\n",
+        "port_agent_deliveries_total{outcome=\"failed\",status_class=\"none\"} 1\n",
+        "port_agent_deliveries_total{outcome=\"failed\",status_class=\"5xx\"} 1\n",
+        "port_agent_deliveries_total{outcome=\"delivered\",status_class=\"2xx\"} 1\n",
+        "port_agent_signature_failures_total{reason=\"signature_wrong\"} 1\n",
+        "port_agent_signature_failures_total{reason=\"signature_missing\"} 0\n",
+        "# TYPE port_agent_delivery_duration_seconds histogram\n",
+        "port_agent_delivery_duration_seconds_bucket{le=\"0.005\"} 1\n",
+        "port_agent_delivery_duration_seconds_bucket{le=\"300.000\"} 1\n",
+        "port_agent_delivery_duration_seconds_bucket{le=\"+Inf\"} 2\n",
+        "port_agent_delivery_duration_seconds_sum 400.005\n",
+        "port_agent_delivery_duration_seconds_count 2\n",
+        "port_agent_queue_wait_seconds_bucket{le=\"0.005\"} 0\n",
+        "port_agent_queue_wait_seconds_bucket{le=\"0.010\"} 1\n",
+        /* One record is of the future: 0. */
+        "port_agent_event_age_seconds_sum 60.000\n",
+        "port_agent_partition_lag{topic=\"a\\\"b\",partition=\"3\"} 12\n",
+        "port_agent_partition_oldest_age_seconds{topic=\"a\\\"b\",partition=\"3\"} 1.500\n",
+        "port_agent_memory_limit_bytes{budget=\"records\"} 1024\n",
+        "process_start_time_seconds 1.500\n",
+        "port_agent_build_info{version=",
+    };
+    expect_lines(text, lines, sizeof lines / sizeof *lines);
+    assert_null(strstr(text, "dead_letters"));
+    assert_null(strstr(text, "# EOF"));
+    free(text);
+}
+
+static void open_metrics_names_counters_without_total_and_ends(void **state)
+{
+    (void)state;
+    char *text = text_of(true);
+    static const char *const lines[] = {
+        "# TYPE port_agent_delivered counter\nport_agent_delivered_total 1\n",
+        "# TYPE port_agent_signature_failures counter\n",
+    };
+    expect_lines(text, lines, sizeof lines / sizeof *lines);
+    assert_string_equal(text + strlen(text) - 6, "# EOF\n");
+    free(text);
+    assert_true(metrics_wants_open("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
+    assert_false(metrics_wants_open("text/plain"));
+}
+
+static void a_time_is_in_the_first_bucket_that_holds_it(void **state)
+{
+    (void)state;
+    struct histogram histogram = {0};
+    histogram_add(&histogram, -3);
+    histogram_add(&histogram, 5);
+    histogram_add(&histogram, 6);
+    histogram_add(&histogram, INT64_C(1) << 40);
+    assert_int_equal(histogram.counts[0], 2);
+    assert_int_equal(histogram.counts[1], 1);
+    assert_int_equal(histogram.counts[HISTOGRAM_BOUNDS], 1);
+    assert_true(histogram.sum_ms == (INT64_C(1) << 40) + 11);
+}
+
+/** When it fails, it prints the table as it should be. */
+static void the_document_is_the_table(void **state)
+{
+    (void)state;
+    struct buffer table = {0}, document = {0};
+    const char *path = getenv("METRICS_MD");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    assert_non_null(file);
+    char bytes[4096];
+    for (size_t got; (got = fread(bytes, 1, sizeof bytes, file)) > 0;)
+        buffer_append(&document, bytes, got);
+    fclose(file);
+    metrics_document(&table);
+    if (!strstr(buffer_text(&document), buffer_text(&table))) {
+        fputs(buffer_text(&table), stderr); /* cmocka would cut it */
+        fail_msg("docs/metrics.md should have this table");
+    }
+    buffer_clear(&table);
+    buffer_clear(&document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counters_histograms_and_what_stands_are_there),
+        cmocka_unit_test(open_metrics_names_counters_without_total_and_ends),
+        cmocka_unit_test(a_time_is_in_the_first_bucket_that_holds_it),
+        cmocka_unit_test(the_document_is_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
