@@ -40,8 +40,8 @@ static void begin_sample(const struct scrape *scrape, const struct family *famil
     buffer_appendf(scrape->out, "%s%s", family->name, suffix);
 }
 
-static void write_number(const struct scrape *scrape, const struct family *family, const char *labels,
-                         int64_t value)
+static void write_integer(const struct scrape *scrape, const struct family *family, const char *labels,
+                          int64_t value)
 {
     begin_sample(scrape, family, strcmp(family->type, "counter") == 0 ? "_total" : "");
     buffer_appendf(scrape->out, "%s %lld\n", labels, (long long)value);
@@ -85,7 +85,7 @@ static void write_ended(const struct scrape *scrape, const struct family *family
             snprintf(labels, sizeof labels, "{outcome=\"%s\",status_class=\"%s\"}",
                      delivered ? "delivered" : "failed", classes[i]);
             if (scrape->metrics->ended[delivered][i] > 0)
-                write_number(scrape, family, labels, (int64_t)scrape->metrics->ended[delivered][i]);
+                write_integer(scrape, family, labels, (int64_t)scrape->metrics->ended[delivered][i]);
         }
 }
 
@@ -94,7 +94,7 @@ static void write_refused(const struct scrape *scrape, const struct family *fami
     for (size_t i = 0; i < REFUSAL_REASONS; i++) {
         char labels[64];
         snprintf(labels, sizeof labels, "{reason=\"%s\"}", metrics_refusals[i]);
-        write_number(scrape, family, labels, (int64_t)scrape->metrics->refused[i]);
+        write_integer(scrape, family, labels, (int64_t)scrape->metrics->refused[i]);
     }
 }
 
@@ -136,7 +136,7 @@ static void write_of_partition(const struct scrape *scrape, const struct family 
     if (seconds)
         write_duration(scrape, family, buffer_text(&labels), value);
     else
-        write_number(scrape, family, buffer_text(&labels), value);
+        write_integer(scrape, family, buffer_text(&labels), value);
     scrape->out->failed |= labels.failed;
     buffer_clear(&labels);
 }
@@ -170,24 +170,24 @@ static void write_partition_oldest(const struct scrape *scrape, const struct fam
 static void write_assigned(const struct scrape *scrape, const struct family *family)
 {
     const struct source *source = scrape->snapshot->parts.source;
-    write_number(scrape, family, "", source ? source_assigned(source) : 0);
+    write_integer(scrape, family, "", source ? source_assigned(source) : 0);
 }
 
 static void write_connected(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", scrape->snapshot->source.connected);
+    write_integer(scrape, family, "", scrape->snapshot->source.connected);
 }
 
 static void write_credentials_refused(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", scrape->snapshot->source.credentials_refused);
+    write_integer(scrape, family, "", scrape->snapshot->source.credentials_refused);
 }
 
 /* Port */
 
 static void write_results_waiting(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", (int64_t)scrape->snapshot->results_waiting);
+    write_integer(scrape, family, "", (int64_t)scrape->snapshot->results_waiting);
 }
 
 static void write_oldest_result(const struct scrape *scrape, const struct family *family)
@@ -198,17 +198,17 @@ static void write_oldest_result(const struct scrape *scrape, const struct family
 
 static void write_token_valid(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", scrape->snapshot->port.has_token);
+    write_integer(scrape, family, "", scrape->snapshot->port.has_token);
 }
 
 static void write_token_fetches(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", scrape->snapshot->port.tokens);
+    write_integer(scrape, family, "", scrape->snapshot->port.tokens);
 }
 
 static void write_port_requests(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", (int64_t)scrape->snapshot->port.requests);
+    write_integer(scrape, family, "", (int64_t)scrape->snapshot->port.requests);
 }
 
 /* The agent */
@@ -216,20 +216,20 @@ static void write_port_requests(const struct scrape *scrape, const struct family
 static void write_memory_used(const struct scrape *scrape, const struct family *family)
 {
     const struct snapshot *snapshot = scrape->snapshot;
-    write_number(scrape, family, "{budget=\"records\"}", (int64_t)snapshot->counters.bytes_held);
-    write_number(scrape, family, "{budget=\"answers\"}", (int64_t)snapshot->answer_bytes);
+    write_integer(scrape, family, "{budget=\"records\"}", (int64_t)snapshot->counters.bytes_held);
+    write_integer(scrape, family, "{budget=\"answers\"}", (int64_t)snapshot->answer_bytes);
 }
 
 static void write_memory_limit(const struct scrape *scrape, const struct family *family)
 {
     const struct config *config = scrape->snapshot->parts.config;
-    write_number(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
-    write_number(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
+    write_integer(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
+    write_integer(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
 }
 
 static void write_resident(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "", (int64_t)scrape->snapshot->rss_bytes);
+    write_integer(scrape, family, "", (int64_t)scrape->snapshot->rss_bytes);
 }
 
 static void write_conditions(const struct scrape *scrape, const struct family *family)
@@ -239,20 +239,20 @@ static void write_conditions(const struct scrape *scrape, const struct family *f
     int64_t count = 0;
     while (conditions && (condition = conditions_next(conditions, condition)))
         count++;
-    write_number(scrape, family, "", count);
+    write_integer(scrape, family, "", count);
 }
 
 static void write_paused(const struct scrape *scrape, const struct family *family)
 {
     const struct deliver *deliver = scrape->snapshot->parts.deliver;
     const struct window *window = deliver ? deliver_window(deliver) : NULL;
-    write_number(scrape, family, "", window && (window_is_paused(window) || window_paused(window, 0)));
+    write_integer(scrape, family, "", window && (window_is_paused(window) || window_paused(window, 0)));
 }
 
 static void write_mapping_up(const struct scrape *scrape, const struct family *family)
 {
-    write_number(scrape, family, "",
-                 scrape->snapshot->parts.mapping && !scrape->snapshot->parts.mapping_lost);
+    write_integer(scrape, family, "",
+                  scrape->snapshot->parts.mapping && !scrape->snapshot->parts.mapping_lost);
 }
 
 static void write_started(const struct scrape *scrape, const struct family *family)
@@ -270,7 +270,7 @@ static void write_build(const struct scrape *scrape, const struct family *family
     buffer_append_text(&labels, "\",streamer=\"");
     append_label(&labels, scrape->snapshot->parts.streamer);
     buffer_append_text(&labels, "\"}");
-    write_number(scrape, family, buffer_text(&labels), 1);
+    write_integer(scrape, family, buffer_text(&labels), 1);
     scrape->out->failed |= labels.failed;
     buffer_clear(&labels);
 }
@@ -346,7 +346,7 @@ static void write_counters(const struct scrape *scrape)
         snprintf(name, sizeof name, "port_agent_%s", counter->name.ptr);
         const struct family family = {.name = name, .type = type_of(counter)};
         write_head(scrape, name, family.type, counter->help);
-        write_number(scrape, &family, "", (int64_t)value);
+        write_integer(scrape, &family, "", (int64_t)value);
     }
 }
 
