@@ -32,22 +32,23 @@ struct deliver_options {
     struct signer *signer;
     /** Borrowed; masked in log lines, summaries and progress logs, if an endpoint says it. */
     struct slice client_secret;
-    /** The one before it, as client_secret. */
+    /** The client secret before that one, borrowed and masked likewise. */
     struct slice client_secret_previous;
     unsigned max_in_flight;
     /** 0: no bound of its own. */
     unsigned max_in_flight_per_destination;
     /** Failures after which there is another attempt, beside what the endpoint provably did not process. */
     struct retry_on retry_on;
-    /** When that is. */
+    /** When that attempt begins. */
     struct backoff retry;
-    /** In a row, after which a destination is only probed; 0: never. */
+    /** Failures in a row after which a destination is only probed; 0: never. */
     unsigned breaker_failures;
-    /** Delivered records remembered; 0: none. */
+    /** How many delivered records are remembered; 0: none. */
     size_t dedup_window;
-    /** By the record's own timestamp; 0: any. */
+    /** How old an event may be, by its record's own timestamp; 0: any age. */
     int64_t event_max_age_ms;
-    /** By the time of its signature: an older event may be one that somebody kept; 0: any. */
+    /** How old an event may be, by the time of its signature: somebody may have kept an older one; 0: any
+     * age. */
     int64_t replay_tolerance_ms;
     /** Borrowed; is told of clocks that are off. NULL: nobody is. */
     struct conditions *conditions;
@@ -59,10 +60,10 @@ struct deliver_options {
     bool miss_is_reported;
     /** Borrowed; NULL: none are written. */
     struct dead_letters *dead_letters;
-    /** Of records, responses and results held here. References to records that are not, where their source
-     * can read them again, take at most twice as much beside that. */
+    /** Bound of the records, responses and results that are held here. References to records that are not
+     * held, where their source can read them again, take at most twice as much beside that. */
     size_t max_bytes;
-    /** Of responses alone, being read, or waiting as results; beyond it no webhook starts but one at a time.
+    /** Bound of the responses that are read or wait as results; beyond it webhooks start one at a time.
      * 0: no bound. */
     size_t total_response_bytes;
     size_t record_max_bytes;
