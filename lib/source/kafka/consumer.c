@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 enum {
+    /** At most so many records, and of no more than so many bytes, are taken in one turn of the loop; the
+     * last may go beyond. */
     TAKE_BATCH = 64,
+    TAKE_BYTES = 1024 * 1024,
     TICK_MS = 500,
     CLOSE_MS = 2000,
     CLOSING_TICK_MS = 50,
@@ -199,17 +202,25 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
     return true;
 }
 
-/** Partitions whose note has space again go on, with the message that was waiting first. */
-static bool take_parked(struct kafka_consumer *consumer)
+static void more_fired(uv_idle_t *more);
+
+/** Partitions whose note has space again go on, with the message that was waiting first. Adds their bytes to
+ * `taken`; false: no more are taken in this turn. */
+static bool take_parked(struct kafka_consumer *consumer, size_t *taken)
 {
     for (struct partition *partition = consumer->partitions; partition; partition = partition->next) {
         rd_kafka_message_t *message = partition->parked;
         if (!message || partition->revoked || !offsets_has_room(&partition->offsets, message->offset))
             continue;
+        if (*taken >= TAKE_BYTES) {
+            uv_idle_start(&consumer->more, more_fired);
+            return false;
+        }
         if (!sink_has_room(consumer, message) || !partition_take(partition, message)) {
             consumer->waiting_for_room = true;
             return false;
         }
+        *taken += message->len + message->key_len;
         rd_kafka_message_destroy(message);
         partition->parked = NULL;
         partition_pause(partition, false);
@@ -217,21 +228,21 @@ static bool take_parked(struct kafka_consumer *consumer)
     return true;
 }
 
-static void more_fired(uv_idle_t *more);
-
 static void take_records(struct kafka_consumer *consumer)
 {
+    size_t taken = 0;
     uv_idle_stop(&consumer->more);
     if (consumer->stopped_taking || consumer->destroying)
         return;
     consumer->waiting_for_room = false;
-    if (!take_parked(consumer))
+    if (!take_parked(consumer, &taken))
         return;
-    for (int i = 0; i < TAKE_BATCH; i++) {
+    for (int i = 0; i < TAKE_BATCH && taken < TAKE_BYTES; i++) {
         rd_kafka_message_t *message = consumer->parked;
         consumer->parked = NULL;
         if (!message)
             message = rd_kafka_consume_queue(consumer->records, 0);
+        taken += message ? message->len + message->key_len : 0;
         if (!message || !take_message(consumer, message))
             return;
     }

@@ -25,6 +25,7 @@ struct world {
     struct ticket *tickets[TAKEN_MAX];
     int64_t offsets[TAKEN_MAX];
     size_t count;
+    size_t bytes_in_turn, most_in_turn; /* of the change log's records */
     bool closing, closed;
 };
 
@@ -107,6 +108,9 @@ static void take(void *ctx, const struct record *record, struct ticket *ticket)
     struct world *world = ctx;
     if (strcmp(record->topic, CHANGES) == 0) {
         world->changes++;
+        world->bytes_in_turn += record->value.len;
+        if (world->bytes_in_turn > world->most_in_turn)
+            world->most_in_turn = world->bytes_in_turn;
         source_ticket_done(ticket);
         return;
     }
@@ -266,6 +270,34 @@ static void what_is_done_is_committed_and_the_rest_comes_again(void **state)
     wait_for_records(&world, 2);
     assert_int_equal(world.offsets[0], 1);
     assert_int_equal(world.offsets[1], 3);
+    world_close(&world);
+}
+
+static void turn_begins(uv_prepare_t *prepare)
+{
+    ((struct world *)prepare->data)->bytes_in_turn = 0;
+}
+
+/** Idle handles, from which records are taken, run before the loop polls, and prepare handles in between. */
+static void a_turn_of_the_loop_takes_a_bounded_number_of_bytes(void **state)
+{
+    (void)state;
+    enum { LARGE = 200 * 1024, MANY = 15 };
+    static char value[LARGE + 1];
+    struct world world;
+    uv_prepare_t prepare;
+    memset(value, 'x', LARGE);
+    for (size_t i = 0; i < MANY; i++)
+        produce_to(CHANGES, value);
+    world_open(&world, "turns", "range,roundrobin");
+    uv_prepare_init(&loop, &prepare);
+    prepare.data = &world;
+    uv_prepare_start(&prepare, turn_begins);
+    while (world.changes < MANY)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_true(world.most_in_turn >= LARGE);
+    assert_true(world.most_in_turn < (1 << 20) + LARGE);
+    uv_close((uv_handle_t *)&prepare, NULL);
     world_close(&world);
 }
 
@@ -471,6 +503,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_topic_that_is_missing_is_told_again_until_it_is_there, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(commits_go_on_without_facts_where_the_broker_refuses_them, open_loop,
+                                        close_loop),
+        /* the others want few records in the change log */
+        cmocka_unit_test_setup_teardown(a_turn_of_the_loop_takes_a_bounded_number_of_bytes, open_loop,
                                         close_loop),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
