@@ -5,6 +5,8 @@
 #include "agent/mapping_process.h"
 #include "agent/options.h"
 #include "base/signals.h"
+#include "config/effective.h"
+#include "destination.h"
 #include "http/authorities.h"
 #include "kafka.h"
 #include "port.h"
@@ -19,8 +21,9 @@ extern char **environ;
 static const char AREA[] = "Settings";
 
 struct check_command {
-    bool connect, json;
+    bool connect, json, request, effective;
     const char *output, *timeout;
+    struct option_list destinations;
     int64_t timeout_ms;
     struct config config;
     struct check_steps steps;
@@ -190,6 +193,59 @@ static void check_connections(struct check_command *command)
     kafka_credentials_clear(&credentials);
 }
 
+/* The settings in force */
+
+static void append_effective(size_t place, const char *value, const char *origin, bool json,
+                             struct buffer *out)
+{
+    const char *name = config_settings[place].name;
+    if (!json) {
+        buffer_appendf(out, "%-42s %-12s %s\n", name, origin, value);
+        return;
+    }
+    buffer_appendf(out, "%s{\"name\":\"%s\",\"from\":\"%s\",\"value\":", place > 0 ? ",\n" : "[", name,
+                   origin);
+    buffer_append_json_string(out, slice_of(value));
+    buffer_append_char(out, '}');
+}
+
+/** The settings as they are in force, right or wrong; the problems of wrong ones follow. */
+static int show_effective(struct check_command *command)
+{
+    struct config_input input = {.environment = environ, .dotenv_path = ".env"};
+    struct buffer problems = {0}, out = {0};
+    int failed = input_load(&command->config, &input, &problems);
+    if (failed != PA_ERR_MEMORY) {
+        for (size_t i = 0; i < config_setting_count; i++) {
+            struct buffer value = {0}, line = {0};
+            config_append_value(&command->config, i, &value);
+            buffer_append_one_line(&line, buffer_slice(&value));
+            append_effective(i, buffer_text(&line), config_origin(&command->config, i), command->json, &out);
+            buffer_clear(&value);
+            buffer_clear(&line);
+        }
+        if (command->json)
+            buffer_append_text(&out, "]\n");
+    }
+    fwrite(buffer_text(&out), 1, out.len, stdout);
+    fputs(buffer_text(&command->config.warnings), stderr);
+    fputs(buffer_text(&problems), stderr);
+    bool written = fflush(stdout) == 0 && !out.failed && failed != PA_ERR_MEMORY;
+    buffer_clear(&problems);
+    buffer_clear(&out);
+    config_clear(&command->config);
+    return !written ? EXIT_CODE_FAILURE : failed ? EXIT_CODE_CONFIG : EXIT_CODE_OK;
+}
+
+/** Whatever else is wrong with the settings: it needs those of webhooks alone. */
+static void check_destinations(struct check_command *command)
+{
+    const char *ca_bundle = authorities_bundle(command->authorities);
+    for (size_t i = 0; i < command->destinations.count; i++)
+        check_destination(&command->steps, &command->config, ca_bundle, command->timeout_ms,
+                          command->destinations.items[i], command->request);
+}
+
 static int check_all(struct check_command *command)
 {
     int failed = check_config(command);
@@ -204,6 +260,8 @@ static int check_all(struct check_command *command)
     else if (command->connect)
         check_say(&command->steps, "Port's API", "connection", CHECK_SKIPPED,
                   "the settings must be right first", NULL);
+    if (!untrusted)
+        check_destinations(command);
     if (failed || unmapped || untrusted)
         return EXIT_CODE_CONFIG;
     return command->steps.failed > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
@@ -240,25 +298,33 @@ static bool read_seconds(const char *text, int64_t *out_ms)
     return seconds >= 1 && seconds <= 300;
 }
 
-int command_check(int argc, char **argv)
+static int parse_and_check(struct check_command *command, int argc, char **argv)
 {
-    struct check_command command = {.timeout_ms = 10000};
     const struct command_option options[] = {
         {.name = "connect",
-         .flag = &command.connect,
+         .flag = &command->connect,
          .help = "also connect to Port's API and to Kafka, as the agent would"},
+        {.name = "destination",
+         .value = "URL",
+         .list = &command->destinations,
+         .help =
+             "also go the way to this endpoint, up to TLS, as a webhook would; may be given several times"},
+        {.name = "request", .flag = &command->request, .help = "and make a GET there"},
+        {.name = "effective",
+         .flag = &command->effective,
+         .help = "only print every setting in force, and where it comes from; of secrets, that they are set"},
         {.name = "timeout",
          .value = "SECONDS",
-         .text = &command.timeout,
-         .help = "the longest that a step of --connect may take; 10 unless given"},
+         .text = &command->timeout,
+         .help = "the longest that a step of --connect or --destination may take; 10 unless given"},
         {.name = "output",
          .value = "text|json",
-         .text = &command.output,
+         .text = &command->output,
          .help = "json: one object with every step"},
     };
     const struct command_usage usage = {
         .command = "check",
-        .summary = "[--connect] [--timeout SECONDS] [--output text|json]",
+        .summary = "[--connect] [--destination URL] [--effective] [--output text|json]",
         .intro =
             "Reads the settings (environment, .env, NAME_FILE), the mapping file and the certificate\n"
             "authorities, and names every problem. With --connect it also checks: proxy, "
@@ -267,8 +333,11 @@ int command_check(int argc, char **argv)
             "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
             "nothing; every step has a deadline. Secrets are never shown.\n\n"
             "  port-agent check\n"
-            "  port-agent check --connect --timeout 5",
-        .exit_codes = "Exit codes: 0 no problem (there may be warnings); 1 a step of --connect failed, "
+            "  port-agent check --connect --timeout 5\n"
+            "  port-agent check --destination https://svc.internal/vm\n"
+            "  port-agent check --effective",
+        .exit_codes = "Exit codes: 0 no problem (there may be warnings); 1 a step of --connect or "
+                      "--destination failed, "
                       "or dead letters\n"
                       "cannot be written; 64 wrong usage; 78 settings, mapping file or authorities are wrong "
                       "(a line each on standard error).",
@@ -278,10 +347,25 @@ int command_check(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(command.output, &command.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", command.output);
-    if (command.timeout && !read_seconds(command.timeout, &command.timeout_ms))
+    if (!options_output(command->output, &command->json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", command->output);
+    if (command->timeout && !read_seconds(command->timeout, &command->timeout_ms))
         return options_wrong(&usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
-                             command.timeout);
-    return run_checks(&command);
+                             command->timeout);
+    if (command->request && command->destinations.count == 0)
+        return options_wrong(&usage, "--request: where? Give --destination too");
+    return command->effective ? show_effective(command) : run_checks(command);
+}
+
+int command_check(int argc, char **argv)
+{
+    struct check_command command = {.timeout_ms = 10000,
+                                    .destinations = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
+    int code = EXIT_CODE_FAILURE;
+    if (command.destinations.items)
+        code = parse_and_check(&command, argc, argv);
+    else
+        fputs("port-agent check: out of memory\n", stderr);
+    free((void *)command.destinations.items);
+    return code;
 }

@@ -208,7 +208,7 @@ static bool way(const struct checking *checking)
 {
     struct http_route route;
     bool there = false;
-    if (http_route_trace(checking->port.http, checking->config->api_base_url, &route) == 0) {
+    if (http_route_trace(checking->port.http, checking->config->api_base_url, true, &route) == 0) {
         proxy_step(checking, &route);
         name_and_connection(checking, &route);
         tls_step(checking, &route);

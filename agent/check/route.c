@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 enum { NAME_FORM = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB };
@@ -90,9 +91,12 @@ static enum http_route_step step_of(const struct http_route *route)
     case HTTP_OK:
         return ROUTE_DONE;
     case HTTP_PROXY:
+    case HTTP_BAD_URL:
         return ROUTE_PROXY;
     case HTTP_DNS:
         return ROUTE_NAME;
+    case HTTP_EGRESS:
+        return ROUTE_EGRESS;
     case HTTP_TLS:
     case HTTP_TLS_CERTIFICATE:
         return ROUTE_TLS;
@@ -147,6 +151,27 @@ static void read_untrusted_chain(struct http_call *call, struct http_route *rout
         read_chain(call->easy, route);
 }
 
+/** Only where the client's policy lets it. */
+static curl_socket_t open_judged(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    if (!call_may_connect(ctx, &address->addr))
+        return CURL_SOCKET_BAD;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/** The URL alone may decide. */
+static bool may_go(struct http_call *call, struct http_route *route)
+{
+    if (!call->bad_url && call_may_go(call, &route->failure))
+        return true;
+    if (call->bad_url)
+        route->failure = HTTP_BAD_URL;
+    failure_reason(call, route->failure, CURLE_OK, route->reason, sizeof route->reason);
+    route->reached = step_of(route);
+    return false;
+}
+
 static bool prepare(struct http_call *call)
 {
     const struct http_client_options *options = &call->shared->options;
@@ -154,25 +179,30 @@ static bool prepare(struct http_call *call)
     if (!call->easy || !easy_prepare(call->easy, options) || !call_prepare(call))
         return false;
     curl_easy_setopt(call->easy, CURLOPT_CERTINFO, 1L);
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, open_judged);
+    curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)options->total_timeout_ms);
     return true;
 }
 
-int http_route_trace(struct http_client *client, const char *url, struct http_route *out)
+int http_route_trace(struct http_client *client, const char *url, bool request, struct http_route *out)
 {
-    const struct http_request request = {.method = "GET", .url = url, .discard_body = true};
+    const struct http_request get = {.method = "GET", .url = url, .discard_body = true};
     *out = (struct http_route){.tls = strncasecmp(url, "https:", 6) == 0,
                                .date_ms = -1,
                                .name_ms = -1,
                                .connection_ms = -1,
                                .tls_ms = -1,
                                .answer_ms = -1};
-    struct http_call *call = call_new(client_shared(client), &request, NULL, NULL);
+    struct http_call *call = call_new(client_shared(client), &get, NULL, NULL);
     bool ready = call && prepare(call);
     if (ready) {
         if (call->proxy)
             snprintf(out->proxy, sizeof out->proxy, "%s", call->proxy->url);
-        perform(call, out);
+        if (!request)
+            curl_easy_setopt(call->easy, CURLOPT_CONNECT_ONLY, 1L);
+        if (may_go(call, out))
+            perform(call, out);
         if (out->failure == HTTP_TLS_CERTIFICATE)
             read_untrusted_chain(call, out);
     }

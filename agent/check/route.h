@@ -5,10 +5,12 @@
 
 /** How far it went. */
 enum http_route_step {
-    /** The proxy failed, or was not reached. */
+    /** It is no URL, or the proxy failed or was not reached. */
     ROUTE_PROXY,
     /** The server's (or the proxy's) name was not found. */
     ROUTE_NAME,
+    /** Requests may not go there. */
+    ROUTE_EGRESS,
     ROUTE_CONNECTION,
     ROUTE_TLS,
     /** Connected, but no proper answer came. */
@@ -49,7 +51,8 @@ struct http_route {
     int64_t received_ms;
 };
 
-/** GET `url`, once, without a redirect, within the client's total time. 0; PA_ERR_MEMORY. Clear `out` with
- * http_route_clear in every case. */
-PA_MUST_USE int http_route_trace(struct http_client *client, const char *url, struct http_route *out);
+/** GET `url`, once, without a redirect, within the client's total time; without `request` nothing is sent
+ * once it is connected. 0; PA_ERR_MEMORY. Clear `out` with http_route_clear in every case. */
+PA_MUST_USE int http_route_trace(struct http_client *client, const char *url, bool request,
+                                 struct http_route *out);
 void http_route_clear(struct http_route *route);

@@ -340,3 +340,36 @@ def test_it_joins_no_group_and_commits_nothing(connect, local, kafka):
     connect(local)
     groups = kafka.admin().list_consumer_groups(request_timeout=120).result()
     assert local["KAFKA_CONSUMER_GROUP_ID"] not in [g.group_id for g in groups.valid]
+
+
+# The way to an endpoint, and the settings in force
+
+
+def test_the_way_to_an_endpoint_is_told_step_by_step(check, environment, port):
+    def steps(url, *arguments, code=0, **settings):
+        done = check({**environment, **settings}, "--destination", url, "--output", "json", *arguments, code=code)
+        return {step["step"]: step for step in json.loads(done.stdout)["steps"] if step["area"] == "Destination"}
+
+    before = len(port.calls)
+    way = steps(port.url)
+    assert [way[name]["outcome"] for name in ("proxy", "dns", "egress policy", "connection", "tls", "answer")] == ["ok"] * 4 + ["skipped"] * 2
+    assert len(port.calls) == before
+    assert steps(port.url, "--request")["answer"]["outcome"] == "ok"
+    assert list(steps(f"http://127.0.0.1:{free_port()}/", code=1).values())[-1]["step"] == "connection"
+    refused = steps(port.url, code=1, EGRESS_DENY="127.0.0.0/8")
+    assert list(refused)[-1] == "egress policy" and "EGRESS_DENY" in refused["egress policy"]["detail"] + refused["egress policy"]["hint"]
+    assert list(steps(port.url.replace("http:", "https:"), code=1))[-1] == "tls"
+    assert steps("svc/vm", code=1)["proxy"]["outcome"] == "failed"
+    assert "where? Give --destination" in check(environment, "--request", code=64).stderr
+
+
+def test_the_settings_in_force_have_their_origin(check, environment, tmp_path):
+    (tmp_path / ".env").write_text("WEBHOOK_INVOKER_TIMEOUT=7\n")
+    (tmp_path / "id").write_text("from-a-file")
+    settings = {**environment, "PORT_CLIENT_ID_FILE": str(tmp_path / "id")}
+    del settings["PORT_CLIENT_ID"]
+    shown = {item["name"]: (item["from"], item["value"]) for item in json.loads(check(settings, "--effective", "--output", "json").stdout)}
+    assert shown["PORT_CLIENT_SECRET"] == ("environment", "set") and shown["PORT_CLIENT_ID"] == ("file", "from-a-file")
+    assert shown["WEBHOOK_INVOKER_TIMEOUT"] == (".env", "7") and shown["STREAMER_NAME"] == ("default", "KAFKA")
+    done = check({**settings, "WEBHOOK_VERIFY_SSL": "perhaps"}, "--effective", code=78)
+    assert "WEBHOOK_VERIFY_SSL" in done.stderr and "PORT_CLIENT_SECRET                         environment  set\n" in done.stdout
