@@ -16,7 +16,7 @@ struct kept_until {
     struct kept *kept;
 };
 
-static size_t bytes_of(const struct kept *kept)
+static size_t kept_bytes(const struct kept *kept)
 {
     return sizeof *kept + strlen(kept->run_id) + OVERHEAD;
 }
@@ -66,7 +66,7 @@ struct kept *kept_new(struct deliver *deliver, const char *topic, bool change, s
         memcpy(kept->run_id, run_id.ptr, run_id.len);
     LIST_INSERT_HEAD(&all->list, kept, all);
     all->count++;
-    all->bytes += bytes_of(kept);
+    all->bytes += kept_bytes(kept);
     deliver->memory.kept = all->count;
     return kept;
 }
@@ -163,7 +163,7 @@ void kept_free(struct deliver *deliver, struct kept *kept)
         memory_unreserve(&deliver->memory, kept->bytes);
     LIST_REMOVE(kept, all);
     all->count--;
-    all->bytes -= bytes_of(kept);
+    all->bytes -= kept_bytes(kept);
     deliver->memory.kept = all->count;
     free(kept);
     tell_full(deliver, false);
