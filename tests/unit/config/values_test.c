@@ -135,15 +135,14 @@ static void ports_url_has_a_scheme_and_nothing_behind_its_path(void **state)
     assert_refused("PORT_API_BASE_URL", "api.port", "has no scheme; write https://api.port");
 }
 
-/** A file that a setting is taken from, of so many bytes. */
-static bool load_file(size_t len)
+/** A file that a setting is taken from. Whether the client secret of it is accepted, and is `secret`. */
+static bool load_text(const char *text, size_t len, struct slice secret)
 {
     char path[] = "/tmp/setting-XXXXXX", name[64];
     int fd = mkstemp(path);
     FILE *file = fdopen(fd, "w");
     assert_non_null(file);
-    for (size_t i = 0; i < len; i++)
-        fputc('h', file);
+    assert_int_equal(fwrite(text, 1, len, file), len);
     fclose(file);
     snprintf(name, sizeof name, "PORT_CLIENT_SECRET_FILE=%s", path);
     char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], name, NULL};
@@ -152,13 +151,37 @@ static bool load_file(size_t len)
     struct buffer problems = {0};
     bool accepted = load_lines(&config, &input, &problems) == 0;
     if (accepted)
-        assert_int_equal(config.client_secret.value.len, len);
+        assert_true(slice_equal(config.client_secret.value, secret));
     else
         assert_non_null(strstr(buffer_text(&problems), "PORT_CLIENT_SECRET"));
     config_clear(&config);
     buffer_clear(&problems);
     unlink(path);
     return accepted;
+}
+
+static bool load_file(size_t len)
+{
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    memset(text, 'h', len);
+    bool accepted = load_text(text, len, (struct slice){text, len});
+    free(text);
+    return accepted;
+}
+
+static void one_line_break_at_a_files_end_is_not_the_values(void **state)
+{
+    (void)state;
+    static const struct slice secret = SLICE_LITERAL("h");
+    assert_true(load_text("h", 1, secret));
+    assert_true(load_text("h\n", 2, secret));
+    assert_true(load_text("h\r\n", 3, secret));
+    assert_true(load_text("h\r", 2, secret));
+    assert_true(load_text("\nh", 2, SLICE_LITERAL("\nh")));
+    assert_false(load_text("\n", 1, secret));
+    assert_false(load_text("\r\n", 2, secret));
+    assert_false(load_text("\r", 1, secret));
 }
 
 static void a_file_has_a_mebibyte_at_most(void **state)
@@ -179,6 +202,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_have_no_unit),
         cmocka_unit_test(seconds_may_have_a_fraction),
         cmocka_unit_test(ports_url_has_a_scheme_and_nothing_behind_its_path),
+        cmocka_unit_test(one_line_break_at_a_files_end_is_not_the_values),
         cmocka_unit_test(a_file_has_a_mebibyte_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
