@@ -133,7 +133,7 @@ class Floor(Program):
 class Agent(Program):
     name = "agent"
 
-    def __init__(self, world, topic, in_flight, level="INFO", mapping=None, **settings):
+    def __init__(self, world, topic, in_flight, level="INFO", mapping=None, turns=None, **settings):
         self.group = f"agent-{os.getpid()}-{next(numbers)}"
         environment = {
             "PATH": os.environ["PATH"], "PORT_ORG_ID": "org_bench", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET,
@@ -144,6 +144,8 @@ class Agent(Program):
             "LOG_FORMAT": "json", **settings}
         if mapping:
             environment["CONTROL_THE_PAYLOAD_CONFIG_PATH"] = str(mapping)
+        if turns:
+            environment |= {"LD_PRELOAD": world.turns_library, "BENCH_TURNS": str(turns)}
         super().__init__(world.sink, [world.agent_binary], environment)
 
     def assigned_ns(self):

@@ -11,9 +11,9 @@ STAMP = "1768317616"
 class Template:
     """A run event as text with two places left open: the run's id and the time it was sent."""
 
-    def __init__(self, kind, url):
+    def __init__(self, kind, url, size=RECORD_BYTES):
         self.text = self._event(kind, url, "")
-        self.text = self._event(kind, url, "x" * (RECORD_BYTES - len(self.record(0)))).replace('"@SENT@"', "@SENT@")
+        self.text = self._event(kind, url, "x" * (size - len(self.record(0)))).replace('"@SENT@"', "@SENT@")
 
     @staticmethod
     def _event(kind, url, notes):

@@ -2,6 +2,7 @@
 
 What each figure means is in README.md beside this file. Prints a table and writes nothing else."""
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -14,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from broker import Broker  # noqa: E402
 from programs import Agent, Floor, Sink  # noqa: E402
-from records import Records  # noqa: E402
+from records import Records, Template  # noqa: E402
 
 IN_FLIGHT = 256
 DELAY_MS = 50
@@ -27,6 +28,7 @@ class World:
 
     def __init__(self, build):
         self.agent_binary, self.floor_binary = str(build / "port-agent"), str(build / "bench/bench-floor")
+        self.turns_library = str(build / "bench/bench-turns.so")
         self.running = []
         self.idle_us = {}
         self.broker = Broker()
@@ -288,8 +290,25 @@ def mapping(world, table, options):
                   "at most 60" if "example" in name else "")
 
 
+def turns(world, table, options):
+    """How long the loop is at anything: small events, and every hundredth of 900 KB."""
+    small, large = Template("none", world.records.url), Template("none", world.records.url, 900_000)
+    count = options.records // 10
+    world.records.fill_with("bench.turns", count, lambda number: large if number % 100 == 99 else small)
+    told = []
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "turns.json"
+        for number in range(options.rounds):
+            say(f"turns of the loop, round {number + 1}")
+            run_agent(world, "bench.turns", count, turns=path)
+            told.append(json.loads(path.read_text()))
+    table.add("longest turn of the loop, ms", [], [one["longest_us"] / 1000 for one in told], "under 20")
+    table.add("the same, of processor time, ms", [], [one["longest_cpu_us"] / 1000 for one in told], "under 20")
+    table.add("99.9 % of the turns take at most, ms", [], [one["p999_us"] / 1000 for one in told], "")
+
+
 SCENARIOS = {"events": events, "runs": runs, "slow": slow, "backlog": backlog, "latency": latency,
-             "mapping": mapping}
+             "mapping": mapping, "turns": turns}
 
 
 def arguments():
