@@ -8,10 +8,7 @@ cp -r . "$other/src"
 cd "$other/src"
 rm -rf build
 umask 027
-export TZ=Asia/Tokyo LC_ALL=C.UTF-8
-cmake --preset release -DPA_REVISION="$REVISION"
-cmake --build --preset release
-VERSION=$(cat VERSION) docker/root-fs.sh build/release/port-agent "$other/root-fs"
+TZ=Asia/Tokyo docker/root-fs.sh "$other/root-fs"
 digest() {
     tar --sort=name --numeric-owner -C "$1" -cf - . | sha256sum | cut -c 1-64
 }

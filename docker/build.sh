@@ -7,13 +7,16 @@ tag=port-agent:dev
 tool=any
 root=""
 again=""
+native=$(dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+arch=$native
 while [ $# -gt 0 ]; do
     case $1 in
     --tag) tag=$2; shift 2 ;;
     --buildah) tool=buildah; shift ;;
     --root) root=$2 tool=buildah; shift 2 ;; # for ./dev: the image's file system, as a folder of the caller's
+    --arch) arch=$2; shift 2 ;;
     --again) again=1; shift ;;               # for ./dev: fails unless a second build from another folder is the same
-    *) echo "Usage: ./dev image [--tag NAME] [--buildah]" >&2; exit 64 ;;
+    *) echo "Usage: ./dev image [--tag NAME] [--arch amd64|arm64] [--buildah]" >&2; exit 64 ;;
     esac
 done
 revision=${REVISION:-$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)}
@@ -49,11 +52,11 @@ if [ $tool = any ] && docker info >/dev/null 2>&1; then
         fi
     fi
     say "building $tag with docker"
-    exec docker build -f docker/Dockerfile "${arguments[@]}" -t "$tag" .
+    exec docker build $([ "$arch" = "$native" ] || echo "--platform=linux/$arch") -f docker/Dockerfile "${arguments[@]}" -t "$tag" .
 fi
 
 # Podman builds where it has the base image or a registry; buildah can make one from Debian's packages.
-if [ $tool = any ] && ! command -v buildah >/dev/null && podman info >/dev/null 2>&1 &&
+if [ $tool = any ] && [ "$arch" = "$native" ] && ! command -v buildah >/dev/null && podman info >/dev/null 2>&1 &&
     { podman image exists "docker.io/library/$base" || timeout 60 podman pull -q "docker.io/library/$base" >/dev/null 2>&1; }; then
     say "building $tag with podman"
     exec podman build --format docker --timestamp "$epoch" --isolation chroot --network host -f docker/Dockerfile "${arguments[@]}" -t "$tag" .
@@ -65,7 +68,7 @@ if [ "$(id -u)" != 0 ]; then
     [ -z "$why" ] || die "$why; buildah needs it"
     say "going on as root, with sudo: $tag will be among root's images"
     exec sudo env REVISION="$revision" SOURCE_DATE_EPOCH="$epoch" SOURCE="$repository" STORAGE_DRIVER="$STORAGE_DRIVER" "$PWD/docker/build.sh" \
-        --tag "$tag" --buildah ${root:+--root "$root"} ${again:+--again}
+        --tag "$tag" --arch "$arch" --buildah ${root:+--root "$root"} ${again:+--again}
 fi
 need buildah:buildah crun:crun
 # From Debian 13 on buildah asks for it, even where it makes no network.
@@ -89,7 +92,13 @@ if [ "${release%%.*}" -ge 13 ]; then
 fi
 # Docker's format: OCI's has no place for a HEALTHCHECK.
 buildah bud "${limits[@]//unlimited/-1}" --format docker --timestamp "$epoch" --isolation chroot --network host --pull-never -f docker/Dockerfile \
-    "${arguments[@]}" -t "$tag" .
+    "${arguments[@]}" $([ "$arch" = "$native" ] || echo "--build-arg CROSS=$arch") -t "$tag" .
+if [ "$arch" != "$native" ]; then
+    # Nothing of the other architecture has run as if it were here: the image does not know yet what it is for.
+    container=$(buildah from --pull-never "localhost/$tag")
+    buildah config --arch "$arch" "$container"
+    buildah commit -q --format docker --timestamp "$epoch" --squash --rm "$container" "localhost/$tag" >/dev/null
+fi
 say "$tag is ready"
 if [ -n "$root" ]; then
     container=$(buildah from --pull-never "${limits[@]//unlimited/-1}" "localhost/$tag")

@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
-# root-fs.sh AGENT FOLDER: the image's file system in FOLDER: the agent AGENT, its shared libraries, the authorities and what says where these
-# come from (sbom.py). Runs in the Dockerfile's build stage, in the checkout. The same sources and packages give the same bytes, wherever the
-# checkout is: nothing here may depend on the time (but SOURCE_DATE_EPOCH), the folder, the locale or the umask.
+# root-fs.sh FOLDER: builds the agent, in the checkout, and puts the image's file system into FOLDER: the agent, its shared libraries, the
+# authorities and what says where these come from (sbom.py). Runs in the Dockerfile's build stage. REVISION, SOURCE_DATE_EPOCH and CROSS come
+# from the environment; CROSS is empty, or the architecture to build for (install.sh). The same sources and packages give the same bytes,
+# wherever the checkout is: nothing here may depend on the time, the folder, the locale or the umask.
 set -euo pipefail
-agent=$1 root=$2
+root=$1 agent=build/release/port-agent tools="" trace="env LD_TRACE_LOADED_OBJECTS=1" options=()
 umask 022
-export LC_ALL=C
+export LC_ALL=C VERSION
+VERSION=$(cat VERSION)
+if [ "$CROSS" = arm64 ]; then
+    tools=aarch64-linux-gnu- trace="qemu-aarch64 -E LD_TRACE_LOADED_OBJECTS=1"
+    export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
+    options=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=${tools}gcc -DCMAKE_LIBRARY_ARCHITECTURE=aarch64-linux-gnu)
+fi
+cmake --preset release -DPA_REVISION="$REVISION" "${options[@]}"
+cmake --build --preset release
 mkdir -p "$root"/{usr/local/bin,etc/ssl/certs,app,tmp,usr/lib/locale/C.utf8}
 cp "$agent" "$root/usr/local/bin/"
-strip "$root/usr/local/bin/port-agent"
-# ldd's own answer names the libraries and the loader, on whatever architecture this is. glibc loads libgcc_s by itself when a thread ends
-# with pthread_exit(3), as those of getaddrinfo_a(3) do, and aborts where it is not there.
-libraries=$({ ldd "$agent" | grep -o '/[^ ]*'; realpath "$(gcc -print-file-name=libgcc_s.so.1)"; } | sort -u)
+"${tools}strip" "$root/usr/local/bin/port-agent"
+# The loader's own answer names the libraries and the loader, on whatever architecture this is. glibc loads libgcc_s by itself when a thread
+# ends with pthread_exit(3), as those of getaddrinfo_a(3) do, and aborts where it is not there.
+libraries=$({ $trace "$agent" | grep -o '/[^ ]*'; echo "/usr/lib/$("${tools}gcc" -print-multiarch)/libgcc_s.so.1"; } | sort -u)
 for library in $libraries; do
     mkdir -p "$root${library%/*}"
     cp -L "$library" "$root$library"
-    strip --strip-unneeded "$root$library"
+    "${tools}strip" --strip-unneeded "$root$library"
 done
 # What the agent has in itself: librdkafka, where its archive is linked (docs/workarounds.md). Scanners know the package of the library that
 # the archive was made with.

@@ -30,12 +30,12 @@ def asked(*command):
 
 
 def package_of(file):
-    """The name of the package that a file is of. Files below /usr may be recorded as they were before it was merged."""
+    """The package that a file is of, with its architecture where dpkg tells it. Files below /usr may be recorded as they were before it was merged."""
     real = str(pathlib.Path(file).resolve())
     for path in (real, real.removeprefix("/usr")):
         found = subprocess.run(["dpkg-query", "-S", path], capture_output=True, text=True)
         if found.returncode == 0:
-            return found.stdout.split(":")[0].split(",")[0]
+            return re.split(r",|: ", found.stdout)[0]
     sys.exit(f"sbom: {file} is of no package")
 
 
@@ -45,14 +45,14 @@ def stanza(package):
     return text, dict(re.findall(r"(?m)^([\w-]+): *(.*)$", text))
 
 
-def copyright_of(package, source):
-    """Its copyright file, which small images have only for one of the packages of a source."""
+def copyright_of(name, source):
+    """The copyright file of a package, which small images have only for one of the packages of a source."""
     siblings = asked("dpkg-query", "-W", "-f", "${source:Package} ${Package}\n").splitlines()
-    for name in [package, *(line.split()[1] for line in siblings if line.split()[0] == source)]:
-        path = pathlib.Path("/usr/share/doc", name, "copyright")
+    for one in [name, *(line.split()[1] for line in siblings if line.split()[0] == source)]:
+        path = pathlib.Path("/usr/share/doc", one, "copyright")
         if path.exists():
             return path
-    sys.exit(f"sbom: {package} has no copyright file")
+    sys.exit(f"sbom: {name} has no copyright file")
 
 
 def spdx_name(name):
@@ -111,8 +111,9 @@ def main():
     created = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     release = re.search(r'(?m)^VERSION_ID="?(\d+)', pathlib.Path("/usr/lib/os-release").read_text())[1]
     entries, common = [], {"Apache-2.0"}
-    for name in sorted(set(map(package_of, files))):
-        record, fields = stanza(name)
+    for package in sorted(set(map(package_of, files))):
+        record, fields = stanza(package)
+        name = fields["Package"]
         words = copyright_of(name, fields.get("Source", name).split()[0]).read_text(encoding="utf-8", errors="replace")
         put(root, f"var/lib/dpkg/status.d/{name}", record)
         put(root, f"usr/share/doc/{name}/copyright", words)

@@ -69,6 +69,7 @@ def test_configuration_is_of_a_hardened_service(image):
     inspected = json.loads(buildah("inspect", "--type", "image", IMAGE))
     # The format in which a HEALTHCHECK is kept.
     assert json.loads(inspected["Manifest"])["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert inspected["Docker"]["config"]["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/port-agent", "health"]
     config = inspected["OCIv1"]["config"]
     assert config["User"] == "1000:1000" and config["WorkingDir"] == "/app"
     assert config["Entrypoint"] == ["/usr/local/bin/port-agent"]
