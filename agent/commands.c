@@ -18,6 +18,8 @@ static const struct command COMMANDS[] = {
      NULL},
     {"events", command_events, "show what is in the topics, verified, without joining the group", false,
      NULL},
+    {"redeliver", command_redeliver, "deliver what is still in the topic once more, and report it", true,
+     NULL},
     {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true,
      DEAD_LETTERS},
     {"status", command_status, "show what the running agent does: what waits and why", false, NULL},

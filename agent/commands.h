@@ -23,6 +23,7 @@ PA_MUST_USE int command_pause(int argc, char **argv);        /* agent/ask/brake.
 PA_MUST_USE int command_resume(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_cancel(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */
+PA_MUST_USE int command_redeliver(int argc, char **argv);    /* agent/redeliver/redeliver.c */
 PA_MUST_USE int command_completion(int argc, char **argv);   /* agent/completion/completion.c */
 PA_MUST_USE int command_man(int argc, char **argv);          /* agent/completion/completion.c */
 

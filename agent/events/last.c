@@ -1,5 +1,6 @@
 /* See last.h. */
 #include "last.h"
+#include <assert.h>
 #include <stdlib.h>
 
 /** Of one time: by partition and offset. */
@@ -7,6 +8,7 @@ static int compare_age(const void *a, const void *b)
 {
     const rd_kafka_message_t *left = *(rd_kafka_message_t *const *)a,
                              *right = *(rd_kafka_message_t *const *)b;
+    assert(left && right);
     int64_t left_ms = rd_kafka_message_timestamp(left, NULL),
             right_ms = rd_kafka_message_timestamp(right, NULL);
     if (left_ms != right_ms)

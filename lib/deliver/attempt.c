@@ -78,6 +78,7 @@ static bool make_headers(const struct delivery *delivery, struct slice body, cha
                                     .signature = slice_of(signature),
                                     .attempt = buffer_slice(&attempt),
                                     .id = slice_of(delivery->id),
+                                    .redelivery_of = slice_of(delivery->redelivery_of),
                                     .with_body = !slice_is_null(body)};
     lists->count = mapped_headers(&delivery->request, &own, lists->mapped);
     for (size_t i = 0; i < lists->count; i++)

@@ -19,6 +19,8 @@ struct delivery {
     const void *assignment;
     /** Stored behind `id`; NULL: none, and then partition and offset are -1. */
     const char *topic;
+    /** As in struct record. */
+    const char *redelivery_of;
     int32_t partition;
     int64_t offset;
     /** The record's own timestamp; -1: none. */
@@ -66,7 +68,7 @@ struct delivery {
     struct buffer context;
     struct run_report *report;
     struct charge charge;
-    /** The record's, with a NUL; behind it its topic. */
+    /** The record's, with a NUL; behind it its topic, and redelivery_of. */
     char id[];
 };
 

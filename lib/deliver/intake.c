@@ -59,7 +59,8 @@ struct delivery *intake_delivery(struct deliver *deliver, const struct record *r
                                  struct ticket *ticket)
 {
     size_t topic_size = record->topic ? strlen(record->topic) + 1 : 0;
-    struct delivery *delivery = calloc(1, sizeof *delivery + record->id.len + 1 + topic_size);
+    size_t first_size = record->redelivery_of ? strlen(record->redelivery_of) + 1 : 0;
+    struct delivery *delivery = calloc(1, sizeof *delivery + record->id.len + 1 + topic_size + first_size);
     if (!delivery) {
         leave(deliver, record, event, ticket);
         return NULL;
@@ -70,6 +71,9 @@ struct delivery *intake_delivery(struct deliver *deliver, const struct record *r
     memcpy(delivery->id, record->id.ptr, record->id.len);
     if (record->topic)
         delivery->topic = memcpy(delivery->id + record->id.len + 1, record->topic, topic_size);
+    if (record->redelivery_of)
+        delivery->redelivery_of =
+            memcpy(delivery->id + record->id.len + 1 + topic_size, record->redelivery_of, first_size);
     delivery->partition = record->partition;
     delivery->offset = record->offset;
     delivery->unrepeatable = record->unrepeatable;

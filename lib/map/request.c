@@ -218,15 +218,17 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
         struct slice name;
         struct slice value;
         bool always;
-    } ours[OWN_HEADERS] = {{SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json"), false},
-                           {SLICE_LITERAL("X-Port-Timestamp"), own->timestamp, true},
-                           {SLICE_LITERAL("X-Port-Signature"), own->signature, true},
-                           {SLICE_LITERAL("X-Port-Attempt"), own->attempt, true},
-                           {SLICE_LITERAL("Idempotency-Key"), own->id, false},
-                           {SLICE_LITERAL("webhook-id"), own->id, false}};
+    } ours[OWN_HEADERS] = {
+        {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json"), false},
+        {SLICE_LITERAL("X-Port-Timestamp"), own->timestamp, true},
+        {SLICE_LITERAL("X-Port-Signature"), own->signature, true},
+        {SLICE_LITERAL("X-Port-Attempt"), own->attempt, true},
+        {SLICE_LITERAL("Idempotency-Key"), own->id, false},
+        {SLICE_LITERAL("webhook-id"), own->id, false},
+        {SLICE_LITERAL("X-Port-Redelivery-Of"), own->redelivery_of, !slice_is_null(own->redelivery_of)}};
     size_t count = 0;
     for (size_t i = own->with_body ? 0 : 1; i < OWN_HEADERS; i++)
-        if (ours[i].always || !has_header(request, ours[i].name))
+        if (!slice_is_null(ours[i].value) && (ours[i].always || !has_header(request, ours[i].name)))
             out[count++] = (struct mapped_header){ours[i].name, ours[i].value};
     for (size_t i = 0; i < request->header_count; i++) {
         bool reserved = false;

@@ -84,12 +84,14 @@ struct own_headers {
     struct slice id;
     /** The request has a body: only then there is a Content-Type of ours. */
     bool with_body;
+    /** Of the event that is delivered once more; null: it is not, and there is no such header. */
+    struct slice redelivery_of;
 };
-enum { OWN_HEADERS = 6 };
+enum { OWN_HEADERS = 7 };
 /** Writes the headers that are sent, the agent's own first, to `out`, which has space for OWN_HEADERS and
- * request->header_count. X-Port-Timestamp, X-Port-Signature and X-Port-Attempt are always the agent's;
- * Content-Type, Idempotency-Key and webhook-id are the mapping's where it has them (names are compared
- * without case). How many they are. */
+ * request->header_count. X-Port-Timestamp, X-Port-Signature, X-Port-Attempt and X-Port-Redelivery-Of (if
+ * there is one) are the agent's; Content-Type, Idempotency-Key and webhook-id are the mapping's where it has
+ * them (names are compared without case). How many they are. */
 size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
                       struct mapped_header *out);
 

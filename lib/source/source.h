@@ -31,6 +31,9 @@ struct record {
      * what a record that was delivered is known by, what its dead letter names, and its webhook's
      * Idempotency-Key. Printable ASCII, not empty. Kafka: topic-partition-offset; polled: the run's id. */
     struct slice id;
+    /** The id of the record that this one is once more, at a person's word: the webhook's
+     * X-Port-Redelivery-Of. NULL: it is none's. */
+    const char *redelivery_of;
     /** Whose run it is, where the source knows without the event: that run is reported failed when the event
      * cannot be read. Null: the event says. */
     struct slice run_id;

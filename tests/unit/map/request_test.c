@@ -107,8 +107,8 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
                                      {SLICE_LITERAL("idempotency-key"), SLICE_LITERAL("mine")},
                                      {SLICE_LITERAL("X-PORT-ATTEMPT"), SLICE_LITERAL("9")},
                                      {SLICE_LITERAL("X-A"), SLICE_LITERAL("1")}};
-    struct own_headers own = {SLICE_LITERAL("17"), SLICE_LITERAL("v1,s"), SLICE_LITERAL("2"),
-                              SLICE_LITERAL("id"), true};
+    struct own_headers own = {
+        SLICE_LITERAL("17"), SLICE_LITERAL("v1,s"), SLICE_LITERAL("2"), SLICE_LITERAL("id"), true, {NULL, 0}};
     struct mapped_request request = {.headers = mapped, .header_count = 5}, plain = {0};
     struct mapped_header out[OWN_HEADERS + 5];
     headers_are(out, mapped_headers(&plain, &own, out),
@@ -117,6 +117,11 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
     headers_are(out, mapped_headers(&request, &own, out),
                 "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 webhook-id=id "
                 "content-TYPE=text/plain idempotency-key=mine X-A=1 ");
+    own.redelivery_of = SLICE_LITERAL("first");
+    headers_are(out, mapped_headers(&plain, &own, out),
+                "Content-Type=application/json X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 "
+                "Idempotency-Key=id webhook-id=id X-Port-Redelivery-Of=first ");
+    own.redelivery_of = (struct slice){NULL, 0};
     own.with_body = false;
     headers_are(
         out, mapped_headers(&plain, &own, out),

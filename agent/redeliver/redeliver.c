@@ -1,0 +1,300 @@
+/* `port-agent redeliver`: what is still in the topics goes once more through the agent's own delivery, at a
+ * person's word, and is reported to Port. No group is joined and no offset moves. */
+#include "agent/commands.h"
+#include "agent/options.h"
+#include "agent/record_source/record_source.h"
+#include "agent/run/running.h"
+#include "agent/run/setup.h"
+#include "agent/terminal.h"
+#include "agent/topics/topics.h"
+#include "base/clock.h"
+#include "base/signals.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { RECORDS_MAX = 1000, ID_SIZE = 320 };
+
+/** A record that is to go once more, kept with its message. */
+struct kept_record {
+    rd_kafka_message_t *message;
+    /** Its own, and the one that its first delivery had. */
+    char id[ID_SIZE + 32], first[ID_SIZE];
+};
+
+struct redelivery {
+    const struct command_usage *usage;
+    const char *run;
+    int32_t partition;
+    int64_t from, to;
+    bool json;
+    struct setup setup;
+    struct running running;
+    struct kept_record *kept;
+    struct record *records;
+    size_t count, delivered;
+};
+
+/* Choosing */
+
+static bool is_wanted(const struct redelivery *redelivery, const rd_kafka_message_t *message)
+{
+    if (!redelivery->run)
+        return message->offset >= redelivery->from && message->offset <= redelivery->to;
+    struct event event;
+    event_init(&event);
+    bool wanted = event_parse(&event, EVENT_RUN, (struct slice){message->payload, message->len}, NULL) == 0 &&
+                  slice_equal_text(event.run_id, redelivery->run);
+    event_clear(&event);
+    return wanted;
+}
+
+static int keep_record(struct redelivery *redelivery, rd_kafka_message_t *message, struct error *err)
+{
+    if (redelivery->count == RECORDS_MAX) {
+        rd_kafka_message_destroy(message);
+        return error_set(err, PA_ERR_TOO_LARGE, "these are more than %d records; ask for fewer at a time",
+                         RECORDS_MAX);
+    }
+    struct kept_record *kept = &redelivery->kept[redelivery->count];
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    *kept = (struct kept_record){.message = message};
+    snprintf(kept->first, sizeof kept->first, "%.249s-%d-%lld", topic, (int)message->partition,
+             (long long)message->offset);
+    snprintf(kept->id, sizeof kept->id, "%s-again-%lld", kept->first,
+             (long long)clock_wall_ms(clock_system()));
+    redelivery->records[redelivery->count++] = (struct record){
+        .kind = EVENT_RUN,
+        .id = slice_of(kept->id),
+        .redelivery_of = kept->first,
+        .topic = topic,
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = -1, /* how old it is was known when it was asked for */
+        .key = {message->key, message->key_len},
+        .value = {message->payload, message->len},
+    };
+    return 0;
+}
+
+/** Up to the ends that the partitions have now, or to the last offset that is wanted. */
+static int collect(struct redelivery *redelivery, struct topics *topics, struct error *err)
+{
+    rd_kafka_message_t *message;
+    int step = redelivery->run ? topics_start(topics, -1, err)
+                               : topics_start_at(topics, redelivery->partition, redelivery->from, err);
+    while (step >= 0 && (step = topics_next(topics, &message, err)) != TOPICS_ENDED) {
+        if (step != TOPICS_RECORD)
+            continue;
+        bool past = !redelivery->run && message->offset >= redelivery->to;
+        if (!is_wanted(redelivery, message))
+            rd_kafka_message_destroy(message);
+        else
+            step = keep_record(redelivery, message, err);
+        if (past && step >= 0)
+            return 0;
+    }
+    return step < 0 ? step : 0;
+}
+
+/* Delivering */
+
+static void redelivery_told(void *ctx, const struct observed *observed)
+{
+    static const char *const names[] = {[END_DELIVERED] = "delivered",
+                                        [END_FAILED] = "failed",
+                                        [END_SKIPPED] = "skipped",
+                                        [END_UNREADABLE] = "unreadable",
+                                        [END_REFUSED] = "refused"};
+    struct redelivery *redelivery = ctx;
+    enum observed_end end = observed_end(observed->kind);
+    struct buffer line = {0};
+    struct slice why = observed_why(observed);
+    if (end == END_NONE)
+        return;
+    redelivery->delivered += end == END_DELIVERED;
+    if (redelivery->json) {
+        buffer_appendf(&line, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"run_id\":",
+                       observed->topic ? observed->topic : "", (int)observed->partition,
+                       (long long)observed->offset);
+        buffer_append_json_string(&line, observed->run_id);
+        buffer_appendf(&line,
+                       ",\"outcome\":\"%s\",\"status\":%d,\"duration_ms\":%lld,\"reason\":", names[end],
+                       observed->status, (long long)observed->duration_ms);
+        buffer_append_json_string(&line, why);
+        buffer_append_text(&line, "}\n");
+    } else {
+        buffer_appendf(&line, "%s[%d]@%lld ", observed->topic ? observed->topic : "",
+                       (int)observed->partition, (long long)observed->offset);
+        terminal_append(&line, observed->run_id, false);
+        buffer_appendf(&line, "  %s", names[end]);
+        if (observed->status)
+            buffer_appendf(&line, " %d in %lld ms", observed->status, (long long)observed->duration_ms);
+        buffer_append_text(&line, why.len > 0 ? ": " : "");
+        terminal_append(&line, why, false);
+        buffer_append_char(&line, '\n');
+    }
+    fwrite(buffer_text(&line), 1, line.len, stdout);
+    fflush(stdout);
+    buffer_clear(&line);
+}
+
+static void redelivery_ended(void *ctx, size_t left)
+{
+    struct redelivery *redelivery = ctx;
+    (void)left; /* what did not end well is not among the delivered */
+    daemon_stop(redelivery->running.daemon);
+}
+
+static struct source *open_kept_records(void *ctx, const struct source_options *options, struct error *err)
+{
+    struct redelivery *redelivery = ctx;
+    const struct record_source_options records = {.records = redelivery->records,
+                                                  .count = redelivery->count,
+                                                  .finished = redelivery_ended,
+                                                  .ctx = redelivery};
+    return record_source_new(&records, options, err);
+}
+
+static void redelivery_stopped(void *ctx, int exit_code)
+{
+    struct redelivery *redelivery = ctx;
+    running_stopped(&redelivery->running, exit_code);
+}
+
+static void redelivery_stop_asked(void *ctx, int number, bool again)
+{
+    struct redelivery *redelivery = ctx;
+    if (again)
+        _exit(128 + number);
+    daemon_stop(redelivery->running.daemon);
+}
+
+static int deliver_kept(struct redelivery *redelivery)
+{
+    struct daemon_options options = {.open_source = open_kept_records,
+                                     .stopped = redelivery_stopped,
+                                     .told = redelivery_told,
+                                     .ctx = redelivery};
+    const struct signal_watch signals = {.stop = redelivery_stop_asked, .ctx = redelivery};
+    struct error err = {0};
+    running_take_setup(&options, &redelivery->setup);
+    running_open(&redelivery->running);
+    bool started = running_start(&redelivery->running, options, signals, &err);
+    int code = running_end(&redelivery->running);
+    if (!started)
+        return setup_cannot_start(&err);
+    if (!redelivery->json)
+        printf("%zu delivered, %zu not\n", redelivery->delivered, redelivery->count - redelivery->delivered);
+    bool all = redelivery->delivered == redelivery->count && fflush(stdout) == 0;
+    return code != EXIT_CODE_OK ? code : all ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
+}
+
+/* The command */
+
+static int redeliver_from(struct redelivery *redelivery)
+{
+    const struct config *config = &redelivery->setup.config;
+    const struct topics_options options = {
+        .config = config, .ca_bundle = setup_ca_bundle(&redelivery->setup), .names = {config->runs_topic}};
+    struct error err = {0};
+    signals_release(); /* nothing is on its way yet: they end the process */
+    struct topics *topics = topics_open(&options, NULL, NULL, &err);
+    int failed = topics ? collect(redelivery, topics, &err) : err.kind;
+    signals_hold();
+    int code = failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+    if (failed)
+        fprintf(stderr, "port-agent redeliver: %s\n", err.message);
+    else if (redelivery->count == 0)
+        fputs("port-agent redeliver: the topic has no such record any more\n", stderr);
+    if (!failed)
+        code = redelivery->count > 0 ? deliver_kept(redelivery) : EXIT_CODE_FAILURE;
+    for (size_t i = 0; i < redelivery->count; i++)
+        rd_kafka_message_destroy(redelivery->kept[i].message);
+    topics_close(topics);
+    return code;
+}
+
+static int redeliver(struct redelivery *redelivery)
+{
+    setup_process();
+    int code = setup_load(&redelivery->setup);
+    if (code != EXIT_CODE_OK)
+        return code;
+    redelivery->kept = calloc(RECORDS_MAX, sizeof *redelivery->kept);
+    redelivery->records = calloc(RECORDS_MAX, sizeof *redelivery->records);
+    code = redelivery->kept && redelivery->records ? setup_open(&redelivery->setup, STDERR_FILENO)
+                                                   : EXIT_CODE_FAILURE;
+    if (code == EXIT_CODE_OK)
+        code = redeliver_from(redelivery);
+    setup_close(&redelivery->setup);
+    free(redelivery->kept);
+    free(redelivery->records);
+    return code;
+}
+
+/** "P:A-B", or "P:A" for one. */
+static bool read_offsets(const char *text, struct redelivery *out)
+{
+    int end = 0;
+    long long from = 0, to = -1;
+    int partition = -1;
+    if (strspn(text, "0123456789:-") != strlen(text))
+        return false;
+    if (sscanf(text, "%9d:%18lld-%18lld%n", &partition, &from, &to, &end) != 3) {
+        end = 0;
+        if (sscanf(text, "%9d:%18lld%n", &partition, &from, &end) != 2)
+            return false;
+        to = from;
+    }
+    out->partition = partition;
+    out->from = from;
+    out->to = to;
+    return text[end] == '\0' && partition >= 0 && from >= 0 && to >= from;
+}
+
+int command_redeliver(int argc, char **argv)
+{
+    struct redelivery redelivery = {0};
+    const char *offsets = NULL, *output = NULL;
+    const struct command_option options[] = {
+        {.name = "run", .value = "ID", .text = &redelivery.run, .help = "the events of this run"},
+        {.name = "offsets",
+         .value = "P:A-B",
+         .text = &offsets,
+         .help = "or the records of partition P of the runs topic, from offset A to offset B"},
+        {.name = "output",
+         .value = "text|json",
+         .text = &output,
+         .help = "json: one object a line for each record"},
+    };
+    const struct command_usage usage = {
+        .command = "redeliver",
+        .summary = "--run ID | --offsets P:A-B",
+        .intro =
+            "Sends what is still in the runs topic once more through the agent's own delivery, with the "
+            "agent's settings and mappings, and reports the results to Port. It joins no consumer group, "
+            "and no offset moves; the agent may run meanwhile. The endpoint gets a new Idempotency-Key, "
+            "and the first one in X-Port-Redelivery-Of: it may have done its work already. At most 1,000 "
+            "records. Log lines go to standard error.\n\n"
+            "  port-agent redeliver --run r_HardNzG6kzc9vWOQ\n"
+            "  port-agent redeliver --offsets 0:1200-1250",
+        .exit_codes =
+            "Exit codes: 0 all were delivered; 1 not all, or there is none; 64 wrong usage; 78 wrong "
+            "settings.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    redelivery.usage = &usage;
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (!redelivery.run == !offsets)
+        return options_wrong(&usage, "what? Write --run ID or --offsets P:A-B");
+    if (offsets && !read_offsets(offsets, &redelivery))
+        return options_wrong(&usage, "--offsets: '%s' is not P:A-B; write 0:1200-1250", offsets);
+    if (!options_output(output, &redelivery.json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
+    return redeliver(&redelivery);
+}
