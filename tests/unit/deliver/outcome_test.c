@@ -1,0 +1,147 @@
+/* What an answer means, and that nothing of what was sent comes back in words. */
+#include "deliver/outcome.h"
+#include "deliver/shared.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct deliver deliver;
+static struct delivery delivery;
+
+static int begin(void **state)
+{
+    (void)state;
+    deliver = (struct deliver){.options = {.client_secret = SLICE_LITERAL("client-secret-of-today"),
+                                           .client_secret_previous = SLICE_LITERAL("client-secret-before")}};
+    delivery = (struct delivery){.deliver = &deliver, .attempt = 1};
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    target_release(delivery.target);
+    targets_free(&deliver.targets);
+    return 0;
+}
+
+static void goes_to(const char *url)
+{
+    struct error err = {0};
+    target_release(delivery.target);
+    delivery.target = target_find(&deliver.targets, slice_of(url), &err);
+    assert_non_null(delivery.target);
+}
+
+/** The endpoint answers 500 with this text: what is told of it. */
+static void assert_told(const char *text, const char *expected)
+{
+    struct outcome out = {0};
+    const struct http_result result = {.failure = HTTP_OK, .status = 500, .text = slice_of(text)};
+    outcome_of(&delivery, &result, true, &out);
+    assert_string_equal(buffer_text(&out.detail), expected);
+    outcome_clear(&out);
+}
+
+static void a_status_below_400_is_a_success_and_no_answer_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        enum http_failure failure;
+        int status;
+        bool success, answered;
+        const char *error_type;
+    } cases[] = {{HTTP_OK, 200, true, true, NULL},
+                 {HTTP_OK, 399, true, true, NULL},
+                 {HTTP_OK, 400, false, true, "http_status"},
+                 {HTTP_OK, 503, false, true, "http_status"},
+                 {HTTP_REDIRECT, 302, false, true, "redirect"},
+                 {HTTP_CONNECT, 0, false, false, "connect"},
+                 {HTTP_RESET, 200, false, false, "reset"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome out = {0};
+        const struct http_result result = {.failure = cases[i].failure,
+                                           .status = cases[i].status,
+                                           .reason = "why",
+                                           .text = SLICE_LITERAL("")};
+        outcome_of(&delivery, &result, true, &out);
+        if (out.success != cases[i].success || out.answered != cases[i].answered ||
+            out.status != cases[i].status)
+            fail_msg("case %zu", i);
+        if (!out.success)
+            assert_string_equal(out.error_type, cases[i].error_type);
+        outcome_clear(&out);
+    }
+}
+
+static void what_was_sent_is_masked(void **state)
+{
+    (void)state;
+    strcpy(delivery.signature, "v1,c2lnbmF0dXJlLW9mLWl0");
+    strcpy(delivery.redirected_signature, "v1,YW5vdGhlci1zaWduYXR1cmU=");
+    assert_told("a client-secret-of-today b client-secret-before c", "a *** b *** c");
+    assert_told("v1,c2lnbmF0dXJlLW9mLWl0 YW5vdGhlci1zaWduYXR1cmU=", "v1,*** ***");
+    strcpy(delivery.signature, "v2,c2lnbmF0dXJlLW9mLWl0"); /* no signature of ours */
+    assert_told("c2lnbmF0dXJlLW9mLWl0", "c2lnbmF0dXJlLW9mLWl0");
+}
+
+static void what_the_url_has_of_credentials_is_masked(void **state)
+{
+    (void)state;
+    goes_to("http://user-name:pass-word@svc/path?token=query-value&b=other-value");
+    assert_told("user-name:pass-word, pass-word, user-name.", "***, ***, user-name.");
+    assert_told("dXNlci1uYW1lOnBhc3Mtd29yZA==", "***"); /* as it is sent */
+    assert_told("query-value and other-value, token", "*** and ***, token");
+    assert_told("path svc", "path svc");
+    goes_to("http://token-alone@svc/"); /* without a password it is one itself */
+    assert_told("token-alone", "***");
+    goes_to("http://token-alone:@svc/");
+    assert_told("token-alone", "***");
+    goes_to("http://user-name:abcdef@svc/");
+    assert_told("user-name abcdef abcde.", "user-name *** abcde.");
+}
+
+static void a_path_is_masked_where_urls_hide_theirs(void **state)
+{
+    (void)state;
+    goes_to("http://svc/hooks/secret-part/x?q=query-value");
+    assert_told("/hooks/secret-part/x secret-part hooks", "/hooks/secret-part/x secret-part hooks");
+    deliver.options.hide_url_paths = true;
+    assert_told("/hooks/secret-part/x secret-part, query-value", "*** ***, ***");
+}
+
+/** A URL with more parts than any has was made to cost time: then nothing that is said is shown. */
+static void of_a_url_with_too_many_parts_nothing_is_told(void **state)
+{
+    (void)state;
+    char url[2048] = "http://svc/?a";
+    for (int i = 0; i < 255; i++)
+        strcat(url, "&a=b");
+    goes_to(url);
+    assert_told("plain words", "plain words");
+    strcat(url, "&a=b&a=b&a=b");
+    goes_to(url);
+    struct outcome out = {0};
+    const struct http_result result = {
+        .failure = HTTP_OK, .status = 500, .text = SLICE_LITERAL("plain words")};
+    outcome_of(&delivery, &result, true, &out);
+    assert_null(strstr(buffer_text(&out.detail), "plain"));
+    outcome_clear(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_status_below_400_is_a_success_and_no_answer_is_none, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_sent_is_masked, begin, end),
+        cmocka_unit_test_setup_teardown(what_the_url_has_of_credentials_is_masked, begin, end),
+        cmocka_unit_test_setup_teardown(a_path_is_masked_where_urls_hide_theirs, begin, end),
+        cmocka_unit_test_setup_teardown(of_a_url_with_too_many_parts_nothing_is_told, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
