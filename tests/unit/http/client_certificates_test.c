@@ -22,6 +22,8 @@ struct world {
     struct buffer warnings;
 };
 
+static struct world world; /* made once: keys take time */
+
 static X509 *certificate_of(const char *name, EVP_PKEY *key, long from_s, long to_s)
 {
     X509 *certificate = X509_new();
@@ -76,63 +78,65 @@ static void write_old_sealed_key(const char *path, EVP_PKEY *key)
     BIO_free(file);
 }
 
-static void name_files(struct world *world)
+static void name_files(void)
 {
-    char *const paths[] = {world->cert,    world->key,        world->both,    world->other, world->sealed,
-                           world->garbage, world->old_sealed, world->expired, world->early, world->json};
+    char *const paths[] = {world.cert,    world.key,        world.both,    world.other, world.sealed,
+                           world.garbage, world.old_sealed, world.expired, world.early, world.json};
     static const char *const names[] = {"cert",    "key", "both",    "other", "sealed",
                                         "garbage", "old", "expired", "early", "json"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        snprintf(paths[i], sizeof world->cert, "%s/%s.pem", world->root, names[i]);
+        snprintf(paths[i], sizeof world.cert, "%s/%s.pem", world.root, names[i]);
 }
 
-static void open_world(struct world *world)
+static int open_world(void **state)
 {
-    memset(world, 0, sizeof *world);
-    snprintf(world->root, sizeof world->root, "/tmp/client-certificates-XXXXXX");
-    assert_non_null(mkdtemp(world->root));
-    name_files(world);
+    (void)state;
+    snprintf(world.root, sizeof world.root, "/tmp/client-certificates-XXXXXX");
+    assert_non_null(mkdtemp(world.root));
+    name_files();
     EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
     X509 *own = certificate_of("own", key, -60, 3600), *issuer = certificate_of("issuer", other, -60, 3600);
     X509 *expired = certificate_of("expired", key, -3600, -60);
     X509 *early = certificate_of("early", key, 3600, 7200);
-    write_pem(world->cert, own, issuer, NULL, NULL);
-    write_pem(world->key, NULL, NULL, key, NULL);
-    write_pem(world->both, own, NULL, key, NULL);
-    write_pem(world->other, NULL, NULL, other, NULL);
-    write_pem(world->sealed, NULL, NULL, key, "hush");
-    write_old_sealed_key(world->old_sealed, key);
-    write_pem(world->expired, expired, NULL, key, NULL);
-    write_pem(world->early, early, NULL, key, NULL);
-    write_text(world->garbage, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    read_text(world->cert, world->cert_text);
-    read_text(world->key, world->key_text);
+    write_pem(world.cert, own, issuer, NULL, NULL);
+    write_pem(world.key, NULL, NULL, key, NULL);
+    write_pem(world.both, own, NULL, key, NULL);
+    write_pem(world.other, NULL, NULL, other, NULL);
+    write_pem(world.sealed, NULL, NULL, key, "hush");
+    write_old_sealed_key(world.old_sealed, key);
+    write_pem(world.expired, expired, NULL, key, NULL);
+    write_pem(world.early, early, NULL, key, NULL);
+    write_text(world.garbage, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    read_text(world.cert, world.cert_text);
+    read_text(world.key, world.key_text);
     X509_free(own);
     X509_free(issuer);
     X509_free(expired);
     X509_free(early);
     EVP_PKEY_free(key);
     EVP_PKEY_free(other);
+    return 0;
 }
 
-static void close_world(struct world *world)
+static int close_world(void **state)
 {
+    (void)state;
     char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", world->root);
-    assert_int_equal(system(command), 0);
-    buffer_clear(&world->warnings);
+    snprintf(command, sizeof command, "rm -rf %s", world.root);
+    buffer_clear(&world.warnings);
+    return system(command);
 }
 
 static void warned(void *ctx, const char *sentence)
 {
-    struct world *world = ctx;
-    buffer_appendf(&world->warnings, "%s\n", sentence);
+    (void)ctx;
+    buffer_appendf(&world.warnings, "%s\n", sentence);
 }
 
-static struct client_certificate_source source_of(struct world *world, const char *cert, const char *key)
+static struct client_certificate_source source_of(const char *cert, const char *key)
 {
     return (struct client_certificate_source){
-        .cert_name = "CERT", .key_name = "KEY", .cert = cert, .key = key, .warn = warned, .ctx = world};
+        .cert_name = "CERT", .key_name = "KEY", .cert = cert, .key = key, .warn = warned};
 }
 
 static void assert_holds_both(const char *path)
@@ -153,8 +157,6 @@ static void assert_holds_both(const char *path)
 static void both_are_kept_in_one_file_in_memory_whatever_their_form(void **state)
 {
     (void)state;
-    struct world world;
-    open_world(&world);
     const char *const pairs[][2] = {{world.cert, world.key},
                                     {world.both, NULL},
                                     {world.both, ""},
@@ -162,7 +164,7 @@ static void both_are_kept_in_one_file_in_memory_whatever_their_form(void **state
                                     {world.cert_text, world.key_text},
                                     {world.cert, world.key_text}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        const struct client_certificate_source source = source_of(&world, pairs[i][0], pairs[i][1]);
+        const struct client_certificate_source source = source_of(pairs[i][0], pairs[i][1]);
         struct client_certificate kept;
         struct error err = {0};
         if (client_certificate_read(&source, &kept, &err) != 0)
@@ -172,29 +174,25 @@ static void both_are_kept_in_one_file_in_memory_whatever_their_form(void **state
         assert_string_equal(kept.path, "");
     }
     assert_int_equal(world.warnings.len, 0);
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 static void those_who_signed_it_stay_behind_it(void **state)
 {
     (void)state;
-    struct world world;
     char kept_text[4096];
-    open_world(&world);
-    const struct client_certificate_source source = source_of(&world, world.cert, world.key);
+    const struct client_certificate_source source = source_of(world.cert, world.key);
     struct client_certificate kept;
     assert_int_equal(client_certificate_read(&source, &kept, NULL), 0);
     read_text(kept.path, kept_text);
     assert_memory_equal(kept_text, world.cert_text, strlen(world.cert_text));
     client_certificate_clear(&kept);
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 static void what_cannot_be_used_is_told_without_a_secret(void **state)
 {
     (void)state;
-    struct world world;
-    open_world(&world);
     char fifo[128], broken_key[4096];
     snprintf(fifo, sizeof fifo, "%s/fifo", world.root);
     assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -217,7 +215,7 @@ static void what_cannot_be_used_is_told_without_a_secret(void **state)
         {world.cert, broken_key, "KEY: its text", "holds a private key that is damaged"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct client_certificate_source source = source_of(&world, cases[i].cert, cases[i].key);
+        const struct client_certificate_source source = source_of(cases[i].cert, cases[i].key);
         struct client_certificate kept;
         struct error err = {0};
         assert_int_equal(client_certificate_read(&source, &kept, &err), PA_ERR_INVALID);
@@ -228,16 +226,14 @@ static void what_cannot_be_used_is_told_without_a_secret(void **state)
         assert_null(strstr(err.message, "PRIVATE KEY"));
         client_certificate_clear(&kept);
     }
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 static void one_that_is_not_valid_now_is_taken_with_a_warning(void **state)
 {
     (void)state;
-    struct world world;
-    open_world(&world);
     struct client_certificate kept;
-    struct client_certificate_source source = source_of(&world, world.expired, NULL);
+    struct client_certificate_source source = source_of(world.expired, NULL);
     assert_int_equal(client_certificate_read(&source, &kept, NULL), 0);
     client_certificate_clear(&kept);
     source.cert = world.early;
@@ -245,18 +241,18 @@ static void one_that_is_not_valid_now_is_taken_with_a_warning(void **state)
     client_certificate_clear(&kept);
     assert_non_null(strstr(buffer_text(&world.warnings), "expired.pem' has expired"));
     assert_non_null(strstr(buffer_text(&world.warnings), "early.pem' is not valid yet"));
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 /* Which host gets which */
 
 /** A list of hosts, all with the same files, as JSON. */
-static void hosts_of(const struct world *world, const char *const *names, struct buffer *json)
+static void hosts_of(const char *const *names, struct buffer *json)
 {
     json->len = 0;
     for (size_t i = 0; names[i]; i++)
         buffer_appendf(json, "%s\"%s\": {\"cert\": \"%s\", \"key\": \"%s\"}", i == 0 ? "{" : ", ", names[i],
-                       world->cert, world->key);
+                       world.cert, world.key);
     buffer_append_char(json, '}');
 }
 
@@ -281,11 +277,9 @@ static void the_most_exact_name_counts(void **state)
     } none[] = {{"corp", 443}, {"xcorp", 443}, {"api.corp.example", 443}, {"10.0.0.1", 444}, {"", 1}},
       apart[] = {{"api.corp", 443}, {"api.corp", 8443},      {"x.corp", 443},  {"x.eu.corp", 443},
                  {"x.eu.corp", 1},  {"[2001:db8::1]", 8443}, {"10.0.0.1", 443}};
-    struct world world;
     struct buffer json = {0};
-    open_world(&world);
-    hosts_of(&world, names, &json);
-    const struct client_certificate_source source = source_of(&world, buffer_text(&json), NULL);
+    hosts_of(names, &json);
+    const struct client_certificate_source source = source_of(buffer_text(&json), NULL);
     struct error err = {0};
     struct client_certificates *certificates = client_certificates_new(&source, &err);
     if (!certificates)
@@ -304,21 +298,19 @@ static void the_most_exact_name_counts(void **state)
     assert_string_equal(client_certificates_setting(certificates), "CERT");
     client_certificates_free(certificates);
     buffer_clear(&json);
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 static void one_certificate_is_for_all_and_so_is_a_star(void **state)
 {
     (void)state;
     static const char *const names[] = {"*", "api.corp", NULL};
-    struct world world;
     struct buffer json = {0};
-    open_world(&world);
-    hosts_of(&world, names, &json);
+    hosts_of(names, &json);
     write_text(world.json, buffer_text(&json));
     const char *const values[] = {world.both, buffer_text(&json), world.json};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        const struct client_certificate_source source = source_of(&world, values[i], NULL);
+        const struct client_certificate_source source = source_of(values[i], NULL);
         struct client_certificates *certificates = client_certificates_new(&source, NULL);
         assert_non_null(certificates);
         const char *any = client_certificates_for(certificates, "anywhere.example", 1);
@@ -327,7 +319,7 @@ static void one_certificate_is_for_all_and_so_is_a_star(void **state)
         client_certificates_free(certificates);
     }
     buffer_clear(&json);
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 static void json_that_is_wrong_is_told_by_host(void **state)
@@ -350,26 +342,24 @@ static void json_that_is_wrong_is_told_by_host(void **state)
         {"{\"a.*\": {\"cert\": \"/x\"}}", "CERT: 'a.*' names no host"},
         {"{\"b\\u00fccher\": {\"cert\": \"/x\"}}", "names no host; write"},
     };
-    struct world world;
     struct error err = {0};
-    open_world(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct client_certificate_source source = source_of(&world, cases[i][0], NULL);
+        const struct client_certificate_source source = source_of(cases[i][0], NULL);
         assert_null(client_certificates_new(&source, &err));
         if (err.kind != PA_ERR_INVALID || !strstr(err.message, cases[i][1]))
             fail_msg("%s: %s", cases[i][0], err.message);
     }
     static const char *const twice[] = {"a", "A", NULL};
     struct buffer json = {0};
-    hosts_of(&world, twice, &json);
-    struct client_certificate_source source = source_of(&world, buffer_text(&json), NULL);
+    hosts_of(twice, &json);
+    struct client_certificate_source source = source_of(buffer_text(&json), NULL);
     assert_null(client_certificates_new(&source, &err));
     assert_string_equal(err.message, "CERT: 'A' is there twice");
     source.key = world.key;
     assert_null(client_certificates_new(&source, &err));
     assert_string_equal(err.message, "KEY: is set, and CERT names a key for each host; leave this one out");
     buffer_clear(&json);
-    close_world(&world);
+    buffer_clear(&world.warnings);
 }
 
 int main(void)
@@ -383,5 +373,5 @@ int main(void)
         cmocka_unit_test(one_certificate_is_for_all_and_so_is_a_star),
         cmocka_unit_test(json_that_is_wrong_is_told_by_host),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_world, close_world);
 }
