@@ -129,16 +129,17 @@ static int open_kafka(struct demo_world *world, const char *runs_topic, const ch
 static void body_of(const struct demo_world *world, const struct demo_event *event, const char *headers,
                     struct buffer *out)
 {
-    int port = http_server_port(world->receiver);
-    const char *agent = event->agent ? "true" : "false";
+    char url[64];
+    const char *agent = event->agent ? "true" : "false", *to = world->to ? world->to : url;
+    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", http_server_port(world->receiver), event->path);
     if (event->change_log) {
         buffer_appendf(out,
                        "{\"action\":\"UPDATE\",\"resourceType\":\"entity\",\"status\":\"SUCCESS\","
                        "\"context\":{\"entity\":\"vm-42\"},"
                        "\"diff\":{\"before\":{\"cpu\":2},\"after\":{\"cpu\":4}},\"changelogDestination\":{"
                        "\"type\":\"WEBHOOK\","
-                       "\"agent\":%s,\"url\":\"http://127.0.0.1:%d%s\"}}",
-                       agent, port, event->path);
+                       "\"agent\":%s,\"url\":\"%s\"}}",
+                       agent, to);
         return;
     }
     buffer_appendf(out,
@@ -146,12 +147,11 @@ static void body_of(const struct demo_world *world, const struct demo_event *eve
                    "\"entity\":null,"
                    "\"blueprint\":\"vm\",\"runId\":\"%s\"},\"payload\":{\"entity\":null,\"action\":{"
                    "\"invocationMethod\":{\"type\":"
-                   "\"WEBHOOK\",\"agent\":%s,\"synchronized\":%s,\"method\":\"%s\",\"url\":\"http://"
-                   "127.0.0.1:%d%s\"},\"trigger\":"
+                   "\"WEBHOOK\",\"agent\":%s,\"synchronized\":%s,\"method\":\"%s\",\"url\":\"%s\"},"
+                   "\"trigger\":"
                    "\"CREATE\"},\"properties\":{\"region\":\"eu-west-1\",\"cpu\":4},\"censoredProperties\":[]"
                    "},\"headers\":{%s}}",
-                   event->run_id, agent, event->synchronized ? "true" : "false", event->method, port,
-                   event->path, headers);
+                   event->run_id, agent, event->synchronized ? "true" : "false", event->method, to, headers);
 }
 
 int demo_produce(struct demo_world *world, const char *topic, const struct demo_event *event,
@@ -218,8 +218,8 @@ int demo_world_reachable(const struct demo_world *world, struct error *err)
 int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
                     const char *change_log_topic, struct error *err)
 {
-    *world = (struct demo_world){.loop = loop};
-    world->signer = signer_new(slice_of(DEMO_SECRET));
+    *world = (struct demo_world){.loop = loop, .to = world->to, .secret = world->secret};
+    world->signer = signer_new(slice_of(world->secret));
     world->port = http_server_new(loop, 0, serve_port, world, err);
     world->receiver = world->port ? http_server_new(loop, 0, receive, world, err) : NULL;
     if (!world->signer || !world->receiver || demo_world_reachable(world, err) != 0)

@@ -20,6 +20,10 @@ struct demo_seen {
 
 struct demo_world {
     uv_loop_t *loop;
+    /** Where webhooks go; NULL: to the receiver here. Borrowed. */
+    const char *to;
+    /** What events are signed with; DEMO_SECRET unless somebody else is to verify them. Borrowed. */
+    const char *secret;
     struct signer *signer;
     struct http_server *port, *receiver;
     rd_kafka_t *producer;
@@ -38,7 +42,8 @@ extern const char DEMO_SECRET[];
  * goes well even where the loopback interface is down, and then everything else would wait for its deadline.
  */
 PA_MUST_USE int demo_world_reachable(const struct demo_world *world, struct error *err);
-/** Starts everything and creates the two topics. 0, or PA_ERR_* with the cause. */
+/** Starts everything and creates the two topics; `to` and `secret` are the caller's to set before. 0, or
+ * PA_ERR_* with the cause. */
 PA_MUST_USE int demo_world_open(struct demo_world *world, uv_loop_t *loop, const char *runs_topic,
                                 const char *change_log_topic, struct error *err);
 void demo_world_close(struct demo_world *world, void (*closed)(void *ctx), void *ctx);

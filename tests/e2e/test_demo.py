@@ -1,11 +1,13 @@
 """`port-agent demo`: goes through everywhere, or says what it lacks instead of waiting for its deadlines."""
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from harness import BINARY
+from harness import BINARY, SECRET
+from test_cli_listen import Listener
 
 ALONE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]  # without any network; loopback is there, and down
 # What `ip` would do, which a bare machine has not: loopback up, and its address away.
@@ -17,8 +19,8 @@ with socket.socket() as any:
 os.execv(sys.argv[2], sys.argv[2:])"""
 
 
-def demo(*within):
-    return subprocess.run([*within, BINARY, "demo"], env={"PATH": os.environ["PATH"]}, cwd="/tmp", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+def demo(*within, words=(), **environment):
+    return subprocess.run([*within, BINARY, "demo", *words], env={"PATH": os.environ["PATH"], **environment}, cwd="/tmp", stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=90)
 
 
@@ -46,3 +48,13 @@ def test_a_loopback_without_an_address_is_told():
 def test_too_few_open_files_are_told():
     done = demo("prlimit", "--nofile=64")
     assert done.returncode == 1 and "only 64 files may be open" in done.stderr and "ulimit -n" in done.stderr
+
+
+def test_its_events_go_to_a_handler_of_ones_own():
+    with Listener("--respond", "503:busy", "--output", "json") as handler:
+        done = demo(words=("--to", handler.url + "/mine"), PORT_CLIENT_SECRET=SECRET)
+        seen = [json.loads(line) for line in handler.end().splitlines()]
+    assert done.returncode == 0 and f"Everything was sent to {handler.url}/mine" in done.stdout, done
+    assert {one["method"] for one in seen} == {"POST", "PUT", "PATCH", "DELETE", "GET"} and {one["path"] for one in seen} == {"/mine"}
+    assert all(one["signature"]["valid"] for one in seen)
+    assert demo(words=("--to", "localhost")).returncode == 64
