@@ -110,6 +110,7 @@ def joins_takes_what_it_can_and_leaves(place):
     consumer.close()
 
 
+# joins_takes_what_it_can_and_leaves has a turn of its own: it takes the agent's partitions away.
 BEHAVIOURS = [signals_that_mean_nothing, freezes_it_for_a_second, kills_those_that_evaluate, takes_two_hundred_connections_of_the_broker,
               sends_the_broker_what_is_no_request, commits_for_the_group_without_being_in_it, writes_twenty_thousand_events_of_nobody,
-              removes_what_was_written, adds_a_partition, joins_with_a_strategy_of_its_own, joins_takes_what_it_can_and_leaves]
+              removes_what_was_written, adds_a_partition, joins_with_a_strategy_of_its_own]
