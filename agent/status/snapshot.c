@@ -79,15 +79,17 @@ static void add_destination(void *ctx, const struct destination_view *destinatio
 
 /* The whole */
 
+/** The second number of statm (proc(5)) is the pages that are there; 0: it cannot be read. */
 static size_t resident_bytes(void)
 {
-    unsigned long size, resident = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%lu %lu", &size, &resident) != 2)
-        resident = 0;
+    if (file && !fgets(line, sizeof line, file))
+        *line = '\0';
     if (file)
         fclose(file);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
+    const char *second = strchr(line, ' ');
+    return second ? (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 int64_t snapshot_age_ms(const struct snapshot *snapshot, int64_t record_ms)
