@@ -30,6 +30,17 @@ static void add_form(struct secrets *secrets, struct secret_form form)
     *last = secrets->count;
 }
 
+/** Takes the bytes, which may move as they are taken. */
+static void add_own_form(struct secrets *secrets, struct buffer *digits, bool any_case)
+{
+    secrets->failed |= digits->failed;
+    struct secret_form form = {.bytes.len = digits->len, .any_case = any_case};
+    form.own = buffer_take(digits, NULL);
+    form.bytes.ptr = form.own;
+    secrets->failed |= !form.own;
+    add_form(secrets, form);
+}
+
 static void add_hexadecimal(struct secrets *secrets, struct slice value)
 {
     static const char hexadecimal[] = "0123456789abcdef";
@@ -39,10 +50,7 @@ static void add_hexadecimal(struct secrets *secrets, struct slice value)
         buffer_append_char(&digits, hexadecimal[byte >> 4]);
         buffer_append_char(&digits, hexadecimal[byte & 15]);
     }
-    struct slice bytes = buffer_slice(&digits);
-    secrets->failed |= digits.failed;
-    add_form(secrets,
-             (struct secret_form){.bytes = bytes, .own = buffer_take(&digits, NULL), .any_case = true});
+    add_own_form(secrets, &digits, true);
 }
 
 /** Of the six bits with this number in base64 of `before` unknown bytes and the value: which byte they stand
@@ -68,11 +76,12 @@ static void add_base64(struct secrets *secrets, struct slice value, size_t befor
     struct slice bytes = buffer_slice(&digits);
     bool plain = !digits.failed && !memchr(bytes.ptr, last_digits[0], bytes.len) &&
                  !memchr(bytes.ptr, last_digits[1], bytes.len);
-    secrets->failed |= digits.failed;
-    if (plain && *last_digits == '-') /* it is in the other alphabet too, and has been added */
+    if (plain && *last_digits == '-') { /* it is in the other alphabet too, and has been added */
+        secrets->failed |= digits.failed;
         buffer_clear(&digits);
-    else
-        add_form(secrets, (struct secret_form){.bytes = bytes, .own = buffer_take(&digits, NULL)});
+        return;
+    }
+    add_own_form(secrets, &digits, false);
 }
 
 void secrets_add(struct secrets *secrets, struct slice value, size_t shortest)
