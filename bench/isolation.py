@@ -22,6 +22,7 @@ GOOD, SILENT, REFUSING = 60, 30, 10
 BAD = SILENT + REFUSING
 IN_FLIGHT = 256
 ALLOWED = 0.10
+CROWD, CROWD_PARTITIONS, CROWD_RSS_KB = 10, 8, 64 * 1024
 WITHOUT, WITH = "without", "with"
 
 
@@ -138,11 +139,74 @@ def pile_up(world, options):
               f"{told['queued'] + told['waiting_for_retry']:,} | {agent.peak_rss_kb / 1024:.1f} |", flush=True)
 
 
+def crowd_order(world, form, count):
+    """As many for ten that never answer as for the good ones, in between."""
+    chance, turns = random.Random(11), [world.good[n % GOOD] for n in range(count)]
+    if form == WITH:
+        turns += [world.bad[n % CROWD] for n in range(count)]
+        chance.shuffle(turns)
+    return turns
+
+
+def crowd_run(world, topic, form, options, feed):
+    """One agent's life: what `feed` produces, until all for the good ones has arrived. Nothing may be lost: what is not delivered is given
+    up, or still there."""
+    world.broker.create(topic, partitions=CROWD_PARTITIONS)
+    world.sink.reset()
+    order = crowd_order(world, form, options.crowd)
+    agent = feed(order)
+    agent.wait_webhooks(options.crowd)
+    stats, told = world.sink.stats(), agent.summary()
+    agent.read_rss()
+    agent.kill()
+    held = told["queued"] + told["in_flight"] + told["kept"] + told["waiting_for_retry"]
+    say(f"{form}: taken {told['taken']:,}, delivered {told['delivered']:,}, given up {told['failed']:,}, kept by reference {told['kept']:,}, "
+        f"read again {told['read_again']:,}, held {told['bytes_held'] / 1e6:.1f} MB, peak RSS {agent.peak_rss_kb / 1024:.1f} MB")
+    assert told["taken"] == told["delivered"] + told["failed"] + held, told
+    assert agent.peak_rss_kb <= CROWD_RSS_KB, f"peak RSS {agent.peak_rss_kb / 1024:.1f} MB"
+    return stats
+
+
+def crowd(world, options):
+    """Figures as in `measure`: at a steady rate when they arrive, and from a backlog how many a second."""
+    latencies, rates = [], []
+
+    def steady_feed(topic):
+        def feed(order):
+            agent = world.start(topic)
+            agent.wait_until(agent.assigned_ns, "assignment")
+            world.records.trickle(topic, len(order), options.crowd_per_second * len(order) / options.crowd, lambda n: order[n])
+            return agent
+        return feed
+
+    def backlog_feed(topic):
+        def feed(order):
+            world.records.fill_created(topic, len(order), lambda n: order[n], CROWD_PARTITIONS)
+            world.sink.reset(options.delay_ms)
+            return world.start(topic)
+        return feed
+
+    for number in range(options.rounds):
+        def run(kind, feed):
+            def one(form):
+                topic = f"bench.crowd.{kind}.{form}.{number}"
+                return crowd_run(world, topic, form, options, feed(topic))
+            return both(one)
+        say(f"round {number + 1}: steady rate")
+        latencies.append(run("steady", steady_feed))
+        say(f"round {number + 1}: backlog")
+        rates.append({form: (stats["webhooks"] - 1) / ((stats["last_ns"] - stats["first_ns"]) / 1e9) for form, stats in run("backlog", backlog_feed).items()})
+    figures = {f"{options.crowd:,} at {options.crowd_per_second}/s to the good ones: {key}, ms":
+               (by_form([{form: stats["latency_us"][key] / 1000 for form, stats in pair.items()} for pair in latencies]), False) for key in ("p50", "p99")}
+    figures[f"backlog of {options.crowd:,} to the good ones, which take {options.delay_ms} ms: webhooks/s"] = (by_form(rates), True)
+    return figures
+
+
 def by_form(pairs):
     return {form: [pair[form] for pair in pairs] for form in (WITHOUT, WITH)}
 
 
-def judge(figures):
+def judge(figures, bad):
     """Prints the table; returns what is over the bound."""
     rows, wrong = [], []
     for name, (values, more_is_better) in figures.items():
@@ -151,7 +215,7 @@ def judge(figures):
         if (1 - ratio if more_is_better else ratio - 1) > ALLOWED:
             wrong.append(f"{name}: {ratio:.2f} of what it is without bad ones")
         rows.append((name, values[WITHOUT], values[WITH], ratios, ",.0f" if more_is_better else ",.2f"))
-    print_table(("figure", "60 good alone", "with 40 bad", "with / alone"),
+    print_table(("figure", "60 good alone", f"with {bad} bad", "with / alone"),
                [(name, shown(alone, form), shown(there, form), shown(ratios, ".2f")) for name, alone, there, ratios, form in rows])
     return wrong
 
@@ -164,6 +228,8 @@ def arguments():
     parser.add_argument("--backlog", type=int, default=3600, help="records for the good ones; 0: no backlogs (default: %(default)s)")
     parser.add_argument("--delay-ms", type=int, default=250, help="what the backlog's endpoints take (default: %(default)s)")
     parser.add_argument("--pile-up", type=int, metavar="N", help="instead: N records for those that refuse, looked at for --seconds")
+    parser.add_argument("--crowd", type=int, metavar="N", help="instead: N records for the good ones without, and with N for ten that never answer, in eight partitions")
+    parser.add_argument("--crowd-per-second", type=int, default=1000, metavar="N", help="their steady rate (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=30, help="WEBHOOK_INVOKER_TIMEOUT (default: %(default)s)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
     return parser.parse_args()
@@ -177,11 +243,11 @@ def main():
         if options.pile_up:
             pile_up(world, options)
             return 0
-        figures = measure(world, options)
+        figures = crowd(world, options) if options.crowd else measure(world, options)
     finally:
         world.close()
     print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
-    wrong = judge(figures)
+    wrong = judge(figures, CROWD if options.crowd else BAD)
     print(*wrong or [f"nothing differs by more than {ALLOWED:.0%}"], sep="\n")
     return 1 if wrong else 0
 

@@ -64,12 +64,17 @@ class Records:
 
     def fill_with(self, topic, count, template_of):
         """As many records, each from the template that `template_of` gives for its number."""
-        producer = self._producer(**{"linger.ms": 20})
         self.broker.create(topic)
+        self.fill_created(topic, count, template_of)
+
+    def fill_created(self, topic, count, template_of, partitions=None):
+        """`partitions`: they have as many records each."""
+        producer = self._producer(**{"linger.ms": 20})
         for number in range(count):
             while True:
                 try:
-                    producer.produce(topic, value=template_of(number).record(number), on_delivery=self._delivered)
+                    where = {"partition": number % partitions} if partitions else {}
+                    producer.produce(topic, value=template_of(number).record(number), on_delivery=self._delivered, **where)
                     break
                 except BufferError:
                     producer.poll(0.1)

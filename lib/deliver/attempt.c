@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORTAGE_WAIT_MS = 500, TELL_SHORTAGE_EVERY_MS = 60000 };
+enum { LONG_WAIT_MS = 500, SHORTAGE_WAIT_MS = 500, TELL_SHORTAGE_EVERY_MS = 60000 };
 
 static struct slice body_of(const struct delivery *delivery)
 {
@@ -201,7 +201,10 @@ static void try_again(struct delivery *delivery, const struct http_result *resul
     delivery_tell_attempt(delivery, OBSERVED_RETRYING, result, wait_ms);
     outcome_clear(&delivery->outcome); /* the next attempt has its own */
     delivery_wait(delivery, wait_ms);
-    if (window_is_beyond_share(delivery->deliver->window, &delivery->slot, false))
+    /* Where others wait outside of memory already, a long wait is no reason to be in it. */
+    const struct deliver *deliver = delivery->deliver;
+    bool others_wait = deliver->kept.count > 0 && wait_ms >= LONG_WAIT_MS;
+    if (others_wait || window_is_beyond_share(deliver->window, &delivery->slot, false))
         PA_IGNORE(delivery_keep(delivery)); /* it waits in memory then */
 }
 

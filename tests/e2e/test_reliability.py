@@ -1,5 +1,6 @@
 """Nothing is lost, order is kept, repeats are bounded: under kill -9, restarts, rebalances and outages. Each test asserts by run id."""
 import base64
+import signal
 import time
 
 import pytest
@@ -44,6 +45,30 @@ def test_sigterm_under_load_repeats_nothing(make_world, port, receivers):
     wait_all(receivers, count, 60)
     assert max(deliveries(receivers).values()) == 1
     assert_order(receivers)
+
+
+def test_who_never_answers_holds_nobody_up_and_gets_everything_in_order_later(make_world, port, receivers):
+    """600 records for an endpoint that accepts and is frozen, where memory has space for some twenty of them."""
+    world, (frozen, good) = make_world(partitions=2), receivers[:2]
+    settings = {"RUN_LOGS": "off", "QUEUE_MAX_BYTES": "1MiB", "WEBHOOK_INVOKER_TIMEOUT": "60"}
+    stuck = [(f"k{n % 20}", run_event(f"r_stuck_{n}", frozen.url + "/ok", context={"key": f"k{n % 20}", "seq": n // 20})) for n in range(600)]
+    wanted = [(None, run_event(f"r_good_{n}", good.url + "/ok")) for n in range(100)]
+    frozen.process.send_signal(signal.SIGSTOP)
+    try:
+        agent = world.agent(**settings).assigned()
+        world.produce(*[record for n in range(100) for record in (*stuck[6 * n:6 * n + 6], wanted[n])])
+        good.wait_runs([f"r_good_{n}" for n in range(100)])
+        agent.process.send_signal(signal.SIGUSR1)
+        assert agent.wait_log("summary")["kept"] > 400
+        agent.kill()
+        agent = world.agent(**settings)
+        world.produce((None, run_event("r_good_last", good.url + "/ok")))
+        good.wait_runs(["r_good_last"])
+    finally:
+        frozen.process.send_signal(signal.SIGCONT)
+    frozen.wait_runs([f"r_stuck_{n}" for n in range(600)])
+    assert_order(receivers)
+    assert agent.terminate() == 0
 
 
 @pytest.mark.host

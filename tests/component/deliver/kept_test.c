@@ -279,6 +279,30 @@ static void attempts_are_kept(void **state)
     topic_close(topic);
 }
 
+/** Each is a destination of its own, and far below its share. */
+static void many_names_that_refuse_leave_space_for_others(void **state)
+{
+    (void)state;
+    enum { NAMES = 60 };
+    struct topic *topic = topic_open((struct deliver_options){.retry = {.max_attempts = 3,
+                                                                        .max_elapsed_ms = 600000,
+                                                                        .initial_backoff_ms = 600000,
+                                                                        .max_backoff_ms = 600000}});
+    struct world *world = topic->world;
+    for (int i = 0; i < NAMES; i++) {
+        char host[24];
+        snprintf(host, sizeof host, "127.0.77.%d", i + 1); /* nobody listens there */
+        produce_many(topic, 1, (struct event_text){.path = "/ok", .host = host});
+    }
+    assert_true(counters_of(topic).kept > 0);
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
+    while (counters_of(topic).retries < NAMES || world->done < 1)
+        run_for(world->port, 1); /* all have had their first attempt */
+    assert_int_equal(topic->records[NAMES].given.done, 1);
+    assert_int_equal(counters_of(topic).kept, NAMES);
+    topic_close(topic);
+}
+
 /** It had answered, so it could fill the memory before anybody knew. */
 static void what_fell_silent_goes_out_of_memory_when_others_need_it(void **state)
 {
@@ -387,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),
         cmocka_unit_test(what_is_another_record_by_now_is_not_sent),
         cmocka_unit_test(attempts_are_kept),
+        cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
         cmocka_unit_test(references_are_bounded),

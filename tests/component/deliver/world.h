@@ -209,6 +209,7 @@ struct event_text {
     int64_t age_ms;          /* 0: the record has no timestamp */
     int64_t offset_plus_one; /* 0: the next one */
     const char *topic;       /* NULL: org.runs */
+    const char *host;        /* of the URL; NULL: 127.0.0.1 */
     const char *timestamp;   /* NULL: one of long ago */
     bool change_log;         /* with the timestamp, where it is given, and without a signature */
     size_t padding;          /* of the payload, in bytes */
@@ -230,8 +231,9 @@ static inline void write_event(const struct world *world, const struct event_tex
     buffer_appendf(
         &body,
         "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
-        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s127.0.0.1:%d%s\"}}",
+        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s%s:%d%s\"}}",
         text->run_id, text->synchronized ? "true" : "false", text->user_info ? text->user_info : "",
+        text->host ? text->host : "127.0.0.1",
         http_server_port(text->to_other ? world->other : world->endpoint), text->path);
     if (text->padding > 0) {
         buffer_append_text(&body, ",\"padding\":\"");
