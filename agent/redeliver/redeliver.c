@@ -234,24 +234,28 @@ static int redeliver(struct redelivery *redelivery)
     return code;
 }
 
+/** The digits at *text, and moves behind them; -1: there are none, or too many. */
+static int64_t take_number(const char **text)
+{
+    size_t digits = strspn(*text, "0123456789");
+    int64_t number = digits > 0 && digits <= 18 ? strtoll(*text, NULL, 10) : -1;
+    *text += digits;
+    return number;
+}
+
 /** "P:A-B", or "P:A" for one. */
 static bool read_offsets(const char *text, struct redelivery *out)
 {
-    int end = 0;
-    long long from = 0, to = -1;
-    int partition = -1;
-    if (strspn(text, "0123456789:-") != strlen(text))
+    int64_t partition = take_number(&text);
+    if (partition < 0 || partition > INT32_MAX || *text++ != ':')
         return false;
-    if (sscanf(text, "%9d:%18lld-%18lld%n", &partition, &from, &to, &end) != 3) {
-        end = 0;
-        if (sscanf(text, "%9d:%18lld%n", &partition, &from, &end) != 2)
-            return false;
-        to = from;
+    out->partition = (int32_t)partition;
+    out->from = out->to = take_number(&text);
+    if (*text == '-') {
+        text++;
+        out->to = take_number(&text);
     }
-    out->partition = partition;
-    out->from = from;
-    out->to = to;
-    return text[end] == '\0' && partition >= 0 && from >= 0 && to >= from;
+    return *text == '\0' && out->from >= 0 && out->to >= out->from;
 }
 
 int command_redeliver(int argc, char **argv)
