@@ -161,11 +161,11 @@ static void an_evaluation_that_takes_its_time_is_answered(void **state)
 {
     (void)state;
     struct world *world = world_new("[{\"body\":\"last(range(.n))\"}]", 600000, 0);
-    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":1500000}"), answered, world));
+    assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":600000}"), answered, world));
     assert_non_null(mapper_request(world->mapper, SLICE_LITERAL("{\"n\":2}"), answered, world));
     wait_answers(world, 2);
-    assert_string_equal(world->text[0], "i=1 b=1 ");
-    assert_string_equal(world->text[1], "i=1 b=1499999 ");
+    assert_int_equal(answers_like(world, "i=1 b=1 "), 1);
+    assert_int_equal(answers_like(world, "i=1 b=599999 "), 1);
     world_free(world);
 }
 
@@ -357,7 +357,7 @@ static void large_events_and_answers_come_through(void **state)
 {
     (void)state;
     enum { LARGE = 3 << 20 };
-    struct world *world = world_new("[{\"body\":\"[.]\",\"query\":{\"l\":\".t|length\"}}]", 20000, 0);
+    struct world *world = world_new("[{\"body\":\"[.]\",\"query\":{\"l\":\".t|length\"}}]", 0, 0);
     char *event = malloc(LARGE + 16);
     size_t len = (size_t)sprintf(event, "{\"t\":\"");
     memset(event + len, 'x', LARGE);
