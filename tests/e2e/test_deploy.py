@@ -426,3 +426,20 @@ def test_unit_passes_systemds_own_checks(tmp_path):
     # The exposure in tenths, of 100: a service that says nothing of the kind has 96.
     result = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+
+
+def test_alerts_are_about_metrics_that_there_are_and_each_has_a_runbook():
+    folder = ROOT / "deploy/prometheus"
+    rules = yaml.safe_load((folder / "alerts.yaml").read_text())["groups"][0]["rules"]
+    metrics = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    headings = set(re.findall(r"^## (\w+)$", (ROOT / "docs/alerts.md").read_text(), re.MULTILINE))
+    assert {rule["alert"] for rule in rules} == headings
+    for rule in rules:
+        named = set(re.findall(r"\b(?:port_agent|process)_\w+", rule["expr"]))
+        assert named and named <= metrics, rule["expr"]
+        assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+    tests = yaml.safe_load((folder / "alerts_test.yaml").read_text())["tests"]
+    assert {case["alertname"] for test in tests for case in test["alert_rule_test"]} == headings
+    if shutil.which("promtool"):  # Debian's package prometheus
+        tried = subprocess.run(["promtool", "test", "rules", "alerts_test.yaml"], cwd=folder, capture_output=True, text=True, timeout=60)
+        assert tried.returncode == 0, tried.stdout + tried.stderr
