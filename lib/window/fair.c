@@ -7,7 +7,9 @@
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
  *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
  *   - A lane may hold a sixteenth.
- *   - While there is no space for anybody (`pressed`), the shares are half of that.
+ *   - While there is no space for anybody (`pressed`), the shares are half of that. So they are, for what
+ *     comes anew for one that does not answer, while anything is kept for such a destination: what comes
+ * later would take the space that others wait for.
  *
  * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
  * Shares are refilled up to half, so that what is read again is not at once too much. */
@@ -87,7 +89,8 @@ bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool press
     const struct destination *destination = slot->destination;
     if (!destination || fair->bytes == 0)
         return false;
-    size_t bytes = pressed ? fair->bytes / 2 : fair->bytes;
+    bool comes_later = !slot->recalled && !destination->answers && !TAILQ_EMPTY(&fair->kept[false]);
+    size_t bytes = pressed || comes_later ? fair->bytes / 2 : fair->bytes;
     bool over = destination->held > slot->held && destination->held > bytes / SHARE_PART;
     if (destination->answers)
         return over && is_slow(fair, destination);

@@ -318,8 +318,11 @@ void window_take_place(struct window *window, struct slot *from, struct slot *to
     if (destination && from->queue == &destination->ready)
         window_withdraw(window, from);
     fair_hold(&window->fair, from, 0);
-    *to = (struct slot){
-        .lane = from->lane, .destination = destination, .queued_ms = from->queued_ms, .kept = kept};
+    *to = (struct slot){.lane = from->lane,
+                        .destination = destination,
+                        .queued_ms = from->queued_ms,
+                        .kept = kept,
+                        .recalled = !kept};
     if (from->queue)
         queue_replace(from, to);
     if (to->lane && to->lane->head == from)

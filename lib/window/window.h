@@ -30,6 +30,8 @@ struct slot {
     size_t held;
     /** Its record is not in memory (see window_take_place). */
     bool kept;
+    /** It was, and its record has been read again. */
+    bool recalled;
 };
 
 /** How an attempt ended. */

@@ -114,6 +114,37 @@ static void what_is_kept_comes_back_in_turns_up_to_half_a_share(void **state)
     world_free(world);
 }
 
+/** A destination that nobody knows yet, and that will answer, say. */
+static void what_comes_later_does_not_take_the_place_of_what_is_kept(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    for (size_t i = 0; i <= BYTES / 2 / RECORD; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "dead-%zu", i % 12);
+        hold(world, name);
+    }
+    struct slot *first = hold(world, "unknown");
+    assert_true(beyond(world, first));
+    keep(world, first);
+    for (size_t i = 0; i < BYTES / 4 / RECORD; i++) {
+        assert_null(window_recall(world->window)); /* not before an eighth is free */
+        window_hold(world->window, &world->slots[i], 0);
+        assert_true(beyond(world, hold(world, "dead-0")));
+        window_hold(world->window, &world->slots[world->count - 1], 0);
+        if (i >= BYTES / 8 / RECORD)
+            break;
+    }
+    struct slot *kept = window_recall(world->window);
+    assert_non_null(kept);
+    window_hold(world->window, kept, RECORD);
+    struct slot *back = &world->slots[world->count++];
+    window_take_place(world->window, kept, back, false);
+    window_hold(world->window, back, RECORD);
+    assert_false(beyond(world, back));
+    world_free(world);
+}
+
 static void those_that_answer_come_back_first(void **state)
 {
     (void)state;
@@ -203,6 +234,7 @@ int main(void)
         cmocka_unit_test(one_record_is_never_beyond_a_share),
         cmocka_unit_test(shares_are_smaller_while_there_is_no_room),
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
+        cmocka_unit_test(what_comes_later_does_not_take_the_place_of_what_is_kept),
         cmocka_unit_test(those_that_answer_come_back_first),
         cmocka_unit_test(what_is_taken_out_of_the_middle_does_not_come_back),
         cmocka_unit_test(a_kept_slot_has_the_place_of_the_one_before_in_its_lane),
