@@ -18,6 +18,8 @@ struct destination {
     bool answers;
     /** Its last attempt timed out. */
     bool silent;
+    /** Its last attempt had no answer. */
+    bool failed;
     /** Something is ready or in flight. */
     bool active;
     /** Of answers, smoothed; 0: there was none. */

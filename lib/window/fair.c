@@ -4,6 +4,7 @@
  *
  *   - A destination that does not answer (it is new, or its last attempt had no answer) may hold a sixteenth,
  *     and all such destinations together half.
+ *   - The first record for a destination that is not known yet goes, as long as there is space at all.
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
  *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
  *   - A lane may hold a sixteenth.
@@ -94,6 +95,8 @@ bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool press
     bool over = destination->held > slot->held && destination->held > bytes / SHARE_PART;
     if (destination->answers)
         return over && is_slow(fair, destination);
+    if (!destination->failed && !pressed && destination->held == slot->held)
+        return false; /* unknown: whether it answers is soon seen */
     return over || (fair->unproven_held > slot->held && fair->unproven_held > bytes / UNPROVEN_PART);
 }
 

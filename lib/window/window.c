@@ -214,7 +214,7 @@ static void learn_latency(struct window *window, struct destination *destination
     double sample_ms = (double)ms;
     destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
     set_answers(window, destination, true);
-    destination->silent = false;
+    destination->silent = destination->failed = false;
     if (destination->limit < window->load.slots)
         destination->limit++;
 }
@@ -223,6 +223,7 @@ static void learn_silence(struct window *window, struct destination *destination
 {
     set_answers(window, destination, false);
     destination->silent = silent;
+    destination->failed = true;
     if (silent && destination->limit > 1)
         destination->limit /= 2;
 }

@@ -294,12 +294,12 @@ static void many_names_that_refuse_leave_space_for_others(void **state)
         snprintf(host, sizeof host, "127.0.77.%d", i + 1); /* nobody listens there */
         produce_many(topic, 1, (struct event_text){.path = "/ok", .host = host});
     }
-    assert_true(counters_of(topic).kept > 0);
     produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
     while (counters_of(topic).retries < NAMES || world->done < 1)
         run_for(world->port, 1); /* all have had their first attempt */
     assert_int_equal(topic->records[NAMES].given.done, 1);
-    assert_int_equal(counters_of(topic).kept, NAMES);
+    assert_true(counters_of(topic).kept > 0);
+    assert_true(counters_of(topic).bytes_held <= BYTES * 5 / 8);
     topic_close(topic);
 }
 

@@ -18,6 +18,14 @@ static struct slot *hold(struct world *world, const char *name)
     return slot;
 }
 
+/** One that waits nowhere yet. */
+static struct slot *only_hold(struct world *world, const char *name)
+{
+    struct slot *slot = slot_to(world, name);
+    window_hold(world->window, slot, RECORD);
+    return slot;
+}
+
 static bool beyond(const struct world *world, const struct slot *slot)
 {
     return window_is_beyond_share(world->window, slot, false);
@@ -50,7 +58,8 @@ static void all_that_do_not_answer_have_half_together(void **state)
         char name[16];
         assert_false(last && beyond(world, last));
         snprintf(name, sizeof name, "dead-%zu", i);
-        last = hold(world, name);
+        silent(world, name);
+        last = only_hold(world, name);
     }
     assert_true(beyond(world, last));
     window_hold(world->window, last, 0);
@@ -70,6 +79,19 @@ static void one_that_answers_has_what_it_can_until_its_queue_stands_still(void *
     assert_false(beyond(world, slot));
     pass_ms(world, 1001);
     assert_true(beyond(world, slot));
+    world_free(world);
+}
+
+static void the_first_record_for_one_that_is_not_known_goes(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    for (size_t i = 0; i <= BYTES / 2 / RECORD; i++)
+        hold(world, "dead");
+    struct slot *first = hold(world, "unknown");
+    assert_false(beyond(world, first));
+    assert_true(window_is_beyond_share(world->window, first, true)); /* unless there is no space at all */
+    assert_true(beyond(world, hold(world, "unknown")));
     world_free(world);
 }
 
@@ -114,7 +136,7 @@ static void what_is_kept_comes_back_in_turns_up_to_half_a_share(void **state)
     world_free(world);
 }
 
-/** A destination that nobody knows yet, and that will answer, say. */
+/** A destination that was silent once, and will answer, say. */
 static void what_comes_later_does_not_take_the_place_of_what_is_kept(void **state)
 {
     (void)state;
@@ -122,15 +144,16 @@ static void what_comes_later_does_not_take_the_place_of_what_is_kept(void **stat
     for (size_t i = 0; i <= BYTES / 2 / RECORD; i++) {
         char name[16];
         snprintf(name, sizeof name, "dead-%zu", i % 12);
-        hold(world, name);
+        only_hold(world, name);
     }
-    struct slot *first = hold(world, "unknown");
+    silent(world, "another");
+    struct slot *first = only_hold(world, "another");
     assert_true(beyond(world, first));
     keep(world, first);
     for (size_t i = 0; i < BYTES / 4 / RECORD; i++) {
         assert_null(window_recall(world->window)); /* not before an eighth is free */
         window_hold(world->window, &world->slots[i], 0);
-        assert_true(beyond(world, hold(world, "dead-0")));
+        assert_true(beyond(world, only_hold(world, "dead-0")));
         window_hold(world->window, &world->slots[world->count - 1], 0);
         if (i >= BYTES / 8 / RECORD)
             break;
@@ -231,6 +254,7 @@ int main(void)
         cmocka_unit_test(one_that_does_not_answer_has_a_sixteenth),
         cmocka_unit_test(all_that_do_not_answer_have_half_together),
         cmocka_unit_test(one_that_answers_has_what_it_can_until_its_queue_stands_still),
+        cmocka_unit_test(the_first_record_for_one_that_is_not_known_goes),
         cmocka_unit_test(one_record_is_never_beyond_a_share),
         cmocka_unit_test(shares_are_smaller_while_there_is_no_room),
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
