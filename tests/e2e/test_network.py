@@ -479,13 +479,13 @@ def test_client_certificates_reach_all_three(make_world, authority, open_receive
     try:
         world = make_world()
         agent = world.agent(**settings, WEBHOOK_RETRY_ON="none").assigned()
-        world.produce(run_event("r_shown", receiver.url + "/ok"), run_event("r_none", receiver.url.replace("127.0.0.1", "localhost") + "/ok"))
+        # asyncio's servers, of which the receiver is one, send no alert: Port's API, which nobody named for webhooks, does.
+        world.produce(run_event("r_shown", receiver.url + "/ok"), run_event("r_none", f"https://localhost:{api.server.server_port}/ok"))
         assert outcome(api, "r_shown") == {"status": "SUCCESS"}
         assert outcome(api, "r_none")["status"] == "FAILURE" and receiver.runs() == ["r_shown"]
         failed = agent.wait_log("webhook failed")
         if speaks_http2():  # an older libcurl may lose the alert
-            assert failed["error.type"] == "tls" and "alert certificate required" in failed["error.message"]
-            assert failed["error.message"].endswith("; it wants a client certificate: see WEBHOOK_CLIENT_CERT"), failed
+            assert failed["error.type"] == "tls" and failed["error.message"].endswith("it wants a client certificate: see WEBHOOK_CLIENT_CERT"), failed
         assert agent.terminate() == 0
         secret = set(pathlib.Path(key).read_text().splitlines())
         assert not [line for line in secret if line in all_text(agent)]
