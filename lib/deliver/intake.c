@@ -133,6 +133,15 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
     run_report_resume(report, delivery_report_accepted, delivery);
 }
 
+/** Nothing is sent, and a dead letter keeps the event. */
+static void fail_unusable(struct delivery *delivery, const struct record *record, const char *reason)
+{
+    if (intake_keep_record(delivery, record))
+        delivery_fail_unsent(delivery, "bad_record", reason);
+    else
+        delivery_leave(delivery);
+}
+
 /** An event that nobody can deliver: its run is reported failed where the source vouches for whose it is. */
 static void refuse_record(struct deliver *deliver, const struct record *record, struct event *event,
                           struct ticket *ticket, const char *reason)
@@ -156,7 +165,7 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
     event->run_id = buffer_slice(&event->texts);
     struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (delivery)
-        delivery_fail_unsent(delivery, "bad_record", reason);
+        fail_unusable(delivery, record, reason);
 }
 
 /** Why no run can be told what becomes of the event, in words; NULL: one can, or it has none. */
@@ -180,11 +189,11 @@ static void fail_stale(struct delivery *delivery, const struct record *record, c
     delivery_fail_unsent(delivery, "signature_expired", reason);
 }
 
-static void fail_duplicate(struct delivery *delivery)
+static void fail_duplicate(struct delivery *delivery, const struct record *record)
 {
     char reason[96];
     snprintf(reason, sizeof reason, "%s comes twice in the event", delivery->event.duplicate);
-    delivery_fail_unsent(delivery, "bad_record", reason);
+    fail_unusable(delivery, record, reason);
 }
 
 /** A readable event for this agent. */
@@ -224,7 +233,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     else if (is_stale)
         fail_stale(delivery, record, stale);
     else if (delivery->event.duplicate)
-        fail_duplicate(delivery);
+        fail_duplicate(delivery, record);
     else
         admit(delivery, record);
 }

@@ -234,6 +234,16 @@ static void what_was_never_sent_is_written_too(void **state)
     mapped_free(&mapped);
 }
 
+static void what_is_refused_for_a_member_that_comes_twice_is_written_as_it_came(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"r_1", "comes twice", "\\\"payload\\\":{}", NULL};
+    struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "key", .twice = true});
+    has_letter(&mapped, words);
+    mapped_free(&mapped);
+}
+
 static void what_succeeded_is_not_written(void **state)
 {
     (void)state;
@@ -257,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
         cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
         cmocka_unit_test(what_was_never_sent_is_written_too),
+        cmocka_unit_test(what_is_refused_for_a_member_that_comes_twice_is_written_as_it_came),
         cmocka_unit_test(what_succeeded_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

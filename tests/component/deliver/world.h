@@ -213,6 +213,7 @@ struct event_text {
     const char *timestamp;   /* NULL: one of long ago */
     bool change_log;         /* with the timestamp, where it is given, and without a signature */
     size_t padding;          /* of the payload, in bytes */
+    bool twice;              /* the payload */
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
@@ -228,13 +229,13 @@ static inline void write_event(const struct world *world, const struct event_tex
         buffer_append_char(out, '}');
         return;
     }
-    buffer_appendf(
-        &body,
-        "{\"context\":{\"runId\":\"%s\"},\"payload\":{\"action\":{\"invocationMethod\":{\"type\":\"WEBHOOK\","
-        "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s%s:%d%s\"}}",
-        text->run_id, text->synchronized ? "true" : "false", text->user_info ? text->user_info : "",
-        text->host ? text->host : "127.0.0.1",
-        http_server_port(text->to_other ? world->other : world->endpoint), text->path);
+    buffer_appendf(&body,
+                   "{\"context\":{\"runId\":\"%s\"},%s\"payload\":{\"action\":{\"invocationMethod\":{"
+                   "\"type\":\"WEBHOOK\","
+                   "\"agent\":true,\"synchronized\":%s,\"url\":\"http://%s%s:%d%s\"}}",
+                   text->run_id, text->twice ? "\"payload\":{}," : "", text->synchronized ? "true" : "false",
+                   text->user_info ? text->user_info : "", text->host ? text->host : "127.0.0.1",
+                   http_server_port(text->to_other ? world->other : world->endpoint), text->path);
     if (text->padding > 0) {
         buffer_append_text(&body, ",\"padding\":\"");
         for (size_t i = 0; i < text->padding; i++)
