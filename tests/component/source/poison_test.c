@@ -15,7 +15,7 @@
 #include "../logs.h"
 #include "raw_batches.h"
 
-enum { DEADLINE_MS = 60000, TAKEN_MAX = 32 };
+enum { DEADLINE_MS = 120000, TAKEN_MAX = 32 };
 
 static struct mock_cluster cluster;
 static char runs[16], changes[16], group[16];
