@@ -359,8 +359,9 @@ const struct setting config_settings[] = {
      .minimum = 0,
      .maximum = 31536000,
      AT(replay_tolerance_ms),
-     .help = "events that were signed longer ago are taken for replays, and their runs fail; 0: signatures of "
-             "any age are accepted (after an outage events are old too)"},
+     .help =
+         "events that were signed longer ago are taken for replays, and their runs fail; 0: signatures of "
+         "any age are accepted (after an outage events are old too)"},
     {.name = "WEBHOOK_MAX_RESPONSE_BYTES",
      .kind = SETTING_BYTES,
      .fallback = "1MiB",

@@ -1,11 +1,13 @@
-/* What librdkafka's metadata cache does when a topic's id changes, with the function that the build puts in front of it
- * (lib/kafka/metadata_cache.c). Without that function the allocator or AddressSanitizer ends this program. */
+/* What librdkafka's metadata cache does when a topic's id changes, with the function that the build puts in
+ * front of it (lib/kafka/metadata_cache.c). Without that function the allocator or AddressSanitizer ends this
+ * program. */
+#include <librdkafka/rdkafka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
-#include <librdkafka/rdkafka.h>
 
 // As in src/rdkafka_metadata.h and src/rdkafka_proto.h of librdkafka 2.8.
 struct topic_internal {
@@ -18,8 +20,9 @@ struct topic_internal {
     uint8_t is_internal;
 };
 
-int rd_kafka_metadata_cache_topic_update(rd_kafka_t *rk, const rd_kafka_metadata_topic_t *topic, const struct topic_internal *internal,
-                                         uint8_t propagate, uint8_t include_racks, void *brokers, size_t broker_count,
+int rd_kafka_metadata_cache_topic_update(rd_kafka_t *rk, const rd_kafka_metadata_topic_t *topic,
+                                         const struct topic_internal *internal, uint8_t propagate,
+                                         uint8_t include_racks, void *brokers, size_t broker_count,
                                          uint8_t only_existing);
 
 static int update(rd_kafka_t *rk, int64_t id, uint8_t only_existing)

@@ -146,13 +146,13 @@ static void assert_stripped(const char *text, const char *expected)
 static void white_space_of_every_script_is_stripped(void **state)
 {
     (void)state;
-    static const char *const spaces[] = {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",
+    static const char *const spaces[] = {"\t",     "\n",     "\v",     "\f",     "\r",       "\x1c",
                                          "\x1d",   "\x1e",   "\x1f",   " ",      "\xc2\x85", "\u00a0",
-                                         "\u1680", "\u2000", "\u2001", "\u2009", "\u200a", "\u2028",
+                                         "\u1680", "\u2000", "\u2001", "\u2009", "\u200a",   "\u2028",
                                          "\u2029", "\u202f", "\u205f", "\u3000"};
     static const char *const others[] = {"\x08",   "\x0e",     "\x1b",   "!",      "\xc2\x84", "\xc2\x86",
-                                         "\u00a1", "\u167f",   "\u1681", "\u200b", "\u2027", "\u202a",
-                                         "\u2030", "\u205e",   "\u2060", "\u3001", "\ufeff", "\xe2\x80",
+                                         "\u00a1", "\u167f",   "\u1681", "\u200b", "\u2027",   "\u202a",
+                                         "\u2030", "\u205e",   "\u2060", "\u3001", "\ufeff",   "\xe2\x80",
                                          "\x80",   "\xe3\x80", "\xa0"};
     char text[32];
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
