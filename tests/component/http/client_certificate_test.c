@@ -1,8 +1,9 @@
 /* Which server is shown which certificate of ours, over real TLS on loopback. */
-#include "../tls_server.h"
 #include "http/client.h"
 #include "http/client_certificates.h"
 #include "tested_client.h"
+
+#include "../tls_server.h"
 #include <signal.h>
 
 struct world {
