@@ -175,7 +175,10 @@ static void show_list(FILE *out, const cJSON *status, const char *name,
     print_number(out, "", count, " ");
     fputs(name, out);
     fputs(count > listed ? ", the worst of them:\n" : count > 0 ? ":\n" : "\n", out);
-    cJSON_ArrayForEach(item, item_of(all, "list")) show(out, item);
+    cJSON_ArrayForEach(item, item_of(all, "list"))
+    {
+        show(out, item);
+    }
 }
 
 static void show_conditions(FILE *out, const cJSON *status)

@@ -424,6 +424,7 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
+    // cppcheck-suppress autoVariables // nobody looks at it once the command has ended
     sending->usage = &usage;
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)

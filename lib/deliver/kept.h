@@ -41,7 +41,7 @@ struct kept {
 
 /** All of them; all zero at first. */
 struct kept_all {
-    LIST_HEAD(, kept) list;
+    LIST_HEAD(kept_list, kept) list;
     /** Those that wait for their turn and whose destination is not known: first in their lanes behind others;
      * and, by topic (runs, changes), those for which there was no space at all. */
     struct queue lanes, topics[2];
