@@ -98,6 +98,53 @@ static void write_refused(const struct scrape *scrape, const struct family *fami
     }
 }
 
+static void write_attempts(const struct scrape *scrape, const struct family *family)
+{
+    write_integer(scrape, family, "", (int64_t)scrape->metrics->attempts);
+}
+
+static void append_label(struct buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            buffer_append_char(out, '\\');
+        buffer_append_char(out, *text);
+    }
+}
+
+/** Every fate of a topic that has had a record; its label is "none" where it has no name. */
+static void write_fates(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < sizeof scrape->metrics->topics / sizeof *scrape->metrics->topics; i++) {
+        const struct topic_fates *row = &scrape->metrics->topics[i];
+        for (size_t fate = 0; fate < RECORD_FATES; fate++) {
+            struct buffer labels = {0};
+            if (!*row->topic && row->fates[fate] == 0)
+                continue;
+            buffer_append_text(&labels, "{topic=\"");
+            append_label(&labels, *row->topic ? row->topic : "none");
+            buffer_appendf(&labels, "\",fate=\"%s\"}", metrics_fates[fate]);
+            write_integer(scrape, family, buffer_text(&labels), (int64_t)row->fates[fate]);
+            scrape->out->failed |= labels.failed;
+            buffer_clear(&labels);
+        }
+    }
+}
+
+static void write_mapping_duration(const struct scrape *scrape, const struct family *family)
+{
+    write_histogram(scrape, family, &scrape->metrics->mapping_duration);
+}
+
+static void write_mapping_failures(const struct scrape *scrape, const struct family *family)
+{
+    for (size_t i = 0; i < MAPPING_FAILURES; i++) {
+        char labels[64];
+        snprintf(labels, sizeof labels, "{of=\"%s\"}", metrics_mapping_failures[i]);
+        write_integer(scrape, family, labels, (int64_t)scrape->metrics->mapping_failures[i]);
+    }
+}
+
 static void write_delivery_duration(const struct scrape *scrape, const struct family *family)
 {
     write_histogram(scrape, family, &scrape->metrics->delivery_duration);
@@ -114,15 +161,6 @@ static void write_event_age(const struct scrape *scrape, const struct family *fa
 }
 
 /* The source */
-
-static void append_label(struct buffer *out, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '\\' || *text == '"')
-            buffer_append_char(out, '\\');
-        buffer_append_char(out, *text);
-    }
-}
 
 static void write_of_partition(const struct scrape *scrape, const struct family *family,
                                const struct source_partition *partition, int64_t value, bool seconds)
@@ -281,6 +319,10 @@ static const struct family families[] = {
     {"port_agent_deliveries", "counter", "outcome, status_class",
      "events that ended, by outcome and the class of the last status (none: there was no answer)",
      write_ended},
+    {"port_agent_records", "counter", "topic, fate",
+     "what became of records, by topic (none: they are in no topic); one that was given back comes again",
+     write_fates},
+    {"port_agent_attempts", "counter", "", "attempts at webhooks that were begun", write_attempts},
     {"port_agent_signature_failures", "counter", "reason", "events that were refused, by reason",
      write_refused},
     {"port_agent_delivery_duration_seconds", "histogram", "", "how long last attempts took",
@@ -289,6 +331,11 @@ static const struct family families[] = {
      write_queue_wait},
     {"port_agent_event_age_seconds", "histogram", "",
      "from a record's own timestamp to its event's last answer", write_event_age},
+    {"port_agent_mapping_duration_seconds", "histogram", "",
+     "from asking for an event's mapping to its evaluator's answer", write_mapping_duration},
+    {"port_agent_mapping_failures", "counter", "of",
+     "requests (their events failed), reports and single expressions that a mapping could not make",
+     write_mapping_failures},
     {"port_agent_partitions_assigned", "gauge", "",
      "partitions that are this agent's; 1 for a poller that works", write_assigned},
     {"port_agent_partition_lag", "gauge", "topic, partition",
@@ -335,6 +382,15 @@ static const char *type_of(const struct counter *counter)
     return counter->kind == COUNTER_TOTAL ? "counter" : "gauge";
 }
 
+/** Prometheus writes units in full. */
+static void name_of(const struct counter *counter, char *out, size_t size)
+{
+    const char *name = counter->name.ptr;
+    size_t length = counter->name.len;
+    bool seconds = length > 2 && strcmp(name + length - 2, "_s") == 0;
+    snprintf(out, size, "port_agent_%s%s", name, seconds ? "econds" : "");
+}
+
 static void write_counters(const struct scrape *scrape)
 {
     for (size_t i = 0; i < COUNTERS_COUNT; i++) {
@@ -343,7 +399,7 @@ static void write_counters(const struct scrape *scrape)
         char name[96];
         if (value == COUNTER_NONE)
             continue;
-        snprintf(name, sizeof name, "port_agent_%s", counter->name.ptr);
+        name_of(counter, name, sizeof name);
         const struct family family = {.name = name, .type = type_of(counter)};
         write_head(scrape, name, family.type, counter->help);
         write_integer(scrape, &family, "", (int64_t)value);
@@ -374,8 +430,10 @@ void metrics_document(struct buffer *out)
     buffer_append_text(out, "| metric | type | labels | what it says |\n|---|---|---|---|\n");
     for (size_t i = 0; i < COUNTERS_COUNT; i++) {
         const struct counter *counter = &counters_table[i];
-        buffer_appendf(out, "| `port_agent_%s%s` | %s | | %s |\n", counter->name.ptr,
-                       counter->kind == COUNTER_TOTAL ? "_total" : "", type_of(counter), counter->help);
+        char name[96];
+        name_of(counter, name, sizeof name);
+        buffer_appendf(out, "| `%s%s` | %s | | %s |\n", name, counter->kind == COUNTER_TOTAL ? "_total" : "",
+                       type_of(counter), counter->help);
     }
     for (size_t i = 0; i < FAMILIES; i++) {
         const struct family *family = &families[i];

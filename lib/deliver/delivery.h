@@ -58,6 +58,8 @@ struct delivery {
     bool start_told;
     /** When its record was taken. */
     int64_t taken_ms;
+    /** When its mapping was asked for. */
+    int64_t mapping_ms;
     /** When its first attempt began. */
     int64_t started_ms;
     /** When its next attempt begins. */

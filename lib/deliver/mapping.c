@@ -127,6 +127,7 @@ static void mapped(void *ctx, struct slice fields, const char *failure)
     struct delivery *delivery = ctx;
     struct deliver *deliver = delivery->deliver;
     delivery->map_call = NULL;
+    delivery_tell_mapped(delivery);
     read_mapped(delivery, fields, failure);
     deliver_pump(deliver);
 }
@@ -140,6 +141,7 @@ void delivery_map(struct delivery *delivery)
         return;
     }
     life_enter(delivery, LIFE_MAPPING);
+    delivery->mapping_ms = clock_monotonic_ms(deliver->options.clock);
     delivery->map_call =
         mapper_request(deliver->options.mapper, buffer_slice(&delivery->event.payload), mapped, delivery);
     if (delivery->map_call)

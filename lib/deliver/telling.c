@@ -78,6 +78,13 @@ void delivery_tell_move(const struct delivery *delivery, const char *from, const
     observe(delivery->deliver->options.observer, &observed);
 }
 
+void delivery_tell_mapped(const struct delivery *delivery)
+{
+    struct observed observed = about(delivery, OBSERVED_MAPPED);
+    observed.duration_ms = clock_monotonic_ms(delivery->deliver->options.clock) - delivery->mapping_ms;
+    observe(delivery->deliver->options.observer, &observed);
+}
+
 void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason)
 {
     struct observed observed = about(delivery, kind);

@@ -18,6 +18,8 @@ void delivery_tell(const struct delivery *delivery, enum observed_kind kind);
 void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to);
 /** The same with another reason. */
 void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason);
+/** Its mapping has been evaluated. */
+void delivery_tell_mapped(const struct delivery *delivery);
 /** An attempt begins: once, its run is told. */
 void delivery_tell_start(struct delivery *delivery, struct slice body);
 /** An attempt is over, and its outcome known. `wait_ms`: until the next; 0: there is none. */

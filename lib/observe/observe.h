@@ -37,6 +37,8 @@ enum observed_kind {
     OBSERVED_OTHER_TOPICS,
     /** So many of those had no line of their own within a minute: count, unreported. */
     OBSERVED_MORE_REFUSED,
+    /** Its mapping was evaluated, whatever came of that: duration_ms. */
+    OBSERVED_MAPPED,
     /** An expression of its mapping gave nothing: reason. */
     OBSERVED_EXPRESSION_EMPTY,
     /** What its mapping reports of the run could not be evaluated: reason. */

@@ -1,6 +1,7 @@
 /* Deliveries with mappings and dead letters: what is sent, what is reported, and what is written before that.
  */
 #include "deadletter/dead_letter.h"
+#include "observe/metrics.h"
 #include "world.h"
 #include <dirent.h>
 
@@ -134,6 +135,13 @@ static void a_report_that_does_not_end_is_left_out_as_a_whole(void **state)
     char *logged = logs_end(&caught);
     assert_non_null(strstr(logged, "processor time"));
     free(logged);
+    const struct metrics *metrics = observer_metrics(mapped.world->observer);
+    uint64_t mapped_events = 0;
+    for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        mapped_events += metrics->mapping_duration.counts[i];
+    assert_int_equal(mapped_events, 1);
+    assert_int_equal(metrics->mapping_failures[MAPPING_FAILED_REPORT], 1);
+    assert_int_equal(metrics->mapping_failures[MAPPING_FAILED_REQUEST], 0);
     mapped_free(&mapped);
 }
 

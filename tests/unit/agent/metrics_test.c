@@ -32,7 +32,11 @@ static struct observer *observer_of_a_few_events(void)
     observed = (struct observed){
         .kind = OBSERVED_FAILED, .attempt = 2, .status = 503, .duration_ms = 400000, .record_ms = 200000};
     observe(observer, &observed);
-    observed = (struct observed){.kind = OBSERVED_UNSENT, .record_ms = -1};
+    observed = (struct observed){.kind = OBSERVED_UNSENT, .record_ms = -1, .error_type = "mapping"};
+    observe(observer, &observed);
+    observed = (struct observed){.kind = OBSERVED_MAPPED, .duration_ms = 30};
+    observe(observer, &observed);
+    observed = (struct observed){.kind = OBSERVED_UNWANTED, .topic = "a\"b", .record_ms = -1};
     observe(observer, &observed);
     observed = (struct observed){.kind = OBSERVED_SIGNATURE_WRONG, .record_ms = -1};
     observe(observer, &observed);
@@ -79,6 +83,15 @@ static void counters_histograms_and_what_stands_are_there(void **state)
         "port_agent_deliveries_total{outcome=\"failed\",status_class=\"none\"} 1\n",
         "port_agent_deliveries_total{outcome=\"failed\",status_class=\"5xx\"} 1\n",
         "port_agent_deliveries_total{outcome=\"delivered\",status_class=\"2xx\"} 1\n",
+        "port_agent_records_total{topic=\"none\",fate=\"delivered\"} 1\n",
+        "port_agent_records_total{topic=\"none\",fate=\"failed\"} 2\n",
+        "port_agent_records_total{topic=\"a\\\"b\",fate=\"unwanted\"} 1\n",
+        "port_agent_records_total{topic=\"a\\\"b\",fate=\"delivered\"} 0\n",
+        "port_agent_attempts_total 1\n",
+        "port_agent_mapping_duration_seconds_sum 0.030\n",
+        "port_agent_mapping_failures_total{of=\"request\"} 1\n",
+        "port_agent_mapping_failures_total{of=\"report\"} 0\n",
+        "# TYPE port_agent_signature_age_seconds gauge\n",
         "port_agent_signature_failures_total{reason=\"signature_wrong\"} 1\n",
         "port_agent_signature_failures_total{reason=\"signature_missing\"} 0\n",
         "# TYPE port_agent_delivery_duration_seconds histogram\n",
@@ -132,6 +145,24 @@ static void a_time_is_in_the_first_bucket_that_holds_it(void **state)
     assert_true(histogram.sum_ms == (INT64_C(1) << 40) + 11);
 }
 
+static void topics_are_counted_by_name_up_to_a_bound(void **state)
+{
+    (void)state;
+    struct metrics metrics = {0};
+    for (unsigned i = 0; i < 3 * METRICS_TOPICS; i++) {
+        char topic[16];
+        snprintf(topic, sizeof topic, "topic-%u", i);
+        const struct observed observed = {.kind = OBSERVED_NOT_FOR_AGENT, .topic = topic, .record_ms = -1};
+        metrics_note(&metrics, &the_clock, &observed);
+        metrics_note(&metrics, &the_clock, &observed);
+    }
+    for (size_t i = 0; i < METRICS_TOPICS; i++)
+        assert_int_equal(metrics.topics[i].fates[FATE_NOT_FOR_AGENT], 2);
+    assert_string_equal(metrics.topics[METRICS_TOPICS - 1].topic, "topic-7");
+    assert_int_equal(metrics.topics[METRICS_TOPICS].fates[FATE_NOT_FOR_AGENT], 4 * METRICS_TOPICS);
+    assert_string_equal(metrics.topics[METRICS_TOPICS].topic, "");
+}
+
 /** When it fails, it prints the table as it should be. */
 static void the_document_is_the_table(void **state)
 {
@@ -159,6 +190,7 @@ int main(void)
         cmocka_unit_test(counters_histograms_and_what_stands_are_there),
         cmocka_unit_test(open_metrics_names_counters_without_total_and_ends),
         cmocka_unit_test(a_time_is_in_the_first_bucket_that_holds_it),
+        cmocka_unit_test(topics_are_counted_by_name_up_to_a_bound),
         cmocka_unit_test(the_document_is_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

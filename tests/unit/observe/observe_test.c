@@ -157,6 +157,7 @@ static const struct kind kinds[] = {
      LINE("WARNING", "event refused: it belongs on another topic",
           RECORD RUN ",\"reason\":\"the endpoint answered 503\""),
      NULL, "bad_signatures"},
+    {OBSERVED_MAPPED, "", NULL, NULL},
     {OBSERVED_EXPRESSION_EMPTY,
      LINE("WARNING", "a mapping's expression gave nothing",
           RECORD RUN ",\"error.message\":\"the endpoint answered 503\""),
