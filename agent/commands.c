@@ -5,7 +5,7 @@
 static const char *const DEAD_LETTERS[] = {"list", "show", "replay", NULL};
 
 static const struct command COMMANDS[] = {
-    {"run", command_run, "be the agent (the default when no command is given)", true, NULL},
+    {"run", command_run, "run the agent (the default when no command is given)", true, NULL},
     {"demo", command_demo, "show the agent at work with an embedded Kafka, Port API and receiver", true,
      NULL},
     {"check", command_check, "check the settings and the mapping file; --connect: Port's API and Kafka too",
@@ -23,17 +23,16 @@ static const struct command COMMANDS[] = {
     {"dead-letters", command_dead_letters, "list, show and replay events whose delivery was given up", true,
      DEAD_LETTERS},
     {"status", command_status, "show what the running agent does: what waits and why", false, NULL},
-    {"run-status", command_run_status, "say where a run is", false, NULL},
+    {"run-status", command_run_status, "show how far a run is", false, NULL},
     {"health", command_health, "ask the running agent whether it is alive, for a container's probe", false,
      NULL},
-    {"pause", command_pause, "hold deliveries, of one destination or of all", false, NULL},
+    {"pause", command_pause, "pause deliveries to one destination or to all", false, NULL},
     {"resume", command_resume, "end a pause", false, NULL},
-    {"cancel", command_cancel, "end a run that is still to be delivered", false, NULL},
+    {"cancel", command_cancel, "cancel a run that is still to be delivered", false, NULL},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false,
      NULL},
     {"settings", command_settings, "print every setting as a Markdown table", false, NULL},
-    {"completion", command_completion, "print what makes bash, zsh or fish complete the command line", false,
-     NULL},
+    {"completion", command_completion, "print the completion script for bash, zsh or fish", false, NULL},
     {"man", command_man, "print the manual page of the agent or of a command", false, NULL},
 };
 

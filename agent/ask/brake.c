@@ -35,13 +35,13 @@ int command_pause(int argc, char **argv)
     const struct command_usage usage = {
         .command = "pause",
         .summary = "[DESTINATION]",
-        .intro = "Holds deliveries: no attempt starts any more at that scheme, host and port (without one: "
-                 "at any),\n"
-                 "until 'port-agent resume' or the end of the agent's process. What is under way goes "
-                 "on.\nWhat waits "
-                 "fills the memory for records; when that is full, other destinations wait too.\n\nExample: "
-                 "port-agent "
-                 "pause https://svc.internal:8443",
+        .intro =
+            "Pauses deliveries: no attempt starts at that scheme, host and port (without DESTINATION: at "
+            "any),\n"
+            "until 'port-agent resume' or the end of the agent's process. An attempt under way goes on.\n"
+            "Records that wait fill the memory for records; when that is full, other destinations wait "
+            "too.\n\n"
+            "Example: port-agent pause https://svc.internal:8443",
         .exit_codes = EXIT_CODES,
         .operand = &destination,
     };
@@ -55,7 +55,8 @@ int command_resume(int argc, char **argv)
     const struct command_usage usage = {
         .command = "resume",
         .summary = "[DESTINATION]",
-        .intro = "Ends a pause of that destination; without one: every pause.\n\nExample: port-agent resume",
+        .intro = "Ends the pause of that destination; without DESTINATION: every pause.\n\nExample: "
+                 "port-agent resume",
         .exit_codes = EXIT_CODES,
         .operand = &destination,
     };
@@ -69,10 +70,11 @@ int command_cancel(int argc, char **argv)
     const struct command_usage usage = {
         .command = "cancel",
         .summary = "RUN_ID",
-        .intro = "Ends what is still to be delivered of a run: it is reported failed, 'cancelled by the "
-                 "operator', and\n"
-                 "its dead letter says so. An attempt under way is cut off; its endpoint may have acted.\n\n"
-                 "Example: port-agent cancel r_HardNzG6kzc9vWOQ",
+        .intro =
+            "Cancels what is still to be delivered of a run: the run is reported as failed, 'cancelled by "
+            "the operator',\n"
+            "and its dead letter says so. An attempt under way is cut off; its endpoint may have acted.\n\n"
+            "Example: port-agent cancel r_HardNzG6kzc9vWOQ",
         .exit_codes = EXIT_CODES,
         .operand = &run,
     };
@@ -80,6 +82,6 @@ int command_cancel(int argc, char **argv)
     if (code != OPTIONS_GO_ON)
         return code;
     if (!run)
-        return options_wrong(&usage, "the run's id is missing");
+        return options_wrong(&usage, "the run's ID is missing; write port-agent cancel RUN_ID");
     return change(&usage, "/cancel", run, run);
 }

@@ -11,7 +11,7 @@ int command_health(int argc, char **argv)
         .summary = "",
         .intro =
             "Asks the agent that runs with these settings on this machine whether its loop answers, within\n"
-            "LIVENESS_STALL_SECONDS. It fails only for what a restart mends: never for a broker, Port, or\n"
+            "LIVENESS_STALL_SECONDS. It fails only for what a restart repairs: never for a broker, Port, or\n"
             "an endpoint.\n\nExample: HEALTHCHECK CMD [\"port-agent\", \"health\"]",
         .exit_codes =
             "Exit codes: 0 alive; 1 stuck, or nobody is there; 64 wrong usage, or several agents may be "

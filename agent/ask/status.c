@@ -51,7 +51,7 @@ int command_status(int argc, char **argv)
     bool json, watch = false;
     const struct command_option options[] = {
         {.name = "output", .value = "text|json", .text = &output, .help = "text, or the whole as JSON"},
-        {.name = "watch", .flag = &watch, .help = "again every second, until it is interrupted"},
+        {.name = "watch", .flag = &watch, .help = "show it again every second, until Ctrl-C"},
     };
     const struct command_usage usage = {
         .command = "status",
@@ -89,10 +89,11 @@ int command_run_status(int argc, char **argv)
     const struct command_usage usage = {
         .command = "run-status",
         .summary = "[OPTIONS] RUN_ID",
-        .intro = "Says where a run is: when it was taken, what it waits for, its attempts with their causes, "
-                 "and what\n"
-                 "Port was told. The agent remembers the last 1,000 runs that ended.\n\n"
-                 "Example: port-agent run-status r_HardNzG6kzc9vWOQ",
+        .intro =
+            "Shows how far a run is: when it was taken, what it waits for, its attempts with their causes, "
+            "and what\n"
+            "Port was told. The agent remembers the last 1,000 runs that ended.\n\n"
+            "Example: port-agent run-status r_HardNzG6kzc9vWOQ",
         .exit_codes = EXIT_CODES,
         .options = options,
         .option_count = sizeof options / sizeof *options,
@@ -104,7 +105,7 @@ int command_run_status(int argc, char **argv)
     if (code != OPTIONS_GO_ON)
         return code;
     if (!run)
-        return options_wrong(&usage, "the run's id is missing");
+        return options_wrong(&usage, "the run's ID is missing; write port-agent run-status RUN_ID");
     if (!options_output(output, &json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = ask_settings(&config, &usage);

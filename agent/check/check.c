@@ -307,16 +307,17 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
         {.name = "destination",
          .value = "URL",
          .list = &command->destinations,
-         .help =
-             "also go the way to this endpoint, up to TLS, as a webhook would; may be given several times"},
-        {.name = "request", .flag = &command->request, .help = "and make a GET there"},
+         .help = "also connect to this endpoint, up to TLS, as a webhook would; may be given several times"},
+        {.name = "request",
+         .flag = &command->request,
+         .help = "also send a GET request to each --destination"},
         {.name = "effective",
          .flag = &command->effective,
-         .help = "only print every setting in force, and where it comes from; of secrets, that they are set"},
+         .help = "only print every setting in force and where it comes from; a secret's value is not shown"},
         {.name = "timeout",
          .value = "SECONDS",
          .text = &command->timeout,
-         .help = "the longest that a step of --connect or --destination may take; 10 unless given"},
+         .help = "the most seconds that a step of --connect or --destination may take (10 by default)"},
         {.name = "output",
          .value = "text|json",
          .text = &command->output,
@@ -353,7 +354,7 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
         return options_wrong(&usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
                              command->timeout);
     if (command->request && command->destinations.count == 0)
-        return options_wrong(&usage, "--request: where? Give --destination too");
+        return options_wrong(&usage, "--request needs a destination; write --destination URL too");
     return command->effective ? show_effective(command) : run_checks(command);
 }
 

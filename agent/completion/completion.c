@@ -126,7 +126,7 @@ int command_completion(int argc, char **argv)
     const struct command_usage usage = {
         .command = "completion",
         .summary = "bash|zsh|fish",
-        .intro = "Prints what makes the shell complete commands, options and their values.\n\n"
+        .intro = "Prints the shell's completion script for commands, options and their values.\n\n"
                  "  source <(port-agent completion bash)\n"
                  "  port-agent completion zsh > ~/.zfunc/_port-agent\n"
                  "  port-agent completion fish > ~/.config/fish/completions/port-agent.fish",
@@ -143,7 +143,7 @@ int command_completion(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
     }
     return options_wrong(&usage, "%s%s%s; write bash, zsh or fish", shell ? "'" : "",
-                         shell ? shell : "which shell?", shell ? "' is not known" : "");
+                         shell ? shell : "the shell is missing", shell ? "' is not known" : "");
 }
 
 /* Manual pages */

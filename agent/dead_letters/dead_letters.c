@@ -161,7 +161,7 @@ static int command_show(int argc, char **argv)
     if (code != OPTIONS_GO_ON)
         return code;
     if (!id)
-        return options_wrong(&usage, "which letter? Write its ID, or its number in the list");
+        return options_wrong(&usage, "the letter is missing; write its ID, or its number in the list");
     if (!options_output(output, &json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = letters_open(&place, &usage);
@@ -199,7 +199,7 @@ int command_dead_letters(int argc, char **argv)
     static const char *const parts[] = {"list", "show", "replay", NULL};
     const char *near = near_word(what, parts);
     fprintf(stderr, "port-agent dead-letters: %s%s%s%s%s%s; write list, show or replay\n",
-            argc > 0 ? "there is no '" : "what is to be done", what, argc > 0 ? "'" : "",
+            argc > 0 ? "there is no '" : "the subcommand is missing", what, argc > 0 ? "'" : "",
             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_CODE_USAGE;
 }

@@ -324,8 +324,10 @@ static int choices_check(struct replay *replay, const char *output)
     int wrong = letters_place_check(&replay->place, usage);
     if (wrong != EXIT_CODE_OK)
         return wrong;
-    if (replay->all == (replay->filter.ids.count > 0))
-        return options_wrong(usage, "which letters? Write their IDs, or --all");
+    if (replay->all && replay->filter.ids.count > 0)
+        return options_wrong(usage, "--all and IDs are both given; leave one of them out");
+    if (!replay->all && replay->filter.ids.count == 0)
+        return options_wrong(usage, "the letters are missing; write their IDs, or --all");
     return letters_filter_parse(&replay->filter, usage);
 }
 
@@ -358,7 +360,7 @@ int dead_letters_replay(int argc, char **argv)
     const struct command_option options[] = {
         {.name = "all",
          .flag = &replay.all,
-         .help = "all letters that were not replayed yet and match the other options"},
+         .help = "all letters that match the other options and were not replayed yet"},
         {.name = "run", .value = "ID", .text = &filter->run, .help = "letters of this run only"},
         {.name = "reason",
          .value = "TEXT",
@@ -381,8 +383,8 @@ int dead_letters_replay(int argc, char **argv)
             "remembered\n"
             "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
             "another ID. A line that is no letter, or that was changed since the agent wrote it, is refused "
-            "by name\n"
-            "before anything of it is sent. The agent may run meanwhile. A second replay of one directory "
+            "and named,\n"
+            "and nothing of it is sent. The agent may run meanwhile. A second replay of one directory "
             "waits for the first\n"
             "one's end; of one topic, run one at a time. Log lines go to standard error.\n\n"
             "  port-agent dead-letters replay --all --since 2026-01-13",

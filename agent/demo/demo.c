@@ -456,7 +456,7 @@ int command_demo(int argc, char **argv)
              "send the webhooks to your own handler instead, signed with PORT_CLIENT_SECRET if it is set"},
         {.name = "keep-running",
          .flag = &demo.keep_running,
-         .help = "go on with one invocation a second until Ctrl-C"},
+         .help = "go on with one invocation a second, until Ctrl-C"},
         {.name = "logs", .flag = &logs, .help = "the agent's own log lines on standard error"},
     };
     const struct command_usage usage = {

@@ -259,8 +259,8 @@ int command_events(int argc, char **argv)
     int64_t tail;
     const struct command_option options[] = {
         {.name = "run", .value = "ID", .text = &events.run, .help = "the events of this run"},
-        {.name = "last", .value = "N", .text = &last, .help = "the last N events; 10 unless given"},
-        {.name = "follow", .flag = &events.follow, .help = "and go on with those that come; Ctrl-C ends it"},
+        {.name = "last", .value = "N", .text = &last, .help = "the last N events (10 by default)"},
+        {.name = "follow", .flag = &events.follow, .help = "then show new events as they come, until Ctrl-C"},
         {.name = "topic", .value = "runs|change-log", .text = &events.topic, .help = "of this topic only"},
         {.name = "output",
          .value = "text|json",
@@ -271,10 +271,10 @@ int command_events(int argc, char **argv)
         .command = "events",
         .summary = "[--run ID | --last N] [--follow] [--topic runs|change-log]",
         .intro =
-            "Shows events of the topics as they stand there, without joining the consumer group: nobody's\n"
-            "offsets move. Events go to standard output, as 'map --event' and 'send --event' take them;\n"
+            "Shows events of the topics as they stand there, without joining the consumer group: no\n"
+            "offset moves. Events go to standard output, as 'map --event' and 'send --event' take them;\n"
             "where each is from, and whether its signature is valid, goes to standard error. Events hold\n"
-            "what people typed in: mind where you keep them.\n\n"
+            "what people typed in: store them with care.\n\n"
             "  port-agent events --last 1 --topic runs > event.json\n"
             "  port-agent events --run r_HardNzG6kzc9vWOQ | port-agent map --event -\n"
             "  port-agent events --follow --output json | jq .action",
@@ -291,7 +291,7 @@ int command_events(int argc, char **argv)
     if (events.run && last)
         return options_wrong(&usage, "--run and --last are both given");
     if (!read_place(&events, last, &tail))
-        return options_wrong(&usage, "--last: '%s' is no number from 1 to %d", last, LAST_MAX);
+        return options_wrong(&usage, "--last: '%s' is not a number from 1 to %d", last, LAST_MAX);
     if (events.topic && strcmp(events.topic, "runs") != 0 && strcmp(events.topic, "change-log") != 0)
         return options_wrong(&usage, "--topic: '%s' is neither runs nor change-log", events.topic);
     if (!options_output(output, &events.json))

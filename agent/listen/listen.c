@@ -239,21 +239,25 @@ int command_listen(int argc, char **argv)
     const char *port = NULL, *forward = NULL, *respond = NULL, *delay = NULL, *secret = NULL, *output = NULL;
     int64_t port_number = PORT_USUAL;
     const struct command_option options[] = {
-        {.name = "port", .value = "N", .text = &port, .help = "8080 unless given; 0: any that is free"},
+        {.name = "port",
+         .value = "N",
+         .text = &port,
+         .help = "the port to listen on (8080 by default); 0: any free port"},
         {.name = "forward",
          .value = "URL",
          .text = &forward,
-         .help = "pass each webhook on to this handler, and its answer back; a URL without a path gets the "
-                 "webhook's own"},
+         .help = "pass each webhook on to this handler, and its answer back; where URL has no path, "
+                 "the webhook's path is used"},
         {.name = "respond",
          .value = "STATUS[:BODY]",
          .text = &respond,
-         .help = "the answer; 200:{\"ok\":true} unless given"},
-        {.name = "delay", .value = "MS", .text = &delay, .help = "answer so many milliseconds later"},
+         .help = "the answer; 200:{\"ok\":true} by default"},
+        {.name = "delay", .value = "MS", .text = &delay, .help = "wait MS milliseconds before the answer"},
         {.name = "secret-file",
          .value = "FILE",
          .text = &secret,
-         .help = "the client secret, a final newline left out; PORT_CLIENT_SECRET unless given"},
+         .help =
+             "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
         {.name = "output",
          .value = "text|json",
          .text = &output,
@@ -262,9 +266,10 @@ int command_listen(int argc, char **argv)
     const struct command_usage usage = {
         .command = "listen",
         .summary = "[--port N] [--forward URL | --respond STATUS[:BODY]] [--delay MS]",
-        .intro = "A receiver of webhooks for your own desk, on 127.0.0.1 alone. Shows each webhook with its\n"
+        .intro = "Receives webhooks on your own machine, on 127.0.0.1 alone. Shows each webhook with its\n"
                  "headers and body, says whether its signature is valid, over the body as it came and over\n"
-                 "JSON.stringify(JSON.parse(body)), and if not, what differs. It answers as told, or passes\n"
+                 "JSON.stringify(JSON.parse(body)), and if not, what differs. It answers as --respond says, "
+                 "or passes\n"
                  "webhooks on to your own handler. Ctrl-C ends it.\n\n"
                  "  port-agent listen\n"
                  "  port-agent listen --forward http://localhost:3000\n"
@@ -279,14 +284,15 @@ int command_listen(int argc, char **argv)
     if (code != OPTIONS_GO_ON)
         return code;
     if (port && !read_number(port, PORT_MAX, &port_number))
-        return options_wrong(&usage, "--port: '%s' is no port; write 8080", port);
+        return options_wrong(&usage, "--port: '%s' is not a port; write 8080", port);
     if (delay && !read_number(delay, DELAY_MAX_MS, &listening.delay_ms))
-        return options_wrong(&usage, "--delay: '%s' is no number of milliseconds up to %d; write 2000", delay,
-                             DELAY_MAX_MS);
+        return options_wrong(&usage, "--delay: '%s' is not a number of milliseconds up to %d; write 2000",
+                             delay, DELAY_MAX_MS);
     if (forward && respond)
-        return options_wrong(&usage, "--forward and --respond: the handler gives the answer; leave one out");
+        return options_wrong(&usage, "--forward and --respond are both given; leave one of them out");
     if (respond && !take_answer(respond, &listening))
-        return options_wrong(&usage, "--respond: '%s' is no answer; write 503 or 200:{\"ok\":true}", respond);
+        return options_wrong(&usage, "--respond: '%s' is not an answer; write 503 or 200:{\"ok\":true}",
+                             respond);
     if (!options_output(output, &listening.json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = secret_read("listen", secret, &listening.secret);

@@ -342,13 +342,15 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
         {.name = "event",
          .value = "FILE",
          .list = &command->events,
-         .help = "an event as it stands in the topic, signature headers or not; - is standard input;\n"
-                 "                             may be given several times"},
+         .help =
+             "an event as it stands in the topic, with or without signature headers; - is standard input;\n"
+             "                             may be given several times"},
         {.name = "events", .value = "FILE", .text = &command->lines, .help = "the same, one event a line"},
         {.name = "mapping",
          .value = "FILE",
          .text = &command->mapping,
-         .help = "the mapping file; else CONTROL_THE_PAYLOAD_CONFIG_PATH, else the built-in mappings"},
+         .help = "the mapping file; default: CONTROL_THE_PAYLOAD_CONFIG_PATH, without that the built-in "
+                 "mappings"},
         {.name = "response",
          .value = "FILE",
          .text = &command->response,
@@ -364,7 +366,7 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
         {.name = "kind",
          .value = "run|change-log",
          .text = &command->kind,
-         .help = "the topic it is from; else a changelogDestination makes it a change-log event"},
+         .help = "the topic that the event is from; default: change-log where it has a changelogDestination"},
         {.name = "output",
          .value = "text|json",
          .text = &command->output,
@@ -399,7 +401,7 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
     if (!read_kind(command->kind, &command->options.kind))
         return options_wrong(&usage, "--kind: '%s' is neither run nor change-log", command->kind);
     if (command->events.count == 0 && !command->lines)
-        return options_wrong(&usage, "--event is missing: which event?");
+        return options_wrong(&usage, "--event is missing; write --event FILE, or --events FILE");
     return map_events(command);
 }
 

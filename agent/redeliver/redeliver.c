@@ -280,13 +280,14 @@ int command_redeliver(int argc, char **argv)
             "Sends what is still in the runs topic once more through the agent's own delivery, with the "
             "agent's settings and mappings, and reports the results to Port. It joins no consumer group, "
             "and no offset moves; the agent may run meanwhile. The endpoint gets a new Idempotency-Key, "
-            "and the first one in X-Port-Redelivery-Of: it may have done its work already. At most 1,000 "
+            "and the first one in X-Port-Redelivery-Of: the endpoint may have done its work already. At most "
+            "1,000 "
             "records. Log lines go to standard error.\n\n"
             "  port-agent redeliver --run r_HardNzG6kzc9vWOQ\n"
             "  port-agent redeliver --offsets 0:1200-1250",
-        .exit_codes =
-            "Exit codes: 0 all were delivered; 1 not all, or there is none; 64 wrong usage; 78 wrong "
-            "settings.",
+        .exit_codes = "Exit codes: 0 all events were delivered; 1 not all were, or there is none; 64 wrong "
+                      "usage; 78 wrong "
+                      "settings.",
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
@@ -294,8 +295,10 @@ int command_redeliver(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!redelivery.run == !offsets)
-        return options_wrong(&usage, "what? Write --run ID or --offsets P:A-B");
+    if (redelivery.run && offsets)
+        return options_wrong(&usage, "--run and --offsets are both given; leave one of them out");
+    if (!redelivery.run && !offsets)
+        return options_wrong(&usage, "the events are missing; write --run ID or --offsets P:A-B");
     if (offsets && !read_offsets(offsets, &redelivery))
         return options_wrong(&usage, "--offsets: '%s' is not P:A-B; write 0:1200-1250", offsets);
     if (!options_output(output, &redelivery.json))

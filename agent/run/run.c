@@ -130,7 +130,7 @@ int command_run(int argc, char **argv)
         .command = "run",
         .summary = "",
         .intro =
-            "Is the agent: consumes webhook invocations, verifies and delivers them, and reports their "
+            "Runs the agent: consumes webhook invocations, verifies and delivers them, and reports their "
             "results. It takes its settings from the environment; 'port-agent --help' lists them. SIGTERM "
             "and SIGINT end it once what is in flight is finished.\n\n"
             "  PORT_ORG_ID=org_x PORT_CLIENT_ID=... PORT_CLIENT_SECRET_FILE=/run/secrets/port "

@@ -386,15 +386,15 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
         {.name = "template",
          .value = "NAME",
          .text = &sending->template,
-         .help = "an event made here: sync, async, change-log, gitlab or node-run"},
+         .help = "a built-in event: sync, async, change-log, gitlab or node-run"},
         {.name = "event",
          .value = "FILE",
          .text = &sending->file,
-         .help = "or one of your own, signed anew; - is standard input"},
+         .help = "an event of your own, which is signed anew; - is standard input"},
         {.name = "set",
          .value = "PATH=VALUE",
          .list = &sending->sets,
-         .help = "change the event, as often as you like; a VALUE that is no JSON is a text"},
+         .help = "change the event; may be given several times; a VALUE that is not JSON is a string"},
         {.name = "to", .value = "URL", .text = &sending->url, .help = "where the webhook goes"},
         {.name = "topic",
          .flag = &sending->to_topic,
@@ -412,7 +412,7 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
             "verified,\n"
             "mapped by CONTROL_THE_PAYLOAD_CONFIG_PATH where there is one, signed, one attempt. Shows the\n"
             "answer, and what Port would be told; Port itself is asked for nothing. PORT_CLIENT_SECRET is\n"
-            "the only setting that it needs, and any text will do as long as the receiver has the same.\n"
+            "the only setting that it needs; any text works if the receiver has the same.\n"
             "A mapping's own url is used in place of --to.\n\n"
             "  port-agent send --template sync --to http://localhost:8080\n"
             "  port-agent send --template change-log --set diff.after.properties.cpu=16 --to "
@@ -429,11 +429,13 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!sending->template == !sending->file)
-        return options_wrong(&usage, "which event? Write --template (%s) or --event FILE",
+    if (sending->template && sending->file)
+        return options_wrong(&usage, "--template and --event are both given; leave one of them out");
+    if (!sending->template && !sending->file)
+        return options_wrong(&usage, "the event is missing; write --template (%s) or --event FILE",
                              event_template_names);
     if (!sending->url && !sending->to_topic)
-        return options_wrong(&usage, "where to? Write --to URL, or --topic");
+        return options_wrong(&usage, "the destination is missing; write --to URL, or --topic");
     if (!options_output(output, &sending->json))
         return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     sending->colour = terminal_has_colour(STDOUT_FILENO);

@@ -66,11 +66,12 @@ int command_sign(int argc, char **argv)
         {.name = "timestamp",
          .value = "SECONDS",
          .text = &signing.timestamp,
-         .help = "seconds since the epoch to sign; the time now unless given"},
+         .help = "the time to sign, in seconds since the epoch (now by default)"},
         {.name = "secret-file",
          .value = "FILE",
          .text = &signing.secret_file,
-         .help = "the client secret, a final newline left out; PORT_CLIENT_SECRET unless given"},
+         .help =
+             "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
     };
     const struct command_usage usage = {
         .command = "sign",
@@ -79,7 +80,7 @@ int command_sign(int argc, char **argv)
             "Signs a body (FILE, or standard input) as the agent signs its requests, and prints the two "
             "headers:\n"
             "X-Port-Signature is \"v1,\" + base64(HMAC-SHA-256(client secret, timestamp + \".\" + body)).\n"
-            "The body's bytes are signed as they are: send exactly these.\n\n"
+            "The body's bytes are signed as they are: send exactly these bytes.\n\n"
             "  printf '{\"a\":1}' | port-agent sign",
         .exit_codes = "Exit codes: 0 signed; 1 the body cannot be read; 64 wrong usage; 78 no client secret.",
         .options = options,

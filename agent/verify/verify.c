@@ -76,7 +76,8 @@ int command_verify(int argc, char **argv)
         {.name = "secret-file",
          .value = "FILE",
          .text = &verifying.secret_file,
-         .help = "the client secret, a final newline left out; PORT_CLIENT_SECRET unless given"},
+         .help =
+             "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
     };
     const struct command_usage usage = {
         .command = "verify",
@@ -102,10 +103,12 @@ int command_verify(int argc, char **argv)
     if (code != OPTIONS_GO_ON)
         return code;
     if (verifying.event && (verifying.signature || verifying.timestamp))
-        return options_wrong(&usage,
-                             "--event has the signature and the timestamp in it; leave the others out");
+        return options_wrong(
+            &usage, "--event is an event with its signature and timestamp; leave the other options out");
     if (!verifying.event && !verifying.signature && !verifying.timestamp)
-        return options_wrong(&usage, "--signature and --timestamp are missing (or is it a whole --event?)");
+        return options_wrong(
+            &usage,
+            "--signature and --timestamp are missing; write both, or --event where FILE is a whole event");
     code = verify_body(&verifying);
     buffer_clear(&verifying.body);
     secret_clear(&verifying.secret);

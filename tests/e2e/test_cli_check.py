@@ -360,7 +360,7 @@ def test_the_way_to_an_endpoint_is_told_step_by_step(check, environment, port):
     assert list(refused)[-1] == "egress policy" and "EGRESS_DENY" in refused["egress policy"]["detail"] + refused["egress policy"]["hint"]
     assert list(steps(port.url.replace("http:", "https:"), code=1))[-1] == "tls"
     assert steps("svc/vm", code=1)["proxy"]["outcome"] == "failed"
-    assert "where? Give --destination" in check(environment, "--request", code=64).stderr
+    assert "--request needs a destination; write --destination URL too" in check(environment, "--request", code=64).stderr
 
 
 def test_the_settings_in_force_have_their_origin(check, environment, tmp_path):

@@ -1,4 +1,4 @@
-"""`port-agent listen`: a receiver on one's own desk."""
+"""`port-agent listen`: a receiver on one's own machine."""
 import json
 import os
 import re

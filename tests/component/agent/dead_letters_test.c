@@ -172,13 +172,13 @@ static void wrong_words_are_told(void **state)
 {
     (void)state;
     assert_int_equal(run_command(command_dead_letters, NULL), EXIT_CODE_USAGE);
-    assert_has(complained, "what is to be done; write list, show or replay");
+    assert_has(complained, "the subcommand is missing; write list, show or replay");
     assert_int_equal(run_command(command_dead_letters, "burn", NULL), EXIT_CODE_USAGE);
     assert_has(complained, "there is no 'burn'");
     assert_int_equal(run_command(command_dead_letters, "--help", NULL), EXIT_CODE_OK);
     assert_has(printed, "Usage: port-agent dead-letters list|show|replay");
     assert_int_equal(run_command(command_dead_letters, "show", NULL), EXIT_CODE_USAGE);
-    assert_has(complained, "which letter?");
+    assert_has(complained, "the letter is missing; write its ID");
     assert_int_equal(run_command(command_dead_letters, "list", "--dir", "a", "--topic", "b", NULL),
                      EXIT_CODE_USAGE);
     assert_has(complained, "--dir and --topic are both given");
@@ -187,7 +187,7 @@ static void wrong_words_are_told(void **state)
     assert_int_equal(run_command(command_dead_letters, "list", "--output", "b", NULL), EXIT_CODE_USAGE);
     assert_int_equal(run_command(command_dead_letters, "show", "--output", "b", "1", NULL), EXIT_CODE_USAGE);
     assert_int_equal(run_command(command_dead_letters, "replay", NULL), EXIT_CODE_USAGE);
-    assert_has(complained, "which letters? Write their IDs, or --all");
+    assert_has(complained, "the letters are missing; write their IDs, or --all");
     assert_int_equal(run_command(command_dead_letters, "replay", "--all", "1", NULL), EXIT_CODE_USAGE);
     assert_int_equal(run_command(command_dead_letters, "replay", "--all", "--output", "b", NULL),
                      EXIT_CODE_USAGE);

@@ -93,7 +93,7 @@ static void wrong_words_are_told(void **state)
         assert_has(complained, "is not a number of seconds since the epoch");
     }
     assert_int_equal(run_command(command_verify, "--event", "--timestamp", "1", NULL), EXIT_CODE_USAGE);
-    assert_has(complained, "leave the others out");
+    assert_has(complained, "leave the other options out");
     assert_int_equal(run_command(command_verify, "--event", "--signature", "1", NULL), EXIT_CODE_USAGE);
     assert_int_equal(run_command(command_verify, NULL), EXIT_CODE_USAGE);
     assert_has(complained, "--signature and --timestamp are missing");
