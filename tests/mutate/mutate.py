@@ -301,6 +301,8 @@ def main():
     parser.add_argument("--all", action="store_true", help="show mutants that are noticed too")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders below lib (all of lib)")
     options = parser.parse_args()
+    # A shell's background jobs ignore SIGINT; tests must not inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = random.SystemRandom().randrange(10000) if options.seed is None else options.seed
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
         ALONE.insert(ALONE.index("unshare") + 1, "--map-current-user")
