@@ -41,7 +41,7 @@ struct header_lists {
     struct mapped_header few[OWN_HEADERS + 16], *mapped;
     struct http_header few_sent[OWN_HEADERS + 16], *sent;
     size_t count;
-    char seconds[24], attempt[24];
+    char seconds[24], attempt[24], traceparent[TRACEPARENT_SIZE];
 };
 
 static bool lists_open(struct header_lists *lists, const struct delivery *delivery)
@@ -74,11 +74,17 @@ static bool make_headers(const struct delivery *delivery, struct slice body, cha
     struct buffer attempt = {.ptr = lists->attempt, .cap = sizeof lists->attempt};
     buffer_append_int(&seconds, now_s);
     buffer_append_int(&attempt, delivery->attempt);
+    struct trace_parent parent;
+    bool traced = trace_sent_on(options->tracing, &delivery->trace, delivery->attempt, &parent);
+    if (traced)
+        trace_parent_write(&parent, lists->traceparent);
     const struct own_headers own = {.timestamp = buffer_slice(&seconds),
                                     .signature = slice_of(signature),
                                     .attempt = buffer_slice(&attempt),
                                     .id = slice_of(delivery->id),
                                     .redelivery_of = slice_of(delivery->redelivery_of),
+                                    .traceparent = slice_of(traced ? lists->traceparent : NULL),
+                                    .tracestate = slice_of(traced ? delivery->tracestate : NULL),
                                     .with_body = !slice_is_null(body)};
     lists->count = mapped_headers(&delivery->request, &own, lists->mapped);
     for (size_t i = 0; i < lists->count; i++)

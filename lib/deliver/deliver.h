@@ -77,6 +77,8 @@ struct deliver_options {
     void *room_ctx;
     /** Borrowed; is told of everything. */
     struct observer *observer;
+    /** How traces are recorded; borrowed. NULL: they only go on to the endpoints. */
+    struct tracing *tracing;
 };
 
 PA_MUST_USE struct deliver *deliver_new(const struct deliver_options *options);

@@ -66,6 +66,9 @@ struct delivery {
     struct due due;
     /** Of its last attempt. */
     struct outcome outcome;
+    struct trace trace;
+    /** What goes on of its trace's state; owned; NULL: nothing. */
+    char *tracestate;
     /** What its mapping's report is made from. */
     struct buffer context;
     struct run_report *report;

@@ -90,6 +90,22 @@ struct delivery *intake_delivery(struct deliver *deliver, const struct record *r
     return delivery;
 }
 
+void intake_trace(struct delivery *delivery, const struct record *record, uint64_t serial)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    const struct event *event = &delivery->event;
+    struct trace_parent parent;
+    struct slice state = record->tracestate;
+    if (!trace_parent_read(record->traceparent, &parent)) {
+        state = event->tracestate;
+        PA_IGNORE(trace_parent_read(event->traceparent, &parent)); /* then it has none */
+    }
+    trace_begin(options->tracing, &parent, serial, clock_wall_ms(options->clock), &delivery->trace);
+    state = *parent.trace_id ? trace_state_usable(state) : (struct slice){NULL, 0};
+    if (!slice_is_null(state)) /* without memory for it, the trace goes on without its state */
+        delivery->tracestate = slice_to_text(state);
+}
+
 /** A verified event: on its way to its destination, or failed because it cannot be sent. */
 static void admit(struct delivery *delivery, const struct record *record)
 {
@@ -226,6 +242,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (!delivery)
         return;
+    if (refusal == REFUSAL_NONE)
+        intake_trace(delivery, record, 0);
     if (refusal != REFUSAL_NONE)
         refusal_report(delivery, refusal);
     else if (record->given_up)

@@ -23,6 +23,8 @@ struct kept {
     struct kept_until *until;
     /** As in struct delivery. */
     uint64_t content;
+    /** Of its trace. */
+    uint64_t trace_serial;
     int64_t started_ms, offset;
     int32_t partition;
     unsigned attempt;

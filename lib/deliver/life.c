@@ -109,6 +109,7 @@ static void release(struct delivery *delivery)
     buffer_clear(&delivery->key);
     buffer_clear(&delivery->value);
     event_clear(&delivery->event);
+    free(delivery->tracestate);
     memory_charge(&deliver->memory, &delivery->charge, (struct charge){0});
     free(delivery);
 }
@@ -182,6 +183,7 @@ bool delivery_keep(struct delivery *delivery)
     kept->assignment = delivery->assignment;
     kept->report = delivery->report;
     kept->content = delivery->content;
+    kept->trace_serial = delivery->trace.serial;
     kept->started_ms = delivery->started_ms;
     kept->partition = delivery->partition;
     kept->offset = delivery->offset;

@@ -67,7 +67,8 @@ static size_t text_size(const char *text)
 static bool copy_record(struct reading *reading, const struct record *record)
 {
     size_t size = record->id.len + record->run_id.len + record->key.len + record->value.len +
-                  text_size(record->topic) + text_size(record->given_up) + text_size(record->redelivery_of);
+                  record->traceparent.len + record->tracestate.len + text_size(record->topic) +
+                  text_size(record->given_up) + text_size(record->redelivery_of);
     char *at = reading->copies = malloc(size + 1);
     if (!at)
         return false;
@@ -76,6 +77,8 @@ static bool copy_record(struct reading *reading, const struct record *record)
     reading->record.run_id = copy_slice(&at, record->run_id);
     reading->record.key = copy_slice(&at, record->key);
     reading->record.value = copy_slice(&at, record->value);
+    reading->record.traceparent = copy_slice(&at, record->traceparent);
+    reading->record.tracestate = copy_slice(&at, record->tracestate);
     reading->record.topic = keep_text(&at, record->topic);
     reading->record.given_up = keep_text(&at, record->given_up);
     reading->record.redelivery_of = keep_text(&at, record->redelivery_of);

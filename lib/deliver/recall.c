@@ -52,6 +52,7 @@ static struct delivery *put_back(struct deliver *deliver, const struct record *r
         return NULL;
     }
     window_take_place(deliver->window, &kept->slot, &delivery->slot, false);
+    intake_trace(delivery, record, kept->trace_serial);
     delivery->attempt = kept->attempt;
     delivery->started_ms = kept->started_ms;
     delivery->start_told = kept->start_told;

@@ -47,6 +47,7 @@ static struct observed about(const struct delivery *delivery, enum observed_kind
         .offset = delivery->offset,
         .record_ms = delivery->record_ms,
         .run_id = delivery->event.run_id,
+        .trace = *delivery->trace.id ? &delivery->trace : NULL,
         .report = delivery->report,
         .method = delivery->method,
         .url = slice_of(delivery->target ? delivery->target->parts.redacted : NULL),

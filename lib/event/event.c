@@ -41,6 +41,8 @@ static void fill(struct event *event, const struct scan *scan)
     event->action = text_at(event, scan->found[SCAN_ACTION]);
     event->signature = text_at(event, scan->found[SCAN_SIGNATURE]);
     event->timestamp = text_at(event, scan->found[SCAN_TIMESTAMP]);
+    event->traceparent = text_at(event, scan->found[SCAN_TRACEPARENT]);
+    event->tracestate = text_at(event, scan->found[SCAN_TRACESTATE]);
     event->has_signature_member = scan->signature_member;
     event->has_timestamp_member = scan->timestamp_member;
     event->run_id_wrong = scan->found[SCAN_RUN_ID].wrong;

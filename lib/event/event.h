@@ -44,6 +44,9 @@ struct event {
     struct slice signature;
     /** `.headers["X-Port-Timestamp"]`: a string's text, a number's own digits. */
     struct slice timestamp;
+    /** `.headers.traceparent` and `.headers.tracestate` when they are strings; case of the names aside. They
+     * stay in the payload. */
+    struct slice traceparent, tracestate;
     /** The member is there, with any type (to tell missing from wrong). */
     bool has_signature_member;
     bool has_timestamp_member;

@@ -35,6 +35,7 @@ static void forget(struct scan *s, enum scan_place place)
         return;
     case PLACE_HEADERS:
         s->found[SCAN_SIGNATURE] = s->found[SCAN_TIMESTAMP] = nothing;
+        s->found[SCAN_TRACEPARENT] = s->found[SCAN_TRACESTATE] = nothing;
         return;
     default:
         return;
@@ -63,6 +64,18 @@ static enum scan_place place_of(const struct scan *s, enum scan_place parent, st
     }
 }
 
+static enum scan_text header_of(struct slice key)
+{
+    const struct slice name = {key.ptr + 1, key.len - 2};
+    if (canonical_is(key, "X-Port-Signature"))
+        return SCAN_SIGNATURE;
+    if (canonical_is(key, "X-Port-Timestamp"))
+        return SCAN_TIMESTAMP;
+    if (slice_equal_text_ignore_case(name, "traceparent"))
+        return SCAN_TRACEPARENT;
+    return slice_equal_text_ignore_case(name, "tracestate") ? SCAN_TRACESTATE : SCAN_TEXTS;
+}
+
 /** Which text the member is, or SCAN_TEXTS. */
 static enum scan_text scan_text_of(enum scan_place parent, struct slice key)
 {
@@ -70,10 +83,8 @@ static enum scan_text scan_text_of(enum scan_place parent, struct slice key)
         return SCAN_ACTION;
     if (parent == PLACE_CONTEXT && canonical_is(key, "runId"))
         return SCAN_RUN_ID;
-    if (parent == PLACE_HEADERS && canonical_is(key, "X-Port-Signature"))
-        return SCAN_SIGNATURE;
-    if (parent == PLACE_HEADERS && canonical_is(key, "X-Port-Timestamp"))
-        return SCAN_TIMESTAMP;
+    if (parent == PLACE_HEADERS)
+        return header_of(key);
     if (parent != PLACE_INVOCATION)
         return SCAN_TEXTS;
     if (canonical_is(key, "type"))

@@ -14,6 +14,8 @@ enum scan_text {
     SCAN_ACTION,
     SCAN_SIGNATURE,
     SCAN_TIMESTAMP,
+    SCAN_TRACEPARENT,
+    SCAN_TRACESTATE,
     SCAN_TEXTS
 };
 

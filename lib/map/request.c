@@ -214,6 +214,7 @@ static bool has_header(const struct mapped_request *request, struct slice name)
 size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
                       struct mapped_header *out)
 {
+    const struct slice parent = SLICE_LITERAL("traceparent"), none = {NULL, 0};
     const struct {
         struct slice name;
         struct slice value;
@@ -225,7 +226,9 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
         {SLICE_LITERAL("X-Port-Attempt"), own->attempt, true},
         {SLICE_LITERAL("Idempotency-Key"), own->id, false},
         {SLICE_LITERAL("webhook-id"), own->id, false},
-        {SLICE_LITERAL("X-Port-Redelivery-Of"), own->redelivery_of, !slice_is_null(own->redelivery_of)}};
+        {SLICE_LITERAL("X-Port-Redelivery-Of"), own->redelivery_of, !slice_is_null(own->redelivery_of)},
+        {parent, own->traceparent, false},
+        {SLICE_LITERAL("tracestate"), has_header(request, parent) ? none : own->tracestate, false}};
     size_t count = 0;
     for (size_t i = own->with_body ? 0 : 1; i < OWN_HEADERS; i++)
         if (!slice_is_null(ours[i].value) && (ours[i].always || !has_header(request, ours[i].name)))

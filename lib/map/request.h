@@ -86,12 +86,15 @@ struct own_headers {
     bool with_body;
     /** Of the event that is delivered once more; null: it is not, and there is no such header. */
     struct slice redelivery_of;
+    /** Of the event's trace; null: there is none. */
+    struct slice traceparent, tracestate;
 };
-enum { OWN_HEADERS = 7 };
+enum { OWN_HEADERS = 9 };
 /** Writes the headers that are sent, the agent's own first, to `out`, which has space for OWN_HEADERS and
  * request->header_count. X-Port-Timestamp, X-Port-Signature, X-Port-Attempt and X-Port-Redelivery-Of (if
- * there is one) are the agent's; Content-Type, Idempotency-Key and webhook-id are the mapping's where it has
- * them (names are compared without case). How many they are. */
+ * there is one) are the agent's; Content-Type, Idempotency-Key, webhook-id and traceparent are the mapping's
+ * where it has them, and tracestate where it has either of the trace's two (names are compared without case).
+ * How many they are. */
 size_t mapped_headers(const struct mapped_request *request, const struct own_headers *own,
                       struct mapped_header *out);
 

@@ -1,6 +1,6 @@
 /* What happened, as log lines: kinds.c has their levels, words and fields. Every line about a record has its
- * topic, partition and offset first (its id where it is in no topic), and its run's id where there is a run.
- */
+ * topic, partition and offset first (its id where it is in no topic), and its run's id where there is a run;
+ * where it has a trace, that is last. */
 #include "observe/internal.h"
 #include "observe/kinds.h"
 
@@ -50,6 +50,8 @@ static bool is_placed_by_id(const struct observed *observed)
 #define F_OFFSET(o_) ((o_)->topic ? F_INT("messaging.kafka.offset", (o_)->offset) : F_NONE)
 #define F_RECORD(o_) (is_placed_by_id(o_) ? F_SLICE("record.id", (o_)->record_id) : F_NONE)
 #define F_RUN(o_) F_SLICE("port.run_id", (o_)->run_id)
+#define F_TRACE(o_) F_STR("trace_id", (o_)->trace ? (o_)->trace->id : NULL)
+#define F_SPAN(o_) F_STR("span_id", (o_)->trace &&*(o_)->trace->span ? (o_)->trace->span : NULL)
 #define F_WHERE(bit_, field_) ((fields & (bit_)) ? (field_) : F_NONE)
 
 static void write_line(const struct clock *clock, const struct observed *o, struct slice url)
@@ -86,6 +88,8 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(AT_ONCE, F_INT("webhooks_at_once", o->count)),
         F_WHERE(COUNT, F_INT("count", o->count)),
         F_WHERE(UNREPORTED, F_INT("unreported_node_runs", o->unreported)),
+        F_TRACE(o),
+        F_SPAN(o),
     };
     log_write(level_of(o), line->message, all, sizeof all / sizeof *all);
     buffer_clear(&body);
@@ -94,7 +98,8 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
 static void write_cut(const struct observed *o, struct slice url)
 {
     log_warning(observed_cut_words(o->cut), F_TOPIC(o), F_PARTITION(o), F_OFFSET(o), F_RECORD(o),
-                F_SLICE("url.full", url), F_RUN(o), F_INT("kept_bytes", o->kept_bytes));
+                F_SLICE("url.full", url), F_RUN(o), F_INT("kept_bytes", o->kept_bytes), F_TRACE(o),
+                F_SPAN(o));
 }
 
 void lines_write(const struct clock *clock, const struct observed *observed)

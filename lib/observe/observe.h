@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "observe/conditions.h"
 #include "observe/counters.h"
+#include "trace/context.h"
 
 struct observer;
 struct metrics;
@@ -114,6 +115,8 @@ struct observed {
     int64_t record_ms;
     /** As the event has it, whatever it is; null: none. */
     struct slice run_id;
+    /** Where it is in its trace; NULL: it has none. */
+    const struct trace *trace;
     /** Where the run's people read; NULL: nowhere. */
     struct run_report *report;
 

@@ -51,6 +51,8 @@ struct record {
     int64_t offset;
     /** The record's own, milliseconds since the epoch; -1: none. */
     int64_t timestamp_ms;
+    /** Headers of the record, as they came; null: it has none. */
+    struct slice traceparent, tracestate;
     /** Null: no key. */
     struct slice key;
     /** Null: tombstone. */

@@ -172,7 +172,8 @@ static bool is_recorded(const struct tracing *tracing, const struct trace *trace
 void trace_begin(struct tracing *tracing, const struct trace_parent *parent, uint64_t serial, int64_t now_ms,
                  struct trace *out)
 {
-    bool continued = *parent->trace_id, on = tracing->sampling != TRACE_NEVER || tracing->by_parent;
+    bool continued = *parent->trace_id,
+         on = tracing && (tracing->sampling != TRACE_NEVER || tracing->by_parent);
     *out = (struct trace){.sampled = parent->sampled, .random = parent->random};
     if (continued) {
         memcpy(out->id, parent->trace_id, sizeof out->id);

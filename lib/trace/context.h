@@ -75,9 +75,9 @@ enum { TRACE_SPAN_REPORT = 0 };
 
 /** A key that no other process has. 0, or PA_ERR_IO: the system has no random numbers. */
 PA_MUST_USE int tracing_key(struct tracing *tracing);
-/** Places a delivery in its trace. `parent`: the event's; one without an id: it has none, and a trace begins
- * if it is recorded. `serial`: of the same delivery before it was kept by reference; 0: it is a new one,
- * taken at `now_ms` (wall). */
+/** Places a delivery in its trace. `tracing`: NULL: none is recorded. `parent`: the event's; one without an
+ * id: it has none, and a trace begins if it is recorded. `serial`: of the same delivery before it was kept by
+ * reference; 0: it is a new one, taken at `now_ms` (wall). */
 void trace_begin(struct tracing *tracing, const struct trace_parent *parent, uint64_t serial, int64_t now_ms,
                  struct trace *out);
 /** Since when, in milliseconds since the epoch: of a recorded trace. */

@@ -30,6 +30,7 @@ struct world {
     struct http_exchange *held[RECORDS];
     char signature[64], timestamp[32], type[64], authorization[64]; /* of the last /echo */
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
+    char parents[RECORDS][64], states[RECORDS][600];
     size_t arrived, held_count;
     size_t failures; /* how often /flaky still answers 503 with Retry-After */
 };
@@ -77,6 +78,8 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
     note(world->paths[n], sizeof world->paths[n], request->target);
     note(world->attempts[n], sizeof world->attempts[n], http_exchange_header(exchange, "X-Port-Attempt"));
     note(world->keys[n], sizeof world->keys[n], http_exchange_header(exchange, "Idempotency-Key"));
+    note(world->parents[n], sizeof world->parents[n], http_exchange_header(exchange, "traceparent"));
+    note(world->states[n], sizeof world->states[n], http_exchange_header(exchange, "tracestate"));
     if (slice_starts_with(request->target, "/hold"))
         world->held[world->held_count++] = exchange;
     else if (slice_starts_with(request->target, "/500"))
@@ -206,14 +209,16 @@ struct event_text {
     bool polled;           /* as Port's API hands it over, acknowledged */
     const char *broken;
     const void *assignment;
-    int64_t age_ms;          /* 0: the record has no timestamp */
-    int64_t offset_plus_one; /* 0: the next one */
-    const char *topic;       /* NULL: org.runs */
-    const char *host;        /* of the URL; NULL: 127.0.0.1 */
-    const char *timestamp;   /* NULL: one of long ago */
-    bool change_log;         /* with the timestamp, where it is given, and without a signature */
-    size_t padding;          /* of the payload, in bytes */
-    bool twice;              /* the payload */
+    int64_t age_ms;                       /* 0: the record has no timestamp */
+    int64_t offset_plus_one;              /* 0: the next one */
+    const char *topic;                    /* NULL: org.runs */
+    const char *host;                     /* of the URL; NULL: 127.0.0.1 */
+    const char *timestamp;                /* NULL: one of long ago */
+    bool change_log;                      /* with the timestamp, where it is given, and without a signature */
+    size_t padding;                       /* of the payload, in bytes */
+    bool twice;                           /* the payload */
+    const char *headers;                  /* of the event beside its signature; NULL: none */
+    const char *traceparent, *tracestate; /* of the record */
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
@@ -243,11 +248,13 @@ static inline void write_event(const struct world *world, const struct event_tex
         buffer_append_char(&body, '"');
     }
     buffer_append_text(&body, "},\"headers\":{");
+    buffer_append_text(&body, text->headers ? text->headers : "");
     buffer_append_slice(out, buffer_slice(&body));
     buffer_append_text(&body, "}}");
     assert_int_equal(signer_sign_text(world->signer, slice_of(timestamp), buffer_slice(&body), signature), 0);
     if (text->forged)
         signature[5] = signature[5] == 'A' ? 'B' : 'A';
+    buffer_append_text(out, text->headers ? "," : "");
     buffer_appendf(out, "\"X-Port-Timestamp\":\"%s\",\"X-Port-Signature\":\"%s\"}}", timestamp, signature);
     buffer_clear(&body);
 }
@@ -270,6 +277,8 @@ static inline size_t give(struct world *world, struct event_text text)
                             .offset = offset,
                             .timestamp_ms =
                                 text.age_ms ? clock_wall_ms(&world->port->clock) - text.age_ms : -1,
+                            .traceparent = slice_of(text.traceparent),
+                            .tracestate = slice_of(text.tracestate),
                             .key = slice_of(text.key),
                             .value = buffer_slice(&value),
                             .assignment = text.assignment ? text.assignment : world};

@@ -107,8 +107,11 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
                                      {SLICE_LITERAL("idempotency-key"), SLICE_LITERAL("mine")},
                                      {SLICE_LITERAL("X-PORT-ATTEMPT"), SLICE_LITERAL("9")},
                                      {SLICE_LITERAL("X-A"), SLICE_LITERAL("1")}};
-    struct own_headers own = {
-        SLICE_LITERAL("17"), SLICE_LITERAL("v1,s"), SLICE_LITERAL("2"), SLICE_LITERAL("id"), true, {NULL, 0}};
+    struct own_headers own = {.timestamp = SLICE_LITERAL("17"),
+                              .signature = SLICE_LITERAL("v1,s"),
+                              .attempt = SLICE_LITERAL("2"),
+                              .id = SLICE_LITERAL("id"),
+                              .with_body = true};
     struct mapped_request request = {.headers = mapped, .header_count = 5}, plain = {0};
     struct mapped_header out[OWN_HEADERS + 5];
     headers_are(out, mapped_headers(&plain, &own, out),
@@ -129,6 +132,21 @@ static void a_mappings_headers_replace_the_agents_where_they_may(void **state)
     headers_are(out, mapped_headers(&request, &own, out),
                 "X-Port-Timestamp=17 X-Port-Signature=v1,s X-Port-Attempt=2 webhook-id=id "
                 "content-TYPE=text/plain idempotency-key=mine X-A=1 ");
+}
+
+static void a_mappings_trace_replaces_the_events(void **state)
+{
+    (void)state;
+    struct mapped_header parent = {SLICE_LITERAL("TraceParent"), SLICE_LITERAL("mine")},
+                         other = {SLICE_LITERAL("tracestate"), SLICE_LITERAL("a=mine")};
+    const struct own_headers own = {.traceparent = SLICE_LITERAL("00-1-2-01"),
+                                    .tracestate = SLICE_LITERAL("a=1")};
+    struct mapped_request plain = {0}, with_parent = {.headers = &parent, .header_count = 1},
+                          with_state = {.headers = &other, .header_count = 1};
+    struct mapped_header out[OWN_HEADERS + 1];
+    headers_are(out, mapped_headers(&plain, &own, out), "traceparent=00-1-2-01 tracestate=a=1 ");
+    headers_are(out, mapped_headers(&with_parent, &own, out), "TraceParent=mine ");
+    headers_are(out, mapped_headers(&with_state, &own, out), "traceparent=00-1-2-01 tracestate=a=mine ");
 }
 
 static void report_is(const struct mapped_report *report, const char *expected)
@@ -291,6 +309,7 @@ int main(void)
         cmocka_unit_test(without_a_mappings_method_it_is_one_of_those_in_use),
         cmocka_unit_test(what_is_no_request_for_an_endpoint_is_no_method),
         cmocka_unit_test(a_mappings_headers_replace_the_agents_where_they_may),
+        cmocka_unit_test(a_mappings_trace_replaces_the_events),
         cmocka_unit_test(what_a_report_names_and_does_not_give_is_left_out),
         cmocka_unit_test(fields_are_read_into_one_request),
         cmocka_unit_test(an_answers_headers_are_an_object),

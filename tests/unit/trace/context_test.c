@@ -178,6 +178,8 @@ static void where_nothing_is_recorded_a_trace_goes_on_as_it_came_and_none_begins
     struct tracing off = {.sampling = TRACE_NEVER};
     struct trace trace;
     struct trace_parent sent;
+    trace_begin(NULL, &none, 0, 1000, &trace);
+    assert_string_equal(trace.id, "");
     trace_begin(&off, &none, 0, 1000, &trace);
     assert_string_equal(trace.id, "");
     assert_false(trace_sent_on(&off, &trace, 1, &sent));
