@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from broker import Broker  # noqa: E402
 from programs import Agent, Sink  # noqa: E402
 from records import Records, Template  # noqa: E402
-from run import print_table, say, shown  # noqa: E402
+from tables import print_table, say, shown  # noqa: E402
 
 GOOD, SILENT, REFUSING = 60, 30, 10
 BAD = SILENT + REFUSING

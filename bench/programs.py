@@ -17,10 +17,13 @@ numbers = itertools.count(1)
 
 
 class Sink:
-    def __init__(self, binary):
-        self.process = subprocess.Popen([binary], stdout=subprocess.PIPE, text=True)
+    def __init__(self, binary, certificate=()):
+        """`certificate`: the paths of one and of its key; with them it speaks TLS on a second port."""
+        self.process = subprocess.Popen([binary, *(("--tls", *certificate) if certificate else ())], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
+        if certificate:
+            self.tls_url = f"https://127.0.0.1:{int(self.process.stdout.readline())}"
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
     def _get(self, path):
@@ -30,8 +33,8 @@ class Sink:
     def stats(self):
         return self._get("/stats")
 
-    def reset(self, delay_ms=0, per_second=0):
-        self._get(f"/reset?delay_ms={delay_ms}&per_second={per_second}")
+    def reset(self, delay_ms=0, per_second=0, close_every=0):
+        self._get(f"/reset?delay_ms={delay_ms}&per_second={per_second}&close_every={close_every}")
 
     def stop(self):
         self.process.terminate()
@@ -53,15 +56,23 @@ def on_cpu_us(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
 
 
+def ticks(pid):
+    """CPU seconds of a process that runs."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Program:
     """A process with its life: `used` is what the kernel says it used when it has ended."""
 
-    def __init__(self, sink, command, environment):
-        self.sink = sink
+    def __init__(self, world, command, environment):
+        self.sink = world.sink
+        self.others = [world.sink.process.pid, world.broker.process.pid]
+        self.before = [ticks(pid) for pid in self.others]
         self.output = tempfile.TemporaryFile("w+")
         self.start_ns = time.time_ns()
         self.process = subprocess.Popen(command, env=environment, cwd="/tmp", stdin=subprocess.DEVNULL, stdout=self.output)
-        self.peak_rss_kb = 0
+        self.peak_rss_kb = self.anonymous_kb = 0
 
     def wait_until(self, true, what):
         deadline = time.monotonic() + PATIENCE_S
@@ -90,6 +101,8 @@ class Program:
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 self.peak_rss_kb = int(line.split()[1])
+            if line.startswith("RssAnon:"):
+                self.anonymous_kb = int(line.split()[1])
 
     def end(self):
         """Waits for the process; its CPU time is that of its whole life."""
@@ -107,8 +120,10 @@ class Program:
         """What a run came to. `cpu_us` still has the idle life in it."""
         stats = self.sink.stats()
         webhooks, first_ns, last_ns = stats["webhooks"], stats["first_ns"], stats["last_ns"]
+        busy_s = [self.cpu_us / 1e6, *(ticks(pid) - before for pid, before in zip(self.others, self.before))]
         return {"webhooks": webhooks, "requests": webhooks + stats["port_calls"], "cpu_us": self.cpu_us,
-                "rss_mb": self.peak_rss_kb / 1024, "connections": stats["connections"],
+                "rss_mb": self.peak_rss_kb / 1024, "anonymous_mb": self.anonymous_kb / 1024, "connections": stats["connections"],
+                "cores": [one / max((last_ns - first_ns) / 1e9, 1e-9) for one in busy_s],
                 "rate": (webhooks - 1) / max((last_ns - first_ns) / 1e9, 1e-9),
                 "assigned_to_first_ms": (first_ns - assigned_ns) / 1e6,
                 "start_to_first_ms": (first_ns - self.start_ns) / 1e6,
@@ -116,18 +131,38 @@ class Program:
 
 
 class Floor(Program):
+    """Ends by itself after so many answers (0: once it has its assignment)."""
     name = "floor"
 
-    def __init__(self, world, topic, in_flight, records):
-        command = [world.floor_binary, world.broker.bootstrap, topic, f"floor-{os.getpid()}-{next(numbers)}", SECRET,
-                   str(in_flight), str(records)]
-        super().__init__(world.sink, command, {"PATH": os.environ["PATH"]})
+    def __init__(self, world, topic, in_flight, records, authority=None):
+        super().__init__(world, self.command(world, topic, in_flight, records, authority), {"PATH": os.environ["PATH"]})
+
+    def command(self, world, topic, in_flight, records, authority):
+        return [world.programs[self.name], world.broker.bootstrap, topic, f"{self.name}-{os.getpid()}-{next(numbers)}", SECRET,
+                str(in_flight), str(records), *([str(authority)] if authority else [])]
 
     def finish(self):
         self.end()
         told = json.loads(self.text())
         self.peak_rss_kb = told["peak_rss_kb"]
         return self.result(told["assigned_ns"])
+
+
+class Raw(Floor):
+    name = "raw sockets"
+
+
+class FastHTTP(Floor):
+    name = "fasthttp"
+
+    def command(self, world, topic, in_flight, records, authority):
+        return [world.programs["go"], "-client", self.name, "-brokers", world.broker.bootstrap, "-topic", topic,
+                "-group", f"go-{os.getpid()}-{next(numbers)}", "-secret", SECRET, "-in-flight", str(in_flight), "-records", str(records),
+                *(["-ca", str(authority)] if authority else [])]
+
+
+class NetHTTP(FastHTTP):
+    name = "net/http"
 
 
 class Agent(Program):
@@ -146,7 +181,7 @@ class Agent(Program):
             environment["CONTROL_THE_PAYLOAD_CONFIG_PATH"] = str(mapping)
         if turns:
             environment |= {"LD_PRELOAD": world.turns_library, "BENCH_TURNS": str(turns)}
-        super().__init__(world.sink, [world.agent_binary], environment)
+        super().__init__(world, [world.agent_binary], environment)
 
     def assigned_ns(self):
         for line in self.text().splitlines():
@@ -169,6 +204,11 @@ class Agent(Program):
         self.end()
         self.cpu_us += evaluating_us
         return {**self.result(self.assigned_ns()), "evaluating_us": evaluating_us}
+
+    def wakes(self):
+        """How often the loop's thread has waited."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/status").read_text()
+        return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
 
     def evaluating_us(self):
         """CPU of the process that evaluates mappings: nobody waits for it, so the agent's own time does not hold it."""

@@ -5,20 +5,24 @@
  *
  *   /v1/auth/access_token   a token; /v1/…: {"ok":true}; neither is ever delayed
  *   /stats                  what came since the last reset, as JSON
- *   /reset?delay_ms=N&per_second=M
+ *   /reset?delay_ms=N&per_second=M&close_every=K
  *                           forgets what came; from now on webhooks are answered after N ms, M of them a
- * second at most (0: as many as come), the others in turn /never                  a webhook that is not
- * answered; counted as silent, and as nothing else anything else           a webhook, answered 200;
- * "sent_ns":N in its body is when it was sent (CLOCK_REALTIME). How it starts may change the answer:
- *                           /status/CODE; /busy (429 with Retry-After: 1 to the first attempt); /delay/MS (so
- *                           much later); /large/BYTES (so large a body)
+ *                           second at most (0: as many as come), and each connection ends with its K-th (0:
+ *                           none does)
+ *   /never                  a webhook that is not answered; counted as silent, and as nothing else
+ *   anything else           a webhook, answered 200; "sent_ns":N in its body is when it was sent
+ *                           (CLOCK_REALTIME). How the path starts may change the answer: /status/CODE; /busy
+ *                           (429 with Retry-After: 1 to the first attempt); /delay/MS (so much later);
+ *                           /large/BYTES (so large a body)
  *
- * Usage: sink [--delay-ms N]. Prints its port first, and its statistics on SIGUSR1 and SIGTERM. */
+ * Usage: sink [--tls CERTIFICATE KEY]. Prints its port first, that of TLS in the next line, and its
+ * statistics on SIGUSR1 and SIGTERM. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +53,8 @@ struct reply {
 
 struct connection {
     int fd;
+    SSL *tls; /* NULL: plain TCP */
+    uint64_t served;
     size_t len, cap;
     char *bytes;
     bool waiting; /* its answer is due later */
@@ -65,7 +71,9 @@ struct request {
 };
 
 static struct {
-    int epoll, listener, signals;
+    int epoll, listener, tls_listener, signals;
+    SSL_CTX *tls;
+    uint64_t close_every;      /* answers of a connection; 0: it stays */
     int64_t delay_ns, pace_ns; /* pace: between two answers; 0: none */
     int64_t next_answer_ns;
     struct connection *first, *last; /* waiting */
@@ -131,6 +139,12 @@ static void count_webhook(const struct request *request)
 
 /* Answers */
 
+static ssize_t put(const struct connection *connection, const char *bytes, size_t len)
+{
+    return connection->tls ? SSL_write(connection->tls, bytes, (int)len)
+                           : send(connection->fd, bytes, len, MSG_NOSIGNAL);
+}
+
 static void stop_waiting(struct connection *connection)
 {
     if (connection->previous)
@@ -148,6 +162,7 @@ static void connection_close(struct connection *connection)
 {
     if (connection->waiting)
         stop_waiting(connection);
+    SSL_free(connection->tls);
     close(connection->fd);
     free(connection->bytes);
     free(connection);
@@ -161,7 +176,7 @@ static void answer(const struct connection *connection, const char *body)
     int len = snprintf(text, sizeof text,
                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                        strlen(body), body);
-    ssize_t sent = send(connection->fd, text, (size_t)len, MSG_NOSIGNAL);
+    ssize_t sent = put(connection, text, (size_t)len);
     if (sent >= 0 && sent != len)
         die("short answer");
 }
@@ -178,8 +193,8 @@ static void answer_large(struct connection *connection, size_t body_len)
         memset(body, 'x', sizeof body);
     int flags = fcntl(connection->fd, F_GETFL);
     fcntl(connection->fd, F_SETFL, flags & ~O_NONBLOCK);
-    if (send(connection->fd, head, (size_t)head_len, MSG_NOSIGNAL | MSG_MORE) == head_len)
-        send(connection->fd, body, body_len, MSG_NOSIGNAL);
+    if (put(connection, head, (size_t)head_len) == head_len)
+        put(connection, body, body_len);
     fcntl(connection->fd, F_SETFL, flags);
 }
 
@@ -192,12 +207,18 @@ static void answer_webhook(struct connection *connection)
         answer_large(connection, reply->body_len);
         return;
     }
-    int len = snprintf(text, sizeof text,
-                       "HTTP/1.1 %d S\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n%s",
-                       reply->status, reply->header, sizeof body - 1, body);
-    ssize_t sent = send(connection->fd, text, (size_t)len, MSG_NOSIGNAL);
+    bool last = sink.close_every > 0 && ++connection->served % sink.close_every == 0;
+    int len =
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %d S\r\nContent-Type: application/json\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                 reply->status, reply->header, last ? "Connection: close\r\n" : "", sizeof body - 1, body);
+    ssize_t sent = put(connection, text, (size_t)len);
     if (sent >= 0 && sent != len)
         die("short answer");
+    if (last && connection->tls)
+        SSL_shutdown(connection->tls);
+    if (last)
+        shutdown(connection->fd, SHUT_WR);
 }
 
 static void answer_at(struct connection *connection, int64_t due_ns)
@@ -253,6 +274,7 @@ static void reset(const char *path)
     int64_t per_second = number_after(path, "per_second=");
     sink.delay_ns = number_after(path, "delay_ms=") * 1000000;
     sink.pace_ns = per_second > 0 ? 1000000000 / per_second : 0;
+    sink.close_every = (uint64_t)number_after(path, "close_every=");
     sink.webhooks = sink.silent = sink.port_calls = sink.tokens = sink.connections = 0;
     sink.first_ns = sink.last_ns = 0;
     sink.samples = 0;
@@ -369,20 +391,37 @@ static bool take_request(struct connection *connection, bool *bad)
     return connection->len > 0;
 }
 
+/** Like recv(2); over TLS the handshake is part of the first. */
+static ssize_t get(struct connection *connection)
+{
+    char *room = connection->bytes + connection->len;
+    size_t size = connection->cap - connection->len;
+    if (!connection->tls)
+        return recv(connection->fd, room, size, 0);
+    int got = SSL_read(connection->tls, room, (int)size);
+    if (got > 0)
+        return got;
+    errno = EAGAIN;
+    return SSL_get_error(connection->tls, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
 static void readable(struct connection *connection)
 {
     bool bad = false;
-    ssize_t got =
-        recv(connection->fd, connection->bytes + connection->len, connection->cap - connection->len, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got > 0) {
-        connection->len += (size_t)got;
-        while (take_request(connection, &bad))
-            ;
-    }
-    if (got <= 0 || bad)
-        connection_close(connection);
+    do {
+        ssize_t got = get(connection);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (got > 0) {
+            connection->len += (size_t)got;
+            while (take_request(connection, &bad))
+                ;
+        }
+        if (got <= 0 || bad) {
+            connection_close(connection);
+            return;
+        }
+    } while (connection->tls && SSL_pending(connection->tls) > 0);
 }
 
 static void watch(int fd, void *what)
@@ -392,14 +431,20 @@ static void watch(int fd, void *what)
         die("epoll_ctl");
 }
 
-static void accept_all(void)
+static void accept_all(int listener)
 {
     int fd, one = 1;
-    while ((fd = accept4(sink.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct connection *connection = calloc(1, sizeof *connection);
         if (!connection || !make_room(connection, FIRST_BYTES))
             die("malloc");
         connection->fd = fd;
+        if (listener == sink.tls_listener) {
+            connection->tls = SSL_new(sink.tls);
+            if (!connection->tls || SSL_set_fd(connection->tls, fd) != 1)
+                die("TLS");
+            SSL_set_accept_state(connection->tls);
+        }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         sink.connections++;
         watch(fd, connection);
@@ -432,43 +477,55 @@ static void open_signals(void)
     watch(sink.signals, &sink.signals);
 }
 
-static void open_listener(void)
+/** Listens on a free port of every address, and prints the port. */
+static void open_listener(int *place)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
     socklen_t size = sizeof address;
-    sink.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (sink.listener < 0 || bind(sink.listener, (struct sockaddr *)&address, size) != 0 ||
-        listen(sink.listener, BACKLOG) != 0 ||
-        getsockname(sink.listener, (struct sockaddr *)&address, &size) != 0)
+    int fd = *place = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         die("listen");
-    watch(sink.listener, &sink.listener);
+    watch(fd, place);
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
 }
 
+static void open_tls(const char *certificate, const char *key)
+{
+    sink.tls = SSL_CTX_new(TLS_server_method());
+    if (!sink.tls || SSL_CTX_use_certificate_chain_file(sink.tls, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(sink.tls, key, SSL_FILETYPE_PEM) != 1)
+        die(certificate);
+    open_listener(&sink.tls_listener);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--delay-ms") == 0) {
-        sink.delay_ns = strtoll(argv[2], NULL, 10) * 1000000;
-    } else if (argc != 1) {
-        fputs("Usage: sink [--delay-ms N]\n", stderr);
+    bool tls = argc == 4 && strcmp(argv[1], "--tls") == 0;
+    if (argc != 1 && !tls) {
+        fputs("Usage: sink [--tls CERTIFICATE KEY]\n", stderr);
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);
     sink.samples_us = malloc(SAMPLES_MAX * sizeof *sink.samples_us);
     sink.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!sink.samples_us || sink.epoll < 0)
         die("start");
     open_signals();
-    open_listener();
+    open_listener(&sink.listener);
+    if (tls)
+        open_tls(argv[2], argv[3]);
     for (;;) {
         struct epoll_event events[EVENTS];
         struct timespec left;
         int count = epoll_pwait2(sink.epoll, events, EVENTS, answer_due(&left), NULL);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == &sink.listener)
-                accept_all();
-            else if (events[i].data.ptr != &sink.signals)
-                readable(events[i].data.ptr);
+            void *what = events[i].data.ptr;
+            if (what == &sink.listener || what == &sink.tls_listener)
+                accept_all(*(int *)what);
+            else if (what != &sink.signals)
+                readable(what);
             else if (!signalled())
                 return 0;
         }
