@@ -541,6 +541,8 @@ static void trim(struct daemon *daemon)
 
 void daemon_tick(struct daemon *daemon)
 {
+    if (daemon->deliver)
+        deliver_tick(daemon->deliver);
     if (daemon->conditions)
         conditions_tick(daemon->conditions);
     trim(daemon);

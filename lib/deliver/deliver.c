@@ -110,7 +110,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
                                           .bytes = options->max_bytes,
                                           .breaker_failures = options->breaker_failures,
                                           .ready = slot_is_free,
-                                          .circuit = deliver_tell_circuit,
+                                          .circuit = standing_circuit,
                                           .ctx = deliver};
     minute_open(&deliver->minute, &deliver->schedule, options->clock, options->observer);
     deliver->window = window_new(&window);

@@ -50,7 +50,7 @@ struct deliver_options {
     /** How old an event may be, by the time of its signature: somebody may have kept an older one; 0: any
      * age. */
     int64_t replay_tolerance_ms;
-    /** Borrowed; is told of clocks that are off. NULL: nobody is. */
+    /** Borrowed; is told of what goes on being wrong. NULL: nobody is. */
     struct conditions *conditions;
     /** Borrowed; NULL: no event is mapped. */
     struct mapper *mapper;
@@ -99,6 +99,9 @@ PA_MUST_USE bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct counters *out);
 /** What is held of responses that have come, results that wait for Port included. */
 size_t deliver_answer_bytes(const struct deliver *deliver);
+
+/** For whoever asks every few seconds: standing conditions are as they are now. */
+void deliver_tick(struct deliver *deliver);
 
 /* What stands */
 

@@ -220,6 +220,8 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         leave(deliver, record, event, ticket);
         return;
     }
+    if (!record->trusted && event->kind == EVENT_RUN && refusal != REFUSAL_OTHER_TOPICS)
+        standing_signature(deliver, refusal == REFUSAL_NONE);
     if (refusal != REFUSAL_NONE)
         refusal_tell(deliver, record, event, refusal);
     if (refusal != REFUSAL_NONE && !refusal_is_reported(deliver, event, refusal)) {

@@ -79,6 +79,7 @@ static void warned(void *delivery, struct slice warning)
 static void miss(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
+    standing_wanted(deliver, false);
     if (delivery->is_run && run_id_is_node_run(delivery->event.run_id) && deliver->options.miss_is_reported) {
         delivery_fail_unsent(delivery, "no_mapping", "no mapping wants this workflow node run");
         return;
@@ -110,6 +111,8 @@ static void read_mapped(struct delivery *delivery, struct slice fields, const ch
                      ? PA_ERR_MEMORY
                      : mapped_request_read(buffer_slice(&delivery->mapped), &delivery->request);
     delivery_charge(delivery);
+    if (!failed && delivery->request.mapping > 0)
+        standing_wanted(delivery->deliver, true);
     if (failed == PA_ERR_MEMORY)
         leave_or_wait(delivery);
     else if (failed)

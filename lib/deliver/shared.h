@@ -13,6 +13,7 @@
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means
  *   telling.c      what lib/observe is told of
+ *   standing.c     what goes on being wrong
  *   conclusion.c   after the last answer
  *   letter.c       its dead letter
  *   report.c       what its mapping reports, its result
@@ -30,6 +31,7 @@
 #include "deliver/delivery.h"
 #include "deliver/kept.h"
 #include "deliver/minute.h"
+#include "deliver/standing.h"
 
 /** How long what found no memory waits. */
 enum { MEMORY_WAIT_MS = 1000 };
@@ -44,6 +46,7 @@ struct deliver {
     struct schedule schedule;
     struct dedup dedup;
     struct minute minute;
+    struct deliver_standing standing;
     /** That the system gives out no connections, last; 0: never. */
     int64_t shortage_told_ms;
     /** Of the event that was verified last; COUNTER_NONE: none was. */

@@ -4,9 +4,8 @@
 #include "deliver/shared.h"
 #include "port/result.h"
 
-void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures)
+void deliver_tell_circuit(const struct deliver *deliver, const char *destination, unsigned failures)
 {
-    const struct deliver *deliver = ctx;
     const struct observed observed = {.kind = failures > 0 ? OBSERVED_CIRCUIT_OPEN : OBSERVED_CIRCUIT_CLOSED,
                                       .destination = destination,
                                       .count = failures};

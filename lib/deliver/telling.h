@@ -7,8 +7,8 @@
 struct deliver;
 struct delivery;
 
-/** As window_options.circuit; `ctx` is the struct deliver. */
-void deliver_tell_circuit(void *ctx, const char *destination, unsigned failures);
+/** A destination only fails, and how often it has in a row; 0: it answers again. */
+void deliver_tell_circuit(const struct deliver *deliver, const char *destination, unsigned failures);
 /** The record, for whoever adds to what is told. `run_id`: the event's; null: the record's own, if any. */
 struct observed record_observed(const struct record *record, struct slice run_id, enum observed_kind kind);
 void record_tell(const struct deliver *deliver, const struct record *record, const struct event *event,

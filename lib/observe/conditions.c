@@ -28,7 +28,18 @@ static const struct condition_words words[CONDITION_KINDS] = {
                           .subject = SLICE_LITERAL("server.address")},
     [CONDITION_REFERENCES_FULL] = {.begun = "too many events wait: no more can be kept by reference",
                                    .ended = "events can be kept by reference again",
-                                   .value = SLICE_LITERAL("kept")}};
+                                   .value = SLICE_LITERAL("kept")},
+    [CONDITION_CIRCUIT_OPEN] = {.begun = "circuit open: the destination only fails; deliveries to it wait "
+                                         "while it is probed",
+                                .ended = "circuit closed: the destination answers again",
+                                .subject = SLICE_LITERAL("server.address"),
+                                .value = SLICE_LITERAL("waiting")},
+    [CONDITION_NOTHING_WANTED] = {.begun = "no mapping wants any event",
+                                  .ended = "a mapping wants an event again",
+                                  .value = SLICE_LITERAL("unwanted")},
+    [CONDITION_SIGNATURES_REFUSED] = {.begun = "every event is refused: no signature is valid",
+                                      .ended = "signatures are valid again",
+                                      .value = SLICE_LITERAL("in_a_row")}};
 
 struct conditions {
     const struct clock *clock;
@@ -85,12 +96,14 @@ static struct log_field named(struct slice name, struct log_field field)
 static void tell(const struct conditions *conditions, const struct condition *condition, enum log_level level)
 {
     const struct condition_words *kind = &conditions->words[condition->kind];
-    bool over = level == LOG_INFO, counts = !kind->when_met && (over || condition->count > 1);
     int64_t stood_ms = clock_monotonic_ms(conditions->clock) - condition->since_ms;
+    bool over = level == LOG_INFO;
+    bool lasts = !kind->when_met && (over || stood_ms >= CONDITION_EVERY_MS);
+    bool counts = !condition->seen && (lasts || (!kind->when_met && condition->count > 1));
     const struct log_field fields[] = {
         named(kind->subject, F_STR("", condition->subject)), named(kind->value, F_INT("", condition->value)),
         over ? F_NONE : F_STR("reason", condition->sentence),
-        counts ? F_INT("count", condition->count) : F_NONE, counts ? F_INT("standing_ms", stood_ms) : F_NONE};
+        counts ? F_INT("count", condition->count) : F_NONE, lasts ? F_INT("standing_ms", stood_ms) : F_NONE};
     log_write(level, over ? kind->ended : kind->begun, fields, sizeof fields / sizeof *fields);
 }
 
@@ -128,27 +141,51 @@ static struct condition *begin(struct conditions *conditions, enum condition_kin
     return condition;
 }
 
-void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
-                   int64_t value, const char *sentence)
+static bool has_room(const struct conditions *conditions, const char *subject)
+{
+    return conditions->count < (*subject ? CONDITIONS_MAX - CONDITIONS_OF_THE_AGENT : CONDITIONS_MAX);
+}
+
+/** As it is now, begun if need be; NULL: there is no space for it. */
+static struct condition *note(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                              int64_t value, const char *sentence)
 {
     subject = subject ? subject : "";
     struct condition *condition = standing(conditions, kind, subject);
-    if (!condition && conditions->count == CONDITIONS_MAX) {
+    if (!condition && !has_room(conditions, subject)) {
         tell_unkept(conditions, kind, subject, sentence);
-        return;
+        return NULL;
     }
     if (!condition)
         condition = begin(conditions, kind, subject);
     condition->value = value;
     snprintf(condition->sentence, sizeof condition->sentence, "%s", sentence);
-    if (condition->count++ == 0 || warning_is_due(conditions, condition->told_ms))
+    return condition;
+}
+
+void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                   int64_t value, const char *sentence)
+{
+    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence) : NULL;
+    if (condition && (condition->count++ == 0 || warning_is_due(conditions, condition->told_ms)))
         warn(conditions, condition);
+}
+
+void condition_stands(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                      int64_t value, const char *sentence)
+{
+    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence) : NULL;
+    if (!condition || condition->count > 0)
+        return;
+    condition->count = 1;
+    condition->seen = true;
+    warn(conditions, condition);
 }
 
 void condition_ended(struct conditions *conditions, enum condition_kind kind, const char *subject,
                      int64_t value)
 {
-    struct condition *condition = standing(conditions, kind, subject ? subject : "");
+    struct condition *condition = conditions ? standing(conditions, kind, subject ? subject : "") : NULL;
     if (!condition)
         return;
     condition->value = value;

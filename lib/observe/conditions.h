@@ -2,11 +2,13 @@
  * when it begins, one a minute while it stands (with how often it was met), and its end at INFO.
  *
  * How to tell of another one: a kind in the enum below, its words in conditions.c's table, then condition_met
- * wherever it shows, however often that is, and condition_ended wherever it shows that it is over (nothing
- * happens when it does not stand, so every success may say so). What may stand for several things at once
- * (destinations, partitions) names the one that is meant as its subject.
+ * wherever it shows, however often that is (or condition_stands, where somebody looks from time to time), and
+ * condition_ended wherever it shows that it is over (nothing happens when it does not stand, so every success
+ * may say so). What may stand for several things at once (destinations, partitions) names the one that is
+ * meant as its subject.
  *
- * Bounded: CONDITIONS_MAX of them stand at a time; those that find no space are told together, once a minute.
+ * Bounded: CONDITIONS_MAX of them stand at a time, the last few places being for kinds without subjects;
+ * those that find no space are told together, once a minute. NULL for `conditions`: nobody is told.
  * Must never allocate after conditions_new, or keep what it is given: texts are copied, and cut to fit. */
 #pragma once
 #include "base/clock.h"
@@ -27,11 +29,22 @@ enum condition_kind {
     /** A person holds a destination, or all of them (no subject). */
     CONDITION_PAUSED,
     /** No more can be kept by reference; value: how many are. */
-    CONDITION_REFERENCES_FULL
+    CONDITION_REFERENCES_FULL,
+    /** A destination only fails, and is probed; value: how many events wait there. */
+    CONDITION_CIRCUIT_OPEN,
+    /** There are events, and no mapping has wanted one for a while; value: how many. */
+    CONDITION_NOTHING_WANTED,
+    /** No signature is valid; value: how many in a row. */
+    CONDITION_SIGNATURES_REFUSED
 };
-enum { CONDITION_KINDS = CONDITION_REFERENCES_FULL + 1 };
+enum { CONDITION_KINDS = CONDITION_SIGNATURES_REFUSED + 1 };
 
-enum { CONDITIONS_MAX = 32, CONDITION_EVERY_MS = 60000 };
+enum {
+    CONDITIONS_MAX = 32,
+    /** Of them, for kinds without a subject: many destinations must not hide what is wrong with the rest. */
+    CONDITIONS_OF_THE_AGENT = 12,
+    CONDITION_EVERY_MS = 60000
+};
 
 /** One that stands. */
 struct condition {
@@ -42,6 +55,8 @@ struct condition {
     int64_t value;
     /** How often it was met. */
     uint64_t count;
+    /** It is looked for from time to time, so how often says nothing. */
+    bool seen;
     /** Monotonic: when it began, when it was warned of last. */
     int64_t since_ms, told_ms;
 };
@@ -55,6 +70,10 @@ void conditions_free(struct conditions *conditions);
  * enum says, 0 where it says nothing. `sentence`: why, for a user. */
 void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
                    int64_t value, const char *sentence);
+/** The same, for somebody who looks from time to time: it is not counted as met, and only its beginning is
+ * told at once. */
+void condition_stands(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                      int64_t value, const char *sentence);
 /** It is not so, or no longer. `value`: as above, now. */
 void condition_ended(struct conditions *conditions, enum condition_kind kind, const char *subject,
                      int64_t value);

@@ -44,10 +44,9 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
                               LOG_ERROR, 0},
     [OBSERVED_RESULT_REFUSED] = {.counts = COUNTS(refused_results)},
     [OBSERVED_DROPPED] = {.counts = COUNTS(dropped)},
-    [OBSERVED_CIRCUIT_OPEN] =
-        {"circuit open: the destination only fails; deliveries to it wait while it is probed", LOG_WARNING,
-         FAILURES},
-    [OBSERVED_CIRCUIT_CLOSED] = {"circuit closed: the destination answers again", LOG_INFO, 0},
+    /* Told as a standing condition. */
+    [OBSERVED_CIRCUIT_OPEN] = {0},
+    [OBSERVED_CIRCUIT_CLOSED] = {0},
     [OBSERVED_SHORTAGE] =
         {"the system gives out no more connections: deliveries wait, and fewer are sent at once", LOG_WARNING,
          MESSAGE | AT_ONCE},

@@ -25,7 +25,6 @@ enum {
     REASON = 1 << 10,
     /** As error.message, behind the run's id. */
     MESSAGE = 1 << 11,
-    FAILURES = 1 << 12,
     AT_ONCE = 1 << 13,
     COUNT = 1 << 14,
     UNREPORTED = 1 << 15,

@@ -84,7 +84,6 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(o->resent ? ANSWER : 0, F_BOOL("resent", true)),
         F_WHERE(o->redirects ? ANSWER : 0, F_INT("redirects", o->redirects)),
         F_WHERE(o->answer.len > 0 ? ANSWER : 0, F_SLICE("answer", o->answer)),
-        F_WHERE(FAILURES, F_INT("failures", o->count)),
         F_WHERE(AT_ONCE, F_INT("webhooks_at_once", o->count)),
         F_WHERE(COUNT, F_INT("count", o->count)),
         F_WHERE(UNREPORTED, F_INT("unreported_node_runs", o->unreported)),

@@ -153,11 +153,26 @@ static void interval_over(struct due *due)
     window->options.ready(window->options.ctx);
 }
 
-static void tell_circuit(const struct window *window, const struct destination *destination,
-                         unsigned failures)
+static struct destination_view view_of(const struct destination *destination)
 {
+    struct destination_view view = {.name = destination->name,
+                                    .in_flight = destination->in_flight,
+                                    .broken = destination->breaker.state != BREAKER_CLOSED,
+                                    .broken_since_ms = destination->open_since_ms,
+                                    .failures_in_row = destination->breaker.failures,
+                                    .paused = destination->paused,
+                                    .latency_ms = destination->latency_ms,
+                                    .cause = destination->cause};
+    for (const struct slot *slot = destination->ready.first; slot; slot = slot->next)
+        view.waiting++;
+    return view;
+}
+
+static void tell_circuit(const struct window *window, const struct destination *destination)
+{
+    const struct destination_view view = view_of(destination);
     if (window->options.circuit)
-        window->options.circuit(window->options.ctx, destination->name, failures);
+        window->options.circuit(window->options.ctx, &view);
 }
 
 static void hear_failure(struct window *window, struct destination *destination)
@@ -174,14 +189,15 @@ static void hear_failure(struct window *window, struct destination *destination)
         return;
     window->destinations.breakers_open++;
     destination->open_since_ms = clock_monotonic_ms(window->load.clock);
-    tell_circuit(window, destination, breaker->failures);
+    tell_circuit(window, destination);
 }
 
 static void hear_answer(const struct window *window, struct destination *destination)
 {
-    if (destination->breaker.state != BREAKER_CLOSED)
-        tell_circuit(window, destination, 0);
+    bool was_broken = destination->breaker.state != BREAKER_CLOSED;
     destination_close_breaker(destination);
+    if (was_broken)
+        tell_circuit(window, destination);
 }
 
 static void tell_breaker(struct window *window, struct destination *destination, enum slot_end end)
@@ -396,16 +412,7 @@ struct view_visit {
 static void view_destination(void *ctx, const struct destination *destination)
 {
     const struct view_visit *visit = ctx;
-    struct destination_view view = {.name = destination->name,
-                                    .in_flight = destination->in_flight,
-                                    .broken = destination->breaker.state != BREAKER_CLOSED,
-                                    .broken_since_ms = destination->open_since_ms,
-                                    .failures_in_row = destination->breaker.failures,
-                                    .paused = destination->paused,
-                                    .latency_ms = destination->latency_ms,
-                                    .cause = destination->cause};
-    for (const struct slot *slot = destination->ready.first; slot; slot = slot->next)
-        view.waiting++;
+    const struct destination_view view = view_of(destination);
     visit->each(visit->ctx, &view);
 }
 

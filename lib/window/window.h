@@ -13,6 +13,7 @@
 struct window;
 struct lane;
 struct destination;
+struct destination_view;
 struct queue;
 
 /** What the window keeps of a delivery, which embeds it, all zero at first. Only this room touches it. */
@@ -65,9 +66,10 @@ struct window_options {
     unsigned breaker_failures;
     /** window_next may have something again; called from the loop. */
     void (*ready)(void *ctx);
-    /** A destination has only failed for so many attempts in a row, and is probed from now on; 0: it answers
-     * again. NULL: nobody is told. */
-    void (*circuit)(void *ctx, const char *destination, unsigned failures);
+    /** A destination only fails, and is probed from now on (`broken`), or answers again. NULL: nobody is
+     * told.
+     */
+    void (*circuit)(void *ctx, const struct destination_view *view);
     void *ctx;
 };
 

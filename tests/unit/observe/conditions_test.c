@@ -9,7 +9,7 @@
 #include "../../component/logs.h"
 #include "observe/internal.h"
 
-enum { MINUTE_MS = 60000 };
+enum { MINUTE_MS = 60000, OF_SUBJECTS = CONDITIONS_MAX - CONDITIONS_OF_THE_AGENT };
 
 static int64_t now_ms;
 
@@ -145,7 +145,7 @@ static void those_that_find_no_room_are_told_together_once_a_minute(void **state
     (void)state;
     struct world world = of_destinations();
     char subject[16];
-    for (int i = 0; i < CONDITIONS_MAX + 3; i++) {
+    for (int i = 0; i < OF_SUBJECTS + 3; i++) {
         snprintf(subject, sizeof subject, "d%d", i);
         condition_met(world.conditions, FAILS, subject, 0, "refused");
     }
@@ -154,13 +154,34 @@ static void those_that_find_no_room_are_told_together_once_a_minute(void **state
     condition_ended(world.conditions, FAILS, "late", 0);
     condition_ended(world.conditions, FAILS, "d0", 0);
     condition_met(world.conditions, FAILS, "late", 0, "reset");
+    condition_met(world.conditions, FAILS, NULL, 0, "the agent's own");
     char *lines = world_close(&world);
-    assert_int_equal(occurrences(lines, "\n"), CONDITIONS_MAX + 4);
-    assert_non_null(strstr(lines, "\"server.address\":\"d32\",\"reason\":\"refused\",\"and_others\":0}"));
-    assert_null(strstr(lines, "\"d33\""));
+    assert_int_equal(occurrences(lines, "\n"), OF_SUBJECTS + 5);
+    assert_non_null(strstr(lines, "\"server.address\":\"d20\",\"reason\":\"refused\",\"and_others\":0}"));
+    assert_null(strstr(lines, "\"d21\""));
     assert_non_null(strstr(lines, "\"server.address\":\"late\",\"reason\":\"reset\",\"and_others\":2}"));
     assert_non_null(strstr(lines, "\"server.address\":\"late\",\"reason\":\"reset\"}"));
     free(lines);
+}
+
+static void what_is_looked_for_is_told_with_its_age_and_without_a_count(void **state)
+{
+    (void)state;
+    struct world world = of_destinations();
+    condition_stands(world.conditions, FAILS, "a", 0, "refused");
+    condition_stands(world.conditions, FAILS, "a", 0, "timeout");
+    now_ms += MINUTE_MS;
+    condition_stands(world.conditions, FAILS, "a", 0, "reset");
+    conditions_tick(world.conditions);
+    condition_ended(world.conditions, FAILS, "a", 0);
+    condition_stands(NULL, FAILS, "a", 0, "reset"); /* nobody is told */
+    condition_met(NULL, FAILS, "a", 0, "reset");
+    condition_ended(NULL, FAILS, "a", 0);
+    assert_lines(&world, "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"refused\"}\n"
+                         "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"reset\","
+                         "\"standing_ms\":60000}\n"
+                         "\"INFO\",\"msg\":\"it works again\",\"server.address\":\"a\","
+                         "\"standing_ms\":60000}\n");
 }
 
 static void texts_that_are_too_long_are_cut_and_found_again(void **state)
@@ -206,6 +227,7 @@ int main(void)
         cmocka_unit_test(its_end_is_told_once_and_then_it_may_begin_again),
         cmocka_unit_test(subjects_stand_and_end_each_for_itself),
         cmocka_unit_test(those_that_find_no_room_are_told_together_once_a_minute),
+        cmocka_unit_test(what_is_looked_for_is_told_with_its_age_and_without_a_count),
         cmocka_unit_test(texts_that_are_too_long_are_cut_and_found_again),
         cmocka_unit_test(a_clock_that_is_off_is_told_when_answers_show_it),
     };
