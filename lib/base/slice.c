@@ -121,6 +121,14 @@ char *slice_to_text(struct slice s)
     return text;
 }
 
+void slice_copy_cut(struct slice s, char *out, size_t size)
+{
+    size_t len = s.len < size - 1 ? s.len : size - 1;
+    if (len > 0)
+        memcpy(out, s.ptr, len);
+    out[len] = '\0';
+}
+
 uint64_t slice_hash(struct slice s)
 {
     uint64_t hash = 14695981039346656037u; /* FNV-1a offset basis and prime, 64 bits */

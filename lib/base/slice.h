@@ -48,6 +48,8 @@ struct slice slice_strip(struct slice s);
 int32_t slice_hexadecimal(struct slice s, size_t count);
 /** A malloc'ed NUL-terminated copy (the null slice gives ""); the caller frees. NULL: out of memory. */
 PA_MUST_USE char *slice_to_text(struct slice s);
+/** Writes it NUL-terminated, cut to fit `size` (above 0). */
+void slice_copy_cut(struct slice s, char *out, size_t size);
 /** FNV-1a over the bytes: for in-process hash tables only. */
 uint64_t slice_hash(struct slice s);
 

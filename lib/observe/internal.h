@@ -6,6 +6,7 @@
  *   lines.c       what happened, as log lines
  *   run_logs.c    what happened, as progress logs on the run
  *   runs.c        what is remembered of runs
+ *   flow.c        what happened last, for whoever watches
  *   metrics.c     how long things took, and how they ended
  *   conditions.c  what goes on being wrong
  */

@@ -1,4 +1,5 @@
 /* See observe.h. The one call, and what it counts. */
+#include "observe/flow.h"
 #include "observe/internal.h"
 #include "observe/kinds.h"
 #include "observe/metrics.h"
@@ -10,6 +11,7 @@ struct observer {
     struct counters counters;
     struct metrics metrics;
     struct run_memory *runs;
+    struct flow *flow;
 };
 
 struct observer *observer_new(const struct observer_options *options)
@@ -19,22 +21,30 @@ struct observer *observer_new(const struct observer_options *options)
         return NULL;
     observer->options = *options;
     observer->runs = run_memory_new(options->clock);
-    if (observer->runs)
+    observer->flow = flow_new(options->clock);
+    if (observer->runs && observer->flow)
         return observer;
-    free(observer);
+    observer_free(observer);
     return NULL;
 }
 
 void observer_free(struct observer *observer)
 {
-    if (observer)
-        run_memory_free(observer->runs);
+    if (!observer)
+        return;
+    run_memory_free(observer->runs);
+    flow_free(observer->flow);
     free(observer);
 }
 
 const struct run_memory *observer_run_memory(const struct observer *observer)
 {
     return observer->runs;
+}
+
+struct flow *observer_flow(const struct observer *observer)
+{
+    return observer->flow;
 }
 
 const struct metrics *observer_metrics(const struct observer *observer)
@@ -62,6 +72,7 @@ void observe(struct observer *observer, const struct observed *observed)
     count(&observer->counters, observed);
     metrics_note(&observer->metrics, options->clock, observed);
     run_memory_note(observer->runs, observed);
+    flow_note(observer->flow, observed);
     lines_write(options->clock, observed);
     if (observed->report && options->tell_run)
         run_log_write(options->tell_run, observed);

@@ -14,6 +14,7 @@ struct observer;
 struct metrics;
 struct run_report;
 struct run_memory;
+struct flow;
 
 /** What happened. Behind each: the members of struct observed that say more, beside those of its record. */
 enum observed_kind {
@@ -207,3 +208,5 @@ const struct counters *observer_counters(const struct observer *observer);
 const struct metrics *observer_metrics(const struct observer *observer);
 /** What is remembered of runs (runs.h). */
 const struct run_memory *observer_run_memory(const struct observer *observer);
+/** What happened last (flow.h). */
+PA_MUST_USE struct flow *observer_flow(const struct observer *observer);

@@ -46,14 +46,6 @@ const struct run_seen *run_memory_find(const struct run_memory *runs, struct sli
     return place < RUNS_MAX ? &runs->seen[place] : NULL;
 }
 
-static void copy_cut(char *out, size_t size, struct slice text)
-{
-    size_t len = text.len < size - 1 ? text.len : size - 1;
-    if (len > 0)
-        memcpy(out, text.ptr, len);
-    out[len] = '\0';
-}
-
 /** Where the run is, or in the oldest one's place. */
 static struct run_seen *seen_of(struct run_memory *runs, const struct observed *observed)
 {
@@ -66,7 +58,7 @@ static struct run_seen *seen_of(struct run_memory *runs, const struct observed *
     runs->next = (runs->next + 1) % RUNS_MAX;
     struct run_seen *seen = &runs->seen[place];
     runs->hashes[place] = hash_of(observed->run_id);
-    copy_cut(seen->run_id, sizeof seen->run_id, observed->run_id);
+    slice_copy_cut(observed->run_id, seen->run_id, sizeof seen->run_id);
     *seen->url = *seen->reported = '\0';
     seen->failed_tries = 0;
     return seen;
@@ -81,7 +73,7 @@ static void note_try(struct run_seen *seen, const struct observed *observed, int
     seen->failed_tries++;
     try->at_ms = now_ms;
     try->status = observed->status;
-    copy_cut(try->cause, sizeof try->cause, observed->reason);
+    slice_copy_cut(observed->reason, try->cause, sizeof try->cause);
 }
 
 void run_memory_note(struct run_memory *runs, const struct observed *observed)
@@ -102,9 +94,9 @@ void run_memory_note(struct run_memory *runs, const struct observed *observed)
     seen->attempts = observed->attempt;
     seen->status = observed->status;
     seen->delivered = observed->kind == OBSERVED_DELIVERED;
-    copy_cut(seen->reported, sizeof seen->reported, slice_of(observed->reported));
+    slice_copy_cut(slice_of(observed->reported), seen->reported, sizeof seen->reported);
     if (!observed->show) /* with secrets in it, it would have to be formatted */
-        copy_cut(seen->url, sizeof seen->url, observed->url);
+        slice_copy_cut(observed->url, seen->url, sizeof seen->url);
     if (failed)
         note_try(seen, observed, now_ms);
 }
