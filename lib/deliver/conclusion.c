@@ -30,6 +30,9 @@ void delivery_conclude(struct delivery *delivery)
 {
     if (!answer_is_kept(delivery) && leave_unkept(delivery))
         return;
+    delivery->end_error = delivery->outcome.error_type;
+    delivery->end_status = delivery->outcome.status;
+    delivery->ended_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     buffer_clear(&delivery->event.payload);
     delivery_charge(delivery);
     if (delivery->outcome.success || !delivery->deliver->options.dead_letters) {

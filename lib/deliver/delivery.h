@@ -69,6 +69,10 @@ struct delivery {
     struct trace trace;
     /** What goes on of its trace's state; owned; NULL: nothing. */
     char *tracestate;
+    /** How it ended, for its trace: "" for a success; and when that was known (monotonic). */
+    const char *end_error;
+    int end_status;
+    int64_t ended_ms;
     /** What its mapping's report is made from. */
     struct buffer context;
     struct run_report *report;

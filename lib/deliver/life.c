@@ -117,6 +117,8 @@ static void release(struct delivery *delivery)
 void delivery_done(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
+    if (*delivery->trace.span)
+        delivery_tell_done(delivery);
     life_enter(delivery, LIFE_DONE);
     release(delivery);
     source_ticket_done(ticket);

@@ -70,6 +70,16 @@ void delivery_tell(const struct delivery *delivery, enum observed_kind kind)
     observe(delivery->deliver->options.observer, &observed);
 }
 
+void delivery_tell_done(const struct delivery *delivery)
+{
+    int64_t now_ms = clock_monotonic_ms(delivery->deliver->options.clock);
+    struct observed observed = about(delivery, OBSERVED_DONE);
+    observed.error_type = delivery->end_error ? delivery->end_error : "";
+    observed.status = delivery->end_status;
+    observed.wait_ms = delivery->is_run && delivery->end_error ? now_ms - delivery->ended_ms : -1;
+    observe(delivery->deliver->options.observer, &observed);
+}
+
 void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to)
 {
     struct observed observed = about(delivery, OBSERVED_MOVED);

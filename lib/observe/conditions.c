@@ -29,6 +29,9 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_REFERENCES_FULL] = {.begun = "too many events wait: no more can be kept by reference",
                                    .ended = "events can be kept by reference again",
                                    .value = SLICE_LITERAL("kept")},
+    [CONDITION_SPANS] = {.begun = "traces do not reach their collector; deliveries are not affected",
+                         .ended = "traces reach their collector again",
+                         .value = SLICE_LITERAL("spans_dropped")},
     [CONDITION_CIRCUIT_OPEN] = {.begun = "circuit open: the destination only fails; deliveries to it wait "
                                          "while it is probed",
                                 .ended = "circuit closed: the destination answers again",

@@ -30,6 +30,8 @@ enum condition_kind {
     CONDITION_PAUSED,
     /** No more can be kept by reference; value: how many are. */
     CONDITION_REFERENCES_FULL,
+    /** The collector of traces does not take them; value: how many spans were dropped so far. */
+    CONDITION_SPANS,
     /** A destination only fails, and is probed; value: how many events wait there. */
     CONDITION_CIRCUIT_OPEN,
     /** There are events, and no mapping has wanted one for a while; value: how many. */

@@ -44,6 +44,7 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
                               LOG_ERROR, 0},
     [OBSERVED_RESULT_REFUSED] = {.counts = COUNTS(refused_results)},
     [OBSERVED_DROPPED] = {.counts = COUNTS(dropped)},
+    [OBSERVED_DONE] = {.counts = 0},
     /* Told as a standing condition. */
     [OBSERVED_CIRCUIT_OPEN] = {0},
     [OBSERVED_CIRCUIT_CLOSED] = {0},

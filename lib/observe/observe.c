@@ -78,4 +78,6 @@ void observe(struct observer *observer, const struct observed *observed)
         run_log_write(options->tell_run, observed);
     if (options->told)
         options->told(options->ctx, observed);
+    if (options->traced && observed->trace && *observed->trace->span)
+        options->traced(options->traced_ctx, observed);
 }

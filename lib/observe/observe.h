@@ -80,6 +80,9 @@ enum observed_kind {
     OBSERVED_RESULT_REFUSED,
     /** The record was given back undone, for whatever reason. */
     OBSERVED_DROPPED,
+    /** The record was given back as done; told only where the trace is recorded: attempt, status, error_type
+     * ("" for a success), wait_ms (since its last answer; -1: nothing was owed to a run). */
+    OBSERVED_DONE,
     /** A destination only fails: destination, count (failures in a row). */
     OBSERVED_CIRCUIT_OPEN,
     /** It answers again: destination. */
@@ -195,6 +198,9 @@ struct observer_options {
     /** Is told of everything, after counters and logs; NULL: nobody is. */
     void (*told)(void *ctx, const struct observed *observed);
     void *ctx;
+    /** Is told of what belongs to a recorded trace; NULL: nobody is. */
+    void (*traced)(void *ctx, const struct observed *observed);
+    void *traced_ctx;
 };
 
 /** NULL: out of memory. */

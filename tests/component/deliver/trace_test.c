@@ -117,6 +117,23 @@ static void nothing_begins_where_nothing_is_recorded_and_lines_of_no_trace_say_n
     world_free(world);
 }
 
+static void the_end_is_told_where_spans_are_recorded(void **state)
+{
+    (void)state;
+    struct tracing tracing = {.sampling = TRACE_ALWAYS, .key = 5};
+    struct world *world = world_traced(&tracing);
+    world->failures = 1;
+    give(world, (struct event_text){.run_id = "r_1", .path = "/flaky"});
+    run_until(world->port, &world->done, 1);
+    assert_string_equal(buffer_text(&world->told),
+                        "told 1\n" /* it begins */ "told 1 http_status\ntold 2\ntold 2\ndone 2\n");
+    world->told.len = 0;
+    give(world, (struct event_text){.path = "/500", .change_log = true});
+    run_until(world->port, &world->done, 2);
+    assert_string_equal(buffer_text(&world->told), "told 1\ntold 1 http_status\ndone 1 http_status no run\n");
+    world_free(world);
+}
+
 static void a_redirect_takes_the_trace_along(void **state)
 {
     (void)state;
@@ -154,6 +171,7 @@ int main(void)
         cmocka_unit_test(a_large_records_trace_goes_on),
         cmocka_unit_test(each_attempt_is_a_span_of_its_own_where_spans_are_recorded),
         cmocka_unit_test(nothing_begins_where_nothing_is_recorded_and_lines_of_no_trace_say_nothing_of_it),
+        cmocka_unit_test(the_end_is_told_where_spans_are_recorded),
         cmocka_unit_test(a_redirect_takes_the_trace_along),
         cmocka_unit_test(on_the_word_of_a_forged_event_no_trace_is_told_of),
     };

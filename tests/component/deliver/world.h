@@ -32,7 +32,8 @@ struct world {
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
     char parents[RECORDS][64], states[RECORDS][600];
     size_t arrived, held_count;
-    size_t failures; /* how often /flaky still answers 503 with Retry-After */
+    struct buffer told; /* of recorded traces, a line each */
+    size_t failures;    /* how often /flaky still answers 503 with Retry-After */
 };
 
 static inline void settle(struct ticket *ticket, bool done)
@@ -123,6 +124,15 @@ static inline void room(void *ctx)
     ((struct world *)ctx)->rooms++;
 }
 
+static inline void world_traced_is_told(void *ctx, const struct observed *observed)
+{
+    struct world *world = ctx;
+    char error[64];
+    snprintf(error, sizeof error, " %s", observed->error_type ? observed->error_type : "");
+    buffer_appendf(&world->told, "%s %u%s%s\n", observed->kind == OBSERVED_DONE ? "done" : "told",
+                   observed->attempt, error[1] ? error : "", observed->wait_ms < 0 ? " no run" : "");
+}
+
 /** All except the deliveries, for whom needs the loop before them. */
 static inline struct world *world_open(void)
 {
@@ -141,8 +151,10 @@ static inline struct world *world_open(void)
                                       .first_backoff_ms = 5,
                                       .max_backoff_ms = 20};
     world->reports = reports_new(&reports);
-    world->observer =
-        observer_new(&(struct observer_options){.clock = &world->port->clock, .tell_run = run_report_log});
+    world->observer = observer_new(&(struct observer_options){.clock = &world->port->clock,
+                                                              .tell_run = run_report_log,
+                                                              .traced = world_traced_is_told,
+                                                              .traced_ctx = world});
     assert_non_null(world->observer);
     return world;
 }
@@ -185,6 +197,7 @@ static inline void world_free(struct world *world)
     for (int64_t i = 0; i < world->offset; i++)
         assert_int_equal(world->given[i].done + world->given[i].dropped, 1);
     observer_free(world->observer);
+    buffer_clear(&world->told);
     reports_free(world->reports);
     signer_free(world->signer);
     http_client_close(world->webhooks, NULL, NULL);

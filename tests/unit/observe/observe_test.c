@@ -204,6 +204,7 @@ static const struct kind kinds[] = {
      NULL},
     {OBSERVED_RESULT_REFUSED, "", NULL, "refused_results"},
     {OBSERVED_DROPPED, "", NULL, "dropped"},
+    {OBSERVED_DONE, "", NULL, NULL},
 };
 
 static void assert_counted(const struct observer *observer, const char *name)
