@@ -180,7 +180,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
         if (partition && partition->begun && !partition->revoked && unreadable_is_error(message->err))
             poison_failed(partition, message->offset, rd_kafka_message_errstr(message));
     } else if (partition && partition->begun && !partition->revoked) {
-        if (poison_suspect(partition, message->offset)) {
+        if (poison_suspect(partition, message->offset) || poison_is_astray(partition, message->offset)) {
             /* It lies, or came after one that did: its batch is passed, and everything else comes again. */
         } else if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
             if (!partition->parked) {

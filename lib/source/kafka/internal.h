@@ -71,6 +71,8 @@ struct partition {
         /** A record had an offset beyond the log's end: nothing of this partition is taken until its position
          * is right again. */
         bool lied;
+        /** How often, since its position was set, what comes from before the position may still be refused. */
+        unsigned strays;
         /** The condition that it cannot be read stands. */
         bool stands;
         /** A record or the end came since the last tick; and when something did. */
@@ -393,6 +395,8 @@ void poison_reset(struct partition *partition);
 void poison_failed(struct partition *partition, int64_t offset, const char *reason);
 /** A record came. True: it is not to be taken, because its offset, or that of one before it, is a lie. */
 PA_MUST_USE bool poison_suspect(struct partition *partition, int64_t offset);
+/** A record, or the end, came. True: librdkafka is not where it was told to go, and is told again. */
+PA_MUST_USE bool poison_is_astray(struct partition *partition, int64_t offset);
 /** Looks for partitions from which nothing comes. */
 void poison_tick(struct kafka_consumer *consumer);
 /** The partition goes. */

@@ -276,7 +276,7 @@ static void say_gone(const struct partition *partition, int64_t offset)
 
 void partition_end_reached(struct partition *partition, int64_t offset)
 {
-    if (partition->parked || partition->poison.lied)
+    if (partition->parked || partition->poison.lied || poison_is_astray(partition, offset))
         return; /* that has not been taken yet, or librdkafka is elsewhere */
     partition->poison.heard = true;
     if (offset < offsets_next(&partition->offsets))

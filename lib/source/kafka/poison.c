@@ -13,6 +13,8 @@
 enum {
     /** Failures in a row before the end is looked for: librdkafka tries again every half second. */
     FAILURES = 3,
+    /** So often librdkafka is sent back to the position before the log is believed to begin anew. */
+    STRAYS = 3,
     SILENCE_MS = 30000,
     PATIENCE_CAP_MS = 600000
 };
@@ -58,7 +60,7 @@ void poison_reset(struct partition *partition)
 /* What was found */
 
 /** Goes on at the partition's position, whatever librdkafka's own is by now. */
-static void seek(struct partition *partition)
+static void seek(struct partition *partition, unsigned strays)
 {
     partition_unpark(partition);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -71,6 +73,7 @@ static void seek(struct partition *partition)
         rd_kafka_error_destroy(error);
     rd_kafka_topic_partition_list_destroy(list);
     poison_reset(partition);
+    partition->poison.strays = strays;
 }
 
 static void pass(struct partition *partition, const struct unreadable *found)
@@ -90,7 +93,7 @@ static void pass(struct partition *partition, const struct unreadable *found)
         partition->changed = true;
         commit_soon(consumer);
     }
-    seek(partition);
+    seek(partition, STRAYS);
 }
 
 /** There was nothing to pass. */
@@ -104,7 +107,7 @@ static void look_later(struct partition *partition, enum unreadable_verdict verd
         stands_still(partition, offsets_next(&partition->offsets),
                      "the log goes on, the broker says, and nothing of it comes");
     if (verdict == UNREADABLE_NOT || (verdict == UNREADABLE_NOTHING_YET && stuck))
-        seek(partition); /* another client reads what this one does not */
+        seek(partition, STRAYS); /* another client reads what this one does not */
     poison->failures = 0;
     poison->heard_ms = now_of(partition->consumer);
     poison->patience_ms = patience_ms;
@@ -217,6 +220,20 @@ bool poison_suspect(struct partition *partition, int64_t offset)
     }
     poison->heard |= !poison->lied;
     return poison->lied;
+}
+
+/* A fetch beyond the log's end (a record lied that it was there) that is under way while we seek is answered
+ * "out of range" afterwards, and then librdkafka begins at the log's start all the same. That is no log made
+ * anew: taken for one, all that is done beyond the first record that is not would be done again. */
+bool poison_is_astray(struct partition *partition, int64_t offset)
+{
+    struct poison *poison = &partition->poison;
+    bool astray = poison->strays > 0 && offset < offsets_next(&partition->offsets);
+    if (astray)
+        seek(partition, poison->strays - 1);
+    else
+        poison->strays = 0;
+    return astray;
 }
 
 /** Does the log go on behind the position? */

@@ -298,6 +298,64 @@ static void a_search_that_is_overtaken_passes_nothing(void **state)
     world_close(&world);
 }
 
+/** As librdkafka does where a fetch beyond the end was under way while the agent set its position. */
+static void go_astray(const struct world *world)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, runs, 0)->offset = 0;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(world->consumer->rk, list, 0);
+    assert_null(error);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/** Two records, of which the second is done, then one that cannot be read; it has been passed. */
+static void pass_one(struct world *world)
+{
+    write_good(broker(), runs, 2);
+    world_open(world, 1000);
+    wait_for_records(world, 2);
+    done(world, 1);
+    write_elsewhere(broker(), runs);
+    write_good(broker(), runs, 1);
+    while (counted(world).batches_passed < 1)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void what_comes_from_the_logs_start_after_a_passing_is_not_done_again(void **state)
+{
+    (void)state;
+    struct world world;
+    struct caught caught = logs_catch();
+    pass_one(&world);
+    go_astray(&world);
+    wait_for_records(&world, 3);
+    assert_int_equal(world.offsets[2], 3);
+    world_close(&world);
+    char *logged = logs_end(&caught);
+    assert_null(strstr(logged, "partition rewound"));
+    free(logged);
+}
+
+static void a_log_that_begins_anew_after_a_passing_is_believed_in_the_end(void **state)
+{
+    (void)state;
+    struct world world;
+    pass_one(&world);
+    struct partition *partition = partition_find(world.consumer, runs, 0);
+    assert_non_null(partition);
+    for (unsigned strays = 3; strays > 0; strays--) {
+        assert_int_equal(partition->poison.strays, strays);
+        go_astray(&world);
+        while (partition->poison.strays == strays)
+            uv_run(&loop, UV_RUN_ONCE);
+        assert_int_equal(world.count, 2);
+    }
+    go_astray(&world);
+    wait_for_records(&world, 3);
+    assert_int_equal(world.offsets[2], 0);
+    world_close(&world);
+}
+
 static void closing_does_not_wait_for_a_search(void **state)
 {
     (void)state;
@@ -319,6 +377,10 @@ int main(void)
                                         close_loop),
         cmocka_unit_test_setup_teardown(a_slow_broker_loses_nothing, open_topics, close_loop),
         cmocka_unit_test_setup_teardown(a_search_that_is_overtaken_passes_nothing, open_topics, close_loop),
+        cmocka_unit_test_setup_teardown(what_comes_from_the_logs_start_after_a_passing_is_not_done_again,
+                                        open_topics, close_loop),
+        cmocka_unit_test_setup_teardown(a_log_that_begins_anew_after_a_passing_is_believed_in_the_end,
+                                        open_topics, close_loop),
         cmocka_unit_test_setup_teardown(closing_does_not_wait_for_a_search, open_topics, close_loop),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
