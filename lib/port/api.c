@@ -278,21 +278,6 @@ static void token_answered(void *ctx, const struct http_result *http)
         pump(api);
 }
 
-/** {"clientId","clientSecret"}; false: out of memory. */
-static bool write_credentials(struct port_api *api)
-{
-    struct buffer *body = &api->token_body;
-    body->len = 0;
-    buffer_append_text(body, "{\"clientId\":");
-    buffer_append_json_string(body, slice_of(api->client_id));
-    buffer_append_text(body, ",\"clientSecret\":");
-    buffer_append_json_string(body, buffer_slice(&api->client_secret));
-    buffer_append_char(body, '}');
-    bool written = !body->failed;
-    body->failed = false; /* what there is of it serves again */
-    return written;
-}
-
 static void fetch_token(struct port_api *api)
 {
     if (api->token_call)
@@ -302,7 +287,8 @@ static void fetch_token(struct port_api *api)
     struct http_header header = {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
     struct http_request request = {
         .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1, .keep_date = true};
-    if (write_credentials(api) && !url.failed) {
+    struct slice secret = buffer_slice(&api->client_secret);
+    if (port_token_question(api->client_id, secret, &api->token_body) && !url.failed) {
         request.body = buffer_slice(&api->token_body);
         api->token_call = http_start(api->options.http, &request, token_answered, api);
     }

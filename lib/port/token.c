@@ -5,6 +5,19 @@
 
 static const double DEFAULT_LIFETIME_S = 3600, LIFETIME_MAX_S = 30.0 * 24 * 3600;
 
+bool port_token_question(const char *client_id, struct slice client_secret, struct buffer *body)
+{
+    body->len = 0;
+    buffer_append_text(body, "{\"clientId\":");
+    buffer_append_json_string(body, slice_of(client_id));
+    buffer_append_text(body, ",\"clientSecret\":");
+    buffer_append_json_string(body, client_secret);
+    buffer_append_char(body, '}');
+    bool written = !body->failed;
+    body->failed = false; /* what there is of it serves again */
+    return written;
+}
+
 /** What may stand in a header line. */
 static bool is_sendable(const char *token)
 {

@@ -1,6 +1,11 @@
-/* Port's answer with the access token. Pure. */
+/* What Port is asked for an access token, and its answer. Pure. */
 #pragma once
-#include "base/slice.h"
+#include "base/buffer.h"
+#include <stdbool.h>
+
+/** Writes {"clientId","clientSecret"} into `body`, in place of what is in it; the caller wipes it. False: out
+ * of memory; `body` can be used again. */
+PA_MUST_USE bool port_token_question(const char *client_id, struct slice client_secret, struct buffer *body);
 
 /** The token of an answer's body, in text that may stand in a header line, and for how long it is good, in
  * seconds. The caller wipes and frees it. NULL: there is none that can be used, or no memory. */
