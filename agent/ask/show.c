@@ -159,6 +159,7 @@ static void show_destination(FILE *out, const cJSON *destination)
     print_number(out, " in flight ", number(destination, "in_flight"), ",");
     print_number(out, " waiting ", number(destination, "waiting"), "");
     print_duration(out, ", answers in ", number(destination, "latency_s"), "");
+    print_duration(out, " (99 % within ", number(destination, "p99_s"), ")");
     if (open)
         print_duration(out, "; ONLY FAILS, for ", number(destination, "open_for_s"), "");
     fputs(is_true(destination, "paused") ? "; PAUSED" : "", out);

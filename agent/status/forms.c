@@ -104,6 +104,8 @@ static void write_destination(struct json_writer *writer, const struct snapshot 
     json_write_bool(writer, "paused", destination->paused);
     if (destination->latency_ms > 0)
         json_write_seconds(writer, "latency_s", (int64_t)destination->latency_ms);
+    write_known_seconds(writer, "p50_s", destination->p50_ms);
+    write_known_seconds(writer, "p99_s", destination->p99_ms);
     write_text(writer, "last_cause", destination->cause);
     json_write_close(writer, '}');
 }

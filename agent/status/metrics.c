@@ -3,6 +3,7 @@
 #include "metrics.h"
 #include "base/version.h"
 #include "observe/metrics.h"
+#include "port/tally.h"
 #include <string.h>
 
 const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -221,7 +222,37 @@ static void write_credentials_refused(const struct scrape *scrape, const struct 
     write_integer(scrape, family, "", scrape->snapshot->source.credentials_refused);
 }
 
+static void write_rebalances(const struct scrape *scrape, const struct family *family)
+{
+    write_integer(scrape, family, "", (int64_t)scrape->snapshot->source.rebalances);
+}
+
+static void write_commits(const struct scrape *scrape, const struct family *family)
+{
+    write_integer(scrape, family, "{outcome=\"done\"}", (int64_t)scrape->snapshot->source.commits);
+    write_integer(scrape, family, "{outcome=\"failed\"}", (int64_t)scrape->snapshot->source.commits_failed);
+}
+
+static void write_credentials_fetches(const struct scrape *scrape, const struct family *family)
+{
+    write_integer(scrape, family, "", (int64_t)scrape->snapshot->source.credentials_fetched);
+}
+
 /* Port */
+
+/** Those that there were. */
+static void write_port_calls(const struct scrape *scrape, const struct family *family)
+{
+    const struct port_tally *tally = scrape->snapshot->port.tally;
+    for (size_t route = 0; tally && route < PORT_ROUTES; route++)
+        for (size_t code = 0; code < PORT_CODES; code++) {
+            char labels[80];
+            snprintf(labels, sizeof labels, "{route=\"%s\",code=\"%s\"}", port_tally_routes[route],
+                     port_tally_codes[code]);
+            if (tally->answers[route][code] > 0)
+                write_integer(scrape, family, labels, (int64_t)tally->answers[route][code]);
+        }
+}
 
 static void write_results_waiting(const struct scrape *scrape, const struct family *family)
 {
@@ -263,6 +294,18 @@ static void write_memory_limit(const struct scrape *scrape, const struct family 
     const struct config *config = scrape->snapshot->parts.config;
     write_integer(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
     write_integer(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
+}
+
+static void write_loop_lag(const struct scrape *scrape, const struct family *family)
+{
+    static const struct histogram none;
+    const struct histogram *lag = scrape->snapshot->parts.loop_lag;
+    write_histogram(scrape, family, lag ? lag : &none);
+}
+
+static void write_lines_dropped(const struct scrape *scrape, const struct family *family)
+{
+    write_integer(scrape, family, "", (int64_t)log_dropped(NULL));
 }
 
 static void write_resident(const struct scrape *scrape, const struct family *family)
@@ -348,6 +391,12 @@ static const struct family families[] = {
      write_connected},
     {"port_agent_source_credentials_refused", "gauge", "", "1: the brokers refuse the credentials",
      write_credentials_refused},
+    {"port_agent_source_credentials_fetches", "counter", "",
+     "times that Port gave Kafka's credentials, the first included", write_credentials_fetches},
+    {"port_agent_rebalances", "counter", "", "times that partitions were given or taken away by the group",
+     write_rebalances},
+    {"port_agent_commits", "counter", "outcome", "offsets of partitions that were committed, or could not be",
+     write_commits},
     {"port_agent_results_waiting", "gauge", "", "results that Port has not accepted yet",
      write_results_waiting},
     {"port_agent_oldest_result_age_seconds", "gauge", "", "how long the oldest of them waits; 0: none waits",
@@ -356,12 +405,18 @@ static const struct family families[] = {
      write_token_valid},
     {"port_agent_port_token_fetches", "counter", "", "tokens fetched", write_token_fetches},
     {"port_agent_port_requests", "counter", "", "HTTP requests to Port's API", write_port_requests},
+    {"port_agent_port_calls", "counter", "route, code",
+     "requests to Port's API that ended, by what was asked and status (none: no answer)", write_port_calls},
     {"port_agent_memory_bytes", "gauge", "budget", "memory used of a budget", write_memory_used},
     {"port_agent_memory_limit_bytes", "gauge", "budget", "the budget", write_memory_limit},
     {"port_agent_conditions", "gauge", "", "standing conditions: what goes on being wrong", write_conditions},
     {"port_agent_paused", "gauge", "", "1: the operator has paused a destination, or everything",
      write_paused},
     {"port_agent_mapping_up", "gauge", "", "1: there is a process that evaluates mappings", write_mapping_up},
+    {"port_agent_loop_lag_seconds", "histogram", "", "how late the loop came back, measured once a second",
+     write_loop_lag},
+    {"port_agent_log_lines_dropped", "counter", "",
+     "log lines that were lost because their reader did not keep up", write_lines_dropped},
     {"port_agent_build_info", "gauge", "version, revision, streamer", "always 1", write_build},
     {"process_resident_memory_bytes", "gauge", "", "resident memory of the agent's process", write_resident},
     {"process_start_time_seconds", "gauge", "", "when the process began, since the Unix epoch",

@@ -3,6 +3,7 @@
 #include "admin/server.h"
 #include "admin/socket.h"
 #include "http/url.h"
+#include "lag.h"
 #include "metrics.h"
 #include "observe/conditions.h"
 #include <stdlib.h>
@@ -12,6 +13,8 @@ struct status_service {
     struct status_service_options options;
     int64_t started_wall_ms;
     struct admin_server *local, *port;
+    /** NULL: out of memory, and it is not measured. */
+    struct loop_lag *lag;
     char socket[ADMIN_SOCKET_NAME_SIZE];
 };
 
@@ -21,6 +24,7 @@ static struct status_parts parts_of(const struct status_service *service)
 {
     struct status_parts parts = {.config = service->options.config, .clock = service->options.clock};
     service->options.parts(service->options.ctx, &parts);
+    parts.loop_lag = loop_lag_histogram(service->lag);
     return parts;
 }
 
@@ -257,6 +261,7 @@ struct status_service *status_service_new(const struct status_service_options *o
         return NULL;
     service->options = *options;
     service->started_wall_ms = clock_wall_ms(options->clock);
+    service->lag = loop_lag_new(options->loop);
     open_socket(service);
     open_port(service);
     return service;
@@ -268,6 +273,7 @@ void status_service_close(struct status_service *service)
         return;
     admin_server_close(service->local);
     admin_server_close(service->port);
+    loop_lag_close(service->lag);
     if (service->local)
         admin_socket_remove(service->socket);
     free(service);

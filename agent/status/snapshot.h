@@ -7,6 +7,8 @@
 #include "port/api.h"
 #include "window/window.h"
 
+struct histogram;
+
 enum { SNAPSHOT_PARTITIONS = 64, SNAPSHOT_DESTINATIONS = 32 };
 
 /** The parts of a daemon; all borrowed. NULL members: closed, or there is none. */
@@ -26,6 +28,8 @@ struct status_parts {
     bool running;
     /** Mappings are evaluated, those of the operator's file; their process is gone for good. */
     bool mapping, mapping_file, mapping_lost;
+    /** How late the loop comes back (lag.h). */
+    const struct histogram *loop_lag;
 };
 
 struct partition_snapshot {

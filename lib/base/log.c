@@ -197,6 +197,9 @@ void log_free(struct log *log, int wait_ms)
 
 uint64_t log_dropped(const struct log *log)
 {
+    log = log ? log : current;
+    if (!log)
+        return 0;
     pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&log->mutex;
     pthread_mutex_lock(mutex);
     uint64_t dropped = log->dropped;

@@ -60,7 +60,8 @@ void log_free(struct log *log, int wait_ms);
  * tests that put it back. */
 PA_MAY_IGNORE struct log *log_set_current(struct log *log);
 PA_MUST_USE bool log_enabled(enum log_level level);
-/** Lines dropped so far because the reader did not keep up. */
+/** Lines dropped so far because the reader did not keep up. NULL: the current log's; 0 where there is none.
+ */
 uint64_t log_dropped(const struct log *log);
 
 /** Writes one line to the current log. Texts are escaped; a text over 16 KiB is cut and ends in "…". */

@@ -6,6 +6,7 @@
 #include "http/retry_after.h"
 #include "port/answer.h"
 #include "port/clock_offset.h"
+#include "port/tally.h"
 #include "port/token.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ enum {
     REFUSED_WAIT_CAP_MS = 600000,
     TOKEN_MARGIN_S = 60
 };
+
+static const char TOKEN_PATH[] = "/v1/auth/access_token";
 
 enum call_state { CALL_QUEUED, CALL_SENT };
 
@@ -73,6 +76,7 @@ struct port_api {
     /** On the heap: it outlives us while it closes. */
     uv_timer_t *quiet;
     uint64_t requests;
+    struct port_tally tally;
     /** Until then a 401 fetches no other token: a fresh one was refused as well. */
     int64_t refused_until_ms;
     int64_t refused_wait_ms;
@@ -242,6 +246,7 @@ static void token_answered(void *ctx, const struct http_result *http)
 {
     struct port_api *api = ctx;
     api->token_call = NULL;
+    port_tally_note(&api->tally, TOKEN_PATH, http->status);
     clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
         *api->failure = '\0';
@@ -283,7 +288,7 @@ static void fetch_token(struct port_api *api)
     if (api->token_call)
         return;
     struct buffer url = {0};
-    buffer_appendf(&url, "%s/v1/auth/access_token", api->base_url);
+    buffer_appendf(&url, "%s%s", api->base_url, TOKEN_PATH);
     struct http_header header = {SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
     struct http_request request = {
         .method = "POST", .url = buffer_text(&url), .headers = &header, .header_count = 1, .keep_date = true};
@@ -350,6 +355,7 @@ static void call_answered(void *ctx, const struct http_result *http)
     struct port_api *api = call->api;
     call->http = NULL;
     api->sent--;
+    port_tally_note(&api->tally, call->path, http->status);
     clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (!try_with_fresh_token(call, http)) {
         char reason[300];
@@ -581,5 +587,6 @@ struct port_view port_api_view(const struct port_api *api)
                               .quiet_ms = left_ms(api->quiet_until_ms, now_ms),
                               .calls = api->sent,
                               .requests = api->requests,
+                              .tally = &api->tally,
                               .failure = api->failure};
 }

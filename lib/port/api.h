@@ -9,6 +9,7 @@
 
 struct conditions;
 struct port_api;
+struct port_tally;
 
 struct port_api_options {
     /** Borrowed. */
@@ -113,6 +114,8 @@ struct port_view {
     /** Calls under way. */
     unsigned calls;
     uint64_t requests;
+    /** How they were answered (tally.h); borrowed while the API lives. */
+    const struct port_tally *tally;
     /** Of the last token call or call that failed, in words; "": the last one did not fail. */
     const char *failure;
 };

@@ -126,6 +126,11 @@ struct source_view {
     bool connected;
     /** Its credentials are refused there, and nothing has worked since. */
     bool credentials_refused;
+    /** Since the consumer was opened, where it is one of a group's: rebalances, and partitions' offsets that
+     * were committed, or whose commit failed. */
+    uint64_t rebalances, commits, commits_failed;
+    /** Credentials that were fetched, the first ones included. */
+    uint64_t credentials_fetched;
 };
 
 /** What every source is made from. */

@@ -3,6 +3,7 @@
 #include "window/breaker.h"
 #include "window/due.h"
 #include "window/queue.h"
+#include "window/recent.h"
 #include <sys/queue.h>
 
 struct destinations;
@@ -24,6 +25,7 @@ struct destination {
     bool active;
     /** Of answers, smoothed; 0: there was none. */
     double latency_ms;
+    struct recent recent;
     /** Nothing has been heard of it since, while something was in flight. */
     int64_t quiet_since_ms;
     /** When its breaker opened; counts while that is not closed. */

@@ -153,7 +153,7 @@ static void interval_over(struct due *due)
     window->options.ready(window->options.ctx);
 }
 
-static struct destination_view view_of(const struct destination *destination)
+static struct destination_view view_of(const struct destination *destination, int64_t now_ms)
 {
     struct destination_view view = {.name = destination->name,
                                     .in_flight = destination->in_flight,
@@ -162,6 +162,8 @@ static struct destination_view view_of(const struct destination *destination)
                                     .failures_in_row = destination->breaker.failures,
                                     .paused = destination->paused,
                                     .latency_ms = destination->latency_ms,
+                                    .p50_ms = recent_percentile(&destination->recent, now_ms, 50),
+                                    .p99_ms = recent_percentile(&destination->recent, now_ms, 99),
                                     .cause = destination->cause};
     for (const struct slot *slot = destination->ready.first; slot; slot = slot->next)
         view.waiting++;
@@ -170,7 +172,7 @@ static struct destination_view view_of(const struct destination *destination)
 
 static void tell_circuit(const struct window *window, const struct destination *destination)
 {
-    const struct destination_view view = view_of(destination);
+    const struct destination_view view = view_of(destination, clock_monotonic_ms(window->load.clock));
     if (window->options.circuit)
         window->options.circuit(window->options.ctx, &view);
 }
@@ -228,6 +230,7 @@ static void learn_latency(struct window *window, struct destination *destination
 {
     bool first = destination->latency_ms == 0;
     double sample_ms = (double)ms;
+    recent_note(&destination->recent, clock_monotonic_ms(window->load.clock), ms);
     destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
     set_answers(window, destination, true);
     destination->silent = destination->failed = false;
@@ -405,6 +408,7 @@ unsigned window_breakers_open(const struct window *window)
 /* What stands */
 
 struct view_visit {
+    int64_t now_ms;
     void (*each)(void *ctx, const struct destination_view *view);
     void *ctx;
 };
@@ -412,14 +416,14 @@ struct view_visit {
 static void view_destination(void *ctx, const struct destination *destination)
 {
     const struct view_visit *visit = ctx;
-    const struct destination_view view = view_of(destination);
+    const struct destination_view view = view_of(destination, visit->now_ms);
     visit->each(visit->ctx, &view);
 }
 
 void window_each_destination(const struct window *window,
                              void (*each)(void *ctx, const struct destination_view *view), void *ctx)
 {
-    struct view_visit visit = {each, ctx};
+    struct view_visit visit = {clock_monotonic_ms(window->load.clock), each, ctx};
     destinations_each(&window->destinations, view_destination, &visit);
 }
 

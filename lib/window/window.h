@@ -154,6 +154,8 @@ struct destination_view {
     bool paused;
     /** Smoothed, of answers; 0: there was none. */
     double latency_ms;
+    /** What half and 99 % of the answers of the last minutes took at most; -1: there were none. */
+    int64_t p50_ms, p99_ms;
     /** Of its last failure; "": none. */
     const char *cause;
 };

@@ -91,6 +91,7 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
         return;
     }
     partition->changed = true;
+    consumer->commits_failed++;
     if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && partition->notes_off) {
         partition->facts_off = true;
     } else if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {

@@ -256,7 +256,7 @@ struct kafka_consumer {
     bool stopped_taking, waiting_for_room;
 
     bool commit_under_way;
-    uint64_t commits, restored_skips;
+    uint64_t commits, commits_failed, rebalances, restored_skips;
 
     enum rebalance_state rebalance;
     /** The partitions of the rebalance under way. */

@@ -19,6 +19,7 @@ struct kafka_source {
     bool begun;
     /** Asked only where the brokers are not in the settings. */
     struct kafka_access *access;
+    uint64_t credentials_fetched;
     bool stopped;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -99,6 +100,7 @@ static void credentials_fetched(void *ctx, const struct kafka_credentials *crede
 {
     struct kafka_source *kafka = ctx;
     struct error err = {0};
+    kafka->credentials_fetched++;
     if (kafka->consumer) {
         log_info("fresh Kafka credentials fetched from Port", F_NONE);
         /* What librdkafka refuses has been said; the ones before stay, and are refreshed again when they
@@ -248,10 +250,12 @@ static unsigned kafka_assigned(const struct source *source)
 static struct source_view kafka_view(const struct source *source)
 {
     const struct kafka_source *kafka = kafka_of_const(source);
+    struct source_view view = {.state = kafka->leaving ? "leaving the group, to join it anew"
+                                                       : "waiting for Kafka credentials from Port"};
     if (kafka->consumer)
-        return kafka_consumer_view(kafka->consumer);
-    return (struct source_view){.state = kafka->leaving ? "leaving the group, to join it anew"
-                                                        : "waiting for Kafka credentials from Port"};
+        view = kafka_consumer_view(kafka->consumer);
+    view.credentials_fetched = kafka->credentials_fetched;
+    return view;
 }
 
 static void kafka_each_partition(const struct source *source,

@@ -387,6 +387,7 @@ void rebalance_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     overtake(consumer);
+    consumer->rebalances++;
     if (consumer->rejoin_assignments > 0)
         consumer->rejoin_assignments--;
     switch (rd_kafka_event_error(event)) {

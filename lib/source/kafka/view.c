@@ -15,7 +15,10 @@ struct source_view kafka_consumer_view(const struct kafka_consumer *consumer)
     const char *state = consumer->rebalance == REBALANCE_IDLE ? idle : states[consumer->rebalance];
     return (struct source_view){.state = consumer->closing ? "leaving the group" : state,
                                 .connected = consumer->connected,
-                                .credentials_refused = consumer->credentials_failing};
+                                .credentials_refused = consumer->credentials_failing,
+                                .rebalances = consumer->rebalances,
+                                .commits = consumer->commits,
+                                .commits_failed = consumer->commits_failed};
 }
 
 /** As the last answer to a fetch had it; -1: not known. */

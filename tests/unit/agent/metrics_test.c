@@ -8,6 +8,7 @@
 
 #include "agent/status/metrics.h"
 #include "observe/metrics.h"
+#include "port/tally.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,14 @@ static char *text_of(bool open_metrics)
         .config = &config, .clock = &the_clock, .observer = observer, .streamer = "KAFKA"};
     snapshot->counters = *observer_counters(observer);
     snapshot->counters.dead_letters_written = snapshot->counters.dead_letters_waiting = COUNTER_NONE;
+    struct histogram lag = {0};
+    struct port_tally tally = {0};
+    histogram_add(&lag, 20);
+    port_tally_note(&tally, "/v1/actions/runs/r_1", 429);
+    snapshot->parts.loop_lag = &lag;
+    snapshot->port.tally = &tally;
+    snapshot->source =
+        (struct source_view){.rebalances = 3, .commits = 40, .commits_failed = 2, .credentials_fetched = 1};
     snapshot->wall_ms = 100000;
     snapshot->partitions = snapshot->partitions_listed = 1;
     snapshot->partition[0] = (struct partition_snapshot){
@@ -107,6 +116,12 @@ static void counters_histograms_and_what_stands_are_there(void **state)
         "port_agent_partition_lag{topic=\"a\\\"b\",partition=\"3\"} 12\n",
         "port_agent_partition_oldest_age_seconds{topic=\"a\\\"b\",partition=\"3\"} 1.500\n",
         "port_agent_memory_limit_bytes{budget=\"records\"} 1024\n",
+        "port_agent_port_calls_total{route=\"run\",code=\"429\"} 1\n",
+        "port_agent_rebalances_total 3\n",
+        "port_agent_commits_total{outcome=\"done\"} 40\nport_agent_commits_total{outcome=\"failed\"} 2\n",
+        "port_agent_source_credentials_fetches_total 1\n",
+        "port_agent_loop_lag_seconds_bucket{le=\"0.025\"} 1\n",
+        "port_agent_log_lines_dropped_total 0\n",
         "process_start_time_seconds 1.500\n",
         "port_agent_build_info{version=",
     };
