@@ -2,6 +2,7 @@
  */
 #include "admin/server.h"
 #include "admin/socket.h"
+#include "admin/stream.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -18,6 +19,7 @@ enum {
     /** Of a connection: the request's line and headers, and what is written at a time. */
     CLIENT_BYTES = 16384,
     CLIENT_MS = 10000,
+    STREAM_MS = 250,
     SWEEP_MS = 1000,
     /** Until the next try, where no connection can be accepted. */
     PAUSE_MS = 200
@@ -35,6 +37,9 @@ struct admin_server {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
+    /** Active while somebody watches. */
+    uv_timer_t ticker;
+    struct streams streams;
     struct client clients[CLIENTS];
     unsigned connected;
     /** Connections that began or ended in this turn. */
@@ -85,9 +90,11 @@ static bool host_is_plain(const char *host)
 }
 
 struct headers {
-    const char *host, *authorization, *accept;
+    const char *host, *authorization, *accept, *last_event_id;
     unsigned hosts;
     bool body;
+    /** By a browser: for a page of another site, for its address bar. */
+    bool foreign, navigates;
 };
 
 static enum MHD_Result note_header(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -103,6 +110,12 @@ static enum MHD_Result note_header(void *ctx, enum MHD_ValueKind kind, const cha
         headers->authorization = value;
     } else if (slice_equal_text_ignore_case(key, "Accept")) {
         headers->accept = value;
+    } else if (slice_equal_text_ignore_case(key, "Last-Event-ID")) {
+        headers->last_event_id = value;
+    } else if (slice_equal_text_ignore_case(key, "Sec-Fetch-Site")) {
+        headers->foreign = strcmp(value, "same-origin") != 0 && strcmp(value, "none") != 0;
+    } else if (slice_equal_text_ignore_case(key, "Sec-Fetch-Mode")) {
+        headers->navigates = strcmp(value, "navigate") == 0;
     } else if (slice_equal_text_ignore_case(key, "Content-Length")) {
         headers->body |= strcmp(value, "0") != 0;
     } else if (slice_equal_text_ignore_case(key, "Transfer-Encoding")) {
@@ -137,7 +150,7 @@ static void refuse(struct admin_answer *answer, unsigned status, const char *tex
 static void answer_asked(struct admin_server *server, struct MHD_Connection *connection, const char *method,
                          const char *path, struct admin_answer *answer)
 {
-    struct headers headers = {.host = "", .accept = ""};
+    struct headers headers = {.host = "", .accept = "", .last_event_id = ""};
     int fd = descriptor_of(connection);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, note_header, &headers);
     if (server->options.local && !admin_socket_trusts_client(fd))
@@ -149,12 +162,14 @@ static void answer_asked(struct admin_server *server, struct MHD_Connection *con
     if (answer->status > 0)
         return;
     bool token = has_token(server, &headers);
-    bool near = !server->options.local && both_ends_are_loopback(fd) && host_is_plain(headers.host);
+    bool near = !server->options.local && both_ends_are_loopback(fd) && host_is_plain(headers.host) &&
+                (!headers.foreign || headers.navigates);
     const struct admin_request request = {
         .method = strcmp(method, "HEAD") == 0 ? "GET" : method,
         .path = path,
         .target = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "target"),
         .accept = headers.accept,
+        .last_event_id = headers.last_event_id,
         .may_see = server->options.local || token || near,
         .may_change = server->options.local || token};
     server->options.answer(server->options.ctx, &request, answer);
@@ -162,31 +177,80 @@ static void answer_asked(struct admin_server *server, struct MHD_Connection *con
 
 /* What is answered */
 
+/** CLIENTS: there is none. */
+static size_t place_of(const struct admin_server *server, int fd)
+{
+    size_t place = 0;
+    while (place < CLIENTS && server->clients[place].fd != fd)
+        place++;
+    return place;
+}
+
 static void add_headers(struct MHD_Response *response, const struct admin_answer *answer)
 {
     const char *type = answer->content_type ? answer->content_type : "text/plain; charset=utf-8";
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "X-Frame-Options", "DENY");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            answer->policy ? answer->policy : "default-src 'none'; frame-ancestors 'none'");
     MHD_add_response_header(response, "Connection", "close");
     if (answer->allow)
         MHD_add_response_header(response, "Allow", answer->allow);
 }
 
-static enum MHD_Result reply(struct MHD_Connection *connection, struct admin_answer *answer)
+static struct MHD_Response *response_of(struct admin_answer *answer)
 {
+    bool owned = answer->body.ptr != NULL;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer->body.len, owned ? answer->body.ptr : "",
+                                        owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        buffer_clear(&answer->body);
+    return response;
+}
+
+static void time_to_tell(uv_timer_t *ticker);
+
+/** NULL: too many watch; then that is the answer. */
+static struct MHD_Response *begin_stream(struct admin_server *server, struct MHD_Connection *connection,
+                                         struct admin_answer *answer)
+{
+    size_t place = place_of(server, descriptor_of(connection));
+    struct MHD_Response *response = NULL;
+    if (place < CLIENTS)
+        response =
+            streams_begin(&server->streams, connection, &answer->stream, &server->clients[place].deadline_ms);
+    else
+        answer->stream.ended(answer->stream.ctx);
+    if (!response) {
+        answer->content_type = NULL;
+        refuse(answer, 503, "too many watch already\n");
+    } else if (!uv_is_active((const uv_handle_t *)&server->ticker)) {
+        uint64_t every_ms = server->options.stream_ms > 0 ? (uint64_t)server->options.stream_ms : STREAM_MS;
+        uv_timer_start(&server->ticker, time_to_tell, every_ms, every_ms);
+    }
+    return response;
+}
+
+static enum MHD_Result reply(struct admin_server *server, struct MHD_Connection *connection,
+                             struct admin_answer *answer)
+{
+    struct MHD_Response *response = NULL;
     if (answer->status == 0)
         refuse(answer, 404, "there is nothing here\n");
     bool failed = answer->body.failed;
     if (failed)
         buffer_clear(&answer->body);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(answer->body.len, answer->body.ptr ? answer->body.ptr : "",
-                                        answer->body.ptr ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (!response) {
-        buffer_clear(&answer->body);
+    if (answer->stream.more)
+        response = begin_stream(server, connection, answer);
+    if (!response)
+        response = response_of(answer);
+    if (!response)
         return MHD_NO;
-    }
     add_headers(response, answer);
     enum MHD_Result queued = MHD_queue_response(connection, failed ? 503 : answer->status, response);
     MHD_destroy_response(response);
@@ -204,7 +268,7 @@ static enum MHD_Result asked(void *ctx, struct MHD_Connection *connection, const
     (void)data_size;
     (void)own;
     answer_asked(ctx, connection, method, path, &answer);
-    return reply(connection, &answer);
+    return reply(ctx, connection, &answer);
 }
 
 /* Clients */
@@ -214,17 +278,14 @@ static void connection_changed(void *ctx, struct MHD_Connection *connection, voi
 {
     struct admin_server *server = ctx;
     int fd = descriptor_of(connection), wanted = what == MHD_CONNECTION_NOTIFY_STARTED ? -1 : fd;
-    int64_t client_ms = server->options.client_ms > 0 ? server->options.client_ms : CLIENT_MS;
     (void)own;
-    size_t place = 0;
-    while (place < CLIENTS && server->clients[place].fd != wanted)
-        place++;
+    size_t place = place_of(server, wanted);
     server->changes++;
     server->connected += what == MHD_CONNECTION_NOTIFY_STARTED ? 1u : -1u;
     if (place < CLIENTS)
         server->clients[place] =
             (struct client){.fd = what == MHD_CONNECTION_NOTIFY_STARTED ? fd : -1,
-                            .deadline_ms = uv_now(server->options.loop) + (uint64_t)client_ms};
+                            .deadline_ms = uv_now(server->options.loop) + server->streams.patient_ms};
 }
 
 /** Who takes too long, however busily, is cut off. */
@@ -279,6 +340,14 @@ static void time_is_up(uv_timer_t *timer)
     turn(server);
 }
 
+static void time_to_tell(uv_timer_t *ticker)
+{
+    struct admin_server *server = ticker->data;
+    if (!streams_go_on(&server->streams))
+        uv_timer_stop(ticker);
+    turn(server);
+}
+
 /* Life */
 
 static void handle_closed(uv_handle_t *handle)
@@ -294,6 +363,8 @@ void admin_server_close(struct admin_server *server)
         return;
     uv_close((uv_handle_t *)&server->poll, handle_closed);
     uv_close((uv_handle_t *)&server->timer, handle_closed);
+    uv_close((uv_handle_t *)&server->ticker, handle_closed);
+    streams_release(&server->streams);
     MHD_stop_daemon(server->daemon);
 }
 
@@ -321,21 +392,25 @@ struct admin_server *admin_server_new(const struct admin_server_options *options
     if (!server)
         return cannot_serve(server, options->fd, err);
     server->options = *options;
+    server->streams.loop = options->loop;
+    server->streams.patient_ms = (uint64_t)(options->client_ms > 0 ? options->client_ms : CLIENT_MS);
     for (size_t i = 0; i < CLIENTS; i++)
         server->clients[i].fd = -1;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, asked, server, MHD_OPTION_LISTEN_SOCKET, options->fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, asked, server, MHD_OPTION_LISTEN_SOCKET,
+        options->fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)(options->local ? 0 : CLIENTS_OF_ONE_ADDRESS), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CLIENT_BYTES, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_END);
     int epoll = epoll_of(server->daemon);
     if (epoll < 0 || uv_poll_init(options->loop, &server->poll, epoll) != 0)
         return cannot_serve(server, options->fd, err);
     uv_timer_init(options->loop, &server->timer);
-    server->poll.data = server->timer.data = server;
-    server->open_handles = 2;
+    uv_timer_init(options->loop, &server->ticker);
+    server->poll.data = server->timer.data = server->ticker.data = server;
+    server->open_handles = 3;
     uv_poll_start(&server->poll, UV_READABLE, ready);
     uv_unref((uv_handle_t *)&server->poll);
     uv_unref((uv_handle_t *)&server->timer);
+    uv_unref((uv_handle_t *)&server->ticker);
     return server;
 }

@@ -21,12 +21,27 @@ struct admin_request {
     /** The value of `target` in the query, decoded; NULL: there is none. */
     const char *target;
     /** "" where there is none. */
-    const char *accept;
+    const char *accept, *last_event_id;
     /** It may see what is not everybody's: it came over the Unix socket, it has the token, or both ends are
-     * loopback and it names no other host. */
+     * loopback, it names no other host, and no page of another site asks. */
     bool may_see;
     /** It may change something: over the Unix socket, or with the token. */
     bool may_change;
+};
+
+enum {
+    /** Who watch at a time, on one server. */
+    ADMIN_STREAMS_MAX = 4
+};
+
+/** An answer without an end, in pieces. Both functions come from the loop, and must not block. */
+struct admin_stream {
+    /** Appends what there is to say now, if anything: a few times a second at most, and not before the piece
+     * before has been handed to the system. NULL: it is no stream. */
+    void (*more)(void *ctx, struct buffer *out);
+    /** Called once, and then `more` no more: the watcher has gone, or found no place. */
+    void (*ended)(void *ctx);
+    void *ctx;
 };
 
 /** What is answered. Zero-initialised. */
@@ -37,8 +52,12 @@ struct admin_answer {
     const char *content_type;
     /** The methods that there are, for 405; lives for ever. */
     const char *allow;
+    /** The Content-Security-Policy of a page; lives for ever. NULL: nothing is allowed. */
+    const char *policy;
     /** Taken over. */
     struct buffer body;
+    /** In the place of a body; answered with 503 where too many watch. */
+    struct admin_stream stream;
 };
 
 struct admin_server_options {
@@ -53,8 +72,9 @@ struct admin_server_options {
     /** From the loop; must not block. */
     void (*answer)(void *ctx, const struct admin_request *request, struct admin_answer *answer);
     void *ctx;
-    /** How long a client may take; 0: ten seconds. */
-    int64_t client_ms;
+    /** How long a client may take, and how often a stream goes on; 0: ten seconds, and four times a second.
+     */
+    int64_t client_ms, stream_ms;
 };
 
 /** NULL with the cause in err. */

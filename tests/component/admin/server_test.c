@@ -215,6 +215,11 @@ static void the_token_and_loopback_decide_who_sees_and_changes(void **state)
         {"Host: evil.example\r\nAuthorization: Bearer rightt", false, false},
         {"Host: evil.example\r\nAuthorization: Basic right", false, false},
         {"Host: localhost\r\nAuthorization: Bearer ", true, false},
+        {"Host: localhost\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors", true, false},
+        {"Host: localhost\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate", true, false},
+        {"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate", true, false},
+        {"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors", false, false},
+        {"Host: localhost\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: cors", false, false},
     };
     struct world *world = world_new("right");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
