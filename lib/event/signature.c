@@ -1,9 +1,11 @@
 /* HMAC-SHA-256 with one reused EVP_MAC_CTX per key. */
 #include "event/signature.h"
+#include <inttypes.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,11 +99,9 @@ int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice
 
 int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE])
 {
-    struct buffer text = {0};
-    buffer_append_int(&text, timestamp_s);
-    int err = text.failed ? PA_ERR_MEMORY : signer_sign_text(signer, buffer_slice(&text), payload, out);
-    buffer_clear(&text);
-    return err;
+    char text[24];
+    int len = snprintf(text, sizeof text, "%" PRId64, timestamp_s);
+    return signer_sign_text(signer, (struct slice){text, (size_t)len}, payload, out);
 }
 
 bool signature_timestamp_is_usable(struct slice timestamp)

@@ -83,6 +83,47 @@ static void what_is_no_json_says_where(void **state)
     }
 }
 
+/** What a string of ASCII may hold, written once more and plainly. */
+static bool may_stand(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c < 0x80;
+}
+
+static void each_byte_stops_or_stands_at_each_place_of_a_string(void **state)
+{
+    (void)state;
+    enum { LETTERS = 19 };
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t place = 0; place < LETTERS; place++) {
+            char text[LETTERS + 3] = "\"acdeghijklmopqsvwxy\""; /* none is an escape's */
+            struct buffer out = {0};
+            text[1 + place] = (char)byte;
+            struct slice in = edge_bytes(text, LETTERS + 2);
+            int failed = json_canonical(in, &out, NULL);
+            assert_int_equal(failed == 0, may_stand((unsigned char)byte));
+            if (!failed)
+                assert_true(slice_equal(buffer_slice(&out), in));
+            buffer_clear(&out);
+        }
+    }
+}
+
+static void an_escape_stands_anywhere_between_plain_letters(void **state)
+{
+    (void)state;
+    static const char letters[] = "abcdefghijklmnopqrstuvwx";
+    for (int before = 0; before < 20; before++) {
+        for (int after = 0; after < 20; after++) {
+            char text[128], expected[128];
+            snprintf(text, sizeof text, "\"%.*s\\u0041\xc3\xa9\\\\%.*s\\/\"", before, letters, after,
+                     letters);
+            snprintf(expected, sizeof expected, "\"%.*sA\xc3\xa9\\\\%.*s/\"", before, letters, after,
+                     letters);
+            assert_canonical(text, expected);
+        }
+    }
+}
+
 static void nesting_is_bounded_and_memory_may_be_out(void **state)
 {
     (void)state;
@@ -161,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blanks_go_and_strings_are_written_as_json_stringify_does),
         cmocka_unit_test(what_is_no_json_says_where),
+        cmocka_unit_test(each_byte_stops_or_stands_at_each_place_of_a_string),
+        cmocka_unit_test(an_escape_stands_anywhere_between_plain_letters),
         cmocka_unit_test(nesting_is_bounded_and_memory_may_be_out),
         cmocka_unit_test(members_are_watched_and_may_be_left_out),
         cmocka_unit_test(truth_is_pythons),
