@@ -95,6 +95,8 @@ static int open_client(struct producer *producer, struct error *err)
     producer->events = rd_kafka_queue_get_main(producer->client);
     rd_kafka_set_log_queue(producer->client, producer->events);
     rd_kafka_queue_io_event_enable(producer->events, producer->wake_fd, &one, sizeof one);
+    /* The queue writes there when it is empty no longer; what came before would keep it silent for ever. */
+    PA_IGNORE(write(producer->wake_fd, &one, sizeof one));
     producer->state = PRODUCER_OPEN;
     producer->broken = false;
     return 0;
