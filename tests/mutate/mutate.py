@@ -249,22 +249,25 @@ class Trial:
     def outcome(self, source, text, mutation):
         """refused, same, noticed (by which test) or survived (how many tests)."""
         path = TREE / source
-        if source not in self.originals:
-            self.originals[source] = self.compiler.code(source)
         try:
             path.write_text(mutation.apply(text))
-            code = self.compiler.code(source)
-            if code is not None and code == self.originals[source]:
-                return "same", ""
             if not self.builds(f"CMakeFiles/agent_lib.dir/{source}.o"):
                 return "refused", ""
             if not self.builds("agent_lib"):
                 die(f"lib cannot be linked with {source} changed")
             names = self.coverage.tests(source, mutation.line(text))
             by = self.noticed_by(names)
-            return ("noticed", f"by {by}") if by else ("survived", tests_run_it(len(names)))
+            if by:
+                return "noticed", f"by {by}"
+            mutant = self.compiler.code(source)
         finally:
             path.write_text(text)
+        return ("same", "") if mutant is not None and mutant == self.original(source) else ("survived", tests_run_it(len(names)))
+
+    def original(self, source):
+        if source not in self.originals:
+            self.originals[source] = self.compiler.code(source)
+        return self.originals[source]
 
 
 def tests_run_it(count):
