@@ -2,7 +2,7 @@
 #include "lag.h"
 #include <stdlib.h>
 
-enum { LAG_INTERVAL_MS = 1000 };
+enum { LAG_INTERVAL_MS = 2000 };
 
 struct loop_lag {
     uv_timer_t timer;

@@ -413,7 +413,7 @@ static const struct family families[] = {
     {"port_agent_paused", "gauge", "", "1: the operator has paused a destination, or everything",
      write_paused},
     {"port_agent_mapping_up", "gauge", "", "1: there is a process that evaluates mappings", write_mapping_up},
-    {"port_agent_loop_lag_seconds", "histogram", "", "how late the loop came back, measured once a second",
+    {"port_agent_loop_lag_seconds", "histogram", "", "how late the loop came back, measured every two seconds",
      write_loop_lag},
     {"port_agent_log_lines_dropped", "counter", "",
      "log lines that were lost because their reader did not keep up", write_lines_dropped},

@@ -4,7 +4,7 @@
  * where nothing is wanted. It is in no group and commits nothing.
  *
  * That a record is gone is never concluded from waiting. A broker has to send what comes behind the record
- * three times, half a second apart, without the record itself. */
+ * three times, a second apart, without the record itself. */
 #include "source/kafka/internal.h"
 #include <stdlib.h>
 #include <string.h>

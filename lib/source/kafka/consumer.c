@@ -12,7 +12,8 @@ enum {
      * last may go beyond. */
     TAKE_BATCH = 64,
     TAKE_BYTES = 1024 * 1024,
-    TICK_MS = 500,
+    /** An idle agent wakes up for this, and once more for what the watch has asked. */
+    TICK_MS = 1000,
     CLOSE_MS = 2000,
     CLOSING_TICK_MS = 50,
     CREDENTIALS_AGAIN_MS = 2000,
@@ -296,6 +297,7 @@ static void ticked(uv_timer_t *tick)
     standing_tick(consumer);
     poison_tick(consumer);
     again_tick(consumer);
+    watch_tick(consumer);
     if (consumer->credentials_failing && !consumer->closing)
         ask_for_credentials(consumer);
     schedule_taking(consumer);

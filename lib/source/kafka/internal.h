@@ -362,8 +362,10 @@ void lookup_end(struct lookup *lookup);
 void lookup_overtake(struct lookup *lookup);
 
 /* watch.c */
-/** Looks at the topics' ids from time to time. Nothing where there are none. */
+/** Begins to look at the topics' ids. Nothing where there are none. */
 void watch_start(struct kafka_consumer *consumer);
+/** A second is over: looks, unless it is looking. */
+void watch_tick(struct kafka_consumer *consumer);
 /** Looks soon: there may be news. */
 void watch_soon(struct kafka_consumer *consumer);
 

@@ -5,7 +5,7 @@
  * note that the offset belongs to another topic. */
 #include "source/kafka/internal.h"
 
-enum { WATCH_MS = 1000, AGAIN_MS = 200, WATCH_TIMEOUT_MS = 2000 };
+enum { FIRST_MS = 1000, AGAIN_MS = 200, WATCH_TIMEOUT_MS = 2000 };
 
 #if TOPIC_IDS
 
@@ -69,8 +69,8 @@ static void watch_done(uv_work_t *work, int status)
         return;
     for (int topic = 0; status == 0 && topic < TOPICS && consumer->rebalance == REBALANCE_IDLE; topic++)
         soon |= look_at(consumer, topic);
-    if (!consumer->closing)
-        uv_timer_start(&consumer->watch_timer, watch_fired, soon ? AGAIN_MS : WATCH_MS, 0);
+    if (!consumer->closing && soon)
+        uv_timer_start(&consumer->watch_timer, watch_fired, AGAIN_MS, 0);
 }
 
 static void watch_work(uv_work_t *work)
@@ -88,17 +88,21 @@ static void watch_fired(uv_timer_t *timer)
     consumer->watch.topics[0] = consumer->options.runs_topic;
     consumer->watch.topics[1] = consumer->options.change_log_topic;
     consumer->watch.work.data = consumer;
-    if (uv_queue_work(timer->loop, &consumer->watch.work, watch_work, watch_done) != 0) {
-        uv_timer_start(timer, watch_fired, WATCH_MS, 0);
+    if (uv_queue_work(timer->loop, &consumer->watch.work, watch_work, watch_done) != 0)
         return;
-    }
     consumer->watch.running = true;
     consumer->lookups_running++;
 }
 
 void watch_start(struct kafka_consumer *consumer)
 {
-    uv_timer_start(&consumer->watch_timer, watch_fired, WATCH_MS, 0);
+    uv_timer_start(&consumer->watch_timer, watch_fired, FIRST_MS, 0);
+}
+
+void watch_tick(struct kafka_consumer *consumer)
+{
+    if (!uv_is_active((const uv_handle_t *)&consumer->watch_timer))
+        watch_fired(&consumer->watch_timer);
 }
 
 void watch_soon(struct kafka_consumer *consumer)
@@ -114,6 +118,11 @@ void watch_soon(struct kafka_consumer *consumer)
 #else
 
 void watch_start(struct kafka_consumer *consumer)
+{
+    (void)consumer;
+}
+
+void watch_tick(struct kafka_consumer *consumer)
 {
     (void)consumer;
 }
