@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +115,27 @@ static void lines_are_appended_and_the_directory_is_made(void **state)
     assert_int_equal(status.st_mode & 07007, 0);
     assert_int_equal(stat(path_of(NAME), &status), 0);
     assert_int_equal(status.st_mode & 07117, 0);
+}
+
+/** As on a disk that is full: of the first line a part is written, and taken back. */
+static void a_line_that_does_not_fit_whole_is_taken_back_and_the_next_is_written(void **state)
+{
+    (void)state;
+    struct rlimit before, little = {.rlim_cur = 10};
+    struct day_line lines[2];
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little.rlim_max = before.rlim_max;
+    strcpy(name, NAME);
+    lines[0] = (struct day_line){.bytes = SLICE_LITERAL("twelve bytes\n")};
+    lines[1] = (struct day_line){.bytes = SLICE_LITERAL("three\n")};
+    assert_int_equal(mkdir(directory, 0700), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    day_file_append(directory, name, 1000, lines, 2);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_errors(lines, EFBIG, 0);
+    assert_file("three\n");
 }
 
 static void what_a_crash_left_is_closed(void **state)
@@ -220,6 +243,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_are_appended_and_the_directory_is_made, begin, end),
+        cmocka_unit_test_setup_teardown(a_line_that_does_not_fit_whole_is_taken_back_and_the_next_is_written,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(what_a_crash_left_is_closed, begin, end),
         cmocka_unit_test_setup_teardown(all_letters_together_have_a_bound, begin, end),
         cmocka_unit_test_setup_teardown(one_that_fits_is_written_behind_one_that_does_not, begin, end),

@@ -115,6 +115,33 @@ static void another_secret_gives_another_mac(void **state)
     letter_seal_free(other);
 }
 
+static void macs_under_the_secret_before_are_valid_too_and_none_is_made_with_it(void **state)
+{
+    (void)state;
+    char before[LETTER_MAC_SIZE], now[LETTER_MAC_SIZE], again[LETTER_MAC_SIZE];
+    struct dead_letter letter = letter_of();
+    struct letter_seal *old = letter_seal_new(SLICE_LITERAL("old")),
+                       *seal = letter_seal_new(SLICE_LITERAL("new")),
+                       *other = letter_seal_new(SLICE_LITERAL("other"));
+    mac_of(old, ID, &letter, before);
+    mac_of(seal, ID, &letter, now);
+    assert_int_equal(letter_seal_accept_too(seal, SLICE_LITERAL("")), 0);
+    assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(before)), SEAL_WRONG);
+    assert_int_equal(letter_seal_accept_too(seal, SLICE_LITERAL("other")), 0);
+    assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(before)), SEAL_WRONG);
+    assert_int_equal(letter_seal_accept_too(seal, SLICE_LITERAL("old")), 0); /* instead of the other */
+    assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(before)), SEAL_VALID);
+    assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(now)), SEAL_VALID);
+    mac_of(seal, ID, &letter, again);
+    assert_string_equal(again, now);
+    mac_of(other, ID, &letter, again);
+    assert_int_equal(letter_seal_verify(seal, slice_of(ID), &letter, slice_of(again)), SEAL_WRONG);
+    letter_seal_free(old);
+    letter_seal_free(seal);
+    letter_seal_free(other);
+    letter_seal_free(NULL);
+}
+
 static void a_mac_that_is_missing_is_told_from_a_wrong_one(void **state)
 {
     (void)state;
@@ -159,6 +186,7 @@ int main(void)
         cmocka_unit_test(every_member_changes_the_mac),
         cmocka_unit_test(what_is_in_one_member_cannot_pass_as_being_in_the_next),
         cmocka_unit_test(another_secret_gives_another_mac),
+        cmocka_unit_test(macs_under_the_secret_before_are_valid_too_and_none_is_made_with_it),
         cmocka_unit_test(a_mac_that_is_missing_is_told_from_a_wrong_one),
         cmocka_unit_test(nothing_that_is_signed_is_a_mac),
     };

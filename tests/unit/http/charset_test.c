@@ -328,10 +328,57 @@ static void header_lines_are_utf_8_else_latin_1(void **state)
     buffer_clear(&out);
 }
 
+/* As b"…".decode("utf-8", "replace") has them in Python: at each edge of what may begin a character. */
+static void each_part_of_a_bad_sequence_becomes_one_character(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\xf4\x80\x80", "\xef\xbf\xbd"},
+        {"\xf5\x80\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xc1\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xdf", "\xef\xbf\xbd"},
+        {"\xdf\xbf", "\xdf\xbf"},
+        {"\xe0\x9f\x41", "\xef\xbf\xbd\xef\xbf\xbd\x41"},
+        {"\xe0\xa0\x41", "\xef\xbf\xbd\x41"},
+        {"\xed\xa0\x41", "\xef\xbf\xbd\xef\xbf\xbd\x41"},
+        {"\xed\x9f\x41", "\xef\xbf\xbd\x41"},
+        {"\xed\x9f\xbf", "\xed\x9f\xbf"},
+        {"\xee\x80", "\xef\xbf\xbd"},
+        {"\xef\xbf", "\xef\xbf\xbd"},
+        {"\xf0\x8f\x41", "\xef\xbf\xbd\xef\xbf\xbd\x41"},
+        {"\xf0\x90\x41", "\xef\xbf\xbd\x41"},
+        {"\xf0\x90\x80\x41", "\xef\xbf\xbd\x41"},
+        {"\xf4\x8f\x41", "\xef\xbf\xbd\x41"},
+        {"\xf4\x90\x41", "\xef\xbf\xbd\xef\xbf\xbd\x41"},
+        {"\xf4\x8f\xbf", "\xef\xbf\xbd"},
+        {"\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"},
+        {"\xf1", "\xef\xbf\xbd"},
+        {"\xf1\x80\x41", "\xef\xbf\xbd\x41"},
+        {"\xf1\x80\x80\x41", "\xef\xbf\xbd\x41"},
+        {"\xe1\x80\x41", "\xef\xbf\xbd\x41"},
+        {"\xe1\x41", "\xef\xbf\xbd\x41"},
+        {"\xc2\x41", "\xef\xbf\xbd\x41"},
+        {"\x80", "\xef\xbf\xbd"},
+        {"\xbf", "\xef\xbf\xbd"},
+        {"\xc2\xbf", "\xc2\xbf"},
+        {"\xf7", "\xef\xbf\xbd"},
+        {"\xff", "\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer storage = {0};
+        struct slice text =
+            body_text(edge_of(cases[i][0]), SLICE_LITERAL("text/plain; charset=utf-8"), false, &storage);
+        if (!slice_equal_text(text, cases[i][1]))
+            fail_msg("%zu: '%.*s', expected '%s'", i, (int)text.len, text.ptr, cases[i][1]);
+        buffer_clear(&storage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_declared_charset_is_read),
+        cmocka_unit_test(each_part_of_a_bad_sequence_becomes_one_character),
         cmocka_unit_test(an_empty_body_is_an_empty_text),
         cmocka_unit_test(what_is_utf_8_is_not_copied),
         cmocka_unit_test(a_character_that_a_cut_has_met_is_left_out),

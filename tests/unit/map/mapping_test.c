@@ -197,6 +197,25 @@ static void a_query_is_an_object_a_text_or_a_list_of_pairs(void **state)
                    "i 1\nr S\nq a=1\nQ \"a=1\"\n");
 }
 
+/** A name of these characters stands for itself; with any other it is an expression, and these are none. */
+static void a_parameters_name_stands_for_itself_or_is_an_expression(void **state)
+{
+    (void)state;
+    static const char *const plain[] = {"xa", "xz", "xA", "xZ", "x0", "x9", "x_", "x-", "x.y", "-x"},
+                             *const others[] = {"x`", "x{", "x@", "x[", "x/", "x:", "x y", "x+"};
+    char file[64], expected[64];
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        snprintf(file, sizeof file, "[{\"query\":[[\"%s\",1]]}]", plain[i]);
+        snprintf(expected, sizeof expected, "i 1\nq %s=1\n", plain[i]);
+        assert_request(file, "{}", expected);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(file, sizeof file, "[{\"query\":[[\"%s\",1]]}]", others[i]);
+        assert_problem(file, "mapping 1, query[0][0]: jq: ");
+    }
+    assert_request("[{\"query\":[[\"\u00e9\",1]]}]", "{}", "i 1\nq %C3%A9=1\n");
+}
+
 static void the_words_of_booleans_enable_and_disable(void **state)
 {
     (void)state;
@@ -378,10 +397,13 @@ static void the_secret_before_decrypts_what_the_secret_does_not(void **state)
 static void an_expression_that_reads_the_environment_is_known(void **state)
 {
     (void)state;
-    static const char *const readers[] = {"env",   "$ENV",   "env.A", ".a|env",
-                                          "(env)", "$ENV.A", "1:env", "\"\\(env)\""};
-    static const char *const others[] = {"",     "en",   ".env", "$env",  "@env", "m::env", "environment",
-                                         "_env", "env1", "ENV",  "Env.A", "enx",  "ens|enu"};
+    static const char *const readers[] = {"env",   "$ENV",        "env.A", ".a|env", "(env)", "$ENV.A",
+                                          "1:env", "\"\\(env)\"", "env@",  "env[",   "env`",  "env{",
+                                          "env/",  "env:",        "[env",  "{env",   "`env"};
+    static const char *const others[] = {"",     "en",   ".env", "$env",  "@env", "m::env",  "environment",
+                                         "_env", "env1", "ENV",  "Env.A", "enx",  "ens|enu", "enva",
+                                         "envz", "envA", "envZ", "env0",  "env9", "env_",    "aenv",
+                                         "zenv", "Aenv", "Zenv", "0env",  "9env"};
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
         if (!expression_reads_environment(edge_of(readers[i])))
             fail_msg("%s", readers[i]);
@@ -518,6 +540,7 @@ int main(void)
         cmocka_unit_test(headers_of_the_connection_and_for_the_proxy_are_left_out),
         cmocka_unit_test(a_hundred_headers_are_sent),
         cmocka_unit_test(a_query_is_an_object_a_text_or_a_list_of_pairs),
+        cmocka_unit_test(a_parameters_name_stands_for_itself_or_is_an_expression),
         cmocka_unit_test(the_words_of_booleans_enable_and_disable),
         cmocka_unit_test(digits_are_kept_or_their_loss_is_told),
         cmocka_unit_test(numbers_that_jq_keeps_are_written_alike_by_all_its_versions),
