@@ -12,7 +12,7 @@ enum { URL_SHOWN_MAX = 1024 };
 
 /* Attributes */
 
-static void append_key(struct buffer *out, const char *name)
+static void attribute_key(struct buffer *out, const char *name)
 {
     char last = out->len > 0 ? out->ptr[out->len - 1] : '[';
     buffer_append_text(out, last == '[' ? "{\"key\":" : ",{\"key\":");
@@ -20,19 +20,19 @@ static void append_key(struct buffer *out, const char *name)
 }
 
 /** Null: there is none. */
-static void append_text(struct buffer *out, const char *name, struct slice value)
+static void attribute_text(struct buffer *out, const char *name, struct slice value)
 {
     if (slice_is_null(value))
         return;
-    append_key(out, name);
+    attribute_key(out, name);
     buffer_append_text(out, ",\"value\":{\"stringValue\":");
     buffer_append_json_string(out, value);
     buffer_append_text(out, "}}");
 }
 
-static void append_number(struct buffer *out, const char *name, int64_t value)
+static void attribute_number(struct buffer *out, const char *name, int64_t value)
 {
-    append_key(out, name);
+    attribute_key(out, name);
     buffer_appendf(out, ",\"value\":{\"intValue\":\"%lld\"}}", (long long)value);
 }
 
@@ -47,7 +47,7 @@ void spans_append_head(const char *service, const char *attributes, const char *
     bool named = service && *service, instance_named = false;
     buffer_append_text(out, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
     if (named)
-        append_text(out, "service.name", slice_of(service));
+        attribute_text(out, "service.name", slice_of(service));
     while (pairs_take(&rest, &name, &value)) {
         struct slice key = buffer_slice(&name);
         bool is_service = slice_equal_text(key, "service.name");
@@ -56,13 +56,13 @@ void spans_append_head(const char *service, const char *attributes, const char *
         named |= is_service;
         instance_named |= slice_equal_text(key, "service.instance.id");
         struct slice text = buffer_slice(&value);
-        append_text(out, buffer_text(&name), text.ptr ? text : SLICE_LITERAL(""));
+        attribute_text(out, buffer_text(&name), text.ptr ? text : SLICE_LITERAL(""));
     }
     if (!named)
-        append_text(out, "service.name", SLICE_LITERAL("port-agent"));
-    append_text(out, "service.version", slice_of(agent_version));
+        attribute_text(out, "service.name", SLICE_LITERAL("port-agent"));
+    attribute_text(out, "service.version", slice_of(agent_version));
     if (!instance_named)
-        append_text(out, "service.instance.id", slice_of(instance));
+        attribute_text(out, "service.instance.id", slice_of(instance));
     buffer_append_text(out, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"port-agent\",\"version\":");
     buffer_append_json_string(out, slice_of(agent_version));
     buffer_append_text(out, "},\"spans\":[");
@@ -96,7 +96,7 @@ static void append_begin(struct buffer *out, const struct trace *trace, const st
 /** `error_type`: null: it is well. */
 static void append_end(struct buffer *out, struct slice error_type)
 {
-    append_text(out, "error.type", error_type);
+    attribute_text(out, "error.type", error_type);
     if (slice_is_null(error_type))
         buffer_append_text(out, "]}");
     else
@@ -150,8 +150,8 @@ static void append_server(struct buffer *out, struct slice url)
             port = port * 10 + (*digit - '0');
         host.len = (size_t)(colon - host.ptr);
     }
-    append_text(out, "server.address", host);
-    append_number(out, "server.port", port);
+    attribute_text(out, "server.address", host);
+    attribute_number(out, "server.port", port);
 }
 
 static void append_attempt(const struct span_source *source, const struct observed *observed,
@@ -176,16 +176,16 @@ static void append_attempt(const struct span_source *source, const struct observ
     buffer_append_text(out, ",\"name\":");
     buffer_append_json_string(out, method.ptr[0] == '_' ? SLICE_LITERAL("HTTP") : method);
     buffer_append_text(out, ",\"attributes\":[");
-    append_text(out, "http.request.method", method);
+    attribute_text(out, "http.request.method", method);
     if (method.ptr[0] == '_')
-        append_text(out, "http.request.method_original", slice_of(observed->method));
+        attribute_text(out, "http.request.method_original", slice_of(observed->method));
     append_server(out, url);
-    append_text(out, "url.full",
-                (struct slice){url.ptr, url.len < URL_SHOWN_MAX ? url.len : (size_t)URL_SHOWN_MAX});
+    attribute_text(out, "url.full",
+                   (struct slice){url.ptr, url.len < URL_SHOWN_MAX ? url.len : (size_t)URL_SHOWN_MAX});
     if (observed->status > 0)
-        append_number(out, "http.response.status_code", observed->status);
+        attribute_number(out, "http.response.status_code", observed->status);
     if (observed->attempt > 1)
-        append_number(out, "http.request.resend_count", observed->attempt - 1);
+        attribute_number(out, "http.request.resend_count", observed->attempt - 1);
     append_end(out, error_of(observed, digits));
     out->failed |= room.failed;
     buffer_clear(&room);
@@ -196,20 +196,20 @@ static void append_attempt(const struct span_source *source, const struct observ
 static void append_message(const struct span_source *source, const struct observed *observed,
                            struct buffer *out)
 {
-    append_text(out, "messaging.system", slice_of(observed->topic ? "kafka" : "port"));
-    append_text(out, "messaging.operation.name", SLICE_LITERAL("process"));
-    append_text(out, "messaging.operation.type", SLICE_LITERAL("process"));
+    attribute_text(out, "messaging.system", slice_of(observed->topic ? "kafka" : "port"));
+    attribute_text(out, "messaging.operation.name", SLICE_LITERAL("process"));
+    attribute_text(out, "messaging.operation.type", SLICE_LITERAL("process"));
     if (observed->topic) {
         char digits[12];
         struct buffer number = {.ptr = digits, .cap = sizeof digits};
         buffer_append_int(&number, observed->partition);
-        append_text(out, "messaging.destination.name", slice_of(observed->topic));
-        append_text(out, "messaging.destination.partition.id", buffer_slice(&number));
-        append_number(out, "messaging.kafka.offset", observed->offset);
-        append_text(out, "messaging.consumer.group.name",
-                    source->group && *source->group ? slice_of(source->group) : (struct slice){NULL, 0});
+        attribute_text(out, "messaging.destination.name", slice_of(observed->topic));
+        attribute_text(out, "messaging.destination.partition.id", buffer_slice(&number));
+        attribute_number(out, "messaging.kafka.offset", observed->offset);
+        attribute_text(out, "messaging.consumer.group.name",
+                       source->group && *source->group ? slice_of(source->group) : (struct slice){NULL, 0});
     } else
-        append_text(out, "messaging.message.id", observed->record_id);
+        attribute_text(out, "messaging.message.id", observed->record_id);
 }
 
 static void append_delivery(const struct span_source *source, const struct observed *observed,
@@ -231,9 +231,9 @@ static void append_delivery(const struct span_source *source, const struct obser
     }
     buffer_append_text(out, "\",\"attributes\":[");
     append_message(source, observed, out);
-    append_text(out, "port.run_id", observed->run_id);
+    attribute_text(out, "port.run_id", observed->run_id);
     if (observed->attempt > 0)
-        append_number(out, "port.attempts", observed->attempt);
+        attribute_number(out, "port.attempts", observed->attempt);
     if (observed->kind == OBSERVED_DROPPED) /* whoever gets the record next begins anew */
         append_end(out, SLICE_LITERAL("left"));
     else
@@ -241,8 +241,8 @@ static void append_delivery(const struct span_source *source, const struct obser
 }
 
 /** From the last answer until Port has the result, a dead letter's writing included. */
-static void append_report(const struct span_source *source, const struct observed *observed,
-                          struct buffer *out)
+static void append_report_span(const struct span_source *source, const struct observed *observed,
+                               struct buffer *out)
 {
     const struct trace *trace = observed->trace;
     int64_t now_ms = clock_wall_ms(source->clock);
@@ -255,7 +255,7 @@ static void append_report(const struct span_source *source, const struct observe
                               .to_ms = now_ms};
     append_begin(out, trace, &span);
     buffer_append_text(out, ",\"name\":\"report\",\"attributes\":[");
-    append_text(out, "port.run_id", observed->run_id);
+    attribute_text(out, "port.run_id", observed->run_id);
     append_end(out, (struct slice){NULL, 0});
 }
 
@@ -278,7 +278,7 @@ unsigned spans_append(const struct span_source *source, const struct observed *o
         return 1;
     case OBSERVED_DONE:
         if (observed->wait_ms >= 0) {
-            append_report(source, observed, out);
+            append_report_span(source, observed, out);
             buffer_append_char(out, ',');
         }
         append_delivery(source, observed, out);
