@@ -84,6 +84,8 @@ static void what_a_killed_agent_left_is_replaced_and_what_is_alive_is_not(void *
     int fd = listening(path, name);
     assert_true(fd >= 0);
     assert_int_equal(admin_socket_listen(&choice, name, &err), -1);
+    assert_int_equal(err.kind, PA_ERR_IO);
+    assert_non_null(strstr(err.message, "Address already in use"));
     close(fd);
     admin_socket_remove(path);
 }
@@ -163,6 +165,137 @@ static void other_groups_and_letters_have_other_names(void **state)
     }
 }
 
+static void names_say_organisation_and_group_and_where_they_are(void **state)
+{
+    (void)state;
+    static const char base[] = "org.Test_9_group_1a-";
+    struct admin_socket_choice choice = {"", "org.Test_9", "group/1a"};
+    struct names names = {0};
+    char expected[3][80];
+    snprintf(expected[0], sizeof expected[0], "/run/port-agent/%s", base);
+    snprintf(expected[1], sizeof expected[1], "%s/port-agent-%s", directory, base);
+    snprintf(expected[2], sizeof expected[2], "@port-agent-%s", base);
+    admin_socket_each(&choice, note_name, &names);
+    assert_int_equal(names.count, 3 * ADMIN_SOCKETS_MAX);
+    for (size_t i = 0; i < names.count; i++) {
+        size_t kind = i / ADMIN_SOCKETS_MAX, number = i % ADMIN_SOCKETS_MAX + 1, len = strlen(expected[kind]);
+        char end[32] = "";
+        if (number > 1)
+            snprintf(end, sizeof end, ".%zu", number);
+        if (kind < 2)
+            strcat(end, ".sock");
+        assert_memory_equal(names.list[i], expected[kind], len);
+        assert_string_equal(names.list[i] + len + 8, end); /* behind eight digits */
+        assert_memory_equal(names.list[i] + len, names.list[0] + strlen(expected[0]), 8);
+    }
+}
+
+static void of_long_identifiers_24_letters_are_in_the_name(void **state)
+{
+    (void)state;
+    struct admin_socket_choice choice = {"", "abcdefghijklmnopqrstuvwx", "ABCDEFGHIJKLMNOPQRSTUVWX"},
+                               longer = {"", "abcdefghijklmnopqrstuvwxy", "ABCDEFGHIJKLMNOPQRSTUVWXY"};
+    static const char begin[] = "/run/port-agent/abcdefghijklmnopqrstuvwx_ABCDEFGHIJKLMNOPQRSTUVWX-";
+    struct names names = {0}, others = {0};
+    admin_socket_each(&choice, note_name, &names);
+    admin_socket_each(&longer, note_name, &others);
+    assert_memory_equal(names.list[0], begin, sizeof begin - 1);
+    assert_memory_equal(others.list[0], begin, sizeof begin - 1);
+    assert_string_not_equal(names.list[0], others.list[0]);
+}
+
+/** Of those that are found, the ones of this test. */
+struct found {
+    char file[80], abstract[80];
+    size_t files, abstracts, others;
+    bool enough;
+};
+
+static bool note_found(void *ctx, const char *name)
+{
+    struct found *found = ctx;
+    if (strcmp(name, found->file) == 0)
+        found->files++;
+    else if (strcmp(name, found->abstract) == 0)
+        found->abstracts++;
+    else if (strncmp(name, directory, strlen(directory)) == 0)
+        found->others++;
+    return !found->enough;
+}
+
+static void without_settings_every_agent_is_found(void **state)
+{
+    (void)state;
+    static const char *const not_ours[] = {"port-agent-x.sockets", "agent-x.sock", "xport-agent-.sock",
+                                           "port-agent-"};
+    struct admin_socket_choice choice = {"", "", ""};
+    struct found found = {0}, first = {.enough = true};
+    char name[ADMIN_SOCKET_NAME_SIZE], path[120];
+    snprintf(found.file, sizeof found.file, "%s/port-agent-x.sock", directory);
+    snprintf(found.abstract, sizeof found.abstract, "@port-agent-test-%d", (int)getpid());
+    for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, not_ours[i]);
+        fclose(fopen(path, "we"));
+    }
+    int file = listening(found.file, name), abstract = listening(found.abstract, name);
+    assert_true(file >= 0 && abstract >= 0);
+    admin_socket_each(&choice, note_found, &found);
+    assert_int_equal(found.files, 1);
+    assert_int_equal(found.abstracts, 1);
+    assert_int_equal(found.others, 0);
+    memcpy(first.file, found.file, sizeof first.file);
+    memcpy(first.abstract, found.abstract, sizeof first.abstract);
+    admin_socket_each(&choice, note_found, &first);
+    assert_true(first.files + first.abstracts + first.others <= 1);
+    close(abstract);
+    found.abstracts = 0;
+    admin_socket_each(&choice, note_found, &found);
+    assert_int_equal(found.abstracts, 0);
+    close(file);
+    admin_socket_remove(found.file);
+    for (size_t i = 0; i < sizeof not_ours / sizeof *not_ours; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, not_ours[i]);
+        unlink(path);
+    }
+}
+
+static void a_name_that_is_set_is_the_only_one(void **state)
+{
+    (void)state;
+    struct admin_socket_choice choice = named("/somewhere/agent.sock");
+    struct names names = {0};
+    admin_socket_each(&choice, note_name, &names);
+    assert_int_equal(names.count, 1);
+    assert_string_equal(names.list[0], "/somewhere/agent.sock");
+}
+
+static void a_name_has_as_many_bytes_as_an_address_holds(void **state)
+{
+    (void)state;
+    static const char begins[] = {'/', '@'};
+    for (size_t i = 0; i < sizeof begins; i++) {
+        char path[109], name[ADMIN_SOCKET_NAME_SIZE];
+        struct error err = {0};
+        struct admin_socket_choice choice = named(path);
+        snprintf(path, sizeof path, "%c%s/", begins[i], directory + 1);
+        memset(path + strlen(path), 'x', sizeof path - strlen(path));
+        path[108] = '\0';
+        assert_int_equal(admin_socket_listen(&choice, name, &err), -1);
+        assert_non_null(strstr(err.message, "File name too long"));
+        assert_int_equal(admin_socket_connect(path, &err), -1);
+        assert_non_null(strstr(err.message, "File name too long"));
+        path[107] = '\0';
+        int fd = admin_socket_listen(&choice, name, &err), client = admin_socket_connect(path, &err);
+        assert_true(fd >= 0 && client >= 0);
+        close(client);
+        close(fd);
+        admin_socket_remove(path);
+    }
+    struct error err = {0};
+    assert_int_equal(admin_socket_connect("", &err), -1);
+    assert_int_equal(err.kind, PA_ERR_NOT_FOUND);
+}
+
 static void addresses_to_listen_on(void **state)
 {
     (void)state;
@@ -204,6 +337,11 @@ int main(void)
         cmocka_unit_test(an_abstract_name_needs_no_directory),
         cmocka_unit_test(two_agents_of_the_same_settings_have_two_names_which_the_settings_find),
         cmocka_unit_test(other_groups_and_letters_have_other_names),
+        cmocka_unit_test(names_say_organisation_and_group_and_where_they_are),
+        cmocka_unit_test(of_long_identifiers_24_letters_are_in_the_name),
+        cmocka_unit_test(without_settings_every_agent_is_found),
+        cmocka_unit_test(a_name_that_is_set_is_the_only_one),
+        cmocka_unit_test(a_name_has_as_many_bytes_as_an_address_holds),
         cmocka_unit_test(addresses_to_listen_on),
         cmocka_unit_test(a_port_that_is_taken_is_an_error_with_its_cause),
     };
