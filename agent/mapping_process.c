@@ -43,7 +43,7 @@ int mapping_process_start(struct config *config, struct map_process *process, bo
     struct buffer text = {0}, wrong = {0}, odd = {0};
     struct map_process_options options = {
         .secret = config->client_secret.value,
-        .previous_secret = config->client_secret_previous.value,
+        .previous_secrets = {config->client_secret_previous.value},
         .environment = config->dotenv_environment,
         .hide_settings = config_hide,
         .cpu_ms = config->mapping_timeout_ms,

@@ -212,4 +212,4 @@ class Agent(Program):
 
     def evaluating_us(self):
         """CPU of the process that evaluates mappings: nobody waits for it, so the agent's own time does not hold it."""
-        return sum(on_cpu_us(evaluator) for process in children(self.process.pid) for evaluator in children(process))
+        return sum(on_cpu_us(evaluator) for process in children(self.process.pid) for compiler in children(process) for evaluator in children(compiler))

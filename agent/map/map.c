@@ -74,7 +74,7 @@ static int compile_file(struct map_command *command, const char *path, struct sl
     struct buffer wrong = {0}, odd = {0}, warnings = {0}, hints = {0};
     int failed = mappings_load(text, &command->mappings, &wrong, &odd);
     if (!failed)
-        mappings_accept_too(command->mappings, command->config.client_secret_previous.value);
+        mappings_accept_too(command->mappings, 0, command->config.client_secret_previous.value);
     mapping_file_add_lines(problems, path, buffer_slice(&wrong));
     map_hint_texts(buffer_slice(&wrong), &hints);
     mapping_file_add_lines(problems, path, buffer_slice(&hints));

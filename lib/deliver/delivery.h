@@ -42,6 +42,8 @@ struct delivery {
     struct buffer mapped;
     /** Its slices point into `mapped`. */
     struct mapped_request request;
+    /** What that came from, held for its report; NULL: none is wanted. */
+    struct map_generation *generation;
     char method[METHOD_SIZE];
     /** Of its last attempt; "": none yet. */
     char signature[SIGNATURE_SIZE];

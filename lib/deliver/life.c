@@ -103,6 +103,7 @@ static void release(struct delivery *delivery)
     target_release(delivery->target);
     window_forget(deliver->window, &delivery->slot);
     mapped_request_clear(&delivery->request);
+    map_generation_release(delivery->generation);
     outcome_clear(&delivery->outcome);
     buffer_clear(&delivery->mapped);
     buffer_clear(&delivery->context);

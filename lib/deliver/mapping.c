@@ -99,7 +99,15 @@ static void fail(struct delivery *delivery, struct slice reason)
     delivery_fail_unsent(delivery, "mapping", text);
 }
 
-static void read_mapped(struct delivery *delivery, struct slice fields, const char *failure)
+/** A report is made by the mapping file that made the request, as it was then. */
+static void hold_generation(struct delivery *delivery, const struct map_call *call)
+{
+    map_generation_release(delivery->generation);
+    delivery->generation = delivery->request.reports ? map_call_hold(call) : NULL;
+}
+
+static void read_mapped(struct delivery *delivery, const struct map_call *call, struct slice fields,
+                        const char *failure)
 {
     if (slice_is_null(fields)) {
         fail(delivery, slice_of(failure));
@@ -121,17 +129,20 @@ static void read_mapped(struct delivery *delivery, struct slice fields, const ch
         fail(delivery, delivery->request.failure);
     else if (delivery->request.mapping == 0)
         miss(delivery);
-    else
+    else {
+        hold_generation(delivery, call);
         PA_IGNORE(route(delivery)); /* the pump runs anyway */
+    }
 }
 
 static void mapped(void *ctx, struct slice fields, const char *failure)
 {
     struct delivery *delivery = ctx;
     struct deliver *deliver = delivery->deliver;
+    const struct map_call *call = delivery->map_call;
     delivery->map_call = NULL;
     delivery_tell_mapped(delivery);
-    read_mapped(delivery, fields, failure);
+    read_mapped(delivery, call, fields, failure);
     deliver_pump(deliver);
 }
 

@@ -102,15 +102,14 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
 
 void delivery_report(struct delivery *delivery)
 {
-    struct mapper *mapper = delivery->deliver->options.mapper;
     if (delivery->context.len == 0 || !delivery->is_run) {
         struct run_result result = result_of(delivery);
         report(delivery, &result);
         return;
     }
     life_enter(delivery, LIFE_MAPPING_REPORT);
-    delivery->map_call = mapper_report(mapper, delivery->request.mapping, buffer_slice(&delivery->context),
-                                       report_mapped, delivery);
+    delivery->map_call = mapper_report(delivery->generation, delivery->request.mapping,
+                                       buffer_slice(&delivery->context), report_mapped, delivery);
     if (delivery->map_call)
         return;
     life_enter(delivery, LIFE_REPORT_OWED);

@@ -229,14 +229,16 @@ static void decrypt_warning(struct applying *applying, jv components, const char
     jv_free(path);
 }
 
-/** With the secret, or the one before it; `err` is what the first says. */
-static int decrypt_with_either(const struct applying *applying, struct slice text, struct buffer *plain,
-                               struct error *err)
+/** With the secret, or one of those before it; `err` is what the first says. */
+static int decrypt_with_any(const struct applying *applying, struct slice text, struct buffer *plain,
+                            struct error *err)
 {
     int failed = decrypt_field(applying->secret, text, plain, err);
-    if (failed == PA_ERR_INVALID && applying->previous_secret.len > 0) {
+    for (size_t i = 0; i < MAPPINGS_PREVIOUS_SECRETS && failed == PA_ERR_INVALID; i++) {
+        struct slice previous = applying->previous_secrets[i];
         plain->len = 0;
-        failed = decrypt_field(applying->previous_secret, text, plain, NULL);
+        if (previous.len > 0)
+            failed = decrypt_field(previous, text, plain, NULL);
     }
     return failed;
 }
@@ -252,7 +254,7 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
         /* A property that this event does not have is no problem. */
         if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_NULL)
             decrypt_warning(applying, components, "it is not a text");
-    } else if (decrypt_with_either(applying, applying_text(value), &plain, &err) != 0) {
+    } else if (decrypt_with_any(applying, applying_text(value), &plain, &err) != 0) {
         decrypt_warning(applying, components, err.message);
     } else if (plain.failed) {
         applying->fields->failed = true;
@@ -446,7 +448,7 @@ void mappings_request(const struct mappings *mappings, struct slice event, struc
                       const struct mapping_trace *trace, struct buffer *fields)
 {
     struct applying applying = {
-        .secret = secret, .previous_secret = mappings->previous_secret, .trace = trace, .fields = fields};
+        .secret = secret, .previous_secrets = mappings->previous_secrets, .trace = trace, .fields = fields};
     jv value = parse_json(&applying, event);
     bool found = !jv_is_valid(value);
     applying.kind = kind_of(value);
@@ -483,7 +485,7 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
                      const struct mapping_trace *trace, struct buffer *fields)
 {
     struct applying applying = {.secret = secret,
-                                .previous_secret = mappings->previous_secret,
+                                .previous_secrets = mappings->previous_secrets,
                                 .trace = trace,
                                 .fields = fields,
                                 .number = index,

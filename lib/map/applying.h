@@ -8,7 +8,9 @@ struct applying {
     const struct mapping *mapping;
     /** From 1. */
     size_t number;
-    struct slice secret, previous_secret;
+    struct slice secret;
+    /** MAPPINGS_PREVIOUS_SECRETS of them. */
+    const struct slice *previous_secrets;
     const struct mapping_trace *trace;
     struct buffer *fields;
     /** The event has decrypted values, which jq's messages might quote. */

@@ -1,5 +1,5 @@
-/* The mappings' process itself: it compiles, forks evaluators, and tells of their ends. It has no loop and no
- * thread, and must never return into the agent's code. */
+/* The mappings' process, which forks compilers, and these, which compile, fork evaluators and tell of their
+ * ends. They block, have no loop and no thread, and must never return into the agent's code. */
 #include "map/compiler.h"
 #include "base/containment.h"
 #include "base/signals.h"
@@ -85,7 +85,7 @@ static void describe_end(const struct evaluator *evaluator, int status, struct m
 
 /* The compiler */
 
-/** What the process that compiles and forks has. */
+/** What a compiler has. */
 struct compiler {
     const struct map_process_options *options;
     /** The agent's requests come over it, and the ends of evaluators are told. */
@@ -97,7 +97,7 @@ struct compiler {
     struct evaluator evaluators[MAP_EVALUATORS];
 };
 
-/** The socket of an evaluator that is asked for, and of which kind; -1: the agent is gone. */
+/** The socket of a process that is asked for, and of which kind; -1: the agent is gone. */
 static int receive_socket(int control, enum map_evaluator *which)
 {
     unsigned char kind = 0;
@@ -236,21 +236,24 @@ static void shed(void)
     signals_release();
 }
 
-/** Compiles and tells the agent how that went; NULL: it went wrong. */
-static struct mappings *compile_mappings(int fd, struct slice file)
+/** Compiles and tells the agent how that went; false: it went wrong. */
+static bool compile_file(struct compiler *compiler, bool is_file, struct slice file)
 {
-    struct mappings *mappings = NULL;
     struct buffer problems = {0}, warnings = {0};
-    int failed = mappings_load(file, &mappings, &problems, &warnings);
-    if (!failed)
-        mappings_warn_of_powers(mappings, &warnings);
+    signal(SIGPROF, SIG_DFL);
+    map_process_limit_time(COMPILE_MS);
+    int failed = is_file ? mappings_load(file, &compiler->mappings, &problems, &warnings) : 0;
+    map_process_limit_time(0);
+    signal(SIGPROF, SIG_IGN);
+    if (!failed && is_file)
+        mappings_warn_of_powers(compiler->mappings, &warnings);
     if (failed == PA_ERR_MEMORY)
         buffer_append_text(&problems, "out of memory\n");
-    bool told = map_frame_write(fd, (uint32_t)-failed, buffer_slice(&problems)) &&
-                map_frame_write(fd, 0, buffer_slice(&warnings));
+    bool told = map_frame_write(compiler->control, (uint32_t)-failed, buffer_slice(&problems)) &&
+                map_frame_write(compiler->control, 0, buffer_slice(&warnings));
     buffer_clear(&problems);
     buffer_clear(&warnings);
-    return told ? mappings : NULL;
+    return told && !failed;
 }
 
 /** The built-in mappings, once they are needed: most agents never do. */
@@ -265,24 +268,23 @@ static struct mappings *compile_builtin(const struct map_process_options *option
     return mappings;
 }
 
-/** Whatever an expression does, it finds no secret that the mappings do not ask for. False: out of memory. */
-static bool keep_what_is_needed(struct compiler *compiler)
+/** Whatever an expression does, it finds no secret that the mappings do not ask for. */
+static void keep_what_is_needed(struct compiler *compiler, struct buffer *secret, struct buffer *previous)
 {
-    const struct map_process_options *options = compiler->options;
-    struct buffer key = {0}, previous = {0};
-    if (compiler->mappings && mappings_decrypt(compiler->mappings)) {
+    bool decrypts = compiler->mappings && mappings_decrypt(compiler->mappings);
+    if (decrypts) {
         decrypt_prepare();
-        buffer_append_slice(&key, options->secret);
-        buffer_append_slice(&previous, options->previous_secret);
         /* as long as the process is there */
-        compiler->secret = buffer_slice(&key);
-        mappings_accept_too(compiler->mappings, buffer_slice(&previous));
+        compiler->secret = buffer_slice(secret);
+        for (size_t i = 0; i < MAP_PREVIOUS_SECRETS; i++)
+            mappings_accept_too(compiler->mappings, i, buffer_slice(&previous[i]));
     }
+    for (size_t i = 0; !decrypts && i < MAP_PREVIOUS_SECRETS; i++)
+        buffer_wipe(&previous[i]);
+    if (!decrypts)
+        buffer_wipe(secret);
     if (compiler->mappings && !mappings_read_environment(compiler->mappings))
         environment_forget();
-    if (options->forget)
-        options->forget(options->ctx);
-    return !key.failed && !previous.failed;
 }
 
 /** What evaluators and their parent share. False: no memory. */
@@ -299,6 +301,20 @@ static bool prepare_evaluators(struct compiler *compiler)
     return true;
 }
 
+/** The agent needs it no longer. Evaluators are not left to whoever reaps orphans: that may be the agent. */
+static _Noreturn void end_with_evaluators(const struct compiler *compiler)
+{
+    for (int which = 0; which < MAP_EVALUATORS; which++) {
+        pid_t pid = compiler->evaluators[which].pid;
+        if (pid <= 0)
+            continue;
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+    _exit(0);
+}
+
 static _Noreturn void fork_evaluators(struct compiler *compiler)
 {
     sigset_t mask = hear_of_children();
@@ -311,7 +327,7 @@ static _Noreturn void fork_evaluators(struct compiler *compiler)
             continue;
         int fd = receive_socket(compiler->control, &which);
         if (fd < 0)
-            _exit(0);
+            end_with_evaluators(compiler);
         if (!compiler->mappings)
             compiler->mappings = compile_builtin(compiler->options);
         if (!compiler->mappings)
@@ -320,19 +336,40 @@ static _Noreturn void fork_evaluators(struct compiler *compiler)
     }
 }
 
-_Noreturn void compiler_run(int control, const struct map_process_options *options)
+static _Noreturn void be_compiler(int control, const struct map_process_options *options)
 {
     struct compiler compiler = {.options = options, .control = control};
+    struct buffer file = {0}, secret = {0}, previous[MAP_PREVIOUS_SECRETS] = {{0}};
+    uint32_t is_file = 0, nothing;
+    bool heard = map_frame_read(control, &is_file, &file) && map_frame_read(control, &nothing, &secret);
+    for (size_t i = 0; heard && i < MAP_PREVIOUS_SECRETS; i++)
+        heard = map_frame_read(control, &nothing, &previous[i]);
+    if (!heard || !prepare_evaluators(&compiler) ||
+        !compile_file(&compiler, is_file != 0, buffer_slice(&file)))
+        _exit(1);
+    buffer_clear(&file);
+    keep_what_is_needed(&compiler, &secret, previous);
+    fork_evaluators(&compiler);
+}
+
+/* The nursery */
+
+_Noreturn void nursery_run(int asked, const struct map_process_options *options)
+{
+    enum map_evaluator ignored;
     add_environment(options->environment);
     shed();
-    if (!prepare_evaluators(&compiler))
-        _exit(1);
-    if (!slice_is_null(options->file)) {
-        compiler.mappings = compile_mappings(control, options->file);
-        if (!compiler.mappings)
-            _exit(1);
+    if (options->forget)
+        options->forget(options->ctx);
+    signal(SIGCHLD, SIG_IGN); /* compilers leave no zombies */
+    for (;;) {
+        int control = receive_socket(asked, &ignored);
+        if (control < 0)
+            _exit(0);
+        if (fork() == 0) {
+            close(asked);
+            be_compiler(control, options);
+        }
+        close(control); /* without a compiler on it, the agent hears that */
     }
-    if (!keep_what_is_needed(&compiler))
-        _exit(1);
-    fork_evaluators(&compiler);
 }

@@ -2,5 +2,11 @@
 #pragma once
 #include "map/process.h"
 
-/** Compiles, tells the agent over `control` how that went, and makes evaluators until the agent is gone. */
-_Noreturn void compiler_run(int control, const struct map_process_options *options);
+/** Processor time in which a mapping file has to be compiled, and the longest silence on a compiler's socket
+ * meanwhile. */
+enum { COMPILE_MS = 120000 };
+
+/** Makes compilers, as they are asked for over `asked`, until the agent is gone. Each reads four frames from
+ * its own socket (the file, with `what` 1 where there is one; the secret; those before it), compiles, and
+ * answers with two (problems, `what` the error turned positive; warnings). */
+_Noreturn void nursery_run(int asked, const struct map_process_options *options);

@@ -30,7 +30,7 @@ struct mapping {
 
 struct mappings {
     /** The client secret before the present one; empty: none. */
-    struct slice previous_secret;
+    struct slice previous_secrets[MAPPINGS_PREVIOUS_SECRETS];
     struct expressions *expressions;
     struct mapping *list;
     size_t count;

@@ -8,6 +8,8 @@
 
 struct mapper;
 struct map_call;
+/** A mapping file as it was at one time, compiled: a report is made by that which made its request. */
+struct map_generation;
 
 /** `fields` (mapping.h) are borrowed until it returns; null: there are no fields, and `failure` says why. */
 typedef void map_done(void *ctx, struct slice fields, const char *failure);
@@ -35,8 +37,20 @@ void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx);
  * memory than the first evaluator has: they are overtaken. */
 PA_MUST_USE struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done,
                                             void *ctx);
-/** The same for the report of mapping `index` (from 1); `context` as in mappings_report. */
-PA_MUST_USE struct map_call *mapper_report(struct mapper *mapper, size_t index, struct slice context,
-                                           map_done *done, void *ctx);
+/** The same for the report of mapping `index` (from 1) of that generation, which is held; `context` as in
+ * mappings_report. */
+PA_MUST_USE struct map_call *mapper_report(struct map_generation *generation, size_t index,
+                                           struct slice context, map_done *done, void *ctx);
 /** The caller no longer waits for the call: done will not run. Valid until done has run. */
 void map_call_forget(struct map_call *call);
+
+/** The generation that answers the call, to be held beyond it; from within done only. */
+PA_MUST_USE struct map_generation *map_call_hold(const struct map_call *call);
+/** NULL is allowed. */
+void map_generation_release(struct map_generation *generation);
+/** Requests go to this compiler (map_process_compile) from now on, those included that no evaluator has yet.
+ * The socket is taken over. False: out of memory, or it cannot be watched; all stays as it was. */
+PA_MUST_USE bool mapper_renew(struct mapper *mapper, int compiler);
+/** How many there are: the present one, and former ones that somebody holds, or that have something to
+ * answer. Each has processes of its own. */
+size_t mapper_generations(const struct mapper *mapper);

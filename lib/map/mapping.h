@@ -28,8 +28,9 @@ size_t mappings_count(const struct mappings *mappings);
  * unsigned event of the change-log topic could use it. */
 void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *warnings);
 
-/** What was encrypted under this secret, the one before, is decrypted too. Borrowed; empty: none. */
-void mappings_accept_too(struct mappings *mappings, struct slice secret);
+enum { MAPPINGS_PREVIOUS_SECRETS = 2 };
+/** What was encrypted under this secret, one of those before, is decrypted too. Borrowed; empty: none. */
+void mappings_accept_too(struct mappings *mappings, size_t place, struct slice secret);
 /** Whether any of them decrypts a property. */
 PA_MUST_USE bool mappings_decrypt(const struct mappings *mappings);
 /** Whether any of them may read `env`; false is certain. */

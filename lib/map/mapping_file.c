@@ -491,7 +491,7 @@ bool mappings_read_environment(const struct mappings *mappings)
     return any;
 }
 
-void mappings_accept_too(struct mappings *mappings, struct slice secret)
+void mappings_accept_too(struct mappings *mappings, size_t place, struct slice secret)
 {
-    mappings->previous_secret = secret;
+    mappings->previous_secrets[place] = secret;
 }

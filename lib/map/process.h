@@ -1,12 +1,14 @@
-/* The process that evaluates mappings. libjq has no bound of time or memory of its own and ends its process
- * when it is out of memory, so it runs in a process that may be ended: a single-threaded child compiles the
- * file once and forks evaluators, which inherit the compiled programs; an evaluator that passes a bound dies
- * alone, and the next one is a fork away (about a millisecond). There is one evaluator of each kind at most.
- * Each has a socket of its own. What it costs: one idle process, whose pages are the agent's own until
- * written to. */
+/* The processes that evaluate mappings. libjq has no bound of time or memory of its own and ends its process
+ * when it is out of memory, so it runs in a process that may be ended. The agent forks the mappings' process
+ * before it has a thread. That one forks a compiler for each text of the mapping file; a compiler compiles
+ * its text once and forks evaluators, which inherit the compiled programs; an evaluator that passes a bound
+ * dies alone, and the next one is a fork away (about a millisecond). A compiler has one evaluator of each
+ * kind at most. Each process has a socket of its own. What they cost: two idle processes, whose pages are the
+ * agent's own until written to. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
+#include "map/mapping.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,16 +18,18 @@
 enum map_evaluator { MAP_QUICK, MAP_PATIENT };
 enum { MAP_EVALUATORS = MAP_PATIENT + 1 };
 
+enum { MAP_PREVIOUS_SECRETS = MAPPINGS_PREVIOUS_SECRETS };
+
 struct map_process_options {
     /** The mapping file's text; null: the built-in mappings, compiled when first needed. */
     struct slice file;
     /** The client secret: the key of encrypted properties. */
     struct slice secret;
-    /** The one before it; empty: none. */
-    struct slice previous_secret;
+    /** Those before it; empty: none. */
+    struct slice previous_secrets[MAP_PREVIOUS_SECRETS];
     /** More of what expressions see through env: NAME=value, NULL at the end; or NULL. */
     char *const *environment;
-    /** Wipes, in the new process, whatever else the agent knows by now; NULL: nothing. */
+    /** Wipes, in the new process, whatever the agent knows by now; NULL: nothing. */
     void (*forget)(void *ctx);
     void *ctx;
     /** Takes the agent's settings out of the environment (config_hide), in the mappings' process, before the
@@ -41,10 +45,12 @@ struct map_process_options {
 
 struct map_process {
     pid_t pid;
-    /** A stream socket on which evaluators are asked for and their ends are told. */
+    /** A stream socket on which compilers are asked for. */
+    int nursery;
+    /** The first compiler's: a stream socket on which evaluators are asked for and their ends are told. */
     int fd;
 };
-#define MAP_PROCESS_NONE ((struct map_process){-1, -1})
+#define MAP_PROCESS_NONE ((struct map_process){-1, -1, -1})
 
 /** A frame's head, in both directions of an evaluator's socket; `len` bytes follow. Answers come in the order
  * of the questions. */
@@ -75,15 +81,24 @@ struct map_end {
     char reason[128];
 };
 
-/** Forks the process: call it before any thread exists. 0; PA_ERR_INVALID with a line per problem of the
- * file; PA_ERR_IO, PA_ERR_MEMORY with one. Warnings as mappings_load gives them. End it with map_process_end.
- */
+/** Forks the process, and has it compile: call it before any thread exists. 0; PA_ERR_INVALID with a line per
+ * problem of the file; PA_ERR_IO, PA_ERR_MEMORY with one. Warnings as mappings_load gives them. End it with
+ * map_process_end. */
 PA_MUST_USE int map_process_start(const struct map_process_options *options, struct map_process *out,
                                   struct buffer *problems, struct buffer *warnings);
-/** Asks for an evaluator, one of a kind at a time: *fd is the socket that it reads frames from and answers
- * on. A struct map_end comes over process->fd when it has ended. 0; PA_ERR_IO: not now, errno says why. */
-PA_MUST_USE int map_process_evaluator(const struct map_process *process, enum map_evaluator which, int *fd);
-/** Kills the process, waits for it and closes the socket (unless fd is -1: another owner has it by now). */
+/** Has another compiler made, of the file and the secrets in `options`; all else stays as it was said to
+ * map_process_start. It blocks, two minutes at most: not for the loop's thread. *fd is the compiler's socket;
+ * the compiler and its evaluators end when it is closed. Results as map_process_start's, and then *fd is -1.
+ */
+PA_MUST_USE int map_process_compile(const struct map_process *process,
+                                    const struct map_process_options *options, int *fd,
+                                    struct buffer *problems, struct buffer *warnings);
+/** Asks a compiler for an evaluator, one of a kind at a time: *fd is the socket that it reads frames from and
+ * answers on. A struct map_end comes over the compiler's socket when it has ended. 0; PA_ERR_IO: not now,
+ * errno says why. */
+PA_MUST_USE int map_process_evaluator(int compiler, enum map_evaluator which, int *fd);
+/** Kills the process with all that it has made, waits for it and closes the sockets (except those that are
+ * -1: another owner has them by now). */
 void map_process_end(struct map_process *process);
 
 /* What such a process is made of, for `port-agent map`, which evaluates in children of its own. */

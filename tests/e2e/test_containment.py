@@ -51,8 +51,8 @@ def evaluated(world, port, receiver, tmp_path, mapping, settings=None, **event):
     world.produce(run_event("r_1", receiver.url + "/ok", **event))
     assert outcome(port, "r_1")["status"] == "SUCCESS"
     processes = below(agent.process.pid)
-    assert len(processes) == 3, processes
-    return agent, *processes[1:]
+    assert len(processes) == 4, processes
+    return agent, *processes[2:]
 
 
 def test_no_process_of_the_agent_leaves_a_core_or_lets_others_look(world, port, receiver, tmp_path):

@@ -175,7 +175,7 @@ def children(pid):
 
 
 def evaluators(agent):
-    return [evaluator for process in children(agent.process.pid) for evaluator in children(process)]
+    return [evaluator for process in children(agent.process.pid) for compiler in children(process) for evaluator in children(compiler)]
 
 
 def test_an_evaluator_that_is_killed_costs_no_event(mapped, world, port, recorder):

@@ -39,10 +39,11 @@ def freezes_it_for_a_second(place):
 
 
 def kills_those_that_evaluate(place):
-    """Children of the process that compiles mappings, which is the agent's child. Without that one nothing can be evaluated: the agent would end."""
-    for compiler in children(place.pid):
-        for evaluator in children(compiler):
-            os.kill(evaluator, signal.SIGKILL)
+    """Children of the compiler, which is a child of the agent's child. Without a compiler nothing can be evaluated: the agent would end."""
+    for process in children(place.pid):
+        for compiler in children(process):
+            for evaluator in children(compiler):
+                os.kill(evaluator, signal.SIGKILL)
 
 
 def takes_two_hundred_connections_of_the_broker(place):

@@ -32,19 +32,20 @@ static void need(bool worked, const char *what)
 
 union rights {
     struct cmsghdr head;
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
 };
 
 static void send_process(int to, struct map_process process)
 {
     union rights rights = {
-        .head = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))}};
+        .head = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(2 * sizeof(int))}};
+    const int sockets[] = {process.nursery, process.fd};
     struct iovec part = {&process.pid, sizeof process.pid};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = rights.bytes,
                              .msg_controllen = sizeof rights.bytes};
-    memcpy(CMSG_DATA(&rights.head), &process.fd, sizeof process.fd);
+    memcpy(CMSG_DATA(&rights.head), sockets, sizeof sockets);
     need(sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)sizeof process.pid, "cannot be handed over");
 }
 
@@ -59,7 +60,10 @@ static struct map_process receive_process(int from)
                              .msg_controllen = sizeof rights.bytes};
     need(recvmsg(from, &message, MSG_CMSG_CLOEXEC) == (ssize_t)sizeof process.pid && CMSG_FIRSTHDR(&message),
          "is not handed over");
-    memcpy(&process.fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof process.fd);
+    int sockets[2];
+    memcpy(sockets, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof sockets);
+    process.nursery = sockets[0];
+    process.fd = sockets[1];
     return process;
 }
 

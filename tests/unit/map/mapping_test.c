@@ -380,7 +380,7 @@ static void the_secret_before_decrypts_what_the_secret_does_not(void **state)
     struct mappings *mappings = load("[{\"fieldsToDecryptPaths\":[\"a\"]}]");
     seal("hunter2", sealed);
     snprintf(event, sizeof event, "{\"a\":\"%s\"}", sealed);
-    mappings_accept_too(mappings, SLICE_LITERAL(SECRET));
+    mappings_accept_too(mappings, 0, SLICE_LITERAL(SECRET));
     mappings_request(mappings, slice_of(event), SLICE_LITERAL("another secret, long enough to be a key"),
                      NULL, &fields);
     assert_fields(&fields, "i 1\ns hunter2\nb {\"a\":\"hunter2\"}\n");
