@@ -313,14 +313,43 @@ static void write_resident(const struct scrape *scrape, const struct family *fam
     write_integer(scrape, family, "", (int64_t)scrape->snapshot->rss_bytes);
 }
 
+/** Labels; a kind that is not here is one of the others. */
+static const char *const condition_kinds[CONDITION_KINDS] = {
+    [CONDITION_CLOCK_OFF] = "clock_off",
+    [CONDITION_SIGNED_AHEAD] = "signed_ahead",
+    [CONDITION_UNREADABLE] = "unreadable",
+    [CONDITION_NOTE_FULL] = "note_full",
+    [CONDITION_NO_EVALUATOR] = "no_evaluator",
+    [CONDITION_PAUSED] = "paused",
+    [CONDITION_REFERENCES_FULL] = "references_full",
+    [CONDITION_SPANS] = "spans",
+    [CONDITION_CIRCUIT_OPEN] = "circuit_open",
+    [CONDITION_NOTHING_WANTED] = "nothing_wanted",
+    [CONDITION_SIGNATURES_REFUSED] = "signatures_refused",
+};
+
+static void write_condition(const struct scrape *scrape, const struct family *family, const char *kind,
+                            int64_t count)
+{
+    char labels[64];
+    snprintf(labels, sizeof labels, "{kind=\"%s\"}", kind);
+    write_integer(scrape, family, labels, count);
+}
+
 static void write_conditions(const struct scrape *scrape, const struct family *family)
 {
     const struct conditions *conditions = scrape->snapshot->parts.conditions;
     const struct condition *condition = NULL;
-    int64_t count = 0;
+    int64_t counts[CONDITION_KINDS] = {0}, others = 0;
     while (conditions && (condition = conditions_next(conditions, condition)))
-        count++;
-    write_integer(scrape, family, "", count);
+        counts[condition->kind]++;
+    for (size_t i = 0; i < CONDITION_KINDS; i++) {
+        if (condition_kinds[i])
+            write_condition(scrape, family, condition_kinds[i], counts[i]);
+        else
+            others += counts[i];
+    }
+    write_condition(scrape, family, "other", others);
 }
 
 static void write_paused(const struct scrape *scrape, const struct family *family)
@@ -409,12 +438,13 @@ static const struct family families[] = {
      "requests to Port's API that ended, by what was asked and status (none: no answer)", write_port_calls},
     {"port_agent_memory_bytes", "gauge", "budget", "memory used of a budget", write_memory_used},
     {"port_agent_memory_limit_bytes", "gauge", "budget", "the budget", write_memory_limit},
-    {"port_agent_conditions", "gauge", "", "standing conditions: what goes on being wrong", write_conditions},
+    {"port_agent_conditions", "gauge", "kind", "standing conditions: what goes on being wrong",
+     write_conditions},
     {"port_agent_paused", "gauge", "", "1: the operator has paused a destination, or everything",
      write_paused},
     {"port_agent_mapping_up", "gauge", "", "1: there is a process that evaluates mappings", write_mapping_up},
-    {"port_agent_loop_lag_seconds", "histogram", "", "how late the loop came back, measured every two seconds",
-     write_loop_lag},
+    {"port_agent_loop_lag_seconds", "histogram", "",
+     "how late the loop came back, measured every two seconds", write_loop_lag},
     {"port_agent_log_lines_dropped", "counter", "",
      "log lines that were lost because their reader did not keep up", write_lines_dropped},
     {"port_agent_build_info", "gauge", "version, revision, streamer", "always 1", write_build},

@@ -63,6 +63,11 @@ static char *text_of(bool open_metrics)
     snapshot->port.tally = &tally;
     snapshot->source =
         (struct source_view){.rebalances = 3, .commits = 40, .commits_failed = 2, .credentials_fetched = 1};
+    snapshot->parts.conditions = conditions_new(&the_clock);
+    assert_non_null(snapshot->parts.conditions);
+    condition_met(snapshot->parts.conditions, CONDITION_CLOCK_OFF, NULL, 60, "it is behind");
+    condition_met(snapshot->parts.conditions, CONDITION_PAUSED, "http://a", 0, "");
+    condition_met(snapshot->parts.conditions, CONDITION_PAUSED, "http://b", 0, "");
     snapshot->wall_ms = 100000;
     snapshot->partitions = snapshot->partitions_listed = 1;
     snapshot->partition[0] = (struct partition_snapshot){
@@ -70,6 +75,7 @@ static char *text_of(bool open_metrics)
     snapshot->partition[0].oldest.record_ms = 98500;
     metrics_write(snapshot, 1500, open_metrics, &out);
     observer_free(observer);
+    conditions_free(snapshot->parts.conditions);
     free(snapshot);
     return buffer_take(&out, NULL);
 }
@@ -122,6 +128,9 @@ static void counters_histograms_and_what_stands_are_there(void **state)
         "port_agent_source_credentials_fetches_total 1\n",
         "port_agent_loop_lag_seconds_bucket{le=\"0.025\"} 1\n",
         "port_agent_log_lines_dropped_total 0\n",
+        "port_agent_conditions{kind=\"clock_off\"} 1\n",
+        "port_agent_conditions{kind=\"paused\"} 2\n",
+        "port_agent_conditions{kind=\"unreadable\"} 0\n",
         "process_start_time_seconds 1.500\n",
         "port_agent_build_info{version=",
     };
