@@ -314,6 +314,7 @@ static int make_port(struct daemon *daemon, struct error *err)
     const struct reports_options reports = {.api = daemon->port.api,
                                             .loop = daemon->options.loop,
                                             .clock = daemon->options.clock,
+                                            .conditions = daemon->conditions,
                                             .run_logs = daemon->options.config->run_logs};
     daemon->reports = reports_new(&reports);
     return daemon->reports ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");

@@ -42,7 +42,24 @@ static const struct condition_words words[CONDITION_KINDS] = {
                                   .value = SLICE_LITERAL("unwanted")},
     [CONDITION_SIGNATURES_REFUSED] = {.begun = "every event is refused: no signature is valid",
                                       .ended = "signatures are valid again",
-                                      .value = SLICE_LITERAL("in_a_row")}};
+                                      .value = SLICE_LITERAL("in_a_row")},
+    [CONDITION_BROKERS_AWAY] = {.begun = "no Kafka broker answers",
+                                .ended = "the Kafka brokers answer again"},
+    [CONDITION_KAFKA_CREDENTIALS] = {.begun = "the Kafka brokers refuse the credentials",
+                                     .ended = "the Kafka brokers accept the credentials"},
+    [CONDITION_TOPIC_MISSING] = {.begun = "a topic cannot be consumed from",
+                                 .ended = "the topic can be consumed from",
+                                 .subject = SLICE_LITERAL("messaging.destination.name")},
+    [CONDITION_NOTHING_ASSIGNED] = {.begun = "no partition is assigned: other members of the group hold all",
+                                    .ended = "partitions are assigned again"},
+    [CONDITION_PORT_CREDENTIALS] = {.begun = "credentials refused by Port: it can be asked for nothing",
+                                    .ended = "Port accepts the credentials"},
+    [CONDITION_RESULTS_WAIT] = {.begun = "results wait for Port; they are tried until Port accepts them",
+                                .ended = "Port accepts results again",
+                                .value = SLICE_LITERAL("results")},
+    [CONDITION_RESULTS_REFUSED] = {.begun = "Port refuses results of runs",
+                                   .ended = "Port accepts results",
+                                   .value = SLICE_LITERAL("in_a_row")}};
 
 struct conditions {
     const struct clock *clock;

@@ -37,9 +37,23 @@ enum condition_kind {
     /** There are events, and no mapping has wanted one for a while; value: how many. */
     CONDITION_NOTHING_WANTED,
     /** No signature is valid; value: how many in a row. */
-    CONDITION_SIGNATURES_REFUSED
+    CONDITION_SIGNATURES_REFUSED,
+    /** No broker answers. */
+    CONDITION_BROKERS_AWAY,
+    /** Brokers refuse the credentials. */
+    CONDITION_KAFKA_CREDENTIALS,
+    /** A topic that does not exist, or may not be read. */
+    CONDITION_TOPIC_MISSING,
+    /** Other members hold all partitions. */
+    CONDITION_NOTHING_ASSIGNED,
+    /** Port gives out no token for the credentials. */
+    CONDITION_PORT_CREDENTIALS,
+    /** Port is not there for results, or has no time for them; value: how many wait. */
+    CONDITION_RESULTS_WAIT,
+    /** Port refuses results for good; value: how many in a row. */
+    CONDITION_RESULTS_REFUSED
 };
-enum { CONDITION_KINDS = CONDITION_SIGNATURES_REFUSED + 1 };
+enum { CONDITION_KINDS = CONDITION_RESULTS_REFUSED + 1 };
 
 enum {
     CONDITIONS_MAX = 32,

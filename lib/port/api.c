@@ -6,6 +6,7 @@
 #include "http/retry_after.h"
 #include "port/answer.h"
 #include "port/clock_offset.h"
+#include "port/lasting.h"
 #include "port/tally.h"
 #include "port/token.h"
 #include <stdio.h>
@@ -250,6 +251,7 @@ static void token_answered(void *ctx, const struct http_result *http)
     clock_offset_note(api->options.conditions, http->date, api->options.clock);
     if (port_answer_of(http) == PORT_ACCEPTED && token_read(api, http->body)) {
         *api->failure = '\0';
+        lasting_credentials(api->options.conditions, false);
         pump(api);
         return;
     }
@@ -268,6 +270,8 @@ static void token_answered(void *ctx, const struct http_result *http)
     snprintf(api->failure, sizeof api->failure, "no access token: %s%s", reason,
              refused ? " (client id or secret refused)" : "");
     result.reason = api->failure;
+    if (refused)
+        lasting_credentials(api->options.conditions, true);
     if (result.retry_after_ms > 0)
         be_quiet(api, result.retry_after_ms);
     if (token_usable(api)) { /* an early refresh: the old token serves on */

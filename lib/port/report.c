@@ -13,6 +13,7 @@
 #include "port/report.h"
 #include "base/log.h"
 #include "event/event.h"
+#include "port/lasting.h"
 #include "port/result_body.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ struct reports {
     size_t bytes, waiting, logs, log_bytes;
     /** Results between attempts; those accepted since there were none. */
     size_t retrying, accepted_late;
-    uint64_t logs_failed;
+    uint64_t logs_failed, refused_in_a_row;
     int64_t said_ms, next_log_ms;
     /** Logs given up in a row. */
     unsigned overdue;
@@ -237,6 +238,7 @@ static void retry_later(struct run_report *report, const struct port_result *res
     struct reports *reports = report->reports;
     int64_t wait_ms = clock_backoff_ms(reports->options.clock, reports->options.first_backoff_ms, 2.0,
                                        reports->options.max_backoff_ms, report->attempt);
+    const char *reason = result ? result->reason : "out of memory";
     if (result && result->retry_after_ms > wait_ms)
         wait_ms = result->retry_after_ms;
     if (report->attempt++ == 0) {
@@ -245,8 +247,9 @@ static void retry_later(struct run_report *report, const struct port_result *res
         log_warning("a result waits for Port; it is tried until Port accepts it",
                     F_STR("port.run_id", report->run_id),
                     F_INT("http.response.status_code", result ? result->status : 0),
-                    F_STR("error.message", result ? result->reason : "out of memory"));
+                    F_STR("error.message", reason));
     }
+    lasting_wait(reports->options.conditions, reports->waiting, report->attempt, reason);
     uv_timer_start(report->timer, retry_due, (uint64_t)wait_ms, 0);
 }
 
@@ -254,13 +257,14 @@ static void accepted(struct run_report *report)
 {
     struct reports *reports = report->reports;
     report->verdict = REPORT_ACCEPTED;
-    if (report->attempt == 0)
-        return;
-    log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
-              F_INT("attempts", report->attempt + 1));
-    attempts_ended(report);
-    if (++reports->accepted_late > 1 && reports->retrying == 0)
-        log_info("Port accepts results again", F_INT("results", reports->accepted_late));
+    if (report->attempt > 0) {
+        log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
+                  F_INT("attempts", report->attempt + 1));
+        attempts_ended(report);
+        reports->accepted_late++;
+    }
+    lasting_acceptance(reports->options.conditions, reports->retrying, reports->accepted_late);
+    reports->refused_in_a_row = 0;
 }
 
 static void log_answered(struct run_report *report, const struct port_result *result)
@@ -286,6 +290,8 @@ static void step_answered(void *ctx, const struct port_result *result)
                   F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
         report->verdict = REPORT_REFUSED;
         attempts_ended(report);
+        lasting_refusal(report->reports->options.conditions, ++report->reports->refused_in_a_row,
+                        result->reason);
     } else {
         accepted(report);
     }
@@ -552,18 +558,20 @@ size_t reports_logs_pending(const struct reports *reports)
     return reports->logs;
 }
 
+static int64_t or_usual(int64_t value, int64_t usual)
+{
+    return value == 0 ? usual : value;
+}
+
 struct reports *reports_new(const struct reports_options *options)
 {
     struct reports *reports = calloc(1, sizeof *reports);
     if (!reports)
         return NULL;
     reports->options = *options;
-    if (reports->options.first_backoff_ms == 0)
-        reports->options.first_backoff_ms = FIRST_BACKOFF_MS;
-    if (reports->options.max_backoff_ms == 0)
-        reports->options.max_backoff_ms = MAX_BACKOFF_MS;
-    if (reports->options.log_tick_ms == 0)
-        reports->options.log_tick_ms = LOG_TICK_MS;
+    reports->options.first_backoff_ms = or_usual(options->first_backoff_ms, FIRST_BACKOFF_MS);
+    reports->options.max_backoff_ms = or_usual(options->max_backoff_ms, MAX_BACKOFF_MS);
+    reports->options.log_tick_ms = or_usual(options->log_tick_ms, LOG_TICK_MS);
     reports->deferred = calloc(1, sizeof *reports->deferred);
     if (!reports->deferred) {
         free(reports);

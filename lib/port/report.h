@@ -14,6 +14,8 @@ struct reports_options {
     uv_loop_t *loop;
     /** Borrowed. */
     const struct clock *clock;
+    /** Borrowed; NULL: nobody is told of what lasts. */
+    struct conditions *conditions;
     /** False: report_log does nothing. */
     bool run_logs;
     /** The first wait after a failure; 0: 500. */

@@ -15,8 +15,8 @@ def test_a_topic_that_is_missing_is_waited_for(world, kafka, port, receiver):
     kafka.delete(world.runs, world.changes)
     agent = world.agent()
     def said(items):
-        lines = [i for i in items if i["msg"] == "Kafka error"]
-        return all(any(topic in line["error.message"] and "PORT_ORG_ID" in line["hint"] for line in lines) for topic in (world.runs, world.changes))
+        lines = [i for i in items if i["msg"] == "a topic cannot be consumed from"]
+        return all(any(topic == line["messaging.destination.name"] and "PORT_ORG_ID" in line["reason"] for line in lines) for topic in (world.runs, world.changes))
 
     agent.log.wait(said, timeout=120)
     kafka.create(world.runs, world.changes)
@@ -46,7 +46,7 @@ def test_an_authorisation_that_is_refused_is_said_and_waited_for(world, kafka, p
     for future in admin.create_acls([acl(AclBinding, name) for name in names]).values():
         future.result(30)
     agent = world.agent(USING_LOCAL_PORT_INSTANCE="false", SSL_CERT_FILE=str(kafka.ca))
-    line = agent.wait_log("Kafka error", timeout=120)
+    line = agent.wait_log({"TOPIC": "a topic cannot be consumed from", "GROUP": "Kafka error"}[resource], timeout=120)
     assert "authorization" in str(line).lower(), line
     world.produce(run_event("r_ok", receiver.url + "/ok"))
     for future in admin.delete_acls([acl(AclBindingFilter, name) for name in names]).values():
@@ -136,6 +136,6 @@ def test_connected_is_said_when_it_is_so(world, kafka, port):
 def test_a_topic_that_is_missing_is_said_every_minute(world, kafka, port):
     kafka.delete(world.runs, world.changes)
     agent = world.agent()
-    lines = lambda items: [i for i in items if i["msg"] == "Kafka error" and world.runs in i["error.message"] and "PORT_ORG_ID" in i["hint"]]
+    lines = lambda items: [i for i in items if i["msg"] == "a topic cannot be consumed from" and i["messaging.destination.name"] == world.runs and "PORT_ORG_ID" in i["reason"]]
     agent.log.wait(lambda items: len(lines(items)) >= 3, timeout=150)
     assert agent.terminate() == 0

@@ -38,15 +38,6 @@ static void consumer_fatal(struct kafka_consumer *consumer)
     consumer_give_up(consumer);
 }
 
-/** A broker has answered. librdkafka has no event for that; what comes of an answer is one. */
-static void connected(struct kafka_consumer *consumer)
-{
-    if (!consumer->connected)
-        log_info("connected to the Kafka brokers",
-                 F_STR("messaging.consumer.group.name", consumer->options.group_id));
-    consumer->connected = true;
-}
-
 /** librdkafka tells of a refusal once, not at every reconnection, so asking again is on a clock of our own.
  */
 static void ask_for_credentials(struct kafka_consumer *consumer)
@@ -60,18 +51,6 @@ static void ask_for_credentials(struct kafka_consumer *consumer)
     consumer->options.credentials_refused(consumer->options.ctx);
 }
 
-/** "…: TOPIC: …": what is there later has come after us. */
-static void topic_missed(struct kafka_consumer *consumer, const char *reason)
-{
-    const char *const topics[TOPICS] = {consumer->options.runs_topic, consumer->options.change_log_topic};
-    for (int i = 0; i < TOPICS; i++) {
-        size_t len = strlen(topics[i]);
-        for (const char *at = reason; (at = strstr(at, topics[i])); at++)
-            if (at - reason >= 2 && at[-1] == ' ' && at[len] == ':')
-                consumer->topic_missed[i] = true;
-    }
-}
-
 static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -83,18 +62,13 @@ static void error_event(struct kafka_consumer *consumer, rd_kafka_event_t *event
         return;
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        connected(consumer);
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-        consumer->connected = false;
-    kafka_error_say(consumer, code, rd_kafka_event_error_string(event));
-    standing_note(consumer, code);
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        topic_missed(consumer, rd_kafka_event_error_string(event));
+        standing_connected(consumer);
+    standing_error(consumer, code, rd_kafka_event_error_string(event));
     bool refused =
         code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
     if (!refused || consumer->credentials_failing)
         return;
-    consumer->credentials_failing = true;
+    standing_refused(consumer, rd_kafka_event_error_string(event));
     consumer->credentials_wait_ms = CREDENTIALS_AGAIN_MS;
     ask_for_credentials(consumer);
 }
@@ -118,13 +92,12 @@ static void serve_events(struct kafka_consumer *consumer)
     while (!consumer->destroying && (event = rd_kafka_queue_poll(consumer->events, 0))) {
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE:
-            consumer->credentials_failing = false;
-            connected(consumer);
+            standing_works(consumer);
             rebalance_event(consumer, event);
             break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
             if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
-                connected(consumer);
+                standing_connected(consumer);
             if (rd_kafka_event_opaque(event) == consumer)
                 commit_answered(consumer, event);
             break;
@@ -172,8 +145,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
     struct partition *partition =
         partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        consumer->credentials_failing = false;
-        connected(consumer);
+        standing_works(consumer);
         if (partition && partition->begun && !partition->revoked)
             partition_end_reached(partition, message->offset);
     } else if (message->err) {
@@ -195,8 +167,7 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
             consumer->waiting_for_room = true;
             return false;
         } else {
-            consumer->credentials_failing = false;
-            connected(consumer);
+            standing_works(consumer);
         }
     }
     rd_kafka_message_destroy(message);

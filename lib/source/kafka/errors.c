@@ -9,7 +9,7 @@ enum {
     SCRAM_NONCE_MENDED = 0x020601ff
 };
 
-static const char *hint_of(rd_kafka_resp_err_t code)
+const char *kafka_error_hint(rd_kafka_resp_err_t code)
 {
     switch (code) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -46,14 +46,11 @@ static const char *hint_of(rd_kafka_resp_err_t code)
     }
 }
 
-/** What one line a minute is for: an error code, and its topic where the code is of one. Other reasons change
- * from time to time (they name milliseconds). */
-static uint64_t subject_of(rd_kafka_resp_err_t code, const char *reason)
+/** What one line a minute is for: an error code. Reasons change from time to time (they name milliseconds).
+ */
+static uint64_t subject_of(rd_kafka_resp_err_t code)
 {
-    bool of_topic = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                    code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-                    code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    return slice_hash(slice_of(of_topic ? reason : "")) ^ (uint32_t)code;
+    return slice_hash(SLICE_LITERAL("")) ^ (uint32_t)code;
 }
 
 /** Its slot; the one that was silent for longest when it has none yet. */
@@ -73,7 +70,7 @@ static void say(struct kafka_error_said *slot, uint64_t subject, int64_t now, rd
                 const char *reason)
 {
     uint64_t suppressed = slot->subject == subject ? slot->suppressed : 0;
-    const char *hint = hint_of(code);
+    const char *hint = kafka_error_hint(code);
     *slot = (struct kafka_error_said){.subject = subject, .at_ms = now};
     log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
                 hint ? F_STR("hint", hint) : F_NONE, suppressed ? F_INT("suppressed", suppressed) : F_NONE);
@@ -82,7 +79,7 @@ static void say(struct kafka_error_said *slot, uint64_t subject, int64_t now, rd
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
 {
     int64_t now = clock_monotonic_ms(consumer->options.clock);
-    uint64_t subject = subject_of(code, reason);
+    uint64_t subject = subject_of(code);
     struct kafka_error_said *slot = slot_of(consumer, subject);
     if (slot->subject == subject && now - slot->at_ms < SAY_AGAIN_MS)
         slot->suppressed++;
@@ -90,15 +87,9 @@ void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, 
         say(slot, subject, now, code, reason);
 }
 
-void kafka_error_say_now(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
-{
-    uint64_t subject = subject_of(code, reason);
-    say(slot_of(consumer, subject), subject, clock_monotonic_ms(consumer->options.clock), code, reason);
-}
-
 void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason)
 {
-    const char *hint = hint_of(code);
+    const char *hint = kafka_error_hint(code);
     log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
                  F_STR("error.message", reason), hint ? F_STR("hint", hint) : F_NONE);
 }

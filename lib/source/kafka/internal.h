@@ -5,7 +5,7 @@
  *   partition.c  an assigned partition and its tickets
  *   commit.c     asynchronous commits with notes
  *   lookup.c     where assigned partitions begin
- *   standing.c   topics that are not there, said again while that lasts
+ *   standing.c   what goes on being wrong, said while it lasts
  *   rebalance.c  assignment and revocation, step by step on the loop
  *   watch.c      topics that are made anew while we consume
  *   poison.c     what cannot be read is passed
@@ -184,10 +184,15 @@ struct lookup {
     rd_kafka_resp_err_t code;
 };
 
-/** Topics that are not there, as the cluster said last (standing.c). */
+/** What goes on being wrong, as the cluster said last (standing.c). */
 struct standing {
     uv_work_t work;
     bool lasts, running;
+    /** Who is in the group is asked as well. */
+    bool asks_group;
+    /** Since when nothing is assigned; 0: something is, or is about to be. */
+    int64_t unassigned_ms;
+    char members[256];
     /** When the cluster is asked again. */
     int64_t ask_ms;
     const char *topics[TOPICS];
@@ -385,8 +390,14 @@ void rebalance_hurry(struct kafka_consumer *consumer);
 void consumer_give_up(struct kafka_consumer *consumer);
 
 /* standing.c */
-/** An error that may be one of a topic, as librdkafka tells it once. */
-void standing_note(struct kafka_consumer *consumer, rd_kafka_resp_err_t code);
+/** An error, as librdkafka tells it once: logged, or the beginning of what lasts. */
+void standing_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
+/** The brokers refuse the credentials. */
+void standing_refused(struct kafka_consumer *consumer, const char *reason);
+/** A broker has answered. librdkafka has no event for that; what comes of an answer is one. */
+void standing_connected(struct kafka_consumer *consumer);
+/** The same, to somebody whose credentials it accepts. */
+void standing_works(struct kafka_consumer *consumer);
 /** Asks the cluster again when it is time. */
 void standing_tick(struct kafka_consumer *consumer);
 
@@ -424,7 +435,7 @@ void again_close(struct again *again);
  * out.
  */
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
-/** The same without regard to when it was said last. */
-void kafka_error_say_now(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
+/** What to look at; NULL: nothing is known. Lives for ever. */
+const char *kafka_error_hint(rd_kafka_resp_err_t code);
 /** Logs, with a hint, what the consumer cannot go on after. */
 void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason);

@@ -1,10 +1,16 @@
-/* Topics that do not exist, or that the agent may not read, for as long as this lasts. librdkafka reports
- * each once; an hour later the log would show nothing. So the cluster is asked once a minute, and problems
- * that remain are logged again. */
+/* What goes on being wrong with Kafka, as standing conditions: brokers that are away or refuse the
+ * credentials, topics that do not exist or may not be read, and that nothing is assigned. librdkafka reports
+ * each once, and does not report its end; an hour later the log would show nothing. So while something lasts
+ * the cluster is asked, in the thread pool.
+ *
+ * Must never ask while all is well. */
+#include "observe/conditions.h"
+#include "source/kafka/group.h"
 #include "source/kafka/internal.h"
 #include <stdio.h>
+#include <string.h>
 
-enum { ASK_EVERY_MS = 60000, QUERY_TIMEOUT_MS = 1000 };
+enum { ASK_EVERY_MS = 60000, ASK_AWAY_MS = 5000, QUERY_TIMEOUT_MS = 1000 };
 
 static bool is_of_topic(rd_kafka_resp_err_t code)
 {
@@ -12,25 +18,162 @@ static bool is_of_topic(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 }
 
+static const char *topic_name(const struct kafka_consumer *consumer, int topic)
+{
+    return topic == 0 ? consumer->options.runs_topic : consumer->options.change_log_topic;
+}
+
+static int64_t now_ms(const struct kafka_consumer *consumer)
+{
+    return clock_monotonic_ms(consumer->options.clock);
+}
+
+static int64_t ask_every_ms(const struct kafka_consumer *consumer)
+{
+    return consumer->options.ask_topics_ms > 0 ? consumer->options.ask_topics_ms : ASK_EVERY_MS;
+}
+
+/** Brokers that are away are asked sooner: nothing else tells that they are there again. */
 static void ask_later(struct kafka_consumer *consumer)
 {
-    int64_t every_ms = consumer->options.ask_topics_ms > 0 ? consumer->options.ask_topics_ms : ASK_EVERY_MS;
-    consumer->standing.ask_ms = clock_monotonic_ms(consumer->options.clock) + every_ms;
+    int64_t every_ms = ask_every_ms(consumer);
+    if (!consumer->connected && every_ms > ASK_AWAY_MS)
+        every_ms = ASK_AWAY_MS;
+    consumer->standing.ask_ms = now_ms(consumer) + every_ms;
 }
 
-void standing_note(struct kafka_consumer *consumer, rd_kafka_resp_err_t code)
+static void begin_asking(struct kafka_consumer *consumer)
 {
-    if (!is_of_topic(code) || consumer->standing.lasts)
-        return;
+    if (!consumer->standing.lasts)
+        ask_later(consumer);
     consumer->standing.lasts = true;
-    ask_later(consumer);
 }
 
-static void say(struct kafka_consumer *consumer, const char *topic, rd_kafka_resp_err_t code)
+/* Brokers */
+
+void standing_connected(struct kafka_consumer *consumer)
 {
-    char reason[512];
-    snprintf(reason, sizeof reason, "Subscribed topic not available: %s: %s", topic, rd_kafka_err2str(code));
-    kafka_error_say_now(consumer, code, reason);
+    if (consumer->connected)
+        return;
+    consumer->connected = true;
+    log_info("connected to the Kafka brokers",
+             F_STR("messaging.consumer.group.name", consumer->options.group_id));
+    condition_ended(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0);
+}
+
+static void brokers_away(struct kafka_consumer *consumer, const char *reason)
+{
+    char sentence[256];
+    consumer->connected = false;
+    snprintf(sentence, sizeof sentence, "%.120s; %s", reason,
+             kafka_error_hint(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN));
+    condition_met(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0, sentence);
+    begin_asking(consumer);
+}
+
+/* Credentials */
+
+void standing_refused(struct kafka_consumer *consumer, const char *reason)
+{
+    char sentence[256];
+    consumer->credentials_failing = true;
+    snprintf(sentence, sizeof sentence, "%.100s; %s", reason,
+             kafka_error_hint(RD_KAFKA_RESP_ERR__AUTHENTICATION));
+    condition_met(consumer->options.conditions, CONDITION_KAFKA_CREDENTIALS, NULL, 0, sentence);
+}
+
+void standing_works(struct kafka_consumer *consumer)
+{
+    if (consumer->credentials_failing)
+        condition_ended(consumer->options.conditions, CONDITION_KAFKA_CREDENTIALS, NULL, 0);
+    consumer->credentials_failing = false;
+    standing_connected(consumer);
+}
+
+/* Topics */
+
+static void topic_stands(struct kafka_consumer *consumer, int topic, rd_kafka_resp_err_t code)
+{
+    char sentence[256];
+    const char *hint = kafka_error_hint(code);
+    snprintf(sentence, sizeof sentence, "%s; %s", rd_kafka_err2str(code), hint ? hint : "trying again");
+    condition_stands(consumer->options.conditions, CONDITION_TOPIC_MISSING, topic_name(consumer, topic), 0,
+                     sentence);
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        consumer->topic_missed[topic] = true; /* what is there later has come after us */
+}
+
+/** "…: TOPIC: …" */
+static bool names_topic(const char *reason, const char *topic)
+{
+    size_t len = strlen(topic);
+    for (const char *at = reason; (at = strstr(at, topic)); at++)
+        if (at - reason >= 2 && at[-1] == ' ' && at[len] == ':')
+            return true;
+    return false;
+}
+
+/** False: it names none of ours. */
+static bool topic_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    bool ours = false;
+    for (int i = 0; i < TOPICS; i++) {
+        if (!names_topic(reason, topic_name(consumer, i)))
+            continue;
+        topic_stands(consumer, i, code);
+        ours = true;
+    }
+    if (ours)
+        begin_asking(consumer);
+    return ours;
+}
+
+void standing_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    if (is_of_topic(code) && topic_error(consumer, code, reason))
+        return;
+    kafka_error_say(consumer, code, reason);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        brokers_away(consumer, reason);
+}
+
+/* Nothing is assigned */
+
+/** It has been so for as long as a condition takes to be said again: a rebalance is over sooner. */
+static bool nothing_is_assigned(struct kafka_consumer *consumer)
+{
+    struct standing *standing = &consumer->standing;
+    bool idle = consumer->connected && consumer->rebalance == REBALANCE_IDLE && !consumer->partitions;
+    if (!idle) {
+        standing->unassigned_ms = 0;
+        if (consumer->partitions)
+            condition_ended(consumer->options.conditions, CONDITION_NOTHING_ASSIGNED, NULL, 0);
+        return false;
+    }
+    if (standing->unassigned_ms == 0)
+        standing->unassigned_ms = now_ms(consumer);
+    return now_ms(consumer) - standing->unassigned_ms >= ask_every_ms(consumer);
+}
+
+static void unassigned_stands(struct kafka_consumer *consumer)
+{
+    struct standing *standing = &consumer->standing;
+    if (consumer->connected && !consumer->partitions && consumer->rebalance == REBALANCE_IDLE)
+        condition_stands(consumer->options.conditions, CONDITION_NOTHING_ASSIGNED, NULL, 0,
+                         *standing->members ? standing->members : "the cluster does not say who holds what");
+}
+
+/* Asking */
+
+static void look_at_topic(struct kafka_consumer *consumer, int topic, rd_kafka_resp_err_t code)
+{
+    if (is_of_topic(code))
+        topic_stands(consumer, topic, code);
+    else if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        condition_ended(consumer->options.conditions, CONDITION_TOPIC_MISSING, topic_name(consumer, topic),
+                        0);
+    if (is_of_topic(code) || code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        standing_connected(consumer);
 }
 
 static void asked(uv_work_t *work, int status)
@@ -43,10 +186,11 @@ static void asked(uv_work_t *work, int status)
     if (consumer->closing || consumer->destroying)
         return;
     for (int i = 0; status == 0 && i < TOPICS; i++) {
-        if (is_of_topic(standing->codes[i]))
-            say(consumer, standing->topics[i], standing->codes[i]);
+        look_at_topic(consumer, i, standing->codes[i]);
         lasts |= standing->codes[i] != RD_KAFKA_RESP_ERR_NO_ERROR;
     }
+    if (standing->asks_group)
+        unassigned_stands(consumer);
     standing->lasts = lasts || status != 0;
     ask_later(consumer);
 }
@@ -57,16 +201,21 @@ static void ask(uv_work_t *work)
     struct standing *standing = &((struct kafka_consumer *)work->data)->standing;
     for (int i = 0; i < TOPICS; i++)
         standing->codes[i] = topic_error_query(consumer->rk, standing->topics[i], QUERY_TIMEOUT_MS);
+    if (standing->asks_group)
+        group_members_query(consumer->rk, consumer->options.group_id, QUERY_TIMEOUT_MS, standing->members,
+                            sizeof standing->members);
 }
 
 void standing_tick(struct kafka_consumer *consumer)
 {
     struct standing *standing = &consumer->standing;
-    if (!standing->lasts || standing->running || consumer->closing || consumer->destroying ||
-        clock_monotonic_ms(consumer->options.clock) < standing->ask_ms)
+    bool unassigned = nothing_is_assigned(consumer);
+    if ((!standing->lasts && !unassigned) || standing->running || consumer->closing || consumer->destroying ||
+        now_ms(consumer) < standing->ask_ms)
         return;
     standing->topics[0] = consumer->options.runs_topic;
     standing->topics[1] = consumer->options.change_log_topic;
+    standing->asks_group = unassigned;
     standing->work.data = consumer;
     if (uv_queue_work(consumer->options.loop, &standing->work, ask, asked) != 0) {
         ask_later(consumer);

@@ -1,5 +1,6 @@
 /* What a run's people see in Port: in order within a run, side by side across runs, results until Port has
  * decided. */
+#include "observe/conditions.h"
 #include "runs.h"
 #include <cjson/cJSON.h>
 
@@ -153,20 +154,22 @@ static size_t times_seen(const struct fake_port *port, const char *run_id)
 }
 
 /** So all three have had an answer, and wait, before any is accepted. */
-static struct reply fail_until_each_came_twice(struct fake_port *port, size_t n, const struct seen *request)
+static struct reply fail_until_each_came_often(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)n;
     (void)request;
-    bool all = times_seen(port, "r_1") > 1 && times_seen(port, "r_2") > 1 && times_seen(port, "r_3") > 1;
+    bool all = times_seen(port, "r_1") > 4 && times_seen(port, "r_2") > 4 && times_seen(port, "r_3") > 4;
     return (struct reply){.status = all ? 200 : 503};
 }
 
 static void it_is_said_once_that_port_accepts_results_again(void **state)
 {
     (void)state;
-    struct runs *runs = runs_new(8);
+    struct conditions *conditions = conditions_new(clock_system());
+    struct runs *runs = runs_new_with(
+        8, (struct reports_options){.conditions = conditions, .first_backoff_ms = 5, .max_backoff_ms = 5});
     struct caught caught = logs_catch();
-    runs->port->script = fail_until_each_came_twice;
+    runs->port->script = fail_until_each_came_often;
     finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
     finish(runs, open_run(runs, "r_2"), FAILURE_RESULT);
     finish(runs, open_run(runs, "r_3"), FAILURE_RESULT);
@@ -175,8 +178,44 @@ static void it_is_said_once_that_port_accepts_results_again(void **state)
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "\"level\":\"INFO\""), 1);
     assert_int_equal(occurrences(lines, "Port accepts results again"), 1);
-    assert_int_equal(occurrences(lines, "\"results\":3"), 1);
+    assert_int_equal(occurrences(lines, "\"results\":3"), 2); /* waiting, and accepted */
+    assert_int_equal(occurrences(lines, "\"level\":\"WARNING\",\"msg\":\"results wait for Port"), 1);
     free(lines);
+    conditions_free(conditions);
+}
+
+static struct reply refuse_at_first(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)request;
+    return (struct reply){.status = n < failures ? 404 : 200};
+}
+
+static void results_that_are_all_refused_stand_until_one_is_accepted(void **state)
+{
+    (void)state;
+    struct conditions *conditions = conditions_new(clock_system());
+    struct runs *runs = runs_new_with(8, (struct reports_options){.conditions = conditions});
+    struct caught caught = logs_catch();
+    failures = 4;
+    runs->port->script = refuse_at_first;
+    for (size_t i = 0; i < 2; i++) {
+        finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+        run_until(runs->port, &runs->done, i + 1);
+    }
+    assert_null(conditions_next(conditions, NULL));
+    for (size_t i = 2; i < 4; i++) {
+        finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+        run_until(runs->port, &runs->done, i + 1);
+    }
+    assert_int_equal(conditions_next(conditions, NULL)->kind, CONDITION_RESULTS_REFUSED);
+    assert_int_equal(conditions_next(conditions, NULL)->value, 4);
+    finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+    run_until(runs->port, &runs->done, 5);
+    assert_null(conditions_next(conditions, NULL));
+    runs_free(runs);
+    free(logs_end(&caught));
+    conditions_free(conditions);
 }
 
 static struct reply wait_a_second(struct fake_port *port, size_t n, const struct seen *request)
@@ -370,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_workflow_node_run_is_reported_in_its_own_form),
         cmocka_unit_test(hostile_texts_stay_inside_their_strings),
         cmocka_unit_test(a_result_is_retried_until_port_accepts_it),
+        cmocka_unit_test(results_that_are_all_refused_stand_until_one_is_accepted),
         cmocka_unit_test(it_is_said_once_that_port_accepts_results_again),
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),

@@ -1,0 +1,42 @@
+/* See lasting.h. */
+#include "port/lasting.h"
+#include <stdio.h>
+
+enum {
+    /** Fewer results that are refused may be of runs that are gone. */
+    REFUSED_MIN = 3,
+    /** Fewer attempts of a result are a moment. */
+    ATTEMPTS_MIN = 4
+};
+
+void lasting_credentials(struct conditions *conditions, bool refused)
+{
+    if (refused)
+        condition_met(conditions, CONDITION_PORT_CREDENTIALS, NULL, 0,
+                      "are PORT_CLIENT_ID and PORT_CLIENT_SECRET right, and PORT_API_BASE_URL this "
+                      "organisation's? Results wait until Port accepts them");
+    else
+        condition_ended(conditions, CONDITION_PORT_CREDENTIALS, NULL, 0);
+}
+
+void lasting_refusal(struct conditions *conditions, uint64_t in_a_row, const char *reason)
+{
+    char sentence[256];
+    if (in_a_row < REFUSED_MIN)
+        return;
+    snprintf(sentence, sizeof sentence, "the last answer: %.150s; the runs stay in progress", reason);
+    condition_stands(conditions, CONDITION_RESULTS_REFUSED, NULL, (int64_t)in_a_row, sentence);
+}
+
+void lasting_acceptance(struct conditions *conditions, size_t retrying, size_t accepted)
+{
+    condition_ended(conditions, CONDITION_RESULTS_REFUSED, NULL, 0);
+    if (retrying == 0)
+        condition_ended(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)accepted);
+}
+
+void lasting_wait(struct conditions *conditions, size_t waiting, unsigned attempts, const char *reason)
+{
+    if (attempts >= ATTEMPTS_MIN)
+        condition_stands(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)waiting, reason);
+}

@@ -1,0 +1,12 @@
+/* Who else is in a consumer group. */
+#pragma once
+#include "base/must_use.h"
+#include <librdkafka/rdkafka.h>
+#include <stddef.h>
+
+/** In words, cut to fit: how many members there are, and who holds how many partitions; "" where the cluster
+ * does not say within `timeout_ms`. Blocks, so it is for the thread pool. */
+void group_members_query(rd_kafka_t *rk, const char *group_id, int timeout_ms, char *out, size_t size);
+/** How many partitions a member holds, by its assignment in the group protocol's form; what is cut off counts
+ * as far as it goes. */
+PA_MUST_USE size_t group_assignment_partitions(const void *assignment, size_t size);
