@@ -229,17 +229,16 @@ static void announced(void *ctx, const struct port_result *result)
     if (refused)
         log_warning(
             "Port refuses the credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_STR("consequence", consequence), F_INT("http.response.status_code", result->status),
+            F_STR("consequence", consequence), F_STATUS(result->status),
             F_STR("error.message", result->reason));
     else if (result->answer ==
              PORT_UNAVAILABLE) /* no token, or no answer: the other calls have none either */
         log_warning("the streamer could not be announced to Port, which cannot be asked for anything now",
-                    F_STR("consequence", consequence), F_INT("http.response.status_code", result->status),
+                    F_STR("consequence", consequence), F_STATUS(result->status),
                     F_STR("error.message", result->reason));
     else if (result->answer != PORT_ACCEPTED)
         log_warning("the streamer could not be announced to Port; deliveries are not affected",
-                    F_INT("http.response.status_code", result->status),
-                    F_STR("error.message", result->reason));
+                    F_STATUS(result->status), F_STR("error.message", result->reason));
 }
 
 static void announce(struct daemon *daemon)

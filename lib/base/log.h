@@ -38,6 +38,9 @@ struct log_field {
  * left out as well. */
 #define F_NONE ((struct log_field){LOG_NAME_(""), LOG_FIELD_SKIP, {.integer = 0}})
 
+/** A status of HTTP; left out where there is none (0). */
+#define F_STATUS(status_) ((status_) ? F_INT("http.response.status_code", (status_)) : F_NONE)
+
 struct log;
 struct log_options {
     /** Where lines go; not closed by the log. */

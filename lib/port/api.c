@@ -277,7 +277,7 @@ static void token_answered(void *ctx, const struct http_result *http)
     if (token_usable(api)) { /* an early refresh: the old token serves on */
         api->token_refresh_ms = clock_monotonic_ms(api->options.clock) + TOKEN_TRY_AGAIN_MS;
         log_warning("Port's access token could not be refreshed early; the old one is still good",
-                    F_INT("http.response.status_code", result.status), F_STR("error.message", result.reason));
+                    F_STATUS(result.status), F_STR("error.message", result.reason));
         pump(api);
         return;
     }

@@ -223,8 +223,8 @@ static void log_lost(struct run_report *report, int status, const char *reason)
         return;
     reports->said_ms = now;
     log_warning("a run's progress log did not reach Port; logs are best effort",
-                F_STR("port.run_id", report->run_id), F_INT("http.response.status_code", status),
-                F_STR("error.message", reason), F_INT("failed_so_far", reports->logs_failed));
+                F_STR("port.run_id", report->run_id), F_STATUS(status), F_STR("error.message", reason),
+                F_INT("failed_so_far", reports->logs_failed));
 }
 
 static void retry_due(uv_timer_t *timer)
@@ -245,8 +245,7 @@ static void retry_later(struct run_report *report, const struct port_result *res
         if (reports->retrying++ == 0)
             reports->accepted_late = 0;
         log_warning("a result waits for Port; it is tried until Port accepts it",
-                    F_STR("port.run_id", report->run_id),
-                    F_INT("http.response.status_code", result ? result->status : 0),
+                    F_STR("port.run_id", report->run_id), F_STATUS(result ? result->status : 0),
                     F_STR("error.message", reason));
     }
     lasting_wait(reports->options.conditions, reports->waiting, report->attempt, reason);
@@ -286,8 +285,8 @@ static void step_answered(void *ctx, const struct port_result *result)
         retry_later(report, result);
         return;
     } else if (result->answer == PORT_REFUSED) {
-        log_error("result refused by Port", F_STR("port.run_id", report->run_id),
-                  F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+        log_error("result refused by Port", F_STR("port.run_id", report->run_id), F_STATUS(result->status),
+                  F_STR("error.message", result->reason));
         report->verdict = REPORT_REFUSED;
         attempts_ended(report);
         lasting_refusal(report->reports->options.conditions, ++report->reports->refused_in_a_row,
@@ -349,14 +348,10 @@ static void watch_log(struct run_report *report)
     uv_timer_start(report->timer, log_tick, tick_ms, tick_ms);
 }
 
-static bool waits_for_retry(const struct run_report *report)
-{
-    return uv_is_active((const uv_handle_t *)report->timer);
-}
-
 static void report_advance(struct run_report *report)
 {
-    if (waits_for_retry(report) || report->call || report->deferred)
+    bool waits_for_retry = uv_is_active((const uv_handle_t *)report->timer);
+    if (waits_for_retry || report->call || report->deferred)
         return;
     for (struct step *step; (step = report->first) != NULL; step_drop(report)) {
         if (!step->result && logs_left_out(report->reports)) {

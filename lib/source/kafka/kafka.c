@@ -123,7 +123,7 @@ static void credentials_not_fetched(void *ctx, const struct kafka_access_failure
         kafka_access_stop(kafka->access);
         log_critical(
             "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_INT("http.response.status_code", failure->status), F_STR("error.message", failure->reason));
+            F_STATUS(failure->status), F_STR("error.message", failure->reason));
         kafka_fatal(kafka);
     } else {
         log_warning("Kafka credentials could not be fetched from Port; trying again",

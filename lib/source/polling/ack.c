@@ -92,7 +92,7 @@ static void accepted(struct polled_run *run, const struct port_result *result)
         ours(run, verdict == CLAIM_OURS);
     } else {
         log_warning("run left to Port: it was not ours to acknowledge", F_STR("port.run_id", run->id),
-                    F_INT("http.response.status_code", result->status));
+                    F_STATUS(result->status));
         run_leave(run);
     }
 }

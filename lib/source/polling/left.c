@@ -21,7 +21,7 @@ static void write_line(struct poller *poller, enum left why, int64_t now_ms)
     struct left_line *line = &poller->left[why];
     log_warning(messages[why], F_STR("url.path", claim_path(poller->kind)),
                 *line->id ? F_STR("port.run_id", line->id) : F_NONE, F_INT("count", line->more),
-                line->status ? F_INT("http.response.status_code", line->status) : F_NONE,
+                line->status ? F_STATUS(line->status) : F_NONE,
                 *line->answer ? F_STR("error.message", line->answer) : F_NONE);
     line->said = true;
     line->said_ms = now_ms;

@@ -193,7 +193,7 @@ static void claim_answered(void *ctx, const struct port_result *result)
     } else if (result->authentication && !source->worked) {
         log_critical(
             "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
-            F_INT("http.response.status_code", result->status), F_STR("error.message", result->reason));
+            F_STATUS(result->status), F_STR("error.message", result->reason));
         poller->state = POLLER_WAITING;
         polling_fatal(source);
     } else {
