@@ -230,24 +230,29 @@ static void write_streamer(struct json_writer *writer, const struct snapshot *sn
     json_write_close(writer, '}');
 }
 
+static void write_state(struct json_writer *writer, const struct snapshot *snapshot, int64_t started_wall_ms)
+{
+    write_text(writer, "version", agent_version);
+    write_text(writer, "revision", agent_revision);
+    json_write_int(writer, "pid", getpid());
+    write_text(writer, "phase", snapshot->parts.phase);
+    write_time(writer, "started", started_wall_ms);
+    write_time(writer, "now", snapshot->wall_ms);
+    json_write_seconds(writer, "uptime_s", snapshot->wall_ms - started_wall_ms);
+    write_streamer(writer, snapshot);
+    write_conditions(writer, snapshot);
+    write_brake(writer, snapshot->parts.deliver);
+    write_lists(writer, snapshot);
+    write_port(writer, snapshot);
+    write_memory(writer, snapshot);
+    write_rest(writer, snapshot);
+}
+
 void snapshot_json(const struct snapshot *snapshot, int64_t started_wall_ms, struct buffer *out)
 {
     struct json_writer writer = {.out = out};
     json_write_open(&writer, NULL, '{');
-    write_text(&writer, "version", agent_version);
-    write_text(&writer, "revision", agent_revision);
-    json_write_int(&writer, "pid", getpid());
-    write_text(&writer, "phase", snapshot->parts.phase);
-    write_time(&writer, "started", started_wall_ms);
-    write_time(&writer, "now", snapshot->wall_ms);
-    json_write_seconds(&writer, "uptime_s", snapshot->wall_ms - started_wall_ms);
-    write_streamer(&writer, snapshot);
-    write_conditions(&writer, snapshot);
-    write_brake(&writer, snapshot->parts.deliver);
-    write_lists(&writer, snapshot);
-    write_port(&writer, snapshot);
-    write_memory(&writer, snapshot);
-    write_rest(&writer, snapshot);
+    write_state(&writer, snapshot, started_wall_ms);
     write_settings(&writer, snapshot->parts.config);
     json_write_close(&writer, '}');
     buffer_append_char(out, '\n');
@@ -279,30 +284,45 @@ static void write_notes(struct json_writer *writer, const struct snapshot *snaps
         write_text(writer, NULL, "no partition is assigned");
 }
 
-bool snapshot_readiness(const struct snapshot *snapshot, struct buffer *out)
+static bool write_readiness(struct json_writer *writer, const char *name, const struct snapshot *snapshot)
 {
-    struct json_writer writer = {.out = out};
     const struct status_parts *parts = &snapshot->parts;
     bool ready = true;
     char port[480];
     snprintf(port, sizeof port, "Port cannot be asked: %s",
              *(snapshot->port.failure ? snapshot->port.failure : "") ? snapshot->port.failure
                                                                      : "no token yet");
-    json_write_open(&writer, NULL, '{');
-    json_write_open(&writer, "reasons", '[');
-    add_reason(&writer, !parts->running, parts->phase, &ready);
-    add_reason(&writer, parts->mapping_lost, "the mappings' process is gone", &ready);
-    add_reason(&writer, !snapshot->source.connected, snapshot->source.state, &ready);
-    add_reason(&writer, snapshot->source.credentials_refused, "the brokers refuse the credentials", &ready);
-    add_reason(&writer, !snapshot->port.has_token, port, &ready);
-    json_write_close(&writer, ']');
-    json_write_open(&writer, "notes", '[');
-    write_notes(&writer, snapshot);
-    json_write_close(&writer, ']');
-    json_write_bool(&writer, "ready", ready);
-    json_write_close(&writer, '}');
+    json_write_open(writer, name, '{');
+    json_write_open(writer, "reasons", '[');
+    add_reason(writer, !parts->running, parts->phase, &ready);
+    add_reason(writer, parts->mapping_lost, "the mappings' process is gone", &ready);
+    add_reason(writer, !snapshot->source.connected, snapshot->source.state, &ready);
+    add_reason(writer, snapshot->source.credentials_refused, "the brokers refuse the credentials", &ready);
+    add_reason(writer, !snapshot->port.has_token, port, &ready);
+    json_write_close(writer, ']');
+    json_write_open(writer, "notes", '[');
+    write_notes(writer, snapshot);
+    json_write_close(writer, ']');
+    json_write_bool(writer, "ready", ready);
+    json_write_close(writer, '}');
+    return ready;
+}
+
+bool snapshot_readiness(const struct snapshot *snapshot, struct buffer *out)
+{
+    struct json_writer writer = {.out = out};
+    bool ready = write_readiness(&writer, NULL, snapshot);
     buffer_append_char(out, '\n');
     return ready;
+}
+
+void snapshot_state_json(const struct snapshot *snapshot, int64_t started_wall_ms, struct buffer *out)
+{
+    struct json_writer writer = {.out = out};
+    json_write_open(&writer, NULL, '{');
+    PA_IGNORE(write_readiness(&writer, "readiness", snapshot)); /* it is in what is written */
+    write_state(&writer, snapshot, started_wall_ms);
+    json_write_close(&writer, '}');
 }
 
 /* Log lines */

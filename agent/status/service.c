@@ -4,14 +4,17 @@
 #include "admin/socket.h"
 #include "http/url.h"
 #include "lag.h"
+#include "live.h"
 #include "metrics.h"
 #include "observe/conditions.h"
+#include "page.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct status_service {
     struct status_service_options options;
     int64_t started_wall_ms;
+    struct live *live;
     struct admin_server *local, *port;
     /** NULL: out of memory, and it is not measured. */
     struct loop_lag *lag;
@@ -41,6 +44,11 @@ static void answer_text(struct admin_answer *answer, unsigned status, const char
     buffer_clear(&answer->body);
     buffer_append_text(&answer->body, text);
     buffer_append_char(&answer->body, '\n');
+}
+
+static void parts_for_page(void *ctx, struct status_parts *parts)
+{
+    *parts = parts_of(ctx);
 }
 
 /* What is asked */
@@ -88,6 +96,31 @@ static void get_metrics(struct status_service *service, const struct admin_reque
     if (snapshot)
         metrics_write(snapshot, service->started_wall_ms, open, &answer->body);
     snapshot_free(snapshot);
+}
+
+/** There is nothing of this agent's in the page itself: with the token it asks for that. */
+static void get_page(struct status_service *service, const struct admin_request *request,
+                     struct admin_answer *answer)
+{
+    if (!request->may_see && service->options.config->admin_token.value.len == 0) {
+        answer_text(answer, 403,
+                    "without ADMIN_TOKEN this page is shown over loopback alone (kubectl port-forward)");
+        return;
+    }
+    answer->status = 200;
+    answer->content_type = "text/html; charset=utf-8";
+    answer->policy = live_page_policy;
+    buffer_append(&answer->body, live_page, live_page_len);
+}
+
+static void get_events(struct status_service *service, const struct admin_request *request,
+                       struct admin_answer *answer)
+{
+    answer->status = 503;
+    if (!live_watch(service->live, request->last_event_id, &answer->stream))
+        return;
+    answer->status = 200;
+    answer->content_type = "text/event-stream";
 }
 
 static void get_run(struct status_service *service, const struct admin_request *request,
@@ -187,6 +220,7 @@ struct route {
 };
 
 static const struct route routes[] = {
+    {"/", "GET", false, get_page},           {"/events", "GET", true, get_events},
     {"/livez", "GET", false, get_livez},     {"/readyz", "GET", false, get_readyz},
     {"/metrics", "GET", false, get_metrics}, {"/status.json", "GET", true, get_status},
     {"/run", "GET", true, get_run},          {"/pause", "POST", true, post_pause},
@@ -261,6 +295,15 @@ struct status_service *status_service_new(const struct status_service_options *o
         return NULL;
     service->options = *options;
     service->started_wall_ms = clock_wall_ms(options->clock);
+    const struct live_options live = {.clock = options->clock,
+                                      .started_wall_ms = service->started_wall_ms,
+                                      .parts = parts_for_page,
+                                      .ctx = service};
+    service->live = live_new(&live);
+    if (!service->live) {
+        free(service);
+        return NULL;
+    }
     service->lag = loop_lag_new(options->loop);
     open_socket(service);
     open_port(service);
@@ -276,6 +319,7 @@ void status_service_close(struct status_service *service)
     loop_lag_close(service->lag);
     if (service->local)
         admin_socket_remove(service->socket);
+    live_free(service->live);
     free(service);
 }
 

@@ -73,6 +73,8 @@ int64_t snapshot_age_ms(const struct snapshot *snapshot, int64_t record_ms);
 
 /** Appends the whole as JSON. */
 void snapshot_json(const struct snapshot *snapshot, int64_t started_wall_ms, struct buffer *out);
+/** Appends the whole without the settings, with its readiness, as JSON in one line without an end. */
+void snapshot_state_json(const struct snapshot *snapshot, int64_t started_wall_ms, struct buffer *out);
 /** Appends {"ready":…,"reasons":[…],"notes":[…]}; returns whether it is ready: it takes events, and can
  * report. Reasons are why not; notes are what is wrong beside that. */
 PA_MAY_IGNORE bool snapshot_readiness(const struct snapshot *snapshot, struct buffer *out);
