@@ -15,6 +15,7 @@ import yaml
 from harness import BINARY, ROOT, VERSION
 from prometheus import program
 
+OPERATORS = ("monitoring.coreos.com", "keda.sh")  # whose objects Kubernetes itself does not know
 KUBERNETES = ("1.25", "1.37")  # the oldest and the newest whose schemas the pinned kubernetes-validate has
 CHART = ROOT / "deploy/helm/port-agent"
 UNIT = ROOT / "deploy/systemd/port-agent.service"
@@ -58,7 +59,8 @@ def checked(text):
     objects = [one for one in yaml.safe_load_all(text) if one]
     for one in objects:
         for version in KUBERNETES:
-            kubernetes_validate.validate(one, version, strict=True)
+            if one["apiVersion"].split("/")[0] not in OPERATORS:
+                kubernetes_validate.validate(one, version, strict=True)
         if one["kind"] == "Deployment":
             pod = one["spec"]["template"]
             container, = pod["spec"]["containers"]
@@ -67,7 +69,8 @@ def checked(text):
             assert len(names) == len(set(names))
             volumes = [volume["name"] for volume in pod["spec"].get("volumes", [])]
             assert sorted(volumes) == sorted({mount["name"] for mount in container.get("volumeMounts", [])})
-    return {one["kind"] + ("/certificate" if one["metadata"]["name"].endswith("-cert") else ""): one for one in objects}
+    named = {"-cert": "/certificate", "-dashboard": "/dashboard"}
+    return {one["kind"] + next((more for end, more in named.items() if one["metadata"]["name"].endswith(end)), ""): one for one in objects}
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +126,7 @@ def test_chart_is_of_this_version_and_lints(helm):
 
 def test_defaults_make_a_hardened_pod(render):
     objects = render()
-    assert set(objects) == {"Deployment", "Secret", "NetworkPolicy"}
+    assert set(objects) == {"Deployment", "Secret", "NetworkPolicy", "Pod"}
     spec, pod, container = objects["Deployment"]["spec"], pod_of(objects), container_of(objects)
     assert spec["replicas"] == 1 and spec["strategy"] == {"type": "Recreate"}
     assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -176,7 +179,7 @@ def test_values_file_names_every_value_of_the_existing_chart():
 def test_existing_values_have_their_effect(render):
     values = existing()
     objects = render(values)
-    assert set(objects) == {"Deployment", "Secret", "Secret/certificate", "ConfigMap", "NetworkPolicy"}
+    assert set(objects) == {"Deployment", "Secret", "Secret/certificate", "ConfigMap", "NetworkPolicy", "Pod"}
     deployment, pod, container = objects["Deployment"], pod_of(objects), container_of(objects)
     metadata = deployment["spec"]["template"]["metadata"]
     assert deployment["metadata"]["name"] == "port-agent-eu"
@@ -346,8 +349,92 @@ def test_only_the_metrics_port_may_be_connected_to_and_what_goes_out_is_open_unl
     assert policy(egress=[rule])["egress"] == [rule]
 
 
+def test_pod_takes_what_clusters_ask_for(render):
+    values = {"podLabels": {"team": "platform", "level": 3}, "priorityClassName": "high", "dnsPolicy": "None",
+              "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
+              "hostAliases": [{"ip": "10.0.0.7", "hostnames": ["svc.internal"]}], "dnsConfig": {"nameservers": ["10.0.0.2"]},
+              "initContainers": [{"name": "wait", "image": "registry/{{ .Release.Name }}", "command": ["true"]}]}
+    objects = render(values)
+    pod = pod_of(objects)
+    for same in ("priorityClassName", "dnsPolicy", "hostAliases", "dnsConfig"):
+        assert pod[same] == objects["Pod"]["spec"][same] == values[same]
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert (labels["team"], labels["level"]) == ("platform", "3") and "team" not in objects["Deployment"]["metadata"]["labels"]
+    constraint, = pod["topologySpreadConstraints"]
+    assert constraint.pop("labelSelector")["matchLabels"] == objects["Deployment"]["spec"]["selector"]["matchLabels"]
+    assert constraint == values["topologySpreadConstraints"][0]
+    assert pod["initContainers"] == [{"name": "wait", "image": "registry/release", "command": ["true"]}]
+    own = {**values["topologySpreadConstraints"][0], "labelSelector": {"matchLabels": {"a": "b"}}}
+    assert pod_of(render({"topologySpreadConstraints": [own]}))["topologySpreadConstraints"] == [own]
+
+
+def test_helm_test_checks_the_ways_with_the_agents_own_settings(render):
+    objects = render({**existing(), "deadLetters": {"enabled": True}})
+    pod, agent = objects["Pod"], container_of(objects)
+    check, = pod["spec"]["containers"]
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test" and pod["spec"]["restartPolicy"] == "Never"
+    assert check["command"] == ["/usr/local/bin/port-agent", "check", "--connect"]
+    for same in ("image", "env", "volumeMounts", "securityContext"):
+        assert check[same] == agent[same]
+    for same in ("serviceAccountName", "securityContext", "nodeSelector", "tolerations", "affinity", "imagePullSecrets"):
+        assert pod["spec"][same] == pod_of(objects)[same]
+    assert {volume["name"] for volume in pod["spec"]["volumes"]} == {volume["name"] for volume in pod_of(objects)["volumes"]}
+    # Neither the Deployment nor a Service takes it for one of the agent's.
+    assert not objects["Deployment"]["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_dead_letters_have_a_volume(render):
+    assert "DEAD_LETTER_DIR" not in env_of(render())
+    objects = render({"deadLetters": {"enabled": True, "size": "5Gi", "storageClassName": "fast"}})
+    claim = objects["PersistentVolumeClaim"]
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "resources": {"requests": {"storage": "5Gi"}}}
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert volume_at(objects, "/var/lib/port-agent")["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    # A folder that the agent makes for itself: the volume's own is not its user's.
+    assert env_of(objects)["DEAD_LETTER_DIR"] == "/var/lib/port-agent/dead-letters"
+    objects = render({"deadLetters": {"enabled": True, "existingClaim": "mine"}, "env": {"normal": {"DEAD_LETTER_DIR": "/var/lib/port-agent/x"}}})
+    assert "PersistentVolumeClaim" not in objects and env_of(objects)["DEAD_LETTER_DIR"] == "/var/lib/port-agent/x"
+    assert volume_at(objects, "/var/lib/port-agent")["persistentVolumeClaim"]["claimName"] == "mine"
+
+
+def test_what_operators_of_a_cluster_ask_for_is_there_when_it_is_wanted(render):
+    wanted = {name: {"enabled": True, "labels": {"release": "stack"}} for name in ("serviceMonitor", "prometheusRule", "dashboards")}
+    objects = render({**wanted, "probes": {"enabled": False, "readinessPort": 9999}})
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    service, monitor = objects["Service"], objects["ServiceMonitor"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= labels.items()
+    port, = service["spec"]["ports"]
+    assert (port["name"], port["port"], container_of(objects)["ports"]) == (monitor["spec"]["endpoints"][0]["port"], 9999, [{"name": port["targetPort"], "containerPort": 9999}])
+    assert objects["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 9999}]
+    assert objects["PrometheusRule"]["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    dashboard = objects["ConfigMap/dashboard"]
+    assert json.loads(dashboard["data"]["port-agent.json"]) == json.loads((ROOT / "deploy/grafana/port-agent.json").read_text())
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    for kind in ("ServiceMonitor", "PrometheusRule", "ConfigMap/dashboard"):
+        assert objects[kind]["metadata"]["labels"]["release"] == "stack"
+
+
+def test_replicas_follow_the_records_that_are_not_done(render, helm):
+    values = {"enabled": True, "serverAddress": "http://prometheus:9090", "maxReplicas": 5}
+    objects = render({"autoscaling": values}, "--namespace", "agents")
+    assert "replicas" not in objects["Deployment"]["spec"]
+    spec = objects["ScaledObject"]["spec"]
+    trigger, = spec["triggers"]
+    assert (spec["scaleTargetRef"]["name"], spec["minReplicaCount"], spec["maxReplicaCount"]) == (objects["Deployment"]["metadata"]["name"], 1, 5)
+    assert trigger["type"] == "prometheus" and all(isinstance(value, str) for value in trigger["metadata"].values())
+    assert trigger["metadata"] == {"serverAddress": "http://prometheus:9090", "threshold": "1000",
+                                   "query": 'sum(port_agent_partition_not_done{namespace="agents",pod=~"release-port-agent-.*"})'}
+    assert "| `port_agent_partition_not_done` |" in (ROOT / "docs/metrics.md").read_text()
+    refused = helm("template", "release", CHART, values={"autoscaling": {"enabled": True}})
+    assert refused.returncode != 0 and "autoscaling.serverAddress" in refused.stderr
+
+
 @pytest.mark.parametrize("values, name", [
     ({"replicaCount": "two"}, "replicaCount"),
+    ({"autoscaling": {"maxReplica": 5}}, "maxReplica"),
+    ({"deadLetters": {"claim": "mine"}}, "claim"),
+    ({"serviceMonitor": {"enable": True}}, "enable"),
     ({"env": {"normal": ["PORT_ORG_ID=org"]}}, "normal"),
     ({"env": {"normal": {"PORT_ORG_ID": {"value": "org"}}}}, "PORT_ORG_ID"),
     ({"secret": {"useExistingSecret": "yes"}}, "useExistingSecret"),

@@ -110,6 +110,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - name: {{ $key }}
   value: {{ include "port-agent.text" $value | quote }}
 {{- end }}
+{{- range $key, $value := include "port-agent.ownEnv" . | fromYaml }}
+- name: {{ $key }}
+  value: {{ $value | quote }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -140,5 +144,137 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $settings := .Values.env.normal | default dict }}
 {{- add 7 ($settings.DRAIN_TIMEOUT_SECONDS | default 8 | float64 | ceil) }}
 {{- else }}{{ int64 .Values.terminationGracePeriodSeconds }}
+{{- end }}
+{{- end }}
+
+{{/* Settings that the chart itself gives, unless the values do: as a YAML map. */}}
+{{- define "port-agent.ownEnv" -}}
+{{- if and .Values.deadLetters.enabled (not (include "port-agent.sets" (list . "DEAD_LETTER_DIR"))) }}
+DEAD_LETTER_DIR: /var/lib/port-agent/dead-letters
+{{- end }}
+{{- end }}
+
+{{/* Not empty: the values give that setting themselves. */}}
+{{- define "port-agent.sets" -}}
+{{- $root := index . 0 }}{{ $name := index . 1 }}
+{{- if hasKey ($root.Values.env.normal | default dict) $name }}yes{{ end }}
+{{- if and (hasKey ($root.Values.env.secret | default dict) $name) (not $root.Values.secret.useExistingSecret) }}yes{{ end }}
+{{- range $root.Values.extraEnv }}{{ if eq .name $name }}yes{{ end }}{{ end }}
+{{- end }}
+
+{{/* The agent as a container, less its name and what only one that runs for long needs. */}}
+{{- define "port-agent.container" -}}
+{{- $files := include "port-agent.fileKeys" . | fromJsonArray -}}
+image: {{ include "port-agent.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.containerSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "port-agent.env" . }}
+env:
+  {{- . | trim | nindent 2 }}
+{{- end }}
+{{- if and .Values.secret.useExistingSecret (not $files) }}
+envFrom:
+  - secretRef:
+      name: {{ include "port-agent.secretName" . }}
+{{- end }}
+{{- with include "port-agent.volumeMounts" . | trim }}
+volumeMounts:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "port-agent.volumeMounts" -}}
+{{- with .Values.extraVolumeMounts }}
+{{ tpl (toYaml .) $ }}
+{{- end }}
+{{- if include "port-agent.payloadConfig" . }}
+- name: {{ include "port-agent.fullname" . }}
+  mountPath: /app/control_the_payload_config.json
+  subPath: controlThePayloadConfig
+{{- end }}
+{{- if .Values.selfSignedCertificate.enabled }}
+- name: certificates
+  mountPath: /usr/local/share/ca-certificates/cert.crt
+  subPath: cert.crt
+  readOnly: true
+{{- end }}
+{{- if include "port-agent.fileKeys" . | fromJsonArray }}
+- name: secret-files
+  mountPath: /run/secrets/port-agent
+  readOnly: true
+{{- end }}
+{{- range include "port-agent.clientCertificates" . | fromJsonArray }}
+- name: client-certificate-{{ .name }}
+  mountPath: /run/secrets/client-certificates/{{ .name }}
+  readOnly: true
+{{- end }}
+{{- if .Values.deadLetters.enabled }}
+- name: dead-letters
+  mountPath: /var/lib/port-agent
+{{- end }}
+{{- end }}
+
+{{/* The volumes of these mounts, but for that of dead letters. */}}
+{{- define "port-agent.volumes" -}}
+{{- $fullname := include "port-agent.fullname" . }}
+{{- $certificate := .Values.selfSignedCertificate }}
+{{- with .Values.extraVolumes }}
+{{ tpl (toYaml .) $ }}
+{{- end }}
+{{- if include "port-agent.payloadConfig" . }}
+- name: {{ $fullname }}
+  configMap:
+    name: {{ $fullname }}
+{{- end }}
+{{- if $certificate.enabled }}
+- name: certificates
+  projected:
+    sources:
+      - secret:
+          {{- if $certificate.secret.useExistingSecret }}
+          name: {{ $certificate.secret.name }}
+          {{- else }}
+          name: {{ include "selfSignedCertName" . }}
+          {{- end }}
+          items:
+            - key: {{ ternary $certificate.secret.key "crt" $certificate.secret.useExistingSecret }}
+              path: cert.crt
+{{- end }}
+{{- range include "port-agent.clientCertificates" . | fromJsonArray }}
+- name: client-certificate-{{ .name }}
+  secret:
+    secretName: {{ .secret }}
+    defaultMode: 0440
+{{- end }}
+{{- with include "port-agent.fileKeys" . | fromJsonArray }}
+- name: secret-files
+  secret:
+    secretName: {{ include "port-agent.secretName" $ }}
+    defaultMode: 0440
+    items:
+      {{- range . }}
+      - key: {{ . }}
+        path: {{ . }}
+      {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where, as whom and how a pod of the agent runs. */}}
+{{- define "port-agent.pod" -}}
+{{- with .Values.podServiceAccount.name -}}
+serviceAccountName: {{ . }}
+{{ end -}}
+{{- with include "port-agent.automountToken" . -}}
+automountServiceAccountToken: {{ . }}
+{{ end -}}
+securityContext:
+  {{- include "port-agent.podSecurityContext" . | nindent 2 }}
+{{- range $name, $value := pick .Values "imagePullSecrets" "priorityClassName" "hostAliases" "dnsPolicy" "dnsConfig" "nodeSelector" "affinity" "tolerations" }}
+{{- with $value }}
+{{ toYaml (dict $name .) }}
+{{- end }}
 {{- end }}
 {{- end }}
