@@ -176,7 +176,7 @@ static bool prepare(struct http_call *call)
 {
     const struct http_client_options *options = &call->shared->options;
     call->easy = curl_easy_init();
-    if (!call->easy || !easy_prepare(call->easy, options) || !call_prepare(call))
+    if (!call->easy || !easy_prepare(call->easy, options) || !call_begin_hop(call) || !call_prepare(call))
         return false;
     curl_easy_setopt(call->easy, CURLOPT_CERTINFO, 1L);
     curl_easy_setopt(call->easy, CURLOPT_OPENSOCKETFUNCTION, open_judged);

@@ -277,6 +277,7 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     options.verify_tls = config->verify_tls;
     options.client_certificates = config->webhook_certificates;
     options.client_certificate_setting = "WEBHOOK_CLIENT_CERT";
+    options.never_resends = config->retry_on.nothing;
     options.redirects = config->follow_redirects;
     options.hide_url_paths = !config->log_url_paths;
     options.judges_egress = true;

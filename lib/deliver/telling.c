@@ -120,7 +120,8 @@ void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind k
                                              [HTTP_CUT_TOO_LONG] = OBSERVED_CUT_TOO_LONG,
                                              [HTTP_CUT_NO_ROOM] = OBSERVED_CUT_NO_ROOM,
                                              [HTTP_CUT_UNREADABLE] = OBSERVED_CUT_UNREADABLE,
-                                             [HTTP_CUT_ENDED_EARLY] = OBSERVED_CUT_ENDED_EARLY};
+                                             [HTTP_CUT_ENDED_EARLY] = OBSERVED_CUT_ENDED_EARLY,
+                                             [HTTP_CUT_UNSURE] = OBSERVED_CUT_UNSURE};
     struct observed observed = about(delivery, kind);
     observed.max_attempts = delivery->deliver->options.retry.max_attempts;
     observed.answered = result->failure == HTTP_OK;

@@ -21,6 +21,8 @@ bool handshake_was_cut_off(const struct http_call *call)
     long connections = 0;
     if (call->sends == 0 || strncasecmp(call->url, "https:", 6) != 0 || request_is_written(call))
         return false;
+    if (call->ours)
+        return !call->exchange.reused;
     curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connections);
     return connections > 0;
 }
@@ -41,9 +43,8 @@ static enum verdict verdict_of(const struct http_call *call)
                   {" alert handshake failure", PERHAPS_WANTED, NOTHING}};
     for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
         if (strstr(call->curl_error, alerts[i].words))
-            return call->shows_certificate ? alerts[i].with : alerts[i].without;
-    return handshake_was_cut_off(call) ? (call->shows_certificate ? PERHAPS_REFUSED : PERHAPS_WANTED)
-                                       : NOTHING;
+            return call->certificate ? alerts[i].with : alerts[i].without;
+    return handshake_was_cut_off(call) ? (call->certificate ? PERHAPS_REFUSED : PERHAPS_WANTED) : NOTHING;
 }
 
 bool alert_came_for_an_answer(const struct http_call *call)

@@ -17,9 +17,10 @@
 #include <string.h>
 
 enum { FREE_BYTES = 16 * 1024, STEP_BYTES = 64 * 1024 };
+/** Lines of Content-Encoding that are looked at; each is looked for from the beginning. */
+enum { ENCODING_LINES_MAX = 32 };
 enum { DECODED_BYTES = 16 * 1024, FREE_DECODER_BYTES = 128 * 1024, ENCODED_SLACK_BYTES = 64 * 1024 };
 enum growth { GROW, WAIT, CUT };
-enum taken { TAKEN, HELD_BACK, ENDED };
 
 /** What undoes a body's codings. */
 struct body_decoder {
@@ -45,11 +46,9 @@ static struct body_room *room_of(const struct http_call *call)
 static size_t need_of(const struct http_call *call, size_t total)
 {
     size_t need = (total + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
-    curl_off_t announced = -1;
     if (total <= FREE_BYTES)
         return 0;
-    if (!call->decoder) /* else it is another length */
-        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    int64_t announced = call->decoder ? -1 : call_length(call); /* decoded, it is another length */
     if (announced >= 0 && (uint64_t)announced >= total)
         need = (size_t)announced;
     if (need > call->max_response_bytes)
@@ -59,9 +58,7 @@ static size_t need_of(const struct http_call *call, size_t total)
 
 static bool can_wait(const struct http_call *call)
 {
-    long version = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-    return version < CURL_HTTP_VERSION_2_0;
+    return call_version(call) < 20;
 }
 
 static size_t room_for(const struct http_call *call, bool waits)
@@ -96,7 +93,7 @@ static size_t held_by_origin(const struct http_call *call)
     return held;
 }
 
-static void body_take(struct http_call *call, size_t need)
+static void take_room(struct http_call *call, size_t need)
 {
     room_of(call)->used += need - call->room;
     call->room = need;
@@ -107,7 +104,7 @@ static bool take_if_there_is(struct http_call *call, size_t need, bool waits)
     size_t all = room_for(call, waits), others = held_by_others(call), origin = held_by_origin(call);
     if (others + need + call->decoder_room > all || (origin > 0 && origin + need > all / 2))
         return false;
-    body_take(call, need);
+    take_room(call, need);
     return true;
 }
 
@@ -118,7 +115,7 @@ static bool take_beyond(struct http_call *call)
     if (room->beyond || held_by_others(call) > room_for(call, true))
         return false;
     room->beyond = call;
-    body_take(call, 0);
+    take_room(call, 0);
     return true;
 }
 
@@ -192,7 +189,7 @@ void body_leave(struct http_call *call)
     if (room_of(call)->beyond == call)
         room_of(call)->beyond = NULL;
     free_decoder(call);
-    body_take(call, 0);
+    take_room(call, 0);
 }
 
 /* Bytes */
@@ -213,10 +210,10 @@ static void keep(struct http_call *call, const char *bytes, size_t len)
     buffer_append(&call->response, bytes, len);
 }
 
-/** Bytes of the body as the endpoint means them; HELD_BACK: none of them. */
-static enum taken take_bytes(struct http_call *call, const char *bytes, size_t len)
+/** Bytes of the body as the endpoint means them; BODY_HELD_BACK: none of them. */
+static enum body_taken take_bytes(struct http_call *call, const char *bytes, size_t len)
 {
-    size_t bound = call->max_response_bytes, most = most_kept(call);
+    size_t bound = call->max_response_bytes, most = call->most_kept;
     size_t read = call->received < bound ? bound - call->received : 0;
     if (read > len)
         read = len;
@@ -226,7 +223,7 @@ static enum taken take_bytes(struct http_call *call, const char *bytes, size_t l
     enum growth growth = growth_to(call, call->response.len + kept);
     if (growth == WAIT) {
         enqueue(call);
-        return HELD_BACK;
+        return BODY_HELD_BACK;
     }
     if (growth == GROW)
         keep(call, bytes, kept);
@@ -235,7 +232,7 @@ static enum taken take_bytes(struct http_call *call, const char *bytes, size_t l
         call->cut = HTTP_CUT_NO_ROOM;
     else if (read < len)
         call->cut = HTTP_CUT_TOO_LONG;
-    return call->cut ? ENDED : TAKEN;
+    return call->cut ? BODY_ENDED : BODY_TAKEN;
 }
 
 /* Decoding */
@@ -255,36 +252,37 @@ static bool may_hold(void *ctx, ptrdiff_t bytes)
     return true;
 }
 
-static enum taken cut_by(struct http_call *call, enum coding_verdict verdict)
+static enum body_taken cut_by(struct http_call *call, enum coding_verdict verdict)
 {
     call->cut = verdict == CODING_BROKEN     ? HTTP_CUT_UNREADABLE
                 : verdict == CODING_TOO_LONG ? HTTP_CUT_TOO_LONG
                                              : HTTP_CUT_NO_ROOM;
     if (verdict == CODING_BROKEN)
         call->response.len = 0;
-    return ENDED;
+    return BODY_ENDED;
 }
 
 /** Looks at what the response's headers say, when its body's first bytes have come. */
-static enum taken know_decoder(struct http_call *call)
+static enum body_taken know_decoder(struct http_call *call)
 {
     struct codings codings = {0};
-    struct curl_header *line = NULL;
+    struct slice value;
     for (size_t i = 0;
-         curl_easy_header(call->easy, "Content-Encoding", i, CURLH_HEADER, -1, &line) == CURLHE_OK; i++)
-        codings_read(&codings, slice_of(line->value));
+         i < ENCODING_LINES_MAX && !slice_is_null(value = call_header(call, "Content-Encoding", i)); i++)
+        codings_read(&codings, value);
     call->decoder_known = true;
+    call->most_kept = most_kept(call);
     for (size_t i = 0; i < codings.count; i++)
         call->large_window |= coding_has_large_window(codings.list[i]);
     if (codings.unknown || codings.count == 0)
-        return TAKEN;
+        return BODY_TAKEN;
     if (codings.too_many)
         return cut_by(call, CODING_BROKEN);
     size_t max_between = call->max_response_bytes + ENCODED_SLACK_BYTES;
     call->decoder = calloc(1, sizeof *call->decoder);
     if (call->decoder)
         call->decoder->decoding = decoding_new(&codings, max_between, may_hold, call);
-    return call->decoder && call->decoder->decoding ? TAKEN : cut_by(call, CODING_NO_MEMORY);
+    return call->decoder && call->decoder->decoding ? BODY_TAKEN : cut_by(call, CODING_NO_MEMORY);
 }
 
 /** Bytes that are used once count, though libcurl brings them twice; those that decode to nothing too. */
@@ -307,14 +305,14 @@ static void stop_decoding(struct http_call *call, size_t len)
     decoder->decoding = NULL;
 }
 
-static enum taken take_encoded(struct http_call *call, struct slice in)
+static enum body_taken take_encoded(struct http_call *call, struct slice in)
 {
     struct body_decoder *decoder = call->decoder;
     const char *begin = in.ptr;
     size_t again = decoder->again < in.len ? decoder->again : in.len, later = decoder->again - again;
     in = (struct slice){in.ptr + again, in.len - again};
     for (;;) {
-        if (decoder->pending.len == 0 && call->response.len >= most_kept(call))
+        if (decoder->pending.len == 0 && call->response.len >= call->most_kept)
             stop_decoding(call, in.len);
         if (!decoder->decoding) {
             count_encoded(call, in.len);
@@ -331,14 +329,14 @@ static enum taken take_encoded(struct http_call *call, struct slice in)
             if (made == 0)
                 break;
         }
-        enum taken taken = take_bytes(call, decoder->pending.ptr, decoder->pending.len);
+        enum body_taken taken = take_bytes(call, decoder->pending.ptr, decoder->pending.len);
         decoder->again = (size_t)(in.ptr - begin) + later;
-        if (taken != TAKEN)
+        if (taken != BODY_TAKEN)
             return taken;
         decoder->pending.len = 0;
     }
     decoder->again = later;
-    return call->cut ? ENDED : TAKEN;
+    return call->cut ? BODY_ENDED : BODY_TAKEN;
 }
 
 void body_over(struct http_call *call, CURLcode code)
@@ -354,15 +352,20 @@ void body_over(struct http_call *call, CURLcode code)
     }
 }
 
+enum body_taken body_take(struct http_call *call, struct slice bytes)
+{
+    enum body_taken taken = call->decoder_known ? BODY_TAKEN : know_decoder(call);
+    if (taken != BODY_TAKEN)
+        return taken;
+    return call->decoder ? take_encoded(call, bytes) : take_bytes(call, bytes.ptr, bytes.len);
+}
+
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx)
 {
-    struct http_call *call = ctx;
     size_t len = size * count;
-    enum taken taken = call->decoder_known ? TAKEN : know_decoder(call);
-    if (taken == TAKEN)
-        taken = call->decoder ? take_encoded(call, (struct slice){bytes, len}) : take_bytes(call, bytes, len);
-    if (taken == HELD_BACK)
+    enum body_taken taken = body_take(ctx, (struct slice){bytes, len});
+    if (taken == BODY_HELD_BACK)
         return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
     /* Anything but `len` ends the transfer: what is beyond the bound is not read. */
-    return taken == TAKEN ? len : CURL_WRITEFUNC_ERROR;
+    return taken == BODY_TAKEN ? len : CURL_WRITEFUNC_ERROR;
 }

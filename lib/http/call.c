@@ -49,8 +49,21 @@ static void keep_continuation(struct buffer *kept, struct slice line)
     buffer_append_text(kept, "\r\n");
 }
 
-/** The line goes to the headers that are kept, as text. */
-static void keep_header(struct http_call *call, struct slice line)
+/** Each of the parts that a CR divides is a text of its own, as continuations are, and a blank divides them
+ * then. */
+static void keep_decoded(struct buffer *kept, struct slice line)
+{
+    const char *mark;
+    while (line.len > 2 && (mark = memchr(line.ptr, '\r', line.len - 2)) != NULL) {
+        size_t len = (size_t)(mark - line.ptr);
+        header_text((struct slice){line.ptr, len}, kept);
+        buffer_append_char(kept, ' ');
+        line = (struct slice){line.ptr + len + 1, line.len - len - 1};
+    }
+    header_text(line, kept);
+}
+
+void call_keep_header(struct http_call *call, struct slice line)
 {
     struct buffer *kept = &call->response_headers;
     size_t before = kept->len;
@@ -59,9 +72,20 @@ static void keep_header(struct http_call *call, struct slice line)
         return;
     }
     const char *colon = memchr(line.ptr, ':', line.len);
-    header_text(line, kept);
+    keep_decoded(kept, line);
     if (call->lower_names && colon && !kept->failed)
         header_name_capitals(kept->ptr + before, (size_t)(colon - line.ptr));
+}
+
+/** A line of a head as libcurl tells of it: its first, a header, or the empty one. */
+static void keep_line(struct http_call *call, struct slice line)
+{
+    if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
+        call->response_headers.len = 0; /* a status line: what came before was another response's */
+        call->lower_names = line.ptr[5] > '1';
+    } else if (line.len > 2) {
+        call_keep_header(call, line);
+    }
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
@@ -72,12 +96,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
     if (call->sends == 0 && goes_through_tunnel(call))
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
-    if (call->keep_headers && len > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-        call->response_headers.len = 0; /* a status line: what came before was another response's */
-        call->lower_names = bytes[5] > '1';
-    } else if (call->keep_headers && len > 2) {
-        keep_header(call, (struct slice){bytes, len});
-    }
+    if (call->keep_headers)
+        keep_line(call, (struct slice){bytes, len});
     return call->header_overflow ? 0 : len;
 }
 
@@ -142,7 +162,6 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, keeps_sessions() ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
@@ -158,31 +177,33 @@ static bool set_proxy(struct http_call *call)
     if (!has_proxy(call->shared))
         return true;
     /* fixed_headers has the name for the server; this one is for the proxy, with CONNECT. */
-    return proxy_of(call->shared, call->url, &call->proxy) &&
-           set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
+    return set_text(call->easy, CURLOPT_PROXY, call->proxy ? call->proxy->url : "") &&
            set_text(call->easy, CURLOPT_PROXYUSERPWD, call->proxy ? call->proxy->credentials : NULL) &&
            set_text(call->easy, CURLOPT_USERAGENT, call->proxy ? options->user_agent : NULL);
 }
 
-/** libcurl shares a connection, and goes on with a TLS session, only among handles with the same path here.
- * The key is in the same file. False: out of memory. */
-static bool set_certificate(struct http_call *call)
+/** Which certificate the present hop's server is shown. False: out of memory. */
+static bool choose_certificate(struct http_call *call)
 {
     const struct client_certificates *certificates = call->shared->options.client_certificates;
-    const char *path = NULL;
-    if (!certificates)
+    call->certificate = NULL;
+    if (!certificates || call->elsewhere || strncasecmp(call->url, "https:", 6) != 0)
         return true;
-    if (!call->elsewhere && strncasecmp(call->url, "https:", 6) == 0) {
-        struct origin origin;
-        bool known = origin_of(call->url, &origin);
-        if (known)
-            path = client_certificates_for(certificates, origin.host, (int)strtol(origin.port, NULL, 10));
-        origin_clear(&origin);
-        if (!known)
-            return false;
-    }
-    call->shows_certificate = path != NULL;
-    return set_text(call->easy, CURLOPT_SSLCERT, path);
+    struct origin origin;
+    bool known = origin_of(call->url, &origin);
+    if (known)
+        call->certificate =
+            client_certificates_for(certificates, origin.host, (int)strtol(origin.port, NULL, 10));
+    origin_clear(&origin);
+    return known;
+}
+
+/** libcurl shares a connection, and goes on with a TLS session, only among handles with the same path here.
+ * The key is in the same file. False: out of memory. */
+static bool set_certificate(const struct http_call *call)
+{
+    return !call->shared->options.client_certificates ||
+           set_text(call->easy, CURLOPT_SSLCERT, call->certificate);
 }
 
 /** Where the present hop connects to: the proxy, or the host and port of its URL. */
@@ -233,9 +254,8 @@ static long authorities_age(const struct client_shared *shared)
     return since_s < 1 ? 1 : since_s < AUTHORITIES_S ? (long)since_s : AUTHORITIES_S;
 }
 
-bool call_prepare(struct http_call *call)
+bool call_begin_hop(struct http_call *call)
 {
-    CURL *easy = call->easy;
     call->sends = 0;
     call->no_socket = 0;
     call->tunnelled = false;
@@ -243,16 +263,35 @@ bool call_prepare(struct http_call *call)
     call->refused = false;
     call->proxy_words = NULL;
     call->header_bytes = 0;
+    call->lower_names = false;
     call->received = 0;
     call->response.len = 0;
     call->response_headers.len = 0;
     call->curl_error[0] = '\0';
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    call->exchange.sent = 0;
+    response_begin(&call->exchange.response, false);
+    if (has_proxy(call->shared) && !proxy_of(call->shared, call->url, &call->proxy))
+        return false;
+    call->origin = origin_hash(call);
+    return choose_certificate(call);
+}
+
+/** Before 8.0 libcurl does not look at what a connection has to say before it uses it again, and takes that
+ * for the answer. And with whatever it keeps it sends requests again of its own accord. */
+static bool may_reuse(const struct http_client_options *options)
+{
+    return !options->never_resends && curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
+}
+
+/** What is sent once there is a connection, and where it is received. */
+static bool prepare_request(struct http_call *call)
+{
+    CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 0L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, may_reuse(&call->shared->options) ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
     const char *method = call->method;
@@ -268,15 +307,22 @@ bool call_prepare(struct http_call *call)
     } else {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
+    return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_target(easy, call);
+}
+
+bool call_prepare(struct http_call *call)
+{
+    CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(call->shared));
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
-    if (!set_proxy(call) || !set_certificate(call))
-        return false;
-    call->origin = origin_hash(call);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
                      addresses_age(&call->shared->addresses, call->origin, call_now_ms(call)));
-    return set_text(easy, CURLOPT_CUSTOMREQUEST, method) && set_text(easy, CURLOPT_URL, call->url) &&
-           set_target(easy, call);
+    return set_proxy(call) && set_certificate(call) && set_text(easy, CURLOPT_URL, call->url) &&
+           (call->ours || prepare_request(call));
 }
 
 void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent)
@@ -289,11 +335,12 @@ void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent)
  * send a header without a value. */
 static char *write_header(struct curl_slist *node, char *at, const struct http_header *header)
 {
+    bool empty = slice_trim(header->value).len == 0;
     node->data = at;
     memcpy(at, header->name.ptr, header->name.len);
     at += header->name.len;
-    *at++ = header->value.len > 0 ? ':' : ';';
-    if (header->value.len > 0) {
+    *at++ = empty ? ';' : ':';
+    if (!empty) {
         *at++ = ' ';
         memcpy(at, header->value.ptr, header->value.len);
         at += header->value.len;
@@ -428,6 +475,9 @@ void call_free(struct http_call *call)
     buffer_clear(&call->response);
     buffer_clear(&call->response_headers);
     buffer_clear(&call->text);
+    buffer_clear(&call->exchange.out);
+    buffer_clear(&call->exchange.in);
+    response_clear(&call->exchange.response);
     free(call->method);
     free(call->url);
     free(call);
@@ -435,8 +485,11 @@ void call_free(struct http_call *call)
 
 /* Deadlines */
 
-static curl_off_t bytes_moved(CURL *easy)
+static curl_off_t bytes_moved(const struct http_call *call)
 {
+    CURL *easy = call->easy;
+    if (call->ours)
+        return (curl_off_t)(call->exchange.sent + call->exchange.response.progress);
     curl_off_t up = 0, down = 0;
     long headers = 0, request = 0;
     curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &up);
@@ -454,7 +507,7 @@ enum http_failure call_overdue(struct http_call *call, int64_t now)
         call->active_ms = now; /* connecting: libcurl's own deadline */
         return HTTP_OK;
     }
-    curl_off_t moved = bytes_moved(call->easy);
+    curl_off_t moved = bytes_moved(call);
     if (moved != call->progress) {
         call->progress = moved;
         call->active_ms = now;
@@ -465,11 +518,11 @@ enum http_failure call_overdue(struct http_call *call, int64_t now)
 /* What came of it */
 
 /** The body as text, at the end of the call. */
-static struct slice call_text(struct http_call *call, bool whole, const char *type)
+static struct slice call_text(struct http_call *call, bool whole, struct slice type)
 {
     struct slice body = buffer_slice(&call->response);
     bool is_cut = !whole || call->cut || call->response.len < call->received;
-    struct slice text = body_text(body, slice_of(type), is_cut, &call->text);
+    struct slice text = body_text(body, type, is_cut, &call->text);
     if (call->text.failed && !call->cut)
         call->cut = HTTP_CUT_NO_ROOM;
     return text;
@@ -477,17 +530,11 @@ static struct slice call_text(struct http_call *call, bool whole, const char *ty
 
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code, struct http_result *result)
 {
-    long status = 0, version = 0;
-    const char *type = NULL;
-    if (call->easy) {
-        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-        curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
-        curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-    }
+    struct slice type = call_header(call, "Content-Type", 0);
     result->failure = failure;
     if (failure != HTTP_OK)
         failure_reason(call, failure, code, result->reason, sizeof result->reason);
-    result->status = (int)status;
+    result->status = call_status(call);
     result->body = (struct slice){call->response.ptr, call->response.len};
     if (call->wants_text)
         result->text = call_text(call, failure == HTTP_OK, type);
@@ -496,11 +543,11 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->headers = (struct slice){call->response_headers.ptr ? call->response_headers.ptr : "",
                                          call->response_headers.len};
     result->body_cut = call->cut;
-    result->content_type = slice_of(type);
-    if (status >= 400)
-        result->retry_after = call_header(call, "Retry-After");
+    result->content_type = type;
+    if (result->status >= 400)
+        result->retry_after = call_header(call, "Retry-After", 0);
     if (call->keep_date)
-        result->date = call_header(call, "Date");
+        result->date = call_header(call, "Date", 0);
     result->duration_ms = call_now_ms(call) - call->started_ms;
     if (nothing_came(failure))
         addresses_doubt(&call->shared->addresses, call->origin, call_now_ms(call));
@@ -509,8 +556,5 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);
     result->resent = call->resent;
     result->redirects = call->redirects;
-    result->http_version = version == CURL_HTTP_VERSION_1_0   ? 10
-                           : version == CURL_HTTP_VERSION_1_1 ? 11
-                           : version == CURL_HTTP_VERSION_2_0 ? 20
-                                                              : 0;
+    result->http_version = call_version(call);
 }

@@ -4,22 +4,22 @@
  * Answers are read from all sockets that are ready before the first call ends. What the `done`s start is then
  * sent in one go by the timeout that libcurl asks for at once. Otherwise each request would go out between
  * two answers, and wake an endpoint that had just gone to sleep. */
-#include "http/client_internal.h"
-#include <locale.h>
+#include "http/exchange.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, TEXT_OPTIONS = 3, IDLE_HANDLES_KEPT = 16 };
+enum { SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 250, IDLE_HANDLES_KEPT = 16 };
 
 struct http_client {
     struct client_shared shared;
-    /** Copies of its options' texts. */
-    char *texts[TEXT_OPTIONS];
     bool bodies_go_on;
     CURLM *multi;
     struct http_sockets sockets;
+    struct exchanges exchanges;
+    /** Calls whose exchanges are over, and which end when all that is ready has been read. */
+    struct call_queue over;
     /** libcurl's timeout. */
     uv_timer_t timeout;
     /** Ours: silence and total time. */
@@ -41,16 +41,6 @@ struct http_client {
     void (*closed)(void *ctx);
     void *closed_ctx;
 };
-
-static uv_once_t once = UV_ONCE_INIT;
-
-static void initialise_curl(void)
-{
-    /* libcurl (libidn2) takes host names for text in the locale's encoding. Nothing else of the locale is
-     * wanted: numbers keep their point. */
-    setlocale(LC_CTYPE, "C.UTF-8");
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 struct client_shared *client_shared(struct http_client *client)
 {
@@ -93,6 +83,7 @@ static void easy_give(struct http_client *client, CURL *easy)
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
         curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
         curl_easy_setopt(easy, CURLOPT_CURLU, NULL);
+        curl_easy_setopt(easy, CURLOPT_HEADERDATA, NULL);
         client->idle[client->idle_count++] = easy;
     } else {
         curl_easy_cleanup(easy);
@@ -118,14 +109,25 @@ static void call_unlink(struct http_call *call)
 
 static void bodies_go_on(struct http_client *client);
 
+/** From the connection and the queues of exchanges; its easy handle is then in no multi handle. */
+static void leave_exchange(struct http_call *call, bool keep)
+{
+    struct http_client *client = call->client;
+    if (call->exchange.over)
+        TAILQ_REMOVE(&client->over, call, exchange.queue);
+    call->exchange.over = false;
+    exchange_release(&client->exchanges, call, keep);
+    if (call->easy)
+        curl_multi_remove_handle(client->multi, call->easy); /* nothing happens if it is out already */
+}
+
 static void call_end(struct http_call *call, enum http_failure failure, CURLcode code)
 {
     struct http_client *client = call->client;
     struct http_result result = {0};
     if (call->deferred)
         client->deferred_calls--;
-    if (call->easy)
-        curl_multi_remove_handle(client->multi, call->easy); /* nothing happens if it is out already */
+    leave_exchange(call, false);
     call_result(call, failure, code, &result);
     call_unlink(call);
     body_leave(call);
@@ -135,19 +137,42 @@ static void call_end(struct http_call *call, enum http_failure failure, CURLcode
     bodies_go_on(client); /* not before `done` has accounted for what it keeps */
 }
 
+/** A new connection for the call's present hop, or a handle that makes its whole request. */
+static bool begin_transfer(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    if (call->ours)
+        exchanges_make_room(&client->exchanges);
+    call->easy = call->easy ? call->easy : easy_take(client);
+    if (!call->easy || !call_prepare(call))
+        return false;
+    if (call->ours)
+        exchange_prepare(call);
+    return curl_multi_add_handle(client->multi, call->easy) == CURLM_OK;
+}
+
+static bool begin_hop(struct http_call *call)
+{
+    struct http_client *client = call->client;
+    if (!call_begin_hop(call))
+        return false;
+    call->ours = exchange_is_possible(call);
+    if (call->ours && !call->easy && exchange_reuse(&client->exchanges, call))
+        return true;
+    return begin_transfer(call);
+}
+
 /** A redirect that is followed starts the next hop; true: the call goes on. */
 static bool follow(struct http_call *call, enum http_failure *failure)
 {
     struct http_client *client = call->client;
-    long status = 0;
+    int status = call_status(call);
     char *next = NULL;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     struct slice location = redirect_location(call);
     if (slice_is_null(location))
         return false;
     bool elsewhere = false;
-    if (!redirect_allowed(call, (int)status, location, &next, &elsewhere, call->reason,
-                          sizeof call->reason)) {
+    if (!redirect_allowed(call, status, location, &next, &elsewhere, call->reason, sizeof call->reason)) {
         *failure = HTTP_REDIRECT;
         return false;
     }
@@ -162,8 +187,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     if (!call_may_go(call, failure))
         return false;
     if ((redirect_keeps_method(status) || call_drop_body(call)) &&
-        (!call->elsewhere || call_leave_origin(call)) && call_prepare(call) &&
-        curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
+        (!call->elsewhere || call_leave_origin(call)) && begin_hop(call))
         return true;
     *failure = HTTP_MEMORY;
     return false;
@@ -186,6 +210,34 @@ static void transfer_over(struct http_call *call, CURLcode code)
     call_end(call, failure, code);
 }
 
+/** Ends an exchange of ours; its connection is free for whatever `done` starts. */
+static void exchange_ends(struct http_call *call)
+{
+    enum http_failure failure = call->exchange.failure;
+    leave_exchange(call, call->exchange.keep);
+    body_over(call, failure == HTTP_OK ? CURLE_OK : CURLE_RECV_ERROR);
+    if (call->response_headers.failed)
+        failure = HTTP_MEMORY;
+    if (failure == HTTP_OK && follow(call, &failure))
+        return;
+    call_end(call, failure, CURLE_RECV_ERROR);
+}
+
+static void end_exchanges(struct http_client *client)
+{
+    struct http_call *call;
+    while (!client->closing && (call = TAILQ_FIRST(&client->over)) != NULL)
+        exchange_ends(call);
+}
+
+static void transfer_done(struct http_call *call, CURLcode code)
+{
+    if (call->ours && code == CURLE_OK)
+        exchange_connected(&call->client->exchanges, call);
+    else
+        transfer_over(call, code);
+}
+
 static void collect(struct http_client *client)
 {
     CURLMsg *message;
@@ -193,7 +245,7 @@ static void collect(struct http_client *client)
     while (!client->closing && (message = curl_multi_info_read(client->multi, &left))) {
         CURLcode code = message->data.result;
         if (message->msg == CURLMSG_DONE)
-            transfer_over(call_of(message->easy_handle), code);
+            transfer_done(call_of(message->easy_handle), code);
     }
 }
 
@@ -204,8 +256,10 @@ static void timed_out(uv_timer_t *timer);
 
 static void all_read(uv_check_t *readied)
 {
+    struct http_client *client = readied->data;
     uv_check_stop(readied);
-    collect(readied->data);
+    collect(client);
+    end_exchanges(client);
 }
 
 static void act(struct http_client *client, curl_socket_t fd, int flags)
@@ -269,11 +323,34 @@ static void end_call_of_socket(struct http_call *call)
     defer(call, HTTP_MEMORY);
 }
 
+/** The exchange of a call of ours is over. */
+static void exchange_is_over(void *ctx, struct http_call *call)
+{
+    struct http_client *client = ctx;
+    TAILQ_INSERT_TAIL(&client->over, call, exchange.queue);
+    uv_check_start(&client->readied, all_read);
+    if (!client->exchanges.reading)
+        uv_idle_start(&client->deferred, end_deferred); /* so that the loop does not wait before it checks */
+}
+
+/** The call, whose exchange has not begun, needs a connection of its own. */
+static void exchange_connects(void *ctx, struct http_call *call)
+{
+    (void)ctx;
+    call->curl_error[0] = '\0';
+    if (!begin_transfer(call))
+        defer(call, HTTP_MEMORY);
+}
+
+static void easy_is_spare(void *ctx, CURL *easy)
+{
+    easy_give(ctx, easy);
+}
+
 /** Takes the call from libcurl and ends it from the loop, soon, with this verdict. */
 static void call_stop(struct http_call *call, enum http_failure verdict)
 {
-    if (call->easy)
-        curl_multi_remove_handle(call->client->multi, call->easy);
+    leave_exchange(call, false);
     defer(call, verdict);
     body_leave(call);
 }
@@ -287,6 +364,10 @@ static void bodies_go_on(struct http_client *client)
     client->bodies_go_on = true;
     while ((call = body_give_room(&client->shared.body_room)) != NULL) {
         call->active_ms = clock_monotonic_ms(client->shared.options.clock);
+        if (call->ours) {
+            exchange_go_on(&client->exchanges, call);
+            continue;
+        }
         /* What libcurl had kept back comes to body_received now, and an error of it goes no further. */
         if (curl_easy_pause(call->easy, CURLPAUSE_CONT) != CURLE_OK)
             call_stop(call, call->cut ? HTTP_OK : HTTP_MEMORY);
@@ -299,7 +380,7 @@ static void end_unwatched(struct http_client *client)
 {
     for (struct http_call *call = LIST_FIRST(&client->shared.calls); call; call = LIST_NEXT(call, active)) {
         curl_socket_t fd = CURL_SOCKET_BAD;
-        if (call->deferred || call->waiting)
+        if (call->deferred || call->waiting || call->exchange.connection)
             continue;
         curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd);
         if (socket_is_wanted(&client->sockets, fd))
@@ -330,7 +411,7 @@ static void swept(uv_timer_t *timer)
         return;
     for (struct http_call *call = LIST_FIRST(&client->shared.calls); call; call = next) {
         next = LIST_NEXT(call, active);
-        if (call->deferred)
+        if (call->deferred || call->exchange.over)
             continue;
         enum http_failure failure = HTTP_OK;
         if (call->waiting && now >= call->deadline_ms)
@@ -349,6 +430,7 @@ static void end_deferred(uv_idle_t *idle)
 {
     struct http_client *client = idle->data;
     uv_idle_stop(idle);
+    end_exchanges(client);
     while (client->deferred_calls > 0) {
         struct http_call *call = LIST_FIRST(&client->shared.calls);
         while (call && !call->deferred)
@@ -395,11 +477,9 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     }
     enum http_failure refusal = HTTP_BAD_URL;
     bool may_go = !call->bad_url && call_may_go(call, &refusal);
-    call->easy = may_go ? easy_take(client) : NULL;
     if (!may_go)
         defer(call, refusal);
-    else if (!call->easy || !call_prepare(call) ||
-             curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
+    else if (!begin_hop(call))
         defer(call, HTTP_MEMORY);
     return call;
 }
@@ -408,11 +488,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 
 static void client_free(struct http_client *client)
 {
-    proxy_clear(&client->shared.http_proxy);
-    proxy_clear(&client->shared.https_proxy);
-    egress_free(client->shared.egress);
-    for (size_t i = 0; i < TEXT_OPTIONS; i++)
-        free(client->texts[i]);
+    shared_clear(&client->shared);
     free(client->idle);
     free(client);
 }
@@ -431,6 +507,7 @@ static void client_handle_closed(uv_handle_t *handle)
 
 static void close_handles(struct http_client *client)
 {
+    exchanges_close(&client->exchanges);
     for (size_t i = 0; i < client->idle_count; i++)
         curl_easy_cleanup(client->idle[i]);
     client->idle_count = 0;
@@ -440,6 +517,8 @@ static void close_handles(struct http_client *client)
     uv_close((uv_handle_t *)&client->sweep, client_handle_closed);
     uv_close((uv_handle_t *)&client->deferred, client_handle_closed);
     uv_close((uv_handle_t *)&client->readied, client_handle_closed);
+    client->exchanges.flush.data = client;
+    uv_close((uv_handle_t *)&client->exchanges.flush, client_handle_closed);
 }
 
 static void end_all(uv_idle_t *idle)
@@ -472,76 +551,42 @@ static void open_handles(struct http_client *client)
     uv_idle_init(client->shared.options.loop, &client->deferred);
     uv_check_init(client->shared.options.loop, &client->readied);
     client->timeout.data = client->sweep.data = client->deferred.data = client->readied.data = client;
-    client->open_handles = 4;
+    client->open_handles = 5;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
     sockets_open(&client->sockets, client->shared.options.loop, client->multi, socket_ready,
                  end_call_of_socket, client);
+    TAILQ_INIT(&client->over);
+    client->exchanges = (struct exchanges){.multi = client->multi,
+                                           .sockets = &client->sockets,
+                                           .clock = client->shared.options.clock,
+                                           .max_connections = client->shared.options.max_connections,
+                                           .over = exchange_is_over,
+                                           .connect = exchange_connects,
+                                           .spare = easy_is_spare,
+                                           .ctx = client};
+    exchanges_open(&client->exchanges, client->shared.options.loop);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->shared.options.max_connections);
-}
-
-static bool copy_options(struct http_client *client, const struct http_client_options *options)
-{
-    client->shared.options = *options;
-    if (options->total_response_bytes > 0 && options->total_response_bytes / 2 < options->max_response_bytes)
-        client->shared.options.total_response_bytes = options->max_response_bytes * 2;
-    const char **texts[TEXT_OPTIONS] = {&client->shared.options.user_agent, &client->shared.options.ca_bundle,
-                                        &client->shared.options.no_proxy};
-    client->shared.options.http_proxy = client->shared.options.https_proxy =
-        NULL; /* their parsed form counts */
-    client->shared.options.egress_allow = client->shared.options.egress_deny = NULL; /* and theirs */
-    for (size_t i = 0; i < TEXT_OPTIONS; i++) {
-        client->texts[i] = strdup(*texts[i] ? *texts[i] : "");
-        if (!client->texts[i])
-            return false;
-        *texts[i] = client->texts[i];
-    }
-    return true;
-}
-
-static int parse_proxies(struct http_client *client, const struct http_client_options *options,
-                         struct error *err)
-{
-    struct error problem = {0};
-    int result = proxy_parse(options->http_proxy, &client->shared.http_proxy, &problem);
-    if (result != 0)
-        return error_set(err, result, "the proxy for http URLs: %s", problem.message);
-    result = proxy_parse(options->https_proxy, &client->shared.https_proxy, &problem);
-    client->shared.http_proxy.setting = options->http_proxy_setting ? options->http_proxy_setting : "";
-    client->shared.https_proxy.setting = options->https_proxy_setting ? options->https_proxy_setting : "";
-    return result == 0 ? 0 : error_set(err, result, "the proxy for https URLs: %s", problem.message);
-}
-
-static int read_egress(struct http_client *client, const struct http_client_options *options,
-                       struct error *err)
-{
-    struct error problem = {0};
-    if (!options->judges_egress)
-        return 0;
-    client->shared.egress = egress_new(options->egress_allow, options->egress_deny, &problem);
-    return client->shared.egress ? 0
-                                 : error_set(err, problem.kind, "where requests may go: %s", problem.message);
+    /* Connections of ours are counted by exchange.c; libcurl would take one for idle that has just been
+     * made. */
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
+                      4 * (long)client->shared.options.max_connections + 64);
 }
 
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)
 {
-    uv_once(&once, initialise_curl);
     struct http_client *client = calloc(1, sizeof *client);
     if (!client) {
         error_set(err, PA_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    bool copied = copy_options(client, options);
-    fixed_headers_fill(&client->shared.fixed_headers, copied ? client->shared.options.user_agent : "");
+    int result = shared_init(&client->shared, options, err);
     client->idle_room = options->max_connections;
     client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
     client->multi = curl_multi_init();
-    int result = copied && client->idle && client->multi ? parse_proxies(client, options, err)
-                                                         : error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (result == 0)
-        result = read_egress(client, options, err);
+    if (result == 0 && (!client->idle || !client->multi))
+        result = error_set(err, PA_ERR_MEMORY, "out of memory");
     if (result != 0) {
         curl_multi_cleanup(client->multi);
         client_free(client);

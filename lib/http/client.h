@@ -53,6 +53,9 @@ struct http_client_options {
     bool verify_tls;
     /** HTTP/2 is offered over TLS; false: HTTP/1.1 alone. */
     bool http2;
+    /** No request is sent again on a new connection where the one it was sent on, which had been used before,
+     * died without a byte of an answer. */
+    bool never_resends;
     /** Which redirects are followed. */
     enum http_redirects redirects;
     /** Where a redirect led is told without its path. */
@@ -171,7 +174,9 @@ enum http_cut {
     /** It is not in the Content-Encoding that its headers say: nothing is there. */
     HTTP_CUT_UNREADABLE,
     /** It ended before its Content-Encoding did: its beginning is there. */
-    HTTP_CUT_ENDED_EARLY
+    HTTP_CUT_ENDED_EARLY,
+    /** It ended with its connection, and TLS did not say that this was meant: what came is there. */
+    HTTP_CUT_UNSURE
 };
 
 enum { HTTP_REASON_SIZE = 1024 };
@@ -203,7 +208,7 @@ struct http_result {
     bool sent;
     /** HTTP_PROXY: the proxy wants another user and password, as it will the next time. */
     bool proxy_refused;
-    /** libcurl sent the request again because a reused connection died unanswered. */
+    /** The request was sent again because a connection that had been used before died unanswered. */
     bool resent;
     /** Redirects followed. */
     unsigned redirects;

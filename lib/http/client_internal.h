@@ -1,17 +1,18 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
- * call.c (one request), hop.c (where its present hop leads), body.c (what is kept of responses), failure.c
- * (libcurl's codes in words), alert.c (a server's word on our certificate), redirect.c (which are followed).
- */
+ * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
+ * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
+ * (a server's word on our certificate), redirect.c (which are followed). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
 #include "http/decoding.h"
 #include "http/egress.h"
 #include "http/proxy.h"
+#include "http/response.h"
 #include <curl/curl.h>
 #include <sys/queue.h>
 
-enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024 };
+enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 3 };
 
 /** Header lines that go with every request which has none of that name. libcurl would add them too, but
  * formats what it makes of its options twice, a character at a time. */
@@ -32,8 +33,9 @@ struct body_room {
 
 /** What all calls of a client share. */
 struct client_shared {
-    /** Its texts are the client's copies. */
+    /** Its texts are the copies below. */
     struct http_client_options options;
+    char *texts[TEXT_OPTIONS];
     struct proxy http_proxy, https_proxy;
     /** NULL: requests go anywhere. */
     struct egress *egress;
@@ -46,14 +48,43 @@ struct client_shared {
     int64_t suspected_ms;
 };
 
+/** What a call has going on a connection of its own (exchange.c). */
+struct exchange {
+    /** NULL: none yet, or none any more. */
+    struct connection *connection;
+    /** Those whose requests are to be sent, or those that are over. */
+    TAILQ_ENTRY(http_call) queue;
+    bool due, over;
+    /** Of those that are over; HTTP_OK: a response has come. */
+    enum http_failure failure;
+    /** Its connection may be used again. */
+    bool keep;
+    /** The request, or its head, and what of it has been sent. */
+    struct buffer out;
+    size_t out_sent, body_sent;
+    /** The connection takes nothing more. */
+    bool send_failed;
+    /** Received, and kept back until there is room for it. */
+    struct buffer in;
+    bool anything_came;
+    /** The connection had been used before. */
+    bool reused;
+    /** Bytes sent, over all hops and connections of the present hop. */
+    uint64_t sent;
+    struct response response;
+};
+
 struct http_call {
     /** In `shared->calls`. */
     LIST_ENTRY(http_call) active;
     /** For client.c alone. */
     struct http_client *client;
     struct client_shared *shared;
-    /** NULL: never got that far. */
+    /** NULL: never got that far, or its connection has been given on. */
     CURL *easy;
+    /** The present hop's exchange is ours (exchange.c), on a connection of libcurl's. */
+    bool ours;
+    struct exchange exchange;
     /** An array of nodes, with their texts behind them. */
     struct curl_slist *headers;
     char *method;
@@ -82,6 +113,8 @@ struct http_call {
     struct body_decoder *decoder;
     /** Its headers have been looked at. */
     bool decoder_known;
+    /** How much of the body anybody will read; good then. */
+    size_t most_kept;
     /** The decoder's window may hold the body once more. */
     bool large_window;
     /** That the decoder holds. */
@@ -98,8 +131,10 @@ struct http_call {
     unsigned redirects;
     /** One of them led to another origin: nothing that was meant for the first goes along. */
     bool elsewhere;
-    /** The present hop has a client certificate. */
-    bool shows_certificate;
+    /** The file with the certificate that the present hop's server is shown, if it asks; borrowed. NULL:
+     * none.
+     */
+    const char *certificate;
     /** Addresses of the present hop that were connected to, or tried. */
     unsigned opened;
     /** One of its addresses may not be connected to, for the reason in the next. */
@@ -133,6 +168,13 @@ struct http_call {
     bool deferred;
 };
 
+/* shared.c */
+/** Reads the options into a zero-initialised one; 0, PA_ERR_INVALID, PA_ERR_MEMORY. Clear with shared_clear
+ * in all cases. */
+PA_MUST_USE int shared_init(struct client_shared *shared, const struct http_client_options *options,
+                            struct error *err);
+void shared_clear(struct client_shared *shared);
+
 /* hop.c */
 PA_MUST_USE bool has_proxy(const struct client_shared *shared);
 /** The proxy that a call to this URL goes through (NULL: none). False: out of memory, or not a URL. */
@@ -154,14 +196,25 @@ PA_MUST_USE bool goes_through_tunnel(const struct http_call *call);
 PA_MUST_USE bool asks_for_tunnel(const struct http_call *call);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
 PA_MUST_USE bool request_is_written(const struct http_call *call);
-/** The last response's header of this name; null: none. Good until the easy handle is used again. */
-struct slice call_header(const struct http_call *call, const char *name);
+/** The last response's header number `index` of this name; null: none. Good until the call goes on. */
+struct slice call_header(const struct http_call *call, const char *name, size_t index);
+/** The last response's status; 0: none has come. */
+PA_MUST_USE int call_status(const struct http_call *call);
+/** 10, 11, 20; 0: none has come. */
+PA_MUST_USE int call_version(const struct http_call *call);
+/** What the response says of its body's length; -1: nothing. */
+PA_MUST_USE int64_t call_length(const struct http_call *call);
 
 /* call.c */
 PA_MUST_USE struct http_call *call_new(struct client_shared *shared, const struct http_request *request,
                                        http_done *done, void *ctx);
-/** Options of the present hop; false: out of memory. */
+/** Nothing has come of the present hop, whose proxy and way are decided; false: out of memory. */
+PA_MUST_USE bool call_begin_hop(struct http_call *call);
+/** Options of the present hop, after call_begin_hop: the whole request for a call that is not `ours`, else
+ * its connection alone. False: out of memory. */
 PA_MUST_USE bool call_prepare(struct http_call *call);
+/** A header line of the present response, with its end, goes to those that are kept, as text. */
+void call_keep_header(struct http_call *call, struct slice line);
 /** The headers that go to another origin: what describes the body, if there is one, alone. False: out of
  * memory. */
 PA_MUST_USE bool call_leave_origin(struct http_call *call);
@@ -178,6 +231,10 @@ void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent);
 PA_MUST_USE bool easy_prepare(CURL *easy, const struct http_client_options *options);
 
 /* body.c */
+enum body_taken { BODY_TAKEN, BODY_HELD_BACK, BODY_ENDED };
+/** Bytes of the body as they came. BODY_HELD_BACK: none, the call waits for room, and the same bytes are to
+ * come again; BODY_ENDED: no more is wanted. */
+PA_MUST_USE enum body_taken body_take(struct http_call *call, struct slice bytes);
 /** CURLOPT_WRITEFUNCTION. */
 size_t body_received(char *bytes, size_t size, size_t count, void *ctx);
 /** The transfer is over: sees whether the body's coding is too. */
@@ -230,6 +287,8 @@ typedef void socket_is_ready(void *ctx, curl_socket_t fd, int curl_cselect_flags
 /** Nothing can watch the socket of this call, which would wait until its deadline: it is to be ended, soon.
  * libcurl must not hear of it: it would give up the whole multi handle. */
 typedef void socket_is_unwatched(struct http_call *call);
+/** One that was taken over is ready: UV_READABLE, UV_WRITABLE. */
+typedef void taken_socket_is_ready(void *owner, int events);
 struct http_sockets {
     uv_loop_t *loop;
     /** Indexed by file descriptor. */
@@ -239,8 +298,16 @@ struct http_sockets {
     bool tunnels;
     socket_is_ready *ready;
     socket_is_unwatched *unwatched;
+    taken_socket_is_ready *taken_ready;
     void *ctx;
 };
+/** Takes the socket of a connection over from libcurl, which has made it: `taken_ready` is told of it, with
+ * this owner. False: there is none such. */
+PA_MUST_USE bool socket_take(struct http_sockets *sockets, curl_socket_t fd, void *owner);
+/** Libcurl closes it next. */
+void socket_give_back(struct http_sockets *sockets, curl_socket_t fd);
+/** What the kernel watches one for that was taken over: UV_READABLE, UV_WRITABLE, or 0. */
+void socket_watch_for(struct http_sockets *sockets, curl_socket_t fd, int events);
 /** Watches the multi handle's sockets on the loop; `ready` is told of those that can go on, with `ctx`. */
 void sockets_open(struct http_sockets *sockets, uv_loop_t *loop, CURLM *multi, socket_is_ready *ready,
                   socket_is_unwatched *unwatched, void *ctx);

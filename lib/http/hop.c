@@ -72,15 +72,51 @@ bool asks_proxy(const struct http_call *call)
 bool request_is_written(const struct http_call *call)
 {
     long written = 0;
+    if (call->ours)
+        return call->exchange.sent > 0;
     if (call->sends > 0)
         curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &written);
     return written > 0;
 }
 
-struct slice call_header(const struct http_call *call, const char *name)
+struct slice call_header(const struct http_call *call, const char *name, size_t index)
 {
     struct curl_header *header = NULL;
-    if (call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+    if (call->ours)
+        return response_header(&call->exchange.response, name, index);
+    if (call->easy && curl_easy_header(call->easy, name, index, CURLH_HEADER, -1, &header) == CURLHE_OK)
         return slice_of(header->value);
     return (struct slice){NULL, 0};
+}
+
+int call_status(const struct http_call *call)
+{
+    long status = 0;
+    if (call->ours)
+        return call->exchange.response.status;
+    if (call->easy)
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return (int)status;
+}
+
+int call_version(const struct http_call *call)
+{
+    long version = 0;
+    if (call->ours)
+        return call->exchange.response.version;
+    if (call->easy)
+        curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+    return version == CURL_HTTP_VERSION_1_0   ? 10
+           : version == CURL_HTTP_VERSION_1_1 ? 11
+           : version == CURL_HTTP_VERSION_2_0 ? 20
+                                              : 0;
+}
+
+int64_t call_length(const struct http_call *call)
+{
+    curl_off_t length = -1;
+    if (call->ours)
+        return call->exchange.response.length;
+    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return length;
 }

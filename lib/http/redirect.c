@@ -22,12 +22,10 @@ bool redirect_keeps_method(long status)
 
 struct slice redirect_location(const struct http_call *call)
 {
-    long status = 0;
     struct slice location = {NULL, 0};
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. Of several the first counts. */
-    if (call->follows != HTTP_REDIRECTS_ANSWER && redirect_status(status))
-        location = slice_strip(call_header(call, "Location"));
+    if (call->follows != HTTP_REDIRECTS_ANSWER && redirect_status(call_status(call)))
+        location = slice_strip(call_header(call, "Location", 0));
     return location.len > 0 ? location : (struct slice){NULL, 0};
 }
 

@@ -175,15 +175,27 @@ static void append_value(struct buffer *head, struct slice value)
 
 /** A line that goes on with the one before (section 5.2); before the first it is passed over (section 2.2).
  */
-static void continue_line(struct buffer *head, struct slice line)
+static void continue_line(struct response *response, struct slice line)
 {
+    struct buffer *head = &response->head;
     struct slice more = slice_trim(line);
     if (head->len == 0 || more.len == 0)
         return;
     head->len -= 2;
-    if (head->ptr[head->len - 1] != ' ')
-        buffer_append_char(head, ' ');
+    if (head->ptr[head->len - 1] != ' ') {
+        buffer_append_char(head, '\r');
+        response->folded = true;
+    }
     append_value(head, more);
+}
+
+void response_unfold(struct response *response)
+{
+    struct buffer *head = &response->head;
+    for (size_t i = 0; response->folded && i + 1 < head->len; i++)
+        if (head->ptr[i] == '\r' && head->ptr[i + 1] != '\n')
+            head->ptr[i] = ' ';
+    response->folded = false;
 }
 
 /** Does it have a say in where the body ends? */
@@ -201,7 +213,7 @@ static enum response_event read_header(struct response *response, struct slice l
     if (*line.ptr == '\r') /* the end of the head to some, and a blank to others */
         return broken(response, "a header begins with CR");
     if (*line.ptr == ' ' || *line.ptr == '\t') {
-        continue_line(head, line);
+        continue_line(response, line);
         return head->failed ? broken(response, "out of memory") : RESPONSE_MORE;
     }
     const char *colon = memchr(line.ptr, ':', line.len);
@@ -325,6 +337,7 @@ static enum response_event end_head(struct response *response)
             return broken(response, "its headers do not agree on where its body ends");
     if (interim) { /* another one follows (RFC 9110, section 15.2) */
         response->head.len = 0;
+        response->folded = false;
         response->own.step = STATUS;
         return RESPONSE_MORE;
     }

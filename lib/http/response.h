@@ -24,8 +24,11 @@ enum response_event {
 
 /** Zero-initialise; release with response_clear. */
 struct response {
-    /** The final head's lines without the first, each "Name: value" and CR LF. */
+    /** The final head's lines without the first, each "Name: value" and CR LF. A CR within a value: there its
+     * next line began. */
     struct buffer head;
+    /** There are such. */
+    bool folded;
     /** 0: no final head has come. */
     int status;
     /** 10 or 11. */
@@ -71,5 +74,7 @@ void response_take(struct response *response, struct slice *in, size_t len);
 PA_MUST_USE bool response_ends_here(const struct response *response);
 /** The final head's value number `index` of this name, without blanks around it; null: none. */
 struct slice response_header(const struct response *response, const char *name, size_t index);
+/** Makes a blank of each CR within a value (RFC 9112, section 5.2). */
+void response_unfold(struct response *response);
 /** Takes the first line off `lines`, which has lines like `head`. False: there is none. */
 PA_MUST_USE bool response_next_line(struct slice *lines, struct slice *line);

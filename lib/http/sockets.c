@@ -1,7 +1,8 @@
-/* libcurl's sockets on the loop. libcurl asks to watch a connection when a request waits for its answer and
- * to stop when it has come, for every request. Connections are kept alive, so what the kernel watches is left
- * as it is until the connection closes, or says something that nobody waits for: two system calls less a
- * request. Sockets that libcurl did not open through us (its resolver's) are watched just as long as it says.
+/* libcurl's sockets on the loop, and those of connections that the exchange (exchange.h) has taken over.
+ * libcurl asks to watch a connection when a request waits for its answer and to stop when it has come, for
+ * every request. Connections are kept alive, so what the kernel watches is left as it is until the connection
+ * closes, or says something that nobody waits for: two system calls less a request. Sockets that libcurl did
+ * not open through us (its resolver's) are watched just as long as it says.
  */
 #include "http/client_internal.h"
 #include "http/interim.h"
@@ -21,6 +22,8 @@ struct socket_watch {
     /** libcurl has waited for something to read. */
     bool read;
     struct interim interim;
+    /** Whoever has taken it over; NULL: libcurl has it. */
+    void *owner;
     /** Its number must not come again: see sockets_spoil. */
     bool spoilt;
     /** By libcurl: UV_READABLE, UV_WRITABLE. */
@@ -92,6 +95,12 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct socket_watch *watch = poll->data;
     int flags = 0;
+    if (status < 0)
+        watch->watched = 0; /* libuv has stopped it */
+    if (watch->owner) {
+        watch->sockets->taken_ready(watch->owner, status < 0 ? UV_READABLE : events);
+        return;
+    }
     if (!watch->wanted) {
         watch_stop(watch); /* the peer has closed it; libcurl sees that when it would reuse it */
         return;
@@ -105,6 +114,15 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     watch->sockets->ready(watch->sockets->ctx, watch->fd, flags);
+}
+
+static void watch_for(struct socket_watch *watch, int events)
+{
+    if (events != watch->watched && events == 0)
+        uv_poll_stop(&watch->poll);
+    else if (events != watch->watched)
+        uv_poll_start(&watch->poll, events, socket_ready);
+    watch->watched = events;
 }
 
 void sockets_take_interim(struct http_sockets *sockets)
@@ -121,6 +139,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     struct http_sockets *sockets = ctx;
     struct socket_watch *watch = watch_find(sockets, fd);
     (void)socket_ctx;
+    if (watch && watch->owner)
+        return 0;
     if (what == CURL_POLL_REMOVE) {
         if (watch && !watch->connection) {
             watch_close(watch);
@@ -149,18 +169,41 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
         }
     }
     watch->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (watch->wanted != watch->watched) {
-        uv_poll_start(&watch->poll, watch->wanted, socket_ready);
-        watch->watched = watch->wanted;
-    }
+    watch_for(watch, watch->wanted);
     return 0;
+}
+
+bool socket_take(struct http_sockets *sockets, curl_socket_t fd, void *owner)
+{
+    struct socket_watch *watch = watch_find(sockets, fd);
+    if (!watch)
+        return false;
+    watch->owner = owner;
+    watch->wanted = 0;
+    return true;
+}
+
+void socket_give_back(struct http_sockets *sockets, curl_socket_t fd)
+{
+    struct socket_watch *watch = watch_find(sockets, fd);
+    if (!watch || !watch->owner)
+        return;
+    watch->owner = NULL;
+    watch_stop(watch);
+}
+
+void socket_watch_for(struct http_sockets *sockets, curl_socket_t fd, int events)
+{
+    struct socket_watch *watch = watch_find(sockets, fd);
+    if (watch && watch->owner)
+        watch_for(watch, events);
 }
 
 void sockets_spoil(struct http_sockets *sockets)
 {
     for (size_t i = 0; i < sockets->room; i++) {
         struct socket_watch *watch = sockets->watches[i];
-        if (watch && watch->connection && !watch->wanted)
+        if (watch && watch->connection && !watch->wanted && !watch->owner)
             watch->spoilt = true;
     }
 }

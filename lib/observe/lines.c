@@ -20,7 +20,8 @@ const char *observed_cut_words(enum observed_cut cut)
         [OBSERVED_CUT_NO_ROOM] =
             "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
         [OBSERVED_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
-        [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end"};
+        [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end",
+        [OBSERVED_CUT_UNSURE] = "response body may be cut: its connection ended without the word of TLS that this was meant"};
     return words[cut];
 }
 

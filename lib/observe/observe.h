@@ -98,7 +98,8 @@ enum observed_cut {
     OBSERVED_CUT_TOO_LONG,
     OBSERVED_CUT_NO_ROOM,
     OBSERVED_CUT_UNREADABLE,
-    OBSERVED_CUT_ENDED_EARLY
+    OBSERVED_CUT_ENDED_EARLY,
+    OBSERVED_CUT_UNSURE
 };
 
 /** Zero-initialise. Everything is borrowed during the call. Which members count is said by the kind; the

@@ -3,6 +3,7 @@
 #include "agent/http_server/server.h"
 #include "http/client_internal.h"
 #include "tested_client.h"
+#include <sys/socket.h>
 
 enum {
     IDLE_MS = 300,
@@ -16,7 +17,7 @@ enum {
 struct world {
     struct tested_client http; /* its clock stands still but for what the test says */
     struct http_server *server;
-    uv_tcp_t stalling; /* sends all of its body but the last byte */
+    uv_tcp_t stalling; /* sends all of its body but the last byte, which POST alone gets */
     int stalling_port;
     struct stalled *stalled;
     size_t held_elsewhere; /* what the client is told */
@@ -97,11 +98,15 @@ static void request_came(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffe
 {
     static char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n";
     struct stalled *peer = stream->data;
-    (void)buffer;
     if (got <= 0 || peer->answered)
         return;
     peer->answered = true;
-    uv_buf_t bytes[] = {{.base = head, .len = sizeof head - 1}, {.base = filler, .len = LONG - 1}};
+    uv_os_fd_t fd = -1;
+    uv_fileno((const uv_handle_t *)stream, &fd);
+    while (recv(fd, buffer->base + 1, buffer->len - 1, MSG_DONTWAIT) > 0)
+        ; /* so that whoever sends can go on when the answer comes */
+    size_t len = *buffer->base == 'P' ? LONG : LONG - 1;
+    uv_buf_t bytes[] = {{.base = head, .len = sizeof head - 1}, {.base = filler, .len = len}};
     uv_write(&peer->write, stream, bytes, 2, NULL);
 }
 
@@ -321,6 +326,33 @@ static void who_goes_away_while_waiting_leaves_the_others_their_turn(void **stat
     assert_int_equal(world.last.failure, HTTP_CANCELLED);
 }
 
+/** Its answer comes before the request has gone. What waits comes first, whatever else the connection could
+ * do. */
+static void a_body_waits_before_its_request_is_sent(void **state)
+{
+    (void)state;
+    enum { LARGE = 8 * 1024 * 1024, TURNS = 1000 };
+    struct world world;
+    char url[64], *large = calloc(1, LARGE);
+    assert_non_null(large);
+    open_world(&world);
+    world.held_elsewhere = ROOM;
+    snprintf(url, sizeof url, "http://localhost:%d/", world.stalling_port);
+    struct http_request request = {.method = "POST", .url = url, .body = {large, LARGE}};
+    assert_non_null(http_start(world.http.client, &request, finished, &world));
+    run_until_waiting(&world, 1);
+    for (int i = 0; i < 20; i++)
+        turn(&world);
+    assert_int_equal(waiting(&world), 1);
+    world.held_elsewhere = 0;
+    for (int i = 0; i < TURNS && world.done == 0; i++)
+        turn(&world);
+    assert_int_equal(world.whole, 1);
+    assert_int_equal(world.last.body.len, LONG);
+    close_world(&world);
+    free(large);
+}
+
 static void an_origin_that_stalls_in_its_bodies_leaves_room_to_others(void **state)
 {
     (void)state;
@@ -435,6 +467,7 @@ int main(void)
         cmocka_unit_test(what_finds_no_room_until_its_deadline_is_cut),
         cmocka_unit_test(room_that_becomes_free_is_given),
         cmocka_unit_test(who_goes_away_while_waiting_leaves_the_others_their_turn),
+        cmocka_unit_test(a_body_waits_before_its_request_is_sent),
         cmocka_unit_test(an_origin_that_stalls_in_its_bodies_leaves_room_to_others),
         cmocka_unit_test(a_redirect_does_not_wait_for_the_room_of_its_body),
         cmocka_unit_test(a_compressed_body_waits_and_goes_on_where_it_was),

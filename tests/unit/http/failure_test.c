@@ -139,7 +139,7 @@ static void an_alert_about_a_certificate_is_told_with_what_to_do(void **state)
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         const char *expected = i % 2 ? cases[i / 2].with : cases[i / 2].without;
         begin(https_url, 1);
-        call.shows_certificate = i % 2;
+        call.certificate = i % 2 ? "cert.pem" : NULL;
         strcpy(call.curl_error, cases[i / 2].words);
         enum http_failure failure = failure_of(&call, CURLE_RECV_ERROR);
         assert_int_equal(failure, expected ? cases[i / 2].failure : HTTP_RESET);

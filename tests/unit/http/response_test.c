@@ -45,6 +45,7 @@ static struct seen read_all(struct slice bytes, size_t piece, bool to_head)
             case RESPONSE_HEAD:
                 assert_int_equal(seen.status, 0);
                 seen.status = response.status;
+                response_unfold(&response);
                 snprintf(seen.head, sizeof seen.head, "%.*s", (int)response.head.len,
                          response.head.len ? response.head.ptr : "");
                 break;

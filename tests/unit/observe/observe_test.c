@@ -331,8 +331,9 @@ static void a_body_that_was_cut_has_a_line_of_its_own_and_words_on_the_run(void 
         [OBSERVED_CUT_NO_ROOM] =
             "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
         [OBSERVED_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
-        [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end"};
-    for (enum observed_cut cut = OBSERVED_CUT_TOO_LONG; cut <= OBSERVED_CUT_ENDED_EARLY; cut++) {
+        [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end",
+        [OBSERVED_CUT_UNSURE] = "response body may be cut: its connection ended without the word of TLS that this was meant"};
+    for (enum observed_cut cut = OBSERVED_CUT_TOO_LONG; cut <= OBSERVED_CUT_UNSURE; cut++) {
         struct world *world = world_new();
         struct observed observed = full(world, OBSERVED_DELIVERED);
         char expected[512];

@@ -1,0 +1,52 @@
+/* HTTP/1.1 on connections that libcurl makes and keeps (CURLOPT_CONNECT_ONLY: names, addresses, proxies,
+ * TLS): the request is sent and the response is read here. Whoever owns the calls decides when they end. */
+#pragma once
+#include "http/client_internal.h"
+#include "http/connections.h"
+
+TAILQ_HEAD(call_queue, http_call);
+
+struct exchanges {
+    CURLM *multi;
+    struct http_sockets *sockets;
+    const struct clock *clock;
+    /** Connections, in use and idle; idle ones are closed where there are more. */
+    size_t max_connections;
+    /** The call's exchange is over; `call->exchange` says how. */
+    void (*over)(void *ctx, struct http_call *call);
+    /** The call needs a new connection; see exchange_connected. */
+    void (*connect)(void *ctx, struct http_call *call);
+    /** An easy handle that is in no multi handle any more; owned by whom it is given to. */
+    void (*spare)(void *ctx, CURL *easy);
+    void *ctx;
+
+    /** Sockets that are ready are being read from: the loop checks next. */
+    bool reading;
+
+    /** The rest is for exchange.c. */
+    struct connections connections;
+    /** Calls whose requests are sent before the loop waits again, all in one go. */
+    struct call_queue due;
+    uv_prepare_t flush;
+    char in[16 * 1024];
+};
+
+/** `exchanges` has its owner's part. */
+void exchanges_open(struct exchanges *exchanges, uv_loop_t *loop);
+/** Closes what is idle; no call has a connection any more. The owner closes `flush`. */
+void exchanges_close(struct exchanges *exchanges);
+/** May the present hop of the call go this way? Its proxy is known. */
+PA_MUST_USE bool exchange_is_possible(const struct http_call *call);
+/** Gives the call an idle connection, on which its request is sent soon. False: there is none. */
+PA_MUST_USE bool exchange_reuse(struct exchanges *exchanges, struct http_call *call);
+/** Before a new connection is made: closes an idle one where there are too many. */
+void exchanges_make_room(struct exchanges *exchanges);
+/** Options for call->easy, which is to make a connection. */
+void exchange_prepare(struct http_call *call);
+/** call->easy has made it: sends the request. */
+void exchange_connected(struct exchanges *exchanges, struct http_call *call);
+/** Takes the connection from a call, to be used again or closed; then call->easy is the call's, in no multi
+ * handle. */
+void exchange_release(struct exchanges *exchanges, struct http_call *call, bool keep);
+/** There is room now for a body that was held back. */
+void exchange_go_on(struct exchanges *exchanges, struct http_call *call);

@@ -1,0 +1,104 @@
+/* See request.h. */
+#include "http/request.h"
+#include "http/url.h"
+#include <stdlib.h>
+#include <string.h>
+
+/** A header's name and the rest of its line, from the ':' or ';' on. */
+static size_t name_length(const char *line)
+{
+    return strcspn(line, ":;");
+}
+
+static const char *header_line(const struct curl_slist *headers, const char *name)
+{
+    for (; headers; headers = headers->next)
+        if (slice_equal_text_ignore_case((struct slice){headers->data, name_length(headers->data)}, name))
+            return headers->data;
+    return NULL;
+}
+
+static void write_header_line(const char *line, struct buffer *out)
+{
+    size_t name = name_length(line), len = strlen(line);
+    if (line[name] == ';' && name + 1 == len) {
+        buffer_append(out, line, name);
+        buffer_append(out, ":\r\n", 3);
+    } else if (line[name] == ':' && slice_trim((struct slice){line + name + 1, len - name - 1}).len > 0) {
+        buffer_append(out, line, len);
+        buffer_append(out, "\r\n", 2);
+    }
+}
+
+void request_write_host(const char *url, struct buffer *out)
+{
+    const char *host = strstr(url, "://") + 3, *end = url_target(url);
+    struct slice user = url_user_info(slice_of(url));
+    if (!slice_is_null(user))
+        host = user.ptr + user.len + 1;
+    const char *port = end;
+    while (port > host && char_is_digit(port[-1]))
+        port--;
+    bool has_port = port > host && port[-1] == ':';
+    const char *name_end = has_port ? port - 1 : end;
+    const char *zone = *host == '[' ? memchr(host, '%', (size_t)(name_end - host)) : NULL;
+    buffer_append(out, host, (size_t)((zone ? zone : name_end) - host));
+    buffer_append_text(out, zone ? "]" : "");
+    long number = has_port && port < end ? strtol(port, NULL, 10) : 0;
+    if (number > 0 && number != (strncmp(url, "https:", 6) == 0 ? 443 : 80)) {
+        buffer_append_char(out, ':');
+        buffer_append_int(out, number);
+    }
+}
+
+static void write_credentials(const char *url, struct buffer *out)
+{
+    struct buffer plain = {0};
+    if (slice_is_null(url_user_info(slice_of(url))))
+        return;
+    buffer_append_text(out, "Authorization: Basic ");
+    url_credentials(slice_of(url), &plain, out);
+    buffer_append(out, "\r\n", 2);
+    out->failed |= plain.failed;
+    buffer_wipe(&plain);
+}
+
+/** GET and DELETE without a body say nothing of one, and HEAD never does. */
+static bool says_length(const struct request_parts *parts)
+{
+    if (strcmp(parts->method, "HEAD") == 0)
+        return false;
+    return !slice_is_null(parts->body) ||
+           (strcmp(parts->method, "GET") != 0 && strcmp(parts->method, "DELETE") != 0);
+}
+
+void request_write_head(const struct request_parts *parts, struct buffer *out)
+{
+    const char *host = header_line(parts->headers, "Host");
+    buffer_append_text(out, parts->method);
+    buffer_append_char(out, ' ');
+    buffer_append_text(out, url_target(parts->url));
+    buffer_append_text(out, " HTTP/1.1\r\n");
+    if (host) {
+        buffer_append_text(out, "Host");
+        buffer_append_text(out, host + name_length(host));
+        buffer_append(out, "\r\n", 2);
+    } else {
+        buffer_append_text(out, "Host: ");
+        request_write_host(parts->url, out);
+        buffer_append(out, "\r\n", 2);
+    }
+    if (!header_line(parts->headers, "Authorization"))
+        write_credentials(parts->url, out);
+    if (!header_line(parts->headers, "Accept"))
+        buffer_append_text(out, "Accept: */*\r\n");
+    for (const struct curl_slist *node = parts->headers; node; node = node->next)
+        if (!slice_equal_text_ignore_case((struct slice){node->data, name_length(node->data)}, "Host"))
+            write_header_line(node->data, out);
+    if (says_length(parts)) {
+        buffer_append_text(out, "Content-Length: ");
+        buffer_append_int(out, (int64_t)parts->body.len);
+        buffer_append(out, "\r\n", 2);
+    }
+    buffer_append(out, "\r\n", 2);
+}

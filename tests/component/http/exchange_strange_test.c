@@ -1,0 +1,263 @@
+/* Endpoints that do not do as they should, and what becomes of the request. */
+#include "endpoint.h"
+
+struct world {
+    struct tested_client http;
+    struct endpoint endpoint;
+    const char *says;
+    struct endpoint_peer *peer;
+    size_t done;
+    struct http_result result;
+    char body[64], headers[256], reason[HTTP_REASON_SIZE];
+};
+
+static void ended(void *ctx, const struct http_result *result)
+{
+    struct world *world = ctx;
+    world->result = *result;
+    snprintf(world->body, sizeof world->body, "%.*s", (int)result->body.len,
+             result->body.ptr ? result->body.ptr : "");
+    snprintf(world->headers, sizeof world->headers, "%.*s", (int)result->headers.len,
+             result->headers.ptr ? result->headers.ptr : "");
+    snprintf(world->reason, sizeof world->reason, "%s", result->reason);
+    world->done++;
+}
+
+static void open_world(struct world *world, bool tls, bool never_resends,
+                       void (*asked)(struct endpoint_peer *, int))
+{
+    *world = (struct world){0};
+    const struct http_client_options options = {.connect_timeout_ms = 60000,
+                                                .idle_timeout_ms = 60000,
+                                                .total_timeout_ms = 60000,
+                                                .max_response_bytes = 100000,
+                                                .max_connections = 8,
+                                                .never_resends = never_resends};
+    tested_client_open(&world->http, 0, options);
+    endpoint_open(&world->endpoint, &world->http, tls, asked, world);
+}
+
+static void close_world(struct world *world)
+{
+    endpoint_end(&world->endpoint);
+    tested_client_close(&world->http);
+}
+
+static void begin(struct world *world, const char *scheme, struct slice body)
+{
+    static const struct http_header header = {SLICE_LITERAL("X-N"), SLICE_LITERAL("1")};
+    char url[64];
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d/", scheme, world->endpoint.port);
+    const struct http_request request = {.method = "POST",
+                                         .url = url,
+                                         .headers = &header,
+                                         .header_count = 1,
+                                         .body = body,
+                                         .keep_headers = true};
+    assert_non_null(http_start(world->http.client, &request, ended, world));
+}
+
+static void run(struct world *world, size_t done)
+{
+    while (world->done < done)
+        uv_run(&world->http.loop, UV_RUN_ONCE);
+}
+
+#define HEAD "HTTP/1.1 200 OK\r\n"
+#define EMPTY HEAD "Content-Length: 0\r\n\r\n"
+
+static void say(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    (void)n;
+    world->peer = peer;
+    endpoint_say(peer, world->says);
+}
+
+static void headers_are_kept_as_they_are_meant(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *says, *body, *headers;
+    } cases[] = {
+        {HEAD "X-A: one\r\n two\r\nX-B: \xfc\r\nContent-Length: 2\r\n\r\nok", "ok",
+         "X-A: one two\r\nX-B: \xc3\xbc\r\nContent-Length: 2\r\n"},
+        {HEAD "X-A: Zo\xc3\xab\r\n gr\xfc\xdf"
+              "e\r\n x\r\nX-B:\r\n \xfc\r\nContent-Length: 2\r\n\r\nok",
+         "ok",
+         "X-A: Zo\xc3\xab gr\xc3\xbc\xc3\x9f"
+         "e x\r\nX-B: \xc3\xbc\r\nContent-Length: 2\r\n"},
+        {"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" HEAD "x-c: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "1;a\r\no\r\n1\r\nk\r\n0\r\nX-Trailer: t\r\n\r\n",
+         "ok", "x-c: 1\r\nTransfer-Encoding: chunked\r\n"},
+        {HEAD "X-A: one\r\nHTTP/2: x\r\nx-b: two\r\nContent-Length: 2\r\n\r\nok", "ok",
+         "X-A: one\r\nHTTP/2: x\r\nx-b: two\r\nContent-Length: 2\r\n"},
+        {HEAD "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok", "ok",
+         "Transfer-Encoding: identity\r\nContent-Length: 2\r\n"},
+    };
+    struct world world;
+    open_world(&world, false, false, say);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world.says = cases[i].says;
+        begin(&world, "http", SLICE_LITERAL("{}"));
+        run(&world, i + 1);
+        assert_int_equal(world.result.failure, HTTP_OK);
+        assert_string_equal(world.body, cases[i].body);
+        assert_string_equal(world.headers, cases[i].headers);
+    }
+    assert_int_equal(world.endpoint.connections, 1);
+    close_world(&world);
+}
+
+static void a_coding_that_nobody_asked_for_leaves_the_status(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, false, false, say);
+    world.says = "HTTP/1.1 500 Bad\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    begin(&world, "http", SLICE_LITERAL("{}"));
+    run(&world, 1);
+    assert_int_equal(world.result.failure, HTTP_OK);
+    assert_int_equal(world.result.status, 500);
+    assert_int_equal(world.result.body_cut, HTTP_CUT_UNREADABLE);
+    close_world(&world);
+}
+
+/* Before the whole request was read */
+
+static void refuse(struct endpoint_peer *peer, int n)
+{
+    (void)n;
+    uv_read_stop((uv_stream_t *)&peer->tcp);
+    endpoint_say(peer, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+}
+
+static void refuse_and_close(struct endpoint_peer *peer, int n)
+{
+    refuse(peer, n);
+    endpoint_close(peer, true); /* what it has not read makes it a reset */
+}
+
+static void an_answer_may_come_before_the_request_has_gone(void **state)
+{
+    (void)state;
+    enum { LARGE = 6 * 1024 * 1024 };
+    char *large = calloc(1, LARGE);
+    assert_non_null(large);
+    for (int tls = 0; tls <= 1; tls++)
+        for (int closes = 0; closes <= 1; closes++) {
+            struct world world;
+            open_world(&world, tls, false, closes ? refuse_and_close : refuse);
+            for (size_t i = 1; i <= 2; i++) {
+                begin(&world, tls ? "https" : "http", (struct slice){large, LARGE});
+                run(&world, i);
+                if (world.result.failure != HTTP_OK)
+                    fail_msg("tls %d, closes %d: %s", tls, closes, world.reason);
+                assert_int_equal(world.result.status, 413);
+                assert_string_equal(world.body, "big");
+                assert_int_equal(world.endpoint.connections, i);
+            }
+            close_world(&world);
+        }
+    free(large);
+}
+
+/* A used connection that is reset with the request in its buffer */
+
+static void answer_and_read_no_more(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    (void)n;
+    endpoint_say(peer, EMPTY);
+    if (world->endpoint.requests == 1) {
+        world->peer = peer;
+        uv_read_stop((uv_stream_t *)&peer->tcp);
+    }
+}
+
+static bool something_to_read(const struct endpoint_peer *peer)
+{
+    char byte;
+    uv_os_fd_t fd = -1;
+    uv_fileno((const uv_handle_t *)&peer->tcp, &fd);
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void a_request_that_was_never_read_is_sent_again_unless_that_is_forbidden(void **state)
+{
+    (void)state;
+    for (int tls = 0; tls <= 1; tls++)
+        for (int never = 0; never <= 1; never++) {
+            struct world world;
+            open_world(&world, tls, never, answer_and_read_no_more);
+            const char *scheme = tls ? "https" : "http";
+            begin(&world, scheme, SLICE_LITERAL("{}"));
+            run(&world, 1);
+            begin(&world, scheme, SLICE_LITERAL("{}"));
+            while (!something_to_read(world.peer))
+                uv_run(&world.http.loop, UV_RUN_ONCE);
+            endpoint_close(world.peer, false);
+            run(&world, 2);
+            assert_string_equal(http_failure_name(world.result.failure), never ? "reset" : "");
+            assert_int_equal(world.result.resent, !never);
+            assert_true(world.result.sent);
+            assert_int_equal(world.endpoint.connections, never ? 1 : 2);
+            close_world(&world);
+        }
+}
+
+/* TLS */
+
+static void what_is_no_tls_and_what_is_only_tls_has_its_words(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, false, false, say);
+    world.says = "\x15\x03\x01\x01\x02\x02\x46"; /* an alert: protocol version */
+    begin(&world, "http", SLICE_LITERAL("{}"));
+    run(&world, 1);
+    assert_string_equal(http_failure_name(world.result.failure), "protocol");
+    assert_non_null(strstr(world.reason, "it is TLS, where the URL says http"));
+    close_world(&world);
+    open_world(&world, false, false, say);
+    world.says = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    begin(&world, "https", SLICE_LITERAL("{}"));
+    while (!world.endpoint.peers || world.endpoint.peers->len == 0)
+        uv_run(&world.http.loop, UV_RUN_ONCE);
+    endpoint_say(world.endpoint.peers, world.says);
+    run(&world, 1);
+    assert_string_equal(http_failure_name(world.result.failure), "tls");
+    assert_false(world.result.sent);
+    close_world(&world);
+}
+
+/** With TLS 1.3 the refusal comes when the request has been sent. */
+static void a_certificate_of_ours_that_is_asked_for_and_missing_is_told(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct world world;
+        open_world(&world, true, false, say);
+        SSL_CTX_set_verify(world.endpoint.tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        SSL_CTX_set_max_proto_version(world.endpoint.tls, version);
+        begin(&world, "https", SLICE_LITERAL("{}"));
+        run(&world, 1);
+        assert_string_equal(http_failure_name(world.result.failure), "tls");
+        assert_non_null(strstr(world.reason, "alert"));
+        assert_int_equal(world.endpoint.requests, 0);
+        close_world(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(headers_are_kept_as_they_are_meant),
+        cmocka_unit_test(a_coding_that_nobody_asked_for_leaves_the_status),
+        cmocka_unit_test(an_answer_may_come_before_the_request_has_gone),
+        cmocka_unit_test(a_request_that_was_never_read_is_sent_again_unless_that_is_forbidden),
+        cmocka_unit_test(what_is_no_tls_and_what_is_only_tls_has_its_words),
+        cmocka_unit_test(a_certificate_of_ours_that_is_asked_for_and_missing_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,390 @@
+/* Connections that say what nobody asked for, and connections that end: what of it is an answer, what is sent
+ * again, and what is told. Over TCP and TLS. */
+#include "endpoint.h"
+
+enum { SOON_MS = 20 };
+
+struct world {
+    struct tested_client http;
+    struct endpoint endpoint;
+    /** How many requests are answered before the row's own way begins. */
+    size_t answered_before;
+    const struct ending *ending;
+    const struct stray *stray;
+    int moment;
+    uv_timer_t timer;
+    struct endpoint_peer *late;
+    size_t done;
+    struct http_result result;
+    char body[64], reason[HTTP_REASON_SIZE];
+};
+
+static void ended(void *ctx, const struct http_result *result)
+{
+    struct world *world = ctx;
+    world->result = *result;
+    snprintf(world->body, sizeof world->body, "%.*s", (int)result->body.len,
+             result->body.ptr ? result->body.ptr : "");
+    snprintf(world->reason, sizeof world->reason, "%s", result->reason);
+    world->done++;
+}
+
+static void open_world(struct world *world, bool tls, void (*asked)(struct endpoint_peer *, int))
+{
+    *world = (struct world){0};
+    const struct http_client_options options = {.connect_timeout_ms = 60000,
+                                                .idle_timeout_ms = 60000,
+                                                .total_timeout_ms = 60000,
+                                                .max_response_bytes = 100000,
+                                                .max_connections = 8,
+                                                .redirects = HTTP_REDIRECTS_NONE};
+    tested_client_open(&world->http, 0, options);
+    endpoint_open(&world->endpoint, &world->http, tls, asked, world);
+    uv_timer_init(&world->http.loop, &world->timer);
+    world->timer.data = world;
+}
+
+static void close_world(struct world *world)
+{
+    uv_close((uv_handle_t *)&world->timer, NULL);
+    endpoint_end(&world->endpoint);
+    tested_client_close(&world->http);
+}
+
+static void begin(struct world *world, int n, struct slice body)
+{
+    char url[64], number[16];
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d/", world->endpoint.tls ? "https" : "http",
+             world->endpoint.port);
+    snprintf(number, sizeof number, "%d", n);
+    const struct http_header header = {SLICE_LITERAL("X-N"), slice_of(number)};
+    const struct http_request request = {
+        .method = "POST", .url = url, .headers = &header, .header_count = 1, .body = body};
+    assert_non_null(http_start(world->http.client, &request, ended, world));
+}
+
+static void run(struct world *world, size_t done)
+{
+    while (world->done < done)
+        uv_run(&world->http.loop, UV_RUN_ONCE);
+}
+
+/** Until all that is on its way has been looked at. */
+static void settle(struct world *world)
+{
+    uint64_t until = uv_now(&world->http.loop) + SOON_MS;
+    while (uv_now(&world->http.loop) < until)
+        uv_run(&world->http.loop, UV_RUN_ONCE);
+}
+
+/* What nobody asked for */
+
+struct stray {
+    const char *bytes;
+    size_t len;
+};
+
+#define STRAY(text)            \
+    {                          \
+        text, sizeof(text) - 1 \
+    }
+
+static const struct stray STRAYS[] = {
+    STRAY("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
+    STRAY("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    STRAY("HTTP/1.1 100 Continue\r\n\r\n"),
+    STRAY("HTTP/1.1 200 OK\r\nContent-Le"),
+    STRAY("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
+    STRAY("\r\n"),
+    STRAY("\n"),
+    STRAY("H"),
+    STRAY("\0"),
+    STRAY("rest of a body that was longer than it said"),
+};
+
+enum moment {
+    WITH_THE_ANSWER,
+    BEHIND_THE_ANSWER,
+    A_TURN_LATER,
+    A_WHILE_LATER,
+    JUST_BEFORE_THE_NEXT,
+    WHILE_THE_NEXT_WAITS,
+    WITH_A_FIN,
+    WITH_A_RESET,
+    IN_TWO_PIECES,
+    AFTER_THE_NEXT_WAS_ANSWERED,
+    MOMENTS
+};
+
+static void say_stray(struct endpoint_peer *peer)
+{
+    struct world *world = peer->endpoint->ctx;
+    endpoint_write(peer, world->stray->bytes, world->stray->len);
+}
+
+static void say_later(uv_timer_t *timer)
+{
+    struct world *world = timer->data;
+    say_stray(world->late);
+}
+
+static void answer_and_more(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    int after = world->moment == AFTER_THE_NEXT_WAS_ANSWERED ? 2 : 1;
+    if (n != after) {
+        endpoint_answer(peer, n);
+        return;
+    }
+    world->late = peer;
+    if (world->moment == WITH_THE_ANSWER) {
+        char both[512];
+        int len = snprintf(both, sizeof both, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n);
+        memcpy(both + len, world->stray->bytes, world->stray->len);
+        endpoint_write(peer, both, (size_t)len + world->stray->len);
+        return;
+    }
+    endpoint_answer(peer, n);
+    if (world->moment == BEHIND_THE_ANSWER || world->moment == AFTER_THE_NEXT_WAS_ANSWERED)
+        say_stray(peer);
+    else if (world->moment == A_TURN_LATER || world->moment == A_WHILE_LATER)
+        uv_timer_start(&world->timer, say_later, world->moment == A_TURN_LATER ? 0 : SOON_MS / 4, 0);
+    else if (world->moment == IN_TWO_PIECES)
+        endpoint_write(peer, world->stray->bytes, world->stray->len / 2);
+}
+
+/** What happens between the first answer and the second request. */
+static void between(struct world *world)
+{
+    switch (world->moment) {
+    case A_WHILE_LATER:
+        settle(world);
+        break;
+    case JUST_BEFORE_THE_NEXT:
+        say_stray(world->late);
+        break;
+    case WITH_A_FIN:
+        say_stray(world->late);
+        endpoint_close(world->late, true);
+        break;
+    case WITH_A_RESET:
+        say_stray(world->late);
+        endpoint_reset(world->late);
+        break;
+    case IN_TWO_PIECES:
+        settle(world);
+        if (world->endpoint.peers) /* else it is closed already */
+            endpoint_write(world->late, world->stray->bytes, world->stray->len);
+        break;
+    default:
+        break;
+    }
+}
+
+static void try_stray(bool tls, const struct stray *stray, int moment)
+{
+    struct world world;
+    open_world(&world, tls, answer_and_more);
+    world.stray = stray;
+    world.moment = moment;
+    for (int n = 1; n <= 4; n++) {
+        char number[16];
+        if (n == 2)
+            between(&world);
+        begin(&world, n, SLICE_LITERAL("{}"));
+        if (n == 2 && moment == WHILE_THE_NEXT_WAITS)
+            say_stray(world.late);
+        run(&world, (size_t)n);
+        snprintf(number, sizeof number, "%d", n);
+        if (world.result.failure != HTTP_OK || strcmp(world.body, number) != 0 || world.result.resent)
+            fail_msg("%s, '%.20s', moment %d, request %d: %s, '%s', resent %d", tls ? "TLS" : "TCP",
+                     stray->bytes, moment, n, http_failure_name(world.result.failure), world.body,
+                     world.result.resent);
+    }
+    assert_int_equal(world.endpoint.requests, 4); /* each once */
+    close_world(&world);
+}
+
+static void no_answer_ever_reaches_another_request(void **state)
+{
+    (void)state;
+    for (int tls = 0; tls <= 1; tls++)
+        for (size_t i = 0; i < sizeof STRAYS / sizeof *STRAYS; i++)
+            for (int moment = 0; moment < MOMENTS; moment++)
+                try_stray(tls, &STRAYS[i], moment);
+}
+
+static void plain_answer(struct endpoint_peer *peer, int n)
+{
+    endpoint_answer(peer, n);
+}
+
+static void connections_are_used_again(void **state)
+{
+    (void)state;
+    for (int tls = 0; tls <= 1; tls++) {
+        struct world world;
+        open_world(&world, tls, plain_answer);
+        for (int n = 1; n <= 5; n++) {
+            begin(&world, n, SLICE_LITERAL("{}"));
+            run(&world, (size_t)n);
+            if (n == 3)
+                settle(&world);
+        }
+        assert_int_equal(world.endpoint.connections, 1);
+        for (int n = 6; n <= 25; n++)
+            begin(&world, n, SLICE_LITERAL("{}"));
+        run(&world, 25);
+        settle(&world);
+        size_t open = 0;
+        for (struct endpoint_peer *peer = world.endpoint.peers; peer; peer = peer->next)
+            open++;
+        assert_int_equal(open, 8); /* max_connections */
+        close_world(&world);
+    }
+}
+
+/* How connections end */
+
+enum how { FIN, CUT, RESET };
+
+struct ending {
+    const char *name;
+    /** What is said before the connection ends. */
+    const char *said;
+    enum how how;
+    /** Over TLS alone; over TCP alone. */
+    bool tls_only, tcp_only;
+    /** What comes of it where the connection had not been used before, and where it had; "": an answer. */
+    const char *first, *reused;
+    bool resent;
+    enum http_cut cut;
+};
+
+#define HEAD "HTTP/1.1 200 OK\r\n"
+
+static const struct ending ENDINGS[] = {
+    {.name = "FIN, nothing said", .said = "", .how = FIN, .first = "reset", .reused = "", .resent = true},
+    {.name = "cut, nothing said", .said = "", .how = CUT, .first = "reset", .reused = "", .resent = true},
+    {.name = "reset, nothing said", .said = "", .how = RESET, .first = "reset", .reused = "", .resent = true},
+    {.name = "FIN after a byte", .said = "H", .how = FIN, .first = "reset", .reused = "reset"},
+    {.name = "FIN in the head", .said = HEAD "X-A: a\r\n", .how = FIN, .first = "reset", .reused = "reset"},
+    {.name = "reset in the head", .said = HEAD, .how = RESET, .first = "reset", .reused = "reset"},
+    {.name = "FIN after an interim answer",
+     .said = "HTTP/1.1 100 Continue\r\n\r\n",
+     .how = FIN,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "FIN in a body with a length",
+     .said = HEAD "Content-Length: 9\r\n\r\nx",
+     .how = FIN,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "reset in a body with a length",
+     .said = HEAD "Content-Length: 9\r\n\r\nx",
+     .how = RESET,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "FIN in chunks",
+     .said = HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+     .how = FIN,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "FIN before the last line of chunks",
+     .said = HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n",
+     .how = FIN,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "FIN ends a body without a length", .said = HEAD "\r\nx", .how = FIN, .first = "", .reused = ""},
+    {.name = "FIN without the word of TLS",
+     .said = HEAD "Connection: close\r\n\r\nx",
+     .how = CUT,
+     .tls_only = true,
+     .first = "",
+     .reused = "",
+     .cut = HTTP_CUT_UNSURE},
+    {.name = "reset in a body without a length",
+     .said = HEAD "\r\nx",
+     .how = RESET,
+     .tcp_only = true,
+     .first = "reset",
+     .reused = "reset"},
+    {.name = "FIN after the answer",
+     .said = HEAD "Content-Length: 1\r\n\r\nx",
+     .how = FIN,
+     .first = "",
+     .reused = ""},
+    {.name = "reset after the answer",
+     .said = HEAD "Content-Length: 1\r\n\r\nx",
+     .how = RESET,
+     .first = "",
+     .reused = ""},
+    {.name = "cut after the answer",
+     .said = HEAD "Content-Length: 1\r\n\r\nx",
+     .how = CUT,
+     .first = "",
+     .reused = ""},
+};
+
+static void answer_or_end(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    const struct ending *ending = world->ending;
+    if (world->endpoint.requests != world->answered_before + 1) {
+        endpoint_answer(peer, n);
+        return;
+    }
+    endpoint_say(peer, ending->said);
+    if (ending->how == RESET)
+        endpoint_reset(peer);
+    else
+        endpoint_close(peer, ending->how == FIN);
+}
+
+static void try_ending(const struct ending *ending, bool tls, bool reused)
+{
+    struct world world;
+    open_world(&world, tls, answer_or_end);
+    world.ending = ending;
+    world.answered_before = reused;
+    if (reused) {
+        begin(&world, 1, SLICE_LITERAL("{}"));
+        run(&world, 1);
+        assert_string_equal(world.body, "1");
+    }
+    begin(&world, 7, SLICE_LITERAL("{}"));
+    run(&world, reused + 1U);
+    const char *failure = http_failure_name(world.result.failure);
+    bool resent = reused && ending->resent;
+    if (strcmp(failure, reused ? ending->reused : ending->first) != 0 || world.result.resent != resent ||
+        !world.result.sent || world.result.body_cut != (*failure ? HTTP_WHOLE : ending->cut) ||
+        world.endpoint.requests != (size_t)reused + 1 + resent)
+        fail_msg("%s, %s, %s: '%s' (%s), resent %d, cut %d, %zu requests", ending->name, tls ? "TLS" : "TCP",
+                 reused ? "reused" : "first use", failure, world.reason, world.result.resent,
+                 world.result.body_cut, world.endpoint.requests);
+    /* Whatever came of it, the next one is not touched by it. */
+    begin(&world, 8, SLICE_LITERAL("{}"));
+    run(&world, reused + 2U);
+    assert_string_equal(world.body, "8");
+    close_world(&world);
+}
+
+static void what_may_have_been_processed_is_not_sent_again_except_on_a_used_connection(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++)
+        for (int tls = 0; tls <= 1; tls++)
+            for (int reused = 0; reused <= 1; reused++)
+                if (!(tls ? ENDINGS[i].tcp_only : ENDINGS[i].tls_only))
+                    try_ending(&ENDINGS[i], tls, reused);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_answer_ever_reaches_another_request),
+        cmocka_unit_test(connections_are_used_again),
+        cmocka_unit_test(what_may_have_been_processed_is_not_sent_again_except_on_a_used_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
