@@ -9,6 +9,7 @@
 #include "deliver/report.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -176,6 +177,13 @@ static void ask_ahead(struct deliver *deliver, const struct kept *kept)
     }
 }
 
+static void recall_again(struct due *due)
+{
+    struct deliver *deliver = (struct deliver *)(void *)((char *)due - offsetof(struct deliver, recall_due));
+    deliver_recall(deliver);
+    deliver_pump(deliver);
+}
+
 void deliver_recall(struct deliver *deliver)
 {
     struct kept *kept;
@@ -187,8 +195,11 @@ void deliver_recall(struct deliver *deliver)
         case READING_GONE:
             fail_unread(deliver, kept);
             break;
-        default: /* out of memory */
+        default: /* out of memory: perhaps nothing else is under way that would come by here */
             kept_again(deliver, kept);
+            if (!deliver->recall_due.fired)
+                schedule_add(&deliver->schedule, &deliver->recall_due,
+                             clock_monotonic_ms(deliver->options.clock) + MEMORY_WAIT_MS, recall_again);
             return;
         }
     }

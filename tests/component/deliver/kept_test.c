@@ -15,10 +15,14 @@ struct topic {
         char key[8], id[32];
         int64_t offset;
         bool gone;
+        /** And the source knows that without reading. */
+        bool known_gone;
         /** Who wants it read again. */
         void *reader;
     } records[RECORDS];
     size_t count, read_again;
+    /** So many readings find no memory first. */
+    size_t failing;
     uv_check_t check;
 };
 
@@ -34,6 +38,12 @@ static enum source_reading stored_read_again(struct ticket *ticket, void *reader
     struct stored *stored = (struct stored *)(void *)ticket;
     assert_null(stored->reader);
     assert_int_equal(stored->given.done + stored->given.dropped, 0);
+    if (stored->known_gone)
+        return READING_GONE;
+    if (stored->topic->failing > 0) {
+        stored->topic->failing--;
+        return READING_FAILED;
+    }
     stored->reader = reader;
     uv_check_start(&stored->topic->check, stored->topic->check.check_cb);
     return READING_COMES;
@@ -236,6 +246,45 @@ static void what_has_left_the_topic_fails_and_its_run_hears_of_it(void **state)
     topic_close(topic);
 }
 
+static void what_the_source_knows_to_be_gone_fails_where_it_stood(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    struct caught caught = logs_catch();
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    topic->records[SILENT - 1].known_gone = true;
+    let_all_go(topic, SILENT);
+    char *logged = logs_end(&caught);
+    assert_int_equal(counters_of(topic).gone, 1);
+    assert_int_equal(world->arrived, SILENT - 1);
+    char *line = strstr(logged, "\"msg\":\"webhook failed\"");
+    assert_non_null(line);
+    *strchr(line, '\n') = '\0';
+    assert_non_null(strstr(line, "no longer in the topic"));
+    assert_non_null(strstr(line, "\"messaging.destination.name\":\"org.runs\""));
+    assert_non_null(strstr(line, "\"messaging.destination.partition.id\":0"));
+    assert_non_null(strstr(line, "\"messaging.kafka.offset\":29"));
+    assert_non_null(strstr(line, "\"port.run_id\":\"r_29\""));
+    free(logged);
+    topic_close(topic);
+}
+
+static void what_could_not_be_read_for_lack_of_memory_is_read_later(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    topic->failing = 1;
+    let_all_go(topic, SILENT);
+    assert_int_equal(topic->failing, 0);
+    assert_int_equal(topic->world->arrived, SILENT);
+    assert_holds_nothing(topic->world);
+    topic_close(topic);
+}
+
 /** Another record stands at its offset: the topic was made anew. */
 static void what_is_another_record_by_now_is_not_sent(void **state)
 {
@@ -409,6 +458,8 @@ int main(void)
         cmocka_unit_test(what_a_key_is_kept_of_comes_back_in_its_order),
         cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),
+        cmocka_unit_test(what_the_source_knows_to_be_gone_fails_where_it_stood),
+        cmocka_unit_test(what_could_not_be_read_for_lack_of_memory_is_read_later),
         cmocka_unit_test(what_is_another_record_by_now_is_not_sent),
         cmocka_unit_test(attempts_are_kept),
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
