@@ -304,8 +304,9 @@ def main():
     parser.add_argument("--all", action="store_true", help="show mutants that are noticed too")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders below lib (all of lib)")
     options = parser.parse_args()
-    # A shell's background jobs ignore SIGINT; tests must not inherit that.
+    # A shell's background jobs ignore these two; tests must not inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     seed = random.SystemRandom().randrange(10000) if options.seed is None else options.seed
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0:
         ALONE.insert(ALONE.index("unshare") + 1, "--map-current-user")
