@@ -29,6 +29,7 @@ static const struct command COMMANDS[] = {
     {"pause", command_pause, "pause deliveries to one destination or to all", false, NULL},
     {"resume", command_resume, "end a pause", false, NULL},
     {"cancel", command_cancel, "cancel a run that is still to be delivered", false, NULL},
+    {"log-level", command_log_level, "change how much the running agent logs", false, NULL},
     {"verify", command_verify, "verify the signature of a body or an event, and say what differs", false,
      NULL},
     {"settings", command_settings, "print every setting as a Markdown table", false, NULL},

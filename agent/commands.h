@@ -22,6 +22,7 @@ PA_MUST_USE int command_health(int argc, char **argv);       /* agent/ask/health
 PA_MUST_USE int command_pause(int argc, char **argv);        /* agent/ask/brake.c */
 PA_MUST_USE int command_resume(int argc, char **argv);       /* agent/ask/brake.c */
 PA_MUST_USE int command_cancel(int argc, char **argv);       /* agent/ask/brake.c */
+PA_MUST_USE int command_log_level(int argc, char **argv);    /* agent/ask/brake.c */
 PA_MUST_USE int command_dead_letters(int argc, char **argv); /* agent/dead_letters/dead_letters.c */
 PA_MUST_USE int command_redeliver(int argc, char **argv);    /* agent/redeliver/redeliver.c */
 PA_MUST_USE int command_completion(int argc, char **argv);   /* agent/completion/completion.c */

@@ -1,4 +1,5 @@
-/* `port-agent pause`, `resume` and `cancel`: a person's brake. */
+/* What a person changes of a running agent: `port-agent pause`, `resume` and `cancel`, the brake, and
+ * `log-level`. */
 #include "agent/commands.h"
 #include "client.h"
 #include <stdio.h>
@@ -84,4 +85,25 @@ int command_cancel(int argc, char **argv)
     if (!run)
         return options_wrong(&usage, "the run's ID is missing; write port-agent cancel RUN_ID");
     return change(&usage, "/cancel", run, run);
+}
+
+int command_log_level(int argc, char **argv)
+{
+    const char *level = NULL;
+    const struct command_usage usage = {
+        .command = "log-level",
+        .summary = "LEVEL",
+        .intro =
+            "Changes how much the running agent logs: DEBUG, INFO, WARNING, ERROR or CRITICAL, until the "
+            "next\nchange or the end of the agent's process, which begins with LOG_LEVEL again.\n\n"
+            "Example: port-agent log-level debug",
+        .exit_codes = EXIT_CODES,
+        .operand = &level,
+    };
+    int code = options_parse(&usage, argc, argv);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (!level)
+        return options_wrong(&usage, "the level is missing");
+    return change(&usage, "/log-level", level, "log level");
 }

@@ -190,6 +190,7 @@ static void write_rest(struct json_writer *writer, const struct snapshot *snapsh
         json_write_int(writer, "waiting", (int64_t)snapshot->counters.dead_letters_waiting);
     }
     json_write_close(writer, '}');
+    write_text(writer, "log_level", log_level_name(log_level_now()));
     json_write_open(writer, "mapping", '{');
     json_write_bool(writer, "file", parts->mapping_file);
     write_text(writer, "process", parts->mapping_lost ? "gone" : parts->mapping ? "running" : "none");

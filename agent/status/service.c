@@ -209,6 +209,20 @@ static void post_cancel(struct status_service *service, const struct admin_reque
     }
 }
 
+static void post_log_level(struct status_service *service, const struct admin_request *request,
+                           struct admin_answer *answer)
+{
+    enum log_level level;
+    (void)service;
+    if (!request->target || !log_level_of(request->target, &level)) {
+        answer_text(answer, 400, "a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL");
+        return;
+    }
+    log_set_level(level);
+    log_warning("the operator has changed the log level", F_STR("log_level", log_level_name(level)));
+    answer_text(answer, 200, log_level_name(level));
+}
+
 /* Routes */
 
 struct route {
@@ -220,11 +234,17 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"/", "GET", false, get_page},           {"/events", "GET", true, get_events},
-    {"/livez", "GET", false, get_livez},     {"/readyz", "GET", false, get_readyz},
-    {"/metrics", "GET", false, get_metrics}, {"/status.json", "GET", true, get_status},
-    {"/run", "GET", true, get_run},          {"/pause", "POST", true, post_pause},
-    {"/resume", "POST", true, post_resume},  {"/cancel", "POST", true, post_cancel},
+    {"/", "GET", false, get_page},
+    {"/events", "GET", true, get_events},
+    {"/livez", "GET", false, get_livez},
+    {"/readyz", "GET", false, get_readyz},
+    {"/metrics", "GET", false, get_metrics},
+    {"/status.json", "GET", true, get_status},
+    {"/run", "GET", true, get_run},
+    {"/pause", "POST", true, post_pause},
+    {"/resume", "POST", true, post_resume},
+    {"/cancel", "POST", true, post_cancel},
+    {"/log-level", "POST", true, post_log_level},
 };
 
 static void answer_request(void *ctx, const struct admin_request *request, struct admin_answer *answer)

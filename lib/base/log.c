@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ enum { DEFAULT_BUFFER_BYTES = 1 << 20, TEXT_MAX = 16 * 1024, REST_MS = 10 };
 
 struct log {
     struct log_options options;
+    /** Of options, or what it was changed to: libraries' threads ask for it. */
+    atomic_int level;
     pthread_mutex_t mutex;
     pthread_cond_t filled, emptied;
     pthread_t writer;
@@ -48,9 +51,37 @@ struct log *log_set_current(struct log *log)
     return before;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return LEVEL_NAMES[level];
+}
+
+bool log_level_of(const char *name, enum log_level *out)
+{
+    for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++) {
+        if (strcasecmp(name, LEVEL_NAMES[level]) != 0)
+            continue;
+        *out = (enum log_level)level;
+        return true;
+    }
+    return false;
+}
+
+void log_set_level(enum log_level level)
+{
+    if (current)
+        atomic_store_explicit(&current->level, (int)level, memory_order_relaxed);
+}
+
+enum log_level log_level_now(void)
+{
+    return current ? (enum log_level)atomic_load_explicit(&current->level, memory_order_relaxed)
+                   : LOG_CRITICAL;
+}
+
 bool log_enabled(enum log_level level)
 {
-    return current && level >= current->options.level;
+    return current && (int)level >= atomic_load_explicit(&current->level, memory_order_relaxed);
 }
 
 /* Writing */
@@ -149,6 +180,7 @@ struct log *log_new(const struct log_options *options)
     if (!log)
         return NULL;
     log->options = *options;
+    atomic_init(&log->level, (int)options->level);
     if (log->options.buffer_bytes == 0)
         log->options.buffer_bytes = DEFAULT_BUFFER_BYTES;
     log->second = -1;
@@ -396,7 +428,7 @@ static bool append_line(struct log *log)
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count)
 {
     struct log *log = current;
-    if (!log || level < log->options.level)
+    if (!log || !log_enabled(level))
         return;
     pthread_mutex_lock(&log->mutex);
     uint64_t untold = log->dropped - log->said;

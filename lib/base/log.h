@@ -63,6 +63,14 @@ void log_free(struct log *log, int wait_ms);
  * tests that put it back. */
 PA_MAY_IGNORE struct log *log_set_current(struct log *log);
 PA_MUST_USE bool log_enabled(enum log_level level);
+/** The current log makes lines of that level and above from now on. Without one: nothing. */
+void log_set_level(enum log_level level);
+/** Of the current log; CRITICAL where there is none. */
+PA_MUST_USE enum log_level log_level_now(void);
+/** "DEBUG", "INFO" …; lives for ever. */
+const char *log_level_name(enum log_level level);
+/** The level of that name, in any case. False: there is none. */
+PA_MUST_USE bool log_level_of(const char *name, enum log_level *out);
 /** Lines dropped so far because the reader did not keep up. NULL: the current log's; 0 where there is none.
  */
 uint64_t log_dropped(const struct log *log);

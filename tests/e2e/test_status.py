@@ -181,3 +181,14 @@ def test_metrics_are_what_happened_and_are_written_as_prometheus_asks(agent, por
     assert open_metrics.endswith("# EOF\n") and "# TYPE port_agent_delivered counter\n" in open_metrics
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_what_is_logged_is_changed_while_it_runs(agent, ask, environment):
+    assert ask("log-level", "error").stdout == "log level: ERROR\n"
+    assert json.loads(ask("status", "--output", "json").stdout)["log_level"] == "ERROR"
+    assert ask("log-level", "debug").stdout == "log level: DEBUG\n"
+    assert agent.wait_log("the operator has changed the log level", log_level="DEBUG")["level"] == "WARNING"
+    loud = ask("log-level", "loud")
+    assert (loud.returncode, loud.stderr) == (1, "port-agent log-level: a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL\n")
+    assert get(environment, "/log-level?target=DEBUG", "POST")[0] == 403
+    assert get(environment, "/log-level?target=INFO", "POST", Authorization="Bearer a-token-of-the-test") == (200, "INFO\n")

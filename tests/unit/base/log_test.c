@@ -135,6 +135,35 @@ static void a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes(void **
     close(ends[1]);
 }
 
+static void the_level_can_be_changed_while_it_runs(void **state)
+{
+    (void)state;
+    int ends[2];
+    char text[1024];
+    assert_int_equal(pipe(ends), 0);
+    struct log_options options = {.fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_WARNING};
+    struct log *log = log_new(&options), *before = log_set_current(log);
+    enum log_level level = LOG_CRITICAL;
+    log_info("one", F_NONE);
+    assert_true(log_level_of("debug", &level));
+    assert_false(log_level_of("loud", &level));
+    log_set_level(level);
+    assert_int_equal(log_level_now(), LOG_DEBUG);
+    log_debug("two", F_NONE);
+    log_set_level(LOG_ERROR);
+    log_warning("three", F_NONE);
+    log_set_current(before);
+    log_free(log, 1000);
+    close(ends[1]);
+    ssize_t got = read(ends[0], text, sizeof text - 1);
+    text[got > 0 ? got : 0] = '\0';
+    close(ends[0]);
+    assert_null(strstr(text, "one"));
+    assert_non_null(strstr(text, "two"));
+    assert_null(strstr(text, "three"));
+    assert_int_equal(log_level_now(), LOG_CRITICAL); /* nobody logs */
+}
+
 static void json_strings_hold_anything(void **state)
 {
     (void)state;
@@ -151,6 +180,7 @@ int main(void)
         cmocka_unit_test(what_readers_or_terminals_would_act_on_is_escaped),
         cmocka_unit_test(a_reader_that_does_not_read_stops_nobody_and_drops_are_told),
         cmocka_unit_test(a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes),
+        cmocka_unit_test(the_level_can_be_changed_while_it_runs),
         cmocka_unit_test(json_strings_hold_anything),
     };
     signal(SIGPIPE, SIG_IGN);
