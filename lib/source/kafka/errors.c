@@ -46,11 +46,14 @@ const char *kafka_error_hint(rd_kafka_resp_err_t code)
     }
 }
 
-/** What one line a minute is for: an error code. Reasons change from time to time (they name milliseconds).
- */
-static uint64_t subject_of(rd_kafka_resp_err_t code)
+/** What one line a minute is for: an error code, and its topic where the code is of one. Other reasons change
+ * from time to time (they name milliseconds). */
+static uint64_t subject_of(rd_kafka_resp_err_t code, const char *reason)
 {
-    return slice_hash(SLICE_LITERAL("")) ^ (uint32_t)code;
+    bool of_topic = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                    code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                    code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    return slice_hash(slice_of(of_topic ? reason : "")) ^ (uint32_t)code;
 }
 
 /** Its slot; the one that was silent for longest when it has none yet. */
@@ -79,7 +82,7 @@ static void say(struct kafka_error_said *slot, uint64_t subject, int64_t now, rd
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
 {
     int64_t now = clock_monotonic_ms(consumer->options.clock);
-    uint64_t subject = subject_of(code);
+    uint64_t subject = subject_of(code, reason);
     struct kafka_error_said *slot = slot_of(consumer, subject);
     if (slot->subject == subject && now - slot->at_ms < SAY_AGAIN_MS)
         slot->suppressed++;
