@@ -158,7 +158,8 @@ def test_documented_commands_work(render):
                      "--set", "env.normal.KAFKA_CONSUMER_GROUP_ID=org.group", "--set", "env.secret.PORT_CLIENT_ID=id", "--set", "env.secret.PORT_CLIENT_SECRET=secret",
                      "--set", "selfSignedCertificate.enabled=true", "--set-file", f"selfSignedCertificate.certificate={EXISTING}",
                      "--set-file", f"controlThePayloadConfig={EXISTING}")
-    assert env_of(objects) == {**EXISTING_DEFAULTS, "PORT_ORG_ID": "org", "KAFKA_CONSUMER_GROUP_ID": "org.group", "PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "secret"}
+    assert env_of(objects) == {**EXISTING_DEFAULTS, "PORT_ORG_ID": "org", "KAFKA_CONSUMER_GROUP_ID": "org.group", "PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "secret",
+                               "CONTROL_THE_PAYLOAD_CONFIG_PATH": "/app/control-the-payload/controlThePayloadConfig"}
     assert objects["ConfigMap"]["data"]["controlThePayloadConfig"] == EXISTING.read_text()
     assert base64.b64decode(objects["Secret/certificate"]["data"]["crt"]).decode() == EXISTING.read_text()
     assert env_of(render(None, "--set", "env.normal.STREAMER_NAME=POLLING"))["STREAMER_NAME"] == "POLLING"
@@ -196,8 +197,9 @@ def test_existing_values_have_their_effect(render):
     assert values["containerSecurityContext"].items() <= container["securityContext"].items()
     assert objects["Secret"]["metadata"]["name"] == "port-credentials"
     assert objects["Secret"]["metadata"]["annotations"] == values["secret"]["annotations"]
-    assert env_of(objects) == {**values["env"]["secret"], **values["env"]["normal"], "WEBHOOK_INVOKER_TIMEOUT": "45"}
-    assert set(mounts_of(objects)) == {"/app/control_the_payload_config.json", "/usr/local/share/ca-certificates/cert.crt", "/usr/local/share/ca-certificates/second.crt"}
+    assert env_of(objects) == {**values["env"]["secret"], **values["env"]["normal"], "WEBHOOK_INVOKER_TIMEOUT": "45",
+                               "CONTROL_THE_PAYLOAD_CONFIG_PATH": "/app/control-the-payload/controlThePayloadConfig"}
+    assert set(mounts_of(objects)) == {"/app/control-the-payload", "/usr/local/share/ca-certificates/port-agent", "/usr/local/share/ca-certificates/second.crt"}
     assert volume_at(objects, "/usr/local/share/ca-certificates/second.crt")["secret"]["secretName"] == "port-agent-eu-authorities"
 
 
@@ -216,11 +218,22 @@ def test_existing_secret_becomes_the_environment(render):
 def test_mapping_file_is_where_the_agent_looks(render, as_list):
     text = existing()["controlThePayloadConfig"]
     objects = render({"controlThePayloadConfig": json.loads(text) if as_list else text})
-    path = "/app/control_the_payload_config.json"
-    assert volume_at(objects, path)["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
-    content = objects["ConfigMap"]["data"][mounts_of(objects)[path]["subPath"]]
+    folder, file = env_of(objects)["CONTROL_THE_PAYLOAD_CONFIG_PATH"].rsplit("/", 1)
+    assert volume_at(objects, folder)["configMap"] == {"name": objects["ConfigMap"]["metadata"]["name"]}
+    # As a folder, so that a change reaches a running pod; and beside what others mount into /app.
+    assert "subPath" not in mounts_of(objects)[folder] and folder.startswith("/app/")
+    content = objects["ConfigMap"]["data"][file]
     assert json.loads(content) == json.loads(text)
     assert as_list or content == text
+
+
+@pytest.mark.parametrize("more", [{"env": {"normal": {"CONTROL_THE_PAYLOAD_CONFIG_PATH": "./control_the_payload_config.json"}}},
+                                  {"extraEnv": [{"name": "CONTROL_THE_PAYLOAD_CONFIG_PATH", "value": "/app/control_the_payload_config.json"}]}])
+def test_mapping_file_stays_where_it_was_for_those_who_name_its_path(render, more):
+    objects = render({"controlThePayloadConfig": "[]", **more})
+    path = "/app/control_the_payload_config.json"
+    assert env_of(objects)["CONTROL_THE_PAYLOAD_CONFIG_PATH"].endswith(path[4:])
+    assert objects["ConfigMap"]["data"][mounts_of(objects)[path]["subPath"]] == "[]"
 
 
 @pytest.mark.parametrize("own_secret", [False, True])
@@ -228,10 +241,10 @@ def test_certificate_is_where_the_agent_looks(render, own_secret):
     values = existing()["selfSignedCertificate"]
     values["secret"]["useExistingSecret"] = own_secret
     objects = render({"selfSignedCertificate": values})
-    path = "/usr/local/share/ca-certificates/cert.crt"
+    path = "/usr/local/share/ca-certificates/port-agent"
     source, = volume_at(objects, path)["projected"]["sources"]
     item, = source["secret"]["items"]
-    assert mounts_of(objects)[path]["subPath"] == item["path"] and mounts_of(objects)[path]["readOnly"]
+    assert item["path"].endswith(".crt") and mounts_of(objects)[path] == {"name": "certificates", "mountPath": path, "readOnly": True}
     if own_secret:
         assert (source["secret"]["name"], item["key"]) == ("authorities", "ca.pem") and "Secret/certificate" not in objects
     else:
@@ -242,7 +255,12 @@ def test_certificate_is_where_the_agent_looks(render, own_secret):
 def test_agent_accepts_what_the_chart_sets(render, tmp_path):
     """Only what is left out is complained about, so every other setting is known and right."""
     def complaints(values):
-        result = subprocess.run([BINARY], env=env_of(render(values)), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        objects = render(values)
+        env = env_of(objects)
+        if "CONTROL_THE_PAYLOAD_CONFIG_PATH" in env:  # here it is somewhere else
+            env["CONTROL_THE_PAYLOAD_CONFIG_PATH"] = str(tmp_path / "mapping.json")
+            (tmp_path / "mapping.json").write_text(objects["ConfigMap"]["data"]["controlThePayloadConfig"])
+        result = subprocess.run([BINARY], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert result.returncode == 78
         return [line.split(":")[0] for line in result.stderr.splitlines()]
 
@@ -435,6 +453,12 @@ def test_replicas_follow_the_records_that_are_not_done(render, helm):
     ({"autoscaling": {"maxReplica": 5}}, "maxReplica"),
     ({"deadLetters": {"claim": "mine"}}, "claim"),
     ({"serviceMonitor": {"enable": True}}, "enable"),
+    ({"image": {"tags": "1"}}, "tags"),
+    ({"secret": {"mountAsFile": True}}, "mountAsFile"),
+    ({"podServiceAccount": {"create": True}}, "create"),
+    ({"env": {"PORT_ORG_ID": "org"}}, "PORT_ORG_ID"),
+    ({"selfSignedCertificate": {"enable": True}}, "enable"),
+    ({"selfSignedCertificate": {"secret": {"keys": "crt"}}}, "keys"),
     ({"env": {"normal": ["PORT_ORG_ID=org"]}}, "normal"),
     ({"env": {"normal": {"PORT_ORG_ID": {"value": "org"}}}}, "PORT_ORG_ID"),
     ({"secret": {"useExistingSecret": "yes"}}, "useExistingSecret"),
@@ -448,6 +472,22 @@ def test_replicas_follow_the_records_that_are_not_done(render, helm):
 def test_wrong_type_is_refused_by_name(helm, values, name):
     result = helm("template", "release", CHART, values=values)
     assert result.returncode != 0 and name in result.stderr and "schema" in result.stderr
+
+
+def test_unknown_names_at_the_top_have_no_effect_and_are_named(helm, tmp_path):
+    # Helm writes its notes where there is a cluster; a copy of the chart has them as an object.
+    chart = shutil.copytree(CHART, tmp_path / "port-agent")
+    (chart / "templates/notes.yaml").write_text('notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}')
+
+    def notes(values):
+        result = helm("template", "release", chart, "--show-only", "templates/notes.yaml", values=values)
+        assert result.returncode == 0, result.stderr
+        return yaml.safe_load(result.stdout)["notes"]
+
+    warning = "WARNING: this chart has no values of these names, and they have no effect: "
+    assert warning + "nodeSelectors, replicas\n" in notes({"replicas": 2, "nodeSelectors": {}, "global": {"imageRegistry": "x"}})
+    # The list of those that there are is that of values.yaml, all of which are given here.
+    assert "WARNING" not in notes(existing())
 
 
 # The plain manifests
@@ -477,7 +517,9 @@ def test_plain_manifests_are_the_charts_pod(render):
 
 def test_commented_parts_of_the_plain_deployment_are_right_too():
     objects = checked(re.sub(r"(?m)^( *)# (?=[ -])", r"\1", plain("deployment.yaml")))
-    assert {"/app/control_the_payload_config.json", "/usr/local/share/ca-certificates"} < set(mounts_of(objects))
+    assert {"/app/control-the-payload", "/usr/local/share/ca-certificates"} < set(mounts_of(objects))
+    folder = env_of(objects)["CONTROL_THE_PAYLOAD_CONFIG_PATH"].rsplit("/", 1)[0]
+    assert volume_at(objects, folder)["configMap"]["name"] == "port-agent-payload"
 
 
 # The systemd unit

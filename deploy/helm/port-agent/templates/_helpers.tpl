@@ -149,6 +149,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* Settings that the chart itself gives, unless the values do: as a YAML map. */}}
 {{- define "port-agent.ownEnv" -}}
+{{- if and (include "port-agent.payloadConfig" .) (not (include "port-agent.sets" (list . "CONTROL_THE_PAYLOAD_CONFIG_PATH"))) }}
+CONTROL_THE_PAYLOAD_CONFIG_PATH: /app/control-the-payload/controlThePayloadConfig
+{{- end }}
 {{- if and .Values.deadLetters.enabled (not (include "port-agent.sets" (list . "DEAD_LETTER_DIR"))) }}
 DEAD_LETTER_DIR: /var/lib/port-agent/dead-letters
 {{- end }}
@@ -186,19 +189,25 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
+{{/* What can change under a running pod is mounted as a folder of its own: what is mounted by its subPath stays as it was. A values file
+that names the mapping file's path itself finds it at its old one. */}}
 {{- define "port-agent.volumeMounts" -}}
 {{- with .Values.extraVolumeMounts }}
 {{ tpl (toYaml .) $ }}
 {{- end }}
 {{- if include "port-agent.payloadConfig" . }}
 - name: {{ include "port-agent.fullname" . }}
+  {{- if include "port-agent.sets" (list . "CONTROL_THE_PAYLOAD_CONFIG_PATH") }}
   mountPath: /app/control_the_payload_config.json
   subPath: controlThePayloadConfig
+  {{- else }}
+  mountPath: /app/control-the-payload
+  readOnly: true
+  {{- end }}
 {{- end }}
 {{- if .Values.selfSignedCertificate.enabled }}
 - name: certificates
-  mountPath: /usr/local/share/ca-certificates/cert.crt
-  subPath: cert.crt
+  mountPath: /usr/local/share/ca-certificates/port-agent
   readOnly: true
 {{- end }}
 {{- if include "port-agent.fileKeys" . | fromJsonArray }}
@@ -277,4 +286,22 @@ securityContext:
 {{ toYaml (dict $name .) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Names at the top of the values that are none of this chart's, as a JSON list. Those of values.yaml, and what Helm itself adds. */}}
+{{- define "port-agent.unknown" -}}
+{{- $known := list
+    "image" "replicaCount" "imagePullSecrets" "nameOverride" "fullnameOverride"
+    "controlThePayloadConfig" "secret" "podServiceAccount" "env" "extraLabels" "podAnnotations"
+    "podSecurityContext" "containerSecurityContext" "extraVolumes" "extraVolumeMounts"
+    "rolloutStrategy" "resources" "nodeSelector" "tolerations" "affinity" "selfSignedCertificate"
+    "probes" "clientCertificates" "terminationGracePeriodSeconds" "extraEnv" "podDisruptionBudget"
+    "networkPolicy" "podLabels" "priorityClassName" "topologySpreadConstraints" "hostAliases"
+    "dnsPolicy" "dnsConfig" "initContainers" "deadLetters" "serviceMonitor" "prometheusRule"
+    "dashboards" "autoscaling" "global" }}
+{{- $unknown := list }}
+{{- range $name, $_ := .Values }}
+{{- if not (has $name $known) }}{{ $unknown = append $unknown $name }}{{ end }}
+{{- end }}
+{{- toJson $unknown }}
 {{- end }}
