@@ -11,6 +11,7 @@
 #include "descriptors.h"
 #include "http/url.h"
 #include "observe/conditions.h"
+#include "traces.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct daemon {
     struct descriptors descriptors;
     struct observer *observer;
     struct conditions *conditions;
+    struct traces traces;
     struct http_client *webhooks;
     struct port_client port;
     struct reports *reports;
@@ -75,12 +77,14 @@ static void daemon_timer_closed(uv_handle_t *handle)
 static void close_parts(struct daemon *daemon, void (*closed)(void *ctx))
 {
     daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port.http != NULL) +
-                            (daemon->mapper != NULL) + (daemon->dead_letters != NULL);
+                            (daemon->mapper != NULL) + (daemon->dead_letters != NULL) +
+                            (daemon->traces.otlp != NULL);
     deliver_free(daemon->deliver);
     if (daemon->dead_letters)
         dead_letters_close(daemon->dead_letters, closed, daemon);
     reports_free(daemon->reports);
     signer_free(daemon->signer);
+    traces_close(&daemon->traces, closed, daemon);
     observer_free(daemon->observer);
     map_process_end(&daemon->options.map_process); /* if the mapper never came to it */
     if (daemon->mapper)
@@ -287,7 +291,7 @@ static struct http_client *webhook_client(struct daemon *daemon, struct error *e
     return http_client_new(&options, err);
 }
 
-static int make_observers(struct daemon *daemon)
+static int make_observers(struct daemon *daemon, struct error *err)
 {
     const struct observer_options options = {
         .clock = daemon->options.clock,
@@ -297,7 +301,17 @@ static int make_observers(struct daemon *daemon)
     };
     daemon->observer = observer_new(&options);
     daemon->conditions = conditions_new(daemon->options.clock);
-    return daemon->observer && daemon->conditions ? 0 : PA_ERR_MEMORY;
+    if (!daemon->observer || !daemon->conditions)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    const struct traces_options traces = {.loop = daemon->options.loop,
+                                          .clock = daemon->options.clock,
+                                          .conditions = daemon->conditions,
+                                          .config = daemon->options.config,
+                                          .ca_bundle = daemon->options.ca_bundle};
+    int failed = traces_open(&daemon->traces, &traces, err);
+    if (!failed)
+        traces_listen(&daemon->traces, daemon->observer);
+    return failed;
 }
 
 static int make_port(struct daemon *daemon, struct error *err)
@@ -409,6 +423,7 @@ static int make_deliver(struct daemon *daemon)
         .room = room_again,
         .room_ctx = daemon,
         .observer = daemon->observer,
+        .tracing = traces_recorded(&daemon->traces),
         .conditions = daemon->conditions,
     };
     daemon->deliver = deliver_new(&options);
@@ -438,8 +453,8 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->webhooks = webhook_client(daemon, err);
     if (!daemon->webhooks)
         return err->kind;
-    if (make_observers(daemon) != 0)
-        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (make_observers(daemon, err) != 0)
+        return err->kind;
     if (make_port(daemon, err) != 0)
         return err->kind;
     if (make_mapper(daemon) != 0)

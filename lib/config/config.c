@@ -372,6 +372,7 @@ static bool is_owned_text(const struct setting *setting)
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_URL:
+    case SETTING_ENDPOINT:
     case SETTING_BROKERS:
     case SETTING_PROXY:
     case SETTING_EGRESS_ALLOW:
@@ -426,6 +427,7 @@ static void load_settings(struct loading *loading)
     settle_dead_letters(loading);
     loading_settle_certificates(loading);
     settle_admin(loading);
+    loading_settle_tracing(loading);
     settle_log(loading);
 }
 
@@ -541,8 +543,8 @@ void config_forget_secrets(struct config *config)
 {
     for (size_t i = 0; i < config_setting_count; i++)
         wipe(owned_text(config, &config_settings[i]));
-    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous,
-                                &config->admin_token};
+    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous, &config->admin_token,
+                                &config->tracing.headers};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         wipe((char *)(uintptr_t)secrets[i]->value.ptr);
         secrets[i]->value.len = 0;
@@ -571,5 +573,7 @@ void config_clear(struct config *config)
     free_secret(&config->client_secret_previous);
     loading_drop_certificates(config);
     free_secret(&config->admin_token);
+    free_secret(&config->tracing.headers);
+    free(config->tracing.url);
     *config = (struct config){0};
 }

@@ -8,6 +8,7 @@
 #include "config/retry_on.h"
 #include "http/client.h"
 #include "http/client_certificates.h"
+#include "trace/context.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,20 @@ struct polling_config {
     double backoff_jitter;
     int64_t max_backoff_ms;
     int64_t max_failure_ms;
+};
+
+/** OpenTelemetry's settings: as they are written, then what they mean. */
+struct tracing_config {
+    char *endpoint, *traces_endpoint, *protocol, *timeout, *exporter, *disabled, *sampler, *sampler_argument;
+    char *service_name, *resource_attributes;
+    /** As client_secret; pairs. */
+    struct secret headers;
+    /** Where spans are posted; owned; NULL: nowhere, and no trace is recorded. */
+    char *url;
+    int64_t timeout_ms;
+    enum trace_sampling sampling;
+    bool by_parent;
+    double ratio;
 };
 
 /** What the settings mean. table.c says which setting fills which member, its default and its bounds; here
@@ -122,6 +137,7 @@ struct config {
     /** As client_secret; no bytes: none. */
     struct secret admin_token;
     int64_t liveness_stall_ms;
+    struct tracing_config tracing;
     enum log_level log_level;
     enum log_format log_format;
     /** Text on a terminal, and NO_COLOR is not set or empty. */

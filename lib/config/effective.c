@@ -77,6 +77,7 @@ void config_append_value(const struct config *config, size_t place, struct buffe
         proxy_append_shown(out, slice_of(*(char *const *)member));
         break;
     case SETTING_URL:
+    case SETTING_ENDPOINT:
         url_append_shown(out, slice_of(*(char *const *)member));
         break;
     case SETTING_ENUM:

@@ -3,6 +3,7 @@
  *   config.c  where values come from, and what settings mean together
  *   values.c  one value of each kind
  *   certificates.c  client certificates
+ *   tracing.c  where spans go, and which
  *   problems.c  what is wrong with them
  *   near_name.c  names that miss a setting
  *   table.c   which settings there are
@@ -36,6 +37,11 @@ void loading_missing(struct loading *loading, const char *setting, const char *r
 void loading_set(struct loading *loading, const struct setting *setting, const char *value);
 /** For settings that own their text: "" until a value comes. */
 void loading_set_empty(struct loading *loading, const struct setting *setting);
+
+/* tracing.c */
+/** Reads what the texts of OpenTelemetry's settings mean. What cannot be read is warned of, and is as if it
+ * were not set: they are often set for everything on a machine. */
+void loading_settle_tracing(struct loading *loading);
 
 /* certificates.c */
 /** Reads the client certificates that the texts name, and wipes these. After security_protocol is known. */

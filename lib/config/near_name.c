@@ -85,6 +85,8 @@ static bool is_read(struct slice name)
         "GITLAB_URL", "CURL_CA_BUNDLE", "GIT_PROXY",   "NO_COLOR",     "http_proxy",  "https_proxy",
         "all_proxy",  "no_proxy",       "ftp_proxy",   "rsync_proxy",  "socks_proxy", "DOCKER_PROXY"};
     struct slice base = name;
+    if (slice_starts_with(name, "OTEL_")) /* OpenTelemetry has a hundred more, which are alike */
+        return true;
     if (ends_with(name, FILE_SUFFIX) || ends_with(name, "_file"))
         base.len -= sizeof FILE_SUFFIX - 1;
     for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)

@@ -16,6 +16,8 @@ enum setting_kind {
     /** A URL that may lack its scheme, and may hold a password. */
     SETTING_PROXY,
     SETTING_URL,
+    /** Any text, which is shown as a URL is. */
+    SETTING_ENDPOINT,
     /** host:port with commas between them. */
     SETTING_BROKERS,
     /** One of `choices`, any case; kept as the choice's text, or as its value in a member of an enum's type.

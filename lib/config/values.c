@@ -411,6 +411,9 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
     case SETTING_PROXY:
         set_proxy(loading, setting, value);
         break;
+    case SETTING_ENDPOINT:
+        set_text(loading, setting, value);
+        break;
     case SETTING_URL:
         set_url(loading, setting, value);
         break;

@@ -47,6 +47,8 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     out->kept = deliver->kept.count;
     out->bytes_held = deliver->memory.bytes_held;
     out->report_bytes = reports_bytes(deliver->options.reports);
+    if (!deliver->options.tracing)
+        out->spans_dropped = COUNTER_NONE;
     count_letters(deliver, out);
 }
 

@@ -212,6 +212,8 @@ void map_process_hide_secrets(void)
                                           "PORT_CLIENT_SECRET_PREVIOUS_FILE",
                                           "KAFKA_CONSUMER_PASSWORD",
                                           "KAFKA_CONSUMER_PASSWORD_FILE",
+                                          "OTEL_EXPORTER_OTLP_HEADERS",
+                                          "OTEL_EXPORTER_OTLP_HEADERS_FILE",
                                           "ADMIN_TOKEN",
                                           "ADMIN_TOKEN_FILE"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)

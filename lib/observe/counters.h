@@ -36,7 +36,8 @@
     X(bytes_held, "bytes", NOW, "memory that records and their answers take")                              \
     X(report_bytes, "bytes", NOW, "memory that results and progress logs take while they wait for Port")   \
     X(dead_letters_written, "letters", TOTAL, "dead letters that were written (where they are kept)")      \
-    X(dead_letters_waiting, "letters", NOW, "dead letters that wait to be written (where they are kept)")
+    X(dead_letters_waiting, "letters", NOW, "dead letters that wait to be written (where they are kept)")  \
+    X(spans_dropped, "spans", TOTAL, "spans of traces that no collector took (where they are recorded)")
 
 enum counter_kind { COUNTER_TOTAL, COUNTER_NOW };
 

@@ -12,6 +12,9 @@ struct observer {
     struct metrics metrics;
     struct run_memory *runs;
     struct flow *flow;
+    /** NULL: nobody is told of traces. */
+    void (*traced)(void *ctx, const struct observed *observed);
+    void *traced_ctx;
 };
 
 struct observer *observer_new(const struct observer_options *options)
@@ -35,6 +38,14 @@ void observer_free(struct observer *observer)
     run_memory_free(observer->runs);
     flow_free(observer->flow);
     free(observer);
+}
+
+uint64_t *observer_trace(struct observer *observer,
+                         void (*traced)(void *ctx, const struct observed *observed), void *ctx)
+{
+    observer->traced = traced;
+    observer->traced_ctx = ctx;
+    return &observer->counters.spans_dropped;
 }
 
 const struct run_memory *observer_run_memory(const struct observer *observer)
@@ -78,6 +89,6 @@ void observe(struct observer *observer, const struct observed *observed)
         run_log_write(options->tell_run, observed);
     if (options->told)
         options->told(options->ctx, observed);
-    if (options->traced && observed->trace && *observed->trace->span)
-        options->traced(options->traced_ctx, observed);
+    if (observer->traced && observed->trace && *observed->trace->span)
+        observer->traced(observer->traced_ctx, observed);
 }

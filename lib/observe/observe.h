@@ -199,14 +199,15 @@ struct observer_options {
     /** Is told of everything, after counters and logs; NULL: nobody is. */
     void (*told)(void *ctx, const struct observed *observed);
     void *ctx;
-    /** Is told of what belongs to a recorded trace; NULL: nobody is. */
-    void (*traced)(void *ctx, const struct observed *observed);
-    void *traced_ctx;
 };
 
 /** NULL: out of memory. */
 PA_MUST_USE struct observer *observer_new(const struct observer_options *options);
 void observer_free(struct observer *observer);
+/** Has `traced` told of what belongs to a recorded trace. Returns the total of spans that were dropped, for
+ * whoever makes spans to add to, as long as the observer lives. */
+PA_MUST_USE uint64_t *observer_trace(struct observer *observer,
+                                     void (*traced)(void *ctx, const struct observed *observed), void *ctx);
 /** Tells all listeners. */
 void observe(struct observer *observer, const struct observed *observed);
 /** The totals so far; what is there now is 0. */

@@ -35,6 +35,8 @@ struct otlp {
     /** Until more spans have come, the next try, or the end of the time for what is left. */
     uv_timer_t timer;
     uint64_t dropped;
+    /** The observer's count of them; NULL: it is not told. */
+    uint64_t *counted;
     /** The last export was not taken. */
     bool failing;
     bool closing;
@@ -130,9 +132,16 @@ static void wait_for(struct otlp *otlp, int64_t ms)
         uv_timer_start(&otlp->timer, timer_over, ms > 0 ? (uint64_t)ms : 0, 0);
 }
 
+static void count_dropped(struct otlp *otlp, uint64_t count)
+{
+    otlp->dropped += count;
+    if (otlp->counted)
+        *otlp->counted += count;
+}
+
 static void drop_batch(struct otlp *otlp)
 {
-    otlp->dropped += otlp->sending;
+    count_dropped(otlp, otlp->sending);
     otlp->sending = 0;
     buffer_clear(&otlp->batch);
 }
@@ -207,7 +216,7 @@ static uint64_t rejected_of(struct slice body)
 static void batch_taken(struct otlp *otlp, const struct http_result *result)
 {
     uint64_t rejected = rejected_of(result->body);
-    otlp->dropped += rejected < otlp->sending ? rejected : otlp->sending;
+    count_dropped(otlp, rejected < otlp->sending ? rejected : otlp->sending);
     otlp->failing = false;
     otlp->sending = 0;
     buffer_clear(&otlp->batch);
@@ -266,9 +275,9 @@ static void batch_answered(void *ctx, const struct http_result *result)
 /** What was appended last is taken back. */
 static void refuse_spans(struct otlp *otlp, size_t len, unsigned count)
 {
-    otlp->dropped += count;
+    count_dropped(otlp, count);
     if (otlp->queue.failed) { /* of an append that failed a part may be there, so all of it goes */
-        otlp->dropped += otlp->queued;
+        count_dropped(otlp, otlp->queued);
         otlp->queued = 0;
         buffer_clear(&otlp->queue);
         return;
@@ -302,6 +311,11 @@ void otlp_note(void *ctx, const struct observed *observed)
         send_queue(otlp);
     else if (!uv_is_active((uv_handle_t *)&otlp->timer))
         wait_for(otlp, otlp->options.batch_ms);
+}
+
+void otlp_listen(struct otlp *otlp, struct observer *observer)
+{
+    otlp->counted = observer_trace(observer, otlp_note, otlp);
 }
 
 uint64_t otlp_dropped(const struct otlp *otlp)
@@ -344,6 +358,8 @@ void otlp_close(struct otlp *otlp, void (*closed)(void *ctx), void *ctx)
     otlp->closed = closed;
     otlp->closed_ctx = ctx;
     otlp->closing = true;
+    otlp->counted = NULL;
+    otlp->options.conditions = NULL;
     bool nothing = otlp->queued == 0 && otlp->sending == 0, waits = otlp->sending > 0 && !otlp->call;
     if (!closed || nothing || otlp->failing || waits) {
         finish_closing(otlp);

@@ -50,7 +50,9 @@ struct otlp_options {
 
 /** Everything is copied except what is borrowed. NULL: out of memory; the client is still the caller's. */
 PA_MUST_USE struct otlp *otlp_new(const struct otlp_options *options);
-/** observer_options.traced; `ctx` is the exporter. */
+/** The observer tells the exporter, and counts what it drops; it must be there until otlp_close. */
+void otlp_listen(struct otlp *otlp, struct observer *observer);
+/** Is told of what belongs to a recorded trace; `ctx` is the exporter. */
 void otlp_note(void *ctx, const struct observed *observed);
 /** Spans that were dropped so far. */
 uint64_t otlp_dropped(const struct otlp *otlp);

@@ -151,11 +151,10 @@ static inline struct world *world_open(void)
                                       .first_backoff_ms = 5,
                                       .max_backoff_ms = 20};
     world->reports = reports_new(&reports);
-    world->observer = observer_new(&(struct observer_options){.clock = &world->port->clock,
-                                                              .tell_run = run_report_log,
-                                                              .traced = world_traced_is_told,
-                                                              .traced_ctx = world});
+    world->observer =
+        observer_new(&(struct observer_options){.clock = &world->port->clock, .tell_run = run_report_log});
     assert_non_null(world->observer);
+    assert_non_null(observer_trace(world->observer, world_traced_is_told, world));
     return world;
 }
 

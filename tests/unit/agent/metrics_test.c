@@ -54,7 +54,8 @@ static char *text_of(bool open_metrics)
     snapshot->parts = (struct status_parts){
         .config = &config, .clock = &the_clock, .observer = observer, .streamer = "KAFKA"};
     snapshot->counters = *observer_counters(observer);
-    snapshot->counters.dead_letters_written = snapshot->counters.dead_letters_waiting = COUNTER_NONE;
+    snapshot->counters.dead_letters_written = snapshot->counters.dead_letters_waiting =
+        snapshot->counters.spans_dropped = COUNTER_NONE;
     struct histogram lag = {0};
     struct port_tally tally = {0};
     histogram_add(&lag, 20);

@@ -34,7 +34,7 @@ static void the_summary_line_has_every_counter_in_order_and_then_the_sources_fie
               "\"resent\":13,\"read_again\":14,\"gone\":15,\"signature_age_s\":16,"
               "\"queued\":17,\"in_flight\":18,\"kept\":19,\"waiting_for_retry\":20,"
               "\"waiting_for_port\":21,\"circuits_open\":22,\"bytes_held\":23,\"report_bytes\":24,"
-              "\"dead_letters_written\":25,\"dead_letters_waiting\":26,"
+              "\"dead_letters_written\":25,\"dead_letters_waiting\":26,\"spans_dropped\":27,"
               "\"partitions\":7,\"all_read\":true}\n"));
     free(text);
 }
@@ -44,7 +44,7 @@ static void a_counter_that_the_agent_has_not_got_is_left_out(void **state)
     (void)state;
     struct counters counters = numbered();
     struct caught caught = logs_catch();
-    counters.dead_letters_written = counters.dead_letters_waiting = COUNTER_NONE;
+    counters.dead_letters_written = counters.dead_letters_waiting = counters.spans_dropped = COUNTER_NONE;
     counters_log_summary(&counters, NULL, 0);
     char *text = logs_end(&caught);
     assert_non_null(strstr(text, "\"report_bytes\":24}\n"));

@@ -1,0 +1,36 @@
+/* Where traces go: to a collector, through an exporter with an HTTP client of its own; or nowhere. */
+#pragma once
+#include "config/config.h"
+#include "observe/observe.h"
+
+struct conditions;
+struct otlp;
+
+/** All zero: nowhere. */
+struct traces {
+    /** How they are recorded. */
+    struct tracing tracing;
+    /** NULL: they are not. */
+    struct otlp *otlp;
+};
+
+/** Borrowed until it is closed. */
+struct traces_options {
+    uv_loop_t *loop;
+    const struct clock *clock;
+    struct conditions *conditions;
+    const struct config *config;
+    const char *ca_bundle;
+};
+
+/** Opens what the settings say; `traces` must stay where it is. 0, or an error with its cause in err and
+ * nothing to close. */
+PA_MUST_USE int traces_open(struct traces *traces, const struct traces_options *options, struct error *err);
+/** The client for the collector, as the exporter has it; for whoever asks whether the collector is there. */
+PA_MUST_USE struct http_client *traces_client(const struct traces_options *options, struct error *err);
+/** The observer tells the exporter, if there is one. */
+void traces_listen(struct traces *traces, struct observer *observer);
+/** How traces are recorded, for who delivers; NULL: they are not. */
+PA_MUST_USE struct tracing *traces_recorded(struct traces *traces);
+/** Sends what is left, as otlp_close; `closed` runs where there is an exporter. */
+void traces_close(struct traces *traces, void (*closed)(void *ctx), void *ctx);
