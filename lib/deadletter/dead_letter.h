@@ -98,6 +98,8 @@ PA_MUST_USE struct dead_letter_write *dead_letters_write(struct dead_letters *le
  * writing was under way. NULL is allowed; not after `done`. */
 void dead_letter_write_forget(struct dead_letter_write *write);
 
+/** Letters are sealed under this secret from now on; read during the call alone. 0, or PA_ERR_MEMORY. */
+PA_MUST_USE int dead_letters_use_secret(struct dead_letters *letters, struct slice secret);
 void dead_letters_counters(const struct dead_letters *letters, struct dead_letters_counters *out);
 /** Forgets what is not written yet (no `done` runs any more, and no write may be forgotten any more), waits
  * for a write that is under way, then `closed` (NULL: nobody) runs from the loop and everything is freed. */

@@ -239,6 +239,16 @@ struct dead_letters *dead_letters_new(const struct dead_letters_options *options
     return letters;
 }
 
+int dead_letters_use_secret(struct dead_letters *letters, struct slice secret)
+{
+    struct letter_seal *seal = letter_seal_new(secret);
+    if (!seal)
+        return PA_ERR_MEMORY;
+    letter_seal_free(letters->seal);
+    letters->seal = seal;
+    return 0;
+}
+
 void letters_part_closed(struct dead_letters *letters)
 {
     if (--letters->closing_parts > 0)

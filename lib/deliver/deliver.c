@@ -52,6 +52,26 @@ void deliver_counters(const struct deliver *deliver, struct counters *out)
     count_letters(deliver, out);
 }
 
+/* What changes under way */
+
+void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct slice previous,
+                         struct slice former)
+{
+    deliver->options.client_secret = secret;
+    deliver->options.client_secret_previous = previous;
+    deliver->options.client_secret_former = former;
+}
+
+void deliver_use_mapping_file(struct deliver *deliver)
+{
+    deliver->options.mapping_file = true;
+}
+
+void deliver_use_client(struct deliver *deliver, struct http_client *http)
+{
+    deliver->options.http = http;
+}
+
 /* Life */
 
 enum { EVICT_EVERY_MS = 250, STALLED_MS = 1000 };

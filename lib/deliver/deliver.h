@@ -32,8 +32,9 @@ struct deliver_options {
     struct signer *signer;
     /** Borrowed; masked in log lines, summaries and progress logs, if an endpoint says it. */
     struct slice client_secret;
-    /** The client secret before that one, borrowed and masked likewise. */
-    struct slice client_secret_previous;
+    /** The client secrets before that one: of its setting, and of its file before that was changed; borrowed
+     * and masked likewise. */
+    struct slice client_secret_previous, client_secret_former;
     unsigned max_in_flight;
     /** 0: no bound of its own. */
     unsigned max_in_flight_per_destination;
@@ -84,6 +85,16 @@ struct deliver_options {
 PA_MUST_USE struct deliver *deliver_new(const struct deliver_options *options);
 /** Drops everything left; no callback runs after it. */
 void deliver_free(struct deliver *deliver);
+/* What changes under way */
+
+/** Replaces the three secrets of the options; the signer is the caller's to change. */
+void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct slice previous,
+                         struct slice former);
+/** From now on there is an operator's mapping file. */
+void deliver_use_mapping_file(struct deliver *deliver);
+/** From now on requests are begun with this client; those under way go on with the one before, which has to
+ * stay open meanwhile. */
+void deliver_use_client(struct deliver *deliver, struct http_client *http);
 /** The sink to give to a source; valid as long as `deliver`. */
 struct source_sink deliver_sink(struct deliver *deliver);
 /** Starts no further delivery and drops what is queued; what is in flight goes on, and what is unrepeatable

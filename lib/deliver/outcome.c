@@ -65,6 +65,7 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
     add_signature(out, slice_of(delivery->redirected_signature));
     secrets_add(out, options->client_secret, SECRET_MIN);
     secrets_add(out, options->client_secret_previous, SECRET_MIN);
+    secrets_add(out, options->client_secret_former, SECRET_MIN);
     if (!delivery->target)
         return;
     struct slice url = slice_of(delivery->target->parts.url);

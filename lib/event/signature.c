@@ -68,9 +68,24 @@ int signer_accept_too(struct signer *signer, struct slice secret)
 {
     if (secret.len == 0)
         return 0;
-    signer_free(signer->previous);
+    while (signer->previous)
+        signer = signer->previous;
     signer->previous = signer_new(secret);
     return signer->previous ? 0 : PA_ERR_MEMORY;
+}
+
+int signer_change(struct signer *signer, struct slice secret, const struct slice *too, size_t count)
+{
+    struct signer *made = signer_new(secret), before = *signer;
+    int failed = made ? 0 : PA_ERR_MEMORY;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = signer_accept_too(made, too[i]);
+    if (!failed) {
+        *signer = *made;
+        *made = before;
+    }
+    signer_free(made);
+    return failed;
 }
 
 static bool compute(struct signer *signer, struct slice timestamp, struct slice payload,

@@ -16,8 +16,12 @@ void signer_free(struct signer *signer);
 /** Another one with the same keys, for another thread. NULL: out of memory. */
 PA_MUST_USE struct signer *signer_copy(const struct signer *signer);
 /** Events that were signed with this secret are valid too, while Port's is being changed; nothing is signed
- * with it. Empty: none. 0, or PA_ERR_MEMORY. */
+ * with it. It may be called for several. Empty: none. 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int signer_accept_too(struct signer *signer, struct slice secret);
+/** The signer's secret is this one from now on, and events signed with one of the `count` in `too` are valid
+ * too; all it had before is forgotten. 0; PA_ERR_MEMORY, and nothing has changed. */
+PA_MUST_USE int signer_change(struct signer *signer, struct slice secret, const struct slice *too,
+                              size_t count);
 
 /** Writes "v1,…" over `timestamp_s` (decimal seconds) "." `payload`. 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload,

@@ -52,7 +52,8 @@ struct port_call {
 struct port_api {
     struct port_api_options options;
     char *base_url, *client_id;
-    struct buffer client_secret;
+    /** The former one is masked too: Port may say it late. */
+    struct buffer client_secret, former_secret;
     /** "Bearer …". */
     struct buffer token;
     /** The token before: a call under way may have been sent with it. */
@@ -156,21 +157,15 @@ static int64_t quiet_asked_ms(const struct port_api *api, const struct http_resu
     return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
 }
 
-static void add_token(struct secrets *secrets, const struct buffer *token)
-{
-    const size_t scheme = sizeof "Bearer " - 1;
-    if (token->len > scheme)
-        secrets_add(secrets, (struct slice){token->ptr + scheme, token->len - scheme}, SECRET_MIN);
-}
-
 /** In words, without what we have sent to Port, should it come back. */
 static void describe(const struct port_api *api, const struct http_result *http, bool quoted, char *out,
                      size_t size)
 {
     struct secrets secrets = {0};
-    add_token(&secrets, &api->token);
-    add_token(&secrets, &api->old_token);
+    token_mask(&secrets, &api->token);
+    token_mask(&secrets, &api->old_token);
     secrets_add(&secrets, buffer_slice(&api->client_secret), SECRET_MIN);
+    secrets_add(&secrets, buffer_slice(&api->former_secret), SECRET_MIN);
     port_answer_describe(http, quoted, &secrets, out, size);
     secrets_clear(&secrets);
 }
@@ -539,6 +534,7 @@ void port_api_free(struct port_api *api)
         uv_close((uv_handle_t *)api->quiet, timer_free);
     }
     buffer_wipe(&api->client_secret);
+    buffer_wipe(&api->former_secret);
     buffer_wipe(&api->token);
     buffer_wipe(&api->old_token);
     buffer_wipe(&api->token_body);
@@ -573,6 +569,24 @@ struct port_api *port_api_new(const struct port_api_options *options)
         return NULL;
     }
     return api;
+}
+
+int port_api_use_secret(struct port_api *api, struct slice secret)
+{
+    struct buffer fresh = {0};
+    buffer_append_slice(&fresh, secret);
+    if (fresh.failed)
+        return PA_ERR_MEMORY;
+    buffer_wipe(&api->former_secret);
+    api->former_secret = api->client_secret;
+    api->client_secret = fresh;
+    api->refused_until_ms = 0; /* what was refused was the one before */
+    return 0;
+}
+
+void port_api_use_client(struct port_api *api, struct http_client *http)
+{
+    api->options.http = http;
 }
 
 static int64_t left_ms(int64_t until_ms, int64_t now_ms)

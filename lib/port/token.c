@@ -1,5 +1,6 @@
 /* See token.h. */
 #include "port/token.h"
+#include "base/secrets.h"
 #include <cjson/cJSON.h>
 #include <string.h>
 
@@ -38,4 +39,11 @@ char *port_token_parse(struct slice body, double *lifetime_s)
     *lifetime_s = seconds < LIFETIME_MAX_S ? seconds : LIFETIME_MAX_S;
     cJSON_Delete(answer);
     return text;
+}
+
+void token_mask(struct secrets *secrets, const struct buffer *header)
+{
+    const size_t scheme = sizeof "Bearer " - 1;
+    if (header->len > scheme)
+        secrets_add(secrets, (struct slice){header->ptr + scheme, header->len - scheme}, SECRET_MIN);
 }

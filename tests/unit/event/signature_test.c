@@ -89,7 +89,7 @@ static void the_secret_before_is_accepted_and_never_signs(void **state)
     assert_int_equal(signer_accept_too(signer, (struct slice){NULL, 0}), 0); /* nobody's */
     assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_WRONG);
     assert_int_equal(signer_accept_too(signer, slice_of("older")), 0);
-    assert_int_equal(signer_accept_too(signer, slice_of("secret")), 0); /* instead of that */
+    assert_int_equal(signer_accept_too(signer, slice_of("secret")), 0); /* beside that */
     assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_VALID);
     assert_verdict(signer, "1768317617", OF_SECRET, SIGNATURE_WRONG);
     assert_int_equal(signer_sign_text(signer, slice_of(TIMESTAMP), slice_of(payload), signature), 0);
@@ -97,6 +97,26 @@ static void the_secret_before_is_accepted_and_never_signs(void **state)
     assert_verdict(signer, TIMESTAMP, signature, SIGNATURE_VALID);
     signer_free(signer);
     signer_free(NULL);
+}
+
+static void a_signer_takes_another_secret_and_others_to_accept(void **state)
+{
+    (void)state;
+    const struct slice too[] = {{NULL, 0}, SLICE_LITERAL("older"), SLICE_LITERAL("secret")};
+    char signature[SIGNATURE_SIZE], older[SIGNATURE_SIZE];
+    struct signer *signer = signer_new(slice_of("first")), *other = signer_new(slice_of("older"));
+    assert_int_equal(signer_accept_too(signer, slice_of("secret")), 0);
+    assert_int_equal(signer_change(signer, slice_of("new"), NULL, 0), 0);
+    assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_WRONG); /* forgotten */
+    assert_int_equal(signer_change(signer, slice_of("new"), too, 3), 0);
+    assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_VALID);
+    assert_int_equal(signer_sign_text(other, slice_of(TIMESTAMP), slice_of(payload), older), 0);
+    assert_verdict(signer, TIMESTAMP, older, SIGNATURE_VALID);
+    assert_int_equal(signer_sign_text(signer, slice_of(TIMESTAMP), slice_of(payload), signature), 0);
+    assert_verdict(signer, TIMESTAMP, signature, SIGNATURE_VALID);
+    assert_string_not_equal(signature, OF_SECRET);
+    signer_free(signer);
+    signer_free(other);
 }
 
 static void a_timestamp_is_whole_seconds_in_decimal(void **state)
@@ -120,6 +140,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_malformed_and_wrong_is_told_apart),
         cmocka_unit_test(a_member_that_is_no_text_is_a_wrong_signature),
         cmocka_unit_test(the_secret_before_is_accepted_and_never_signs),
+        cmocka_unit_test(a_signer_takes_another_secret_and_others_to_accept),
         cmocka_unit_test(a_timestamp_is_whole_seconds_in_decimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
