@@ -116,6 +116,70 @@ static void a_long_value_is_cut_between_characters(void **state)
     }
 }
 
+static void each_level_has_its_name_and_its_colour(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"\033[2mDEBUG   \033[0m", "\033[32mINFO    \033[0m",
+                                        "\033[33mWARNING \033[0m", "\033[31mERROR   \033[0m",
+                                        "\033[1;31mCRITICAL\033[0m"};
+    for (int least = LOG_DEBUG; least <= LOG_CRITICAL; least++) {
+        begin(
+            (struct log_options){.format = LOG_FORMAT_TEXT, .colour = true, .level = (enum log_level)least});
+        for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++) {
+            assert_int_equal(log_enabled((enum log_level)level), level >= least);
+            log_write((enum log_level)level, "said", NULL, 0);
+        }
+        const char *text = end();
+        for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++)
+            assert_int_equal(strstr(text, names[level]) != NULL, level >= least);
+    }
+    assert_false(log_enabled(LOG_CRITICAL)); /* there is no log */
+}
+
+static void exactly_what_readers_would_act_on_is_escaped(void **state)
+{
+    (void)state;
+    static const unsigned ranges[][2] = {{0x80, 0xa0}, {0x7fe, 0x800}, {0x1fff, 0x2080}, {0x20e8, 0x20ee}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        for (unsigned code = ranges[i][0]; code <= ranges[i][1]; code++) {
+            char bytes[4] = "", expected[32];
+            if (code < 0x800)
+                snprintf(bytes, sizeof bytes, "%c%c", (int)(0xc0 | code >> 6), (int)(0x80 | (code & 0x3f)));
+            else
+                snprintf(bytes, sizeof bytes, "%c%c%c", (int)(0xe0 | code >> 12),
+                         (int)(0x80 | (code >> 6 & 0x3f)), (int)(0x80 | (code & 0x3f)));
+            bool unsafe = code <= 0x9f || code == 0x200e || code == 0x200f ||
+                          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+            if (unsafe)
+                snprintf(expected, sizeof expected, "\"a\":\"\\u%04x\"}", code);
+            else
+                snprintf(expected, sizeof expected, "\"a\":\"%s\"}", bytes);
+            begin((struct log_options){.format = LOG_FORMAT_JSON, .level = LOG_INFO});
+            log_info("said", F_STR("a", bytes));
+            const char *text = end();
+            if (!strstr(text, expected))
+                fail_msg("%x: '%s' is not in %s", code, expected, text);
+        }
+    }
+}
+
+static void what_ends_within_a_character_is_replaced(void **state)
+{
+    (void)state;
+    static const char *const cut[] = {"\xc2", "\xe2", "\xe2\x80", "x\xe2\x80", "\xe2\x80x"};
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+        char *copy = malloc(strlen(cut[i])); /* a read beyond it is found */
+        assert_non_null(copy);
+        memcpy(copy, cut[i], strlen(cut[i]));
+        begin((struct log_options){.format = LOG_FORMAT_JSON, .level = LOG_INFO});
+        log_info("said", F_SLICE("a", ((struct slice){copy, strlen(cut[i])})));
+        const char *text = end();
+        assert_non_null(strstr(text, "\xef\xbf\xbd"));
+        assert_int_equal(strchr(text, 'x') != NULL, strchr(cut[i], 'x') != NULL);
+        free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +187,9 @@ int main(void)
         cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
         cmocka_unit_test(colours_are_for_levels_and_names),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
+        cmocka_unit_test(each_level_has_its_name_and_its_colour),
+        cmocka_unit_test(exactly_what_readers_would_act_on_is_escaped),
+        cmocka_unit_test(what_ends_within_a_character_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include "../../component/logs.h"
 #include "source/kafka/internal.h"
 
-enum { MINUTE_MS = 60000, SUBJECTS_KEPT = 8 };
+enum { MINUTE_MS = 60000, AWAY_MS = 5000, SUBJECTS_KEPT = 8 };
 
 static int64_t now_ms;
 
@@ -27,7 +27,8 @@ static int new_consumer(void **state)
 {
     (void)state;
     now_ms = 1000000;
-    consumer = (struct kafka_consumer){.options = {.clock = &turned_clock}};
+    consumer = (struct kafka_consumer){
+        .options = {.clock = &turned_clock, .runs_topic = "org.runs", .change_log_topic = "org.change.log"}};
     return 0;
 }
 
@@ -210,6 +211,69 @@ static void topics_that_are_missing_are_asked_about_a_minute_after_the_first_wor
     assert_false(consumer.standing.running);
 }
 
+static void a_topic_that_is_missing_is_asked_about_while_that_lasts(void **state)
+{
+    (void)state;
+    static const char runs[] = "Subscribed topic not available: org.runs: Broker: Unknown topic or partition";
+    static const rd_kafka_resp_err_t of_topics[] = {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                                    RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+                                                    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED};
+    standing_error(&consumer, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, runs);
+    standing_error(&consumer, of_topics[0], "not available: org.runs.more: Unknown topic");
+    assert_false(consumer.standing.lasts);
+    for (size_t i = 0; i < sizeof of_topics / sizeof *of_topics; i++) {
+        consumer.standing = (struct standing){0};
+        memset(consumer.topic_missed, 0, sizeof consumer.topic_missed);
+        standing_error(&consumer, of_topics[i], runs);
+        assert_true(consumer.standing.lasts);
+        assert_int_equal(consumer.standing.ask_ms, now_ms + AWAY_MS);
+        assert_int_equal(consumer.topic_missed[0], of_topics[i] == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+        assert_false(consumer.topic_missed[1]);
+    }
+    now_ms += AWAY_MS - 1;
+    standing_error(&consumer, of_topics[0], runs); /* already known */
+    assert_int_equal(consumer.standing.ask_ms, now_ms + 1);
+    standing_tick(&consumer); /* not yet */
+    assert_false(consumer.standing.running);
+    consumer.standing = (struct standing){0};
+    consumer.connected = true;
+    standing_error(&consumer, of_topics[0], "x: org.change.log: y");
+    assert_true(consumer.topic_missed[1]);
+    assert_int_equal(consumer.standing.ask_ms, now_ms + MINUTE_MS);
+    consumer.standing = (struct standing){0};
+    consumer.options.ask_topics_ms = 7;
+    standing_error(&consumer, of_topics[0], runs);
+    assert_int_equal(consumer.standing.ask_ms, now_ms + 7);
+    now_ms += 7;
+    consumer.closing = true;
+    standing_tick(&consumer);
+    assert_false(consumer.standing.running);
+}
+
+static void brokers_that_are_away_are_asked_soon_and_told_when_they_are_back(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    standing_connected(&consumer);
+    assert_true(consumer.connected);
+    standing_connected(&consumer);
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__TRANSPORT, "cut");
+    assert_true(consumer.connected);
+    assert_false(consumer.standing.lasts);
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down");
+    assert_false(consumer.connected);
+    assert_true(consumer.standing.lasts);
+    assert_int_equal(consumer.standing.ask_ms, now_ms + AWAY_MS);
+    standing_refused(&consumer, "no");
+    assert_true(consumer.credentials_failing);
+    standing_works(&consumer);
+    assert_false(consumer.credentials_failing);
+    assert_true(consumer.connected);
+    char *text = logs_end(&caught);
+    assert_int_equal(occurrences(text, "connected to the Kafka brokers"), 2);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +284,9 @@ int main(void)
         cmocka_unit_test_setup(errors_of_topics_are_told_for_each_topic, new_consumer),
         cmocka_unit_test_setup(of_more_subjects_than_are_kept_the_oldest_is_forgotten, new_consumer),
         cmocka_unit_test_setup(topics_that_are_missing_are_asked_about_a_minute_after_the_first_word_of_them,
+                               new_consumer),
+        cmocka_unit_test_setup(a_topic_that_is_missing_is_asked_about_while_that_lasts, new_consumer),
+        cmocka_unit_test_setup(brokers_that_are_away_are_asked_soon_and_told_when_they_are_back,
                                new_consumer),
         cmocka_unit_test_setup(a_fatal_error_is_critical_with_its_hint, new_consumer),
     };
