@@ -326,6 +326,13 @@ static const char *const condition_kinds[CONDITION_KINDS] = {
     [CONDITION_CIRCUIT_OPEN] = "circuit_open",
     [CONDITION_NOTHING_WANTED] = "nothing_wanted",
     [CONDITION_SIGNATURES_REFUSED] = "signatures_refused",
+    [CONDITION_BROKERS_AWAY] = "brokers_away",
+    [CONDITION_KAFKA_CREDENTIALS] = "kafka_credentials",
+    [CONDITION_TOPIC_MISSING] = "topic_missing",
+    [CONDITION_NOTHING_ASSIGNED] = "nothing_assigned",
+    [CONDITION_PORT_CREDENTIALS] = "port_credentials",
+    [CONDITION_RESULTS_WAIT] = "results_wait",
+    [CONDITION_RESULTS_REFUSED] = "results_refused",
 };
 
 static void write_condition(const struct scrape *scrape, const struct family *family, const char *kind,
