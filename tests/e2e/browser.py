@@ -14,7 +14,7 @@ PROGRAMS = ["chromium-headless-shell", "chromium"]
 class Browser:
     """One page. Everything that it asks for, says on its console or throws is kept."""
 
-    def __init__(self, width=1280, height=900):
+    def __init__(self, width=1280, height=900, arguments=()):
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         assert program, "chromium-headless-shell is not installed (./dev test installs it)"
         self.profile = tempfile.mkdtemp(prefix="browser-")
@@ -30,8 +30,8 @@ class Browser:
         self.log = open(os.path.join(self.profile, "log"), "w")
         self.process = subprocess.Popen(
             [program, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--no-proxy-server", "--hide-scrollbars",
-             f"--user-data-dir={self.profile}", f"--window-size={width},{height}", "about:blank"],
+             "--disable-background-networking", "--disable-component-update", "--no-proxy-server", "--hide-scrollbars", "--disable-lcd-text",
+             f"--user-data-dir={self.profile}", f"--window-size={width},{height}", *arguments, "about:blank"],
             preexec_fn=pipes, close_fds=False, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         os.close(theirs_in)
         os.close(theirs_out)

@@ -51,8 +51,10 @@ class Endpoint:
 
 
 class Scene:
-    def __init__(self, **environment):
+    def __init__(self, through_proxy=False, **environment):
         self.port, self.endpoint = PortApi(), Endpoint()
+        if through_proxy:
+            environment = {"HTTP_PROXY": self.endpoint.url, **environment}
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}/"
         self.environment = {"PORT_ORG_ID": "org_live", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET, "PORT_API_BASE_URL": self.port.url,
@@ -66,7 +68,7 @@ class Scene:
     def offer(self, *run_ids, path="/hook", url=None):
         self.port.offer(*(polled_run(one, url or self.endpoint.url + path, synchronized=False) for one in run_ids))
 
-    def offer_for_ever(self, a_second):
+    def offer_for_ever(self, a_second, url=None):
         """From now on, until it closes or this is called with 0: a tenth of them ten times a second."""
         self.ends.set()
         if self.thread:
@@ -77,7 +79,7 @@ class Scene:
             due = time.monotonic()
             while not self.ends.wait(max(0, due - time.monotonic())):
                 due += 0.1
-                self.offer(*(f"r_flow{self.number + i:07}" for i in range(a_second // 10)))
+                self.offer(*(f"r_flow{self.number + i:07}" for i in range(a_second // 10)), url=url)
                 self.number += a_second // 10
 
         if a_second:
