@@ -202,13 +202,13 @@ def wait_until(holds, what, timeout=120):
         time.sleep(0.01)
 
 
-def produce(bootstrap, topic, records, partition=None):
+def produce(bootstrap, topic, records, partition=None, headers=None):
     """records: values, or (key, value) pairs."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "message.max.bytes": 67108864})
     failures = []
     for record in records:
         key, value = record if isinstance(record, tuple) else (None, record)
-        options = {} if partition is None else {"partition": partition}
+        options = {"headers": headers} | ({} if partition is None else {"partition": partition})
         while True:
             try:
                 producer.produce(topic, value=value, key=key, on_delivery=lambda e, _: failures.append(e) if e else None, **options)
