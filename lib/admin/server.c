@@ -307,8 +307,10 @@ static void turn(struct admin_server *server)
     if (server->options.client_ms > 0 && server->options.client_ms < SWEEP_MS)
         sweep_ms = (MHD_UNSIGNED_LONG_LONG)server->options.client_ms;
     server->changes = 0;
-    sweep(server); /* not by the timer alone, which begins anew with each turn */
     MHD_run(server->daemon);
+    /* Not by the timer alone, which begins anew with each turn; behind what could be done at once, so that
+     * nobody pays for a loop that stood still. */
+    sweep(server);
     if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES || wait_ms > sweep_ms)
         wait_ms = sweep_ms;
     if (server->changes > 0)

@@ -256,10 +256,11 @@ static void who_has_read_everything_waits_for_as_long_as_nothing_is_new(void **s
     int fd = watch(world);
     read_until(world, fd, &got, "<1>");
     world->quiet = true;
-    while (world->watches[0].asked < 4)
+    for (uint64_t end = uv_now(&world->loop) + 3 * HASTY_MS; uv_now(&world->loop) < end;)
         assert_true(read_some(world, fd, &got));
+    got.len = 0;
     world->quiet = false;
-    read_until(world, fd, &got, "<5>");
+    read_until(world, fd, &got, ">");
     close(fd);
     buffer_clear(&got);
     world_free(world);
