@@ -30,33 +30,32 @@ static char peek(const struct json_walk *walk)
     return walk->at < walk->in.len ? walk->in.ptr[walk->at] : '\0';
 }
 
+/* What is canonical already is copied in the largest pieces there are. There is room for all of it from the
+ * beginning: it is never longer than the text. */
+
+static void copy_up_to_here(struct json_walk *walk)
+{
+    size_t len = walk->at - walk->copied;
+    if (len == 0)
+        return;
+    memcpy(walk->out->ptr + walk->out->len, walk->in.ptr + walk->copied, len);
+    walk->out->len += len;
+    walk->copied = walk->at;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 static void skip_blanks(struct json_walk *walk)
 {
-    while (walk->at < walk->in.len) {
-        char c = walk->in.ptr[walk->at];
-        if (c > ' ' || (c != ' ' && c != '\n' && c != '\t' && c != '\r'))
-            return;
+    if (walk->at >= walk->in.len || !is_blank(walk->in.ptr[walk->at]))
+        return;
+    copy_up_to_here(walk);
+    while (walk->at < walk->in.len && is_blank(walk->in.ptr[walk->at]))
         walk->at++;
-    }
-}
-
-/* There is room for all of it from the beginning: it is never longer than the text. */
-
-static void put(struct json_walk *walk, char c)
-{
-    walk->out->ptr[walk->out->len++] = c;
-}
-
-static void put_bytes(struct json_walk *walk, const char *bytes, size_t len)
-{
-    memcpy(walk->out->ptr + walk->out->len, bytes, len);
-    walk->out->len += len;
-}
-
-/** The text from `start` to where the walk is, as it stands there. */
-static void put_from(struct json_walk *walk, size_t start)
-{
-    put_bytes(walk, walk->in.ptr + start, walk->at - start);
+    walk->copied = walk->at;
 }
 
 /* Strings */
@@ -74,14 +73,17 @@ static bool escape(struct json_walk *walk)
                           : rest.ptr[1] == 'u' ? "bad \\u escape"
                                                : "bad escape");
     }
+    copy_up_to_here(walk);
     walk->at += taken;
+    walk->copied = walk->at;
     if (code < 0x80)
         len = json_escape((unsigned char)code, out);
     else if (code >= 0xd800 && code < 0xe000)
         len = json_escape_unit(code, out);
     if (len == 0)
         len = utf8_encode(code, out);
-    put_bytes(walk, out, len);
+    memcpy(walk->out->ptr + walk->out->len, out, len);
+    walk->out->len += len;
     return true;
 }
 
@@ -109,10 +111,9 @@ static void skip_plain(struct json_walk *walk)
         walk->at++;
 }
 
-/** A string, canonical, into `out`, quotes included. What stands between two escapes is copied at once. */
-static bool write_string(struct json_walk *walk)
+static bool walk_string(struct json_walk *walk)
 {
-    size_t start = walk->at++;
+    walk->at++;
     for (;;) {
         skip_plain(walk);
         if (walk->at >= walk->in.len)
@@ -123,10 +124,8 @@ static bool write_string(struct json_walk *walk)
         if (c < 0x20)
             return fail(walk, "control character in a string");
         if (c == '\\') {
-            put_from(walk, start);
             if (!escape(walk))
                 return false;
-            start = walk->at;
         } else {
             size_t len = utf8_sequence(walk->in.ptr + walk->at, walk->in.len - walk->at);
             if (len == 0)
@@ -135,7 +134,6 @@ static bool write_string(struct json_walk *walk)
         }
     }
     walk->at++;
-    put_from(walk, start);
     return true;
 }
 
@@ -149,9 +147,8 @@ static bool digits(struct json_walk *walk)
     return walk->at > start;
 }
 
-static bool write_number(struct json_walk *walk)
+static bool walk_number(struct json_walk *walk)
 {
-    size_t start = walk->at;
     if (peek(walk) == '-')
         walk->at++;
     if (peek(walk) == '0')
@@ -170,144 +167,149 @@ static bool write_number(struct json_walk *walk)
         if (!digits(walk))
             return fail(walk, "bad number");
     }
-    put_from(walk, start);
     return true;
 }
 
-static bool write_literal(struct json_walk *walk, const char *word)
+static bool walk_literal(struct json_walk *walk, const char *word)
 {
     size_t len = strlen(word);
     if (walk->in.len - walk->at < len || memcmp(walk->in.ptr + walk->at, word, len) != 0)
         return fail(walk, "not a value");
-    put_bytes(walk, word, len);
     walk->at += len;
     return true;
 }
 
 /* Structures */
 
-static bool write_value(struct json_walk *walk, unsigned place);
+static bool walk_value(struct json_walk *walk, unsigned place);
 
-/** A member, with the comma before it. `parent` is the place of its object. */
-static bool write_member(struct json_walk *walk, unsigned parent, bool *first)
+/** A member's name, and on to its value. */
+static bool walk_name(struct json_walk *walk)
 {
-    size_t mark = walk->out->len; /* before the comma: where a member that is left out ends up */
-    struct json_member member = {0};
-    if (!*first)
-        put(walk, ',');
-    size_t name_at = walk->out->len;
     if (peek(walk) != '"')
         return fail(walk, "member name expected");
-    if (!write_string(walk))
-        return false;
-    size_t name_len = walk->out->len - name_at;
+    return walk_string(walk);
+}
+
+static bool walk_to_value(struct json_walk *walk)
+{
     skip_blanks(walk);
     if (peek(walk) != ':')
         return fail(walk, "':' expected");
     walk->at++;
-    put(walk, ':');
     skip_blanks(walk);
-    if (parent != 0)
-        walk->watch->begins(walk->ctx, parent, (struct slice){walk->out->ptr + name_at, name_len}, peek(walk),
-                            &member);
-    size_t value_at = walk->out->len;
-    if (!write_value(walk, member.place))
-        return false;
-    if (parent != 0) {
-        struct slice name = {walk->out->ptr + name_at, name_len};
-        struct slice value = {walk->out->ptr + value_at, walk->out->len - value_at};
-        if (!walk->watch->ends(walk->ctx, parent, &member, name, value, mark)) {
-            walk->out->len = mark;
-            return true;
-        }
-    }
-    *first = false;
     return true;
 }
 
-static bool write_object(struct json_walk *walk, unsigned place)
+/** A member of the object at `parent`, which is watched. It begins at `mark` in the output, with the comma
+ * before it. */
+static bool walk_watched(struct json_walk *walk, unsigned parent, size_t mark, bool *kept)
 {
-    bool first = true;
+    struct json_member member = {0};
+    struct slice name, value;
+    copy_up_to_here(walk);
+    size_t name_at = walk->out->len;
+    if (!walk_name(walk))
+        return false;
+    copy_up_to_here(walk);
+    name = (struct slice){walk->out->ptr + name_at, walk->out->len - name_at};
+    if (!walk_to_value(walk))
+        return false;
+    walk->watch->begins(walk->ctx, parent, name, peek(walk), &member);
+    copy_up_to_here(walk);
+    size_t value_at = walk->out->len;
+    if (!walk_value(walk, member.place))
+        return false;
+    copy_up_to_here(walk);
+    value = (struct slice){walk->out->ptr + value_at, walk->out->len - value_at};
+    *kept = walk->watch->ends(walk->ctx, parent, &member, name, value, mark);
+    if (!*kept)
+        walk->out->len = mark;
+    return true;
+}
+
+static bool walk_object(struct json_walk *walk, unsigned place)
+{
+    bool first = true, kept = true;
     walk->at++;
-    put(walk, '{');
     skip_blanks(walk);
     if (peek(walk) == '}') {
         walk->at++;
-        put(walk, '}');
         return true;
     }
     for (;;) {
+        size_t mark = walk->out->len + (walk->at - walk->copied) - !first; /* the comma has been passed */
         skip_blanks(walk);
-        if (!write_member(walk, place, &first))
+        if (place != 0 ? !walk_watched(walk, place, mark, &kept)
+                       : !walk_name(walk) || !walk_to_value(walk) || !walk_value(walk, 0))
             return false;
+        first = first && !kept;
         skip_blanks(walk);
         char c = peek(walk);
         if (c != ',' && c != '}')
             return fail(walk, "',' or '}' expected");
         walk->at++;
         if (c == '}')
-            break;
+            return true;
+        if (first)
+            walk->copied = walk->at; /* nothing stands before this comma */
     }
-    put(walk, '}');
-    return true;
 }
 
-static bool write_array(struct json_walk *walk)
+static bool walk_array(struct json_walk *walk)
 {
     walk->at++;
-    put(walk, '[');
     skip_blanks(walk);
     if (peek(walk) == ']') {
         walk->at++;
-        put(walk, ']');
         return true;
     }
     for (;;) {
         skip_blanks(walk);
-        if (!write_value(walk, 0))
+        if (!walk_value(walk, 0))
             return false;
         skip_blanks(walk);
         char c = peek(walk);
         if (c != ',' && c != ']')
             return fail(walk, "',' or ']' expected");
         walk->at++;
-        put(walk, c);
         if (c == ']')
             return true;
     }
 }
 
-static bool write_value(struct json_walk *walk, unsigned place)
+static bool walk_value(struct json_walk *walk, unsigned place)
 {
     char c = peek(walk);
     if (c == '{' || c == '[') {
         if (++walk->depth > JSON_MAX_DEPTH)
             return fail(walk, "nesting too deep");
-        bool ok = c == '{' ? write_object(walk, place) : write_array(walk);
+        bool ok = c == '{' ? walk_object(walk, place) : walk_array(walk);
         walk->depth--;
         return ok;
     }
     if (c == '"')
-        return write_string(walk);
+        return walk_string(walk);
     if (c == 't')
-        return write_literal(walk, "true");
+        return walk_literal(walk, "true");
     if (c == 'f')
-        return write_literal(walk, "false");
+        return walk_literal(walk, "false");
     if (c == 'n')
-        return write_literal(walk, "null");
+        return walk_literal(walk, "null");
     if (walk->at >= walk->in.len)
         return fail(walk, "unexpected end");
-    return write_number(walk);
+    return walk_number(walk);
 }
 
 int json_walk(struct json_walk *walk, unsigned place, struct error *err)
 {
+    if (buffer_reserve(walk->out, walk->in.len) != 0)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
     skip_blanks(walk);
     if (walk->at >= walk->in.len)
         return error_set(err, PA_ERR_INVALID, "empty record");
-    if (buffer_reserve(walk->out, walk->in.len) != 0)
-        return error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (write_value(walk, place)) {
+    if (walk_value(walk, place)) {
+        copy_up_to_here(walk);
         skip_blanks(walk);
         if (walk->at < walk->in.len)
             fail(walk, "something after the end");

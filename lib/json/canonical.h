@@ -36,6 +36,8 @@ struct json_walk {
     void *ctx;
     /* inside, zero at the beginning */
     size_t at;
+    /** The text up to here has been written, or left out. */
+    size_t copied;
     unsigned depth;
     /** What is wrong at `at`; NULL so far. */
     const char *problem;
