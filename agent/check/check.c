@@ -5,6 +5,7 @@
 #include "agent/mapping_process.h"
 #include "agent/options.h"
 #include "base/signals.h"
+#include "collector.h"
 #include "config/effective.h"
 #include "destination.h"
 #include "http/authorities.h"
@@ -191,6 +192,7 @@ static void check_connections(struct check_command *command)
         check_say(&command->steps, "Kafka", "broker", CHECK_SKIPPED,
                   "the brokers are not known: Port's API names them", NULL);
     kafka_credentials_clear(&credentials);
+    check_collector(&command->steps, config, ca_bundle, command->timeout_ms);
 }
 
 /* The settings in force */
@@ -331,7 +333,8 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
             "authorities, and names every problem. With --connect it also checks: proxy, "
             "DNS,\n"
             "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
-            "server, the two topics and the consumer group. It joins no group, takes no record and changes\n"
+            "server, the two topics and the consumer group, and whether the collector takes traces. It joins "
+            "no group, takes no record and changes\n"
             "nothing; every step has a deadline. Secrets are never shown.\n\n"
             "  port-agent check\n"
             "  port-agent check --connect --timeout 5\n"

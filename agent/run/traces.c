@@ -5,7 +5,7 @@
 
 enum { RESPONSE_BYTES = 64 * 1024 };
 
-struct http_client *traces_client(const struct traces_options *options, struct error *err)
+static struct http_client *collector_client(const struct traces_options *options, struct error *err)
 {
     struct http_client_options http = http_options(options->config, options->ca_bundle);
     http.loop = options->loop;
@@ -33,7 +33,7 @@ int traces_open(struct traces *traces, const struct traces_options *options, str
         *host = '\0';
     struct otlp_options otlp = {.loop = options->loop,
                                 .clock = options->clock,
-                                .http = traces_client(options, err),
+                                .http = collector_client(options, err),
                                 .url = config->url,
                                 .headers = config->headers.value,
                                 .service = config->service_name,

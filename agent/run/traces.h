@@ -26,8 +26,6 @@ struct traces_options {
 /** Opens what the settings say; `traces` must stay where it is. 0, or an error with its cause in err and
  * nothing to close. */
 PA_MUST_USE int traces_open(struct traces *traces, const struct traces_options *options, struct error *err);
-/** The client for the collector, as the exporter has it; for whoever asks whether the collector is there. */
-PA_MUST_USE struct http_client *traces_client(const struct traces_options *options, struct error *err);
 /** The observer tells the exporter, if there is one. */
 void traces_listen(struct traces *traces, struct observer *observer);
 /** How traces are recorded, for who delivers; NULL: they are not. */

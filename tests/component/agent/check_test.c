@@ -12,7 +12,7 @@ struct port {
     int listener;
     char url[64];
     /** Answers, each a body; status 200 unless it says otherwise ("401 {}"). */
-    const char *token, *organisation, *credentials, *date;
+    const char *token, *organisation, *credentials, *traces, *date;
 };
 
 static void answer_one(const struct port *port, int fd)
@@ -31,6 +31,7 @@ static void answer_one(const struct port *port, int fd)
     const char *body = strstr(request, " /v1/auth/")               ? port->token
                        : strstr(request, " /v1/organization")      ? port->organisation
                        : strstr(request, " /v1/kafka-credentials") ? port->credentials
+                       : strstr(request, " /v1/traces")            ? port->traces
                                                                    : "{}";
     bool status = *body >= '1' && *body <= '9';
     if (port->date)
@@ -56,7 +57,8 @@ static void port_open(struct port *port)
     socklen_t size = sizeof address;
     *port = (struct port){.token = "{\"ok\":true,\"accessToken\":\"t\",\"expiresIn\":3600}",
                           .organisation = "{\"organization\":{\"id\":\"org\"}}",
-                          .credentials = "404 {}"};
+                          .credentials = "404 {}",
+                          .traces = "{}"};
     port->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(port->listener, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(port->listener, (struct sockaddr *)&address, &size), 0);
@@ -205,6 +207,30 @@ static void what_port_refuses_is_told_with_what_to_do(void **state)
     assert_has(printed, "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY");
 }
 
+static void the_collector_is_asked_and_is_no_reason_to_fail(void **state)
+{
+    (void)state;
+    struct port port;
+    port_open(&port);
+    setenv("STREAMER_NAME", "POLLING", 1);
+    assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
+    assert_has_not(printed, "Collector");
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", port.url, 1);
+    setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter22", 1);
+    assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
+    assert_has(printed, "/v1/traces answers 200");
+    port.traces = "401 {}";
+    assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
+    assert_has(printed, "/v1/traces answers 401");
+    assert_has(printed, "check OTEL_EXPORTER_OTLP_HEADERS");
+    assert_has_not(printed, "hunter22");
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter22@127.0.0.1:1", 1);
+    assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
+    assert_has(printed, "traces are dropped, and deliveries are not affected");
+    assert_has_not(printed, "hunter22");
+    port_close(&port);
+}
+
 static void wrong_words_are_told(void **state)
 {
     (void)state;
@@ -225,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup(port_and_the_brokers_are_reached_step_by_step, right_settings),
         cmocka_unit_test_setup(ports_credentials_lead_to_the_brokers, right_settings),
         cmocka_unit_test_setup(what_port_refuses_is_told_with_what_to_do, right_settings),
+        cmocka_unit_test_setup(the_collector_is_asked_and_is_no_reason_to_fail, right_settings),
         cmocka_unit_test_setup(wrong_words_are_told, right_settings),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

@@ -1,0 +1,10 @@
+/* Whether the collector of traces takes them, as `port-agent check --connect` asks it. */
+#pragma once
+#include "config/config.h"
+
+struct check_steps;
+
+/** An export without spans, where the settings name a collector. That it is refused is a warning: no delivery
+ * needs it. */
+void check_collector(struct check_steps *steps, const struct config *config, const char *ca_bundle,
+                     int64_t timeout_ms);
