@@ -3,7 +3,6 @@
 #include "observe/flow.h"
 #include "json/writer.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct live {
@@ -193,13 +192,12 @@ static void watcher_gone(void *ctx)
 /** Where the id says, if it is one of this agent's. */
 static void find_place(struct watcher *watcher, const char *last_event_id, uint64_t newest)
 {
-    uint64_t started = 0, number = 0;
-    watcher->fresh = true;
-    if (sscanf(last_event_id, "%" SCNx64 ".%" SCNu64, &started, &number) != 2 || number > newest ||
-        started != (uint64_t)watcher->live->options.started_wall_ms)
-        return;
-    watcher->fresh = false;
-    watcher->seen = number;
+    char *end;
+    uint64_t started = strtoull(last_event_id, &end, 16);
+    uint64_t number = *end == '.' ? strtoull(end + 1, &end, 10) : 0;
+    watcher->fresh = number == 0 || *end != '\0' || number > newest ||
+                     started != (uint64_t)watcher->live->options.started_wall_ms;
+    watcher->seen = watcher->fresh ? 0 : number;
 }
 
 bool live_watch(struct live *live, const char *last_event_id, struct admin_stream *stream)

@@ -85,7 +85,7 @@ static struct world *world_new(int64_t client_ms)
 {
     struct world *world = calloc(1, sizeof *world);
     struct error err = {0};
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
     assert_non_null(world);
     uv_loop_init(&world->loop);
@@ -256,7 +256,7 @@ static void who_has_read_everything_waits_for_as_long_as_nothing_is_new(void **s
     int fd = watch(world);
     read_until(world, fd, &got, "<1>");
     world->quiet = true;
-    for (uint64_t end = uv_now(&world->loop) + 3 * HASTY_MS; uv_now(&world->loop) < end;)
+    for (uint64_t end = uv_now(&world->loop) + 3 * (uint64_t)HASTY_MS; uv_now(&world->loop) < end;)
         assert_true(read_some(world, fd, &got));
     got.len = 0;
     world->quiet = false;

@@ -198,7 +198,8 @@ static void who_comes_back_goes_on_where_it_was(void **state)
     expect_batch(&stream, 4, 0, 0, false);
     stream.ended(stream.ctx);
     static const char *const foreign[] = {
-        "abd.10", "abc.15", "abc.99999999999999999999999", "nonsense", "abc.", ".", "\n"};
+        "abd.10", "abc.15", "abc.99999999999999999999999", "nonsense", "abc", "abc.", "abc.0", "abc.3x",
+        ".",      "\n"};
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         stream = watch(world, foreign[i]);
         expect_batch(&stream, 14, 0, 0, true);
