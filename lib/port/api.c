@@ -21,8 +21,7 @@ enum {
     TOKEN_TRY_AGAIN_MS = 5000,
     MEMORY_PAUSE_MS = 200,
     REFUSED_WAIT_MS = 30000,
-    REFUSED_WAIT_CAP_MS = 600000,
-    TOKEN_MARGIN_S = 60
+    REFUSED_WAIT_CAP_MS = 600000
 };
 
 static const char TOKEN_PATH[] = "/v1/auth/access_token";
@@ -217,20 +216,14 @@ static void token_forget(struct port_api *api)
 
 static bool token_read(struct port_api *api, struct slice body)
 {
-    double seconds;
-    char *token = port_token_parse(body, &seconds);
-    if (!token)
+    struct port_token token;
+    if (!port_token_parse(body, &token))
         return false;
-    double margin = seconds / 10 > TOKEN_MARGIN_S ? seconds / 10 : TOKEN_MARGIN_S;
-    double keep = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
     int64_t now = clock_monotonic_ms(api->options.clock);
     token_forget(api);
-    buffer_append_text(&api->token, "Bearer ");
-    buffer_append_text(&api->token, token);
-    explicit_bzero(token, strlen(token));
-    free(token);
-    api->token_refresh_ms = now + (int64_t)(keep * 1000);
-    api->token_expiry_ms = now + (int64_t)(seconds * 1000);
+    port_token_use(&token, &api->token);
+    api->token_refresh_ms = now + token.kept_ms;
+    api->token_expiry_ms = now + token.lifetime_ms;
     api->token_serial++;
     if (!api->token.failed)
         return true;

@@ -2,9 +2,10 @@
 #include "port/token.h"
 #include "base/secrets.h"
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const double DEFAULT_LIFETIME_S = 3600, LIFETIME_MAX_S = 30.0 * 24 * 3600;
+static const double DEFAULT_LIFETIME_S = 3600, LIFETIME_MAX_S = 30.0 * 24 * 3600, MARGIN_S = 60;
 
 bool port_token_question(const char *client_id, struct slice client_secret, struct buffer *body)
 {
@@ -28,17 +29,30 @@ static bool is_sendable(const char *token)
     return *token != '\0';
 }
 
-char *port_token_parse(struct slice body, double *lifetime_s)
+bool port_token_parse(struct slice body, struct port_token *out)
 {
     cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
     const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
     const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
-    char *text = cJSON_IsString(token) && is_sendable(token->valuestring) ? strdup(token->valuestring) : NULL;
     double seconds =
         cJSON_IsNumber(lifetime) && lifetime->valuedouble > 0 ? lifetime->valuedouble : DEFAULT_LIFETIME_S;
-    *lifetime_s = seconds < LIFETIME_MAX_S ? seconds : LIFETIME_MAX_S;
+    seconds = seconds < LIFETIME_MAX_S ? seconds : LIFETIME_MAX_S;
+    double margin = seconds / 10 > MARGIN_S ? seconds / 10 : MARGIN_S;
+    double kept = seconds - margin > seconds / 2 ? seconds - margin : seconds * 0.8;
+    out->text = cJSON_IsString(token) && is_sendable(token->valuestring) ? strdup(token->valuestring) : NULL;
+    out->lifetime_ms = (int64_t)(seconds * 1000);
+    out->kept_ms = (int64_t)(kept * 1000);
     cJSON_Delete(answer);
-    return text;
+    return out->text != NULL;
+}
+
+void port_token_use(struct port_token *token, struct buffer *header)
+{
+    buffer_append_text(header, "Bearer ");
+    buffer_append_text(header, token->text);
+    explicit_bzero(token->text, strlen(token->text));
+    free(token->text);
+    token->text = NULL;
 }
 
 void token_mask(struct secrets *secrets, const struct buffer *header)

@@ -7,9 +7,20 @@
  * of memory; `body` can be used again. */
 PA_MUST_USE bool port_token_question(const char *client_id, struct slice client_secret, struct buffer *body);
 
-/** The token of an answer's body, in text that may stand in a header line, and for how long it is good, in
- * seconds. The caller wipes and frees it. NULL: there is none that can be used, or no memory. */
-PA_MUST_USE char *port_token_parse(struct slice body, double *lifetime_s);
+struct port_token {
+    /** May stand in a header line; the caller's, until port_token_use. */
+    char *text;
+    /** From now on, milliseconds: for how long it is good, and for how long it is kept before another one is
+     * asked for. */
+    int64_t lifetime_ms, kept_ms;
+};
+
+/** The token of an answer's body. False: there is none that can be used, or out of memory. */
+PA_MUST_USE bool port_token_parse(struct slice body, struct port_token *out);
+
+/** Appends the value of Authorization, and wipes and frees the token's text. */
+void port_token_use(struct port_token *token, struct buffer *header);
+
 struct secrets;
 /** Adds the token of a header's value ("Bearer …") to what is masked. */
 void token_mask(struct secrets *secrets, const struct buffer *header);
