@@ -133,12 +133,46 @@ static void a_token_that_is_refused_is_replaced_less_and_less_often(void **state
     fake_port_free(port);
 }
 
+/** A request for a token is answered with a wish for quiet: until that is over nothing is sent. */
+static void a_token_that_has_to_wait_holds_all_calls_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        size_t quiet;
+    } cases[] = {{"Retry-After: 200\r\n", 1}, {"Retry-After: 0\r\n", 0}, {NULL, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct caught caught = logs_catch();
+        struct fake_port *port = fake_port_new(8);
+        struct answers answers = {0};
+        port->token_reply = (struct reply){.status = 429, .headers = cases[i].headers};
+        finish_call(port, &answers);
+        assert_int_equal(answers.unavailable, 1);
+        assert_int_equal(port->tokens, 1);
+        port->token_reply = (struct reply){0};
+        start_call(port, &answers);
+        if (cases[i].quiet) {
+            run_for(port, 20);
+            assert_int_equal(port->count, 1);
+        } else {
+            run_until(port, &answers.accepted, 1);
+        }
+        fake_port_free(port);
+        char *text = logs_end(&caught);
+        assert_int_equal(occurrences(text, "Port asks for quiet: calls wait\",\"wait_ms\":200000"),
+                         cases[i].quiet);
+        assert_int_equal(occurrences(text, "Port asks for quiet"), cases[i].quiet);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_without_an_answer_halve_how_many_go_at_once),
         cmocka_unit_test(each_answer_lets_one_more_go_up_to_the_bound),
         cmocka_unit_test(a_token_that_is_refused_is_replaced_less_and_less_often),
+        cmocka_unit_test(a_token_that_has_to_wait_holds_all_calls_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
