@@ -285,7 +285,10 @@ static void write_port_requests(const struct scrape *scrape, const struct family
 static void write_memory_used(const struct scrape *scrape, const struct family *family)
 {
     const struct snapshot *snapshot = scrape->snapshot;
-    write_integer(scrape, family, "{budget=\"records\"}", (int64_t)snapshot->counters.bytes_held);
+    /* Results that wait for Port are in the budget of records. */
+    uint64_t records = snapshot->counters.bytes_held + snapshot->counters.report_bytes;
+    write_integer(scrape, family, "{budget=\"records\"}", (int64_t)records);
+    write_integer(scrape, family, "{budget=\"references\"}", (int64_t)snapshot->reference_bytes);
     write_integer(scrape, family, "{budget=\"answers\"}", (int64_t)snapshot->answer_bytes);
 }
 
@@ -293,6 +296,7 @@ static void write_memory_limit(const struct scrape *scrape, const struct family 
 {
     const struct config *config = scrape->snapshot->parts.config;
     write_integer(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
+    write_integer(scrape, family, "{budget=\"references\"}", config->queue_max_bytes);
     write_integer(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
 }
 

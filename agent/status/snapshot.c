@@ -117,6 +117,7 @@ struct snapshot *snapshot_take(const struct status_parts *parts)
         deliver_each(parts->deliver, match_delivery, snapshot);
         window_each_destination(deliver_window(parts->deliver), add_destination, snapshot);
         snapshot->answer_bytes = deliver_answer_bytes(parts->deliver);
+        snapshot->reference_bytes = deliver_reference_bytes(parts->deliver);
     }
     if (parts->reports) {
         int64_t since_ms = reports_waiting_since_ms(parts->reports);

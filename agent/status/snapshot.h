@@ -56,6 +56,8 @@ struct snapshot {
     size_t rss_bytes;
     /** Of answers that are held. */
     size_t answer_bytes;
+    /** Of events that are kept by reference. */
+    size_t reference_bytes;
     /** All of them, and those that are listed. */
     size_t partitions, partitions_listed;
     struct partition_snapshot partition[SNAPSHOT_PARTITIONS];

@@ -17,6 +17,11 @@ size_t deliver_answer_bytes(const struct deliver *deliver)
     return memory_answer_bytes(&deliver->memory);
 }
 
+size_t deliver_reference_bytes(const struct deliver *deliver)
+{
+    return deliver->kept.bytes;
+}
+
 bool deliver_idle(const struct deliver *deliver)
 {
     return LIST_EMPTY(&deliver->deliveries) && LIST_EMPTY(&deliver->kept.list) && !reading_goes_on(deliver);

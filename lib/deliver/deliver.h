@@ -110,6 +110,8 @@ PA_MUST_USE bool deliver_idle(const struct deliver *deliver);
 void deliver_counters(const struct deliver *deliver, struct counters *out);
 /** What is held of responses that have come, results that wait for Port included. */
 size_t deliver_answer_bytes(const struct deliver *deliver);
+/** What the events take that are kept by reference. */
+size_t deliver_reference_bytes(const struct deliver *deliver);
 
 /** For whoever asks every few seconds: standing conditions are as they are now. */
 void deliver_tick(struct deliver *deliver);

@@ -25,7 +25,7 @@ static void turn(struct recent *recent, int64_t now_ms)
     int64_t age_ms = now_ms - recent->began_ms;
     if (age_ms < RECENT_PERIOD_MS)
         return;
-    if (age_ms < 2 * RECENT_PERIOD_MS)
+    if (age_ms < (int64_t)2 * RECENT_PERIOD_MS)
         memcpy(recent->counts[1], recent->counts[0], sizeof recent->counts[0]);
     else
         memset(recent->counts[1], 0, sizeof recent->counts[1]);

@@ -69,6 +69,9 @@ static char *text_of(bool open_metrics)
     condition_met(snapshot->parts.conditions, CONDITION_CLOCK_OFF, NULL, 60, "it is behind");
     condition_met(snapshot->parts.conditions, CONDITION_PAUSED, "http://a", 0, "");
     condition_met(snapshot->parts.conditions, CONDITION_PAUSED, "http://b", 0, "");
+    snapshot->counters.bytes_held = 100;
+    snapshot->counters.report_bytes = 23;
+    snapshot->reference_bytes = 250;
     snapshot->wall_ms = 100000;
     snapshot->partitions = snapshot->partitions_listed = 1;
     snapshot->partition[0] = (struct partition_snapshot){
@@ -122,6 +125,8 @@ static void counters_histograms_and_what_stands_are_there(void **state)
         "port_agent_event_age_seconds_sum 60.000\n",
         "port_agent_partition_lag{topic=\"a\\\"b\",partition=\"3\"} 12\n",
         "port_agent_partition_oldest_age_seconds{topic=\"a\\\"b\",partition=\"3\"} 1.500\n",
+        "port_agent_memory_bytes{budget=\"records\"} 123\n",
+        "port_agent_memory_bytes{budget=\"references\"} 250\n",
         "port_agent_memory_limit_bytes{budget=\"records\"} 1024\n",
         "port_agent_port_calls_total{route=\"run\",code=\"429\"} 1\n",
         "port_agent_rebalances_total 3\n",

@@ -50,7 +50,7 @@ static void what_is_older_than_two_periods_is_forgotten(void **state)
     assert_int_equal(recent_percentile(&recent, now_ms, 99), 7);
     now_ms += RECENT_PERIOD_MS;
     assert_int_equal(recent_percentile(&recent, now_ms, 99), 1);
-    now_ms += 2 * RECENT_PERIOD_MS;
+    now_ms += (int64_t)2 * RECENT_PERIOD_MS;
     assert_int_equal(recent_percentile(&recent, now_ms, 99), -1);
 }
 
