@@ -1,9 +1,10 @@
 /* Sorts an answer into accepted, refused or to be tried again, and quotes Port's words without secrets. */
 #include "port/answer.h"
+#include "http/retry_after.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that are quoted */ };
+enum { QUIET_MAX_MS = 300000, SAID_BY_PORT_MAX = 200 /* bytes of a refusal's body that are quoted */ };
 
 bool port_answer_starved(const struct http_result *http)
 {
@@ -20,6 +21,12 @@ enum port_answer port_answer_of(const struct http_result *http)
     if (http->status >= 500 || http->status == 408 || http->status == 429)
         return PORT_UNAVAILABLE;
     return PORT_REFUSED;
+}
+
+int64_t port_answer_quiet_ms(const struct http_result *http, const struct clock *clock)
+{
+    int64_t wait_ms = retry_after_ms(http->retry_after, clock_wall_ms(clock));
+    return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
 }
 
 static void append_shown(const struct secrets *secrets, struct slice text, size_t limit, char *out,

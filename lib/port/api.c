@@ -3,7 +3,6 @@
  * a token, and never keep trying by itself: a call is one attempt, its owner decides about the next. */
 #include "port/api.h"
 #include "base/log.h"
-#include "http/retry_after.h"
 #include "port/answer.h"
 #include "port/clock_offset.h"
 #include "port/lasting.h"
@@ -16,7 +15,6 @@
 
 enum {
     DEFAULT_CONCURRENT = 32,
-    QUIET_MAX_MS = 300000,
     /** After a failed early refresh, while the old token still serves. */
     TOKEN_TRY_AGAIN_MS = 5000,
     MEMORY_PAUSE_MS = 200,
@@ -149,13 +147,6 @@ static void be_quiet(struct port_api *api, int64_t wait_ms)
         log_warning("Port asks for quiet: calls wait", F_INT("wait_ms", wait_ms));
 }
 
-/** How long Port asks to be left alone, within our own bound; -1: it does not say. */
-static int64_t quiet_asked_ms(const struct port_api *api, const struct http_result *http)
-{
-    int64_t wait_ms = retry_after_ms(http->retry_after, clock_wall_ms(api->options.clock));
-    return wait_ms > QUIET_MAX_MS ? QUIET_MAX_MS : wait_ms;
-}
-
 /** In words, without what we have sent to Port, should it come back. */
 static void describe(const struct port_api *api, const struct http_result *http, bool quoted, char *out,
                      size_t size)
@@ -251,7 +242,7 @@ static void token_answered(void *ctx, const struct http_result *http)
     struct port_result result = {
         .answer = PORT_UNAVAILABLE,
         .status = http->status,
-        .retry_after_ms = quiet_asked_ms(api, http),
+        .retry_after_ms = port_answer_quiet_ms(http, api->options.clock),
         .authentication = refused,
         .out_of_memory = port_answer_starved(http),
     };
@@ -357,7 +348,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .status = http->status,
             .body = http->body,
             .body_cut = http->body_cut == HTTP_CUT_TOO_LONG,
-            .retry_after_ms = quiet_asked_ms(api, http),
+            .retry_after_ms = port_answer_quiet_ms(http, api->options.clock),
             .reason = reason,
             .out_of_memory = port_answer_starved(http),
             .sent = http->sent,
@@ -495,11 +486,6 @@ void port_call_cancel(struct port_call *call)
 bool port_call_is_sent(const struct port_call *call)
 {
     return call->state == CALL_SENT;
-}
-
-uint64_t port_api_requests(const struct port_api *api)
-{
-    return api->requests;
 }
 
 /* Life */

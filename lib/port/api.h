@@ -100,8 +100,6 @@ PA_MUST_USE struct port_call *port_api_call(struct port_api *api, const char *me
 void port_call_cancel(struct port_call *call);
 /** False: it waits for its turn, or for the token. */
 PA_MUST_USE bool port_call_is_sent(const struct port_call *call);
-/** HTTP requests made so far, token requests included: for the summary and tests. */
-uint64_t port_api_requests(const struct port_api *api);
 
 /** How Port's API stands. */
 struct port_view {
@@ -118,6 +116,7 @@ struct port_view {
     int64_t quiet_ms;
     /** Calls under way. */
     unsigned calls;
+    /** HTTP requests made so far, token requests included. */
     uint64_t requests;
     /** How they were answered (tally.h); borrowed while the API lives. */
     const struct port_tally *tally;

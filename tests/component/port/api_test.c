@@ -54,7 +54,7 @@ static void one_token_serves_a_hundred_calls(void **state)
     run_until(port, &answers.count, 100);
     assert_int_equal(answers.accepted, 100);
     assert_int_equal(port->tokens, 1);
-    assert_int_equal(port_api_requests(port->api), 101);
+    assert_int_equal(port_api_view(port->api).requests, 101);
     assert_request(port, 0,
                    "POST /v1/auth/access_token {\"clientId\":\"id\\\"1\",\"clientSecret\":\"s\\\\3cret\"}");
     assert_string_equal(port->seen[0].authorization, "");
