@@ -7,6 +7,7 @@
 #include "agent/port_client.h"
 #include "agent/streamers.h"
 #include "base/version.h"
+#include "config/effective.h"
 #include "deadletter/dead_letter.h"
 #include "descriptors.h"
 #include "http/url.h"
@@ -296,6 +297,7 @@ static int make_observers(struct daemon *daemon, struct error *err)
     const struct observer_options options = {
         .clock = daemon->options.clock,
         .tell_run = daemon->options.config->run_logs ? run_report_log : NULL,
+        .successes_unlisted = !daemon->options.config->log_successes,
         .told = daemon->options.told,
         .ctx = daemon->options.ctx,
     };
@@ -464,15 +466,33 @@ static int make_parts(struct daemon *daemon, struct error *err)
     return make_deliver(daemon) == 0 ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
 }
 
+/** Those that differ from their defaults, NAME=value. */
+static void append_settings(const struct config *config, struct buffer *out)
+{
+    struct buffer value = {0};
+    for (size_t i = 0; i < config_setting_count; i++) {
+        value.len = 0;
+        config_append_value(config, i, &value);
+        if (config->origins[i] == ORIGIN_DEFAULT || value.len == 0)
+            continue;
+        buffer_appendf(out, "%s%s=", out->len > 0 ? " " : "", config_settings[i].name);
+        buffer_append_slice(out, buffer_slice(&value));
+    }
+    buffer_clear(&value);
+}
+
 static void say_start(const struct daemon *daemon)
 {
     const struct config *config = daemon->options.config;
-    struct buffer url = {0};
+    struct buffer url = {0}, settings = {0};
+    append_settings(config, &settings);
     url_append_shown(&url, slice_of(config->api_base_url));
-    log_info("starting", F_STR("version", agent_version), F_STR("revision", agent_revision),
-             F_SLICE("port_api", buffer_slice(&url)), F_STR("streamer", streamer_of(config)->name),
-             F_INT("max_in_flight", config->max_in_flight));
+    log_info("starting", F_STR("service.version", agent_version),
+             F_STR("vcs.ref.head.revision", agent_revision), F_SLICE("port_api", buffer_slice(&url)),
+             F_STR("streamer", streamer_of(config)->name), F_INT("max_in_flight", config->max_in_flight),
+             F_SLICE("settings", buffer_slice(&settings)));
     buffer_clear(&url);
+    buffer_clear(&settings);
     if (!config->verify_tls)
         log_warning("WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked", F_NONE);
 }

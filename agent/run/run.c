@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SUMMARY_MS = 60000, TICK_MS = 5000 };
+enum { SUMMARY_MS = 60000, TICK_MS = 5000, IDLE_SUMMARIES = 60 };
 
 struct run {
     struct running running;
@@ -15,6 +15,8 @@ struct run {
     struct setup setup;
     /** Events when the last summary was written. */
     uint64_t summarised;
+    /** Minutes since the last summary in which nothing happened. */
+    unsigned idle;
     /** NULL: not open. */
     struct status_service *status;
 };
@@ -88,8 +90,10 @@ static void summary_due(uv_timer_t *timer)
     struct counters counters;
     daemon_counters(run->running.daemon, &counters);
     bool busy = counters.in_flight + counters.queued + counters.waiting_for_port > 0;
-    if (counters.taken != run->summarised || busy)
+    if (counters.taken != run->summarised || busy || ++run->idle >= IDLE_SUMMARIES) {
         daemon_log_summary(run->running.daemon);
+        run->idle = 0;
+    }
     run->summarised = counters.taken;
 }
 

@@ -340,6 +340,9 @@ static void append_value(struct buffer *line, const struct log_field *field)
     case LOG_FIELD_INT:
         buffer_append_int(line, field->value.integer);
         break;
+    case LOG_FIELD_SECONDS:
+        buffer_appendf(line, "%.3f", (double)field->value.integer / 1000);
+        break;
     case LOG_FIELD_BOOL:
         buffer_append_text(line, field->value.integer ? "true" : "false");
         break;

@@ -15,7 +15,14 @@ struct secret {
     struct slice value;
 };
 
-enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_SKIP };
+enum log_field_kind {
+    LOG_FIELD_TEXT,
+    LOG_FIELD_INT,
+    LOG_FIELD_BOOL,
+    /** Given in milliseconds, written in seconds. */
+    LOG_FIELD_SECONDS,
+    LOG_FIELD_SKIP
+};
 struct log_field {
     /** Constant, OpenTelemetry's where it has one. */
     struct slice name;
@@ -32,6 +39,9 @@ struct log_field {
 #define F_SLICE(name_, slice_) ((struct log_field){LOG_NAME_(name_), LOG_FIELD_TEXT, {.text = (slice_)}})
 #define F_INT(name_, value_) \
     ((struct log_field){LOG_NAME_(name_), LOG_FIELD_INT, {.integer = (int64_t)(value_)}})
+/** A duration: `ms_` are milliseconds, and the line has seconds, as OpenTelemetry's names want. */
+#define F_SECONDS(name_, ms_) \
+    ((struct log_field){LOG_NAME_(name_), LOG_FIELD_SECONDS, {.integer = (int64_t)(ms_)}})
 #define F_BOOL(name_, value_) \
     ((struct log_field){LOG_NAME_(name_), LOG_FIELD_BOOL, {.integer = (value_) ? 1 : 0}})
 /** A field that is left out: for fields that only some events have. A text field whose slice is null is

@@ -122,6 +122,8 @@ struct config {
     int64_t dead_letter_max_bytes;
     bool run_logs;
     bool detailed_logging;
+    /** A plain success has a line. */
+    bool log_successes;
     bool log_url_paths;
     /** The first two hold the third's value where they are not set themselves. May contain a password. */
     char *http_proxy, *https_proxy, *all_proxy;

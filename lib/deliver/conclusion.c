@@ -51,6 +51,7 @@ void delivery_fail_unsent(struct delivery *delivery, const char *error_type, con
     buffer_appendf(&delivery->outcome.summary, "No webhook was sent: %s", reason);
     delivery_open_report(delivery);
     delivery_tell(delivery, OBSERVED_UNSENT);
+    delivery->ending.kind = OBSERVED_UNSENT;
     delivery_leave_lane(delivery);
     delivery_conclude(delivery);
 }

@@ -113,7 +113,8 @@ size_t deliver_answer_bytes(const struct deliver *deliver);
 /** What the events take that are kept by reference. */
 size_t deliver_reference_bytes(const struct deliver *deliver);
 
-/** For whoever asks every few seconds: standing conditions are as they are now. */
+/** For whoever asks every few seconds: standing conditions are as they are now, and what has ended while its
+ * result waits is told. */
 void deliver_tick(struct deliver *deliver);
 
 /* What stands */

@@ -4,6 +4,7 @@
 #include "deliver/memory.h"
 #include "deliver/outcome.h"
 #include "deliver/target.h"
+#include "deliver/waits.h"
 #include "map/request.h"
 #include <stddef.h>
 #include <sys/queue.h>
@@ -75,6 +76,17 @@ struct delivery {
     const char *end_error;
     int end_status;
     int64_t ended_ms;
+    struct waits waits;
+    /** Its end, until that has its line. */
+    struct ending {
+        /** OBSERVED_DELIVERED, OBSERVED_FAILED or OBSERVED_UNSENT; anything else: it has not ended here. */
+        int kind;
+        bool told, resent;
+        unsigned redirects;
+        int64_t duration_ms;
+        /** What Port is told, or said. */
+        const char *port_result;
+    } ending;
     /** What its mapping's report is made from. */
     struct buffer context;
     struct run_report *report;

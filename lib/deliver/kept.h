@@ -25,12 +25,12 @@ struct kept {
     uint64_t content;
     /** Of its trace. */
     uint64_t trace_serial;
-    int64_t started_ms, offset;
+    int64_t started_ms, taken_ms, offset;
     int32_t partition;
     unsigned attempt;
     /** What its delivery held. */
     uint32_t bytes;
-    bool start_told;
+    bool start_told, wait_told;
     /** It is of the change log. */
     bool change;
     /** Its record is being read again, and the bytes for it are reserved. */

@@ -73,6 +73,7 @@ void life_enter(struct delivery *delivery, enum life_state state)
     assert(life_may_move(from, state));
     if (log_enabled(LOG_DEBUG))
         delivery_tell_move(delivery, life_state_name(from), life_state_name(state));
+    waits_move(delivery);
     deliver->in_state[from]--;
     deliver->in_state[state]++;
     deliver->memory.under_way += life_is_under_way(state);
@@ -120,6 +121,7 @@ void delivery_done(struct delivery *delivery)
     struct ticket *ticket = delivery->ticket;
     if (*delivery->trace.span)
         delivery_tell_done(delivery);
+    delivery_tell_ended(delivery, delivery->ending.port_result ? delivery->ending.port_result : "none");
     life_enter(delivery, LIFE_DONE);
     release(delivery);
     source_ticket_done(ticket);
@@ -128,6 +130,7 @@ void delivery_done(struct delivery *delivery)
 static void drop(struct delivery *delivery)
 {
     struct ticket *ticket = delivery->ticket;
+    delivery_tell_ended(delivery, "waiting");
     delivery_tell(delivery, OBSERVED_DROPPED);
     life_enter(delivery, LIFE_DROPPED);
     release(delivery);
@@ -137,6 +140,9 @@ static void drop(struct delivery *delivery)
 void delivery_ready(struct delivery *delivery)
 {
     life_enter(delivery, LIFE_READY);
+    delivery->waits.at_breaker = window_is_broken(&delivery->slot);
+    if (delivery->waits.at_breaker)
+        delivery_tell_waits(delivery, "its destination's circuit is open");
     window_push(delivery->deliver->window, &delivery->slot, delivery->attempt > 0);
 }
 
@@ -182,7 +188,10 @@ bool delivery_keep(struct delivery *delivery)
         kept_free(deliver, kept);
         return false;
     }
+    delivery_tell_waits(delivery, "memory: its record is read again later");
     kept->ticket = delivery->ticket;
+    kept->taken_ms = delivery->taken_ms;
+    kept->wait_told = delivery->waits.told;
     kept->assignment = delivery->assignment;
     kept->report = delivery->report;
     kept->content = delivery->content;

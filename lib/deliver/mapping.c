@@ -64,6 +64,7 @@ static bool route(struct delivery *delivery)
         return true;
     }
     life_enter(delivery, LIFE_QUEUED);
+    delivery_tell_waits(delivery, "another with the same key is first");
     return false;
 }
 

@@ -57,6 +57,9 @@ static struct delivery *put_back(struct deliver *deliver, const struct record *r
     delivery->attempt = kept->attempt;
     delivery->started_ms = kept->started_ms;
     delivery->start_told = kept->start_told;
+    delivery->waits.told = kept->wait_told;
+    delivery->waits.ms[WAIT_MEMORY] = (uint32_t)(delivery->taken_ms - kept->taken_ms);
+    delivery->taken_ms = kept->taken_ms;
     delivery->report = report;
     kept_free(deliver, kept);
     delivery_charge(delivery);

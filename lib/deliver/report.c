@@ -16,6 +16,8 @@ void delivery_report_accepted(void *ctx, enum report_verdict verdict)
 {
     struct delivery *delivery = ctx;
     delivery->report = NULL;
+    if (verdict == REPORT_REFUSED && delivery->ending.port_result)
+        delivery->ending.port_result = "refused";
     if (verdict == REPORT_REFUSED)
         delivery_tell(delivery, OBSERVED_RESULT_REFUSED);
     delivery_done(delivery);
@@ -42,6 +44,13 @@ static void report_later(struct due *due)
     delivery_report(delivery_of_due(due));
 }
 
+static bool says_something(const struct run_result *result)
+{
+    return result->response.len + result->status.len + result->summary.len + result->link_json.len +
+               result->external_run_id.len >
+           0;
+}
+
 static void report(struct delivery *delivery, struct run_result *result)
 {
     if (!delivery->is_run) {
@@ -56,7 +65,9 @@ static void report(struct delivery *delivery, struct run_result *result)
         return;
     }
     life_enter(delivery, LIFE_REPORTING);
-    outcome_clear(&delivery->outcome);
+    delivery->ending.port_result = says_something(result) ? "accepted" : "none";
+    buffer_clear(&delivery->outcome.response); /* the rest is for the line of its end */
+    buffer_clear(&delivery->outcome.summary);
     buffer_clear(&delivery->context);
     delivery_charge(delivery);
 }

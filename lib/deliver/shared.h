@@ -14,6 +14,7 @@
  *   outcome.c      what an answer means
  *   telling.c      what lib/observe is told of
  *   standing.c     what goes on being wrong
+ *   waits.c        how long it waited, and for what
  *   conclusion.c   after the last answer
  *   letter.c       its dead letter
  *   report.c       what its mapping reports, its result

@@ -129,8 +129,23 @@ static void look_at_destinations(struct deliver *deliver)
     }
 }
 
+/* Results */
+
+enum { RESULT_WAITS_MS = 5000 };
+
+/** A run's end is told, whether Port answers or not. */
+static void look_at_results(struct deliver *deliver)
+{
+    int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
+    struct delivery *delivery;
+    LIST_FOREACH(delivery, &deliver->deliveries, all)
+    if (life_is_answered(delivery->state) && now_ms - delivery->ended_ms >= RESULT_WAITS_MS)
+        delivery_tell_ended(delivery, "waiting");
+}
+
 void deliver_tick(struct deliver *deliver)
 {
+    look_at_results(deliver);
     if (!deliver->options.conditions)
         return;
     look_at_mappings(deliver);

@@ -113,7 +113,7 @@ void delivery_tell_start(struct delivery *delivery, struct slice body)
     observe(delivery->deliver->options.observer, &observed);
 }
 
-void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind kind,
+void delivery_tell_attempt(struct delivery *delivery, enum observed_kind kind,
                            const struct http_result *result, int64_t wait_ms)
 {
     static const enum observed_cut cuts[] = {[HTTP_WHOLE] = OBSERVED_WHOLE,
@@ -133,5 +133,37 @@ void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind k
         observed.whole_answer = result->text;
     observed.duration_ms = result->duration_ms;
     observed.wait_ms = wait_ms;
+    if (kind == OBSERVED_DELIVERED || kind == OBSERVED_FAILED)
+        delivery->ending = (struct ending){.kind = kind,
+                                           .resent = result->resent,
+                                           .redirects = result->redirects,
+                                           .duration_ms = result->duration_ms};
+    observe(delivery->deliver->options.observer, &observed);
+}
+
+void delivery_tell_waits(struct delivery *delivery, const char *reason)
+{
+    if (delivery->waits.told || !delivery->is_run)
+        return;
+    delivery->waits.told = true;
+    delivery_tell_why(delivery, OBSERVED_WAITS, slice_of(reason));
+}
+
+void delivery_tell_ended(struct delivery *delivery, const char *port_result)
+{
+    struct ending *ending = &delivery->ending;
+    char waited[WAITS_TEXT_SIZE];
+    bool ended = ending->kind == OBSERVED_DELIVERED || ending->kind == OBSERVED_FAILED ||
+                 ending->kind == OBSERVED_UNSENT;
+    if (!ended || ending->told)
+        return;
+    ending->told = true;
+    struct observed observed = about(delivery, OBSERVED_ENDED);
+    observed.ended = (enum observed_kind)ending->kind;
+    observed.resent = ending->resent;
+    observed.redirects = ending->redirects;
+    observed.duration_ms = ending->duration_ms;
+    observed.port_result = port_result;
+    observed.waited = waits_text(delivery, waited);
     observe(delivery->deliver->options.observer, &observed);
 }

@@ -22,8 +22,12 @@ void delivery_tell_move(const struct delivery *delivery, const char *from, const
 void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind, struct slice reason);
 /** Its mapping has been evaluated. */
 void delivery_tell_mapped(const struct delivery *delivery);
+/** Once: its run has to wait before it is sent, for this reason. */
+void delivery_tell_waits(struct delivery *delivery, const char *reason);
+/** Once, and only where it has ended: its end has its line, with what Port says of the result. */
+void delivery_tell_ended(struct delivery *delivery, const char *port_result);
 /** An attempt begins: once, its run is told. */
 void delivery_tell_start(struct delivery *delivery, struct slice body);
 /** An attempt is over, and its outcome known. `wait_ms`: until the next; 0: there is none. */
-void delivery_tell_attempt(const struct delivery *delivery, enum observed_kind kind,
+void delivery_tell_attempt(struct delivery *delivery, enum observed_kind kind,
                            const struct http_result *result, int64_t wait_ms);

@@ -23,7 +23,7 @@ struct condition_words {
 /** conditions_new with other words. */
 PA_MUST_USE struct conditions *conditions_of(const struct clock *clock, const struct condition_words *kinds);
 
-void lines_write(const struct clock *clock, const struct observed *observed);
+void lines_write(const struct observer_options *options, const struct observed *observed);
 void run_log_write(void (*tell_run)(struct run_report *report, struct slice text),
                    const struct observed *observed);
 /** In words; "" for a whole body. */

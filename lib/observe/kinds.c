@@ -31,7 +31,7 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
     [OBSERVED_UNWANTED] = {"no mapping wants the event", LOG_INFO, 0, COUNTS(skipped)},
     [OBSERVED_MORE_UNWANTED] = {"events that no mapping wants, within a minute", LOG_INFO, COUNT},
     [OBSERVED_SENDING] = {"request", LOG_DEBUG, METHOD | URL | ATTEMPT | BODY},
-    [OBSERVED_RETRYING] = {"webhook will be tried again", LOG_DEBUG, STATUS | ERROR | ATTEMPT | WAIT,
+    [OBSERVED_RETRYING] = {"webhook will be tried again", LOG_INFO, STATUS | ERROR | ATTEMPT | WAIT,
                            COUNTS(retries)},
     [OBSERVED_DELIVERED] = {"webhook delivered", LOG_INFO, ATTEMPTED, COUNTS(delivered), END_DELIVERED},
     [OBSERVED_FAILED] = {"webhook failed", LOG_ERROR, ATTEMPTED | ERROR | LETTER, COUNTS(failed), END_FAILED},
@@ -51,6 +51,8 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
     [OBSERVED_SHORTAGE] =
         {"the system gives out no more connections: deliveries wait, and fewer are sent at once", LOG_WARNING,
          MESSAGE | AT_ONCE},
+    [OBSERVED_WAITS] = {"run waits", LOG_INFO, REASON},
+    [OBSERVED_ENDED] = {0}, /* as what it ended with */
 };
 
 const char *observed_message(enum observed_kind kind)

@@ -3,6 +3,7 @@
  * where it has a trace, that is last. */
 #include "observe/internal.h"
 #include "observe/kinds.h"
+#include <string.h>
 
 struct slice observed_shown(const struct observed *observed, struct slice text, struct buffer *room)
 {
@@ -25,17 +26,39 @@ const char *observed_cut_words(enum observed_cut cut)
     return words[cut];
 }
 
-/** Nothing keeps what fails for good where no dead letters are written: then the line that says so is an
- * error. */
+static const struct kind_row *row_of(const struct observed *observed)
+{
+    return &observed_kinds[observed->kind == OBSERVED_ENDED ? observed->ended : observed->kind];
+}
+
+/** It has its line when Port has spoken. */
+static bool is_told_later(const struct observed *observed)
+{
+    return observed->kind == OBSERVED_DELIVERED || observed->kind == OBSERVED_FAILED ||
+           observed->kind == OBSERVED_UNSENT;
+}
+
+/** A webhook that fails is an error where nothing keeps its event, unless the endpoint itself says that the
+ * request is wrong. */
 static enum log_level level_of(const struct observed *observed)
 {
-    const struct kind_row *line = &observed_kinds[observed->kind];
-    return observed->has_letter && (line->fields & LETTER) ? LOG_WARNING : line->level;
+    const struct kind_row *line = row_of(observed);
+    bool is_callers = observed->status >= 400 && observed->status < 500;
+    return (line->fields & LETTER) && (observed->has_letter || is_callers) ? LOG_WARNING : line->level;
+}
+
+/** A success of which nothing is to be said. */
+static bool is_plain_success(const struct observed *observed)
+{
+    bool settled = slice_equal_text(slice_of(observed->port_result), "accepted") ||
+                   slice_equal_text(slice_of(observed->port_result), "none");
+    return observed->kind == OBSERVED_ENDED && observed->ended == OBSERVED_DELIVERED &&
+           observed->attempt <= 1 && settled && slice_is_null(observed->waited);
 }
 
 static struct log_field age_of(const struct clock *clock, const struct observed *observed)
 {
-    return observed->record_ms >= 0 ? F_INT("event.age_ms", clock_wall_ms(clock) - observed->record_ms)
+    return observed->record_ms >= 0 ? F_SECONDS("event.age", clock_wall_ms(clock) - observed->record_ms)
                                     : F_NONE;
 }
 
@@ -44,6 +67,35 @@ static bool is_placed_by_id(const struct observed *observed)
 {
     return !observed->topic && observed->record_id.len > 0 &&
            !slice_equal(observed->record_id, observed->run_id);
+}
+
+/** What to look at; NULL: the reason says all. */
+static const char *failure_hint(const char *error_type, bool has_letter)
+{
+    static const struct {
+        const char *error, *hint;
+    } hints[] = {
+        {"tls_certificate", "if the endpoint's certificate authority is your own, set SSL_CERT_FILE"},
+        {"tls", "does the endpoint speak TLS there? 'port-agent check --destination URL' goes the way to it "
+                "step by step"},
+        {"protocol", "does it speak HTTP there, and not TLS? 'port-agent check --destination URL' shows it"},
+        {"timeout", "WEBHOOK_INVOKER_TIMEOUT is how long the endpoint may be silent"},
+        {"connect_timeout", "WEBHOOK_INVOKER_TIMEOUT is how long connecting may take"},
+        {"total_timeout", "WEBHOOK_TOTAL_TIMEOUT is how long a request may take in all"},
+        {"redirect",
+         "if the new location is right, use it in the action; WEBHOOK_FOLLOW_REDIRECTS says which "
+         "are followed"},
+        {"dns", "is the host's name right, and known where the agent runs?"},
+        {"connect", "'port-agent check --destination URL' goes the way to the endpoint step by step"},
+        {"egress", "EGRESS_ALLOW and EGRESS_DENY say where webhooks may go"},
+        {"no_mapping", "'port-agent map' shows what each mapping makes of an event"},
+        {"event_expired", "EVENT_MAX_AGE_SECONDS is how old an event may be"},
+        {"signature_expired", "REPLAY_TOLERANCE_SECONDS is how old a signature may be"},
+    };
+    for (size_t i = 0; error_type && i < sizeof hints / sizeof *hints; i++)
+        if (strcmp(hints[i].error, error_type) == 0)
+            return hints[i].hint;
+    return has_letter ? NULL : "nothing keeps the event: DEAD_LETTER_DIR would";
 }
 
 #define F_TOPIC(o_) F_STR("messaging.destination.name", (o_)->topic)
@@ -57,8 +109,9 @@ static bool is_placed_by_id(const struct observed *observed)
 
 static void write_line(const struct clock *clock, const struct observed *o, struct slice url)
 {
-    const struct kind_row *line = &observed_kinds[o->kind];
+    const struct kind_row *line = row_of(o);
     unsigned fields = line->fields;
+    bool ended = o->kind == OBSERVED_ENDED, failed = ended && (fields & LETTER);
     struct buffer body = {0};
     const struct log_field all[] = {
         F_TOPIC(o),
@@ -68,7 +121,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_STR("server.address", o->destination),
         F_WHERE(METHOD, F_STR("http.request.method", o->method)),
         F_WHERE(URL, F_SLICE("url.full", url)),
-        F_WHERE(o->status ? STATUS : 0, F_INT("http.response.status_code", o->status)),
+        F_WHERE(STATUS, F_STATUS(o->status)),
         F_WHERE(ERROR, F_STR("error.type", o->error_type)),
         F_WHERE(ERROR, F_SLICE("error.message", o->reason)),
         F_RUN(o),
@@ -77,10 +130,10 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(REASON, F_SLICE("reason", o->reason)),
         F_WHERE(MESSAGE, F_SLICE("error.message", o->reason)),
         F_WHERE(o->mapping ? MAPPING : 0, F_INT("mapping", o->mapping)),
-        F_WHERE(ATTEMPT, F_INT("attempt", o->attempt)),
+        F_WHERE(o->attempt > 1 ? ATTEMPT : 0, F_INT("http.request.resend_count", o->attempt - 1)),
         F_WHERE(BODY, F_SLICE("body", observed_shown(o, o->body, &body))),
-        F_WHERE(ANSWER, F_INT("duration_ms", o->duration_ms)),
-        F_WHERE(WAIT, F_INT("wait_ms", o->wait_ms)),
+        F_WHERE(ANSWER, F_SECONDS("http.client.request.duration", o->duration_ms)),
+        F_WHERE(WAIT, F_SECONDS("next_attempt_in", o->wait_ms)),
         F_WHERE(AGE, age_of(clock, o)),
         F_WHERE(o->resent ? ANSWER : 0, F_BOOL("resent", true)),
         F_WHERE(o->redirects ? ANSWER : 0, F_INT("redirects", o->redirects)),
@@ -88,6 +141,10 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(AT_ONCE, F_INT("webhooks_at_once", o->count)),
         F_WHERE(COUNT, F_INT("count", o->count)),
         F_WHERE(UNREPORTED, F_INT("unreported_node_runs", o->unreported)),
+        F_STR("port.result", ended ? o->port_result : NULL),
+        F_SLICE("waited_for", o->waited),
+        failed ? F_BOOL("dead_letter", o->has_letter) : F_NONE,
+        failed ? F_STR("hint", failure_hint(o->error_type, o->has_letter)) : F_NONE,
         F_TRACE(o),
         F_SPAN(o),
     };
@@ -102,10 +159,12 @@ static void write_cut(const struct observed *o, struct slice url)
                 F_SPAN(o));
 }
 
-void lines_write(const struct clock *clock, const struct observed *observed)
+void lines_write(const struct observer_options *options, const struct observed *observed)
 {
-    const struct kind_row *line = &observed_kinds[observed->kind];
-    bool wanted = line->message && !observed->unlisted && log_enabled(level_of(observed));
+    const struct kind_row *line = row_of(observed);
+    bool unlisted = observed->unlisted || is_told_later(observed) ||
+                    (options->successes_unlisted && is_plain_success(observed));
+    bool wanted = line->message && !unlisted && log_enabled(level_of(observed));
     struct buffer room = {0};
     struct slice url = {NULL, 0};
     bool cut = observed->cut && (line->fields & ANSWER);
@@ -114,7 +173,7 @@ void lines_write(const struct clock *clock, const struct observed *observed)
     if (line->fields & URL)
         url = observed_shown(observed, observed->url, &room);
     if (wanted)
-        write_line(clock, observed, url);
+        write_line(options->clock, observed, url);
     if (cut)
         write_cut(observed, url);
     buffer_clear(&room);

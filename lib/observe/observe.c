@@ -74,7 +74,7 @@ static void count(struct counters *counters, const struct observed *observed)
     unsigned place = observed_kinds[observed->kind].counts;
     if (place > 0)
         totals[place - 1]++;
-    counters->resent += observed->resent;
+    counters->resent += observed->resent && observed->kind != OBSERVED_ENDED;
 }
 
 void observe(struct observer *observer, const struct observed *observed)
@@ -84,11 +84,12 @@ void observe(struct observer *observer, const struct observed *observed)
     metrics_note(&observer->metrics, options->clock, observed);
     run_memory_note(observer->runs, observed);
     flow_note(observer->flow, observed);
-    lines_write(options->clock, observed);
+    lines_write(options, observed);
     if (observed->report && options->tell_run)
         run_log_write(options->tell_run, observed);
     if (options->told)
         options->told(options->ctx, observed);
-    if (observer->traced && observed->trace && *observed->trace->span)
+    bool is_line = observed->kind == OBSERVED_WAITS || observed->kind == OBSERVED_ENDED;
+    if (observer->traced && observed->trace && *observed->trace->span && !is_line)
         observer->traced(observer->traced_ctx, observed);
 }

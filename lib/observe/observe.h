@@ -89,8 +89,13 @@ enum observed_kind {
     OBSERVED_CIRCUIT_CLOSED,
     /** The system gives out no more connections: reason, count (webhooks at once from now on). */
     OBSERVED_SHORTAGE,
+    /** A run has to wait before it is sent: reason. */
+    OBSERVED_WAITS,
+    /** A delivery's end has its line, which says what Port says of the result: ended, port_result, waited,
+     * and everything that struct observed has of an attempt. OBSERVED_DELIVERED and the like came before. */
+    OBSERVED_ENDED,
 };
-enum { OBSERVED_KINDS = OBSERVED_SHORTAGE + 1 };
+enum { OBSERVED_KINDS = OBSERVED_ENDED + 1 };
 
 /** What is missing of an answer's body, and why. */
 enum observed_cut {
@@ -163,6 +168,12 @@ struct observed {
     struct slice summary;
     /** The status of the run's result ("SUCCESS", "FAILURE"); "" or NULL: none is reported. */
     const char *reported;
+    /** OBSERVED_DELIVERED, OBSERVED_FAILED or OBSERVED_UNSENT. */
+    enum observed_kind ended;
+    /** "accepted", "waiting", "refused"; "none": it has none. */
+    const char *port_result;
+    /** What it waited for, in words; null: for nothing. */
+    struct slice waited;
     /** A dead letter is written of what failed for good. */
     bool has_letter;
     /** It has no line of its own: it is one of many. */
@@ -194,6 +205,8 @@ struct slice observed_why(const struct observed *observed);
 struct observer_options {
     /** Borrowed. */
     const struct clock *clock;
+    /** A success at the first attempt, of which nothing else is to be said, has no line. */
+    bool successes_unlisted;
     /** Queues a progress log on a run (run_report_log). NULL: none are written. */
     void (*tell_run)(struct run_report *report, struct slice text);
     /** Is told of everything, after counters and logs; NULL: nobody is. */

@@ -427,6 +427,11 @@ void window_each_destination(const struct window *window,
     destinations_each(&window->destinations, view_destination, &visit);
 }
 
+bool window_is_broken(const struct slot *slot)
+{
+    return slot->destination && slot->destination->breaker.state != BREAKER_CLOSED;
+}
+
 void window_note_cause(const struct slot *slot, struct slice cause)
 {
     struct destination *destination = slot->destination;

@@ -48,7 +48,7 @@ def test_widened_retries_end_with_the_last_cause_and_the_number_of_attempts(worl
     port.wait(lambda: results_of(port, "r_404"))
     assert len(attempts_of(receiver, "r_500")) == 3 and len(attempts_of(receiver, "r_404")) == 1
     given_up = agent.wait_log("webhook failed", port__run_id="r_500")
-    assert given_up["level"] == "ERROR" and given_up["attempt"] == 3  # nothing keeps it: no dead letters are configured
+    assert given_up["level"] == "ERROR" and given_up["http.request.resend_count"] == 2  # nothing keeps it: no dead letters are configured
 
 
 def test_none_turns_retries_off(world, port, receiver):
@@ -99,7 +99,7 @@ def test_events_that_are_too_old_are_not_delivered(world, port, receiver):
     port.wait(lambda: results_of(port, "r_old") and results_of(port, "r_new"))
     assert results_of(port, "r_old")[0]["status"] == "FAILURE" and "older than EVENT_MAX_AGE_SECONDS" in results_of(port, "r_old")[0]["summary"]
     assert receiver.runs() == ["r_new"]
-    assert 20_000 <= agent.wait_log("webhook delivered", port__run_id="r_new")["event.age_ms"] < 60_000
+    assert 20 <= agent.wait_log("webhook delivered", port__run_id="r_new")["event.age"] < 60
 
 
 def test_a_destinations_own_bound_is_kept(world, port, receiver):

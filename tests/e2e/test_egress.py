@@ -69,7 +69,7 @@ def test_what_is_never_connected_to_fails_its_run_at_once_with_the_rule(world, p
     assert agent.terminate() == 0
     for i, (url, rule) in enumerate(urls):
         line = failures(agent)[f"r_{i}"]
-        assert (line["error.type"], line["attempt"]) == ("egress", 1) and rule in line["error.message"], url
+        assert (line["error.type"], line.get("http.request.resend_count", 0)) == ("egress", 0) and rule in line["error.message"], url
     assert not [i for i in agent.log.snapshot() if i["msg"].startswith(("circuit", "webhook will be tried"))]
     assert watched.addresses() == []
     assert "user:pw" not in json.dumps(agent.log.snapshot())
@@ -101,7 +101,7 @@ def test_a_name_that_leads_elsewhere_for_the_next_attempt_gains_nothing(world, p
     told = outcome(port, "r_moving")
     assert told["status"] == "FAILURE" and "169.254.169.254 is a metadata address" in told["summary"] and len(seen) == 1
     assert agent.terminate() == 0
-    assert (failures(agent)["r_moving"]["error.type"], failures(agent)["r_moving"]["attempt"]) == ("egress", 2)
+    assert (failures(agent)["r_moving"]["error.type"], failures(agent)["r_moving"]["http.request.resend_count"]) == ("egress", 1)
     assert watched.addresses() == []
 
 

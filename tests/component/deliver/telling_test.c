@@ -79,10 +79,96 @@ static void an_observer_is_told_of_everything_that_is_counted(void **state)
     world_free(world);
 }
 
+/** How the run's line says that Port took the result; the caller frees the lines. */
+static void assert_result(const char *lines, const char *run_id, const char *result)
+{
+    char run[64], port[64];
+    snprintf(run, sizeof run, "\"port.run_id\":\"%s\"", run_id);
+    snprintf(port, sizeof port, "\"port.result\":\"%s\"", result);
+    const char *at = strstr(lines, "\"msg\":\"webhook ");
+    while (at && !(strstr(at, run) && strstr(at, run) < strchr(at, '\n') && strstr(at, "\"port.result\"") &&
+                   strstr(at, "\"port.result\"") < strchr(at, '\n')))
+        at = strstr(at + 1, "\"msg\":\"webhook ");
+    assert_non_null(at);
+    const char *found = strstr(at, port);
+    if (!found || found > strchr(at, '\n'))
+        fail_msg("%s is not in %.*s", port, (int)strcspn(at, "\n"), at);
+}
+
+static struct reply gone_or_fine(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    return (struct reply){.status = strstr(request->target, "r_gone") ? 404 : 200};
+}
+
+static void the_end_has_one_line_with_ports_word_on_the_result(void **state)
+{
+    (void)state;
+    struct world *world = telling_world();
+    struct caught caught = logs_catch();
+    world->port->script = gone_or_fine;
+    deliver_one(world, (struct event_text){.run_id = "r_sync", .path = "/ok", .synchronized = true});
+    deliver_one(world, (struct event_text){.run_id = "r_async", .path = "/ok"});
+    deliver_one(world, (struct event_text){.run_id = "r_gone", .path = "/500"});
+    deliver_one(world, (struct event_text){.path = "/ok", .change_log = true});
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"port.result\":"), 4);
+    assert_result(lines, "r_sync", "accepted");
+    assert_result(lines, "r_async", "none");
+    assert_result(lines, "r_gone", "refused");
+    free(lines);
+    world_free(world);
+}
+
+static void a_result_that_waits_is_told_after_a_while_and_once(void **state)
+{
+    (void)state;
+    struct world *world = telling_world();
+    struct caught caught = logs_catch();
+    world->port->script = port_away;
+    give(world, (struct event_text){.run_id = "r_1", .path = "/ok", .synchronized = true});
+    run_until(world->port, &world->port->count, 3);
+    deliver_tick(world->deliver); /* it may be a moment */
+    world->port->turned_ms += 6000;
+    deliver_tick(world->deliver);
+    deliver_tick(world->deliver);
+    world->port->script = NULL;
+    run_until(world->port, &world->done, 1);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"msg\":\"webhook delivered\""), 1);
+    assert_result(lines, "r_1", "waiting");
+    assert_non_null(strstr(lines, "\"waited_for\":\"Port 6."));
+    free(lines);
+    world_free(world);
+}
+
+static void a_run_that_waits_for_its_lane_says_so_once_and_for_how_long(void **state)
+{
+    (void)state;
+    struct world *world = telling_world();
+    struct caught caught = logs_catch();
+    give(world, (struct event_text){.run_id = "r_1", .path = "/hold", .key = "k"});
+    give(world, (struct event_text){.run_id = "r_2", .path = "/ok", .key = "k"});
+    run_until(world->port, &world->held_count, 1);
+    world->port->turned_ms += 7000;
+    let_go(world, 0);
+    run_until(world->port, &world->done, 2);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"level\":\"INFO\",\"msg\":\"run waits\""), 1);
+    assert_non_null(strstr(lines, "\"reason\":\"another with the same key is first\""));
+    assert_non_null(strstr(lines, "\"waited_for\":\"lane 7."));
+    free(lines);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_of_an_event_names_its_run),
+        cmocka_unit_test(the_end_has_one_line_with_ports_word_on_the_result),
+        cmocka_unit_test(a_result_that_waits_is_told_after_a_while_and_once),
+        cmocka_unit_test(a_run_that_waits_for_its_lane_says_so_once_and_for_how_long),
         cmocka_unit_test(an_observer_is_told_of_everything_that_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

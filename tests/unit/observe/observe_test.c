@@ -88,6 +88,8 @@ static struct observed full(struct world *world, enum observed_kind kind)
                              .summary = SLICE_LITERAL("No webhook was sent: too old"),
                              .from = "READY",
                              .to = "SENDING",
+                             .ended = OBSERVED_DELIVERED,
+                             .port_result = "accepted",
                              .destination = NULL,
                              .count = 9,
                              .unreported = 4};
@@ -128,6 +130,9 @@ static void assert_lines(struct world *world, const struct observed *observed, c
 #define REQUEST "\"http.request.method\":\"POST\",\"url.full\":\"https://a/x\","
 #define ERROR_FIELDS "\"error.type\":\"http_status\",\"error.message\":\"the endpoint answered 503\","
 #define RUN "\"port.run_id\":\"r_1\""
+#define ENDED                                                                                \
+    ",\"mapping\":3,\"http.request.resend_count\":1,\"http.client.request.duration\":0.012," \
+    "\"event.age\":2.000,\"redirects\":1,\"answer\":\"later\","
 #define LINE(level_, message_, rest_) "\"" level_ "\",\"msg\":\"" message_ "\"," rest_ "}\n"
 
 /** Counters that a kind adds one to: at most one. */
@@ -173,29 +178,26 @@ static const struct kind kinds[] = {
     {OBSERVED_MOVED, LINE("DEBUG", "delivery moved", RECORD RUN ",\"from\":\"READY\",\"to\":\"SENDING\""),
      NULL, NULL},
     {OBSERVED_UNWANTED, LINE("INFO", "no mapping wants the event", RECORD RUN), NULL, "skipped"},
-    {OBSERVED_SENDING, LINE("DEBUG", "request", RECORD REQUEST RUN ",\"attempt\":2,\"body\":\"{}\""),
+    {OBSERVED_SENDING,
+     LINE("DEBUG", "request", RECORD REQUEST RUN ",\"http.request.resend_count\":1,\"body\":\"{}\""),
      "Sending POST https://a/x (attempt 1)", NULL},
     {OBSERVED_RETRYING,
-     LINE("DEBUG", "webhook will be tried again",
-          RECORD "\"http.response.status_code\":503," ERROR_FIELDS RUN ",\"attempt\":2,\"wait_ms\":1500"),
+     LINE("INFO", "webhook will be tried again",
+          RECORD "\"http.response.status_code\":503," ERROR_FIELDS RUN
+                 ",\"http.request.resend_count\":1,\"next_attempt_in\":1.500"),
      "Attempt 2 of 5 failed: the endpoint answered 503. Trying again in 1.5 s", "retries"},
     {OBSERVED_RETRY_LEFT, "", NULL, NULL},
-    {OBSERVED_DELIVERED,
-     LINE("INFO", "webhook delivered",
-          RECORD REQUEST "\"http.response.status_code\":503," RUN
-                         ",\"mapping\":3,\"attempt\":2,\"duration_ms\":12,\"event.age_ms\":2000,"
-                         "\"redirects\":1,\"answer\":\"later\""),
-     "Webhook answered 503 in 12 ms (attempt 2). Answer: later", "delivered"},
-    {OBSERVED_FAILED,
-     LINE("ERROR", "webhook failed",
-          RECORD REQUEST "\"http.response.status_code\":503," ERROR_FIELDS RUN
-                         ",\"mapping\":3,\"attempt\":2,\"duration_ms\":12,\"event.age_ms\":2000,"
-                         "\"redirects\":1,\"answer\":\"later\""),
-     "Webhook answered 503 in 12 ms (attempt 2). Answer: later", "failed"},
+    {OBSERVED_DELIVERED, "", "Webhook answered 503 in 12 ms (attempt 2). Answer: later", "delivered"},
+    {OBSERVED_FAILED, "", "Webhook answered 503 in 12 ms (attempt 2). Answer: later", "failed"},
     {OBSERVED_EXPIRED, "", NULL, "expired"},
     {OBSERVED_STALE, "", NULL, "stale"},
-    {OBSERVED_UNSENT, LINE("ERROR", "webhook failed", RECORD ERROR_FIELDS RUN ",\"event.age_ms\":2000"),
-     "No webhook was sent: too old", "failed"},
+    {OBSERVED_UNSENT, "", "No webhook was sent: too old", "failed"},
+    {OBSERVED_WAITS, LINE("INFO", "run waits", RECORD RUN ",\"reason\":\"the endpoint answered 503\""), NULL,
+     NULL},
+    {OBSERVED_ENDED,
+     LINE("INFO", "webhook delivered",
+          RECORD REQUEST "\"http.response.status_code\":503," RUN ENDED "\"port.result\":\"accepted\""),
+     NULL, NULL},
     {OBSERVED_OWED, LINE("ERROR", "out of memory: a result waits", RECORD RUN), NULL, NULL},
     {OBSERVED_LEFT, LINE("ERROR", "out of memory: the record is left for the next assignment", RECORD RUN),
      NULL, NULL},
@@ -268,7 +270,8 @@ static void what_is_not_there_is_left_out(void **state)
 {
     (void)state;
     struct world *world = world_new();
-    struct observed observed = {.kind = OBSERVED_FAILED,
+    struct observed observed = {.kind = OBSERVED_ENDED,
+                                .ended = OBSERVED_FAILED,
                                 .partition = -1,
                                 .offset = -1,
                                 .record_ms = -1,
@@ -284,7 +287,12 @@ static void what_is_not_there_is_left_out(void **state)
         world, &observed,
         LINE("ERROR", "webhook failed",
              "\"http.request.method\":\"GET\",\"url.full\":\"https://a/\",\"error.type\":\"connect\","
-             "\"error.message\":\"refused\",\"port.run_id\":\"r_1\",\"attempt\":1,\"duration_ms\":3"));
+             "\"error.message\":\"refused\",\"port.run_id\":\"r_1\",\"http.client.request.duration\":0.003,"
+             "\"dead_letter\":false,\"hint\":\"'port-agent check --destination URL' goes the way to the "
+             "endpoint "
+             "step by step\""));
+    observed.kind = OBSERVED_FAILED;
+    assert_lines(world, &observed, "");
     assert_string_equal(world->run_log, "Webhook failed after 3 ms: refused");
     world_free(world);
 }
@@ -296,30 +304,90 @@ static void what_is_as_small_as_can_be_is_there(void **state)
     struct observed observed = full(world, OBSERVED_DELIVERED);
     observed.record_ms = 0;
     observed.answer = SLICE_LITERAL("x");
+    observe(world->observer, &observed);
+    observed.kind = OBSERVED_ENDED;
     char *lines = lines_of(world, &observed);
-    assert_non_null(strstr(lines, "\"event.age_ms\":50000,\"redirects\":1,\"answer\":\"x\"}"));
+    assert_non_null(strstr(lines, "\"event.age\":50.000,\"redirects\":1,\"answer\":\"x\","));
     assert_string_equal(world->run_log, "Webhook answered 503 in 12 ms (attempt 2). Answer: x");
     free(lines);
     world_free(world);
 }
 
-static void what_a_dead_letter_keeps_is_a_warning(void **state)
+/** The first characters of its line. */
+static void assert_level(struct world *world, const struct observed *observed, const char *level)
+{
+    char *lines = lines_of(world, observed);
+    assert_int_equal(strncmp(lines + 1, level, strlen(level)), 0);
+    free(lines);
+}
+
+static void a_failure_is_an_error_unless_a_letter_keeps_it_or_the_request_is_wrong(void **state)
 {
     (void)state;
     struct world *world = world_new();
-    struct observed observed = full(world, OBSERVED_FAILED);
+    struct observed observed = full(world, OBSERVED_ENDED);
+    observed.ended = OBSERVED_FAILED;
+    assert_level(world, &observed, "ERROR");
+    observed.status = 404;
+    assert_level(world, &observed, "WARNING");
+    observed.status = 503;
+    observed.has_letter = true;
+    assert_level(world, &observed, "WARNING");
+    observed.ended = OBSERVED_UNSENT;
+    assert_level(world, &observed, "WARNING");
+    observed.ended = OBSERVED_DELIVERED; /* no other line changes its level */
+    assert_level(world, &observed, "INFO");
+    world_free(world);
+}
+
+static void a_failure_says_what_to_look_at_and_what_keeps_the_event(void **state)
+{
+    (void)state;
+    static const char *const hints[][2] = {{"tls_certificate", "SSL_CERT_FILE"},
+                                           {"timeout", "WEBHOOK_INVOKER_TIMEOUT"},
+                                           {"total_timeout", "WEBHOOK_TOTAL_TIMEOUT"},
+                                           {"tls", "does the endpoint speak TLS there?"},
+                                           {"http_status", "nothing keeps the event: DEAD_LETTER_DIR would"}};
+    struct world *world = world_new();
+    struct observed observed = full(world, OBSERVED_ENDED);
+    observed.ended = OBSERVED_FAILED;
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        observed.error_type = hints[i][0];
+        char *lines = lines_of(world, &observed);
+        assert_non_null(strstr(lines, "\"dead_letter\":false,\"hint\":\""));
+        assert_non_null(strstr(lines, hints[i][1]));
+        free(lines);
+    }
     observed.has_letter = true;
     char *lines = lines_of(world, &observed);
-    assert_int_equal(strncmp(lines, "\"WARNING\"", 9), 0);
+    assert_non_null(strstr(lines, "\"dead_letter\":true}"));
     free(lines);
-    observed.kind = OBSERVED_UNSENT;
-    lines = lines_of(world, &observed);
-    assert_int_equal(strncmp(lines, "\"WARNING\"", 9), 0);
-    free(lines);
-    observed.kind = OBSERVED_DELIVERED; /* no other line changes its level */
-    lines = lines_of(world, &observed);
-    assert_int_equal(strncmp(lines, "\"INFO\"", 6), 0);
-    free(lines);
+    world_free(world);
+}
+
+static void plain_successes_may_have_no_line(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    const struct observer_options options = {.clock = &fixed_clock, .successes_unlisted = true};
+    observer_free(world->observer);
+    world->observer = observer_new(&options);
+    struct observed observed = full(world, OBSERVED_ENDED);
+    observed.attempt = 1;
+    assert_lines(world, &observed, "");
+    observed.port_result = "none";
+    assert_lines(world, &observed, "");
+    observed.waited = SLICE_LITERAL("lane 1.0 s");
+    assert_level(world, &observed, "INFO");
+    observed.waited = (struct slice){NULL, 0};
+    observed.port_result = "refused";
+    assert_level(world, &observed, "INFO");
+    observed.port_result = "accepted";
+    observed.attempt = 2;
+    assert_level(world, &observed, "INFO");
+    observed.attempt = 1;
+    observed.ended = OBSERVED_FAILED;
+    assert_level(world, &observed, "ERROR");
     world_free(world);
 }
 
@@ -342,11 +410,15 @@ static void a_body_that_was_cut_has_a_line_of_its_own_and_words_on_the_run(void 
         observed.resent = true;
         char *lines = lines_of(world, &observed);
         snprintf(expected, sizeof expected,
-                 "\n\"WARNING\",\"msg\":\"%s\"," RECORD "\"url.full\":\"https://a/x\"," RUN
+                 "\"WARNING\",\"msg\":\"%s\"," RECORD "\"url.full\":\"https://a/x\"," RUN
                  ",\"kept_bytes\":77}\n",
                  words[cut]);
-        assert_non_null(strstr(lines, expected));
-        assert_non_null(strstr(lines, "\"event.age_ms\":2000,\"resent\":true,\"redirects\":1,"));
+        assert_string_equal(lines, expected);
+        free(lines);
+        observed.kind = OBSERVED_ENDED;
+        observed.cut = OBSERVED_WHOLE;
+        lines = lines_of(world, &observed);
+        assert_non_null(strstr(lines, "\"event.age\":2.000,\"resent\":true,\"redirects\":1,"));
         snprintf(expected, sizeof expected, "Webhook answered 503 in 12 ms (attempt 2); %s. Answer: later",
                  words[cut]);
         assert_string_equal(world->run_log, expected);
@@ -409,7 +481,7 @@ static void a_url_is_formatted_for_lines_that_have_it_alone(void **state)
     shown = 0;
     free(lines_of(world, &observed));
     assert_int_equal(shown, 0);
-    observed.kind = OBSERVED_FAILED;
+    observed.kind = OBSERVED_ENDED;
     free(lines_of(world, &observed));
     assert_int_equal(shown, 1);
     world_free(world);
@@ -423,7 +495,7 @@ static void nothing_is_formatted_for_a_level_that_is_off(void **state)
     assert_non_null(file);
     struct log_options options = {.fd = fileno(file), .level = LOG_WARNING};
     struct log *log = log_new(&options), *before = log_set_current(log);
-    struct observed observed = full(world, OBSERVED_DELIVERED);
+    struct observed observed = full(world, OBSERVED_ENDED);
     observed.run_id = (struct slice){NULL, 0}; /* likewise */
     observed.show = count_shown;
     observed.report = NULL;
@@ -513,7 +585,12 @@ static void a_record_in_no_topic_is_found_by_its_id_unless_that_is_the_runs(void
     observed.cut = OBSERVED_CUT_NO_ROOM;
     observed.topic = NULL;
     char *lines = lines_of(world, &observed);
-    assert_int_equal(occurrences(lines, "\"record.id\":\"org.runs-2-7\""), 2);
+    assert_int_equal(occurrences(lines, "\"record.id\":\"org.runs-2-7\""), 1);
+    free(lines);
+    observed.kind = OBSERVED_ENDED;
+    observed.cut = OBSERVED_WHOLE;
+    lines = lines_of(world, &observed);
+    assert_int_equal(occurrences(lines, "\"record.id\":\"org.runs-2-7\""), 1);
     free(lines);
     world_free(world);
 }
@@ -526,7 +603,9 @@ int main(void)
         cmocka_unit_test(what_is_about_no_record_names_none),
         cmocka_unit_test(what_is_not_there_is_left_out),
         cmocka_unit_test(what_is_as_small_as_can_be_is_there),
-        cmocka_unit_test(what_a_dead_letter_keeps_is_a_warning),
+        cmocka_unit_test(a_failure_is_an_error_unless_a_letter_keeps_it_or_the_request_is_wrong),
+        cmocka_unit_test(a_failure_says_what_to_look_at_and_what_keeps_the_event),
+        cmocka_unit_test(plain_successes_may_have_no_line),
         cmocka_unit_test(a_body_that_was_cut_has_a_line_of_its_own_and_words_on_the_run),
         cmocka_unit_test(a_body_that_was_cut_is_told_of_at_the_end_alone),
         cmocka_unit_test(what_must_not_be_seen_is_in_no_line_and_no_progress_log),
