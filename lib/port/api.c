@@ -193,25 +193,13 @@ static void fail_queued(struct port_api *api, const struct port_result *result)
         call_end(call, result);
 }
 
-static void token_forget(struct port_api *api)
-{
-    struct buffer old = api->old_token;
-    if (api->token.len == 0)
-        return;
-    if (old.ptr)
-        explicit_bzero(old.ptr, old.cap);
-    old.len = 0;
-    api->old_token = api->token;
-    api->token = old;
-}
-
 static bool token_read(struct port_api *api, struct slice body)
 {
     struct port_token token;
     if (!port_token_parse(body, &token))
         return false;
     int64_t now = clock_monotonic_ms(api->options.clock);
-    token_forget(api);
+    port_token_retire(&api->token, &api->old_token);
     port_token_use(&token, &api->token);
     api->token_refresh_ms = now + token.kept_ms;
     api->token_expiry_ms = now + token.lifetime_ms;
@@ -326,7 +314,7 @@ static bool try_with_fresh_token(struct port_call *call, const struct http_resul
         return false;
     call->refreshed = true;
     if (call->token_serial == api->token_serial)
-        token_forget(api);
+        port_token_retire(&api->token, &api->old_token);
     call->state = CALL_QUEUED;
     api->unsent = TAILQ_FIRST(&api->calls);
     return true;

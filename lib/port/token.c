@@ -55,6 +55,18 @@ void port_token_use(struct port_token *token, struct buffer *header)
     token->text = NULL;
 }
 
+void port_token_retire(struct buffer *header, struct buffer *old_header)
+{
+    struct buffer old = *old_header;
+    if (header->len == 0)
+        return;
+    if (old.ptr)
+        explicit_bzero(old.ptr, old.cap);
+    old.len = 0;
+    *old_header = *header;
+    *header = old;
+}
+
 void token_mask(struct secrets *secrets, const struct buffer *header)
 {
     const size_t scheme = sizeof "Bearer " - 1;

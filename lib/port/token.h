@@ -21,6 +21,10 @@ PA_MUST_USE bool port_token_parse(struct slice body, struct port_token *out);
 /** Appends the value of Authorization, and wipes and frees the token's text. */
 void port_token_use(struct port_token *token, struct buffer *header);
 
+/** A token that is not used any more goes on being masked: its header becomes the old one, and the one before
+ * is wiped. Nothing happens where there is none. */
+void port_token_retire(struct buffer *header, struct buffer *old_header);
+
 struct secrets;
 /** Adds the token of a header's value ("Bearer …") to what is masked. */
 void token_mask(struct secrets *secrets, const struct buffer *header);
