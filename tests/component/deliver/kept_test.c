@@ -328,6 +328,35 @@ static void attempts_are_kept(void **state)
     topic_close(topic);
 }
 
+static void a_trace_that_began_here_is_the_same_when_the_record_is_read_again(void **state)
+{
+    (void)state;
+    enum { ALL = 24 };
+    struct tracing tracing = {.sampling = TRACE_ALWAYS, .key = 9};
+    struct slice wrong;
+    struct deliver_options options = {
+        .tracing = &tracing, /* whoever waits for long while others do is kept */
+        .retry = {.max_attempts = 2, .max_elapsed_ms = 600000, .initial_backoff_ms = 1200}};
+    options.retry.max_backoff_ms = options.retry.initial_backoff_ms;
+    assert_true(retry_on_parse(SLICE_LITERAL("500"), &options.retry_on, &wrong));
+    struct topic *topic = topic_open(options);
+    struct world *world = topic->world;
+    struct caught caught = logs_catch();
+    produce_many(topic, ALL, (struct event_text){.path = "/500"});
+    run_until(world->port, &world->done, ALL);
+    char *logged = logs_end(&caught);
+    bool kept = strstr(logged, "\"from\":\"WAITING\",\"to\":\"KEPT\"") != NULL;
+    free(logged);
+    assert_true(kept);
+    for (size_t i = 0; i < world->arrived; i++)
+        for (size_t j = 0; j < i; j++) {
+            bool same = strcmp(world->keys[i], world->keys[j]) == 0;
+            assert_int_equal(memcmp(world->parents[i], world->parents[j], 35) == 0, same);
+            assert_string_not_equal(world->parents[i] + 36, world->parents[j] + 36);
+        }
+    topic_close(topic);
+}
+
 /** Each is a destination of its own, and far below its share. */
 static void many_names_that_refuse_leave_space_for_others(void **state)
 {
@@ -462,6 +491,7 @@ int main(void)
         cmocka_unit_test(what_could_not_be_read_for_lack_of_memory_is_read_later),
         cmocka_unit_test(what_is_another_record_by_now_is_not_sent),
         cmocka_unit_test(attempts_are_kept),
+        cmocka_unit_test(a_trace_that_began_here_is_the_same_when_the_record_is_read_again),
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
