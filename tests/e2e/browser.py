@@ -42,6 +42,7 @@ class Browser:
         self.session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ["Page", "Runtime", "Network", "Log"]:
             self.send(f"{domain}.enable")
+        self.send("Performance.enable", timeDomain="threadTicks")
         self.size(width, height)
 
     def read(self, source):
@@ -111,6 +112,10 @@ class Browser:
 
     def type(self, text):
         self.send("Input.insertText", text=text)
+
+    def busy(self):
+        """Seconds of processor time that the page's own thread has used."""
+        return next(one["value"] for one in self.send("Performance.getMetrics")["metrics"] if one["name"] == "TaskDuration")
 
     def size(self, width, height):
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)

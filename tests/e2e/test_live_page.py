@@ -80,7 +80,8 @@ def test_under_load_it_shows_what_fails_and_answers_its_user(make_scene, browser
     scene, broken = make_scene(WEBHOOK_BREAKER_FAILURES="5"), Endpoint()
     browser.open(scene.url)
     has(browser, "state", "Ready")
-    browser.run("window.tasks = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => window.tasks += e.duration)).observe({type: 'longtask'}); window.began = performance.now()")
+    browser.run("window.began = performance.now()")
+    busy_before = browser.busy()
     scene.offer_for_ever(1000)
     has(browser, "missed", "more than are shown")  # the agent tells of a part of them
     scene.offer(*(f"r_broken{i}" for i in range(8)), url=broken.url + "/broken")
@@ -99,8 +100,8 @@ def test_under_load_it_shows_what_fails_and_answers_its_user(make_scene, browser
     })()""")
     assert answered == 10
     assert browser.run("document.querySelectorAll('#flow-body tr').length") <= 151
-    # A page that cannot follow does nothing but follow.
-    assert browser.run("window.tasks / (performance.now() - window.began)") < 0.5
+    # Processor time, so that it is no more on a machine that is busy otherwise; a page that cannot follow does nothing but follow.
+    assert browser.busy() - busy_before < browser.run("performance.now() - window.began") / 1000 / 2
     browser.run("document.getElementById('only').click()")
     has(browser, "flow-body", "the endpoint answered 500")
     browser.run("document.getElementById('filter').value = 'r_broken0'; document.getElementById('filter').dispatchEvent(new Event('input'))")
