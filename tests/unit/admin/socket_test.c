@@ -179,11 +179,10 @@ static void names_say_organisation_and_group_and_where_they_are(void **state)
     assert_int_equal(names.count, 3 * ADMIN_SOCKETS_MAX);
     for (size_t i = 0; i < names.count; i++) {
         size_t kind = i / ADMIN_SOCKETS_MAX, number = i % ADMIN_SOCKETS_MAX + 1, len = strlen(expected[kind]);
-        char end[32] = "";
+        char behind[16] = "", end[32];
         if (number > 1)
-            snprintf(end, sizeof end, ".%zu", number);
-        if (kind < 2)
-            strcat(end, ".sock");
+            snprintf(behind, sizeof behind, ".%zu", number);
+        snprintf(end, sizeof end, "%s%s", behind, kind < 2 ? ".sock" : "");
         assert_memory_equal(names.list[i], expected[kind], len);
         assert_string_equal(names.list[i] + len + 8, end); /* behind eight digits */
         assert_memory_equal(names.list[i] + len, names.list[0] + strlen(expected[0]), 8);
@@ -274,7 +273,7 @@ static void a_name_has_as_many_bytes_as_an_address_holds(void **state)
     (void)state;
     static const char begins[] = {'/', '@'};
     for (size_t i = 0; i < sizeof begins; i++) {
-        char path[109], name[ADMIN_SOCKET_NAME_SIZE];
+        char path[109] = "", name[ADMIN_SOCKET_NAME_SIZE];
         struct error err = {0};
         struct admin_socket_choice choice = named(path);
         snprintf(path, sizeof path, "%c%s/", begins[i], directory + 1);
@@ -316,7 +315,7 @@ static void a_port_that_is_taken_is_an_error_with_its_cause(void **state)
 {
     (void)state;
     struct error err = {0};
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
     char again[32];
     int fd = admin_listen("127.0.0.1:0", &err);

@@ -1,4 +1,5 @@
 /* Lines of the log, byte for byte after their time, in both formats. */
+#include "base/clock.h"
 #include "base/log.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,6 +181,25 @@ static void what_ends_within_a_character_is_replaced(void **state)
     }
 }
 
+static void a_lines_time_is_when_it_was_written(void **state)
+{
+    (void)state;
+    enum { LINES = 12 };
+    char before[LINES][CLOCK_RFC3339_SIZE], after[LINES][CLOCK_RFC3339_SIZE];
+    begin((struct log_options){.format = LOG_FORMAT_TEXT, .level = LOG_INFO});
+    for (int i = 0; i < LINES; i++) {
+        clock_rfc3339(clock_wall_ms(clock_system()), before[i]);
+        log_info("said", F_NONE);
+        clock_rfc3339(clock_wall_ms(clock_system()), after[i]);
+        usleep(11000);
+    }
+    const char *line = end();
+    for (int i = 0; i < LINES; i++, line = strchr(line, '\n') + 1) {
+        assert_true(memcmp(before[i], line, TIME_LENGTH) <= 0);
+        assert_true(memcmp(line, after[i], TIME_LENGTH) <= 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
         cmocka_unit_test(colours_are_for_levels_and_names),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
+        cmocka_unit_test(a_lines_time_is_when_it_was_written),
         cmocka_unit_test(each_level_has_its_name_and_its_colour),
         cmocka_unit_test(exactly_what_readers_would_act_on_is_escaped),
         cmocka_unit_test(what_ends_within_a_character_is_replaced),

@@ -83,7 +83,7 @@ static void counts_are_told_a_minute_after_the_first_and_begin_anew(void **state
     assert_int_equal(world->count, 1);
     assert_told(world, 0, OBSERVED_MORE_UNWANTED, 2, 0);
     assert_int_equal(world->minute.unwanted, 0);
-    world->now_ms += 10 * MINUTE_MS; /* nothing is counted: nothing is told */
+    world->now_ms += (int64_t)10 * MINUTE_MS; /* nothing is counted: nothing is told */
     schedule_fire(&world->schedule);
     assert_int_equal(world->count, 1);
     minute_begin(&world->minute);
