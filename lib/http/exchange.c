@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 
 /** Bodies up to this size are copied behind their heads. An idle connection of this age is not used again. */
-enum { COPIED_BODY_BYTES = 16 * 1024, IDLE_MAX_MS = 118 * 1000 };
+enum { HEAD_BYTES = 1024, COPIED_BODY_BYTES = 16 * 1024, IDLE_MAX_MS = 118 * 1000 };
 
 enum moved {
     MOVED,
@@ -399,6 +399,8 @@ static void send_request(struct http_call *call)
     exchange->out.len = exchange->out_sent = exchange->body_sent = 0;
     exchange->send_failed = exchange->anything_came = exchange->over = false;
     response_begin(&exchange->response, strcmp(call->method, "HEAD") == 0);
+    /* Most requests fit, and need no second allocation. */
+    PA_IGNORE(buffer_reserve(&exchange->out, HEAD_BYTES + (copied ? call->body.len : 0)));
     request_write_head(&parts, &exchange->out);
     if (copied)
         buffer_append_slice(&exchange->out, call->body);

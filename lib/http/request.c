@@ -7,20 +7,37 @@
 /** A header's name and the rest of its line, from the ':' or ';' on. */
 static size_t name_length(const char *line)
 {
-    return strcspn(line, ":;");
+    const char *end = line;
+    while (*end != '\0' && *end != ':' && *end != ';')
+        end++;
+    return (size_t)(end - line);
 }
 
-static const char *header_line(const struct curl_slist *headers, const char *name)
+/** What is there already among the headers. */
+struct given {
+    /** The line; NULL: none. */
+    const char *host;
+    bool authorization, accept;
+};
+
+static struct given look_for(const struct curl_slist *headers)
 {
-    for (; headers; headers = headers->next)
-        if (slice_equal_text_ignore_case((struct slice){headers->data, name_length(headers->data)}, name))
-            return headers->data;
-    return NULL;
+    struct given given = {0};
+    for (; headers; headers = headers->next) {
+        const struct slice name = {headers->data, name_length(headers->data)};
+        if (!given.host && slice_equal_text_ignore_case(name, "Host"))
+            given.host = headers->data;
+        given.authorization |= slice_equal_text_ignore_case(name, "Authorization");
+        given.accept |= slice_equal_text_ignore_case(name, "Accept");
+    }
+    return given;
 }
 
 static void write_header_line(const char *line, struct buffer *out)
 {
-    size_t name = name_length(line), len = strlen(line);
+    size_t name = name_length(line), len = name + strlen(line + name);
+    if (slice_equal_text_ignore_case((struct slice){line, name}, "Host"))
+        return;
     if (line[name] == ';' && name + 1 == len) {
         buffer_append(out, line, name);
         buffer_append(out, ":\r\n", 3);
@@ -74,27 +91,26 @@ static bool says_length(const struct request_parts *parts)
 
 void request_write_head(const struct request_parts *parts, struct buffer *out)
 {
-    const char *host = header_line(parts->headers, "Host");
+    const struct given given = look_for(parts->headers);
     buffer_append_text(out, parts->method);
     buffer_append_char(out, ' ');
     buffer_append_text(out, url_target(parts->url));
     buffer_append_text(out, " HTTP/1.1\r\n");
-    if (host) {
+    if (given.host) {
         buffer_append_text(out, "Host");
-        buffer_append_text(out, host + name_length(host));
+        buffer_append_text(out, given.host + name_length(given.host));
         buffer_append(out, "\r\n", 2);
     } else {
         buffer_append_text(out, "Host: ");
         request_write_host(parts->url, out);
         buffer_append(out, "\r\n", 2);
     }
-    if (!header_line(parts->headers, "Authorization"))
+    if (!given.authorization)
         write_credentials(parts->url, out);
-    if (!header_line(parts->headers, "Accept"))
+    if (!given.accept)
         buffer_append_text(out, "Accept: */*\r\n");
     for (const struct curl_slist *node = parts->headers; node; node = node->next)
-        if (!slice_equal_text_ignore_case((struct slice){node->data, name_length(node->data)}, "Host"))
-            write_header_line(node->data, out);
+        write_header_line(node->data, out);
     if (says_length(parts)) {
         buffer_append_text(out, "Content-Length: ");
         buffer_append_int(out, (int64_t)parts->body.len);

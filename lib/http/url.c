@@ -117,7 +117,7 @@ struct slice url_user_info(struct slice url)
     const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
     const char *start = scheme ? scheme + 3 : NULL;
     size_t rest = start ? url.len - (size_t)(start - url.ptr) : 0, authority = 0;
-    while (authority < rest && !memchr("/?#", start[authority], 3))
+    while (authority < rest && start[authority] != '/' && start[authority] != '?' && start[authority] != '#')
         authority++;
     const char *at = authority > 0 ? memrchr(start, '@', authority) : NULL;
     return at ? (struct slice){start, (size_t)(at - start)} : (struct slice){NULL, 0};
