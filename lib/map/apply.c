@@ -4,6 +4,7 @@
 #include "map/applying.h"
 #include "map/json_text.h"
 #include "map/message.h"
+#include "map/pace.h"
 #include "json/canonical.h"
 #include <stdlib.h>
 #include <string.h>
@@ -455,9 +456,16 @@ void mappings_request(const struct mappings *mappings, struct slice event, struc
     for (size_t i = 0; i < mappings->count && !found; i++) {
         applying.mapping = &mappings->list[i];
         applying.number = i + 1;
+        if (!pacing_begin(mappings->pacing, i + 1, PACE_ENABLED))
+            break;
         found = wanted(&applying, value);
-        if (found)
-            apply_mapping(&applying, value);
+        pacing_end(mappings->pacing);
+        if (!found)
+            continue;
+        if (!pacing_begin(mappings->pacing, i + 1, PACE_REQUEST))
+            break;
+        apply_mapping(&applying, value);
+        pacing_end(mappings->pacing);
     }
     if (!found)
         mapped_append(fields, MAPPED_NONE, (struct slice){"", 0});
@@ -498,7 +506,7 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
     jv value = parse_json(&applying, context);
     if (jv_is_valid(value) && jv_get_kind(value) != JV_KIND_OBJECT)
         applying_fail(&applying, "the report's context is not an object");
-    if (jv_get_kind(value) == JV_KIND_OBJECT) {
+    if (jv_get_kind(value) == JV_KIND_OBJECT && pacing_begin(mappings->pacing, index, PACE_REPORT)) {
         jv body = decrypt_all(&applying, jv_object_get(jv_copy(value), jv_string("body")));
         value = jv_object_set(value, jv_string("body"), body);
         for (size_t i = 0; i < REPORT_FIELDS; i++)
@@ -506,6 +514,7 @@ void mappings_report(const struct mappings *mappings, size_t index, struct slice
                 report_field(&applying, (enum report_field)i,
                              applying_evaluate(&applying, applying.mapping->report[i], value, "report.",
                                                report_field_names[i]));
+        pacing_end(mappings->pacing);
     }
     jv_free(value);
 }

@@ -77,6 +77,9 @@ static void describe_end(const struct evaluator *evaluator, int status, struct m
         out->how = no_memory || number == SIGPROF ? MAP_END_BOUND : MAP_END_FAILED;
     else
         out->how = status == 0 ? MAP_END_RETIRED : MAP_END_UNFIT;
+    if (out->how == MAP_END_BOUND && number == SIGPROF)
+        out->mapping =
+            pace_ran_out(evaluator->pacing.pace, evaluator->pacing.which, evaluator->bounds.cpu_ms);
     if (out->how == MAP_END_UNFIT)
         describe_unfit(status, out->reason);
     else if (out->how != MAP_END_RETIRED)
@@ -147,6 +150,7 @@ static void make_evaluator(struct compiler *compiler, enum map_evaluator which, 
     evaluator->mappings = compiler->mappings;
     evaluator->secret = compiler->secret;
     *evaluator->evaluating = false;
+    atomic_store(&evaluator->pacing.pace->at[which].mapping, 0);
     evaluator->pid = fork();
     if (evaluator->pid == 0)
         be_evaluator(evaluator, compiler->control);
@@ -292,13 +296,20 @@ static void keep_what_is_needed(struct compiler *compiler, struct buffer *secret
 /** What evaluators and their parent share. False: no memory. */
 static bool prepare_evaluators(struct compiler *compiler)
 {
-    atomic_bool *evaluating = mmap(NULL, MAP_EVALUATORS * sizeof *evaluating, PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (evaluating == MAP_FAILED)
+    struct {
+        atomic_bool evaluating[MAP_EVALUATORS];
+        struct pace pace;
+    } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
         return false;
     for (int which = 0; which < MAP_EVALUATORS; which++) {
-        compiler->evaluators[which].evaluating = &evaluating[which];
-        compiler->evaluators[which].bounds = map_process_bounds(compiler->options, (enum map_evaluator)which);
+        struct evaluator *evaluator = &compiler->evaluators[which];
+        evaluator->evaluating = &shared->evaluating[which];
+        evaluator->bounds = map_process_bounds(compiler->options, (enum map_evaluator)which);
+        evaluator->pacing = (struct pacing){.pace = &shared->pace,
+                                            .which = (enum map_evaluator)which,
+                                            .bound_us = evaluator->bounds.cpu_ms * 1000,
+                                            .began_us = -1};
     }
     return true;
 }

@@ -168,6 +168,9 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
     struct buffer *fields = &evaluator->fields;
     fields->len = 0;
     *evaluator->evaluating = true;
+    evaluator->pacing.refused = 0;
+    evaluator->pacing.insists = (what & MAP_WHATEVER) != 0;
+    what &= ~(uint32_t)MAP_WHATEVER;
     map_process_limit_time(evaluator->bounds.cpu_ms);
     if (what == 0)
         mappings_request(evaluator->mappings, input, evaluator->secret, NULL, fields);
@@ -177,6 +180,9 @@ static bool answer(struct evaluator *evaluator, uint32_t what, struct slice inpu
     *evaluator->evaluating = false;
     bool failed = fields->failed;
     fields->failed = false;
+    uint32_t slow = (uint32_t)evaluator->pacing.refused;
+    if (slow > 0)
+        return map_frame_write(evaluator->fd, 2, (struct slice){(const char *)&slow, sizeof slow});
     return failed ? map_frame_write(evaluator->fd, 1, SLICE_LITERAL(no_memory))
                   : map_frame_write(evaluator->fd, 0, buffer_slice(fields));
 }
@@ -211,6 +217,7 @@ void evaluator_run(struct evaluator *evaluator)
     struct map_frame head;
     struct slice input;
     size_t bound = evaluator->bounds.memory_bytes;
+    mappings_pace(evaluator->mappings, &evaluator->pacing);
     if (evaluator->secret.len > 0)
         decrypt_once(evaluator);
     size_t enough = peak_memory() + (bound > 0 ? bound / 4 : GROWTH_UNBOUNDED);

@@ -1,6 +1,7 @@
 /* The process that evaluates, and the blocking streams of frames that it and its parent use. Private to the
  * map room. */
 #pragma once
+#include "map/pace.h"
 #include "map/process.h"
 #include <stdatomic.h>
 
@@ -14,6 +15,8 @@ struct evaluator {
     struct mappings *mappings;
     /** Shared with its parent: its death is the expression's fault. */
     atomic_bool *evaluating;
+    /** Its place in it, and the memory, are shared in the same way. */
+    struct pacing pacing;
     /** Bytes that were read ahead. */
     struct buffer in;
     /** Of it, in bytes. */

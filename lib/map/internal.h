@@ -28,7 +28,11 @@ struct mapping {
     jv *paths;
 };
 
+struct pacing;
+
 struct mappings {
+    /** NULL: nothing is measured. */
+    struct pacing *pacing;
     /** The client secret before the present one; empty: none. */
     struct slice previous_secrets[MAPPINGS_PREVIOUS_SECRETS];
     struct expressions *expressions;

@@ -20,6 +20,10 @@ struct map_call {
     size_t sent;
     /** An evaluator was killed over it. */
     bool bereaved;
+    /** Which mapping is slow for it, from 1; 0: not known. */
+    uint32_t mapping;
+    /** It waits behind the others: its mapping ran out of time lately. */
+    bool deferred;
 };
 
 /* An evaluator's life: asked for when there is something to evaluate; its socket ends, and the process tells
@@ -41,8 +45,10 @@ struct worker {
     struct map_end end;
     /** The wait after which what failed for lack of memory or files is tried again. */
     uv_timer_t pause;
-    /** Oldest first. */
+    /** Oldest first; those that are deferred last. */
     struct map_call *first, *last;
+    /** The last of them that is sent, or not deferred; NULL: there is none. */
+    struct map_call *front;
     /** The first of them that is not sent. */
     struct map_call *unsent;
     size_t sent_calls, sent_bytes;
@@ -50,6 +56,10 @@ struct worker {
     bool has_answered;
     /** Evaluators in a row that ended without an answer, for no mapping's reason. */
     unsigned barren;
+    /** The mappings that ran out of this evaluator's time when they had it last; a bit each, as in pace.h. */
+    uint64_t failing;
+    /** Calls that were sent since the last deferred one was. */
+    unsigned overtaken;
 };
 
 struct map_generation {

@@ -491,6 +491,11 @@ bool mappings_read_environment(const struct mappings *mappings)
     return any;
 }
 
+void mappings_pace(struct mappings *mappings, struct pacing *pacing)
+{
+    mappings->pacing = pacing;
+}
+
 void mappings_accept_too(struct mappings *mappings, size_t place, struct slice secret)
 {
     mappings->previous_secrets[place] = secret;

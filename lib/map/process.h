@@ -54,10 +54,12 @@ struct map_process {
 
 /** A frame's head, in both directions of an evaluator's socket; `len` bytes follow. Answers come in the order
  * of the questions. */
+enum { MAP_WHATEVER = 1 << 30 };
 struct map_frame {
     uint32_t len;
-    /** To an evaluator: 0, an event; n, a context of the n-th mapping's report. From it: 0, fields
-     * (mapping.h); 1, a reason in words why there are none. */
+    /** To an evaluator: 0, an event; n, a context of the n-th mapping's report; with MAP_WHATEVER, however
+     * slow the mapping is. From it: 0, fields (mapping.h); 1, a reason in words why there are none; 2, the
+     * number of the mapping (a uint32_t) that is too slow for this evaluator. */
     uint32_t what;
 };
 
@@ -77,6 +79,8 @@ enum map_end_kind {
 struct map_end {
     enum map_evaluator which;
     enum map_end_kind how;
+    /** Which mapping (from 1) ran out of time; 0: none did. */
+    uint32_t mapping;
     /** In words; empty for MAP_END_RETIRED. */
     char reason[128];
 };

@@ -1,7 +1,9 @@
 /* For each evaluator a queue of calls, a bounded part of which is with it, and its life. A call that the
  * quick evaluator died of is queued for the patient one; one that the patient evaluator died of fails; the
- * calls behind it are sent to the next evaluator. */
+ * calls behind it are sent to the next evaluator. A call whose mapping ran out of time lately waits behind
+ * the others of its evaluator. */
 #include "map/mapper_internal.h"
+#include "map/pace.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,24 @@ enum { WINDOW_CALLS = 64, WINDOW_BYTES = 256 * 1024, PAUSE_MS = 100 };
 /* Evaluators in a row without an answer: after so many it is told; each pause is twice the one before it, up
  * to so many times. */
 enum { BARREN_TOLD = 3, BARREN_DOUBLINGS = 6 };
+/* One that waits behind the others has its turn after so many of them. */
+static const unsigned TURN_AFTER[] = {[MAP_QUICK] = 1000, [MAP_PATIENT] = 8};
+
+/* Which mapping is slow */
+
+static uint64_t failing_bit(uint32_t mapping)
+{
+    return mapping > 0 ? UINT64_C(1) << (mapping - 1) % PACE_MAPPINGS : 0;
+}
+
+/** How its mapping did with this evaluator. */
+static void learn(struct worker *worker, uint32_t mapping, bool ran_out)
+{
+    if (ran_out)
+        worker->failing |= failing_bit(mapping);
+    else
+        worker->failing &= ~failing_bit(mapping);
+}
 
 /* Answers */
 
@@ -22,6 +42,8 @@ void worker_unlink(struct worker *worker, struct map_call *previous, struct map_
         worker->first = call->next;
     if (worker->last == call)
         worker->last = previous;
+    if (worker->front == call)
+        worker->front = previous;
     if (worker->unsent == call)
         worker->unsent = call->next;
     if (call->sent > 0) {
@@ -30,19 +52,34 @@ void worker_unlink(struct worker *worker, struct map_call *previous, struct map_
     }
 }
 
-void worker_queue(struct worker *worker, struct map_call *call)
+/** Behind `previous`; NULL: first. */
+static void link_call(struct worker *worker, struct map_call *previous, struct map_call *call)
 {
-    call->worker = worker;
-    call->next = NULL;
-    call->sent = 0;
-    if (worker->last)
-        worker->last->next = call;
+    call->next = previous ? previous->next : worker->first;
+    if (previous)
+        previous->next = call;
     else
         worker->first = call;
-    worker->last = call;
-    if (!worker->unsent)
+    if (worker->last == previous)
+        worker->last = call;
+    if (!worker->unsent || worker->unsent == call->next)
         worker->unsent = call;
+}
+
+static void queue_call(struct worker *worker, struct map_call *call, bool deferred)
+{
+    call->worker = worker;
+    call->sent = 0;
+    call->deferred = deferred;
+    link_call(worker, deferred ? worker->last : worker->front, call);
+    if (!deferred)
+        worker->front = call;
     mapper_flush_soon(worker->generation->mapper);
+}
+
+void worker_queue(struct worker *worker, struct map_call *call)
+{
+    queue_call(worker, call, false);
 }
 
 void worker_answer_first(struct worker *worker, struct slice fields, struct slice failure)
@@ -71,6 +108,19 @@ static void exceed_first(struct worker *worker, struct slice reason)
     }
     worker_unlink(worker, NULL, call);
     worker_queue(&worker->generation->workers[MAP_PATIENT], call);
+}
+
+/** The oldest call's mapping ran out of time lately, and the evaluator has not begun it. */
+static void defer_first(struct worker *worker, struct slice mapping)
+{
+    struct map_call *call = worker->first;
+    if (mapping.len == sizeof call->mapping)
+        memcpy(&call->mapping, mapping.ptr, mapping.len);
+    worker_unlink(worker, NULL, call);
+    if (call->done)
+        queue_call(worker, call, true);
+    else
+        free(call);
 }
 
 static void pause_over(uv_timer_t *timer)
@@ -136,6 +186,10 @@ static void conclude(struct worker *worker)
     bool at_call = worker->first && worker->first->sent > 0;
     bool killed = at_call && end.how == MAP_END_KILLED;
     worker->evaluator = NONE;
+    if (at_call && end.mapping > 0) {
+        worker->first->mapping = end.mapping;
+        learn(worker, end.mapping, true);
+    }
     if (at_call && end.how == MAP_END_BOUND)
         exceed_first(worker, slice_of(end.reason));
     else if ((at_call && end.how == MAP_END_FAILED) || (killed && worker->first->bereaved))
@@ -164,8 +218,11 @@ static void frame_came(void *ctx, uint32_t what, struct slice bytes)
     }
     worker->has_answered = true;
     worker_forget_barren(worker);
-    if (what == 0)
+    if (what == 0) {
+        learn(worker, worker->first->mapping, false);
         worker_answer_first(worker, bytes, (struct slice){NULL, 0});
+    } else if (what == 2)
+        defer_first(worker, bytes);
     else
         exceed_first(worker, bytes);
     if (worker->unsent)
@@ -230,12 +287,49 @@ static bool ask_for_evaluator(struct worker *worker)
 
 /* Sending */
 
+/** Those that the patient evaluator ran out of time for last wait behind the others. */
+static void defer_failing(struct worker *worker)
+{
+    struct map_call *call;
+    while ((call = worker->first) && !call->deferred && (worker->failing & failing_bit(call->mapping))) {
+        worker_unlink(worker, NULL, call);
+        queue_call(worker, call, true);
+    }
+}
+
+/** The first that is deferred has its turn before those that are not. */
+static void promote(struct worker *worker)
+{
+    struct map_call *previous = worker->front, *call = previous ? previous->next : worker->first;
+    worker_unlink(worker, previous, call);
+    link_call(worker, NULL, call);
+}
+
+/** The next that may be sent; NULL: none for now. One that is deferred goes alone: what was sent cannot be
+ * overtaken any more. */
+static struct map_call *next_to_send(struct worker *worker)
+{
+    bool idle = worker->sent_calls == 0;
+    if (!worker->unsent || (!idle && (worker->which == MAP_PATIENT || worker->first->deferred)))
+        return NULL;
+    if (worker->which == MAP_PATIENT)
+        defer_failing(worker);
+    bool any_deferred = worker->front != worker->last;
+    bool turn = any_deferred && worker->overtaken >= TURN_AFTER[worker->which];
+    if (turn && idle && worker->front)
+        promote(worker);
+    if ((turn || worker->unsent->deferred) && !idle)
+        return NULL;
+    worker->overtaken = any_deferred && !worker->unsent->deferred ? worker->overtaken + 1 : 0;
+    return worker->unsent;
+}
+
 static void send_calls(struct worker *worker)
 {
-    while (worker->unsent && worker->sent_calls < WINDOW_CALLS &&
-           (worker->sent_bytes < WINDOW_BYTES || worker->sent_calls == 0)) {
-        struct map_call *call = worker->unsent;
-        if (!map_link_put(worker->link, call->what, call->input)) {
+    struct map_call *call;
+    while (worker->sent_calls < WINDOW_CALLS &&
+           (worker->sent_bytes < WINDOW_BYTES || worker->sent_calls == 0) && (call = next_to_send(worker))) {
+        if (!map_link_put(worker->link, call->what | (call->deferred ? MAP_WHATEVER : 0), call->input)) {
             pause_a_little(worker);
             break;
         }
@@ -243,6 +337,8 @@ static void send_calls(struct worker *worker)
         worker->sent_calls++;
         worker->sent_bytes += call->sent;
         worker->unsent = call->next;
+        if (worker->front == NULL || worker->front->next == call)
+            worker->front = call;
     }
     map_link_flush(worker->link);
 }
