@@ -197,6 +197,8 @@ static void transfer_over(struct http_call *call, CURLcode code)
 {
     /* Out of it at once: a redirect that is followed goes in again. */
     curl_multi_remove_handle(call->client->multi, call->easy);
+    if (ended_unheard(call, code) && begin_transfer(call))
+        return;
     body_over(call, code);
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
     if (failure != HTTP_OK && key_was_unreadable(call))

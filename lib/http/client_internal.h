@@ -196,6 +196,9 @@ PA_MUST_USE bool goes_through_tunnel(const struct http_call *call);
 PA_MUST_USE bool asks_for_tunnel(const struct http_call *call);
 /** A part of the present hop's request at least is on its way: on_send says only that it is to be written. */
 PA_MUST_USE bool request_is_written(const struct http_call *call);
+/** A request of libcurl's went over a connection that had been used before, which ended without a byte of a
+ * response; it may be sent again. Over HTTP/2 libcurl does so itself in some cases alone. */
+PA_MUST_USE bool ended_unheard(const struct http_call *call, CURLcode code);
 /** The last response's header number `index` of this name; null: none. Good until the call goes on. */
 struct slice call_header(const struct http_call *call, const char *name, size_t index);
 /** The last response's status; 0: none has come. */

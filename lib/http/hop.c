@@ -79,6 +79,18 @@ bool request_is_written(const struct http_call *call)
     return written > 0;
 }
 
+bool ended_unheard(const struct http_call *call, CURLcode code)
+{
+    long made = 1;
+    bool lost = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
+                code == CURLE_HTTP2;
+    if (call->ours || !lost || call->sends != 1 || call->header_bytes > 0 ||
+        call->shared->options.never_resends)
+        return false;
+    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
+    return made == 0;
+}
+
 struct slice call_header(const struct http_call *call, const char *name, size_t index)
 {
     struct curl_header *header = NULL;

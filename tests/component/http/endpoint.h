@@ -19,6 +19,8 @@ struct endpoint {
     size_t connections, requests;
     /** Told of each request, whose number is `n`; it answers, or does not. */
     void (*asked)(struct endpoint_peer *peer, int n);
+    /** NULL: requests are HTTP/1.1's. Else told of all bytes. */
+    void (*heard)(struct endpoint_peer *peer, const char *bytes, size_t len);
     void *ctx;
 };
 
@@ -31,6 +33,8 @@ struct endpoint_peer {
     size_t len;
     /** Requests that came on it. */
     size_t requests;
+    /** For `heard`. */
+    size_t skip;
 };
 
 static inline void endpoint_flush(struct endpoint_peer *peer)
@@ -112,6 +116,10 @@ static inline void endpoint_buffer(uv_handle_t *handle, size_t suggested, uv_buf
 
 static inline void endpoint_take(struct endpoint_peer *peer, const char *bytes, size_t len)
 {
+    if (peer->endpoint->heard) {
+        peer->endpoint->heard(peer, bytes, len);
+        return;
+    }
     assert_true(peer->len + len < sizeof peer->in);
     memcpy(peer->in + peer->len, bytes, len);
     peer->len += len;
@@ -125,6 +133,14 @@ static inline void endpoint_take(struct endpoint_peer *peer, const char *bytes, 
     peer->endpoint->asked(peer, atoi(number + 5));
 }
 
+static inline bool endpoint_has(const struct endpoint *endpoint, const struct endpoint_peer *peer)
+{
+    const struct endpoint_peer *at = endpoint->peers;
+    while (at && at != peer)
+        at = at->next;
+    return at != NULL;
+}
+
 static inline void endpoint_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 {
     struct endpoint_peer *peer = stream->data;
@@ -136,10 +152,13 @@ static inline void endpoint_read(uv_stream_t *stream, ssize_t got, const uv_buf_
         endpoint_take(peer, buffer->base, (size_t)got);
     } else {
         BIO_write(SSL_get_rbio(peer->ssl), buffer->base, (int)got);
-        len = SSL_read(peer->ssl, bytes, sizeof bytes);
-        endpoint_flush(peer);
-        if (len > 0)
+        struct endpoint *endpoint = peer->endpoint;
+        while ((len = SSL_read(peer->ssl, bytes, sizeof bytes)) > 0) {
             endpoint_take(peer, bytes, (size_t)len);
+            if (!endpoint_has(endpoint, peer))
+                return; /* it has been closed */
+        }
+        endpoint_flush(peer);
     }
 }
 

@@ -1,0 +1,422 @@
+/* Endpoints that speak HTTP/2 as they please (RFC 9113): which requests are sent again, what is an answer,
+ * and how floods end. With a libcurl that is too old for HTTP/2 there is nothing to test. */
+#include "endpoint.h"
+#include <signal.h>
+
+enum { IDLE_MS = 1000, LARGE = 3 * 1024 * 1024, FRAME_HEAD = 9, FRAME_MAX = 64, PREFACE = 24 };
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    PRIORITY = 2,
+    RST_STREAM = 3,
+    SETTINGS = 4,
+    PING = 6,
+    GOAWAY = 7,
+    WINDOW_UPDATE = 8
+};
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+
+/** With the word of TLS, without it, by force. */
+enum how { FIN, CUT, RESET, HOWS };
+
+struct world {
+    struct tested_client http;
+    struct endpoint endpoint;
+    /** Told of requests: of the head, and of the end of the request. */
+    void (*asked)(struct endpoint_peer *peer, uint32_t stream, bool whole);
+    struct endpoint_peer *peer;
+    uint32_t stream;
+    /** Streams that were begun, on all connections. */
+    size_t requests, done;
+    int flood;
+    int how;
+    struct http_result result;
+    char body[64], reason[HTTP_REASON_SIZE];
+};
+
+static void ended(void *ctx, const struct http_result *result)
+{
+    struct world *world = ctx;
+    world->result = *result;
+    snprintf(world->body, sizeof world->body, "%.*s", (int)result->body.len,
+             result->body.ptr ? result->body.ptr : "");
+    snprintf(world->reason, sizeof world->reason, "%s", result->reason);
+    world->done++;
+}
+
+/* Frames (RFC 9113, section 4.1) */
+
+static size_t write_frame(char *frame, int type, int flags, uint32_t stream, struct slice payload)
+{
+    const char head[FRAME_HEAD] = {
+        (char)(payload.len >> 16), (char)(payload.len >> 8), (char)payload.len,   (char)type,  (char)flags,
+        (char)(stream >> 24),      (char)(stream >> 16),     (char)(stream >> 8), (char)stream};
+    memcpy(frame, head, sizeof head);
+    assert_in_range(payload.len, 0, FRAME_MAX - FRAME_HEAD);
+    if (payload.len > 0)
+        memcpy(frame + FRAME_HEAD, payload.ptr, payload.len);
+    return FRAME_HEAD + payload.len;
+}
+
+static void say_frame(struct endpoint_peer *peer, int type, int flags, uint32_t stream, struct slice payload)
+{
+    char frame[FRAME_MAX];
+    endpoint_write(peer, frame, write_frame(frame, type, flags, stream, payload));
+}
+
+static void answer_head(struct endpoint_peer *peer, uint32_t stream, bool ends)
+{
+    say_frame(peer, HEADERS, END_HEADERS | (ends ? END_STREAM : 0), stream,
+              SLICE_LITERAL("\x88")); /* :status 200 */
+}
+
+static void answer(struct endpoint_peer *peer, uint32_t stream)
+{
+    answer_head(peer, stream, false);
+    say_frame(peer, DATA, END_STREAM, stream, SLICE_LITERAL("ok"));
+}
+
+static void frame_came(struct endpoint_peer *peer, int type, int flags, uint32_t stream)
+{
+    struct world *world = peer->endpoint->ctx;
+    if (type == SETTINGS && !(flags & ACK))
+        say_frame(peer, SETTINGS, ACK, 0, (struct slice){NULL, 0});
+    if (type == HEADERS)
+        world->requests++;
+    world->peer = peer;
+    world->stream = stream;
+    if (type == HEADERS || (type == DATA && (flags & END_STREAM)))
+        world->asked(peer, stream, flags & END_STREAM);
+}
+
+/** Frames' payloads are passed over. */
+static void heard(struct endpoint_peer *peer, const char *bytes, size_t len)
+{
+    const struct endpoint *endpoint = peer->endpoint;
+    if (peer->requests++ == 0) {
+        peer->skip = PREFACE;
+        say_frame(peer, SETTINGS, 0, 0, (struct slice){NULL, 0});
+        say_frame(peer, WINDOW_UPDATE, 0, 0, SLICE_LITERAL("\x3f\xff\x00\x00"));
+    }
+    while (len > 0) {
+        size_t used = peer->skip < len ? peer->skip : len;
+        peer->skip -= used;
+        bytes += used;
+        len -= used;
+        while (len > 0 && peer->len < FRAME_HEAD) {
+            peer->in[peer->len++] = *bytes++;
+            len--;
+        }
+        if (peer->len < FRAME_HEAD)
+            return;
+        const unsigned char *head = (const unsigned char *)peer->in;
+        peer->skip = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        peer->len = 0;
+        frame_came(peer, head[3], head[4],
+                   (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8]);
+        if (!endpoint_has(endpoint, peer))
+            return;
+    }
+}
+
+static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *len, const unsigned char *in,
+                        unsigned in_len, void *ctx)
+{
+    (void)ssl;
+    (void)in;
+    (void)in_len;
+    (void)ctx;
+    *out = (const unsigned char *)"h2";
+    *len = 2;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* The world */
+
+static void open_world(struct world *world, bool never_resends,
+                       void (*asked)(struct endpoint_peer *, uint32_t, bool))
+{
+    *world = (struct world){.asked = asked};
+    const struct http_client_options options = {.connect_timeout_ms = 60000,
+                                                .idle_timeout_ms = IDLE_MS,
+                                                .total_timeout_ms = 600000,
+                                                .max_response_bytes = 100000,
+                                                .max_connections = 8,
+                                                .http2 = true,
+                                                .never_resends = never_resends,
+                                                .redirects = HTTP_REDIRECTS_NONE};
+    tested_client_open(&world->http, 0, options);
+    endpoint_open(&world->endpoint, &world->http, true, NULL, world);
+    world->endpoint.heard = heard;
+    SSL_CTX_set_alpn_select_cb(world->endpoint.tls, choose_http2, NULL);
+}
+
+static void close_world(struct world *world)
+{
+    endpoint_end(&world->endpoint);
+    tested_client_close(&world->http);
+}
+
+static void begin(struct world *world, struct slice body)
+{
+    char url[64];
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", world->endpoint.port);
+    const struct http_request request = {.method = "POST", .url = url, .body = body};
+    assert_non_null(http_start(world->http.client, &request, ended, world));
+}
+
+static void run(struct world *world, size_t done)
+{
+    while (world->done < done)
+        uv_run(&world->http.loop, UV_RUN_ONCE);
+}
+
+static void ask(struct world *world)
+{
+    size_t done = world->done;
+    begin(world, SLICE_LITERAL("{}"));
+    run(world, done + 1);
+}
+
+/* Which are sent again */
+
+/** The first request is answered, the second one finds the connection closed without GOAWAY. */
+static void close_on_the_second(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    const struct world *world = peer->endpoint->ctx;
+    if (whole && world->requests == 2 && world->how == RESET)
+        endpoint_reset(peer);
+    else if (whole && world->requests == 2)
+        endpoint_close(peer, world->how == FIN);
+    else if (whole)
+        answer(peer, stream);
+}
+
+/** Which of the two it is depends on what libcurl has to say to the endpoint meanwhile. */
+static bool is_lost(const struct world *world)
+{
+    return world->result.failure == HTTP_RESET || world->result.failure == HTTP_SEND;
+}
+
+static void a_used_connection_that_is_cut_has_its_request_sent_again_unless_that_is_forbidden(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    for (int how = 0; how < 2 * HOWS; how++) {
+        bool never = how >= HOWS;
+        struct world world;
+        open_world(&world, never, close_on_the_second);
+        world.how = how % HOWS;
+        ask(&world);
+        assert_string_equal(world.body, "ok");
+        assert_int_equal(world.result.http_version, 20);
+        ask(&world);
+        assert_int_equal(is_lost(&world), never);
+        assert_int_equal(world.result.resent, !never);
+        assert_int_equal(world.requests, never ? 2 : 3);
+        close_world(&world);
+    }
+}
+
+static void close_at_once(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    (void)stream;
+    if (whole)
+        endpoint_close(peer, false);
+}
+
+static void a_fresh_connection_that_is_cut_is_a_failure(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, close_at_once);
+    ask(&world);
+    assert_true(is_lost(&world));
+    assert_true(world.result.sent);
+    assert_int_equal(world.requests, 1);
+    close_world(&world);
+}
+
+/** RFC 9113, section 6.8: streams above the last one were not looked at. */
+static void say_goaway(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    const struct world *world = peer->endpoint->ctx;
+    if (whole && world->requests == 1) {
+        say_frame(peer, GOAWAY, 0, 0, SLICE_LITERAL("\0\0\0\0\0\0\0\0"));
+    } else if (whole) {
+        answer(peer, stream);
+    }
+}
+
+static void a_request_above_goaways_last_stream_is_sent_again(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, say_goaway);
+    ask(&world);
+    assert_string_equal(world.reason, "");
+    assert_string_equal(world.body, "ok");
+    assert_true(world.result.resent);
+    assert_int_equal(world.requests, 2);
+    close_world(&world);
+}
+
+/** Section 8.7. */
+static void refuse_the_first(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    const struct world *world = peer->endpoint->ctx;
+    if (whole && world->requests == 1)
+        say_frame(peer, RST_STREAM, 0, stream, SLICE_LITERAL("\0\0\0\x07"));
+    else if (whole)
+        answer(peer, stream);
+}
+
+static void a_refused_stream_is_sent_again(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, refuse_the_first);
+    ask(&world);
+    assert_string_equal(world.body, "ok");
+    assert_true(world.result.resent);
+    assert_int_equal(world.requests, 2);
+    close_world(&world);
+}
+
+/** Any other error may be one that came of the processing. */
+static void end_with_an_error(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    if (whole)
+        say_frame(peer, RST_STREAM, 0, stream, SLICE_LITERAL("\0\0\0\x02"));
+}
+
+static void a_stream_that_fails_is_not_sent_again(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, end_with_an_error);
+    for (size_t i = 1; i <= 2; i++) {
+        ask(&world);
+        assert_string_equal(http_failure_name(world.result.failure), "reset");
+        assert_int_equal(world.requests, i);
+    }
+    close_world(&world);
+}
+
+/* What is an answer */
+
+/** Section 8.1: a whole answer, and then word that the rest of the request is not needed. */
+static void answer_early(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    if (whole)
+        return;
+    answer(peer, stream);
+    say_frame(peer, RST_STREAM, 0, stream, SLICE_LITERAL("\0\0\0\0"));
+}
+
+static void a_whole_answer_counts_though_the_request_is_cut_off(void **state)
+{
+    (void)state;
+    static char large[LARGE];
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, answer_early);
+    begin(&world, (struct slice){large, sizeof large});
+    run(&world, 1);
+    assert_string_equal(world.reason, "");
+    assert_int_equal(world.result.status, 200);
+    assert_string_equal(world.body, "ok");
+    close_world(&world);
+}
+
+/* Floods: they are no progress, and end with the deadline for silence */
+
+static const struct flood {
+    int type, flags;
+    bool of_stream, after_head;
+    struct slice payload;
+} FLOODS[] = {
+    {.type = PING, .payload = SLICE_LITERAL("12345678")},
+    {.type = PING, .flags = ACK, .payload = SLICE_LITERAL("12345678")},
+    {.type = WINDOW_UPDATE, .payload = SLICE_LITERAL("\0\0\0\x01")},
+    {.type = WINDOW_UPDATE, .of_stream = true, .payload = SLICE_LITERAL("\0\0\0\x01")},
+    {.type = PRIORITY, .of_stream = true, .payload = SLICE_LITERAL("\0\0\0\0\x10")},
+    {.type = SETTINGS},
+    {.type = DATA, .of_stream = true, .after_head = true},
+    {.type = GOAWAY, .payload = SLICE_LITERAL("\x7f\xff\xff\xff\0\0\0\0")},
+};
+
+static void wait(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    const struct world *world = peer->endpoint->ctx;
+    if (whole && FLOODS[world->flood].after_head)
+        answer_head(peer, stream, false);
+}
+
+/** As much as the connection takes, if it stands at all. */
+static void pour(struct endpoint_peer *peer, const struct flood *flood)
+{
+    enum { FRAMES = 100 };
+    char bytes[FRAMES * FRAME_MAX], sealed[sizeof bytes + 1024];
+    size_t len = 0;
+    for (int i = 0; i < FRAMES; i++)
+        len += write_frame(bytes + len, flood->type, flood->flags, flood->of_stream ? 1 : 0, flood->payload);
+    SSL_write(peer->ssl, bytes, (int)len);
+    int count = BIO_read(SSL_get_wbio(peer->ssl), sealed, sizeof sealed);
+    uv_buf_t out = uv_buf_init(sealed, count > 0 ? (unsigned)count : 0);
+    uv_try_write((uv_stream_t *)&peer->tcp, &out, 1);
+}
+
+static void try_flood(int which)
+{
+    enum { TURNS = 5000, TURN_MS = 5 };
+    struct world world;
+    open_world(&world, false, wait);
+    world.flood = which;
+    begin(&world, SLICE_LITERAL("{}"));
+    while (world.requests == 0)
+        uv_run(&world.http.loop, UV_RUN_ONCE);
+    for (int turn = 0; turn < TURNS && world.done == 0; turn++) {
+        if (world.endpoint.peers)
+            pour(world.endpoint.peers, &FLOODS[which]);
+        uv_run(&world.http.loop, UV_RUN_ONCE);
+        world.http.now_ms += TURN_MS;
+    }
+    if (world.done == 0 || world.result.failure == HTTP_OK)
+        fail_msg("flood %d goes on", which);
+    close_world(&world);
+}
+
+static void floods_are_no_progress(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    for (size_t i = 0; i < sizeof FLOODS / sizeof *FLOODS; i++)
+        try_flood((int)i);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_used_connection_that_is_cut_has_its_request_sent_again_unless_that_is_forbidden),
+        cmocka_unit_test(a_fresh_connection_that_is_cut_is_a_failure),
+        cmocka_unit_test(a_request_above_goaways_last_stream_is_sent_again),
+        cmocka_unit_test(a_refused_stream_is_sent_again),
+        cmocka_unit_test(a_stream_that_fails_is_not_sent_again),
+        cmocka_unit_test(a_whole_answer_counts_though_the_request_is_cut_off),
+        cmocka_unit_test(floods_are_no_progress),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
