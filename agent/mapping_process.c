@@ -36,8 +36,32 @@ static void forget_settings(void *ctx)
     config_forget_secrets(ctx);
 }
 
-int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
+/** What was told of compiling, with the file's path in front; all is emptied but what it goes to. */
+static void add_told(const char *path, int failed, struct buffer *wrong, struct buffer *odd,
+                     struct buffer *problems, struct buffer *warnings)
+{
+    mapping_file_add_lines(problems, path, buffer_slice(wrong));
+    mapping_file_add_lines(warnings, path, buffer_slice(odd));
+    if (failed == PA_ERR_MEMORY)
+        buffer_append_text(problems, "out of memory\n");
+    buffer_clear(wrong);
+    buffer_clear(odd);
+}
+
+int mapping_process_renew(const struct config *config, const struct mapping_renewal *renewal, int *compiler,
                           struct buffer *problems, struct buffer *warnings)
+{
+    const struct map_process process = {.pid = -1, .nursery = renewal->nursery, .fd = -1};
+    struct map_process_options options = {.file = renewal->text, .secret = renewal->secret};
+    struct buffer wrong = {0}, odd = {0};
+    memcpy(options.previous_secrets, renewal->previous_secrets, sizeof options.previous_secrets);
+    int failed = map_process_compile(&process, &options, compiler, &wrong, &odd);
+    add_told(config->mapping_path, failed, &wrong, &odd, problems, warnings);
+    return failed;
+}
+
+int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
+                          struct buffer *kept, struct buffer *problems, struct buffer *warnings)
 {
     const char *path = config->mapping_path;
     struct buffer text = {0}, wrong = {0}, odd = {0};
@@ -62,12 +86,9 @@ int mapping_process_start(struct config *config, struct map_process *process, bo
             options.file = text.len > 0 ? buffer_slice(&text) : (struct slice){"", 0};
         failed = map_process_start(&options, process, &wrong, &odd);
     }
-    mapping_file_add_lines(problems, path, buffer_slice(&wrong));
-    mapping_file_add_lines(warnings, path, buffer_slice(&odd));
-    if (failed == PA_ERR_MEMORY)
-        buffer_append_text(problems, "out of memory\n");
+    add_told(path, failed, &wrong, &odd, problems, warnings);
+    if (kept)
+        buffer_append_slice(kept, buffer_slice(&text));
     buffer_clear(&text);
-    buffer_clear(&wrong);
-    buffer_clear(&odd);
     return failed;
 }

@@ -4,12 +4,24 @@
 #include "map/process.h"
 
 /** Reads the file of CONTROL_THE_PAYLOAD_CONFIG_PATH, compiles it and starts its process: call it before any
- * thread exists. No file at the default path: the built-in mappings, and *from_file is false. 0;
- * PA_ERR_INVALID (a file that cannot be read, or is wrong) or PA_ERR_MEMORY or PA_ERR_IO, each with its lines
- * in `problems`. What is odd but works goes to `warnings`, a line each. End the process with
- * map_process_end. */
+ * thread exists. No file at the default path: the built-in mappings, and *from_file is false. The file's text
+ * is appended to `text` (NULL: nobody wants it). 0; PA_ERR_INVALID (a file that cannot be read, or is wrong)
+ * or PA_ERR_MEMORY or PA_ERR_IO, each with its lines in `problems`. What is odd but works goes to `warnings`,
+ * a line each. End the process with map_process_end. */
 PA_MUST_USE int mapping_process_start(struct config *config, struct map_process *process, bool *from_file,
-                                      struct buffer *problems, struct buffer *warnings);
+                                      struct buffer *text, struct buffer *problems, struct buffer *warnings);
+
+/** What another compiler is made of. */
+struct mapping_renewal {
+    /** map_process's. */
+    int nursery;
+    /** Null: the built-in mappings. */
+    struct slice text;
+    struct slice secret, previous_secrets[MAP_PREVIOUS_SECRETS];
+};
+/** Has it made, as map_process_compile; problems and warnings as above. */
+PA_MUST_USE int mapping_process_renew(const struct config *config, const struct mapping_renewal *renewal,
+                                      int *compiler, struct buffer *problems, struct buffer *warnings);
 
 #define MAPPING_FILE_SETTING "CONTROL_THE_PAYLOAD_CONFIG_PATH"
 /** Appends the text of the file at `path`, which `name` (the setting, or an option) gives. 0;

@@ -80,6 +80,19 @@ static void print_size(FILE *out, double bytes)
 
 /* The status */
 
+static void show_reload(FILE *out, const cJSON *reload)
+{
+    bool changed = *text(reload, "at"), refused = *text(reload, "refused_at");
+    if (!changed && !refused)
+        return;
+    print_number(out, "reloaded      ", number(reload, "generation"), changed ? " times, last: " : " times");
+    print_member(out, "", reload, "changed", "");
+    print_member(out, ", at ", reload, "at", "");
+    print_member(out, refused ? "; refused last: " : "", reload, "refused", "");
+    print_member(out, ", at ", reload, "refused_at", "");
+    fputc('\n', out);
+}
+
 static void show_head(FILE *out, const cJSON *status)
 {
     const cJSON *streamer = item_of(status, "streamer");
@@ -91,6 +104,7 @@ static void show_head(FILE *out, const cJSON *status)
     print_member(out, "source        ", streamer, "name", "");
     print_member(out, ": ", streamer, "state", "");
     fputs(is_true(streamer, "credentials_refused") ? "; the brokers refuse the credentials\n" : "\n", out);
+    show_reload(out, item_of(status, "reload"));
 }
 
 static void show_port(FILE *out, const cJSON *status)

@@ -2,17 +2,14 @@
  *
  *     RUNNING ──daemon_stop, or the source cannot go on──▶ DRAINING ──idle, or time──▶ CLOSING ──▶ STOPPED
  */
-#include "daemon.h"
 #include "agent/http_options.h"
-#include "agent/port_client.h"
 #include "agent/streamers.h"
 #include "base/version.h"
 #include "config/effective.h"
+#include "daemon_internal.h"
 #include "deadletter/dead_letter.h"
-#include "descriptors.h"
 #include "http/url.h"
 #include "observe/conditions.h"
-#include "traces.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,35 +22,6 @@ enum {
     GIVE_UP_MS = 1500,
     /** A source that takes longer has no broker that answers, or a thread that hangs. */
     CLOSING_LATE_MS = 2500
-};
-
-enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
-
-struct daemon {
-    struct daemon_options options;
-    enum daemon_state state;
-    struct signer *signer;
-    struct descriptors descriptors;
-    struct observer *observer;
-    struct conditions *conditions;
-    struct traces traces;
-    struct http_client *webhooks;
-    struct port_client port;
-    struct reports *reports;
-    struct mapper *mapper;
-    struct dead_letters *dead_letters;
-    struct deliver *deliver;
-    struct source *source;
-    /** Drain: is it idle? */
-    uv_timer_t timer;
-    int64_t drain_deadline_ms, give_up_deadline_ms;
-    /** Events when memory was given back last. */
-    uint64_t trimmed;
-    unsigned trims_left;
-    unsigned closing_parts;
-    int exit_code;
-    /** Its process died for good. */
-    bool mapper_lost;
 };
 
 /* Stopping */

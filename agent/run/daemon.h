@@ -51,6 +51,19 @@ void daemon_stop(struct daemon *daemon);
 PA_MUST_USE bool daemon_abandon(const struct daemon *daemon, size_t *given_up);
 /** Frees what `stopped` left (call after it ran). NULL is allowed. */
 void daemon_free(struct daemon *daemon);
+/* What changes while it runs (renew.c). */
+
+/** The client secret, and those before it: of the setting, and of the file before it changed. Borrowed until
+ * others are given, or stopped. 0; PA_ERR_MEMORY: call it again. Not once it stops. */
+PA_MUST_USE int daemon_use_secrets(struct daemon *daemon, struct slice secret, struct slice previous,
+                                   struct slice former);
+/** Events are mapped by that compiler, of the operator's file or the built-in mappings, from now on; its
+ * socket is taken over. False: out of memory, and all stays as it was. Not once it stops. */
+PA_MUST_USE bool daemon_use_mappings(struct daemon *daemon, int compiler, bool mapping_file);
+/** How many mapping files, the present one and former ones, are in use; 0: no event is mapped. */
+size_t daemon_mapping_files(const struct daemon *daemon);
+/** Where compilers are asked for (map_process.nursery). */
+PA_MUST_USE int daemon_nursery(const struct daemon *daemon);
 /** Its parts as they are now, for whoever shows them. */
 void daemon_parts(const struct daemon *daemon, struct status_parts *parts);
 void daemon_log_summary(const struct daemon *daemon);

@@ -2,6 +2,7 @@
 #include "agent/commands.h"
 #include "agent/options.h"
 #include "agent/status/service.h"
+#include "reload.h"
 #include "running.h"
 #include "setup.h"
 #include <string.h>
@@ -19,12 +20,16 @@ struct run {
     unsigned idle;
     /** NULL: not open. */
     struct status_service *status;
+    /** NULL: nothing is read again. */
+    struct reload *reload;
 };
 
 static void stopped(void *ctx, int exit_code)
 {
     struct run *run = ctx;
     running_stopped(&run->running, exit_code);
+    reload_close(run->reload);
+    run->reload = NULL;
     status_service_close(run->status);
     run->status = NULL;
     uv_close((uv_handle_t *)&run->summary, NULL);
@@ -68,10 +73,17 @@ static void summary_asked(void *ctx)
     status_service_log(run->status);
 }
 
+static void reload_asked(void *ctx)
+{
+    struct run *run = ctx;
+    reload_ask(run->reload);
+}
+
 static void parts_asked(void *ctx, struct status_parts *parts)
 {
     const struct run *run = ctx;
     daemon_parts(run->running.daemon, parts);
+    parts->reload = reload_view(run->reload);
 }
 
 static void open_status(struct run *run)
@@ -114,7 +126,8 @@ static void start_timer(struct run *run, uv_timer_t *timer, uv_timer_cb due, uin
 static int run_daemon(struct run *run)
 {
     struct daemon_options options = {.stopped = stopped, .stuck = stuck, .ctx = run};
-    const struct signal_watch signals = {.stop = stop_asked, .summary = summary_asked, .ctx = run};
+    const struct signal_watch signals = {
+        .stop = stop_asked, .summary = summary_asked, .reload = reload_asked, .ctx = run};
     struct error err = {0};
     running_take_setup(&options, &run->setup);
     running_open(&run->running);
@@ -123,6 +136,7 @@ static int run_daemon(struct run *run)
         start_timer(run, &run->summary, summary_due, SUMMARY_MS);
         start_timer(run, &run->tick, tick_due, TICK_MS);
         open_status(run);
+        run->reload = reload_new(&run->running.loop, run->running.daemon, &run->setup);
     }
     int exit_code = running_end(&run->running);
     return started ? exit_code : setup_cannot_start(&err);

@@ -87,7 +87,7 @@ int setup_load_some(struct setup *setup, const char *const *names, size_t count)
         buffer_append_text(&problems, "port-agent: out of memory\n");
     if (failed != PA_ERR_MEMORY && setup->config.mapping_path) {
         int unmapped = mapping_process_start(&setup->config, &setup->map_process, &setup->mapping_file,
-                                             &problems, &setup->mapping_warnings);
+                                             &setup->mapping_text, &problems, &setup->mapping_warnings);
         failed = failed ? failed : unmapped;
     }
     if (failed != PA_ERR_MEMORY) {
@@ -103,8 +103,7 @@ int setup_load_some(struct setup *setup, const char *const *names, size_t count)
     return failed == 0 ? EXIT_CODE_OK : failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : EXIT_CODE_FAILURE;
 }
 
-/** One log line for each line of `warnings`, as the text of `field`. */
-static void tell_warnings(const char *message, struct log_field field, struct buffer *warnings)
+void setup_tell_lines(const char *message, struct log_field field, struct buffer *warnings)
 {
     struct slice lines = buffer_slice(warnings);
     while (lines.len > 0) {
@@ -130,10 +129,10 @@ int setup_open(struct setup *setup, int log_fd)
         return EXIT_CODE_FAILURE;
     }
     log_set_current(setup->log);
-    tell_warnings("settings", F_STR("reason", ""), &setup->config.warnings);
-    tell_warnings("mapping file", F_STR("reason", ""), &setup->mapping_warnings);
-    tell_warnings("certificate authorities are incomplete", F_STR("error.message", ""),
-                  &setup->authority_warnings);
+    setup_tell_lines("settings", F_STR("reason", ""), &setup->config.warnings);
+    setup_tell_lines("mapping file", F_STR("reason", ""), &setup->mapping_warnings);
+    setup_tell_lines("certificate authorities are incomplete", F_STR("error.message", ""),
+                     &setup->authority_warnings);
     if (authorities_added(setup->authorities) > 0)
         log_info("certificate authorities added to the system's",
                  F_INT("count", authorities_added(setup->authorities)));
@@ -151,6 +150,7 @@ void setup_close(struct setup *setup)
     map_process_end(&setup->map_process); /* if the daemon never came to it */
     log_set_current(NULL);
     log_free(setup->log, LOG_FLUSH_MS);
+    buffer_clear(&setup->mapping_text);
     buffer_clear(&setup->mapping_warnings);
     buffer_clear(&setup->authority_warnings);
     config_clear(&setup->config);

@@ -12,6 +12,8 @@ struct setup {
     /** MAP_PROCESS_NONE once the daemon has taken it over. */
     struct map_process map_process;
     bool mapping_file;
+    /** Of the mapping file, for a reload; empty: there is none. */
+    struct buffer mapping_text;
     struct buffer mapping_warnings;
     struct authorities *authorities;
     struct buffer authority_warnings;
@@ -34,6 +36,8 @@ PA_MUST_USE int setup_open(struct setup *setup, int log_fd);
 /** Of the authorities, for daemon_options. */
 const char *setup_ca_bundle(const struct setup *setup);
 void setup_close(struct setup *setup);
+/** One log line for each line of `lines`, as the text of `field`; empties it. */
+void setup_tell_lines(const char *message, struct log_field field, struct buffer *lines);
 /** Tells why the daemon could not be made, where its kind of problem belongs. The exit code. */
 PA_MUST_USE int setup_cannot_start(const struct error *err);
 /** Writes the log out, for a process that is about to end at once. */

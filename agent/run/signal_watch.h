@@ -16,6 +16,10 @@ struct signal_watch {
     void (*stop)(void *ctx, int number, bool again);
     /** SIGUSR1; NULL: it is ignored. */
     void (*summary)(void *ctx);
+    /** SIGHUP, unless it says that the terminal is gone; NULL: it always asks to stop. */
+    void (*reload)(void *ctx);
+    /** The process was started on a terminal. */
+    bool on_terminal;
     void *ctx;
 };
 

@@ -176,6 +176,23 @@ static void write_memory(struct json_writer *writer, const struct snapshot *snap
     json_write_close(writer, '}');
 }
 
+static void write_reload(struct json_writer *writer, const struct reload_view *reload)
+{
+    if (!reload)
+        return;
+    json_write_open(writer, "reload", '{');
+    json_write_int(writer, "generation", (int64_t)reload->generation);
+    if (reload->wall_ms > 0) {
+        write_text(writer, "changed", reload->changed);
+        write_time(writer, "at", reload->wall_ms);
+    }
+    if (reload->refused_wall_ms > 0) {
+        write_text(writer, "refused", reload->refused);
+        write_time(writer, "refused_at", reload->refused_wall_ms);
+    }
+    json_write_close(writer, '}');
+}
+
 static void write_rest(struct json_writer *writer, const struct snapshot *snapshot)
 {
     const struct status_parts *parts = &snapshot->parts;
@@ -191,6 +208,7 @@ static void write_rest(struct json_writer *writer, const struct snapshot *snapsh
     }
     json_write_close(writer, '}');
     write_text(writer, "log_level", log_level_name(log_level_now()));
+    write_reload(writer, parts->reload);
     json_write_open(writer, "mapping", '{');
     json_write_bool(writer, "file", parts->mapping_file);
     write_text(writer, "process", parts->mapping_lost ? "gone" : parts->mapping ? "running" : "none");

@@ -11,6 +11,17 @@ struct histogram;
 
 enum { SNAPSHOT_PARTITIONS = 64, SNAPSHOT_DESTINATIONS = 32 };
 
+/** What came of files that changed under the running agent. */
+struct reload_view {
+    /** How often something was taken over, what it was the last time, and when; 0, "" and 0: never. */
+    uint64_t generation;
+    char changed[64];
+    int64_t wall_ms;
+    /** What was refused the last time, and when; "" and 0: never. */
+    char refused[256];
+    int64_t refused_wall_ms;
+};
+
 /** The parts of a daemon; all borrowed. NULL members: closed, or there is none. */
 struct status_parts {
     const struct config *config;
@@ -28,6 +39,8 @@ struct status_parts {
     bool running;
     /** Mappings are evaluated, those of the operator's file; their process is gone for good. */
     bool mapping, mapping_file, mapping_lost;
+    /** NULL: nothing is read again. */
+    const struct reload_view *reload;
     /** How late the loop comes back (lag.h). */
     const struct histogram *loop_lag;
 };

@@ -132,6 +132,8 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
         return loading_copy(loading, direct);
     }
     struct buffer value = {0};
+    buffer_append(&loading->config->files, path, strlen(path) + 1);
+    loading->problems->failed |= loading->config->files.failed;
     errno = 0;
     if (!read_file(path, &value)) {
         char rest[160];
@@ -569,6 +571,7 @@ void config_clear(struct config *config)
     }
     free(config->dotenv_environment);
     buffer_clear(&config->warnings);
+    buffer_clear(&config->files);
     free_secret(&config->client_secret);
     free_secret(&config->client_secret_previous);
     loading_drop_certificates(config);

@@ -149,6 +149,9 @@ struct config {
     char **dotenv_environment;
     /** What is odd but works (lines of .env that cannot be read, say), a line each. */
     struct buffer warnings;
+    /** The paths of the files that settings were read from (NAME_FILE, certificates), each ended by a NUL. */
+    struct buffer files;
+    int64_t reload_interval_ms;
     /** Of each setting, by its place in the table: enum setting_origin. */
     unsigned char origins[CONFIG_SETTINGS_MAX];
 };

@@ -72,11 +72,6 @@ void deliver_use_mapping_file(struct deliver *deliver)
     deliver->options.mapping_file = true;
 }
 
-void deliver_use_client(struct deliver *deliver, struct http_client *http)
-{
-    deliver->options.http = http;
-}
-
 /* Life */
 
 enum { EVICT_EVERY_MS = 250, STALLED_MS = 1000 };

@@ -92,9 +92,6 @@ void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct sl
                          struct slice former);
 /** From now on there is an operator's mapping file. */
 void deliver_use_mapping_file(struct deliver *deliver);
-/** From now on requests are begun with this client; those under way go on with the one before, which has to
- * stay open meanwhile. */
-void deliver_use_client(struct deliver *deliver, struct http_client *http);
 /** The sink to give to a source; valid as long as `deliver`. */
 struct source_sink deliver_sink(struct deliver *deliver);
 /** Starts no further delivery and drops what is queued; what is in flight goes on, and what is unrepeatable

@@ -143,6 +143,11 @@ void map_generation_release(struct map_generation *generation)
         mapper_flush_soon(generation->mapper);
 }
 
+int mapper_nursery(const struct mapper *mapper)
+{
+    return mapper->options.process.nursery;
+}
+
 size_t mapper_generations(const struct mapper *mapper)
 {
     const struct map_generation *generation;

@@ -52,6 +52,8 @@ void map_generation_release(struct map_generation *generation);
 /** Requests go to this compiler (map_process_compile) from now on, those included that no evaluator has yet.
  * The socket is taken over. False: out of memory, or it cannot be watched; all stays as it was. */
 PA_MUST_USE bool mapper_renew(struct mapper *mapper, int compiler);
+/** Where compilers are asked for (map_process.nursery); the mapper's. */
+PA_MUST_USE int mapper_nursery(const struct mapper *mapper);
 /** How many there are: the present one, and former ones that somebody holds, or that have something to
  * answer. Each has processes of its own. */
 size_t mapper_generations(const struct mapper *mapper);

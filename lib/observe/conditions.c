@@ -59,7 +59,10 @@ static const struct condition_words words[CONDITION_KINDS] = {
                                 .value = SLICE_LITERAL("results")},
     [CONDITION_RESULTS_REFUSED] = {.begun = "Port refuses results of runs",
                                    .ended = "Port accepts results",
-                                   .value = SLICE_LITERAL("in_a_row")}};
+                                   .value = SLICE_LITERAL("in_a_row")},
+    [CONDITION_RELOAD_REFUSED] = {.begun = "what has changed is refused: what it was before stays in force",
+                                  .ended = "what had been refused is mended, or as it was before",
+                                  .subject = SLICE_LITERAL("what")}};
 
 struct conditions {
     const struct clock *clock;

@@ -51,9 +51,11 @@ enum condition_kind {
     /** Port is not there for results, or has no time for them; value: how many wait. */
     CONDITION_RESULTS_WAIT,
     /** Port refuses results for good; value: how many in a row. */
-    CONDITION_RESULTS_REFUSED
+    CONDITION_RESULTS_REFUSED,
+    /** What was read again cannot be used, and what it was before stays in force. */
+    CONDITION_RELOAD_REFUSED
 };
-enum { CONDITION_KINDS = CONDITION_RESULTS_REFUSED + 1 };
+enum { CONDITION_KINDS = CONDITION_RELOAD_REFUSED + 1 };
 
 enum {
     CONDITIONS_MAX = 32,

@@ -1,5 +1,6 @@
 """The client secret is changed: what was signed, encrypted or kept under the one before goes on working."""
 import json
+import signal
 
 from harness import SECRET, encrypted, outcome, run_event
 
@@ -29,3 +30,22 @@ def test_what_is_encrypted_with_the_secret_before_is_decrypted(world, port, rece
     world.produce(run_event("r_sealed", receiver.url + "/ok", properties={"sealed": encrypted("plain")}))
     assert outcome(port, "r_sealed")["status"] == "SUCCESS"
     assert json.loads(receiver.seen.snapshot()[-1]["body"]) == {"x": "plain"}
+
+
+def test_a_secret_whose_file_changes_is_taken_over_and_the_one_before_stays_valid(world, port, receiver, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(SECRET + "\n")
+    agent = world.agent(PORT_CLIENT_SECRET="", PORT_CLIENT_SECRET_FILE=str(file)).assigned()
+    file.write_text("\n")
+    agent.process.send_signal(signal.SIGHUP)
+    assert "PORT_CLIENT_SECRET: is empty now" in agent.wait_log("reload refused")["reason"]
+    file.write_text(NEW + " \n")
+    agent.process.send_signal(signal.SIGHUP)
+    assert agent.wait_log("reloaded")["changed"] == "client secret"
+    world.produce(run_event("r_old", receiver.url + "/ok"))  # signed with the one before
+    assert outcome(port, "r_old")["status"] == "SUCCESS"
+    (sent,) = [item for item in receiver.seen.snapshot() if item["run"] == "r_old"]
+    assert not sent["valid"]  # the receiver knows the old secret alone
+    assert agent.terminate() == 0
+    said = json.dumps(agent.log.snapshot())
+    assert NEW not in said and SECRET not in said

@@ -1,0 +1,35 @@
+/* Shared by the files of the daemon only: daemon.c (start and stop) and renew.c (what changes meanwhile). */
+#pragma once
+#include "agent/port_client.h"
+#include "daemon.h"
+#include "descriptors.h"
+#include "traces.h"
+
+enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
+
+struct daemon {
+    struct daemon_options options;
+    enum daemon_state state;
+    struct signer *signer;
+    struct descriptors descriptors;
+    struct observer *observer;
+    struct conditions *conditions;
+    struct traces traces;
+    struct http_client *webhooks;
+    struct port_client port;
+    struct reports *reports;
+    struct mapper *mapper;
+    struct dead_letters *dead_letters;
+    struct deliver *deliver;
+    struct source *source;
+    /** Drain: is it idle? */
+    uv_timer_t timer;
+    int64_t drain_deadline_ms, give_up_deadline_ms;
+    /** Events when memory was given back last. */
+    uint64_t trimmed;
+    unsigned trims_left;
+    unsigned closing_parts;
+    int exit_code;
+    /** Its process died for good. */
+    bool mapper_lost;
+};

@@ -1,0 +1,131 @@
+"""Files that change under a running agent: taken over with nothing dropped or doubled, or refused while what was before stays in force."""
+import json
+import os
+import pty
+import signal
+import subprocess
+
+import pytest
+from harness import BINARY, SECRET, Agent, outcome, wait_until
+from test_polling import polled_run
+from test_signals import Held
+
+
+def mapping(version):
+    return json.dumps([{"body": {"version": str(version), "run": ".context.runId"}, "report": {"summary": f"\"made by {version}\""}}])
+
+
+@pytest.fixture
+def endpoint():
+    one = Held()
+    one.go.set()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def held():
+    one = Held()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def environment(port, tmp_path):
+    return {"PORT_ORG_ID": "org_reload", "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET, "PORT_API_BASE_URL": port.url, "STREAMER_NAME": "POLLING",
+            "POLLING_INTERVAL_SECONDS": "0.1", "LOG_FORMAT": "json", "STATUS_SOCKET": str(tmp_path / "agent.sock"), "RELOAD_INTERVAL_SECONDS": "0",
+            "CONTROL_THE_PAYLOAD_CONFIG_PATH": str(tmp_path / "mount" / "mapping.json")}
+
+
+@pytest.fixture
+def start(environment):
+    agents = []
+
+    def start(**more):
+        agents.append(Agent({**environment, **more}))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        agent.kill()
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """A ConfigMap as Kubernetes mounts one: mapping.json leads through ..data to a folder of the version's own."""
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    (folder / "mapping.json").symlink_to("..data/mapping.json")
+    versions = []
+
+    def mount(text):
+        versions.append(f"..version_{len(versions)}")
+        (folder / versions[-1]).mkdir()
+        (folder / versions[-1] / "mapping.json").write_text(text)
+        (folder / "..next").symlink_to(versions[-1])
+        os.replace(folder / "..next", folder / "..data")
+
+    mount(mapping(1))
+    return mount
+
+
+def status(environment):
+    shown = subprocess.run([BINARY, "status", "--output", "json"], env={"PATH": os.environ["PATH"], **environment}, capture_output=True, text=True, timeout=60)
+    return json.loads(shown.stdout)
+
+
+def test_a_mapping_file_takes_over_under_load_and_nothing_is_dropped_or_doubled(start, port, endpoint, held, mount):
+    agent = start(RELOAD_INTERVAL_SECONDS="0.1")
+    port.offer(polled_run("r_held", held.url))
+    held.wait()
+    port.offer(*[polled_run(f"r_{n}", endpoint.url) for n in range(100)])
+    mount(mapping(2))
+    assert agent.wait_log("reloaded")["changed"] == "mapping file"
+    port.offer(*[polled_run(f"r_{n}", endpoint.url) for n in range(100, 200)])
+    outcomes = {n: outcome(port, f"r_{n}") for n in range(200)}
+    held.go.set()
+    assert outcome(port, "r_held")["summary"] == "made by 1"  # its request is the first file's
+    made = {body["run"]: body["version"] for body in map(json.loads, endpoint.bodies)}
+    assert len(endpoint.bodies) == len(made) == 200
+    assert {made[f"r_{n}"] for n in range(100, 200)} == {2}
+    assert all(outcomes[n]["summary"] == f"made by {made[f'r_{n}']}" for n in outcomes)
+    assert agent.terminate() == 0
+
+
+def test_a_wrong_file_is_refused_until_it_is_mended_or_put_back(start, port, endpoint, mount, environment):
+    agent = start()
+    port.wait(lambda: port.claims["runs"])
+    for number, wrong in enumerate(("[{\"url\": \"(\"}]", "[{", "{}")):
+        mount(wrong)
+        agent.process.send_signal(signal.SIGHUP)
+        agent.log.wait(lambda items: sum(i["msg"] == "reload refused" for i in items) == number + 1)
+    assert "mapping 1, url: jq: syntax error" in agent.wait_log("reload refused")["reason"]
+    stands = agent.wait_log("what has changed is refused", what="mapping file")
+    assert stands["level"] == "WARNING"
+    assert status(environment)["reload"]["generation"] == 0 and "mapping.json" in status(environment)["reload"]["refused"]
+    port.offer(polled_run("r_1", endpoint.url))
+    assert outcome(port, "r_1")["summary"] == "made by 1"
+    mount(mapping(1))
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_log("what had been refused is mended")
+    assert [i for i in agent.log.snapshot() if i["msg"] == "reloaded"] == []
+    mount(mapping(2))
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_log("reloaded", generation=1)
+    port.offer(polled_run("r_2", endpoint.url))
+    assert outcome(port, "r_2")["summary"] == "made by 2"
+    assert status(environment)["reload"]["changed"] == "mapping file"
+    assert agent.terminate() == 0
+
+
+def test_a_hangup_reloads_unless_the_terminal_is_gone(port, environment, mount):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(BINARY, [BINARY], {"PATH": os.environ["PATH"], **environment})
+    shown = b""
+    wait_until(lambda: port.claims["runs"], "it asks for runs")
+    os.kill(pid, signal.SIGHUP)
+    while b"nothing to reload" not in shown:
+        shown += os.read(terminal, 65536)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
