@@ -112,6 +112,44 @@ def test_contributing_names_commands_and_files_that_are_there():
     assert {"Priorities", "Build, test, lint", "Habits", "Commits"} <= set(re.findall(r"^## (.+)$", text, re.M))
 
 
+def threats():
+    """Of docs/security.md: each row of its tables of threats, as (line, the names in the column of tests)."""
+    column = None
+    for number, line in enumerate((ROOT / "docs/security.md").read_text().splitlines(), 1):
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("|") else None
+        if cells is None:
+            column = None
+        elif column is None:
+            column = len(cells) - 1 if cells[-1].startswith("test") else -1
+        elif column > 0 and not line.startswith("|-"):
+            assert len(cells) == column + 1, f"docs/security.md:{number} has {len(cells)} cells"
+            yield number, re.findall(r"`([^`]+)`", cells[-1])
+
+
+def test_each_threat_names_tests_that_are_there():
+    sources = [path for pattern in ("*.py", "*.c", "*.h") for path in (ROOT / "tests").rglob(pattern)]
+    functions = {name for path in sources
+                 for name in re.findall(r"^(?:def|static void) (\w+)\(", path.read_text(), re.M)}
+    files = {path.name for path in sources}
+    missing, rows = [], list(threats())
+    assert len(rows) > 60
+    for number, names in rows:
+        for name in names:
+            if name.startswith("./dev "):
+                there = True
+            elif "/" in name:
+                there = (ROOT / name).exists()
+            elif name.endswith((".py", ".c")):
+                there = name in files
+            elif name.startswith("…"):
+                there = any(function.endswith(name[1:]) for function in functions)
+            else:
+                there = name in functions
+            if not there:
+                missing.append(f"docs/security.md:{number}: {name}")
+    assert missing == []
+
+
 def test_security_md_points_to_private_advisories_and_invents_no_address():
     text = (ROOT / "SECURITY.md").read_text()
     assert "security advisories" in text and "(docs/security.md)" in text and "@" not in text
