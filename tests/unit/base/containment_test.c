@@ -8,6 +8,10 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -80,6 +84,27 @@ static void all_that_is_forgotten_is_wiped(void **state)
     environment_forget(); /* of none */
 }
 
+/** In a process of its own, which cannot take it back. */
+static void a_process_leaves_no_core_and_is_nobodys_to_read(void **state)
+{
+    (void)state;
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit core = {1, 1};
+        bool entered = containment_enter();
+        bool kept = getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 && core.rlim_max == 0;
+        bool hidden = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+        bool bound = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+        bool again = containment_enter();
+        _exit(entered && kept && hidden && bound && again ? 0 : 1);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +112,7 @@ int main(void)
                                         restore_environment),
         cmocka_unit_test_setup_teardown(one_that_is_forgotten_is_wiped_and_gone, keep_environment,
                                         restore_environment),
+        cmocka_unit_test(a_process_leaves_no_core_and_is_nobodys_to_read),
         cmocka_unit_test_setup_teardown(all_that_is_forgotten_is_wiped, keep_environment,
                                         restore_environment),
     };
