@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/json_escape.h"
+#include "base/log_terminal.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -42,7 +43,6 @@ struct log {
 static struct log *current;
 
 static const char *const LEVEL_NAMES[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
-static const char *const LEVEL_COLOURS[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[1;31m"};
 
 struct log *log_set_current(struct log *log)
 {
@@ -389,15 +389,12 @@ static void make_text(struct log *log, enum log_level level, const char *message
                       const struct log_field *fields, size_t count)
 {
     struct buffer *line = &log->line;
-    bool colour = log->options.colour;
     buffer_append_text(line, stamp(log));
-    buffer_appendf(line, " %s%-8s%s %s", colour ? LEVEL_COLOURS[level] : "", LEVEL_NAMES[level],
-                   colour ? "\033[0m" : "", message);
+    buffer_appendf(line, " %-8s %s", LEVEL_NAMES[level], message);
     for (size_t i = 0; i < count; i++) {
         if (left_out(&fields[i]))
             continue;
-        buffer_appendf(line, " %s%s=%s", colour ? "\033[2m" : "", fields[i].name.ptr,
-                       colour ? "\033[0m" : "");
+        buffer_appendf(line, " %s=", fields[i].name.ptr);
         if (fields[i].kind == LOG_FIELD_TEXT && is_plain(fields[i].value.text))
             buffer_append_slice(line, fields[i].value.text);
         else
@@ -413,6 +410,8 @@ static void make_line(struct log *log, enum log_level level, const char *message
     log->line.failed = false;
     if (log->options.format == LOG_FORMAT_JSON)
         make_json(log, level, message, fields, count);
+    else if (log->options.colour)
+        log_terminal_line(&log->line, stamp(log), level, message, fields, count, append_value);
     else
         make_text(log, level, message, fields, count);
 }

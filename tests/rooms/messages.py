@@ -22,7 +22,6 @@ FURTHER = {
     "lib/source/kafka/rebalance.c": (r"\bsaid =\s*(?P<text>" + r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*);', "INFO or WARNING"),
     "lib/source/polling/left.c": (r"\[\w+\] =\s*(?P<text>" + r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*)', "WARNING"),
     "lib/observe/lines.c": (r"\[OBSERVED_CUT_\w+\] =\s*(?P<text>" + r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*)', "WARNING"),
-    "agent/run/setup.c": (r"tell_warnings\((?P<text>" + r'"(?:[^"\\]|\\.)*")', "WARNING"),
 }
 TEXT = r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*'
 
@@ -61,6 +60,8 @@ def of_calls(source):
             yield joined(text), call.group(1).upper()
     for call in re.finditer(r"\blog_write\(LOG_(\w+), (" + TEXT + ")", source):
         yield joined(call.group(2)), call.group(1)
+    for call in re.finditer(r"\bsetup_tell_lines\((" + TEXT + ")", source):
+        yield joined(call.group(1)), "WARNING"
     for call in re.finditer(r"\bmake_line\(\w+, LOG_(\w+), (" + TEXT + ")", source):
         yield joined(call.group(2)), call.group(1)
 

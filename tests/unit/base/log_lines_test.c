@@ -84,15 +84,74 @@ static void a_line_of_json_has_every_field_in_its_type(void **state)
         "\"foreign\":\"\xc3\xa9\",\"deleted\":\"\\u007f\",\"backslash\":\"\\\\\"}\n");
 }
 
-static void colours_are_for_levels_and_names(void **state)
+/** The line without its colours. */
+static const char *uncoloured(const char *text)
+{
+    static char out[8192];
+    char *to = out;
+    for (; *text && to < out + sizeof out - 1; text++) {
+        if (*text == '\033')
+            text += strcspn(text, "m");
+        else
+            *to++ = *text;
+    }
+    *to = '\0';
+    return out;
+}
+
+static void write_webhook(enum log_level level, const char *url)
+{
+    const struct log_field fields[] = {F_STR("messaging.destination.name", "org.runs"),
+                                       F_STR("http.request.method", "POST"),
+                                       F_STR("url.full", url),
+                                       F_INT("http.response.status_code", 200),
+                                       F_STR("port.run_id", "r_abc"),
+                                       F_SECONDS("http.client.request.duration", 12),
+                                       F_STR("port.result", "accepted")};
+    log_write(level, "webhook delivered", fields, sizeof fields / sizeof *fields);
+}
+
+static void an_answered_webhook_is_a_short_line_on_a_terminal(void **state)
 {
     (void)state;
     begin((struct log_options){.format = LOG_FORMAT_TEXT, .colour = true, .level = LOG_INFO});
-    log_error("said", F_STR("a", "b"));
+    write_webhook(LOG_INFO, "https://host/path");
     log_debug("not said", F_NONE);
     const char *text = end();
-    assert_non_null(strstr(text, "ERROR   \033[0m said \033[2ma=\033[0mb\n"));
-    assert_null(strstr(text, "not said"));
+    assert_non_null(strstr(text, " r_abc\033[2m ")); /* details are dim */
+    const char *line = uncoloured(text);
+    assert_int_equal(line[2], ':');
+    assert_int_equal(line[5], ':');
+    assert_string_equal(line + 8, " \xe2\x9c\x93 200 POST host/path 12 ms r_abc "
+                                  "messaging.destination.name=\"org.runs\"\n"
+                                  "           port.result=\"accepted\"\n");
+}
+
+static void no_line_on_a_terminal_is_wider_than_100_columns(void **state)
+{
+    (void)state;
+    static char wide[700], foreign[401];
+    memset(wide, 'w', sizeof wide - 1);
+    for (size_t i = 0; i + 2 < sizeof foreign; i += 2)
+        memcpy(foreign + i, "\xc3\xa9", 2);
+    begin((struct log_options){.format = LOG_FORMAT_TEXT, .colour = true, .level = LOG_INFO});
+    write_webhook(LOG_ERROR, wide);
+    log_warning("said", F_STR("a", wide), F_STR("b", foreign), F_INT("n", 1), F_STR("c", "d"));
+    log_warning("a message that is longer than a line of a terminal may be, with so many words in it that "
+                "it takes two of them",
+                F_NONE);
+    const char *line = uncoloured(end());
+    size_t foreigners = 0;
+    while (*line) {
+        size_t columns = 0;
+        for (; *line != '\n'; line++) {
+            columns += ((unsigned char)*line & 0xc0) != 0x80;
+            foreigners += (unsigned char)*line == 0xc3;
+        }
+        assert_true(columns <= 100);
+        line++;
+    }
+    assert_int_equal(foreigners, 200); /* nothing of a value is lost */
 }
 
 static void a_long_value_is_cut_between_characters(void **state)
@@ -117,12 +176,12 @@ static void a_long_value_is_cut_between_characters(void **state)
     }
 }
 
-static void each_level_has_its_name_and_its_colour(void **state)
+static void each_level_has_its_sign_and_its_colour(void **state)
 {
     (void)state;
-    static const char *const names[] = {"\033[2mDEBUG   \033[0m", "\033[32mINFO    \033[0m",
-                                        "\033[33mWARNING \033[0m", "\033[31mERROR   \033[0m",
-                                        "\033[1;31mCRITICAL\033[0m"};
+    static const char *const signs[] = {"\033[2m\xc2\xb7\033[0m said", "\033[32m\xc2\xb7\033[0m said",
+                                        "\033[33m!\033[0m said", "\033[31m\xe2\x9c\x97\033[0m said",
+                                        "\033[1;31m\xe2\x9c\x97\033[0m said"};
     for (int least = LOG_DEBUG; least <= LOG_CRITICAL; least++) {
         begin(
             (struct log_options){.format = LOG_FORMAT_TEXT, .colour = true, .level = (enum log_level)least});
@@ -132,7 +191,7 @@ static void each_level_has_its_name_and_its_colour(void **state)
         }
         const char *text = end();
         for (int level = LOG_DEBUG; level <= LOG_CRITICAL; level++)
-            assert_int_equal(strstr(text, names[level]) != NULL, level >= least);
+            assert_int_equal(strstr(text, signs[level]) != NULL, level >= least);
     }
     assert_false(log_enabled(LOG_CRITICAL)); /* there is no log */
 }
@@ -205,10 +264,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_of_text_quotes_what_is_not_plain),
         cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
-        cmocka_unit_test(colours_are_for_levels_and_names),
+        cmocka_unit_test(an_answered_webhook_is_a_short_line_on_a_terminal),
+        cmocka_unit_test(no_line_on_a_terminal_is_wider_than_100_columns),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(a_lines_time_is_when_it_was_written),
-        cmocka_unit_test(each_level_has_its_name_and_its_colour),
+        cmocka_unit_test(each_level_has_its_sign_and_its_colour),
         cmocka_unit_test(exactly_what_readers_would_act_on_is_escaped),
         cmocka_unit_test(what_ends_within_a_character_is_replaced),
     };
