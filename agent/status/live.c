@@ -74,7 +74,7 @@ static const char *outcome_of(const struct flow_entry *entry)
 
 static void write_present(struct json_writer *writer, const char *name, const char *text)
 {
-    if (*text)
+    if (text && *text)
         json_write_text(writer, name, slice_of(text));
 }
 
@@ -103,6 +103,7 @@ static void write_entry(struct json_writer *writer, const struct flow_entry *ent
     write_positive(writer, "attempt", entry->attempt);
     write_present(writer, "error_type", entry->error_type);
     write_present(writer, "cause", entry->cause);
+    write_present(writer, "hint", entry->hint);
     write_positive(writer, "duration_ms", entry->duration_ms);
     write_positive(writer, "wait_ms", entry->wait_ms);
     write_present(writer, "reported", entry->reported);

@@ -32,6 +32,8 @@ struct flow_entry {
     char url[160];
     char error_type[32];
     char cause[160];
+    /** What to look at after a failure; NULL: the cause says all. Lives for ever. */
+    const char *hint;
     /** The status of the run's result; "": none is reported. */
     char reported[12];
 };

@@ -22,7 +22,8 @@ const char *observed_cut_words(enum observed_cut cut)
             "response body cut: there was no room for it in WEBHOOK_TOTAL_RESPONSE_BYTES",
         [OBSERVED_CUT_UNREADABLE] = "response body left out: its Content-Encoding could not be undone",
         [OBSERVED_CUT_ENDED_EARLY] = "response body cut: its Content-Encoding ended before its end",
-        [OBSERVED_CUT_UNSURE] = "response body may be cut: its connection ended without the word of TLS that this was meant"};
+        [OBSERVED_CUT_UNSURE] =
+            "response body may be cut: its connection ended without the word of TLS that this was meant"};
     return words[cut];
 }
 
@@ -69,8 +70,7 @@ static bool is_placed_by_id(const struct observed *observed)
            !slice_equal(observed->record_id, observed->run_id);
 }
 
-/** What to look at; NULL: the reason says all. */
-static const char *failure_hint(const char *error_type, bool has_letter)
+const char *observed_hint(const char *error_type, bool has_letter)
 {
     static const struct {
         const char *error, *hint;
@@ -144,7 +144,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_STR("port.result", ended ? o->port_result : NULL),
         F_SLICE("waited_for", o->waited),
         failed ? F_BOOL("dead_letter", o->has_letter) : F_NONE,
-        failed ? F_STR("hint", failure_hint(o->error_type, o->has_letter)) : F_NONE,
+        failed ? F_STR("hint", observed_hint(o->error_type, o->has_letter)) : F_NONE,
         F_TRACE(o),
         F_SPAN(o),
     };

@@ -109,6 +109,7 @@ def test_under_load_it_shows_what_fails_and_answers_its_user(make_scene, browser
     browser.run("document.querySelector('#flow-body button').click()")
     has(browser, "steps", "the endpoint answered 500")
     has(browser, "facts", "FAILURE")
+    has(browser, "facts", "DEAD_LETTER_DIR")  # the hint
     scene.offer_for_ever(0)
     assert browser.run(UNNAMED) == []
     for scheme in ["light", "dark"]:
@@ -181,7 +182,7 @@ def test_hostile_texts_are_shown_as_texts(make_scene, browser):
              "partitions": {"count": 1, "list": [{"topic": HOSTILE, "partition": 0, "not_done": 1, "lag": 1, "in_progress": 1,
                                                   "oldest": {"offset": 1, "run_id": HOSTILE, "waits_for": HOSTILE, "destination": HOSTILE}}]}}
     delivery = {"n": 1, "at": 1, "outcome": "failed", "run_id": HOSTILE, "topic": HOSTILE, "partition": 0, "offset": 1, "method": HOSTILE, "url": HOSTILE,
-                "status": 500, "attempt": 1, "error_type": HOSTILE, "cause": HOSTILE, "reported": HOSTILE}
+                "status": 500, "attempt": 1, "error_type": HOSTILE, "cause": HOSTILE, "hint": HOSTILE, "reported": HOSTILE}
     run = {"run_id": HOSTILE, "deliveries": [{"taken": "2026-01-01T00:00:00Z", "state": HOSTILE, "waits_for": HOSTILE, "url": HOSTILE, "attempts": 1}],
            "remembered": {"outcome": "failed", "tries": [{"at": "2026-01-01T00:00:00Z", "cause": HOSTILE}], "reported": HOSTILE, "port": HOSTILE}}
     stream = f"event: state\ndata: {json.dumps(state)}\n\nid: 1.1\nevent: deliveries\ndata: {json.dumps({'fresh': True, 'lost': 3, 'left_out': 0, 'list': [delivery]})}\n\n"

@@ -131,6 +131,25 @@ static void texts_of_any_length_are_cut_to_fit(void **state)
     flow_free(flow);
 }
 
+static void a_failure_has_the_hint_of_its_log_line(void **state)
+{
+    (void)state;
+    struct flow *flow = flow_new(&the_clock);
+    struct observed observed = {.kind = OBSERVED_FAILED, .error_type = "dns", .has_letter = true};
+    flow_note(flow, &observed);
+    assert_non_null(strstr(flow_find(flow, 1)->hint, "host's name"));
+    observed = (struct observed){.kind = OBSERVED_FAILED, .error_type = "http_status"};
+    flow_note(flow, &observed);
+    assert_non_null(strstr(flow_find(flow, 2)->hint, "DEAD_LETTER_DIR"));
+    observed.kind = OBSERVED_RETRYING;
+    flow_note(flow, &observed);
+    assert_null(flow_find(flow, 3)->hint);
+    observed = delivered("r_1");
+    flow_note(flow, &observed);
+    assert_null(flow_find(flow, 4)->hint);
+    flow_free(flow);
+}
+
 static void mask(const void *ctx, struct slice text, struct buffer *out)
 {
     (void)text;
@@ -163,6 +182,7 @@ int main(void)
         cmocka_unit_test(the_oldest_make_room_and_numbers_go_on),
         cmocka_unit_test(only_ends_failed_attempts_and_refused_results_are_kept),
         cmocka_unit_test(texts_of_any_length_are_cut_to_fit),
+        cmocka_unit_test(a_failure_has_the_hint_of_its_log_line),
         cmocka_unit_test(a_url_with_secrets_is_formatted_for_watchers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
