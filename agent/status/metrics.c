@@ -337,6 +337,7 @@ static const char *const condition_kinds[CONDITION_KINDS] = {
     [CONDITION_PORT_CREDENTIALS] = "port_credentials",
     [CONDITION_RESULTS_WAIT] = "results_wait",
     [CONDITION_RESULTS_REFUSED] = "results_refused",
+    [CONDITION_RELOAD_REFUSED] = "reload_refused",
 };
 
 static void write_condition(const struct scrape *scrape, const struct family *family, const char *kind,

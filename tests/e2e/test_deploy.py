@@ -334,13 +334,19 @@ def test_service_account_token_is_there_for_those_who_need_it(render):
     assert token({"podServiceAccount": {"automountToken": True}}) is True
 
 
-def test_change_of_configuration_starts_the_agent_anew(render):
+def test_change_of_what_the_agent_reads_once_starts_it_anew(render):
     def annotations(values):
         return render(values)["Deployment"]["spec"]["template"]["metadata"]["annotations"]
 
-    assert annotations({}) == annotations({})
-    assert annotations({"controlThePayloadConfig": "[]"})["checksum/config"] != annotations({})["checksum/config"]
-    assert annotations({"env": {"secret": {"PORT_CLIENT_SECRET": "new"}}})["checksum/secret"] != annotations({})["checksum/secret"]
+    new, files = {"env": {"secret": {"PORT_CLIENT_SECRET": "new"}}}, {"secret": {"mountAsFiles": True}}
+    assert annotations({}) == annotations({"controlThePayloadConfig": "[]"}) != annotations(new)
+    assert annotations({"selfSignedCertificate": {"enabled": True, "certificate": "a"}}) != annotations({})
+    # As a file it changes under the running agent; the id does not.
+    assert annotations({**files, **new}) == annotations(files)
+    assert annotations({**files, "env": {"secret": {"PORT_CLIENT_ID": "new"}}}) != annotations(files)
+    # Mounted by its subPath it does not change either.
+    path = {"env": {"normal": {"CONTROL_THE_PAYLOAD_CONFIG_PATH": "/app/control_the_payload_config.json"}}}
+    assert annotations({**path, "controlThePayloadConfig": "[]"}) != annotations({**path, "controlThePayloadConfig": "[{}]"})
 
 
 def test_optional_objects(render):
