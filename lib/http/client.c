@@ -367,7 +367,7 @@ static void bodies_go_on(struct http_client *client)
     while ((call = body_give_room(&client->shared.body_room)) != NULL) {
         call->active_ms = clock_monotonic_ms(client->shared.options.clock);
         if (call->ours) {
-            exchange_go_on(&client->exchanges, call);
+            exchange_go_on(call);
             continue;
         }
         /* What libcurl had kept back comes to body_received now, and an error of it goes no further. */

@@ -336,10 +336,9 @@ static void receive_on(struct http_call *call)
         lost(call, moved);
 }
 
-void exchange_go_on(struct exchanges *exchanges, struct http_call *call)
+void exchange_go_on(struct http_call *call)
 {
     struct buffer in = call->exchange.in;
-    (void)exchanges;
     if (call->exchange.over)
         return;
     call->exchange.in = (struct buffer){0};

@@ -49,4 +49,4 @@ void exchange_connected(struct exchanges *exchanges, struct http_call *call);
  * handle. */
 void exchange_release(struct exchanges *exchanges, struct http_call *call, bool keep);
 /** There is room now for a body that was held back. */
-void exchange_go_on(struct exchanges *exchanges, struct http_call *call);
+void exchange_go_on(struct http_call *call);
