@@ -134,7 +134,7 @@ void delivery_tell_attempt(struct delivery *delivery, enum observed_kind kind,
     observed.duration_ms = result->duration_ms;
     observed.wait_ms = wait_ms;
     if (kind == OBSERVED_DELIVERED || kind == OBSERVED_FAILED)
-        delivery->ending = (struct ending){.kind = kind,
+        delivery->ending = (struct ending){.kind = (int)kind,
                                            .resent = result->resent,
                                            .redirects = result->redirects,
                                            .duration_ms = result->duration_ms};
