@@ -55,11 +55,12 @@ struct slice waits_text(struct delivery *delivery, char out[WAITS_TEXT_SIZE])
     struct buffer text = {0};
     unsigned said = 0;
     waits_move(delivery);
+    if (longest(&delivery->waits, 0) == WAITS)
+        return slice_of(NULL);
     for (int wait; (wait = longest(&delivery->waits, said)) < WAITS; said |= 1u << wait)
         buffer_appendf(&text, "%s%s %.1f s", said ? ", " : "", words[wait],
                        delivery->waits.ms[wait] / 1000.0);
     snprintf(out, WAITS_TEXT_SIZE, "%s", buffer_text(&text));
-    bool any = text.len > 0;
     buffer_clear(&text);
-    return slice_of(any ? out : NULL);
+    return slice_of(out);
 }

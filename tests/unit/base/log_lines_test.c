@@ -84,6 +84,25 @@ static void a_line_of_json_has_every_field_in_its_type(void **state)
         "\"foreign\":\"\xc3\xa9\",\"deleted\":\"\\u007f\",\"backslash\":\"\\\\\"}\n");
 }
 
+static void durations_are_seconds_with_three_decimals(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *seconds;
+    } cases[] = {{0, "0.000"},    {1, "0.001"},      {20, "0.020"},     {999, "0.999"},
+                 {1000, "1.000"}, {61234, "61.234"}, {-1500, "-1.500"}, {86400007, "86400.007"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct log_field field = F_SECONDS("took", cases[i].ms);
+        char expected[64];
+        begin((struct log_options){.format = LOG_FORMAT_JSON, .level = LOG_DEBUG});
+        log_write(LOG_INFO, "said", &field, 1);
+        snprintf(expected, sizeof expected, "\"took\":%s}\n", cases[i].seconds);
+        if (!strstr(end(), expected))
+            fail_msg("%s is not in %s", expected, caught.text);
+    }
+}
+
 /** The line without its colours. */
 static const char *uncoloured(const char *text)
 {
@@ -266,6 +285,8 @@ int main(void)
         cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
         cmocka_unit_test(an_answered_webhook_is_a_short_line_on_a_terminal),
         cmocka_unit_test(no_line_on_a_terminal_is_wider_than_100_columns),
+        cmocka_unit_test(durations_are_seconds_with_three_decimals),
+        cmocka_unit_test(colours_are_for_levels_and_names),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(a_lines_time_is_when_it_was_written),
         cmocka_unit_test(each_level_has_its_sign_and_its_colour),
