@@ -286,7 +286,6 @@ int main(void)
         cmocka_unit_test(an_answered_webhook_is_a_short_line_on_a_terminal),
         cmocka_unit_test(no_line_on_a_terminal_is_wider_than_100_columns),
         cmocka_unit_test(durations_are_seconds_with_three_decimals),
-        cmocka_unit_test(colours_are_for_levels_and_names),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(a_lines_time_is_when_it_was_written),
         cmocka_unit_test(each_level_has_its_sign_and_its_colour),
