@@ -99,6 +99,27 @@ static void the_secret_before_is_accepted_and_never_signs(void **state)
     signer_free(NULL);
 }
 
+static void a_copy_signs_and_accepts_the_same_on_its_own(void **state)
+{
+    (void)state;
+    char signature[SIGNATURE_SIZE], copied[SIGNATURE_SIZE];
+    struct signer *signer = signer_new(slice_of("new")), *plain = signer_copy(signer);
+    assert_non_null(plain);
+    assert_int_equal(signer_accept_too(signer, slice_of("older")), 0);
+    assert_int_equal(signer_accept_too(signer, slice_of("secret")), 0);
+    struct signer *copy = signer_copy(signer);
+    assert_non_null(copy);
+    assert_int_equal(signer_sign_text(signer, slice_of(TIMESTAMP), slice_of(payload), signature), 0);
+    signer_free(signer);
+    assert_int_equal(signer_sign_text(copy, slice_of(TIMESTAMP), slice_of(payload), copied), 0);
+    assert_string_equal(copied, signature);
+    assert_verdict(copy, TIMESTAMP, OF_SECRET, SIGNATURE_VALID);
+    assert_verdict(plain, TIMESTAMP, signature, SIGNATURE_VALID);
+    assert_verdict(plain, TIMESTAMP, OF_SECRET, SIGNATURE_WRONG);
+    signer_free(copy);
+    signer_free(plain);
+}
+
 static void a_signer_takes_another_secret_and_others_to_accept(void **state)
 {
     (void)state;
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_malformed_and_wrong_is_told_apart),
         cmocka_unit_test(a_member_that_is_no_text_is_a_wrong_signature),
         cmocka_unit_test(the_secret_before_is_accepted_and_never_signs),
+        cmocka_unit_test(a_copy_signs_and_accepts_the_same_on_its_own),
         cmocka_unit_test(a_signer_takes_another_secret_and_others_to_accept),
         cmocka_unit_test(a_timestamp_is_whole_seconds_in_decimal),
     };
