@@ -75,7 +75,7 @@ def status(environment):
 
 
 def test_a_mapping_file_takes_over_under_load_and_nothing_is_dropped_or_doubled(start, port, endpoint, held, mount):
-    agent = start(RELOAD_INTERVAL_SECONDS="0.1")
+    agent = start(RELOAD_INTERVAL_SECONDS="0.1", WEBHOOK_MAX_IN_FLIGHT="4")  # the endpoint lets five connections wait
     port.offer(polled_run("r_held", held.url))
     held.wait()
     port.offer(*[polled_run(f"r_{n}", endpoint.url) for n in range(100)])
