@@ -1,11 +1,12 @@
 /* What goes on being wrong: a standing condition begins, is met again and again, and ends. It has one warning
  * when it begins, one a minute while it stands (with how often it was met), and its end at INFO.
  *
- * How to tell of another one: a kind in the enum below, its words in conditions.c's table, then condition_met
- * wherever it shows, however often that is (or condition_stands, where somebody looks from time to time), and
- * condition_ended wherever it shows that it is over (nothing happens when it does not stand, so every success
- * may say so). What may stand for several things at once (destinations, partitions) names the one that is
- * meant as its subject.
+ * How to tell of another one: a kind in the enum below, its words in conditions.c's table and its label in
+ * agent/status/metrics.c (without one it counts as "other" there), then condition_met wherever it shows,
+ * however often that is (or condition_stands, where somebody looks from time to time), and condition_ended
+ * wherever it shows that it is over (nothing happens when it does not stand, so every success may say so).
+ * What may stand for several things at once (destinations, partitions) names the one that is meant as its
+ * subject.
  *
  * Bounded: CONDITIONS_MAX of them stand at a time, the last few places being for kinds without subjects;
  * those that find no space are told together, once a minute. NULL for `conditions`: nobody is told.
