@@ -1,4 +1,4 @@
-/* `port-agent settings`: every setting as a Markdown table, which README.md holds. */
+/* `port-agent settings`: every setting as a Markdown table, which docs/settings.md holds. */
 #include "commands.h"
 #include "config/config.h"
 #include "options.h"

@@ -11,9 +11,9 @@ from harness import BINARY, ROOT, VERSION
 
 
 @pytest.mark.host
-def test_readme_has_every_setting_as_the_binary_knows_it():
+def test_every_setting_is_listed_as_the_binary_knows_it():
     table = subprocess.run([BINARY, "settings"], check=True, capture_output=True, text=True).stdout
-    assert table in (ROOT / "README.md").read_text(), "README.md: put the output of 'port-agent settings' in place of its table"
+    assert table in (ROOT / "docs/settings.md").read_text(), "docs/settings.md: put the output of 'port-agent settings' in place of its table"
 
 
 def test_a_default_that_is_written_again_is_the_tables():
