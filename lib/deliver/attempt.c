@@ -4,6 +4,7 @@
 #include "deliver/report.h"
 #include "deliver/retry.h"
 #include "deliver/shared.h"
+#include "deliver/signing.h"
 #include "deliver/telling.h"
 #include "port/result.h"
 #include <stdio.h>
@@ -61,18 +62,19 @@ static void lists_close(struct header_lists *lists)
         free(lists->sent);
 }
 
-/** The headers that go with this body; false: it could not be signed. */
-static bool make_headers(const struct delivery *delivery, struct slice body, char *signature,
-                         struct header_lists *lists)
+static int64_t now_s(const struct delivery *delivery)
+{
+    return clock_wall_ms(delivery->deliver->options.clock) / 1000;
+}
+
+/** The headers that go with a request that was signed at that time. */
+static void make_headers(const struct delivery *delivery, bool with_body, int64_t signed_s,
+                         const char *signature, struct header_lists *lists)
 {
     const struct deliver_options *options = &delivery->deliver->options;
-    int64_t now_s = clock_wall_ms(options->clock) / 1000;
-    struct slice signed_body = slice_is_null(body) ? (struct slice){"", 0} : body;
-    if (signer_sign(options->signer, now_s, signed_body, signature) != 0)
-        return false;
     struct buffer seconds = {.ptr = lists->seconds, .cap = sizeof lists->seconds};
     struct buffer attempt = {.ptr = lists->attempt, .cap = sizeof lists->attempt};
-    buffer_append_int(&seconds, now_s);
+    buffer_append_int(&seconds, signed_s);
     buffer_append_int(&attempt, delivery->attempt);
     struct trace_parent parent;
     bool traced = trace_sent_on(options->tracing, &delivery->trace, delivery->attempt, &parent);
@@ -85,11 +87,10 @@ static bool make_headers(const struct delivery *delivery, struct slice body, cha
                                     .redelivery_of = slice_of(delivery->redelivery_of),
                                     .traceparent = slice_of(traced ? lists->traceparent : NULL),
                                     .tracestate = slice_of(traced ? delivery->tracestate : NULL),
-                                    .with_body = !slice_is_null(body)};
+                                    .with_body = with_body};
     lists->count = mapped_headers(&delivery->request, &own, lists->mapped);
     for (size_t i = 0; i < lists->count; i++)
         lists->sent[i] = (struct http_header){lists->mapped[i].name, lists->mapped[i].value};
-    return true;
 }
 
 /** A redirect has left the request without its body, and so without what describes it. */
@@ -97,9 +98,13 @@ static bool sent_without_body(void *ctx, struct http_call *call)
 {
     struct delivery *delivery = ctx;
     struct header_lists lists;
-    bool ready = lists_open(&lists, delivery) &&
-                 make_headers(delivery, (struct slice){NULL, 0}, delivery->redirected_signature, &lists);
+    int64_t signed_s = now_s(delivery);
+    bool ready =
+        lists_open(&lists, delivery) && signer_sign(delivery->deliver->options.signer, signed_s,
+                                                    SLICE_LITERAL(""), delivery->redirected_signature) == 0;
     size_t kept = 0;
+    if (ready)
+        make_headers(delivery, false, signed_s, delivery->redirected_signature, &lists);
     for (size_t i = 0; ready && i < lists.count; i++)
         if (!slice_equal_text_ignore_case(lists.sent[i].name, "Content-Type"))
             lists.sent[kept++] = lists.sent[i];
@@ -115,7 +120,8 @@ static struct http_call *start_call(struct delivery *delivery)
     size_t wanted = body_wanted(delivery);
     struct header_lists lists;
     struct http_call *call = NULL;
-    if (lists_open(&lists, delivery) && make_headers(delivery, body, delivery->signature, &lists)) {
+    if (lists_open(&lists, delivery)) {
+        make_headers(delivery, !slice_is_null(body), delivery->signed_s, delivery->signature, &lists);
         const struct http_request request = {.method = delivery->method,
                                              .url = url->url,
                                              .parsed = url->parsed,
@@ -141,6 +147,59 @@ static bool is_fresh(const struct delivery *delivery)
            clock_wall_ms(options->clock) - delivery->record_ms <= options->event_max_age_ms;
 }
 
+static void fail_without_memory(struct delivery *delivery)
+{
+    const struct http_result result = {.failure = HTTP_MEMORY, .reason = "out of memory"};
+    attempt_over(delivery, &result);
+}
+
+static void signed_elsewhere(void *ctx, const char *signature)
+{
+    struct delivery *delivery = ctx;
+    struct deliver *deliver = delivery->deliver;
+    delivery->signing = NULL;
+    if (signature)
+        memcpy(delivery->signature, signature, SIGNATURE_SIZE);
+    delivery->call = signature ? start_call(delivery) : NULL;
+    if (delivery->call)
+        return;
+    fail_without_memory(delivery);
+    deliver_pump(deliver);
+}
+
+/** May a body of that size be signed at once? What is signed in one turn of the loop, by its own clock, has a
+ * bound. */
+static bool fits_turn(struct deliver *deliver, size_t len)
+{
+    uint64_t turn_ms = uv_now(deliver->options.loop);
+    if (turn_ms != deliver->signed_turn_ms)
+        deliver->signed_bytes = 0;
+    deliver->signed_turn_ms = turn_ms;
+    if (deliver->signed_bytes + len > SIGNING_BYTES)
+        return false;
+    deliver->signed_bytes += len;
+    return true;
+}
+
+/** It is being signed, or is on its way. False: out of memory. */
+static bool sign_and_start(struct delivery *delivery)
+{
+    const struct deliver_options *options = &delivery->deliver->options;
+    struct slice body = body_of(delivery);
+    delivery->signed_s = now_s(delivery);
+    if (!fits_turn(delivery->deliver, body.len)) {
+        delivery->signing = signing_start(options->loop, options->signer, delivery->signed_s, body,
+                                          signed_elsewhere, delivery);
+        return delivery->signing != NULL;
+    }
+    if (slice_is_null(body))
+        body = SLICE_LITERAL("");
+    if (signer_sign(options->signer, delivery->signed_s, body, delivery->signature) != 0)
+        return false;
+    delivery->call = start_call(delivery);
+    return delivery->call != NULL;
+}
+
 static void send_delivery(struct delivery *delivery)
 {
     life_enter(delivery, LIFE_SENDING);
@@ -148,11 +207,8 @@ static void send_delivery(struct delivery *delivery)
         delivery->started_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     delivery_open_report(delivery);
     delivery_tell_start(delivery, body_of(delivery));
-    delivery->call = start_call(delivery);
-    if (delivery->call)
-        return;
-    struct http_result result = {.failure = HTTP_MEMORY, .reason = "out of memory"};
-    attempt_over(delivery, &result);
+    if (!sign_and_start(delivery))
+        fail_without_memory(delivery);
 }
 
 /** An attempt that does not take place. */
@@ -329,7 +385,11 @@ void delivery_give_up(struct delivery *delivery, const char *unsent, const char 
 
 void delivery_cancel_attempt(struct delivery *delivery)
 {
-    http_call_forget(delivery->call, NULL, NULL);
+    if (delivery->signing)
+        signing_forget(delivery->signing);
+    else
+        http_call_forget(delivery->call, NULL, NULL);
+    delivery->signing = NULL;
     delivery->call = NULL;
     window_ended(delivery->deliver->window, &delivery->slot, SLOT_CANCELLED, 0);
 }

@@ -46,7 +46,8 @@ struct delivery {
     /** What that came from, held for its report; NULL: none is wanted. */
     struct map_generation *generation;
     char method[METHOD_SIZE];
-    /** Of its last attempt; "": none yet. */
+    /** When its last attempt was signed (wall clock), and how; "": none was yet. */
+    int64_t signed_s;
     char signature[SIGNATURE_SIZE];
     /** Of a request that a redirect left without its body. */
     char redirected_signature[SIGNATURE_SIZE];
@@ -54,6 +55,9 @@ struct delivery {
     struct target *target;
     struct map_call *map_call;
     struct dead_letter_write *burial;
+    /** Of the attempt under way: its body is being signed elsewhere; NULL: it is not. */
+    struct signing *signing;
+    /** NULL: it has not begun. */
     struct http_call *call;
     /** Attempts started so far. */
     unsigned attempt;

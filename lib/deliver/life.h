@@ -17,7 +17,7 @@ enum life_state {
     LIFE_QUEUED,
     /** First in its lane: at its destination, until that has its turn. */
     LIFE_READY,
-    /** Under way: it holds a slot of the window. */
+    /** Under way: its body is being signed, or it is sent. It holds a slot of the window. */
     LIFE_SENDING,
     /** For its next attempt, holding its lane and no slot; or, refused, for its report's turn. */
     LIFE_WAITING,

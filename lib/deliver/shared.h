@@ -10,6 +10,7 @@
  *   mapping.c      what its mapping makes of it
  *   route.c        where it goes
  *   attempt.c      one request: signed, sent, answered; tried again or not
+ *   signing.c      large bodies, signed in the thread pool
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means
  *   telling.c      what lib/observe is told of
@@ -52,6 +53,9 @@ struct deliver {
     int64_t shortage_told_ms;
     /** Of the event that was verified last; COUNTER_NONE: none was. */
     uint64_t signature_age_s;
+    /** Bytes of bodies signed on the loop, in the turn that began then (uv_now). */
+    size_t signed_bytes;
+    uint64_t signed_turn_ms;
     /** When Port may be told of another refused node run. */
     int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];

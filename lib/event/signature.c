@@ -88,22 +88,25 @@ int signer_change(struct signer *signer, struct slice secret, const struct slice
     return failed;
 }
 
-static bool compute(struct signer *signer, struct slice timestamp, struct slice payload,
-                    unsigned char out[HMAC_BYTES])
+static int begin(struct signer *signer, struct slice timestamp)
 {
-    size_t len = 0;
-    return EVP_MAC_init(signer->keyed, NULL, 0, NULL) == 1 &&
-           EVP_MAC_update(signer->keyed, (const unsigned char *)timestamp.ptr, timestamp.len) == 1 &&
-           EVP_MAC_update(signer->keyed, (const unsigned char *)".", 1) == 1 &&
-           EVP_MAC_update(signer->keyed, (const unsigned char *)payload.ptr, payload.len) == 1 &&
-           EVP_MAC_final(signer->keyed, out, &len, HMAC_BYTES) == 1 && len == HMAC_BYTES;
+    bool begun = EVP_MAC_init(signer->keyed, NULL, 0, NULL) == 1 &&
+                 EVP_MAC_update(signer->keyed, (const unsigned char *)timestamp.ptr, timestamp.len) == 1 &&
+                 EVP_MAC_update(signer->keyed, (const unsigned char *)".", 1) == 1;
+    return begun ? 0 : PA_ERR_MEMORY;
 }
 
-int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
-                     char out[SIGNATURE_SIZE])
+int signer_add(struct signer *signer, struct slice piece)
+{
+    bool added = EVP_MAC_update(signer->keyed, (const unsigned char *)piece.ptr, piece.len) == 1;
+    return added ? 0 : PA_ERR_MEMORY;
+}
+
+int signer_end(struct signer *signer, char out[SIGNATURE_SIZE])
 {
     unsigned char digest[HMAC_BYTES];
-    if (!compute(signer, timestamp, payload, digest))
+    size_t len = 0;
+    if (EVP_MAC_final(signer->keyed, digest, &len, HMAC_BYTES) != 1 || len != HMAC_BYTES)
         return PA_ERR_MEMORY;
     out[0] = 'v';
     out[1] = '1';
@@ -112,11 +115,28 @@ int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice
     return 0;
 }
 
-int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE])
+int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
+                     char out[SIGNATURE_SIZE])
+{
+    int failed = begin(signer, timestamp);
+    if (!failed)
+        failed = signer_add(signer, payload);
+    return failed ? failed : signer_end(signer, out);
+}
+
+int signer_begin(struct signer *signer, int64_t timestamp_s)
 {
     char text[24];
     int len = snprintf(text, sizeof text, "%" PRId64, timestamp_s);
-    return signer_sign_text(signer, (struct slice){text, (size_t)len}, payload, out);
+    return begin(signer, (struct slice){text, (size_t)len});
+}
+
+int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE])
+{
+    int failed = signer_begin(signer, timestamp_s);
+    if (!failed)
+        failed = signer_add(signer, payload);
+    return failed ? failed : signer_end(signer, out);
 }
 
 bool signature_timestamp_is_usable(struct slice timestamp)

@@ -29,6 +29,10 @@ PA_MUST_USE int signer_sign(struct signer *signer, int64_t timestamp_s, struct s
 /** The same with the timestamp as text, as an incoming event carries it. */
 PA_MUST_USE int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice payload,
                                  char out[SIGNATURE_SIZE]);
+/** The same in pieces: begun, the payload's pieces one after another, and ended. 0, or PA_ERR_MEMORY. */
+PA_MUST_USE int signer_begin(struct signer *signer, int64_t timestamp_s);
+PA_MUST_USE int signer_add(struct signer *signer, struct slice piece);
+PA_MUST_USE int signer_end(struct signer *signer, char out[SIGNATURE_SIZE]);
 
 /** True for whole seconds since the epoch in decimal: 1 to 18 digits and nothing else. A timestamp of any
  * other form is malformed, whoever signed it. */

@@ -32,8 +32,9 @@ struct world {
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
     char parents[RECORDS][64], states[RECORDS][600];
     size_t arrived, held_count;
-    struct buffer told; /* of recorded traces, a line each */
-    size_t failures;    /* how often /flaky still answers 503 with Retry-After */
+    struct buffer echoed; /* what /echo was sent */
+    struct buffer told;   /* of recorded traces, a line each */
+    size_t failures;      /* how often /flaky still answers 503 with Retry-After */
 };
 
 static inline void settle(struct ticket *ticket, bool done)
@@ -85,9 +86,10 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         world->held[world->held_count++] = exchange;
     else if (slice_starts_with(request->target, "/500"))
         http_server_answer(exchange, 500, "text/plain", NULL, SLICE_LITERAL("broken"), 0);
-    else if (slice_starts_with(request->target, "/echo"))
+    else if (slice_starts_with(request->target, "/echo")) {
+        buffer_append_slice(&world->echoed, request->body);
         echo(world, exchange);
-    else if (slice_starts_with(request->target, "/moved-"))
+    } else if (slice_starts_with(request->target, "/moved-"))
         http_server_answer(exchange, atoi(request->target.ptr + 7), "text/plain", "Location: /echo\r\n",
                            SLICE_LITERAL("moved"), 0);
     else if (slice_starts_with(request->target, "/long")) {
@@ -196,6 +198,7 @@ static inline void world_free(struct world *world)
     for (int64_t i = 0; i < world->offset; i++)
         assert_int_equal(world->given[i].done + world->given[i].dropped, 1);
     observer_free(world->observer);
+    buffer_clear(&world->echoed);
     buffer_clear(&world->told);
     reports_free(world->reports);
     signer_free(world->signer);
