@@ -455,7 +455,7 @@ static void say_start(const struct daemon *daemon)
     struct buffer url = {0}, settings = {0};
     append_settings(config, &settings);
     url_append_shown(&url, slice_of(config->api_base_url));
-    log_info("starting", F_STR("service.version", agent_version),
+    log_info("starting", config->log_resource ? F_NONE : F_STR("service.version", agent_version),
              F_STR("vcs.ref.head.revision", agent_revision), F_SLICE("port_api", buffer_slice(&url)),
              F_STR("streamer", streamer_of(config)->name), F_INT("max_in_flight", config->max_in_flight),
              F_SLICE("settings", buffer_slice(&settings)));

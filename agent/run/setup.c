@@ -4,6 +4,7 @@
 #include "agent/input.h"
 #include "agent/mapping_process.h"
 #include "base/signals.h"
+#include "base/version.h"
 #include "http/authorities.h"
 #include <malloc.h>
 #include <stdio.h>
@@ -118,11 +119,27 @@ void setup_tell_lines(const char *message, struct log_field field, struct buffer
     buffer_clear(warnings);
 }
 
+/** OpenTelemetry's attributes of a resource, as traces have them. */
+static void name_service(struct setup *setup, struct log_options *options)
+{
+    const char *name = setup->config.tracing.service_name;
+    if (!setup->config.log_resource)
+        return;
+    if (gethostname(setup->host, sizeof setup->host - 1) != 0)
+        setup->host[0] = '\0';
+    setup->resource[0] = F_STR("service.name", name && *name ? name : "port-agent");
+    setup->resource[1] = F_STR("service.version", agent_version);
+    setup->resource[2] = F_STR("service.instance.id", *setup->host ? setup->host : NULL);
+    options->resource = setup->resource;
+    options->resource_count = sizeof setup->resource / sizeof *setup->resource;
+}
+
 int setup_open(struct setup *setup, int log_fd)
 {
     const struct config *config = &setup->config;
     struct log_options log_options = {
         .fd = log_fd, .format = config->log_format, .colour = config->log_colour, .level = config->log_level};
+    name_service(setup, &log_options);
     setup->log = log_new(&log_options);
     if (!setup->log) {
         fputs("port-agent: out of memory or threads\n", stderr);

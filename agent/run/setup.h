@@ -2,6 +2,7 @@
  * with their mapping file and the certificate authorities, the log. In this order, and undone in the opposite
  * one. */
 #pragma once
+#include "base/log.h"
 #include "config/config.h"
 #include "map/process.h"
 
@@ -17,6 +18,9 @@ struct setup {
     struct buffer mapping_warnings;
     struct authorities *authorities;
     struct buffer authority_warnings;
+    /** What every line of the log says, if it is wanted; the texts that are in no setting. */
+    struct log_field resource[3];
+    char host[256];
     struct log *log;
 };
 

@@ -368,6 +368,16 @@ static bool left_out(const struct log_field *field)
     return field->kind == LOG_FIELD_SKIP || (field->kind == LOG_FIELD_TEXT && !field->value.text.ptr);
 }
 
+static void append_json_fields(struct buffer *line, const struct log_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (left_out(&fields[i]))
+            continue;
+        append_json_name(line, fields[i].name);
+        append_value(line, &fields[i]);
+    }
+}
+
 static void make_json(struct log *log, enum log_level level, const char *message,
                       const struct log_field *fields, size_t count)
 {
@@ -378,12 +388,8 @@ static void make_json(struct log *log, enum log_level level, const char *message
     buffer_append_text(line, LEVEL_NAMES[level]);
     buffer_append_text(line, "\",\"msg\":");
     buffer_append_json_string(line, slice_of(message));
-    for (size_t i = 0; i < count; i++) {
-        if (left_out(&fields[i]))
-            continue;
-        append_json_name(line, fields[i].name);
-        append_value(line, &fields[i]);
-    }
+    append_json_fields(line, fields, count);
+    append_json_fields(line, log->options.resource, log->options.resource_count);
     buffer_append_text(line, "}\n");
 }
 
@@ -397,12 +403,8 @@ static bool is_plain(struct slice text)
     return text.len > 0 && text.len <= TEXT_MAX;
 }
 
-static void make_text(struct log *log, enum log_level level, const char *message,
-                      const struct log_field *fields, size_t count)
+static void append_text_fields(struct buffer *line, const struct log_field *fields, size_t count)
 {
-    struct buffer *line = &log->line;
-    buffer_append_text(line, stamp(log));
-    buffer_appendf(line, " %-8s %s", LEVEL_NAMES[level], message);
     for (size_t i = 0; i < count; i++) {
         if (left_out(&fields[i]))
             continue;
@@ -412,6 +414,16 @@ static void make_text(struct log *log, enum log_level level, const char *message
         else
             append_value(line, &fields[i]);
     }
+}
+
+static void make_text(struct log *log, enum log_level level, const char *message,
+                      const struct log_field *fields, size_t count)
+{
+    struct buffer *line = &log->line;
+    buffer_append_text(line, stamp(log));
+    buffer_appendf(line, " %-8s %s", LEVEL_NAMES[level], message);
+    append_text_fields(line, fields, count);
+    append_text_fields(line, log->options.resource, log->options.resource_count);
     buffer_append_char(line, '\n');
 }
 

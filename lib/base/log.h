@@ -62,6 +62,9 @@ struct log_options {
     enum log_level level;
     /** Bound of lines not yet written; 0: 1 MiB. */
     size_t buffer_bytes;
+    /** What every line says at its end, except on a terminal; borrowed. */
+    const struct log_field *resource;
+    size_t resource_count;
 };
 
 /** Starts a log and its writer thread. NULL: out of memory or threads. */

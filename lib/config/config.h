@@ -124,6 +124,8 @@ struct config {
     bool detailed_logging;
     /** A plain success has a line. */
     bool log_successes;
+    /** Every line names the service. */
+    bool log_resource;
     bool log_url_paths;
     /** The first two hold the third's value where they are not set themselves. May contain a password. */
     char *http_proxy, *https_proxy, *all_proxy;

@@ -550,6 +550,12 @@ const struct setting config_settings[] = {
      .fallback = "true",
      AT(log_successes),
      .help = "off: a webhook that succeeds at its first attempt, without having waited, has no log line"},
+    {.name = "LOG_RESOURCE",
+     .kind = SETTING_BOOLEAN,
+     .fallback = "false",
+     AT(log_resource),
+     .help = "on: every log line has service.name, service.version and service.instance.id, except on a "
+             "terminal"},
     {.name = "LOG_FORMAT",
      .kind = SETTING_ENUM,
      .choices = FORMATS,

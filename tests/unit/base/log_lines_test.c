@@ -84,6 +84,28 @@ static void a_line_of_json_has_every_field_in_its_type(void **state)
         "\"foreign\":\"\xc3\xa9\",\"deleted\":\"\\u007f\",\"backslash\":\"\\\\\"}\n");
 }
 
+static void every_line_says_at_its_end_what_it_comes_from(void **state)
+{
+    (void)state;
+    const struct log_field resource[] = {F_STR("service.name", "port-agent"),
+                                         F_STR("service.instance.id", NULL), F_STR("service.version", "1 2")};
+    const struct log_field field = F_INT("count", 3);
+    struct log_options options = {
+        .format = LOG_FORMAT_JSON, .level = LOG_DEBUG, .resource = resource, .resource_count = 3};
+    begin(options);
+    log_write(LOG_INFO, "said", &field, 1);
+    assert_non_null(
+        strstr(end(), "\"count\":3,\"service.name\":\"port-agent\",\"service.version\":\"1 2\"}\n"));
+    options.format = LOG_FORMAT_TEXT;
+    begin(options);
+    log_write(LOG_INFO, "said", &field, 1);
+    assert_non_null(strstr(end(), " said count=3 service.name=port-agent service.version=\"1 2\"\n"));
+    options.colour = true;
+    begin(options);
+    log_write(LOG_INFO, "said", &field, 1);
+    assert_null(strstr(end(), "service"));
+}
+
 static void durations_are_seconds_with_three_decimals(void **state)
 {
     (void)state;
@@ -285,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_line_of_json_has_every_field_in_its_type),
         cmocka_unit_test(an_answered_webhook_is_a_short_line_on_a_terminal),
         cmocka_unit_test(no_line_on_a_terminal_is_wider_than_100_columns),
+        cmocka_unit_test(every_line_says_at_its_end_what_it_comes_from),
         cmocka_unit_test(durations_are_seconds_with_three_decimals),
         cmocka_unit_test(a_long_value_is_cut_between_characters),
         cmocka_unit_test(a_lines_time_is_when_it_was_written),
