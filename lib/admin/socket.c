@@ -18,8 +18,8 @@ static const char RUN_DIRECTORY[] = "/run/port-agent", PREFIX[] = "port-agent-";
 
 static void append_part(char *out, size_t size, const char *text)
 {
-    size_t len = strlen(out);
-    for (size_t i = 0; i < PART_MAX && text[i] && len + 1 < size; i++) {
+    size_t len = strlen(out), count = strnlen(text, PART_MAX);
+    for (size_t i = 0; i < count && len + 1 < size; i++) {
         bool plain = char_is_letter(text[i]) || char_is_digit(text[i]) || text[i] == '.' || text[i] == '_';
         out[len++] = plain ? text[i] : '_';
     }
