@@ -3,8 +3,8 @@
 #include "base/signals.h"
 #include "base/version.h"
 #include "commands.h"
-#include "config/config.h"
 #include "help.h"
+#include "settings.h"
 #include "terminal.h"
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
@@ -43,7 +43,7 @@ static int print_help(void)
     help_row("--help, -h", HELP_COLUMN, "this text; each command has its own", width, stdout);
     help_row("--version, -V", HELP_COLUMN, "version, revision and library versions", width, stdout);
     puts("\nSettings come from the environment, or from a .env file in the working directory:\n");
-    config_print_help(stdout);
+    settings_print_help(width, stdout);
     fputc('\n', stdout);
     help_paragraphs("Exit codes: 0 stopped as asked; 1 cannot go on (the last log line says why); 64 wrong "
                     "usage; 78 wrong settings (one line each on standard error).",

@@ -168,3 +168,19 @@ void ask_path(struct buffer *out, const char *path, const char *target)
             buffer_appendf(out, "%%%02X", (unsigned)(unsigned char)*c);
     }
 }
+
+void ask_print_json(const char *key, bool yes, const char *target, const char *message)
+{
+    struct buffer out = {0};
+    buffer_appendf(&out, "{\"%s\":%s,", key, yes ? "true" : "false");
+    if (target) {
+        buffer_append_text(&out, "\"target\":");
+        buffer_append_json_string(&out, slice_of(target));
+        buffer_append_char(&out, ',');
+    }
+    buffer_append_text(&out, "\"message\":");
+    buffer_append_json_string(&out, slice_strip(slice_of(message)));
+    buffer_append_text(&out, "}\n");
+    fputs(buffer_text(&out), stdout);
+    buffer_clear(&out);
+}

@@ -27,3 +27,5 @@ PA_MUST_USE int ask_agent(const struct config *config, const struct command_usag
                           const struct question *question, struct answer *answer);
 /** Appends the path and ?target=, percent-encoded; without it for NULL. */
 void ask_path(struct buffer *out, const char *path, const char *target);
+/** Prints {"KEY":true,"target":"…","message":"…"} for --output json; NULL for `target`: none. */
+void ask_print_json(const char *key, bool yes, const char *target, const char *message);

@@ -6,9 +6,16 @@
 
 int command_health(int argc, char **argv)
 {
+    const char *output = NULL;
+    bool json;
+    const struct command_option options[] = {
+        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+    };
     const struct command_usage usage = {
         .command = "health",
-        .summary = "",
+        .summary = "[--output text|json]",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
         .intro =
             "Asks the agent that runs with these settings on this machine whether its loop answers, within\n"
             "LIVENESS_STALL_SECONDS. It fails only for what a restart repairs: never for a broker, Port, or\n"
@@ -22,6 +29,8 @@ int command_health(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
+    if (!options_output(output, &json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = ask_settings(&config, &usage);
     if (code == EXIT_CODE_OK) {
         const struct question question = {
@@ -29,7 +38,10 @@ int command_health(int argc, char **argv)
         code = ask_agent(&config, &usage, &question, &answer);
     }
     if (code == EXIT_CODE_OK) {
-        fputs(buffer_text(&answer.body), answer.status == 200 ? stdout : stderr);
+        if (json)
+            ask_print_json("alive", answer.status == 200, NULL, buffer_text(&answer.body));
+        else
+            fputs(buffer_text(&answer.body), answer.status == 200 ? stdout : stderr);
         code = answer.status == 200 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
     }
     buffer_clear(&answer.body);

@@ -2,8 +2,8 @@
  * man(1). Each command prints its own part. */
 #include "agent/commands.h"
 #include "agent/help.h"
+#include "agent/settings.h"
 #include "base/version.h"
-#include "config/config.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,10 +180,9 @@ static void print_whole_page(void)
         putchar('\n');
     }
     puts(".SH ENVIRONMENT\nSettings come from the environment, or from a .env file in the working "
-         "directory.\n.nf");
-    fflush(stdout);
-    config_print_help(stdout);
-    puts(".fi\n.SH EXIT STATUS\n0 stopped as asked; 1 cannot go on; 64 wrong usage; 78 wrong settings.");
+         "directory.");
+    settings_print_roff(stdout);
+    puts(".SH EXIT STATUS\n0 stopped as asked; 1 cannot go on; 64 wrong usage; 78 wrong settings.");
 }
 
 static void print_page(const struct command *command)

@@ -14,6 +14,7 @@ enum { BODY_MAX = 256 << 20, TIMESTAMP_DIGITS = 18 };
 
 struct signing {
     const char *file, *timestamp, *secret_file;
+    bool json;
     int64_t seconds;
     struct secret secret;
     struct buffer body;
@@ -39,7 +40,9 @@ static int print_headers(const struct signing *signing)
         fputs("port-agent sign: out of memory\n", stderr);
         return EXIT_CODE_FAILURE;
     }
-    printf("X-Port-Timestamp: %lld\nX-Port-Signature: %s\n", (long long)signing->seconds, signature);
+    printf(signing->json ? "{\"X-Port-Timestamp\":\"%lld\",\"X-Port-Signature\":\"%s\"}\n"
+                         : "X-Port-Timestamp: %lld\nX-Port-Signature: %s\n",
+           (long long)signing->seconds, signature);
     if (body.len > 0 && body.ptr[body.len - 1] == '\n')
         fputs("port-agent sign: note: the body ends in a newline, which is signed too; send it as well\n",
               stderr);
@@ -61,6 +64,7 @@ static int sign_body(struct signing *signing)
 
 int command_sign(int argc, char **argv)
 {
+    const char *output = NULL;
     struct signing signing = {.seconds = clock_wall_ms(clock_system()) / 1000};
     const struct command_option options[] = {
         {.name = "timestamp",
@@ -72,10 +76,11 @@ int command_sign(int argc, char **argv)
          .text = &signing.secret_file,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
+        {.name = "output", .value = "text|json", .text = &output, .help = "header lines, or a JSON object"},
     };
     const struct command_usage usage = {
         .command = "sign",
-        .summary = "[--timestamp SECONDS] [--secret-file FILE] [FILE]",
+        .summary = "[--timestamp SECONDS] [--secret-file FILE] [--output text|json] [FILE]",
         .intro =
             "Signs a body (FILE, or standard input) as the agent signs its requests, and prints the two "
             "headers:\n"
@@ -90,6 +95,8 @@ int command_sign(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
+    if (!options_output(output, &signing.json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     if (signing.timestamp && !read_timestamp(signing.timestamp, &signing.seconds))
         return options_wrong(&usage,
                              "--timestamp: '%s' is not a number of seconds since the epoch; write 1768317616",

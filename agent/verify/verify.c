@@ -12,7 +12,7 @@ enum { BODY_MAX = 64 << 20 };
 
 struct verifying {
     const char *file, *signature, *timestamp, *secret_file;
-    bool event;
+    bool event, json;
     struct secret secret;
     struct buffer body;
 };
@@ -22,6 +22,22 @@ static void print_findings(const char *verdict, struct buffer *findings)
     puts(verdict);
     for (const char *at = buffer_text(findings); *at; at += strcspn(at, "\n") + 1)
         printf("  - %.*s\n", (int)strcspn(at, "\n"), at);
+}
+
+static void print_json(bool valid, bool readable, struct buffer *findings)
+{
+    struct buffer out = {0};
+    buffer_appendf(&out, "{\"valid\":%s,\"readable\":%s,\"findings\":[", valid ? "true" : "false",
+                   readable ? "true" : "false");
+    for (const char *at = buffer_text(findings); *at;) {
+        size_t len = strcspn(at, "\n");
+        buffer_append_json_string(&out, (struct slice){at, len});
+        at += len + (at[len] == '\n');
+        buffer_append_text(&out, *at ? "," : "");
+    }
+    buffer_append_text(&out, "]}\n");
+    fputs(buffer_text(&out), stdout);
+    buffer_clear(&out);
 }
 
 static int judge(const struct verifying *verifying)
@@ -37,7 +53,9 @@ static int judge(const struct verifying *verifying)
     struct buffer findings = {0};
     bool unreadable = false;
     bool valid = signature_diagnose(&given, &findings, &unreadable);
-    if (unreadable)
+    if (verifying->json)
+        print_json(valid, !unreadable, &findings);
+    else if (unreadable)
         print_findings("not a record", &findings);
     else
         print_findings(valid ? "valid: the signature is right" : "not valid", &findings);
@@ -60,6 +78,7 @@ static int verify_body(struct verifying *verifying)
 
 int command_verify(int argc, char **argv)
 {
+    const char *output = NULL;
     struct verifying verifying = {0};
     const struct command_option options[] = {
         {.name = "signature",
@@ -78,10 +97,11 @@ int command_verify(int argc, char **argv)
          .text = &verifying.secret_file,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
+        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
     };
     const struct command_usage usage = {
         .command = "verify",
-        .summary = "--signature TEXT --timestamp TEXT [FILE], or --event [FILE]",
+        .summary = "--signature TEXT --timestamp TEXT [OPTIONS] [FILE], or --event [OPTIONS] [FILE]",
         .intro = "Verifies the signature of a webhook's body, or of a whole event as it stands in the topic "
                  "(FILE, or\n"
                  "standard input). When the signature is wrong, other readings of the secret, the timestamp "
@@ -102,6 +122,8 @@ int command_verify(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
+    if (!options_output(output, &verifying.json))
+        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     if (verifying.event && (verifying.signature || verifying.timestamp))
         return options_wrong(
             &usage, "--event is an event with its signature and timestamp; leave the other options out");

@@ -188,5 +188,12 @@ PA_MUST_USE bool config_is_topic_name(const char *name);
 #define CONFIG_TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
 
 /** Writes the settings as they stand in the table: for --help (plain) and README.md (a Markdown table). */
-void config_print_help(FILE *out);
-void config_print_markdown(FILE *out);
+/** A setting as users are told of it; the texts live for ever. */
+struct setting_words {
+    const char *name, *meaning;
+    /** NULL: none. */
+    const char *fallback;
+    bool required;
+};
+/** The setting at `index`, from 0 on. False: there are no more. */
+PA_MUST_USE bool config_setting_words(size_t index, struct setting_words *out);

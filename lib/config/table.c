@@ -565,26 +565,14 @@ const struct setting config_settings[] = {
 const size_t config_setting_count = sizeof config_settings / sizeof *config_settings;
 _Static_assert(sizeof config_settings / sizeof *config_settings <= CONFIG_SETTINGS_MAX, "raise it");
 
-static const char *default_of(const struct setting *setting)
+bool config_setting_words(size_t index, struct setting_words *out)
 {
-    return setting->required ? "required" : setting->fallback ? setting->fallback : "";
-}
-
-void config_print_help(FILE *out)
-{
-    for (size_t i = 0; i < config_setting_count; i++) {
-        const struct setting *setting = &config_settings[i];
-        const char *fallback = default_of(setting);
-        fprintf(out, "  %-40s %s%s%s%s\n", setting->name, setting->help, *fallback ? " [" : "", fallback,
-                *fallback ? "]" : "");
-    }
-    fputs("\nEach may also be given as NAME_FILE: the setting is then the content of that file.\n", out);
-}
-
-void config_print_markdown(FILE *out)
-{
-    fputs("| setting | default | meaning |\n|---|---|---|\n", out);
-    for (size_t i = 0; i < config_setting_count; i++)
-        fprintf(out, "| `%s` | %s | %s |\n", config_settings[i].name, default_of(&config_settings[i]),
-                config_settings[i].help);
+    if (index >= config_setting_count)
+        return false;
+    const struct setting *setting = &config_settings[index];
+    *out = (struct setting_words){.name = setting->name,
+                                  .meaning = setting->help,
+                                  .fallback = setting->fallback,
+                                  .required = setting->required};
+    return true;
 }

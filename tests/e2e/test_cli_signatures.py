@@ -42,6 +42,19 @@ def test_sign_takes_the_time_now_and_the_secret_from_a_file(tmp_path):
         assert headers(done)["X-Port-Signature"] == sign("x", stamp)
 
 
+def test_both_have_a_form_for_programs():
+    done = call("sign", "--timestamp", "1768317616", "--output", "json", body="{}", PORT_CLIENT_SECRET=SECRET)
+    assert json.loads(done.out) == {"X-Port-Timestamp": "1768317616", "X-Port-Signature": sign("{}")}
+    right = ("--signature", sign("{}"), "--timestamp", "1768317616", "--output", "json")
+    told = json.loads(call("verify", *right, body="{}", PORT_CLIENT_SECRET=SECRET).out)
+    assert told["valid"] and told["readable"] and "replay" in told["findings"][0]
+    done = call("verify", *right, body="{ }", PORT_CLIENT_SECRET=SECRET)
+    assert (done.returncode, json.loads(done.out)["valid"]) == (1, False)
+    done = call("verify", "--event", "--output", "json", body="no record", PORT_CLIENT_SECRET=SECRET)
+    assert (done.returncode, json.loads(done.out)["readable"]) == (1, False)
+    assert call("sign", "--output", "xml", body="{}", PORT_CLIENT_SECRET=SECRET).returncode == 64
+
+
 def test_sign_says_that_a_final_newline_is_signed():
     assert "ends in a newline" in call("sign", body="{}\n", PORT_CLIENT_SECRET=SECRET).err
 

@@ -84,6 +84,8 @@ def test_a_run_that_waits_is_found_with_what_it_waits_for_and_cancelled(agent, a
 
 def test_what_is_paused_waits_and_the_pause_is_said_until_it_ends(agent, ask, port, held, environment):
     held.go.set()
+    told = json.loads(ask("pause", held.url, "--output", "json").stdout)
+    assert told == {"done": True, "target": held.url, "message": held.url.removesuffix("/hook")}
     assert ask("pause", held.url).stdout == f"paused: {held.url.removesuffix('/hook')}\n"
     agent.wait_log("deliveries are paused by the operator")
     port.offer(polled_run("r_1", held.url))
@@ -116,6 +118,7 @@ def test_the_port_shows_runs_to_loopback_and_changes_nothing_without_the_token(a
 
 def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, port):
     assert (ask("health").returncode, ask("health").stdout) == (0, "alive\n")
+    assert json.loads(ask("health", "--output", "json").stdout) == {"alive": True, "message": "alive"}
     port.close()
     assert ask("health").returncode == 0
     agent.process.send_signal(signal.SIGSTOP)
