@@ -15,7 +15,7 @@
 
 #include "../logs.h"
 
-enum { SEEN_MAX = 4096, WAIT_MS = 10000 };
+enum { SEEN_MAX = 4096, WAIT_MS = 120000 };
 
 struct seen {
     char *method, *target, *body, *authorization, *user_agent, *reserved_usage;
