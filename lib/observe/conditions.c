@@ -7,8 +7,7 @@
 static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_CLOCK_OFF] = {.begun = "this machine's clock is off",
                              .ended = "this machine's clock agrees with Port's again",
-                             .value = SLICE_LITERAL("ahead_s"),
-                             .when_met = true},
+                             .value = SLICE_LITERAL("ahead_s")},
     [CONDITION_SIGNED_AHEAD] = {.begun = "this machine's clock is off, or the clock of whoever signs events",
                                 .ended = "events are signed with this machine's time again",
                                 .value = SLICE_LITERAL("ahead_s"),

@@ -10,7 +10,7 @@ static void meet(struct conditions *conditions, int64_t ahead_s)
              "it is %lld s %s Port's; webhooks are signed with its time, and receivers may refuse them: set "
              "this machine's clock (NTP)",
              (long long)(ahead_s < 0 ? -ahead_s : ahead_s), ahead_s < 0 ? "behind" : "ahead of");
-    condition_met(conditions, CONDITION_CLOCK_OFF, NULL, ahead_s, sentence);
+    condition_stands(conditions, CONDITION_CLOCK_OFF, NULL, ahead_s, sentence);
 }
 
 void clock_offset_note(struct conditions *conditions, struct slice date, const struct clock *clock)

@@ -201,22 +201,22 @@ static void texts_that_are_too_long_are_cut_and_found_again(void **state)
     free(world_close(&world));
 }
 
-static void a_clock_that_is_off_is_told_when_answers_show_it(void **state)
+static void a_time_of_signing_that_is_off_is_told_when_events_show_it(void **state)
 {
     (void)state;
     now_ms = 1000;
     struct world world = world_open(conditions_new(&turned_clock));
-    condition_met(world.conditions, CONDITION_CLOCK_OFF, NULL, 42, "it is 42 s ahead of Port's");
+    condition_met(world.conditions, CONDITION_SIGNED_AHEAD, NULL, 420, "it is ahead");
     now_ms += 2 * MINUTE_MS;
-    conditions_tick(world.conditions); /* no answer has shown it since */
-    condition_met(world.conditions, CONDITION_CLOCK_OFF, NULL, 43, "it is 43 s ahead of Port's");
-    condition_ended(world.conditions, CONDITION_CLOCK_OFF, NULL, 1);
+    conditions_tick(world.conditions); /* no event has shown it since */
+    condition_met(world.conditions, CONDITION_SIGNED_AHEAD, NULL, 430, "it is ahead still");
+    condition_ended(world.conditions, CONDITION_SIGNED_AHEAD, NULL, 1);
     assert_lines(&world,
-                 "\"WARNING\",\"msg\":\"this machine's clock is off\",\"ahead_s\":42,"
-                 "\"reason\":\"it is 42 s ahead of Port's\"}\n"
-                 "\"WARNING\",\"msg\":\"this machine's clock is off\",\"ahead_s\":43,"
-                 "\"reason\":\"it is 43 s ahead of Port's\"}\n"
-                 "\"INFO\",\"msg\":\"this machine's clock agrees with Port's again\",\"ahead_s\":1}\n");
+                 "\"WARNING\",\"msg\":\"this machine's clock is off, or the clock of whoever signs "
+                 "events\",\"ahead_s\":420,\"reason\":\"it is ahead\"}\n"
+                 "\"WARNING\",\"msg\":\"this machine's clock is off, or the clock of whoever signs "
+                 "events\",\"ahead_s\":430,\"reason\":\"it is ahead still\"}\n"
+                 "\"INFO\",\"msg\":\"events are signed with this machine's time again\",\"ahead_s\":1}\n");
 }
 
 int main(void)
@@ -229,7 +229,7 @@ int main(void)
         cmocka_unit_test(those_that_find_no_room_are_told_together_once_a_minute),
         cmocka_unit_test(what_is_looked_for_is_told_with_its_age_and_without_a_count),
         cmocka_unit_test(texts_that_are_too_long_are_cut_and_found_again),
-        cmocka_unit_test(a_clock_that_is_off_is_told_when_answers_show_it),
+        cmocka_unit_test(a_time_of_signing_that_is_off_is_told_when_events_show_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

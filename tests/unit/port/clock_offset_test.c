@@ -42,6 +42,7 @@ static char *noted(const int64_t *ahead_s, const int64_t *after_ms, size_t count
     for (size_t i = 0; i < count; i++) {
         now_ms += after_ms[i];
         note(conditions, ahead_s[i]);
+        conditions_tick(conditions);
     }
     conditions_free(conditions);
     return logs_end(&caught);
@@ -71,7 +72,7 @@ static void a_clock_that_is_ahead_or_behind_is_warned_of_with_what_to_do(void **
     free(text);
 }
 
-static void it_is_warned_of_once_a_minute_while_answers_show_it_and_its_end_is_told(void **state)
+static void it_is_warned_of_once_a_minute_until_an_answer_shows_its_end(void **state)
 {
     (void)state;
     const int64_t ahead_s[] = {40, 40, 41, 42, 2, 2, 43}, after_ms[] = {0, 1, 59998, 1, 1, 1, 1};
@@ -80,9 +81,26 @@ static void it_is_warned_of_once_a_minute_while_answers_show_it_and_its_end_is_t
     assert_int_equal(occurrences(text, "this machine's clock is off\",\"ahead_s\":40,"), 1);
     assert_int_equal(occurrences(text, "this machine's clock is off\",\"ahead_s\":42,"), 1);
     assert_int_equal(occurrences(text, "\"INFO\",\"msg\":\"this machine's clock agrees with Port's again\","
-                                       "\"ahead_s\":2}"),
+                                       "\"ahead_s\":2,"),
                      1);
     assert_int_equal(occurrences(text, "this machine's clock is off\",\"ahead_s\":43,"), 1);
+    free(text);
+}
+
+static void an_agent_that_asks_nothing_goes_on_warning(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    struct conditions *conditions = conditions_new(&turned_clock);
+    now_ms = 1000;
+    note(conditions, 40);
+    for (int minute = 0; minute < 2; minute++) {
+        now_ms += 60000;
+        conditions_tick(conditions);
+    }
+    conditions_free(conditions);
+    char *text = logs_end(&caught);
+    assert_int_equal(occurrences(text, "this machine's clock is off\",\"ahead_s\":40,"), 3);
     free(text);
 }
 
@@ -107,7 +125,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_a_minute_is_nobodys_trouble),
         cmocka_unit_test(a_clock_that_is_ahead_or_behind_is_warned_of_with_what_to_do),
-        cmocka_unit_test(it_is_warned_of_once_a_minute_while_answers_show_it_and_its_end_is_told),
+        cmocka_unit_test(it_is_warned_of_once_a_minute_until_an_answer_shows_its_end),
+        cmocka_unit_test(an_agent_that_asks_nothing_goes_on_warning),
         cmocka_unit_test(a_date_that_cannot_be_read_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
