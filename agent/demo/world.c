@@ -15,6 +15,7 @@
 enum { LOOPBACK_MS = 3000 };
 
 const char DEMO_SECRET[] = "demo-secret-that-is-not-one";
+const char DEMO_SHOWN_RUN[] = "r_sync_ok";
 
 struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id)
 {
@@ -32,6 +33,32 @@ struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id)
 
 /* The receiver: checks the signature on its own, over the raw body */
 
+static void keep_request(struct demo_world *world, const struct http_exchange *exchange,
+                         const struct http_server_request *request)
+{
+    world->shown_head.len = world->shown_body.len = 0;
+    buffer_append_slice(&world->shown_head, request->method);
+    buffer_append_char(&world->shown_head, ' ');
+    buffer_append_slice(&world->shown_head, request->target);
+    buffer_append_text(&world->shown_head, "\r\n");
+    buffer_append_slice(&world->shown_head, http_exchange_headers(exchange));
+    buffer_append_slice(&world->shown_body, request->body);
+}
+
+static void answer(struct http_exchange *exchange, struct slice target, unsigned requests)
+{
+    if (slice_equal_text(target, "/fail"))
+        http_server_answer(exchange, 502, "application/json", NULL,
+                           SLICE_LITERAL("{\"error\":\"the VM quota is used up\"}"), 15);
+    else if (slice_equal_text(target, "/busy") && requests == 1)
+        http_server_answer(exchange, 503, "application/json", "Retry-After: 1\r\n",
+                           SLICE_LITERAL("{\"error\":\"busy\"}"), 10);
+    else
+        http_server_answer(exchange, 200, "application/json", NULL,
+                           SLICE_LITERAL("{\"vm\":\"vm-42\",\"state\":\"created\"}"),
+                           slice_equal_text(target, "/slow") ? 120 : 10);
+}
+
 static void receive(void *ctx, struct http_exchange *exchange, const struct http_server_request *request)
 {
     struct demo_world *world = ctx;
@@ -47,13 +74,9 @@ static void receive(void *ctx, struct http_exchange *exchange, const struct http
     seen->requests++;
     seen->signature_valid = slice_equal_text(http_exchange_header(exchange, "X-Port-Signature"), expected);
     cJSON_Delete(event);
-    if (slice_equal_text(request->target, "/fail"))
-        http_server_answer(exchange, 502, "application/json", NULL,
-                           SLICE_LITERAL("{\"error\":\"the VM quota is used up\"}"), 15);
-    else
-        http_server_answer(exchange, 200, "application/json", NULL,
-                           SLICE_LITERAL("{\"vm\":\"vm-42\",\"state\":\"created\"}"),
-                           slice_equal_text(request->target, "/slow") ? 120 : 10);
+    if (strcmp(seen->run_id, DEMO_SHOWN_RUN) == 0)
+        keep_request(world, exchange, request);
+    answer(exchange, request->target, seen->requests);
 }
 
 /* The Port API */
@@ -76,6 +99,10 @@ static void remember(struct demo_world *world, struct slice path, struct slice b
     } else if (slice_equal_text(what, "/response")) {
         seen->responses++;
     } else {
+        if (slice_equal_text(id, DEMO_SHOWN_RUN)) {
+            world->shown_report.len = 0;
+            buffer_append_slice(&world->shown_report, body);
+        }
         cJSON *patch = cJSON_ParseWithLength(body.ptr, body.len);
         const cJSON *status = cJSON_GetObjectItemCaseSensitive(patch, "status");
         snprintf(seen->status, sizeof seen->status, "%s", cJSON_IsString(status) ? status->valuestring : "");
@@ -233,6 +260,9 @@ static void world_part_closed(void *ctx)
     if (--world->closing > 0)
         return;
     signer_free(world->signer);
+    buffer_clear(&world->shown_head);
+    buffer_clear(&world->shown_body);
+    buffer_clear(&world->shown_report);
     if (world->cluster)
         rd_kafka_mock_cluster_destroy(world->cluster);
     if (world->producer)

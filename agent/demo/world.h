@@ -18,6 +18,9 @@ struct demo_seen {
     char status[16];
 };
 
+/** The run whose request and report are kept whole, to be shown. */
+extern const char DEMO_SHOWN_RUN[];
+
 struct demo_world {
     uv_loop_t *loop;
     /** Where webhooks go; NULL: to the receiver here. Borrowed. */
@@ -31,6 +34,8 @@ struct demo_world {
     char bootstrap[256];
     struct demo_seen seen[DEMO_RUNS_MAX];
     unsigned port_requests, token_requests;
+    /** Of DEMO_SHOWN_RUN: the request's line and headers, its body, and what Port was told. */
+    struct buffer shown_head, shown_body, shown_report;
     unsigned closing;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -52,7 +57,7 @@ struct demo_event {
     const char *run_id;
     /** invocationMethod.method. */
     const char *method;
-    /** At the receiver: /ok, /fail, /slow. */
+    /** At the receiver: /ok, /fail, /slow, /busy (to the first attempt). */
     const char *path;
     bool synchronized, agent, tampered, change_log;
 };

@@ -1,6 +1,7 @@
 """`port-agent demo`: goes through everywhere, or says what it lacks instead of waiting for its deadlines."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -27,7 +28,13 @@ def demo(*within, words=(), **environment):
 @pytest.mark.host
 def test_it_goes_through_and_ends_by_itself():
     done = demo()
-    assert done.returncode == 0 and "7 delivered, 1 failed, 1 refused, 1 skipped" in done.stdout and done.stderr == ""
+    assert done.returncode == 0 and "8 delivered, 1 failed, 1 refused, 1 skipped" in done.stdout and done.stderr == ""
+    assert all(len(line) <= 80 for line in done.stdout.splitlines() if not line.startswith("    ")), done.stdout
+    text = " ".join(done.stdout.split())
+    assert "tampered record refused: signature wrong" in text
+    assert re.search(r"busy at first delivered: POST /busy → 200 in \d+ ms, at attempt 2; its signature is valid; Port was told SUCCESS", text)
+    assert re.search(r"POST /ok\n(    .*\n)*    X-Port-Signature: v1,.{44}\n", done.stdout) and '"runId": "r_sync_ok"' in text
+    assert 'What Port was told of it (PATCH /v1/actions/runs/r_sync_ok): { "status": "SUCCESS" }' in text
 
 
 def test_loopback_alone_is_enough():
