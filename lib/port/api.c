@@ -335,6 +335,7 @@ static void call_answered(void *ctx, const struct http_result *http)
             .answer = port_answer_of(http),
             .status = http->status,
             .body = http->body,
+            .owned_body = http->owned_body,
             .body_cut = http->body_cut == HTTP_CUT_TOO_LONG,
             .retry_after_ms = port_answer_quiet_ms(http, api->options.clock),
             .reason = reason,

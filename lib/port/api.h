@@ -54,6 +54,8 @@ struct port_result {
     int status;
     /** Borrowed until the callback returns. */
     struct slice body;
+    /** The buffer behind `body`: the callback may take it (buffer_take) to keep it. NULL: there is none. */
+    struct buffer *owned_body;
     /** The answer is longer than it may be; the rest is missing. */
     bool body_cut;
     int64_t retry_after_ms;

@@ -216,7 +216,7 @@ static int read_run(enum claim_kind kind, struct slice raw, claim_each *each, vo
     return failed == PA_ERR_MEMORY ? failed : 0;
 }
 
-int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err)
+int claim_open(struct claim_reader *reader, enum claim_kind kind, struct slice answer, struct error *err)
 {
     struct members members = members_of(answer);
     struct slice list = {NULL, 0}, name, value;
@@ -229,13 +229,30 @@ int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void
         return error_set(err, PA_ERR_INVALID, "Port's answer is not JSON");
     if (slice_is_null(list) || slice_equal_text(list, "null"))
         list = SLICE_LITERAL("[]");
-    struct members walk = members_of(list);
-    if (walk.close != ']' || walk.broken)
+    *reader = (struct claim_reader){kind, members_of(list)};
+    if (reader->walk.close != ']' || reader->walk.broken)
         return error_set(err, PA_ERR_INVALID, "\"%s\" in Port's answer is not a list", formats[kind].list);
-    while (members_next(&walk, &name, &value))
-        if (read_run(kind, value, each, ctx) != 0)
-            return error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (walk.broken)
-        return error_set(err, PA_ERR_INVALID, "\"%s\" in Port's answer is not JSON", formats[kind].list);
     return 0;
+}
+
+int claim_next(struct claim_reader *reader, claim_each *each, void *ctx, bool *over, struct error *err)
+{
+    struct slice name, value;
+    *over = !members_next(&reader->walk, &name, &value);
+    if (!*over && read_run(reader->kind, value, each, ctx) != 0)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    if (reader->walk.broken)
+        return error_set(err, PA_ERR_INVALID, "\"%s\" in Port's answer is not JSON",
+                         formats[reader->kind].list);
+    return 0;
+}
+
+int claim_read(enum claim_kind kind, struct slice answer, claim_each *each, void *ctx, struct error *err)
+{
+    struct claim_reader reader;
+    bool over = false;
+    int failed = claim_open(&reader, kind, answer, err);
+    while (!failed && !over)
+        failed = claim_next(&reader, each, ctx, &over, err);
+    return failed;
 }

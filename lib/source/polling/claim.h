@@ -2,6 +2,7 @@
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
+#include "json/members.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,21 @@ struct claimed {
     struct buffer *event;
 };
 typedef void claim_each(void *ctx, const struct claimed *claimed);
+
+/** An answer that is read run by run; it stays where it is meanwhile. */
+struct claim_reader {
+    enum claim_kind kind;
+    /** Of its list: `rest` is what has not been read. */
+    struct members walk;
+};
+/** Walks over the whole answer, to its list. 0; PA_ERR_INVALID with what is wrong with the answer as a
+ * whole. */
+PA_MUST_USE int claim_open(struct claim_reader *reader, enum claim_kind kind, struct slice answer,
+                           struct error *err);
+/** Calls `each` for the next run, or says that there is none (`over`). 0; PA_ERR_INVALID with what is wrong
+ * with the list; PA_ERR_MEMORY. */
+PA_MUST_USE int claim_next(struct claim_reader *reader, claim_each *each, void *ctx, bool *over,
+                           struct error *err);
 
 /** Calls `each` for every run of the answer, in order. A run that cannot be read does not affect the others.
  * 0; PA_ERR_INVALID with what is wrong with the answer as a whole (what was read until then has been handed

@@ -4,6 +4,7 @@
  *   run.c      a claimed run, from its claim to its end: the list, into the sink and back
  *   ack.c      its acknowledgement, and what the answers to it mean
  *   left.c     lines about runs that are left to Port, grouped
+ *   answer.c   a long answer to a claim, read in the thread pool
  *   claim.c    the formats
  */
 #pragma once
@@ -37,6 +38,9 @@ enum left {
 };
 enum { LEFT_REASONS = LEFT_REFUSED + 1, RUN_ID_SIZE = 129 };
 
+/** A longer answer is read elsewhere. */
+enum { ANSWER_BYTES = 1024 * 1024 };
+
 struct left_line {
     bool said;
     /** When the line was written last. */
@@ -58,6 +62,8 @@ struct poller {
     /** WAITING: the next claim; TAKING: acknowledgements and records that wait. */
     uv_timer_t timer;
     struct port_call *call;
+    /** TAKING: what is read elsewhere; NULL: nothing. */
+    struct answer *answer;
     /** Runs that fit into one answer, as far as is known. */
     size_t limit;
     /** Runs asked for, and runs that came, in this round. */
@@ -148,6 +154,8 @@ void poller_due_in(struct poller *poller, int64_t wait_ms);
 /** Something failed in this round. */
 void poller_note_failure(struct poller *poller, const char *reason, int64_t retry_after_ms);
 
+/** The answer to the claim has been read to its end; `failure`: or as far as it could be. */
+void poller_answer_read(struct poller *poller, const char *failure);
 /** Goes on with runs apart, now and as long as there are some. */
 void poller_watch_apart(struct polling_source *source);
 
@@ -173,6 +181,13 @@ size_t runs_give_up(struct polling_source *source);
 size_t runs_abandon(const struct polling_source *source);
 /** Frees what is left; nothing of it is in the sink. */
 void runs_free(struct polling_source *source);
+
+/* answer.c */
+/** Takes the bytes of `body` and has them read: run_claimed for each run, then poller_answer_read, from the
+ * loop. NULL: out of memory. */
+PA_MUST_USE struct answer *answer_start(struct poller *poller, struct buffer *body);
+/** Nobody hears of what has not been handed out. */
+void answer_forget(struct answer *answer);
 
 /* ack.c */
 /** Starts an attempt at the acknowledgement. False: it has to wait, or was given up; either

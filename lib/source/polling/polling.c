@@ -167,17 +167,40 @@ static void too_long(struct poller *poller)
     failed_round(poller);
 }
 
-static void read_answer(struct poller *poller, struct slice body)
+void poller_answer_read(struct poller *poller, const char *failure)
 {
-    struct error err = {0};
-    poller->state = POLLER_TAKING;
-    poller->pending++; /* this reading, so that the round does not end under it */
-    if (claim_read(poller->kind, body, run_claimed, poller, &err) != 0)
-        poller_note_failure(poller, err.message, -1);
+    poller->answer = NULL;
+    if (failure)
+        poller_note_failure(poller, failure, -1);
     else if (poller->limit < (size_t)settings(poller)->batch_size)
         poller->limit *= 2;
     if (poller->came > 0)
         log_debug("claimed", F_STR("url.path", claim_path(poller->kind)), F_INT("runs", poller->came));
+    poller_advance(poller);
+}
+
+static void read_answer(struct poller *poller, const struct port_result *result)
+{
+    struct error err = {0};
+    poller->state = POLLER_TAKING;
+    poller->pending++; /* this reading, so that the round does not end under it */
+    if (result->body.len > ANSWER_BYTES) {
+        poller->answer = answer_start(poller, result->owned_body);
+        if (!poller->answer)
+            poller_answer_read(poller, "out of memory");
+        return;
+    }
+    int failed = claim_read(poller->kind, result->body, run_claimed, poller, &err);
+    poller_answer_read(poller, failed ? err.message : NULL);
+}
+
+/** What has not been read of an answer is left to Port. */
+static void leave_answer(struct poller *poller)
+{
+    if (!poller->answer)
+        return;
+    answer_forget(poller->answer);
+    poller->answer = NULL;
     poller_advance(poller);
 }
 
@@ -189,7 +212,7 @@ static void claim_answered(void *ctx, const struct port_result *result)
     if (result->answer == PORT_ACCEPTED && result->body_cut) {
         too_long(poller);
     } else if (result->answer == PORT_ACCEPTED) {
-        read_answer(poller, result->body);
+        read_answer(poller, result);
     } else if (result->authentication && !source->worked) {
         log_critical(
             "Port refused our credentials: check PORT_CLIENT_ID, PORT_CLIENT_SECRET and PORT_API_BASE_URL",
@@ -302,6 +325,7 @@ static void polling_stop_taking(struct source *source)
         if (poller->call)
             port_call_cancel(poller->call);
         poller->call = NULL;
+        leave_answer(poller);
         if (poller->state != POLLER_TAKING)
             wait_for(poller, 0);
     }
