@@ -123,7 +123,7 @@ static void count(struct demo *demo, enum observed_end end, const struct observe
 }
 
 /** "POST /ok → 200 in 14 ms"; a whole URL where the receiver is somebody's own. */
-static void append_request(const struct demo *demo, const struct observed *observed, unsigned attempts,
+static void append_sent(const struct demo *demo, const struct observed *observed, unsigned attempts,
                            struct buffer *out)
 {
     struct slice target = observed->url;
@@ -150,7 +150,7 @@ static void print_end(struct demo *demo, enum observed_end end, const struct obs
     buffer_append_text(&text, end_names[end]);
     if (observed->method && *observed->method) {
         buffer_append_text(&text, ": ");
-        append_request(demo, observed, seen->requests, &text);
+        append_sent(demo, observed, seen->requests, &text);
     }
     if (why.len > 0 && !observed->status) {
         buffer_append_text(&text, ": ");

@@ -187,7 +187,6 @@ void config_hide(void);
 PA_MUST_USE bool config_is_topic_name(const char *name);
 #define CONFIG_TOPIC_NAME_RULE "letters, digits, '.', '_' and '-', at most 249 characters"
 
-/** Writes the settings as they stand in the table: for --help (plain) and README.md (a Markdown table). */
 /** A setting as users are told of it; the texts live for ever. */
 struct setting_words {
     const char *name, *meaning;

@@ -1,4 +1,4 @@
-/* The table of settings: what the loader reads, --help prints and README.md shows. */
+/* The table of settings: what the loader reads, --help prints and docs/settings.md shows. */
 #pragma once
 #include "config/config.h"
 

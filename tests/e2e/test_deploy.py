@@ -548,7 +548,7 @@ def test_unit_is_hardened_and_hands_the_secret_over_as_a_credential():
     credential = settings["LoadCredential"][0].split(":")[0]
     assert f"PORT_CLIENT_SECRET_FILE=%d/{credential}" in settings["Environment"]
     assert settings["EnvironmentFile"]
-    drain = re.search(r"`DRAIN_TIMEOUT_SECONDS` \| (\d+) \|", (ROOT / "README.md").read_text())[1]
+    drain = re.search(r"`DRAIN_TIMEOUT_SECONDS` \| (\d+) \|", (ROOT / "docs/settings.md").read_text())[1]
     assert int(settings["TimeoutStopSec"][0]) == int(drain) + 7
 
 
