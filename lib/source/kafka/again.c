@@ -10,7 +10,9 @@
 #include <string.h>
 
 enum {
+    /** In one turn of the loop; bytes: and the record that passes them. */
     BATCH = 64,
+    BATCH_BYTES = 1024 * 1024,
     /** Offsets that are read and passed over rather than sought across. */
     NEAR = 500,
     MISSES = 3
@@ -234,8 +236,8 @@ static void take(struct reading *reading, const rd_kafka_message_t *message)
         wanted_comes(here, message);
 }
 
-/** False: there is nothing. */
-static bool serve_one(struct again *again)
+/** False: there is nothing. Adds to `bytes` what came. */
+static bool serve_one(struct again *again, size_t *bytes)
 {
     rd_kafka_message_t *message = rd_kafka_consume_queue(again->records, 0);
     if (!message)
@@ -244,6 +246,7 @@ static bool serve_one(struct again *again)
         message->rkt ? reading_find(again, rd_kafka_topic_name(message->rkt), message->partition) : NULL;
     if (reading)
         take(reading, message);
+    *bytes += message->len + message->key_len;
     rd_kafka_message_destroy(message);
     return true;
 }
@@ -252,10 +255,11 @@ static void more_fired(uv_idle_t *more)
 {
     struct kafka_consumer *consumer = more->data;
     struct again *again = &consumer->again;
-    int served = 0;
-    while (served < BATCH && serve_one(again))
-        served++;
-    if (served < BATCH)
+    size_t bytes = 0;
+    bool is_there = true;
+    for (int served = 0; is_there && served < BATCH && bytes < BATCH_BYTES; served++)
+        is_there = serve_one(again, &bytes);
+    if (!is_there)
         uv_idle_stop(more);
     for (struct reading *reading = again->readings; reading; reading = reading->next)
         if (reading->changed)

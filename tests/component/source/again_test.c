@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 60000, RECORDS = 22000, LONG = 32 };
+enum { DEADLINE_MS = 60000, RECORDS = 22000, LONG = 32, BATCHED = 12, LARGE = 200 * 1024 };
 static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
 
 static struct mock_cluster cluster;
@@ -27,8 +28,31 @@ struct world {
     /** What was read again: offsets, in the order of their coming. */
     int64_t again[RECORDS + 1];
     size_t again_count, gone, wrong;
+    /** Of the change log, in which one batch is. */
+    struct ticket *batched[BATCHED];
+    size_t batched_count, in_turn, most_in_turn;
+    uv_prepare_t prepare;
     bool closed;
 };
+
+/** One compressed batch, so that all of it comes with one answer of the broker. */
+static void produce_batch(void)
+{
+    static char value[LARGE];
+    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
+    rd_kafka_conf_set(conf, "compression.type", "gzip", NULL, 0);
+    rd_kafka_conf_set(conf, "message.max.bytes", "10000000", NULL, 0);
+    rd_kafka_conf_set(conf, "batch.size", "10000000", NULL, 0);
+    rd_kafka_conf_set(conf, "linger.ms", "60000", NULL, 0);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    for (size_t i = 0; i < BATCHED; i++)
+        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(CHANGES), RD_KAFKA_V_PARTITION(0),
+                                           RD_KAFKA_V_VALUE(value, LARGE),
+                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+                         0);
+    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
+    rd_kafka_destroy(producer);
+}
 
 static int open_cluster(void)
 {
@@ -45,6 +69,7 @@ static int open_cluster(void)
     }
     assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
     rd_kafka_destroy(producer);
+    produce_batch();
     return 0;
 }
 
@@ -60,6 +85,11 @@ static bool has_room(void *ctx, size_t bytes)
 static void take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct world *world = ctx;
+    if (strcmp(record->topic, CHANGES) == 0) {
+        assert_int_equal(record->offset, world->batched_count);
+        world->batched[world->batched_count++] = ticket;
+        return;
+    }
     assert_int_equal(record->offset, world->count);
     world->tickets[world->count++] = ticket;
 }
@@ -74,12 +104,25 @@ static void withdraw(void *ctx, const void *assignment, bool cancel_started)
             source_ticket_drop(world->tickets[i]);
         world->tickets[i] = NULL;
     }
+    for (size_t i = 0; i < world->batched_count; i++) {
+        if (world->batched[i])
+            source_ticket_drop(world->batched[i]);
+        world->batched[i] = NULL;
+    }
 }
 
 static void take_again(void *ctx, const struct record *record, void *reader)
 {
     struct world *world = ctx;
     char id[64], value[LONG];
+    world->in_turn += record->value.len;
+    if (world->in_turn > world->most_in_turn)
+        world->most_in_turn = world->in_turn;
+    if (reader == world->batched) {
+        world->wrong += record->value.len != LARGE;
+        world->again_count++;
+        return;
+    }
     snprintf(id, sizeof id, "%s-0-%lld", RUNS, (long long)record->offset);
     snprintf(value, sizeof value, "%0*lld", LONG - 1, (long long)record->offset);
     bool mine =
@@ -91,6 +134,12 @@ static void take_again(void *ctx, const struct record *record, void *reader)
 }
 
 /* Life */
+
+/** Idle handles, from which records are taken, run before the loop polls, and prepare handles in between. */
+static void turn_begins(uv_prepare_t *prepare)
+{
+    ((struct world *)prepare->data)->in_turn = 0;
+}
 
 static void too_late(uv_timer_t *timer)
 {
@@ -108,6 +157,9 @@ static int world_open(void **state)
     uv_loop_init(&world->loop);
     uv_timer_init(&world->loop, &world->deadline);
     uv_timer_start(&world->deadline, too_late, DEADLINE_MS, 0);
+    uv_prepare_init(&world->loop, &world->prepare);
+    world->prepare.data = world;
+    uv_prepare_start(&world->prepare, turn_begins);
     world->conditions = conditions_new(clock_system());
     const struct kafka_consumer_options options = {
         .loop = &world->loop,
@@ -149,6 +201,7 @@ static int world_close(void **state)
         uv_run(&world->loop, UV_RUN_ONCE);
     assert_int_equal(world->wrong, 0);
     uv_close((uv_handle_t *)&world->deadline, NULL);
+    uv_close((uv_handle_t *)&world->prepare, NULL);
     uv_run(&world->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&world->loop), 0);
     conditions_free(world->conditions);
@@ -232,6 +285,35 @@ static void all_come_again_and_are_done_one_after_another(void **state)
     }
 }
 
+/** Without the loop, until so many records are there to be taken. */
+static void let_them_gather(const struct world *world, size_t count)
+{
+    int64_t end_ms = clock_monotonic_ms(clock_system()) + DEADLINE_MS;
+    while (rd_kafka_queue_length(world->consumer->again.records) < count) {
+        assert_true(clock_monotonic_ms(clock_system()) < end_ms);
+        usleep(1000);
+    }
+}
+
+static void what_is_read_again_in_a_turn_is_bounded(void **state)
+{
+    struct world *world = world_of(state);
+    while (world->batched_count < BATCHED)
+        uv_run(&world->loop, UV_RUN_ONCE);
+    world->most_in_turn = 0;
+    for (size_t i = 0; i < BATCHED; i++)
+        assert_int_equal(source_ticket_read_again(world->batched[i], world->batched), READING_COMES);
+    uv_run(&world->loop, UV_RUN_NOWAIT); /* it begins to read */
+    let_them_gather(world, BATCHED);
+    wait_for(world, BATCHED);
+    assert_true(world->most_in_turn >= LARGE);
+    assert_true(world->most_in_turn < (1 << 20) + LARGE);
+    for (size_t i = 0; i < BATCHED; i++) {
+        source_ticket_done(world->batched[i]);
+        world->batched[i] = NULL;
+    }
+}
+
 /** So much is taken and not done that the note holds no more of it; most of it is done then. */
 static void a_note_that_is_full_is_told_until_it_has_room(void **state)
 {
@@ -294,6 +376,7 @@ int main(void)
         cmocka_unit_test(what_is_given_back_meanwhile_does_not_come),
         cmocka_unit_test(what_the_log_has_lost_is_gone_and_the_rest_comes),
         cmocka_unit_test(all_come_again_and_are_done_one_after_another),
+        cmocka_unit_test(what_is_read_again_in_a_turn_is_bounded),
         cmocka_unit_test(a_note_that_is_full_is_told_until_it_has_room),
         cmocka_unit_test(what_is_no_longer_in_the_topic_is_told_to_be_gone),
     };
