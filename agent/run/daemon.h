@@ -62,7 +62,7 @@ PA_MUST_USE int daemon_use_secrets(struct daemon *daemon, struct slice secret, s
 PA_MUST_USE bool daemon_use_mappings(struct daemon *daemon, int compiler, bool mapping_file);
 /** How many mapping files, the present one and former ones, are in use; 0: no event is mapped. */
 size_t daemon_mapping_files(const struct daemon *daemon);
-/** Where compilers are asked for (map_process.nursery). */
+/** Where compilers are asked for (map_process.nursery); -1: nowhere, as once the parts are closed. */
 PA_MUST_USE int daemon_nursery(const struct daemon *daemon);
 /** Its parts as they are now, for whoever shows them. */
 void daemon_parts(const struct daemon *daemon, struct status_parts *parts);

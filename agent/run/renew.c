@@ -32,5 +32,5 @@ size_t daemon_mapping_files(const struct daemon *daemon)
 
 int daemon_nursery(const struct daemon *daemon)
 {
-    return mapper_nursery(daemon->mapper);
+    return daemon->mapper ? mapper_nursery(daemon->mapper) : -1;
 }
