@@ -13,9 +13,16 @@ static const struct {
 
 static void odd_certificate(void *ctx, const char *sentence)
 {
-    struct buffer *warnings = ctx;
-    buffer_append_one_line(warnings, slice_of(sentence));
-    buffer_append_char(warnings, '\n');
+    struct loading *loading = ctx;
+    buffer_append_one_line(&loading->config->warnings, slice_of(sentence));
+    buffer_append_char(&loading->config->warnings, '\n');
+}
+
+static void certificate_file(void *ctx, const char *path)
+{
+    struct loading *loading = ctx;
+    buffer_append(&loading->config->files, path, strlen(path) + 1);
+    loading->problems->failed |= loading->config->files.failed;
 }
 
 /** Files that a command does not need are not even opened. */
@@ -43,7 +50,8 @@ static void read_pair(struct loading *loading, int pair, const char *cert, const
                                                      .cert = cert,
                                                      .key = key,
                                                      .warn = odd_certificate,
-                                                     .ctx = &config->warnings};
+                                                     .reads = certificate_file,
+                                                     .ctx = loading};
     struct error err = {0};
     if (pair == WEBHOOKS)
         config->webhook_certificates = client_certificates_new(&source, &err);

@@ -67,6 +67,11 @@ void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct sl
     deliver->options.client_secret_former = former;
 }
 
+void deliver_use_client(struct deliver *deliver, struct http_client *http)
+{
+    deliver->options.http = http;
+}
+
 void deliver_use_mapping_file(struct deliver *deliver)
 {
     deliver->options.mapping_file = true;

@@ -90,6 +90,9 @@ void deliver_free(struct deliver *deliver);
 /** Replaces the three secrets of the options; the signer is the caller's to change. */
 void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct slice previous,
                          struct slice former);
+/** Attempts that start from now on go through this client, borrowed as the one before it, which attempts
+ * under way still need. */
+void deliver_use_client(struct deliver *deliver, struct http_client *http);
 /** From now on there is an operator's mapping file. */
 void deliver_use_mapping_file(struct deliver *deliver);
 /** The sink to give to a source; valid as long as `deliver`. */

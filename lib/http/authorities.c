@@ -23,6 +23,7 @@ struct authorities {
     int fd;
     size_t added;
     char *bundle;
+    unsigned char digest[PEM_DIGEST_SIZE];
 };
 
 struct gathering {
@@ -100,10 +101,17 @@ static int no_certificate(const char *path, struct slice bytes, struct error *er
                      path, path);
 }
 
+static void tell_of(const struct gathering *gathering, const char *path)
+{
+    if (gathering->options->reads)
+        gathering->options->reads(gathering->options->ctx, path);
+}
+
 static int add_file(struct gathering *gathering, const char *path, struct error *err)
 {
     struct buffer bytes = {0};
     size_t count = 0;
+    tell_of(gathering, path);
     int result = pem_file_read(path, &bytes, err);
     if (result != 0) {
         buffer_clear(&bytes);
@@ -172,6 +180,7 @@ static int add_directory(struct gathering *gathering, const char *path, bool onl
                          struct error *err)
 {
     struct dirent **entries = NULL;
+    tell_of(gathering, path);
     int count = scandir(path, &entries, NULL, alphasort), result = 0;
     if (count < 0)
         return unreadable(path, err);
@@ -221,8 +230,12 @@ static int add_mounted(struct gathering *gathering, struct error *err)
 {
     const char *path = gathering->options->directory;
     struct error problem = {0};
-    if (!path || access(path, F_OK) != 0)
+    if (!path)
         return 0;
+    if (access(path, F_OK) != 0) {
+        tell_of(gathering, path);
+        return 0;
+    }
     int result = add_directory(gathering, path, true, DIRECTORY_DEPTH, &problem);
     if (result == PA_ERR_MEMORY)
         return error_set(err, result, "out of memory");
@@ -271,6 +284,7 @@ static int make_bundle(struct authorities *authorities, const struct gathering *
     authorities->added = (size_t)sk_X509_num(gathering->certificates);
     if (authorities->added == 0) {
         authorities->bundle = strdup(gathering->system_bundle ? gathering->system_bundle : "");
+        pem_file_digest(slice_of(authorities->bundle), authorities->digest);
         return authorities->bundle ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
     }
     if (gathering->system_bundle)
@@ -280,6 +294,7 @@ static int make_bundle(struct authorities *authorities, const struct gathering *
              "no bundle of the system's certificate authorities was found: only the added ones are trusted");
     if (result == 0 && append_certificates(gathering, &bytes) != 0)
         result = error_set(err, PA_ERR_MEMORY, "out of memory");
+    pem_file_digest(buffer_slice(&bytes), authorities->digest);
     if (result == 0)
         result = publish(authorities, buffer_slice(&bytes), err);
     buffer_clear(&bytes);
@@ -314,6 +329,11 @@ struct authorities *authorities_new(const struct authorities_options *options, s
 const char *authorities_bundle(const struct authorities *authorities)
 {
     return authorities->bundle;
+}
+
+const unsigned char *authorities_digest(const struct authorities *authorities)
+{
+    return authorities->digest;
 }
 
 size_t authorities_added(const struct authorities *authorities)

@@ -1,7 +1,7 @@
 /* The certificate authorities that are trusted: the system's, and whatever the operator adds to them, as one
  * PEM file that libcurl and librdkafka both read. Nothing is written to a file system. */
 #pragma once
-#include "base/error.h"
+#include "http/pem_file.h"
 #include <stddef.h>
 
 /** Where *.crt files are mounted or, on Debian, installed. */
@@ -20,6 +20,8 @@ struct authorities_options {
     const char *system_bundle;
     /** About what is left out; called before the return only. */
     void (*warn)(void *ctx, const char *sentence);
+    /** About each file and folder that decides, before it is read; likewise. NULL: nobody wants to know. */
+    void (*reads)(void *ctx, const char *path);
     void *ctx;
 };
 
@@ -31,6 +33,8 @@ PA_MUST_USE struct authorities *authorities_new(const struct authorities_options
  * nothing is added: the libraries' own defaults then count. Valid, and readable by this process alone, until
  * authorities_free. */
 const char *authorities_bundle(const struct authorities *authorities);
+/** Stands for what is in the file; where nothing is added to the system's own, for its path. */
+const unsigned char *authorities_digest(const struct authorities *authorities);
 /** Certificates added to the system's. */
 size_t authorities_added(const struct authorities *authorities);
 /** NULL is allowed. */

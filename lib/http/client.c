@@ -96,6 +96,12 @@ void http_client_trim(struct http_client *client)
         curl_easy_cleanup(client->idle[--client->idle_count]);
 }
 
+void http_client_retire(struct http_client *client)
+{
+    client->exchanges.max_connections = 0;
+    exchanges_make_room(&client->exchanges);
+}
+
 /* Ending calls */
 
 static void call_unlink(struct http_call *call)
@@ -153,11 +159,10 @@ static bool begin_transfer(struct http_call *call)
 
 static bool begin_hop(struct http_call *call)
 {
-    struct http_client *client = call->client;
     if (!call_begin_hop(call))
         return false;
     call->ours = exchange_is_possible(call);
-    if (call->ours && !call->easy && exchange_reuse(&client->exchanges, call))
+    if (call->ours && !call->easy && exchange_reuse(&call->client->exchanges, call))
         return true;
     return begin_transfer(call);
 }
@@ -245,9 +250,8 @@ static void collect(struct http_client *client)
     CURLMsg *message;
     int left;
     while (!client->closing && (message = curl_multi_info_read(client->multi, &left))) {
-        CURLcode code = message->data.result;
         if (message->msg == CURLMSG_DONE)
-            transfer_done(call_of(message->easy_handle), code);
+            transfer_done(call_of(message->easy_handle), message->data.result);
     }
 }
 
@@ -544,10 +548,7 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 static void open_handles(struct http_client *client)
 {
     int64_t sweep_ms = client->shared.options.idle_timeout_ms / 20;
-    if (sweep_ms < SWEEP_MIN_MS)
-        sweep_ms = SWEEP_MIN_MS;
-    if (sweep_ms > SWEEP_MAX_MS)
-        sweep_ms = SWEEP_MAX_MS;
+    sweep_ms = sweep_ms < SWEEP_MIN_MS ? SWEEP_MIN_MS : sweep_ms > SWEEP_MAX_MS ? SWEEP_MAX_MS : sweep_ms;
     uv_timer_init(client->shared.options.loop, &client->timeout);
     uv_timer_init(client->shared.options.loop, &client->sweep);
     uv_idle_init(client->shared.options.loop, &client->deferred);

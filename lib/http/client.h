@@ -253,6 +253,9 @@ void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 size_t http_client_body_bytes(const struct http_client *client);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
+/** Nothing will be started on it: connections that wait to be used again are closed, now and whenever a call
+ * ends. The calls under way go on. */
+void http_client_retire(struct http_client *client);
 /** Frees what is kept only for the next load: handles that are not in use, except a few. */
 void http_client_trim(struct http_client *client);
 

@@ -38,13 +38,16 @@ static int problem(struct error *err, const char *name, const char *value, const
     return error_set(err, PA_ERR_INVALID, "%s: %s %s", name, place, rest);
 }
 
-static int read_text(const char *name, const char *value, struct buffer *out, struct error *err)
+static int read_text(const struct client_certificate_source *source, const char *name, const char *value,
+                     struct buffer *out, struct error *err)
 {
     struct error own = {0};
     if (client_certificate_is_pem(value)) {
         buffer_append_text(out, value);
         return out->failed ? error_set(err, PA_ERR_MEMORY, "out of memory") : 0;
     }
+    if (source->reads)
+        source->reads(source->ctx, value);
     int failed = pem_file_read(value, out, &own);
     return failed ? error_set(err, failed, "%s: %s", name, own.message) : 0;
 }
@@ -123,7 +126,7 @@ static int read_key(struct reading *reading, struct error *err)
     bool apart = source->key && *source->key, asked = false;
     const char *value = apart ? source->key : source->cert;
     const char *name = apart ? source->key_name : source->cert_name;
-    int failed = apart ? read_text(name, value, &reading->key_text, err) : 0;
+    int failed = apart ? read_text(source, name, value, &reading->key_text, err) : 0;
     if (failed)
         return failed;
     struct slice text = buffer_slice(apart ? &reading->key_text : &reading->cert_text);
@@ -157,8 +160,10 @@ static int keep_both(const struct reading *reading, struct client_certificate *o
     written = written && PEM_write_bio_PrivateKey(pem, reading->key, NULL, NULL, 0, NULL, NULL) == 1;
     char *bytes = NULL;
     long len = written ? BIO_get_mem_data(pem, &bytes) : 0;
-    if (written)
+    if (written) {
+        pem_file_digest((struct slice){bytes, (size_t)len}, out->digest);
         out->fd = pem_file_keep("client certificate", (struct slice){bytes, (size_t)len}, path);
+    }
     int error = errno;
     BIO_free(pem);
     if (!written)
@@ -179,7 +184,7 @@ int client_certificate_read(const struct client_certificate_source *source, stru
 {
     struct reading reading = {.source = source, .chain = sk_X509_new_null()};
     *out = (struct client_certificate){0};
-    int failed = reading.chain ? read_text(source->cert_name, source->cert, &reading.cert_text, err)
+    int failed = reading.chain ? read_text(source, source->cert_name, source->cert, &reading.cert_text, err)
                                : error_set(err, PA_ERR_MEMORY, "out of memory");
     if (!failed)
         failed = read_chain(&reading, err);

@@ -9,6 +9,8 @@ struct client_certificate {
     char path[PEM_FILE_PATH_SIZE];
     /** Of the memfd behind it. */
     int fd;
+    /** Of its bytes. */
+    unsigned char digest[PEM_DIGEST_SIZE];
 };
 
 /** Where a certificate comes from. All is borrowed during the call. */
@@ -20,6 +22,8 @@ struct client_certificate_source {
     const char *cert, *key;
     /** About what is odd but works; during the call only. NULL: nobody wants to know. */
     void (*warn)(void *ctx, const char *sentence);
+    /** About each file that decides, before it is read; during the call only. NULL: nobody wants to know. */
+    void (*reads)(void *ctx, const char *path);
     void *ctx;
 };
 

@@ -209,6 +209,8 @@ static int add_all(struct client_certificates *certificates, const struct client
         return add_json(certificates, source, slice_of(source->cert), err);
     if (client_certificate_is_pem(source->cert))
         return add_one(certificates, source, err);
+    if (source->reads)
+        source->reads(source->ctx, source->cert);
     int failed = pem_file_read(source->cert, &text, &own);
     if (failed)
         error_set(err, failed, "%s: %s", source->cert_name, own.message);
@@ -233,6 +235,19 @@ struct client_certificates *client_certificates_new(const struct client_certific
         return certificates;
     client_certificates_free(certificates);
     return NULL;
+}
+
+void client_certificates_digest(const struct client_certificates *certificates,
+                                unsigned char out[PEM_DIGEST_SIZE])
+{
+    memset(out, 0, PEM_DIGEST_SIZE);
+    for (size_t i = 0; certificates && i < certificates->count; i++) {
+        unsigned char all[3][PEM_DIGEST_SIZE];
+        memcpy(all[0], out, PEM_DIGEST_SIZE);
+        pem_file_digest(slice_of(certificates->hosts[i].name), all[1]);
+        memcpy(all[2], certificates->hosts[i].certificate.digest, PEM_DIGEST_SIZE);
+        pem_file_digest((struct slice){(const char *)all, sizeof all}, out);
+    }
 }
 
 void client_certificates_free(struct client_certificates *certificates)

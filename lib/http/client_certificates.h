@@ -20,5 +20,9 @@ const char *client_certificates_for(const struct client_certificates *certificat
                                     int port);
 /** The name of the setting that they come from. */
 const char *client_certificates_setting(const struct client_certificates *certificates);
+/** Stands for all of them: the same digest, the same hosts, certificates and keys. NULL (none) has one too.
+ */
+void client_certificates_digest(const struct client_certificates *certificates,
+                                unsigned char out[PEM_DIGEST_SIZE]);
 /** NULL is allowed. */
 void client_certificates_free(struct client_certificates *certificates);

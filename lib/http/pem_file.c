@@ -2,6 +2,7 @@
 #include "http/pem_file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -46,6 +47,11 @@ int pem_file_read(const char *path, struct buffer *out, struct error *err)
                                          : error_set(err, PA_ERR_INVALID, "'%.200s' is not a file", path);
     close(fd);
     return result;
+}
+
+void pem_file_digest(struct slice bytes, unsigned char out[PEM_DIGEST_SIZE])
+{
+    SHA256((const unsigned char *)bytes.ptr, bytes.len, out);
 }
 
 static int write_all(int fd, struct slice bytes)

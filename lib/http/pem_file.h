@@ -9,7 +9,10 @@
  * wipe. */
 PA_MUST_USE int pem_file_read(const char *path, struct buffer *out, struct error *err);
 
-enum { PEM_FILE_PATH_SIZE = 64 };
+enum { PEM_FILE_PATH_SIZE = 64, PEM_DIGEST_SIZE = 32 };
+/** SHA-256 of the bytes, to tell whether a file is still what it was. */
+void pem_file_digest(struct slice bytes, unsigned char out[PEM_DIGEST_SIZE]);
+
 /** A file of these bytes that is in no folder (a memfd, `name` is for people). Its descriptor, which the
  * caller closes; `path` leads to it as long as it is open, for this process alone, and where /proc is mounted
  * (which is not looked at here). -1 with errno. */

@@ -552,6 +552,11 @@ int port_api_use_secret(struct port_api *api, struct slice secret)
     return 0;
 }
 
+void port_api_use_client(struct port_api *api, struct http_client *http)
+{
+    api->options.http = http;
+}
+
 static int64_t left_ms(int64_t until_ms, int64_t now_ms)
 {
     return until_ms > now_ms ? until_ms - now_ms : 0;

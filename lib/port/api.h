@@ -36,6 +36,9 @@ void port_api_free(struct port_api *api);
 /** Tokens are fetched with this secret from now on; copied. The present one serves as long as Port takes it.
  * 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int port_api_use_secret(struct port_api *api, struct slice secret);
+/** Calls that start from now on go through this client, borrowed as the one before it, which calls under way
+ * still need. */
+void port_api_use_client(struct port_api *api, struct http_client *http);
 
 /** How one call ended. */
 enum port_answer {
