@@ -1,4 +1,5 @@
-/* Shared by the files of the daemon only: daemon.c (start and stop) and renew.c (what changes meanwhile). */
+/* Shared by the files of the daemon only: daemon.c (start and stop), clients.c (the webhooks' HTTP client)
+ * and renew.c (what changes meanwhile). */
 #pragma once
 #include "agent/port_client.h"
 #include "daemon.h"
@@ -33,3 +34,6 @@ struct daemon {
     /** Its process died for good. */
     bool mapper_lost;
 };
+
+/** For webhooks; NULL with the cause in err. */
+PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon, struct error *err);
