@@ -24,6 +24,10 @@ struct port_client {
     struct port_api *api;
 };
 
+/** The HTTP client alone; the certificates are borrowed until it is closed. NULL with the cause in err. */
+PA_MUST_USE struct http_client *port_client_http(const struct port_client_options *options,
+                                                 const struct client_certificates *certificates,
+                                                 struct error *err);
 /** 0, or an error with the cause in err and nothing to close. */
 PA_MUST_USE int port_client_open(struct port_client *client, const struct port_client_options *options,
                                  struct error *err);

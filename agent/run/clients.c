@@ -1,18 +1,36 @@
-/* The daemon's HTTP client for webhooks. */
+/* The daemon's HTTP client for webhooks, and others in the place of its clients when certificates have
+ * changed. What else the daemon has (breakers, turns, tokens, what waits) knows a client only while a call is
+ * under way, so it goes on as it was. */
 #include "agent/http_options.h"
 #include "daemon_internal.h"
+#include "http/authorities.h"
 
-/** Responses that have come take space which those still to be read cannot have. */
+/** Responses that have come take space which those still to be read cannot have; and so do those that the
+ * client in whose place this one came, or which came in this one's place, is reading. */
 static size_t answers_held(void *ctx)
 {
-    struct daemon *daemon = ctx;
-    return daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0;
+    const struct webhooks_place *place = ctx;
+    const struct daemon *daemon = place->daemon;
+    const struct http_client *other =
+        place->client == daemon->webhooks ? former_clients_webhooks(daemon->former) : daemon->webhooks;
+    return (daemon->deliver ? deliver_answer_bytes(daemon->deliver) : 0) +
+           (other ? http_client_body_bytes(other) : 0);
 }
 
-struct http_client *daemon_webhook_client(struct daemon *daemon, struct error *err)
+/** The place that the present client does not have. */
+static struct webhooks_place *free_place(struct daemon *daemon)
+{
+    bool first = !daemon->webhooks || daemon->places[0].client != daemon->webhooks;
+    return &daemon->places[first ? 0 : 1];
+}
+
+struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_bundle,
+                                          const struct client_certificates *certificates, struct error *err)
 {
     const struct config *config = daemon->options.config;
-    struct http_client_options options = http_options(config, daemon->options.ca_bundle);
+    struct http_client_options options = http_options(config, ca_bundle);
+    struct webhooks_place *place = free_place(daemon);
+    place->daemon = daemon;
     options.loop = daemon->options.loop;
     options.clock = daemon->options.clock;
     options.connect_timeout_ms = config->invoker_timeout_ms;
@@ -21,10 +39,10 @@ struct http_client *daemon_webhook_client(struct daemon *daemon, struct error *e
     options.max_response_bytes = (size_t)config->max_response_bytes;
     options.total_response_bytes = (size_t)config->total_response_bytes;
     options.held_elsewhere = answers_held;
-    options.held_ctx = daemon;
+    options.held_ctx = place;
     options.max_connections = daemon->descriptors.window;
     options.verify_tls = config->verify_tls;
-    options.client_certificates = config->webhook_certificates;
+    options.client_certificates = certificates;
     options.client_certificate_setting = "WEBHOOK_CLIENT_CERT";
     options.never_resends = config->retry_on.nothing;
     options.redirects = config->follow_redirects;
@@ -33,5 +51,32 @@ struct http_client *daemon_webhook_client(struct daemon *daemon, struct error *e
     options.egress_allow = config->egress_allow;
     options.egress_deny = config->egress_deny;
     options.http2 = config->http_version == WEBHOOK_HTTP_2;
-    return http_client_new(&options, err);
+    place->client = http_client_new(&options, err);
+    return place->client;
+}
+
+bool daemon_former_clients(const struct daemon *daemon)
+{
+    return former_clients_there(daemon->former);
+}
+
+int daemon_use_certificates(struct daemon *daemon, struct client_files *files, struct error *err)
+{
+    const char *ca_bundle = authorities_bundle(files->authorities);
+    const struct port_client_options options = daemon_port_options(daemon, ca_bundle);
+    struct http_client *webhooks = daemon_webhook_client(daemon, ca_bundle, files->webhooks, err);
+    struct http_client *port = webhooks ? port_client_http(&options, files->port, err) : NULL;
+    if (!port) {
+        if (webhooks)
+            http_client_close(webhooks, NULL, NULL); /* nothing was asked of it: it looks at no file */
+        return err->kind;
+    }
+    former_clients_take(daemon->former, daemon->webhooks, daemon->port.http, &daemon->files);
+    daemon->files = *files;
+    *files = (struct client_files){0};
+    daemon->webhooks = webhooks;
+    daemon->port.http = port;
+    deliver_use_client(daemon->deliver, webhooks);
+    port_api_use_client(daemon->port.api, port);
+    return 0;
 }

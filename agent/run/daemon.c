@@ -45,8 +45,8 @@ static void daemon_timer_closed(uv_handle_t *handle)
 static void close_parts(struct daemon *daemon, void (*closed)(void *ctx))
 {
     daemon->closing_parts = 1u + (daemon->webhooks != NULL) + (daemon->port.http != NULL) +
-                            (daemon->mapper != NULL) + (daemon->dead_letters != NULL) +
-                            (daemon->traces.otlp != NULL);
+                            (daemon->former != NULL) + (daemon->mapper != NULL) +
+                            (daemon->dead_letters != NULL) + (daemon->traces.otlp != NULL);
     deliver_free(daemon->deliver);
     if (daemon->dead_letters)
         dead_letters_close(daemon->dead_letters, closed, daemon);
@@ -60,6 +60,8 @@ static void close_parts(struct daemon *daemon, void (*closed)(void *ctx))
     if (daemon->webhooks)
         http_client_close(daemon->webhooks, closed, daemon);
     port_client_close(&daemon->port, closed, daemon);
+    if (daemon->former)
+        former_clients_close(daemon->former, closed, daemon);
     conditions_free(daemon->conditions);
     daemon->deliver = NULL;
     daemon->dead_letters = NULL;
@@ -68,6 +70,7 @@ static void close_parts(struct daemon *daemon, void (*closed)(void *ctx))
     daemon->observer = NULL;
     daemon->mapper = NULL;
     daemon->webhooks = NULL;
+    daemon->former = NULL;
     daemon->conditions = NULL;
 }
 
@@ -249,14 +252,19 @@ static int make_observers(struct daemon *daemon, struct error *err)
     return failed;
 }
 
+struct port_client_options daemon_port_options(const struct daemon *daemon, const char *ca_bundle)
+{
+    return (struct port_client_options){.loop = daemon->options.loop,
+                                        .clock = daemon->options.clock,
+                                        .conditions = daemon->conditions,
+                                        .config = daemon->options.config,
+                                        .ca_bundle = ca_bundle,
+                                        .connections = daemon->descriptors.port};
+}
+
 static int make_port(struct daemon *daemon, struct error *err)
 {
-    const struct port_client_options client = {.loop = daemon->options.loop,
-                                               .clock = daemon->options.clock,
-                                               .conditions = daemon->conditions,
-                                               .config = daemon->options.config,
-                                               .ca_bundle = daemon->options.ca_bundle,
-                                               .connections = daemon->descriptors.port};
+    const struct port_client_options client = daemon_port_options(daemon, daemon->options.ca_bundle);
     int failed = port_client_open(&daemon->port, &client, err);
     if (failed)
         return failed;
@@ -385,7 +393,11 @@ static int make_parts(struct daemon *daemon, struct error *err)
     if (!daemon->signer ||
         signer_accept_too(daemon->signer, daemon->options.config->client_secret_previous.value) != 0)
         return error_set(err, PA_ERR_MEMORY, "no HMAC-SHA-256 from OpenSSL");
-    daemon->webhooks = daemon_webhook_client(daemon, err);
+    daemon->former = former_clients_new(daemon->options.loop);
+    if (!daemon->former)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    daemon->webhooks = daemon_webhook_client(daemon, daemon->options.ca_bundle,
+                                             daemon->options.config->webhook_certificates, err);
     if (!daemon->webhooks)
         return err->kind;
     if (make_observers(daemon, err) != 0)
@@ -456,6 +468,8 @@ struct daemon *daemon_new(const struct daemon_options *options, struct error *er
 
 void daemon_free(struct daemon *daemon)
 {
+    if (daemon)
+        client_files_free(&daemon->files); /* the clients, which borrowed them, are closed */
     free(daemon);
 }
 

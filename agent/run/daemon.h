@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
+#include "former.h"
 #include "map/process.h"
 #include <uv.h>
 
@@ -60,6 +61,12 @@ PA_MUST_USE int daemon_use_secrets(struct daemon *daemon, struct slice secret, s
 /** Events are mapped by that compiler, of the operator's file or the built-in mappings, from now on; its
  * socket is taken over. False: out of memory, and all stays as it was. Not once it stops. */
 PA_MUST_USE bool daemon_use_mappings(struct daemon *daemon, int compiler, bool mapping_file);
+/** Webhooks, and calls of Port's API, that start from now on trust these authorities and show these
+ * certificates, which are taken over; those under way go on with the ones before. 0; else the cause is in
+ * err, and all stays as it was. Not while there are former clients, nor once it stops. */
+PA_MUST_USE int daemon_use_certificates(struct daemon *daemon, struct client_files *files, struct error *err);
+/** Calls with the certificates before these are still under way. */
+PA_MUST_USE bool daemon_former_clients(const struct daemon *daemon);
 /** How many mapping files, the present one and former ones, are in use; 0: no event is mapped. */
 size_t daemon_mapping_files(const struct daemon *daemon);
 /** Where compilers are asked for (map_process.nursery); -1: nowhere, as once the parts are closed. */

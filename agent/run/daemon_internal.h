@@ -1,4 +1,4 @@
-/* Shared by the files of the daemon only: daemon.c (start and stop), clients.c (the webhooks' HTTP client)
+/* Shared by the files of the daemon only: daemon.c (start and stop), clients.c (HTTP clients)
  * and renew.c (what changes meanwhile). */
 #pragma once
 #include "agent/port_client.h"
@@ -7,6 +7,12 @@
 #include "traces.h"
 
 enum daemon_state { RUNNING, DRAINING, CLOSING, STOPPED };
+
+/** A webhooks' client, for what it asks of the daemon. */
+struct webhooks_place {
+    struct daemon *daemon;
+    struct http_client *client;
+};
 
 struct daemon {
     struct daemon_options options;
@@ -18,6 +24,11 @@ struct daemon {
     struct traces traces;
     struct http_client *webhooks;
     struct port_client port;
+    /** The present client's for webhooks, and the former one's. */
+    struct webhooks_place places[2];
+    struct former_clients *former;
+    /** The present clients', once certificates have changed; before that the options'. */
+    struct client_files files;
     struct reports *reports;
     struct mapper *mapper;
     struct dead_letters *dead_letters;
@@ -35,5 +46,9 @@ struct daemon {
     bool mapper_lost;
 };
 
-/** For webhooks; NULL with the cause in err. */
-PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon, struct error *err);
+/** For webhooks; the certificates are borrowed until it is closed. NULL with the cause in err. */
+PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_bundle,
+                                                      const struct client_certificates *certificates,
+                                                      struct error *err);
+/** For a client for Port's API with these authorities. */
+struct port_client_options daemon_port_options(const struct daemon *daemon, const char *ca_bundle);

@@ -2,6 +2,7 @@
  * changes nothing that it looks at meanwhile. */
 #include "reload.h"
 #include "agent/mapping_process.h"
+#include "certificates.h"
 #include "config/watched.h"
 #include "setup.h"
 #include <fcntl.h>
@@ -15,10 +16,16 @@ enum { MAPPING_FILES_MAX = 4 };
 extern char **environ;
 
 /** What is read, judged and told apart from the rest. */
-enum part { PART_MAPPING, PART_SECRET, PARTS };
-static const char *const part_names[PARTS] = {
-    [PART_MAPPING] = "mapping file", [PART_SECRET] = "client secret"};
-static const char *const needs[] = {"PORT_CLIENT_SECRET", "PORT_CLIENT_SECRET_PREVIOUS"};
+enum part { PART_MAPPING, PART_SECRET, PART_CERTIFICATES, PART_BROKERS, PARTS };
+static const char *const part_names[PARTS] = {[PART_MAPPING] = "mapping file",
+                                              [PART_SECRET] = "client secret",
+                                              [PART_CERTIFICATES] = "certificates",
+                                              [PART_BROKERS] = "brokers' certificate"};
+static const char *const needs[] = {
+    "PORT_CLIENT_SECRET",    "PORT_CLIENT_SECRET_PREVIOUS", "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",    "WEBHOOK_CLIENT_CERT",         "WEBHOOK_CLIENT_KEY",
+    "PORT_API_CLIENT_CERT",  "PORT_API_CLIENT_KEY",         "KAFKA_CONSUMER_SSL_CERTIFICATE",
+    "KAFKA_CONSUMER_SSL_KEY"};
 
 struct reload {
     uv_loop_t *loop;
@@ -36,6 +43,7 @@ struct reload {
     struct buffer mapping_text;
     bool mapping_file;
     struct buffer secret, previous, former;
+    struct certificates certificates;
     /** Why what is there is refused; empty: it is not. */
     struct buffer refused[PARTS];
     struct reload_view view;
@@ -56,7 +64,10 @@ struct reading {
     bool again;
     struct buffer problems[PARTS], warnings;
     struct buffer mapping_text;
-    bool mapping_file, mapping_changed, secret_changed;
+    bool mapping_file;
+    struct client_files files;
+    struct certificates certificates;
+    bool changed[PARTS];
     /** -1: none was needed, or it could not be made. */
     int compiler;
 };
@@ -68,7 +79,16 @@ static bool same_bytes(const struct buffer *a, struct slice b)
     return slice_equal(buffer_slice(a), b) || (a->len == 0 && b.len == 0);
 }
 
-static void read_secrets(struct reading *reading)
+static enum part part_of(const struct setting_problem *problem)
+{
+    const char *name = problem->setting ? problem->setting : "";
+    if (strncmp(name, "KAFKA_", 6) == 0)
+        return PART_BROKERS;
+    return !*name || strncmp(name, "PORT_CLIENT_SECRET", 18) == 0 ? PART_SECRET : PART_CERTIFICATES;
+}
+
+/** The secrets, and the client certificates. False: out of memory. */
+static bool read_settings(struct reading *reading)
 {
     struct config_input input = {.environment = environ,
                                  .dotenv_path = ".env",
@@ -77,19 +97,34 @@ static void read_secrets(struct reading *reading)
     const struct reload *reload = reading->reload;
     struct buffer *problems = &reading->problems[PART_SECRET];
     struct setting_problems found = {0};
-    int failed = config_load(&reading->config, &input, &found);
-    setting_problems_append(&found, problems);
+    bool read = config_load(&reading->config, &input, &found) != PA_ERR_MEMORY;
+    for (size_t i = 0; i < found.count; i++)
+        buffer_appendf(&reading->problems[part_of(&found.list[i])], "%s\n", found.list[i].sentence);
     setting_problems_clear(&found);
     struct slice secret = reading->config.client_secret.value;
-    if (failed == PA_ERR_MEMORY) {
+    if (!read) {
         buffer_append_text(problems, "out of memory\n");
         reading->again = true;
-    } else if (!failed && secret.len == 0 && reload->secret.len > 0) {
+    } else if (problems->len == 0 && secret.len == 0 && reload->secret.len > 0) {
         buffer_append_text(problems, "PORT_CLIENT_SECRET: is empty now; write the secret into the file\n");
     }
-    reading->secret_changed =
+    reading->changed[PART_SECRET] =
         problems->len == 0 && (!same_bytes(&reload->secret, secret) ||
                                !same_bytes(&reload->previous, reading->config.client_secret_previous.value));
+    return read;
+}
+
+static void read_certificates(struct reading *reading)
+{
+    const struct certificates *in_force = &reading->reload->certificates;
+    struct buffer *brokers = &reading->problems[PART_BROKERS];
+    int failed = certificates_read(&reading->config, in_force, &reading->files, &reading->certificates,
+                                   &reading->paths, &reading->problems[PART_CERTIFICATES]);
+    reading->again |= failed == PA_ERR_MEMORY || failed == PA_ERR_IO;
+    reading->changed[PART_CERTIFICATES] = !failed && !certificates_same(in_force, &reading->certificates);
+    if (brokers->len == 0 && !certificates_same_for_brokers(in_force, &reading->certificates))
+        buffer_append_text(brokers, "KAFKA_CONSUMER_SSL_CERTIFICATE: has changed, and brokers are shown the "
+                                    "one before until the agent starts anew; restart it\n");
 }
 
 static void read_mapping(struct reading *reading)
@@ -105,7 +140,7 @@ static void read_mapping(struct reading *reading)
     } else if (failed == PA_ERR_NOT_FOUND && reload->mapping_file) {
         buffer_appendf(problems, "%s is gone; for the built-in mappings, start the agent without it\n", path);
     }
-    reading->mapping_changed =
+    reading->changed[PART_MAPPING] =
         !failed &&
         (!reload->mapping_file || !same_bytes(&reload->mapping_text, buffer_slice(&reading->mapping_text)));
 }
@@ -120,7 +155,7 @@ static void compile_again(struct reading *reading, struct slice text)
         .text = text,
         .secret = buffer_slice(&reload->secret),
         .previous_secrets = {buffer_slice(&reload->previous), buffer_slice(&reload->former)}};
-    if (reading->secret_changed) {
+    if (reading->changed[PART_SECRET]) {
         renewal.secret = fresh->client_secret.value;
         renewal.previous_secrets[0] = fresh->client_secret_previous.value;
         if (!same_bytes(&reload->secret, renewal.secret))
@@ -134,25 +169,25 @@ static void compile_again(struct reading *reading, struct slice text)
 static void compile(struct reading *reading)
 {
     const struct reload *reload = reading->reload;
-    if (!reading->mapping_changed && !reading->secret_changed)
+    if (!reading->changed[PART_MAPPING] && !reading->changed[PART_SECRET])
         return;
     if (reading->mapping_files >= MAPPING_FILES_MAX) {
-        buffer_append_text(&reading->problems[reading->mapping_changed ? PART_MAPPING : PART_SECRET],
+        buffer_append_text(&reading->problems[reading->changed[PART_MAPPING] ? PART_MAPPING : PART_SECRET],
                            "runs still wait for reports by files before this one; it is looked at again when "
                            "they have them\n");
-        reading->mapping_changed = reading->secret_changed = false;
+        reading->changed[PART_MAPPING] = reading->changed[PART_SECRET] = false;
         reading->again = true;
         return;
     }
-    if (reading->mapping_changed) {
+    if (reading->changed[PART_MAPPING]) {
         compile_again(reading, buffer_slice(&reading->mapping_text));
-        reading->mapping_changed = reading->compiler >= 0;
+        reading->changed[PART_MAPPING] = reading->compiler >= 0;
     }
     /* With another secret, what is in force is compiled again: it may decrypt. */
-    if (reading->compiler < 0 && reading->secret_changed) {
+    if (reading->compiler < 0 && reading->changed[PART_SECRET]) {
         compile_again(reading,
                       reload->mapping_file ? buffer_slice(&reload->mapping_text) : (struct slice){NULL, 0});
-        reading->secret_changed = reading->compiler >= 0;
+        reading->changed[PART_SECRET] = reading->compiler >= 0;
     }
 }
 
@@ -167,7 +202,8 @@ static void read_work(uv_work_t *work)
     buffer_clear(&marks);
     if (reading->same)
         return;
-    read_secrets(reading);
+    if (read_settings(reading))
+        read_certificates(reading);
     read_mapping(reading);
     compile(reading);
     const char *path = reload->config->mapping_path;
@@ -210,13 +246,31 @@ static bool use_secrets(struct reload *reload, struct reading *reading)
 static bool use_mappings(struct reload *reload, struct reading *reading)
 {
     int compiler = reading->compiler;
-    bool is_file = reading->mapping_changed || reload->mapping_file;
+    bool is_file = reading->changed[PART_MAPPING] || reload->mapping_file;
     reading->compiler = -1;
     if (!daemon_use_mappings(reload->daemon, compiler, is_file))
         return false;
-    if (reading->mapping_changed)
+    if (reading->changed[PART_MAPPING])
         exchange(&reload->mapping_text, &reading->mapping_text);
     reload->mapping_file = is_file;
+    return true;
+}
+
+static bool use_certificates(struct reload *reload, struct reading *reading)
+{
+    struct error err = {0};
+    struct buffer *problems = &reading->problems[PART_CERTIFICATES];
+    bool wait = daemon_former_clients(reload->daemon);
+    if (wait)
+        buffer_append_text(problems, "requests are still under way with the certificates before these; it is "
+                                     "looked at again when they are over\n");
+    else if (daemon_use_certificates(reload->daemon, &reading->files, &err) != 0)
+        buffer_appendf(problems, "%s\n", err.message);
+    if (problems->len > 0)
+        return false;
+    certificates_clear(&reload->certificates);
+    reload->certificates = reading->certificates;
+    reading->certificates = (struct certificates){0};
     return true;
 }
 
@@ -224,13 +278,19 @@ static void use(struct reload *reload, struct reading *reading)
 {
     if (reading->compiler >= 0 && !use_mappings(reload, reading)) {
         buffer_append_text(&reading->problems[PART_MAPPING], "out of memory\n");
-        reading->mapping_changed = reading->secret_changed = false;
+        reading->changed[PART_MAPPING] = reading->changed[PART_SECRET] = false;
         reading->again = true;
     }
-    if (reading->secret_changed && !use_secrets(reload, reading)) {
+    if (reading->changed[PART_SECRET] && !use_secrets(reload, reading)) {
         buffer_append_text(&reading->problems[PART_SECRET], "out of memory\n");
-        reading->secret_changed = false;
+        reading->changed[PART_SECRET] = false;
         reading->again = true;
+    }
+    if (reading->changed[PART_CERTIFICATES] && !use_certificates(reload, reading)) {
+        reading->changed[PART_CERTIFICATES] = false;
+        reading->again = true;
+    } else if (reading->files.authorities && reading->problems[PART_CERTIFICATES].len == 0) {
+        exchange(&reload->certificates.warnings, &reading->certificates.warnings);
     }
 }
 
@@ -270,14 +330,17 @@ static void judge_part(struct reload *reload, enum part part, struct buffer *pro
 
 static void tell_outcome(struct reload *reload, const struct reading *reading)
 {
-    bool changed = reading->mapping_changed || reading->secret_changed, refused = false;
-    for (int part = 0; part < PARTS; part++)
+    char changed[sizeof reload->view.changed] = "";
+    size_t len = 0;
+    bool refused = false;
+    for (int part = 0; part < PARTS; part++) {
         refused |= reload->refused[part].len > 0;
-    if (changed) {
-        snprintf(reload->view.changed, sizeof reload->view.changed, "%s%s%s",
-                 reading->mapping_changed ? part_names[PART_MAPPING] : "",
-                 reading->mapping_changed && reading->secret_changed ? ", " : "",
-                 reading->secret_changed ? part_names[PART_SECRET] : "");
+        if (reading->changed[part])
+            len += (size_t)snprintf(changed + len, sizeof changed - len, "%s%s", len > 0 ? ", " : "",
+                                    part_names[part]);
+    }
+    if (len > 0) {
+        memcpy(reload->view.changed, changed, sizeof changed);
         reload->view.generation++;
         reload->view.wall_ms = clock_wall_ms(clock_system());
         log_info("reloaded", F_STR("changed", reload->view.changed),
@@ -299,17 +362,21 @@ static void reading_free(struct reading *reading)
     buffer_clear(&reading->mapping_text);
     buffer_clear(&reading->paths);
     buffer_clear(&reading->marks);
+    certificates_clear(&reading->certificates);
+    client_files_free(&reading->files);
     config_clear(&reading->config);
     free(reading);
 }
 
 static void reload_free(struct reload *reload)
 {
-    struct buffer *const buffers[] = {
-        &reload->paths,    &reload->marks,  &reload->mapping_text,          &reload->secret,
-        &reload->previous, &reload->former, &reload->refused[PART_MAPPING], &reload->refused[PART_SECRET]};
+    struct buffer *const buffers[] = {&reload->paths,  &reload->marks,    &reload->mapping_text,
+                                      &reload->secret, &reload->previous, &reload->former};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         buffer_wipe(buffers[i]);
+    for (int part = 0; part < PARTS; part++)
+        buffer_clear(&reload->refused[part]);
+    certificates_clear(&reload->certificates);
     free(reload);
 }
 
@@ -334,6 +401,8 @@ static void read_done(uv_work_t *work, int status)
         for (int part = 0; part < PARTS; part++)
             judge_part(reload, (enum part)part, &reading->problems[part]);
         setup_tell_lines("mapping file", F_STR("reason", ""), &reading->warnings);
+        if (reading->changed[PART_CERTIFICATES])
+            setup_tell_lines("settings", F_STR("reason", ""), &reading->config.warnings);
         tell_outcome(reload, reading);
         reload->again = reading->again || reading->marks.failed || reading->paths.failed;
         exchange(&reload->paths, &reading->paths);
@@ -417,6 +486,8 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct setup *
     reload->config = config;
     reload->mapping_file = setup->mapping_file;
     exchange(&reload->mapping_text, &setup->mapping_text);
+    certificates_of(config, setup->authorities, &reload->certificates);
+    exchange(&reload->certificates.warnings, &setup->authority_warnings);
     buffer_append_slice(&reload->secret, config->client_secret.value);
     buffer_append_slice(&reload->previous, config->client_secret_previous.value);
     buffer_append(&reload->paths, config->mapping_path, strlen(config->mapping_path) + 1);

@@ -1,4 +1,4 @@
-/* What the daemon's parts are given while they run, after files have changed. */
+/* What the daemon's parts are given while they run, after files have changed (certificates: clients.c). */
 #include "daemon_internal.h"
 #include "deadletter/dead_letter.h"
 

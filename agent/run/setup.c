@@ -148,8 +148,9 @@ int setup_open(struct setup *setup, int log_fd)
     log_set_current(setup->log);
     setup_tell_lines("settings", F_STR("reason", ""), &setup->config.warnings);
     setup_tell_lines("mapping file", F_STR("reason", ""), &setup->mapping_warnings);
-    setup_tell_lines("certificate authorities are incomplete", F_STR("error.message", ""),
-                     &setup->authority_warnings);
+    struct buffer authorities = {0};
+    buffer_append_slice(&authorities, buffer_slice(&setup->authority_warnings));
+    setup_tell_lines("certificate authorities are incomplete", F_STR("error.message", ""), &authorities);
     if (authorities_added(setup->authorities) > 0)
         log_info("certificate authorities added to the system's",
                  F_INT("count", authorities_added(setup->authorities)));

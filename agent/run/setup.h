@@ -17,6 +17,7 @@ struct setup {
     struct buffer mapping_text;
     struct buffer mapping_warnings;
     struct authorities *authorities;
+    /** Told, and kept for a reload. */
     struct buffer authority_warnings;
     /** What every line of the log says, if it is wanted; the texts that are in no setting. */
     struct log_field resource[3];

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+from certificates import Authority, server_context
 from harness import BINARY, SECRET, Agent, outcome, wait_until
 from test_polling import polled_run
 from test_signals import Held
@@ -15,9 +16,35 @@ def mapping(version):
     return json.dumps([{"body": {"version": str(version), "run": ".context.runId"}, "report": {"summary": f"\"made by {version}\""}}])
 
 
+class Endpoint(Held):
+    def __init__(self):
+        super().__init__()
+        self.clients = []
+
+    def use_tls(self, context):
+        """From the first connection on. `clients`: the names in the certificates that they show, one for each request."""
+        self.url = self.url.replace("http:", "https:")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        handler, clients = self.server.RequestHandlerClass, self.clients
+
+        class Noting(handler):
+            def do_POST(self):
+                clients.append(dict(pair for (pair,) in self.connection.getpeercert()["subject"])["commonName"])
+                super().do_POST()
+
+        self.server.RequestHandlerClass = Noting
+
+
+@pytest.fixture
+def authority():
+    one = Authority()
+    yield one
+    one.remove()
+
+
 @pytest.fixture
 def endpoint():
-    one = Held()
+    one = Endpoint()
     one.go.set()
     yield one
     one.close()
@@ -129,3 +156,40 @@ def test_a_hangup_reloads_unless_the_terminal_is_gone(port, environment, mount):
         shown += os.read(terminal, 65536)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_certificates_take_over_while_requests_are_under_way_and_bad_ones_are_refused(start, port, endpoint, held, authority, tmp_path):
+    trusted, shown, brokers = tmp_path / "trusted.pem", tmp_path / "shown.pem", tmp_path / "brokers.pem"
+
+    def show(file, name):
+        certificate, key = authority.issue(name)
+        file.write_text(open(certificate).read() + open(key).read())
+
+    show(trusted, "untrusted")  # it signs nobody
+    show(shown, "first")
+    show(brokers, "third")
+    endpoint.use_tls(server_context(*authority.issue("server"), clients=str(authority.file)))
+    agent = start(RELOAD_INTERVAL_SECONDS="0.1", SSL_CERT_FILE=str(trusted), WEBHOOK_CLIENT_CERT=str(shown), KAFKA_CONSUMER_SSL_CERTIFICATE=str(brokers),
+                  WEBHOOK_RETRY_MAX_ATTEMPTS="1", CONTROL_THE_PAYLOAD_CONFIG_PATH="")
+    port.offer(polled_run("r_held", held.url), polled_run("r_refused", endpoint.url))
+    held.wait()
+    assert outcome(port, "r_refused")["status"] == "FAILURE"
+    trusted.write_text("no certificate")
+    assert "holds no certificate in PEM form" in agent.wait_log("reload refused")["reason"]
+    assert agent.wait_log("what has changed is refused", what="certificates")["level"] == "WARNING"
+    trusted.write_text(authority.pem)
+    agent.wait_log("reloaded", generation=1, changed="certificates")
+    agent.wait_log("what had been refused is mended", what="certificates")
+    port.offer(polled_run("r_1", endpoint.url))
+    assert outcome(port, "r_1")["status"] == "SUCCESS"
+    show(shown, "second")  # r_held is under way with what was there at first
+    agent.log.wait(lambda items: any("still under way" in item.get("reason", "") for item in items))
+    held.go.set()
+    assert outcome(port, "r_held")["status"] == "SUCCESS"
+    agent.wait_log("reloaded", generation=2, changed="certificates")
+    port.offer(polled_run("r_2", endpoint.url))
+    assert outcome(port, "r_2")["status"] == "SUCCESS"
+    assert endpoint.clients == ["first", "second"] and len(held.bodies) == 1
+    show(brokers, "fourth")
+    agent.log.wait(lambda items: any("until the agent starts anew; restart it" in item.get("reason", "") for item in items))
+    assert agent.terminate() == 0
