@@ -340,7 +340,7 @@ def test_change_of_what_the_agent_reads_once_starts_it_anew(render):
 
     new, files = {"env": {"secret": {"PORT_CLIENT_SECRET": "new"}}}, {"secret": {"mountAsFiles": True}}
     assert annotations({}) == annotations({"controlThePayloadConfig": "[]"}) != annotations(new)
-    assert annotations({"selfSignedCertificate": {"enabled": True, "certificate": "a"}}) != annotations({})
+    assert annotations({"selfSignedCertificate": {"enabled": True, "certificate": "a"}}) == annotations({})
     # As a file it changes under the running agent; the id does not.
     assert annotations({**files, **new}) == annotations(files)
     assert annotations({**files, "env": {"secret": {"PORT_CLIENT_ID": "new"}}}) != annotations(files)

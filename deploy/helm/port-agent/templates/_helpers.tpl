@@ -306,10 +306,10 @@ securityContext:
 {{- toJson $unknown }}
 {{- end }}
 
-{{/* Of the chart's own secrets: what the agent reads once, as JSON. */}}
+{{/* Of the chart's own secret: what the agent reads once, as JSON. */}}
 {{- define "port-agent.readOnce" -}}
 {{- $files := include "port-agent.fileKeys" . | fromJsonArray }}
 {{- $secret := deepCopy (.Values.env.secret | default dict) }}
 {{- if has "PORT_CLIENT_SECRET" $files }}{{ $_ := unset $secret "PORT_CLIENT_SECRET" }}{{ end }}
-{{- list $secret .Values.selfSignedCertificate.certificate | toJson }}
+{{- toJson $secret }}
 {{- end }}
