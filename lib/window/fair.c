@@ -13,10 +13,11 @@
  * later would take the space that others wait for.
  *
  * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
- * Shares are refilled up to half, so that what is read again is not at once too much. */
+ * Shares are refilled up to half, so that what is read again is not at once too much; for a destination that
+ * answers, and is not slow, up to a quarter of the memory, or its part of the window would not be full. */
 #include "window/fair.h"
 
-enum { SHARE_PART = 16, UNPROVEN_PART = 2, SLOW_MS = 1000, SCAN_MAX = 64 };
+enum { SHARE_PART = 16, UNPROVEN_PART = 2, ANSWERING_PART = 4, SLOW_MS = 1000, SCAN_MAX = 64 };
 
 void fair_open(struct fair *fair, const struct clock *clock, size_t bytes)
 {
@@ -124,8 +125,8 @@ void fair_keep(struct fair *fair, struct slot *slot, bool tried)
 static struct slot *recall_of(struct fair *fair, struct destination *destination)
 {
     leave_ring(fair, destination);
-    struct slot *slot =
-        destination->held < fair->bytes / SHARE_PART / 2 ? queue_pop(&destination->kept) : NULL;
+    size_t part = destination->answers && !is_slow(fair, destination) ? ANSWERING_PART : SHARE_PART * 2;
+    struct slot *slot = destination->held < fair->bytes / part ? queue_pop(&destination->kept) : NULL;
     if (destination->kept.first)
         enter_ring(fair, destination);
     else if (!slot)

@@ -1,7 +1,9 @@
 /* Records that are read a second time, because nobody kept them in memory. A client of its own reads them, so
  * that the consumer's positions stay where they are: for each partition it goes from one wanted offset to the
- * next, upwards, and from the highest back to the lowest; it seeks where the next one is far away, and rests
- * where nothing is wanted. It is in no group and commits nothing.
+ * next, upwards, and from the highest back to the lowest; it seeks where the next one is far away. Where
+ * nothing is wanted it stands still with what it has fetched, which mostly is what is wanted next: a
+ * partition that is paused and resumed costs up to a second in librdkafka. It is in no group and commits
+ * nothing.
  *
  * That a record is gone is never concluded from waiting. A broker has to send what comes behind the record
  * three times, a second apart, without the record itself. */
@@ -159,11 +161,8 @@ static void aim(struct again *again, struct reading *reading)
 {
     const struct wanted *wanted = next_wanted(reading);
     reading->changed = false;
-    if (!wanted) {
-        if (reading->started && !reading->paused)
-            reading_pause(again, reading, true);
+    if (!wanted)
         return;
-    }
     int64_t offset = offset_of(wanted);
     bool near = offset >= reading->position && offset - reading->position <= NEAR;
     if (reading->started && !reading->paused && near)
@@ -214,9 +213,15 @@ static void missed(struct reading *reading, int64_t from, int64_t to)
     }
 }
 
-static void take(struct reading *reading, const rd_kafka_message_t *message)
+static void take(struct again *again, struct reading *reading, const rd_kafka_message_t *message)
 {
     int64_t position = reading->position, offset = message->offset;
+    if (!next_wanted(reading)) {
+        /* It stands in front of what another partition waits for; resuming begins with a seek. */
+        if (!reading->paused)
+            reading_pause(again, reading, true);
+        return;
+    }
     reading->changed = true;
     if (unreadable_is_error(message->err)) {
         const struct wanted *wanted = *wanted_from(reading, position);
@@ -245,10 +250,18 @@ static bool serve_one(struct again *again, size_t *bytes)
     struct reading *reading =
         message->rkt ? reading_find(again, rd_kafka_topic_name(message->rkt), message->partition) : NULL;
     if (reading)
-        take(reading, message);
+        take(again, reading, message);
     *bytes += message->len + message->key_len;
     rd_kafka_message_destroy(message);
     return true;
+}
+
+static bool expects_more(const struct again *again)
+{
+    for (const struct reading *reading = again->readings; reading; reading = reading->next)
+        if (next_wanted(reading))
+            return true;
+    return false;
 }
 
 static void more_fired(uv_idle_t *more)
@@ -258,7 +271,7 @@ static void more_fired(uv_idle_t *more)
     size_t bytes = 0;
     bool is_there = true;
     for (int served = 0; is_there && served < BATCH && bytes < BATCH_BYTES; served++)
-        is_there = serve_one(again, &bytes);
+        is_there = expects_more(again) && serve_one(again, &bytes);
     if (!is_there)
         uv_idle_stop(more);
     for (struct reading *reading = again->readings; reading; reading = reading->next)
