@@ -78,7 +78,8 @@ static int check_mappings(struct check_command *command)
     struct buffer warnings = {0}, right = {0};
     bool from_file = false;
     size_t before = steps->problems.len;
-    int failed = mapping_process_start(&command->config, &process, &from_file, NULL, &steps->problems, &warnings);
+    int failed =
+        mapping_process_start(&command->config, &process, &from_file, NULL, &steps->problems, &warnings);
     map_process_end(&process);
     buffer_appendf(&right, from_file ? "%s is right" : "there is no %s: the built-in mappings apply",
                    command->config.mapping_path);

@@ -124,7 +124,7 @@ static void count(struct demo *demo, enum observed_end end, const struct observe
 
 /** "POST /ok → 200 in 14 ms"; a whole URL where the receiver is somebody's own. */
 static void append_sent(const struct demo *demo, const struct observed *observed, unsigned attempts,
-                           struct buffer *out)
+                        struct buffer *out)
 {
     struct slice target = observed->url;
     const char *path =
