@@ -15,8 +15,8 @@ static size_t name_length(const char *line)
 
 /** What is there already among the headers. */
 struct given {
-    /** The line; NULL: none. */
-    const char *host;
+    /** NULL: none. */
+    const struct curl_slist *host;
     bool authorization, accept;
 };
 
@@ -26,7 +26,7 @@ static struct given look_for(const struct curl_slist *headers)
     for (; headers; headers = headers->next) {
         const struct slice name = {headers->data, name_length(headers->data)};
         if (!given.host && slice_equal_text_ignore_case(name, "Host"))
-            given.host = headers->data;
+            given.host = headers;
         given.authorization |= slice_equal_text_ignore_case(name, "Authorization");
         given.accept |= slice_equal_text_ignore_case(name, "Accept");
     }
@@ -35,7 +35,7 @@ static struct given look_for(const struct curl_slist *headers)
 
 static void write_header_line(const char *line, struct buffer *out)
 {
-    size_t name = name_length(line), len = name + strlen(line + name);
+    size_t len = strlen(line), name = name_length(line);
     if (slice_equal_text_ignore_case((struct slice){line, name}, "Host"))
         return;
     if (line[name] == ';' && name + 1 == len) {
@@ -98,7 +98,7 @@ void request_write_head(const struct request_parts *parts, struct buffer *out)
     buffer_append_text(out, " HTTP/1.1\r\n");
     if (given.host) {
         buffer_append_text(out, "Host");
-        buffer_append_text(out, given.host + name_length(given.host));
+        buffer_append_text(out, given.host->data + name_length(given.host->data));
         buffer_append(out, "\r\n", 2);
     } else {
         buffer_append_text(out, "Host: ");
