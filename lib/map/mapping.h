@@ -32,8 +32,8 @@ void mappings_warn_of_powers(const struct mappings *mappings, struct buffer *war
 enum { MAPPINGS_PREVIOUS_SECRETS = 2 };
 /** What was encrypted under this secret, one of those before, is decrypted too. Borrowed; empty: none. */
 void mappings_accept_too(struct mappings *mappings, size_t place, struct slice secret);
-/** From now on steps that are too slow for this evaluator are refused (pace.h): then what mappings_request and
- * mappings_report gave counts for nothing. Borrowed. */
+/** From now on steps that are too slow for this evaluator are refused (pace.h): then what mappings_request
+ * and mappings_report gave counts for nothing. Borrowed. */
 void mappings_pace(struct mappings *mappings, struct pacing *pacing);
 /** Whether any of them decrypts a property. */
 PA_MUST_USE bool mappings_decrypt(const struct mappings *mappings);
