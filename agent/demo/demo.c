@@ -30,7 +30,6 @@ struct expectation {
     /** What Port must have been told; "" for nothing. */
     const char *status;
     bool seen;
-    char line[256];
 };
 
 static const struct expectation SCRIPT[] = {
@@ -38,38 +37,21 @@ static const struct expectation SCRIPT[] = {
      {"r_sync_ok", "POST", "/ok", true, true, false, false},
      END_DELIVERED,
      "SUCCESS",
-     false,
-     ""},
+     false},
     {"synchronous failure",
      {"r_sync_fail", "POST", "/fail", true, true, false, false},
      END_FAILED,
      "FAILURE",
-     false,
-     ""},
-    {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, END_DELIVERED, "", false, ""},
-    {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
-    {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
-    {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
-    {"GET", {"r_get", "GET", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false, ""},
-    {"tampered record", {"r_tampered", "POST", "/ok", true, true, true, false}, END_REFUSED, "", false, ""},
-    {"not for an agent",
-     {"r_not_agent", "POST", "/ok", true, false, false, false},
-     END_SKIPPED,
-     "",
-     false,
-     ""},
-    {"busy at first",
-     {"r_busy", "POST", "/busy", true, true, false, false},
-     END_DELIVERED,
-     "SUCCESS",
-     false,
-     ""},
-    {"change-log event",
-     {"change-log", "POST", "/ok", false, true, false, true},
-     END_DELIVERED,
-     "",
-     false,
-     ""},
+     false},
+    {"asynchronous", {"r_async", "POST", "/slow", false, true, false, false}, END_DELIVERED, "", false},
+    {"PUT", {"r_put", "PUT", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false},
+    {"PATCH", {"r_patch", "PATCH", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false},
+    {"DELETE", {"r_delete", "DELETE", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false},
+    {"GET", {"r_get", "GET", "/ok", true, true, false, false}, END_DELIVERED, "SUCCESS", false},
+    {"tampered record", {"r_tampered", "POST", "/ok", true, true, true, false}, END_REFUSED, "", false},
+    {"not for an agent", {"r_not_agent", "POST", "/ok", true, false, false, false}, END_SKIPPED, "", false},
+    {"busy at first", {"r_busy", "POST", "/busy", true, true, false, false}, END_DELIVERED, "SUCCESS", false},
+    {"change-log event", {"change-log", "POST", "/ok", false, true, false, true}, END_DELIVERED, "", false},
 };
 enum { SCRIPT_LENGTH = sizeof SCRIPT / sizeof *SCRIPT };
 

@@ -71,7 +71,8 @@ struct partition {
         /** A record had an offset beyond the log's end: nothing of this partition is taken until its position
          * is right again. */
         bool lied;
-        /** How often, since its position was set, what comes from before the position may still be refused. */
+        /** How often, since its position was set, what comes from before the position may still be refused.
+         */
         unsigned strays;
         /** The condition that it cannot be read stands. */
         bool stands;
