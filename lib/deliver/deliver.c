@@ -82,10 +82,15 @@ void deliver_use_mapping_file(struct deliver *deliver)
 enum { EVICT_EVERY_MS = 250, STALLED_MS = 1000 };
 
 /** Space is made, if need be; and where there has been none for a while, whatever holds it, records are taken
- * all the same, for as long as there is space for references. */
+ * all the same, for as long as there is space for references. Without that space none is taken: what comes
+ * for those that do not answer would stay in memory, where what is kept for the others is to come back to. */
 static bool has_room(void *ctx, size_t bytes)
 {
     struct deliver *deliver = ctx;
+    if (deliver->can_keep && !kept_has_room(deliver)) {
+        deliver->memory.room_wanted = true;
+        return false;
+    }
     int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
     bool room = memory_has_room(&deliver->memory, bytes);
     if (!room && deliver->can_keep && now_ms - deliver->evicted_ms >= EVICT_EVERY_MS) {

@@ -7,18 +7,12 @@
 
 enum {
     /** What a reference takes beside its own bytes: its source's ticket, and what the allocator adds. */
-    OVERHEAD = 96
-};
-
-struct kept_until {
-    struct due due;
-    struct deliver *deliver;
-    struct kept *kept;
+    OVERHEAD = 80
 };
 
 static size_t kept_bytes(const struct kept *kept)
 {
-    return sizeof *kept + strlen(kept->run_id) + OVERHEAD;
+    return sizeof *kept + strlen(kept->run_id) + OVERHEAD + (kept->past ? sizeof *kept->past : 0);
 }
 
 bool kept_has_room(const struct deliver *deliver)
@@ -71,34 +65,46 @@ struct kept *kept_new(struct deliver *deliver, const char *topic, bool change, s
     return kept;
 }
 
-static void until_over(struct due *due)
+bool kept_add_past(struct deliver *deliver, struct kept *kept)
 {
-    struct kept_until *until = (struct kept_until *)(void *)((char *)due - offsetof(struct kept_until, due));
-    struct deliver *deliver = until->deliver;
-    struct kept *kept = until->kept;
-    kept->until = NULL;
-    free(until);
-    kept_queue(deliver, kept);
-    memory_look_again(&deliver->memory);
+    kept->past = calloc(1, sizeof *kept->past);
+    if (!kept->past)
+        return false;
+    kept->past->deliver = deliver;
+    kept->past->kept = kept;
+    deliver->kept.bytes += sizeof *kept->past;
+    return true;
 }
 
-bool kept_wait(struct deliver *deliver, struct kept *kept, int64_t at_ms)
+struct run_report *kept_report(const struct kept *kept)
 {
-    kept->until = calloc(1, sizeof *kept->until);
-    if (!kept->until)
-        return false;
-    kept->until->deliver = deliver;
-    kept->until->kept = kept;
-    schedule_add(&deliver->schedule, &kept->until->due, at_ms, until_over);
-    return true;
+    return kept->past ? kept->past->report : NULL;
+}
+
+static bool waits_for_its_time(const struct kept *kept)
+{
+    return kept->past && kept->past->due.fired;
+}
+
+static void may_be_tried(struct due *due)
+{
+    const struct kept_past *past =
+        (struct kept_past *)(void *)((char *)due - offsetof(struct kept_past, due));
+    kept_queue(past->deliver, past->kept);
+    memory_look_again(&past->deliver->memory);
+}
+
+void kept_wait(struct kept *kept, int64_t at_ms)
+{
+    schedule_add(&kept->past->deliver->schedule, &kept->past->due, at_ms, may_be_tried);
 }
 
 void kept_queue(struct deliver *deliver, struct kept *kept)
 {
-    if (!window_is_first(&kept->slot) || kept->until)
+    if (!window_is_first(&kept->slot) || waits_for_its_time(kept))
         return;
     if (kept->slot.destination)
-        window_keep(deliver->window, &kept->slot, kept->attempt > 0);
+        window_keep(deliver->window, &kept->slot, kept->past && kept->past->attempt > 0);
     else
         queue_push(&deliver->kept.topics[kept->change], &kept->slot);
 }
@@ -155,16 +161,15 @@ void kept_again(struct deliver *deliver, struct kept *kept)
 void kept_free(struct deliver *deliver, struct kept *kept)
 {
     struct kept_all *all = &deliver->kept;
-    if (kept->until) {
-        schedule_remove(&deliver->schedule, &kept->until->due);
-        free(kept->until);
-    }
+    if (kept->past)
+        schedule_remove(&deliver->schedule, &kept->past->due);
     if (kept->wanted)
         memory_unreserve(&deliver->memory, kept->bytes);
     LIST_REMOVE(kept, all);
     all->count--;
     all->bytes -= kept_bytes(kept);
     deliver->memory.kept = all->count;
+    free(kept->past);
     free(kept);
     tell_full(deliver, false);
 }

@@ -11,32 +11,42 @@
 struct deliver;
 struct run_report;
 
+/** What only those have that were tried, or have a trace or a report; the others are many more. */
+struct kept_past {
+    /** When its next attempt may begin, scheduled. */
+    struct due due;
+    struct deliver *deliver;
+    struct kept *kept;
+    /** Open where it was tried; NULL: none. */
+    struct run_report *report;
+    /** As in struct delivery. */
+    uint64_t trace_serial;
+    int64_t started_ms;
+    unsigned attempt;
+    bool start_told;
+};
+
 /** What is left of a delivery, in as few bytes as may be. */
 struct kept {
     LIST_ENTRY(kept) all;
     struct slot slot;
     struct ticket *ticket;
     const void *assignment;
-    /** Open where it was tried; NULL: none. */
-    struct run_report *report;
-    /** When its next attempt may begin; NULL: when it is its turn. */
-    struct kept_until *until;
+    /** NULL: none. */
+    struct kept_past *past;
     /** As in struct delivery. */
     uint64_t content;
-    /** Of its trace. */
-    uint64_t trace_serial;
-    int64_t started_ms, taken_ms, offset;
+    int64_t taken_ms, offset;
     int32_t partition;
-    unsigned attempt;
     /** What its delivery held. */
     uint32_t bytes;
-    bool start_told, wait_told;
+    bool wait_told : 1;
     /** It is of the change log. */
-    bool change;
+    bool change : 1;
     /** Its record is being read again, and the bytes for it are reserved. */
-    bool wanted;
+    bool wanted : 1;
     /** Its run was cancelled. */
-    bool cancelled;
+    bool cancelled : 1;
     /** With a NUL; "": none. */
     char run_id[];
 };
@@ -66,8 +76,12 @@ PA_MUST_USE bool kept_has_room(const struct deliver *deliver);
 /** Made, and not filled in yet: `run_id` is copied. NULL: out of memory, or too many are kept. */
 PA_MUST_USE struct kept *kept_new(struct deliver *deliver, const char *topic, bool change,
                                   struct slice run_id);
-/** Its next attempt may begin at `at_ms`. False: out of memory. */
-PA_MUST_USE bool kept_wait(struct deliver *deliver, struct kept *kept, int64_t at_ms);
+/** Gives it a past, all zero, to be filled in. False: out of memory. */
+PA_MUST_USE bool kept_add_past(struct deliver *deliver, struct kept *kept);
+/** Its next attempt may begin at `at_ms`; it has a past. */
+void kept_wait(struct kept *kept, int64_t at_ms);
+/** Its report, which stays its own; NULL: none. */
+PA_MUST_USE struct run_report *kept_report(const struct kept *kept);
 /** Its slot is in its place: it waits for its turn, if it is first in its lane. */
 void kept_queue(struct deliver *deliver, struct kept *kept);
 /** It is first in its lane now, by another's leaving it. */

@@ -175,6 +175,26 @@ void delivery_leave(struct delivery *delivery)
 
 /* Keeping by reference */
 
+static bool has_past(const struct delivery *delivery)
+{
+    return delivery->attempt > 0 || delivery->report || delivery->trace.serial > 0 || delivery->due.fired;
+}
+
+/** False: out of memory. */
+static bool keep_past(const struct delivery *delivery, struct kept *kept)
+{
+    if (!kept_add_past(delivery->deliver, kept))
+        return false;
+    kept->past->report = delivery->report;
+    kept->past->trace_serial = delivery->trace.serial;
+    kept->past->started_ms = delivery->started_ms;
+    kept->past->attempt = delivery->attempt;
+    kept->past->start_told = delivery->start_told;
+    if (delivery->due.fired)
+        kept_wait(kept, delivery->due.at_ms);
+    return true;
+}
+
 bool delivery_keep(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
@@ -184,7 +204,7 @@ bool delivery_keep(struct delivery *delivery)
         kept_new(deliver, delivery->topic, delivery->event.kind == EVENT_CHANGE_LOG, delivery->event.run_id);
     if (!kept)
         return false;
-    if (delivery->due.fired && !kept_wait(deliver, kept, delivery->due.at_ms)) {
+    if (has_past(delivery) && !keep_past(delivery, kept)) {
         kept_free(deliver, kept);
         return false;
     }
@@ -193,14 +213,9 @@ bool delivery_keep(struct delivery *delivery)
     kept->taken_ms = delivery->taken_ms;
     kept->wait_told = delivery->waits.told;
     kept->assignment = delivery->assignment;
-    kept->report = delivery->report;
     kept->content = delivery->content;
-    kept->trace_serial = delivery->trace.serial;
-    kept->started_ms = delivery->started_ms;
     kept->partition = delivery->partition;
     kept->offset = delivery->offset;
-    kept->attempt = delivery->attempt;
-    kept->start_told = delivery->start_told;
     kept->bytes = (uint32_t)delivery->charge.bytes; /* of a record, which Kafka bounds at 2 GiB */
     window_take_place(deliver->window, &delivery->slot, &kept->slot, true);
     life_enter(delivery, LIFE_KEPT);
@@ -216,7 +231,7 @@ void kept_leave(struct deliver *deliver, struct kept *kept)
     slot_is_first(deliver, window_leave_lane(window, &kept->slot));
     window_hold(window, &kept->slot, 0);
     window_forget(window, &kept->slot);
-    if (kept->report)
-        run_report_cancel(kept->report);
+    if (kept_report(kept))
+        run_report_cancel(kept_report(kept));
     kept_free(deliver, kept);
 }

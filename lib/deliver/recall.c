@@ -45,7 +45,8 @@ void deliver_evict(struct deliver *deliver)
 static struct delivery *put_back(struct deliver *deliver, const struct record *record, struct event *event,
                                  struct kept *kept)
 {
-    struct run_report *report = kept->report;
+    static const struct kept_past no_past;
+    const struct kept_past past = kept->past ? *kept->past : no_past;
     bool cancelled = kept->cancelled;
     struct delivery *delivery = intake_delivery(deliver, record, event, kept->ticket);
     if (!delivery) {
@@ -53,14 +54,14 @@ static struct delivery *put_back(struct deliver *deliver, const struct record *r
         return NULL;
     }
     window_take_place(deliver->window, &kept->slot, &delivery->slot, false);
-    intake_trace(delivery, record, kept->trace_serial);
-    delivery->attempt = kept->attempt;
-    delivery->started_ms = kept->started_ms;
-    delivery->start_told = kept->start_told;
+    intake_trace(delivery, record, past.trace_serial);
+    delivery->attempt = past.attempt;
+    delivery->started_ms = past.started_ms;
+    delivery->start_told = past.start_told;
     delivery->waits.told = kept->wait_told;
     delivery->waits.ms[WAIT_MEMORY] = (uint32_t)(delivery->taken_ms - kept->taken_ms);
     delivery->taken_ms = kept->taken_ms;
-    delivery->report = report;
+    delivery->report = past.report;
     kept_free(deliver, kept);
     delivery_charge(delivery);
     if (cancelled && intake_keep_record(delivery, record)) {

@@ -37,11 +37,12 @@ static void destination_held(struct fair *fair, struct destination *destination,
 
 void fair_hold(struct fair *fair, struct slot *slot, size_t bytes)
 {
+    bytes = bytes < UINT32_MAX ? bytes : UINT32_MAX;
     if (slot->lane)
         slot->lane->held += bytes - slot->held;
     if (slot->destination)
         destination_held(fair, slot->destination, slot->held, bytes);
-    slot->held = bytes;
+    slot->held = (uint32_t)bytes;
 }
 
 void fair_move(struct fair *fair, struct slot *slot, struct destination *destination)

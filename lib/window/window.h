@@ -27,8 +27,8 @@ struct slot {
     struct destination *destination;
     /** When it came to its destination (see window_push). */
     int64_t queued_ms;
-    /** Bytes of the memory for records (see window_hold). */
-    size_t held;
+    /** Bytes of the memory for records (see window_hold); 4 GiB less one stand for more. */
+    uint32_t held;
     /** Its record is not in memory (see window_take_place). */
     bool kept;
     /** It was, and its record has been read again. */

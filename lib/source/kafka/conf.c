@@ -84,14 +84,16 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
                         struct error *err)
 {
     int64_t prefetch = (int64_t)options->prefetch_bytes;
-    int64_t fetch = prefetch / 2 > FETCH_PARTITION_BYTES ? prefetch / 2 : FETCH_PARTITION_BYTES;
+    /* A response is one piece of memory for as long as one of its records waits, and takes its size at once.
+     */
+    int64_t fetch = at_least(prefetch / 8, FETCH_PARTITION_BYTES);
     /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is still bounded.
      */
     int64_t receive =
         at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
     if (receive > RECEIVE_BYTES_LIMIT)
         receive = RECEIVE_BYTES_LIMIT;
-    if (kafka_set_number(conf, "queued.max.messages.kbytes", at_least(prefetch / 1024, 1), err) ||
+    if (kafka_set_number(conf, "queued.max.messages.kbytes", at_least((prefetch - fetch) / 1024, 1), err) ||
         kafka_set_number(conf, "fetch.message.max.bytes", FETCH_PARTITION_BYTES, err) ||
         kafka_set_number(conf, "fetch.max.bytes", fetch, err) ||
         kafka_set_number(conf, "receive.message.max.bytes", receive, err))

@@ -447,6 +447,52 @@ static void references_are_bounded(void **state)
     conditions_free(conditions);
 }
 
+/** The good endpoint answers one request after another. */
+static void answer_the_good(struct world *world, size_t *answered)
+{
+    run_for(world->port, 1);
+    while (*answered < world->held_count && !strstr(world->paths[*answered], "good"))
+        ++*answered;
+    if (*answered < world->held_count)
+        let_go(world, (*answered)++);
+}
+
+/** What waits for the silent endpoint fits into the references; what waits for both does not. */
+static void others_go_on_while_references_are_full(void **state)
+{
+    (void)state;
+    enum { SILENT = 400, GOOD = 500 };
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = 64 * 1024});
+    struct world *world = topic->world;
+    size_t answered = 0;
+    bool was_full = false;
+    while (topic->count < SILENT + GOOD) {
+        bool silent = topic->count % 2 == 0 && topic->count < SILENT * 2;
+        struct event_text text = {.path = silent ? "/hold/bad" : "/hold/good", .to_other = silent};
+        if (world->sink.has_room(world->sink.ctx, 300)) {
+            produce_many(topic, 1, text);
+            continue;
+        }
+        world->port->turned_ms += 1500; /* whose queue has not moved for a second is slow */
+        was_full |= !world->sink.has_room(world->sink.ctx, 300);
+        answer_the_good(world, &answered);
+    }
+    assert_true(was_full);
+    while (world->done < GOOD)
+        answer_the_good(world, &answered);
+    assert_true(counters_of(topic).kept > 0);
+    for (size_t i = 0; i < world->held_count; i++)
+        if (world->held[i])
+            let_go(world, i);
+    for (size_t gone = world->held_count; world->done < SILENT + GOOD;) {
+        run_for(world->port, 1);
+        while (gone < world->held_count)
+            let_go(world, gone++);
+    }
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
 static void what_is_kept_is_given_back_with_its_partition(void **state)
 {
     (void)state;
@@ -496,6 +542,7 @@ int main(void)
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
         cmocka_unit_test(references_are_bounded),
+        cmocka_unit_test(others_go_on_while_references_are_full),
         cmocka_unit_test(what_is_kept_is_given_back_with_its_partition),
         cmocka_unit_test(a_cancelled_run_that_is_kept_ends_when_its_record_is_here),
     };

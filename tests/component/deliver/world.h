@@ -5,7 +5,7 @@
 #include "port/report.h"
 #include "source/class.h"
 
-enum { RECORDS = 64, LONG = 20000 };
+enum { RECORDS = 1024, LONG = 20000 };
 
 struct world;
 struct given {

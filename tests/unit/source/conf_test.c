@@ -53,9 +53,9 @@ static void properties_are_as_the_consumer_needs_them(void **state)
                                                 {"enable.partition.eof", "true"},
                                                 {"allow.auto.create.topics", "false"},
                                                 {"group.instance.id", ""},
-                                                {"queued.max.messages.kbytes", "16384"},
+                                                {"queued.max.messages.kbytes", "14336"},
                                                 {"fetch.message.max.bytes", "1048576"},
-                                                {"fetch.max.bytes", "8388608"},
+                                                {"fetch.max.bytes", "2097152"},
                                                 {"receive.message.max.bytes", "100000000"}};
     struct kafka_consumer_options options = usual();
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
@@ -93,7 +93,7 @@ static void what_is_fetched_goes_with_what_is_held(void **state)
     assert_string_equal(property(&options, "fetch.max.bytes"), "1048576");
     options = usual();
     options.record_max_bytes = 60000000; /* twice that, what is fetched, and a little */
-    assert_string_equal(property(&options, "receive.message.max.bytes"), "129437184");
+    assert_string_equal(property(&options, "receive.message.max.bytes"), "123145728");
     options.record_max_bytes = (size_t)2 << 30;
     assert_string_equal(property(&options, "receive.message.max.bytes"), "2147483647");
 }
