@@ -145,7 +145,8 @@ struct delivery_view {
     int status;
     struct slice cause;
 };
-/** Every delivery, the newest first. */
+/** Every delivery, the newest first; then everything that is kept by reference, of which neither the time of
+ * the record nor the last cause is known. */
 void deliver_each(const struct deliver *deliver,
                   void (*each)(void *ctx, const struct delivery_view *delivery), void *ctx);
 /** Whose destinations and brake can be asked. */

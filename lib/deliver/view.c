@@ -19,11 +19,46 @@ static const char *waits_for(const struct delivery *delivery)
     return words[delivery->state] ? words[delivery->state] : "nothing";
 }
 
-static int64_t due_in_ms(const struct delivery *delivery, int64_t now_ms)
+static int64_t due_in_ms(const struct due *due, int64_t now_ms)
 {
-    if (!delivery->due.fired)
+    if (!due || !due->fired)
         return -1;
-    return delivery->due.at_ms > now_ms ? delivery->due.at_ms - now_ms : 0;
+    return due->at_ms > now_ms ? due->at_ms - now_ms : 0;
+}
+
+static const char *kept_waits_for(const struct kept *kept)
+{
+    if (kept->wanted)
+        return "its record, which is being read again";
+    if (kept->past && kept->past->due.fired)
+        return "the time of its next attempt";
+    if (!window_is_first(&kept->slot))
+        return "the delivery before it with the same key";
+    return kept->slot.destination ? "those before it at the destination, to be read again then"
+                                  : "memory, to be read again then";
+}
+
+static void each_kept(const struct deliver *deliver, int64_t now_ms,
+                      void (*each)(void *ctx, const struct delivery_view *delivery), void *ctx)
+{
+    const struct kept *kept;
+    LIST_FOREACH(kept, &deliver->kept.list, all)
+    {
+        const struct kept_past *past = kept->past;
+        const struct delivery_view view = {.run_id = *kept->run_id ? slice_of(kept->run_id)
+                                                                   : (struct slice){NULL, 0},
+                                           .topic = deliver->kept.names[kept->change],
+                                           .partition = kept->partition,
+                                           .offset = kept->offset,
+                                           .record_ms = -1,
+                                           .taken_ms = kept->taken_ms,
+                                           .state = life_state_name(LIFE_KEPT),
+                                           .waits_for = kept_waits_for(kept),
+                                           .destination = window_destination_of(&kept->slot),
+                                           .attempts = past ? past->attempt : 0,
+                                           .due_in_ms = due_in_ms(past ? &past->due : NULL, now_ms)};
+        each(ctx, &view);
+    }
 }
 
 void deliver_each(const struct deliver *deliver,
@@ -46,11 +81,12 @@ void deliver_each(const struct deliver *deliver,
             .destination = target ? target->parts.destination : NULL,
             .url = target && delivery->request.secret_count == 0 ? target->parts.redacted : NULL,
             .attempts = delivery->attempt,
-            .due_in_ms = due_in_ms(delivery, now_ms),
+            .due_in_ms = due_in_ms(&delivery->due, now_ms),
             .status = delivery->outcome.status,
             .cause = buffer_slice(&delivery->outcome.cause)};
         each(ctx, &view);
     }
+    each_kept(deliver, now_ms, each, ctx);
 }
 
 const struct window *deliver_window(const struct deliver *deliver)

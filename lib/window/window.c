@@ -304,6 +304,11 @@ bool window_address(struct window *window, struct slot *slot, const char *name)
     return true;
 }
 
+const char *window_destination_of(const struct slot *slot)
+{
+    return slot->destination ? slot->destination->name : NULL;
+}
+
 void window_forget(struct window *window, struct slot *slot)
 {
     struct destination *destination = slot->destination;

@@ -102,6 +102,8 @@ void window_withdraw(struct window *window, struct slot *slot);
 PA_MUST_USE struct slot *window_next(struct window *window);
 /** The slot's attempt is over. `ms`: how long it took; read only where it was answered. */
 void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms);
+/** Where that is; NULL: not known yet. Good until the slot is forgotten. */
+const char *window_destination_of(const struct slot *slot);
 /** The slot goes nowhere any more; it is in no lane, waits nowhere, and is not under way. */
 void window_forget(struct window *window, struct slot *slot);
 

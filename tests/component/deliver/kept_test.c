@@ -510,6 +510,43 @@ static void what_is_kept_is_given_back_with_its_partition(void **state)
     topic_close(topic);
 }
 
+struct search {
+    const char *run_id;
+    struct delivery_view found;
+    size_t count;
+};
+
+static void look_for_run(void *ctx, const struct delivery_view *view)
+{
+    struct search *search = ctx;
+    search->count++;
+    if (slice_equal_text(view->run_id, search->run_id))
+        search->found = *view;
+}
+
+static void where_a_kept_run_is_can_be_asked(void **state)
+{
+    (void)state;
+    enum { SILENT = 30 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    char destination[64];
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    struct search search = {.run_id = "r_29"};
+    deliver_each(world->deliver, look_for_run, &search);
+    assert_int_equal(search.count, SILENT);
+    assert_string_equal(search.found.state, "KEPT");
+    assert_string_equal(search.found.waits_for, "those before it at the destination, to be read again then");
+    snprintf(destination, sizeof destination, "http://127.0.0.1:%d", http_server_port(world->other));
+    assert_string_equal(search.found.destination, destination);
+    assert_string_equal(search.found.topic, "org.runs");
+    assert_int_equal(search.found.offset, 29);
+    assert_int_equal(search.found.attempts, 0);
+    assert_int_equal(search.found.due_in_ms, -1);
+    let_all_go(topic, SILENT);
+    topic_close(topic);
+}
+
 static void a_cancelled_run_that_is_kept_ends_when_its_record_is_here(void **state)
 {
     (void)state;
@@ -544,6 +581,7 @@ int main(void)
         cmocka_unit_test(references_are_bounded),
         cmocka_unit_test(others_go_on_while_references_are_full),
         cmocka_unit_test(what_is_kept_is_given_back_with_its_partition),
+        cmocka_unit_test(where_a_kept_run_is_can_be_asked),
         cmocka_unit_test(a_cancelled_run_that_is_kept_ends_when_its_record_is_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
