@@ -120,20 +120,25 @@ static long used_by_the_dead(pid_t process)
     return (utime + stime) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-/** The first of them costs the quick evaluator its 25 ms, the others nothing. */
-static void a_crowd_that_runs_out_of_time_costs_the_quick_evaluator_one_life(void **state)
+/** The first of a crowd that runs out of time costs the quick evaluator its 25 ms, the others nothing. */
+static void one_life_for_a_crowd(const char *file, const char *crowd, const char *quick)
 {
-    (void)state;
-    struct world *world =
-        world_new("[{\"enabled\":\".a\",\"body\":\"last(repeat(1))\"},{\"body\":\".n\"}]", 600000);
-    ask(world, 'a', "{\"a\":true}", 60);
-    ask(world, 'q', "{\"n\":1}", 40);
+    struct world *world = world_new(file, 600000);
+    ask(world, 'a', crowd, 60);
+    ask(world, 'q', quick, 40);
     wait_for(world, 'q', 40);
     assert_int_equal(world->answers, 40);
     long used = used_by_the_dead(world->process);
     if (used >= 60 * 25 / 4)
         fail_msg("%ld ms were used up", used);
     world_free(world);
+}
+
+static void a_crowd_that_runs_out_of_time_costs_the_quick_evaluator_one_life(void **state)
+{
+    (void)state;
+    one_life_for_a_crowd("[{\"enabled\":\".a\",\"body\":\"last(repeat(1))\"},{\"body\":\".n\"}]",
+                         "{\"a\":true}", "{\"n\":1}");
 }
 
 /** So it is where it runs out of time before the mapping is chosen, and then no event of this file is quick.
@@ -141,19 +146,12 @@ static void a_crowd_that_runs_out_of_time_costs_the_quick_evaluator_one_life(voi
 static void one_that_runs_out_of_time_while_it_is_chosen_is_remembered_too(void **state)
 {
     (void)state;
-    struct world *world =
-        world_new("[{\"body\":\".n\",\"enabled\":\".n\"},{\"enabled\":\"last(repeat(1))\"}]", 600000);
-    ask(world, 'a', "{}", 60);
-    ask(world, 'q', "{\"n\":true}", 40);
-    wait_for(world, 'q', 40);
-    assert_int_equal(world->answers, 40);
-    long used = used_by_the_dead(world->process);
-    if (used >= 60 * 25 / 4)
-        fail_msg("%ld ms were used up", used);
-    world_free(world);
+    one_life_for_a_crowd("[{\"body\":\".n\",\"enabled\":\".n\"},{\"enabled\":\"last(repeat(1))\"}]", "{}",
+                         "{\"n\":true}");
 }
 
-/** Ten events of a mapping that never ends are there first; the slow ones that do end wait for one of them. */
+/** Ten events of a mapping that never ends are there first; the slow ones that do end wait for one of them.
+ */
 static void slow_mappings_that_end_go_before_one_that_never_does(void **state)
 {
     (void)state;

@@ -20,13 +20,6 @@ int uv_queue_work(uv_loop_t *loop, uv_work_t *req, uv_work_cb work, uv_after_wor
 /** Port's first answer; the others are empty. */
 static struct buffer first;
 
-static void begin_answer(void)
-{
-    jobs = 0;
-    buffer_clear(&first);
-    buffer_append_text(&first, "{\"runs\":[");
-}
-
 static void add_run(size_t number, size_t padding)
 {
     buffer_appendf(
@@ -47,8 +40,15 @@ static struct reply first_then_nothing(struct fake_port *port, size_t n, const s
     return (struct reply){.body = "{\"runs\":[],\"nodeRuns\":[]}"};
 }
 
-static struct world *answer_world(void)
+/** The first answer has `count` runs of that length, and ends so. */
+static struct world *answer_world(size_t count, size_t padding, const char *end)
 {
+    jobs = 0;
+    buffer_clear(&first);
+    buffer_append_text(&first, "{\"runs\":[");
+    for (size_t i = 0; i < count; i++)
+        add_run(i, padding);
+    buffer_append_text(&first, end);
     struct world *world = world_new(first_then_nothing);
     world->config.queue_max_bytes = (int64_t)2 * LONG;
     start(world);
@@ -78,6 +78,12 @@ static size_t most_in_a_turn(struct world *world, size_t all)
     return most;
 }
 
+static void run_until_one_is_read(struct world *world)
+{
+    while (jobs == 0)
+        uv_run(&world->port->loop, UV_RUN_ONCE);
+}
+
 static void end(struct world *world)
 {
     for (size_t i = 0; i < world->count; i++)
@@ -89,11 +95,7 @@ static void end(struct world *world)
 static void a_long_answer_is_read_elsewhere_a_mebibyte_at_a_time(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < RUNS; i++)
-        add_run(i, RUN_BYTES);
-    buffer_append_text(&first, "]}");
-    struct world *world = answer_world();
+    struct world *world = answer_world(RUNS, RUN_BYTES, "]}");
     assert_in_range(most_in_a_turn(world, RUNS), 1, 6);
     assert_int_equal(jobs, 2);
     run_until(world->port, &world->count, RUNS);
@@ -107,11 +109,7 @@ static void a_long_answer_is_read_elsewhere_a_mebibyte_at_a_time(void **state)
 static void no_turn_gets_more_than_64_runs_of_it(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < MANY; i++)
-        add_run(i, 8192);
-    buffer_append_text(&first, "]}");
-    struct world *world = answer_world();
+    struct world *world = answer_world(MANY, 8192, "]}");
     assert_in_range(most_in_a_turn(world, MANY), 1, 64);
     assert_int_equal(jobs, 3);
     run_until(world->port, &world->count, MANY);
@@ -121,11 +119,7 @@ static void no_turn_gets_more_than_64_runs_of_it(void **state)
 static void a_short_answer_is_read_at_once(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < 4; i++)
-        add_run(i, RUN_BYTES);
-    buffer_append_text(&first, "]}");
-    struct world *world = answer_world();
+    struct world *world = answer_world(4, RUN_BYTES, "]}");
     assert_int_equal(most_in_a_turn(world, 4), 4);
     assert_int_equal(jobs, 0);
     run_until(world->port, &world->count, 4);
@@ -136,11 +130,7 @@ static void a_short_answer_is_read_at_once(void **state)
 static void a_long_answer_that_breaks_off_is_said_and_what_was_read_goes_on(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < RUNS; i++)
-        add_run(i, RUN_BYTES);
-    buffer_append_text(&first, ",]}");
-    struct world *world = answer_world();
+    struct world *world = answer_world(RUNS, RUN_BYTES, ",]}");
     run_until(world->port, &world->count, RUNS);
     run_until_asked(world, CLAIM, 2);
     run_until_it(world, is_idle);
@@ -150,9 +140,7 @@ static void a_long_answer_that_breaks_off_is_said_and_what_was_read_goes_on(void
 static void a_long_answer_that_is_no_json_is_a_failed_round(void **state)
 {
     (void)state;
-    begin_answer();
-    add_run(1, LONG);
-    struct world *world = answer_world();
+    struct world *world = answer_world(1, LONG, "");
     run_until_asked(world, CLAIM, 2);
     assert_int_equal(jobs, 1);
     assert_int_equal(world->count, 0);
@@ -162,13 +150,8 @@ static void a_long_answer_that_is_no_json_is_a_failed_round(void **state)
 static void what_is_not_read_at_a_stop_is_left_to_port(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < RUNS; i++)
-        add_run(i, RUN_BYTES);
-    buffer_append_text(&first, "]}");
-    struct world *world = answer_world();
-    while (jobs == 0)
-        uv_run(&world->port->loop, UV_RUN_ONCE);
+    struct world *world = answer_world(RUNS, RUN_BYTES, "]}");
+    run_until_one_is_read(world);
     assert_false(source_idle(world->source));
     source_stop_taking(world->source);
     assert_true(source_idle(world->source));
@@ -182,13 +165,8 @@ static void what_is_not_read_at_a_stop_is_left_to_port(void **state)
 static void the_source_may_go_away_while_one_is_read(void **state)
 {
     (void)state;
-    begin_answer();
-    for (size_t i = 0; i < RUNS; i++)
-        add_run(i, RUN_BYTES);
-    buffer_append_text(&first, "]}");
-    struct world *world = answer_world();
-    while (jobs == 0)
-        uv_run(&world->port->loop, UV_RUN_ONCE);
+    struct world *world = answer_world(RUNS, RUN_BYTES, "]}");
+    run_until_one_is_read(world);
     end(world);
 }
 
