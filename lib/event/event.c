@@ -22,7 +22,7 @@ static struct slice text_at(const struct event *event, struct scan_range range)
 {
     if (!range.found)
         return (struct slice){NULL, 0};
-    return (struct slice){event->texts.ptr ? event->texts.ptr + range.start : "", range.end - range.start};
+    return (struct slice){event->texts.ptr + range.start, range.end - range.start};
 }
 
 static void fill(struct event *event, const struct scan *scan)

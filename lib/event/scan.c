@@ -100,11 +100,11 @@ static void note_value(struct scan *s, enum scan_text text, struct slice value)
         s->signature_member = true;
     if (text == SCAN_TIMESTAMP)
         s->timestamp_member = true;
-    bool is_text = value.len > 0 && *value.ptr == '"';
+    bool is_text = *value.ptr == '"';
     /* Port writes the timestamp as a text or as a number, and signs the digits as written. */
-    bool is_number = text == SCAN_TIMESTAMP && value.len > 0 && memchr("-0123456789", *value.ptr, 11);
+    bool is_number = text == SCAN_TIMESTAMP && memchr("-0123456789", *value.ptr, 11);
     s->found[text].found = is_text || is_number;
-    s->found[text].wrong = !s->found[text].found && value.len > 0 && *value.ptr != 'n';
+    s->found[text].wrong = !s->found[text].found && *value.ptr != 'n';
     if (!s->found[text].found)
         return;
     s->found[text].start = s->texts->len;
@@ -221,8 +221,9 @@ void scan_cut_headers(struct scan *scan)
 {
     char *bytes = scan->out->ptr;
     size_t from = scan->headers_start, to = scan->headers_end;
-    /* The range has the comma before the member; the first one has none, so the one behind it goes. */
-    if (bytes[from] != ',' && bytes[to] == ',')
+    /* The range has the comma before the member; the first one has none, so the one behind it goes: the
+     * invocation method's. */
+    if (bytes[from] != ',')
         to++;
     memmove(bytes + from, bytes + to, scan->out->len - to);
     scan->out->len -= to - from;

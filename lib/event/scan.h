@@ -46,7 +46,6 @@ struct scan {
     /** The invocation method is the root's changelogDestination; false: it is at
      * payload.action.invocationMethod. */
     bool invocation_in_root;
-    /** Not a record: any value will do, and nothing of it matters. */
     struct buffer *out;
     /** Unescaped texts. */
     struct buffer *texts;
@@ -63,16 +62,12 @@ struct scan {
      */
     bool headers_found, headers_twice;
     size_t headers_start, headers_end;
-    /* inside */
-    size_t at;
-    unsigned depth;
-    /** Bits of the members that decide (scan.c). */
+    /** Inside: bits of the members that decide (scan.c). */
     unsigned seen;
-    /** What is wrong at `at`; NULL so far. */
-    const char *problem;
 };
 
 /** Walks the record. 0, or PA_ERR_INVALID with the reason, or PA_ERR_MEMORY. */
 PA_MUST_USE int scan_record(struct scan *scan, struct error *err);
-/** Takes the top-level headers member, which was found once, out of the canonical bytes. */
+/** Takes the top-level headers member, which was found once and is not the only one, out of the canonical
+ * bytes. */
 void scan_cut_headers(struct scan *scan);
