@@ -252,45 +252,34 @@ static bool note_decode(struct slice note, struct buffer *raw)
     return true;
 }
 
-static bool restored_add(struct offsets *offsets, int64_t offset, int64_t end)
-{
-    if (offset >= end)
-        return false;
-    offsets->restored[offsets->restored_count++] = offset;
-    return true;
-}
-
 static bool restore_runs(struct offsets *offsets, struct slice data, int64_t first, int64_t end)
 {
     offsets->restored = malloc((data.len + 1) * sizeof *offsets->restored);
     if (!offsets->restored)
         return false;
-    int64_t offset = first;
-    if (!restored_add(offsets, offset, end))
-        return false;
+    offsets->restored[offsets->restored_count++] = first;
     while (data.len > 0) {
         int64_t run;
-        if (!varint_read(&data, &run) || run >= end - offset || !restored_add(offsets, offset + run + 1, end))
+        if (!varint_read(&data, &run) || run >= end - first - 1)
             return false;
-        offset += run + 1;
+        first += run + 1;
+        offsets->restored[offsets->restored_count++] = first;
     }
     return true;
 }
 
 static bool restore_bitmap(struct offsets *offsets, struct slice data, int64_t first, int64_t end)
 {
-    int64_t span = end - first;
-    if (span > (int64_t)data.len * 8 || (size_t)(span + 7) / 8 != data.len)
+    size_t span = (size_t)(end - first);
+    /* A map begins with a record that is not done: the first bit is set. */
+    if ((span + 7) / 8 != data.len || !(data.ptr[0] & 1))
         return false;
-    offsets->restored = malloc((size_t)span * sizeof *offsets->restored);
+    offsets->restored = malloc(span * sizeof *offsets->restored);
     if (!offsets->restored)
         return false;
-    /* A map begins with a record that is done: the first bit is set. */
-    if (span < 1 || !(data.ptr[0] & 1))
-        return false;
-    for (int64_t bit = 0; bit < span; bit++)
+    for (size_t bit = 0; bit < span; bit++) /* bits from the end on stand for nothing */
         if ((data.ptr[bit / 8] >> (bit % 8)) & 1)
-            PA_IGNORE(restored_add(offsets, first + bit, end)); /* bits from the end on stand for nothing */
+            offsets->restored[offsets->restored_count++] = first + (int64_t)bit;
     return true;
 }
 

@@ -159,21 +159,25 @@ static void a_note_that_would_be_too_long_is_left_out(void **state)
     offsets_clear(&offsets);
 }
 
+/** Whatever the length of its data makes of the bytes that are filled up. */
 static void a_log_of_any_length_has_a_note(void **state)
 {
     (void)state;
     static const int64_t farthest[] = {INT64_C(1) << 55, (INT64_C(1) << 62) + 5, INT64_MAX - 1};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 9; i++) {
         struct offsets offsets, restored;
         struct buffer note = {0};
+        int64_t undone = (int64_t)i / 3, end = farthest[i % 3];
         offsets_init(&offsets, 0);
-        assert_int_equal(offsets_take(&offsets, &entries[0], 0), OFFSETS_TAKEN);
-        assert_int_equal(offsets_take(&offsets, &entries[1], farthest[i]), OFFSETS_TAKEN);
-        offsets_done(&offsets, &entries[1]);
+        for (int64_t offset = 0; offset <= undone; offset++)
+            assert_int_equal(offsets_take(&offsets, &entries[offset], offset), OFFSETS_TAKEN);
+        assert_int_equal(offsets_take(&offsets, &entries[9], end), OFFSETS_TAKEN);
+        offsets_done(&offsets, &entries[9]);
         offsets_note(&offsets, &note);
         offsets_init(&restored, 0);
         assert_true(offsets_restore(&restored, buffer_slice(&note)));
-        assert_int_equal(restored.restored_end, farthest[i] + 1);
+        assert_int_equal(restored.restored_end, end + 1);
+        assert_int_equal(restored.restored_count, undone + 1);
         offsets_clear(&restored);
         offsets_clear(&offsets);
         buffer_clear(&note);
