@@ -90,7 +90,7 @@ static bool is_slow(const struct fair *fair, const struct destination *destinati
 bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool pressed)
 {
     const struct destination *destination = slot->destination;
-    if (!destination || fair->bytes == 0)
+    if (fair->bytes == 0)
         return false;
     bool comes_later = !slot->recalled && !destination->answers && !TAILQ_EMPTY(&fair->kept[false]);
     size_t bytes = pressed || comes_later ? fair->bytes / 2 : fair->bytes;

@@ -50,13 +50,14 @@ int64_t recent_percentile(const struct recent *recent, int64_t now_ms, unsigned 
     turn(&now, now_ms);
     for (size_t i = 0; i < RECENT_BUCKETS; i++)
         total += (uint64_t)now.counts[0][i] + now.counts[1][i];
+    if (total == 0)
+        return -1;
     uint64_t wanted = (total * percent + 99) / 100;
-    for (size_t i = 0; total > 0 && i < RECENT_BUCKETS; i++) {
+    for (size_t i = 0;; i++) { /* no more than all are wanted */
         uint64_t here = (uint64_t)now.counts[0][i] + now.counts[1][i];
         int64_t from_ms = bound_of(i), width_ms = bound_of(i + 1) - from_ms;
         if (below + here >= wanted) /* spread evenly over the bucket */
             return from_ms + (int64_t)((uint64_t)(width_ms - 1) * (wanted - below) / here);
         below += here;
     }
-    return -1;
 }

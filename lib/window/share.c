@@ -79,7 +79,7 @@ static bool allowed_in_company(const struct load *load, const struct destination
     unsigned reserve = reserve_of(load), in_flight = destination->in_flight;
     if (in_flight < fair)
         return true;
-    if (window - load->in_flight <= reserve || fair + reserve >= window)
+    if (window - load->in_flight <= reserve)
         return false;
     double latency_ms = latency_of(destination, now_ms);
     double part = latency_ms > QUICK_MS ? QUICK_MS / latency_ms : 1;

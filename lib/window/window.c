@@ -434,16 +434,15 @@ void window_each_destination(const struct window *window,
 
 bool window_is_broken(const struct slot *slot)
 {
-    return slot->destination && slot->destination->breaker.state != BREAKER_CLOSED;
+    return slot->destination->breaker.state != BREAKER_CLOSED;
 }
 
 void window_note_cause(const struct slot *slot, struct slice cause)
 {
     struct destination *destination = slot->destination;
-    if (destination)
-        snprintf(destination->cause, sizeof destination->cause, "%.*s",
-                 (int)(cause.len < sizeof destination->cause ? cause.len : sizeof destination->cause),
-                 cause.ptr ? cause.ptr : "");
+    snprintf(destination->cause, sizeof destination->cause, "%.*s",
+             (int)(cause.len < sizeof destination->cause ? cause.len : sizeof destination->cause),
+             cause.ptr ? cause.ptr : "");
 }
 
 /* A person's brake */

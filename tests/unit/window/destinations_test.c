@@ -86,28 +86,36 @@ static void an_idle_one_is_remembered_until_another_takes_its_place(void **state
     destinations_free(&all);
 }
 
+enum use { REFERENCES, IN_TURN, IN_KEPT_RING, USES };
+
+static void use(struct destination *destination, enum use how, bool used)
+{
+    destination->references = used && how == REFERENCES;
+    destination->in_turn = used && how == IN_TURN;
+    destination->in_kept_ring = used && how == IN_KEPT_RING;
+}
+
 static void one_in_use_is_neither_remembered_nor_forgotten(void **state)
 {
     (void)state;
-    struct destinations all = {.schedule = &schedule};
     char names[3][32];
     names_of_one_place(5, 3, names);
-    struct destination *first = destination_find(&all, names[0], 7), *second = idle(&all, names[1]);
-    first->references = 1;
-    destination_settle(first); /* in use: the second keeps its place */
-    assert_ptr_equal(all.idle[5], second);
-    first->references = 0;
-    first->in_turn = true;
-    destination_settle(first);
-    assert_ptr_equal(all.idle[5], second);
-    second->references = 1; /* used again: whoever takes its place does not end it */
-    first->in_turn = false;
-    destination_settle(first);
-    assert_ptr_equal(destination_find(&all, names[1], 7), second);
-    first->in_turn = true;
-    idle(&all, names[2]);
-    assert_ptr_equal(destination_find(&all, names[0], 7), first);
-    destinations_free(&all);
+    for (enum use how = 0; how < USES; how++) {
+        struct destinations all = {.schedule = &schedule};
+        struct destination *first = destination_find(&all, names[0], 7), *second = idle(&all, names[1]);
+        use(first, how, true);
+        destination_settle(first); /* in use: the second keeps its place */
+        assert_ptr_equal(all.idle[5], second);
+        use(second, how, true); /* used again: whoever takes its place does not end it */
+        use(first, how, false);
+        destination_settle(first);
+        assert_ptr_equal(all.idle[5], first);
+        assert_ptr_equal(destination_find(&all, names[1], 7), second);
+        use(first, how, true);
+        idle(&all, names[2]);
+        assert_ptr_equal(destination_find(&all, names[0], 7), first);
+        destinations_free(&all);
+    }
 }
 
 static void a_breaker_is_counted_while_it_is_not_closed(void **state)

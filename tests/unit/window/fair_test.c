@@ -31,11 +31,18 @@ static bool beyond(const struct world *world, const struct slot *slot)
     return window_is_beyond_share(world->window, slot, false);
 }
 
-static void keep(struct world *world, struct slot *slot)
+/** Keeps a reference in the slot's place. */
+static struct slot *keep_so(struct world *world, struct slot *slot, bool tried)
 {
     struct slot *kept = &world->slots[world->count++];
     window_take_place(world->window, slot, kept, true);
-    window_keep(world->window, kept, false);
+    window_keep(world->window, kept, tried);
+    return kept;
+}
+
+static void keep(struct world *world, struct slot *slot)
+{
+    keep_so(world, slot, false);
 }
 
 static void one_that_does_not_answer_has_a_sixteenth(void **state)
@@ -245,7 +252,30 @@ static void without_bounds_nobody_has_a_share(void **state)
     for (size_t i = 0; i < 100; i++)
         slot = hold(world, "dead");
     assert_false(beyond(world, slot));
+    struct slot *lane = &world->slots[world->count];
+    world->count += 2;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(window_enter_lane(world->window, &lane[i], SLICE_LITERAL("lane")));
+        window_hold(world->window, &lane[i], RECORD);
+    }
+    assert_false(window_lane_is_full(world->window, &lane[1]));
+    assert_false(window_lane_is_full(world->window, slot)); /* it is in none */
     world_free(world);
+}
+
+static void what_was_tried_is_kept_in_front_unless_a_breaker_holds_it_back(void **state)
+{
+    (void)state;
+    for (int open = 0; open < 2; open++) {
+        struct world *world = fair_world();
+        struct slot *first = keep_so(world, hold(world, "dead"), false);
+        first->destination->breaker.state = open ? BREAKER_OPEN : BREAKER_CLOSED;
+        struct slot *tried = keep_so(world, hold(world, "dead"), true);
+        assert_ptr_equal(window_recall(world->window), open ? first : tried);
+        assert_ptr_equal(window_recall(world->window), open ? tried : first);
+        first->destination->breaker.state = BREAKER_CLOSED;
+        world_free(world);
+    }
 }
 
 int main(void)
@@ -264,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_kept_slot_has_the_place_of_the_one_before_in_its_lane),
         cmocka_unit_test(a_lane_has_a_sixteenth),
         cmocka_unit_test(without_bounds_nobody_has_a_share),
+        cmocka_unit_test(what_was_tried_is_kept_in_front_unless_a_breaker_holds_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

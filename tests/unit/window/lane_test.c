@@ -38,6 +38,7 @@ static void one_without_a_lane_is_first_and_leaves_nothing(void **state)
     struct world *world = world_new();
     assert_true(window_is_first(&world->slots[0]));
     assert_null(window_leave_lane(world->window, &world->slots[0]));
+    assert_null(window_next_in_lane(&world->slots[0]));
     world_free(world);
 }
 

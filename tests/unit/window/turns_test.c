@@ -324,6 +324,22 @@ static void it_narrows_to_one_at_least_and_further_when_it_happens_again(void **
     world_free(world);
 }
 
+static void a_full_window_narrows_to_what_it_has(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    proven(world, "http://a");
+    world->now_ms += 60000;
+    queue_slots(world, "http://a", MANY);
+    assert_int_equal(start_all(world), WINDOW);
+    assert_int_equal(window_narrow(world->window), WINDOW);
+    unsigned told = world->ready;
+    pass_ms(world, 5000); /* it has widened to what it was */
+    assert_int_equal(world->ready, told + 1);
+    assert_true(window_is_full(world->window));
+    world_free(world);
+}
+
 /* What is forgotten */
 
 static void a_destination_that_is_idle_is_known_for_a_while(void **state)
@@ -416,6 +432,7 @@ int main(void)
         cmocka_unit_test(what_has_waited_has_its_attempt_sooner_under_pressure),
         cmocka_unit_test(a_narrowed_window_widens_step_by_step),
         cmocka_unit_test(it_narrows_to_one_at_least_and_further_when_it_happens_again),
+        cmocka_unit_test(a_full_window_narrows_to_what_it_has),
         cmocka_unit_test(a_destination_that_is_idle_is_known_for_a_while),
         cmocka_unit_test(a_destination_in_use_is_never_forgotten),
         cmocka_unit_test(a_forgotten_destinations_breaker_is_closed),
