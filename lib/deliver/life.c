@@ -198,7 +198,7 @@ static bool keep_past(const struct delivery *delivery, struct kept *kept)
 bool delivery_keep(struct delivery *delivery)
 {
     struct deliver *deliver = delivery->deliver;
-    if (delivery->unrepeatable || !source_ticket_can_read_again(delivery->ticket))
+    if (!source_ticket_can_read_again(delivery->ticket))
         return false;
     struct kept *kept =
         kept_new(deliver, delivery->topic, delivery->event.kind == EVENT_CHANGE_LOG, delivery->event.run_id);

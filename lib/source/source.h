@@ -25,7 +25,7 @@ struct record {
      * member to look at. */
     bool trusted;
     /** No agent gets it again when its ticket is dropped: a drain finishes it, whether it has started or not.
-     */
+     * Nor can it be read again. */
     bool unrepeatable;
     /** What its source knows it by, opaque to everybody else, and the same whenever the record comes again:
      * what a record that was delivered is known by, what its dead letter names, and its webhook's

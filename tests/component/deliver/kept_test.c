@@ -428,6 +428,27 @@ static void where_nothing_drains_records_are_kept_before_they_are_mapped(void **
     topic_close(topic);
 }
 
+/** A polled run, say, or a letter that is replayed. */
+static void what_cannot_be_read_again_stays_in_memory(void **state)
+{
+    (void)state;
+    enum { ALL = 5 };
+    struct world *world = world_new(1, 4096);
+    struct counters counters;
+    for (size_t i = 0; i < ALL; i++)
+        give(world, (struct event_text){.run_id = "r_1", .path = "/hold"});
+    deliver_counters(world->deliver, &counters);
+    assert_int_equal(counters.kept, 0);
+    assert_int_equal(counters.queued + counters.in_flight, ALL);
+    for (size_t i = 0; i < ALL; i++) {
+        run_until(world->port, &world->held_count, i + 1);
+        let_go(world, i);
+    }
+    run_until(world->port, &world->done, ALL);
+    assert_holds_nothing(world);
+    world_free(world);
+}
+
 static void references_are_bounded(void **state)
 {
     (void)state;
@@ -578,6 +599,7 @@ int main(void)
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
+        cmocka_unit_test(what_cannot_be_read_again_stays_in_memory),
         cmocka_unit_test(references_are_bounded),
         cmocka_unit_test(others_go_on_while_references_are_full),
         cmocka_unit_test(what_is_kept_is_given_back_with_its_partition),

@@ -173,6 +173,18 @@ static void what_no_mapping_wants_is_another_agents(void **state)
     mapped_free(&mapped);
 }
 
+static void one_whose_turn_in_its_lane_comes_before_its_mapping_is_sent_then(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{\"enabled\":\".context.runId == \\\"r_2\\\"\"}]", false, (struct deliver_options){0});
+    give(mapped.world, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "k"});
+    give(mapped.world, (struct event_text){.run_id = "r_2", .path = "/ok", .key = "k"});
+    run_until(mapped.world->port, &mapped.world->done, 2);
+    assert_int_equal(mapped.world->arrived, 1);
+    mapped_free(&mapped);
+}
+
 static void a_node_run_that_no_mapping_wants_fails_where_that_is_wanted(void **state)
 {
     (void)state;
@@ -271,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_report_that_does_not_end_is_left_out_as_a_whole),
         cmocka_unit_test(an_expression_without_an_output_is_warned_of),
         cmocka_unit_test(what_no_mapping_wants_is_another_agents),
+        cmocka_unit_test(one_whose_turn_in_its_lane_comes_before_its_mapping_is_sent_then),
         cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
         cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
