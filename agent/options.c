@@ -24,18 +24,30 @@ int options_wrong(const struct command_usage *usage, const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
-static int take_option(const struct command_usage *usage, const struct command_option *option,
-                       const char *value)
+static int take_form(const struct command_usage *usage, const struct command_option *option,
+                     const char *value)
 {
-    if (option->flag) {
+    *option->json = strcmp(value, "json") == 0;
+    if (*option->json || strcmp(value, "text") == 0)
+        return OPTIONS_GO_ON;
+    return options_wrong(usage, "--%s: '%s' is neither text nor json", option->name, value);
+}
+
+static int take_option(const struct command_usage *usage, const struct command_option *option,
+                       const char *value, bool *given)
+{
+    bool again = *given;
+    *given = true;
+    if (option->flag)
         *option->flag = true;
-    } else if (option->list) {
+    else if (option->list)
         option->list->items[option->list->count++] = value;
-    } else if (*option->text) {
+    else if (again)
         return options_wrong(usage, "--%s is given twice", option->name);
-    } else {
+    else if (option->json)
+        return take_form(usage, option, value);
+    else
         *option->text = value;
-    }
     return OPTIONS_GO_ON;
 }
 
@@ -72,6 +84,7 @@ static int unknown_option(const struct command_usage *usage, const char *word)
 static int read_options(const struct command_usage *usage, const struct option *known, int argc, char **argv)
 {
     int found;
+    bool given[OPTION_MAX] = {false};
     optind = 0; /* glibc: begin anew */
     opterr = 0;
     while ((found = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
@@ -83,7 +96,8 @@ static int read_options(const struct command_usage *usage, const struct option *
             return options_wrong(usage, "%s needs a value", argv[optind - 1]);
         if (found == '?')
             return unknown_option(usage, argv[optind - 1]);
-        int failed = take_option(usage, &usage->options[found - FIRST_OPTION], optarg);
+        int option = found - FIRST_OPTION;
+        int failed = take_option(usage, &usage->options[option], optarg, &given[option]);
         if (failed != OPTIONS_GO_ON)
             return failed;
     }
@@ -113,10 +127,4 @@ int options_parse(const struct command_usage *usage, int argc, char **argv)
     int code = read_options(usage, known, argc + 1, words);
     free(words);
     return code;
-}
-
-bool options_output(const char *text, bool *json)
-{
-    *json = text && strcmp(text, "json") == 0;
-    return !text || *json || strcmp(text, "text") == 0;
 }

@@ -10,7 +10,7 @@ struct option_list {
     size_t count;
 };
 
-/** One of `text`, `flag` and `list` says where it goes. */
+/** One of `text`, `flag`, `list` and `json` says where it goes. */
 struct command_option {
     /** Without the dashes. */
     const char *name;
@@ -21,7 +21,15 @@ struct command_option {
     const char **text;
     bool *flag;
     struct option_list *list;
+    /** Its value is text or json; true: json. */
+    bool *json;
 };
+
+/** The option --output, the same in every command that has it. */
+#define OPTION_OUTPUT(json_, help_)                                              \
+    {                                                                            \
+        .name = "output", .value = "text|json", .json = (json_), .help = (help_) \
+    }
 
 struct command_usage {
     /** "map". */
@@ -49,5 +57,3 @@ PA_MUST_USE int options_parse(const struct command_usage *usage, int argc, char 
  * --help and returns EXIT_CODE_USAGE. */
 PA_MUST_USE int options_wrong(const struct command_usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/** The value of --output (NULL: not given, so text) to a yes or no; false: it is neither text nor json. */
-PA_MUST_USE bool options_output(const char *text, bool *json);

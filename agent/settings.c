@@ -90,13 +90,9 @@ static void print_json(FILE *out)
 
 int command_settings(int argc, char **argv)
 {
-    const char *output = NULL;
-    bool json;
+    bool json = false;
     const struct command_option options[] = {
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "a Markdown table, or a JSON array"},
+        OPTION_OUTPUT(&json, "a Markdown table, or a JSON array"),
     };
     const struct command_usage usage = {
         .command = "settings",
@@ -110,8 +106,6 @@ int command_settings(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     (json ? print_json : print_markdown)(stdout);
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }

@@ -46,10 +46,10 @@ static int ask_for(const struct change *change, const char *target, bool json)
 
 static int run_change(struct change change, int argc, char **argv)
 {
-    const char *target = NULL, *output = NULL;
-    bool json;
+    const char *target = NULL;
+    bool json = false;
     const struct command_option options[] = {
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+        OPTION_OUTPUT(&json, "text, or a JSON object"),
     };
     change.usage.exit_codes = EXIT_CODES;
     change.usage.options = options;
@@ -58,8 +58,6 @@ static int run_change(struct change change, int argc, char **argv)
     int code = options_parse(&change.usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &json))
-        return options_wrong(&change.usage, "--output: '%s' is neither text nor json", output);
     if (!target && change.missing)
         return options_wrong(&change.usage, "%s", change.missing);
     return ask_for(&change, target, json);

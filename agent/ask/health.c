@@ -6,10 +6,9 @@
 
 int command_health(int argc, char **argv)
 {
-    const char *output = NULL;
-    bool json;
+    bool json = false;
     const struct command_option options[] = {
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+        OPTION_OUTPUT(&json, "text, or a JSON object"),
     };
     const struct command_usage usage = {
         .command = "health",
@@ -29,8 +28,6 @@ int command_health(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = ask_settings(&config, &usage);
     if (code == EXIT_CODE_OK) {
         const struct question question = {

@@ -47,10 +47,9 @@ static int watch_status(const struct command_usage *usage, const struct config *
 
 int command_status(int argc, char **argv)
 {
-    const char *output = NULL;
-    bool json, watch = false;
+    bool json = false, watch = false;
     const struct command_option options[] = {
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or the whole as JSON"},
+        OPTION_OUTPUT(&json, "text, or the whole as JSON"),
         {.name = "watch", .flag = &watch, .help = "show it again every second, until Ctrl-C"},
     };
     const struct command_usage usage = {
@@ -69,8 +68,6 @@ int command_status(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = ask_settings(&config, &usage);
     if (code == EXIT_CODE_OK)
         code = watch ? watch_status(&usage, &config, json)
@@ -81,10 +78,10 @@ int command_status(int argc, char **argv)
 
 int command_run_status(int argc, char **argv)
 {
-    const char *output = NULL, *run = NULL;
-    bool json;
+    const char *run = NULL;
+    bool json = false;
     const struct command_option options[] = {
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or the whole as JSON"},
+        OPTION_OUTPUT(&json, "text, or the whole as JSON"),
     };
     const struct command_usage usage = {
         .command = "run-status",
@@ -106,8 +103,6 @@ int command_run_status(int argc, char **argv)
         return code;
     if (!run)
         return options_wrong(&usage, "the run's ID is missing; write port-agent run-status RUN_ID");
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = ask_settings(&config, &usage);
     ask_path(&path, "/run", run);
     if (code == EXIT_CODE_OK)

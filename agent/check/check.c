@@ -23,7 +23,7 @@ static const char AREA[] = "Settings";
 
 struct check_command {
     bool connect, json, request, effective;
-    const char *output, *timeout;
+    const char *timeout;
     struct option_list destinations;
     int64_t timeout_ms;
     struct config config;
@@ -321,10 +321,7 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
          .value = "SECONDS",
          .text = &command->timeout,
          .help = "the most seconds that a step of --connect or --destination may take (10 by default)"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &command->output,
-         .help = "json: one object with every step"},
+        OPTION_OUTPUT(&command->json, "json: one object with every step"),
     };
     const struct command_usage usage = {
         .command = "check",
@@ -352,8 +349,6 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(command->output, &command->json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", command->output);
     if (command->timeout && !read_seconds(command->timeout, &command->timeout_ms))
         return options_wrong(&usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
                              command->timeout);

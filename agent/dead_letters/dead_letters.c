@@ -65,8 +65,7 @@ static int list(int argc, char **argv)
 {
     struct letters_place place = {0};
     struct letters_filter filter = {0};
-    const char *output = NULL;
-    bool json;
+    bool json = false;
     const struct command_option options[] = {
         {.name = "run", .value = "ID", .text = &filter.run, .help = "letters of this run only"},
         {.name = "reason", .value = "TEXT", .text = &filter.reason, .help = "with this text in their reason"},
@@ -75,7 +74,7 @@ static int list(int argc, char **argv)
         {.name = "replayed", .flag = &filter.replayed, .help = "also letters that were replayed"},
         {.name = "dir", .value = "DIR", .text = &place.directory, .help = "read this directory"},
         {.name = "topic", .value = "TOPIC", .text = &place.topic, .help = "read this topic"},
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON array"},
+        OPTION_OUTPUT(&json, "text, or a JSON array"),
     };
     const struct command_usage usage = {
         .command = "dead-letters list",
@@ -91,8 +90,6 @@ static int list(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = letters_filter_parse(&filter, &usage);
     if (code != OPTIONS_GO_ON)
         return code;
@@ -139,13 +136,13 @@ static int show_letter(struct letters_place *place, const char *id, const struct
 static int command_show(int argc, char **argv)
 {
     struct letters_place place = {0};
-    const char *output = NULL, *id = NULL;
-    bool json, payload = false;
+    const char *id = NULL;
+    bool json = false, payload = false;
     const struct command_option options[] = {
         {.name = "payload", .flag = &payload, .help = "its payload too, without the signature"},
         {.name = "dir", .value = "DIR", .text = &place.directory, .help = "read this directory"},
         {.name = "topic", .value = "TOPIC", .text = &place.topic, .help = "read this topic"},
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+        OPTION_OUTPUT(&json, "text, or a JSON object"),
     };
     const struct command_usage usage = {
         .command = "dead-letters show",
@@ -162,8 +159,6 @@ static int command_show(int argc, char **argv)
         return code;
     if (!id)
         return options_wrong(&usage, "the letter is missing; write its ID, or its number in the list");
-    if (!options_output(output, &json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = letters_open(&place, &usage);
     if (code == EXIT_CODE_OK)
         code = show_letter(&place, id, &usage, json, payload);

@@ -316,11 +316,9 @@ static int run_replay(struct replay *replay)
     return code != EXIT_CODE_OK ? code : concluded;
 }
 
-static int choices_check(struct replay *replay, const char *output)
+static int choices_check(struct replay *replay)
 {
     const struct command_usage *usage = replay->usage;
-    if (!options_output(output, &replay->json))
-        return options_wrong(usage, "--output: '%s' is neither text nor json", output);
     int wrong = letters_place_check(&replay->place, usage);
     if (wrong != EXIT_CODE_OK)
         return wrong;
@@ -331,9 +329,9 @@ static int choices_check(struct replay *replay, const char *output)
     return letters_filter_parse(&replay->filter, usage);
 }
 
-static int replay_with(struct replay *replay, const char *output)
+static int replay_with(struct replay *replay)
 {
-    int code = choices_check(replay, output);
+    int code = choices_check(replay);
     if (code != OPTIONS_GO_ON)
         return code;
     setup_process();
@@ -356,7 +354,6 @@ int dead_letters_replay(int argc, char **argv)
 {
     struct replay replay = {.lock = -1};
     struct letters_filter *filter = &replay.filter;
-    const char *output = NULL;
     const struct command_option options[] = {
         {.name = "all",
          .flag = &replay.all,
@@ -371,7 +368,7 @@ int dead_letters_replay(int argc, char **argv)
         {.name = "again", .flag = &filter->replayed, .help = "also letters that were replayed before"},
         {.name = "dir", .value = "DIR", .text = &replay.place.directory, .help = "letters of this directory"},
         {.name = "topic", .value = "TOPIC", .text = &replay.place.topic, .help = "letters of this topic"},
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+        OPTION_OUTPUT(&replay.json, "text, or a JSON object"),
     };
     const struct command_usage usage = {
         .command = "dead-letters replay",
@@ -402,7 +399,7 @@ int dead_letters_replay(int argc, char **argv)
     if (filter->ids.items && filter->found) {
         code = options_parse(&usage, argc, argv);
         if (code == OPTIONS_GO_ON)
-            code = replay_with(&replay, output);
+            code = replay_with(&replay);
     }
     free(filter->ids.items);
     free(filter->found);

@@ -255,17 +255,14 @@ static bool read_place(const struct events *events, const char *last, int64_t *t
 int command_events(int argc, char **argv)
 {
     struct events events = {0};
-    const char *last = NULL, *output = NULL;
+    const char *last = NULL;
     int64_t tail;
     const struct command_option options[] = {
         {.name = "run", .value = "ID", .text = &events.run, .help = "the events of this run"},
         {.name = "last", .value = "N", .text = &last, .help = "the last N events (10 by default)"},
         {.name = "follow", .flag = &events.follow, .help = "then show new events as they come, until Ctrl-C"},
         {.name = "topic", .value = "runs|change-log", .text = &events.topic, .help = "of this topic only"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "json: each event on one line, as 'map --events' takes it"},
+        OPTION_OUTPUT(&events.json, "json: each event on one line, as 'map --events' takes it"),
     };
     const struct command_usage usage = {
         .command = "events",
@@ -294,8 +291,6 @@ int command_events(int argc, char **argv)
         return options_wrong(&usage, "--last: '%s' is not a number from 1 to %d", last, LAST_MAX);
     if (events.topic && strcmp(events.topic, "runs") != 0 && strcmp(events.topic, "change-log") != 0)
         return options_wrong(&usage, "--topic: '%s' is neither runs nor change-log", events.topic);
-    if (!options_output(output, &events.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     events.colour = terminal_has_colour(STDOUT_FILENO);
     events.last.limit = tail > 0 ? (size_t)tail : 1;
     return load_and_read(&events, tail);

@@ -236,7 +236,7 @@ static bool take_answer(const char *text, struct listening *listening)
 int command_listen(int argc, char **argv)
 {
     struct listening listening = {.status = 200, .body = SLICE_LITERAL("{\"ok\":true}")};
-    const char *port = NULL, *forward = NULL, *respond = NULL, *delay = NULL, *secret = NULL, *output = NULL;
+    const char *port = NULL, *forward = NULL, *respond = NULL, *delay = NULL, *secret = NULL;
     int64_t port_number = PORT_USUAL;
     const struct command_option options[] = {
         {.name = "port",
@@ -258,10 +258,7 @@ int command_listen(int argc, char **argv)
          .text = &secret,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "json: one object a line for each webhook"},
+        OPTION_OUTPUT(&listening.json, "json: one object a line for each webhook"),
     };
     const struct command_usage usage = {
         .command = "listen",
@@ -293,8 +290,6 @@ int command_listen(int argc, char **argv)
     if (respond && !take_answer(respond, &listening))
         return options_wrong(&usage, "--respond: '%s' is not an answer; write 503 or 200:{\"ok\":true}",
                              respond);
-    if (!options_output(output, &listening.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     code = secret_read("listen", secret, &listening.secret);
     if (code != EXIT_CODE_OK)
         return code;

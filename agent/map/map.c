@@ -23,7 +23,7 @@ enum { EVALUATING_SIZE = 128, UNWRITABLE = 2 };
 
 struct map_command {
     struct option_list events;
-    const char *lines, *mapping, *response, *output, *kind, *expect;
+    const char *lines, *mapping, *response, *kind, *expect;
     bool json;
     /** Canonical; empty: nothing is expected. */
     struct buffer expected;
@@ -367,10 +367,7 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
          .value = "run|change-log",
          .text = &command->kind,
          .help = "the topic that the event is from; default: change-log where it has a changelogDestination"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &command->output,
-         .help = "json: one object a line for each event"},
+        OPTION_OUTPUT(&command->json, "json: one object a line for each event"),
     };
     const struct command_usage usage = {
         .command = "map",
@@ -396,8 +393,6 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(command->output, &command->json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", command->output);
     if (!read_kind(command->kind, &command->options.kind))
         return options_wrong(&usage, "--kind: '%s' is neither run nor change-log", command->kind);
     if (command->events.count == 0 && !command->lines)

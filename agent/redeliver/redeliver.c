@@ -261,17 +261,14 @@ static bool read_offsets(const char *text, struct redelivery *out)
 int command_redeliver(int argc, char **argv)
 {
     struct redelivery redelivery = {0};
-    const char *offsets = NULL, *output = NULL;
+    const char *offsets = NULL;
     const struct command_option options[] = {
         {.name = "run", .value = "ID", .text = &redelivery.run, .help = "the events of this run"},
         {.name = "offsets",
          .value = "P:A-B",
          .text = &offsets,
          .help = "or the records of partition P of the runs topic, from offset A to offset B"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "json: one object a line for each record"},
+        OPTION_OUTPUT(&redelivery.json, "json: one object a line for each record"),
     };
     const struct command_usage usage = {
         .command = "redeliver",
@@ -301,7 +298,5 @@ int command_redeliver(int argc, char **argv)
         return options_wrong(&usage, "the events are missing; write --run ID or --offsets P:A-B");
     if (offsets && !read_offsets(offsets, &redelivery))
         return options_wrong(&usage, "--offsets: '%s' is not P:A-B; write 0:1200-1250", offsets);
-    if (!options_output(output, &redelivery.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     return redeliver(&redelivery);
 }

@@ -381,7 +381,6 @@ static int send_event(struct sending *sending)
 
 static int parse_and_send(struct sending *sending, int argc, char **argv)
 {
-    const char *output = NULL;
     const struct command_option options[] = {
         {.name = "template",
          .value = "NAME",
@@ -399,10 +398,8 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
         {.name = "topic",
          .flag = &sending->to_topic,
          .help = "write the event to its topic instead, where an agent gets it"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "json: one object with the answer, the event and what Port would be told"},
+        OPTION_OUTPUT(&sending->json,
+                      "json: one object with the answer, the event and what Port would be told"),
     };
     const struct command_usage usage = {
         .command = "send",
@@ -436,8 +433,6 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
                              event_template_names);
     if (!sending->url && !sending->to_topic)
         return options_wrong(&usage, "the destination is missing; write --to URL, or --topic");
-    if (!options_output(output, &sending->json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     sending->colour = terminal_has_colour(STDOUT_FILENO);
     return send_event(sending);
 }

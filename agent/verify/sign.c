@@ -64,7 +64,6 @@ static int sign_body(struct signing *signing)
 
 int command_sign(int argc, char **argv)
 {
-    const char *output = NULL;
     struct signing signing = {.seconds = clock_wall_ms(clock_system()) / 1000};
     const struct command_option options[] = {
         {.name = "timestamp",
@@ -76,7 +75,7 @@ int command_sign(int argc, char **argv)
          .text = &signing.secret_file,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
-        {.name = "output", .value = "text|json", .text = &output, .help = "header lines, or a JSON object"},
+        OPTION_OUTPUT(&signing.json, "header lines, or a JSON object"),
     };
     const struct command_usage usage = {
         .command = "sign",
@@ -95,8 +94,6 @@ int command_sign(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &signing.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     if (signing.timestamp && !read_timestamp(signing.timestamp, &signing.seconds))
         return options_wrong(&usage,
                              "--timestamp: '%s' is not a number of seconds since the epoch; write 1768317616",

@@ -78,7 +78,6 @@ static int verify_body(struct verifying *verifying)
 
 int command_verify(int argc, char **argv)
 {
-    const char *output = NULL;
     struct verifying verifying = {0};
     const struct command_option options[] = {
         {.name = "signature",
@@ -97,7 +96,7 @@ int command_verify(int argc, char **argv)
          .text = &verifying.secret_file,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
-        {.name = "output", .value = "text|json", .text = &output, .help = "text, or a JSON object"},
+        OPTION_OUTPUT(&verifying.json, "text, or a JSON object"),
     };
     const struct command_usage usage = {
         .command = "verify",
@@ -122,8 +121,6 @@ int command_verify(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &verifying.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     if (verifying.event && (verifying.signature || verifying.timestamp))
         return options_wrong(
             &usage, "--event is an event with its signature and timestamp; leave the other options out");

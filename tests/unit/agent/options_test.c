@@ -182,14 +182,23 @@ static void a_page_has_no_text_that_is_a_request(void **state)
 static void output_is_text_or_json(void **state)
 {
     (void)state;
-    bool json = true;
-    assert_true(options_output(NULL, &json));
+    bool json = false;
+    const struct command_option output[] = {OPTION_OUTPUT(&json, "json: all of it")};
+    struct command_usage usage = BARE;
+    usage.options = output;
+    usage.option_count = 1;
+    assert_int_equal(parse(&usage, 2, NULL), OPTIONS_GO_ON);
     assert_false(json);
-    assert_true(options_output("json", &json));
+    assert_int_equal(parse(&usage, 2, "--output", "json", NULL), OPTIONS_GO_ON);
     assert_true(json);
-    assert_true(options_output("text", &json));
+    assert_int_equal(parse(&usage, 2, "--output", "text", NULL), OPTIONS_GO_ON);
     assert_false(json);
-    assert_false(options_output("yaml", &json));
+    assert_int_equal(parse(&usage, 2, "--output=yaml", NULL), EXIT_CODE_USAGE);
+    assert_non_null(strstr(said, "--output: 'yaml' is neither text nor json; try"));
+    assert_int_equal(parse(&usage, 2, "--output", "text", "--output", "text", NULL), EXIT_CODE_USAGE);
+    assert_non_null(strstr(said, "--output is given twice"));
+    assert_int_equal(parse(&usage, 1, "--help", NULL), EXIT_CODE_OK);
+    assert_non_null(strstr(said, "--output text|json"));
 }
 
 int main(void)
