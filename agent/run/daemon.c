@@ -88,7 +88,7 @@ static void closing_late(uv_timer_t *timer)
     if (!daemon->options.stuck)
         return;
     log_warning("the source does not close: leaving it behind; what is done is committed",
-                F_INT("waited_ms", CLOSING_LATE_MS));
+                F_SECONDS("closing_for", CLOSING_LATE_MS));
     daemon->options.stuck(daemon->options.ctx, daemon->exit_code);
 }
 
@@ -107,7 +107,7 @@ static bool daemon_give_up(struct daemon *daemon, int64_t now_ms)
     if (given_up > 0)
         log_warning("drain time is over: runs that nobody else can deliver are reported failed",
                     F_INT("count", given_up),
-                    F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
+                    F_SECONDS("drain_timeout", daemon->options.config->drain_timeout_ms));
     if (given_up > 0 && daemon->give_up_deadline_ms == 0)
         daemon->give_up_deadline_ms = now_ms + GIVE_UP_MS;
     return now_ms < daemon->give_up_deadline_ms;
@@ -132,7 +132,7 @@ static void drain_poll(uv_timer_t *timer)
                         ? "drain time is over: what is left will be delivered again"
                         : "drain time is over: what is left is given up",
                     F_INT("sending", counters.in_flight), F_INT("reporting", counters.waiting_for_port),
-                    F_INT("drain_timeout_ms", daemon->options.config->drain_timeout_ms));
+                    F_SECONDS("drain_timeout", daemon->options.config->drain_timeout_ms));
     }
     daemon_close_source(daemon);
 }

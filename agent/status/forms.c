@@ -358,7 +358,7 @@ static void log_partition(const struct snapshot *snapshot, const struct partitio
              partition->not_done >= 0 ? F_INT("not_done", partition->not_done) : F_NONE,
              partition->lag >= 0 ? F_INT("lag", partition->lag) : F_NONE,
              seen->oldest >= 0 ? F_INT("oldest_offset", seen->oldest) : F_NONE,
-             age_ms >= 0 ? F_INT("oldest_age_ms", age_ms) : F_NONE,
+             age_ms >= 0 ? F_SECONDS("event.age", age_ms) : F_NONE,
              known ? F_SLICE("port.run_id", oldest->run_id) : F_NONE,
              known ? F_STR("waits_for", oldest->waits_for) : F_NONE,
              known ? F_STR("server.address", oldest->destination) : F_NONE);
@@ -370,7 +370,7 @@ static void log_destination(const struct snapshot *snapshot, const struct destin
     log_info("status: destination", F_STR("server.address", destination->name),
              F_INT("in_flight", destination->in_flight), F_INT("waiting", destination->waiting),
              F_BOOL("circuit_open", destination->broken),
-             destination->broken ? F_INT("open_ms", open_ms) : F_NONE,
+             destination->broken ? F_SECONDS("open_for", open_ms) : F_NONE,
              destination->paused ? F_BOOL("paused", true) : F_NONE,
              *destination->cause ? F_STR("error.message", destination->cause) : F_NONE);
 }
@@ -379,13 +379,13 @@ void snapshot_log(const struct snapshot *snapshot)
 {
     const struct conditions *conditions = snapshot->parts.conditions;
     const struct condition *condition = NULL;
-    log_info("status", F_STR("version", agent_version), F_STR("phase", snapshot->parts.phase),
-             F_STR("streamer", snapshot->parts.streamer), F_STR("state", snapshot->source.state),
-             F_BOOL("port_token", snapshot->port.has_token),
-             F_INT("results_waiting", snapshot->results_waiting),
-             snapshot->oldest_result_ms >= 0 ? F_INT("oldest_result_ms", snapshot->oldest_result_ms) : F_NONE,
-             F_INT("partitions", snapshot->partitions), F_INT("destinations", snapshot->destinations),
-             F_INT("resident_bytes", snapshot->rss_bytes));
+    log_info(
+        "status", F_STR("version", agent_version), F_STR("phase", snapshot->parts.phase),
+        F_STR("streamer", snapshot->parts.streamer), F_STR("state", snapshot->source.state),
+        F_BOOL("port_token", snapshot->port.has_token), F_INT("results_waiting", snapshot->results_waiting),
+        snapshot->oldest_result_ms >= 0 ? F_SECONDS("oldest_result_age", snapshot->oldest_result_ms) : F_NONE,
+        F_INT("partitions", snapshot->partitions), F_INT("destinations", snapshot->destinations),
+        F_INT("resident_bytes", snapshot->rss_bytes));
     for (size_t i = 0; i < snapshot->partitions_listed; i++)
         log_partition(snapshot, &snapshot->partition[i]);
     for (size_t i = 0; i < snapshot->destinations_listed; i++)
@@ -394,7 +394,7 @@ void snapshot_log(const struct snapshot *snapshot)
         log_info("status: condition", F_STR("condition", condition_text(conditions, condition)),
                  *condition->subject ? F_STR("subject", condition->subject) : F_NONE,
                  F_STR("reason", condition->sentence),
-                 F_INT("standing_ms", snapshot->monotonic_ms - condition->since_ms));
+                 F_SECONDS("standing_for", snapshot->monotonic_ms - condition->since_ms));
 }
 
 /* One run */

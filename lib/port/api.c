@@ -144,7 +144,7 @@ PA_MAY_IGNORE static bool pause_calls(struct port_api *api, int64_t wait_ms)
 static void be_quiet(struct port_api *api, int64_t wait_ms)
 {
     if (pause_calls(api, wait_ms))
-        log_warning("Port asks for quiet: calls wait", F_INT("wait_ms", wait_ms));
+        log_warning("Port asks for quiet: calls wait", F_SECONDS("next_attempt_in", wait_ms));
 }
 
 /** In words, without what we have sent to Port, should it come back. */

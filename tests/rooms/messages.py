@@ -8,7 +8,9 @@
 A message is a text that a call of log_debug, log_info, log_warning, log_error or log_critical begins with (each side
 of a `?`), one in the table of kinds (lib/observe/kinds.c), or the beginning or end of a standing condition
 (lib/observe/conditions.c). A message that is no text there (a variable) has a comment with the words that it may be
-in FURTHER, which names the places."""
+in FURTHER, which names the places.
+
+A field has one type in all lines, and a duration is in seconds."""
 import pathlib
 import re
 import sys
@@ -127,14 +129,27 @@ def complaints(found, page):
             yield f"docs/log-messages.md does not say what '{message}' means, or what to do"
 
 
+def field_complaints(root=ROOT):
+    types = {}
+    for room in ("lib", "agent"):
+        for path in sorted((root / room).rglob("*.[ch]")):
+            for kind, name in re.findall(r'\bF_(STR|SLICE|INT|SECONDS|BOOL)\(\s*"([^"]+)"', path.read_text()):
+                types.setdefault(name, {}).setdefault("STR" if kind == "SLICE" else kind, path.relative_to(root))
+    for name, kinds in sorted(types.items()):
+        if len(kinds) > 1:
+            yield f"the field {name} has several types: " + ", ".join(f"{kind} in {path}" for kind, path in sorted(kinds.items()))
+        if name.endswith("_ms"):
+            yield f"the field {name} is in milliseconds in {next(iter(kinds.values()))}: write F_SECONDS, and a name without the unit"
+
+
 def main():
     page = PAGE.read_text() if PAGE.exists() else "# Log messages\n"
     found = messages()
     if "--write" in sys.argv[1:]:
         PAGE.write_text(page_of(found, rows(page), page.split("\n| message |")[0]))
         return 0
-    wrong = list(complaints(found, page))
-    print("\n".join(wrong) if wrong else "docs/log-messages.md has every message, with its level")
+    wrong = [*complaints(found, page), *field_complaints()]
+    print("\n".join(wrong) if wrong else "docs/log-messages.md has every message, with its level; each field has one type")
     return 1 if wrong else 0
 
 

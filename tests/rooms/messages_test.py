@@ -49,6 +49,15 @@ class Messages(unittest.TestCase):
             [complaint] = messages.complaints(found, page)
             self.assertIn(word, complaint)
 
+    def test_a_field_of_two_types_or_in_milliseconds_is_complained_of(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "lib").mkdir()
+            Path(folder, "lib/a.c").write_text('F_STR("from", x), F_SLICE("from", y), F_INT("wait_ms", 1)')
+            Path(folder, "lib/b.c").write_text('F_INT(\n    "from", x), F_SECONDS("wait", 1)')
+            several, milliseconds = messages.field_complaints(Path(folder))
+        self.assertEqual(several, "the field from has several types: INT in lib/b.c, STR in lib/a.c")
+        self.assertIn("wait_ms is in milliseconds in lib/a.c", milliseconds)
+
     def test_words_stay_when_the_page_is_written_anew(self):
         page = messages.page_of({"it begins": "WARNING", "it ends": "INFO"}, messages.rows(ROW), "# Head")
         self.assertIn("| `it begins` | WARNING | it begins | nothing |\n", page)

@@ -127,7 +127,7 @@ static void credentials_not_fetched(void *ctx, const struct kafka_access_failure
         kafka_fatal(kafka);
     } else {
         log_warning("Kafka credentials could not be fetched from Port; trying again",
-                    F_STR("error.message", failure->reason), F_INT("wait_ms", failure->wait_ms));
+                    F_STR("error.message", failure->reason), F_SECONDS("next_attempt_in", failure->wait_ms));
     }
 }
 

@@ -225,7 +225,8 @@ static void unassign(struct kafka_consumer *consumer)
     let_go(consumer);
     consumer->rejoin_assignments = consumer->rejoins && !consumer->closing ? 2 : 0;
     consumer->rejoin_until_ms = clock_monotonic_ms(consumer->options.clock) + REJOIN_MS;
-    log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt), F_BOOL("lost", consumer->lost));
+    log_info("partitions revoked", F_INT("revoked", consumer->changing->cnt),
+             F_BOOL("assignment_lost", consumer->lost));
     rebalance_end(consumer);
 }
 

@@ -90,7 +90,7 @@ static void failed_round(struct poller *poller)
     int64_t left_ms = settings(poller)->max_failure_ms - (now - source->failing_since_ms);
     if (left_ms <= 0) {
         log_critical("polling has done nothing but fail for POLLING_MAX_FAILURE_DURATION_SECONDS",
-                     F_INT("failing_ms", now - source->failing_since_ms),
+                     F_SECONDS("failing_for", now - source->failing_since_ms),
                      F_STR("error.message", poller->error));
         poller->state = POLLER_WAITING;
         polling_fatal(source);
@@ -105,7 +105,7 @@ static void failed_round(struct poller *poller)
         wait_ms = 1;
     poller->failures++;
     log_warning("polling failed; trying again", F_STR("url.path", claim_path(poller->kind)),
-                F_STR("error.message", poller->error), F_INT("wait_ms", wait_ms));
+                F_STR("error.message", poller->error), F_SECONDS("next_attempt_in", wait_ms));
     wait_for(poller, wait_ms);
 }
 
@@ -121,7 +121,7 @@ static void port_works(struct poller *poller)
 {
     struct polling_source *source = poller->source;
     if (!source->worked)
-        log_info("polling", F_INT("interval_ms", settings(poller)->interval_ms),
+        log_info("polling", F_SECONDS("interval", settings(poller)->interval_ms),
                  F_INT("batch_size", settings(poller)->batch_size));
     source->worked = true;
     source->failing_since_ms = -1;

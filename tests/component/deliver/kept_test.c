@@ -345,7 +345,7 @@ static void a_trace_that_began_here_is_the_same_when_the_record_is_read_again(vo
     produce_many(topic, ALL, (struct event_text){.path = "/500"});
     run_until(world->port, &world->done, ALL);
     char *logged = logs_end(&caught);
-    bool kept = strstr(logged, "\"from\":\"WAITING\",\"to\":\"KEPT\"") != NULL;
+    bool kept = strstr(logged, "\"from_state\":\"WAITING\",\"to_state\":\"KEPT\"") != NULL;
     free(logged);
     assert_true(kept);
     for (size_t i = 0; i < world->arrived; i++)

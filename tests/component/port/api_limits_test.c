@@ -159,7 +159,7 @@ static void a_token_that_has_to_wait_holds_all_calls_up(void **state)
         }
         fake_port_free(port);
         char *text = logs_end(&caught);
-        assert_int_equal(occurrences(text, "Port asks for quiet: calls wait\",\"wait_ms\":200000"),
+        assert_int_equal(occurrences(text, "Port asks for quiet: calls wait\",\"next_attempt_in\":200.000"),
                          cases[i].quiet);
         assert_int_equal(occurrences(text, "Port asks for quiet"), cases[i].quiet);
         free(text);

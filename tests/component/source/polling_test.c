@@ -266,9 +266,9 @@ static void failures_back_off_with_jitter(void **state)
     world_free(world);
     char *text = logs_end(&caught);
     /* 20, 40, then the cap of 60, each with half of a tenth on top */
-    assert_int_equal(occurrences(text, "\"wait_ms\":21}"), 2);
-    assert_int_equal(occurrences(text, "\"wait_ms\":42}"), 2);
-    assert_true(occurrences(text, "\"wait_ms\":63}") >= 2);
+    assert_int_equal(occurrences(text, "\"next_attempt_in\":0.021}"), 2);
+    assert_int_equal(occurrences(text, "\"next_attempt_in\":0.042}"), 2);
+    assert_true(occurrences(text, "\"next_attempt_in\":0.063}") >= 2);
     free(text);
 }
 

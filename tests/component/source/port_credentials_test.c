@@ -156,7 +156,7 @@ static void the_consumer_begins_once_port_has_given_credentials(void **state)
     char *log = close_source(world);
     assert_int_equal(world->fatal, 0);
     assert_int_equal(occurrences(log, "Kafka credentials could not be fetched from Port; trying again"), 1);
-    assert_non_null(strstr(log, "\"wait_ms\":"));
+    assert_non_null(strstr(log, "\"next_attempt_in\":"));
     assert_int_equal(occurrences(log, "connecting to the Kafka brokers"), 1);
     assert_non_null(strstr(log, "\"bootstrap_servers\":\"127.0.0.1:1\""));
     assert_null(strstr(log, "fresh Kafka credentials"));

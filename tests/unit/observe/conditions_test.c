@@ -92,9 +92,9 @@ static void a_warning_a_minute_while_it_stands_with_how_often_it_was_met(void **
     conditions_tick(world.conditions);
     assert_lines(&world, "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"refused\"}\n"
                          "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"timeout\","
-                         "\"count\":2,\"standing_ms\":60000}\n"
+                         "\"count\":2,\"standing_for\":60.000}\n"
                          "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"refused\","
-                         "\"count\":3,\"standing_ms\":120000}\n");
+                         "\"count\":3,\"standing_for\":120.000}\n");
 }
 
 static void its_end_is_told_once_and_then_it_may_begin_again(void **state)
@@ -111,7 +111,7 @@ static void its_end_is_told_once_and_then_it_may_begin_again(void **state)
     condition_met(world.conditions, FAILS, "a", 0, "reset");
     assert_lines(&world, "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"refused\"}\n"
                          "\"INFO\",\"msg\":\"it works again\",\"server.address\":\"a\",\"count\":1,"
-                         "\"standing_ms\":1500}\n"
+                         "\"standing_for\":1.500}\n"
                          "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"reset\"}\n");
 }
 
@@ -179,9 +179,9 @@ static void what_is_looked_for_is_told_with_its_age_and_without_a_count(void **s
     condition_ended(NULL, FAILS, "a", 0);
     assert_lines(&world, "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"refused\"}\n"
                          "\"WARNING\",\"msg\":\"it fails\",\"server.address\":\"a\",\"reason\":\"reset\","
-                         "\"standing_ms\":60000}\n"
+                         "\"standing_for\":60.000}\n"
                          "\"INFO\",\"msg\":\"it works again\",\"server.address\":\"a\","
-                         "\"standing_ms\":60000}\n");
+                         "\"standing_for\":60.000}\n");
 }
 
 static void texts_that_are_too_long_are_cut_and_found_again(void **state)

@@ -42,7 +42,7 @@ static const struct kind kinds[] = {
      LINE("WARNING", "a mapping's expression gave nothing",
           RECORD RUN ",\"error.message\":\"the endpoint answered 503\""),
      "What the mapping reports could not be evaluated: the endpoint answered 503", NULL},
-    {OBSERVED_MOVED, LINE("DEBUG", "delivery moved", RECORD RUN ",\"from\":\"READY\",\"to\":\"SENDING\""),
+    {OBSERVED_MOVED, LINE("DEBUG", "delivery moved", RECORD RUN ",\"from_state\":\"READY\",\"to_state\":\"SENDING\""),
      NULL, NULL},
     {OBSERVED_UNWANTED, LINE("INFO", "no mapping wants the event", RECORD RUN), NULL, "skipped"},
     {OBSERVED_SENDING,
