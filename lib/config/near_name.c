@@ -8,6 +8,8 @@
 enum { NAME_MAX_LEN = NEAR_MAX_LEN, WORDS_MAX = 12, LETTERS_FOR_EACH_SLIP = 6, SLIPS_MAX = 3 };
 
 static const char FILE_SUFFIX[] = "_FILE";
+/** No setting, and read all the same: by the built-in mapping of GitLab's events. */
+static const char GITLAB_URL[] = "GITLAB_URL";
 
 /** In capitals, with '-' and '.' as '_'; false: too long to be meant for a setting. */
 static bool normalise(struct slice name, char out[NAME_MAX_LEN + 1])
@@ -50,7 +52,27 @@ static size_t shared_words(const struct words *a, const struct words *b)
     return shared;
 }
 
-/** One word is left out, added or another, and two others at least are the setting's. */
+/** OpenTelemetry's, of which other programs read a hundred more. */
+static bool is_of_otel(const char *name)
+{
+    return strncmp(name, "OTEL_", strlen("OTEL_")) == 0;
+}
+
+/** The standard has each setting of its exporters once more for each kind of signal. */
+static bool is_of_signal(const char *name)
+{
+    static const char *const signals[] = {"TRACES_", "METRICS_", "LOGS_", "PROFILES_"};
+    static const char exporter[] = "OTEL_EXPORTER_OTLP_";
+    if (strncmp(name, exporter, sizeof exporter - 1) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (strncmp(name + sizeof exporter - 1, signals[i], strlen(signals[i])) == 0)
+            return true;
+    return false;
+}
+
+/** One word is left out, added or another, and two others at least are the setting's. Not another one where
+ * it makes a name of OpenTelemetry's: most of those are somebody's. */
 static bool differs_by_a_word(const char *a, const char *b)
 {
     struct words left = {0}, right = {0};
@@ -58,6 +80,9 @@ static bool differs_by_a_word(const char *a, const char *b)
     split(b, &right);
     size_t shared = shared_words(&left, &right);
     size_t longer = left.count > right.count ? left.count : right.count;
+    size_t shorter = left.count + right.count - longer;
+    if (is_of_signal(a) || (is_of_otel(a) && shared < shorter))
+        return false;
     return shared >= 2 && shared + 1 >= longer && left.count > 0 && slice_equal(left.list[0], right.list[0]);
 }
 
@@ -80,13 +105,12 @@ static bool ends_with(struct slice text, const char *end)
 /** NAME or NAME_FILE of a setting, or a name that others read. */
 static bool is_read(struct slice name)
 {
-    static const char *const of_others[] = {
-        "FTP_PROXY",  "RSYNC_PROXY",    "SOCKS_PROXY", "SSL_CERT_DIR", "LOG_FILE",    "PORT",
-        "GITLAB_URL", "CURL_CA_BUNDLE", "GIT_PROXY",   "NO_COLOR",     "http_proxy",  "https_proxy",
-        "all_proxy",  "no_proxy",       "ftp_proxy",   "rsync_proxy",  "socks_proxy", "DOCKER_PROXY"};
+    static const char *const of_others[] = {"FTP_PROXY",      "RSYNC_PROXY", "SOCKS_PROXY", "SSL_CERT_DIR",
+                                            "LOG_FILE",       "PORT",        GITLAB_URL,    "GITLAB_URI",
+                                            "CURL_CA_BUNDLE", "GIT_PROXY",   "NO_COLOR",    "http_proxy",
+                                            "https_proxy",    "all_proxy",   "no_proxy",    "ftp_proxy",
+                                            "rsync_proxy",    "socks_proxy", "DOCKER_PROXY"};
     struct slice base = name;
-    if (slice_starts_with(name, "OTEL_")) /* OpenTelemetry has a hundred more, which are alike */
-        return true;
     if (ends_with(name, FILE_SUFFIX) || ends_with(name, "_file"))
         base.len -= sizeof FILE_SUFFIX - 1;
     for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)
@@ -101,14 +125,15 @@ static bool is_read(struct slice name)
     return false;
 }
 
-static const struct setting *nearest(const char *name, unsigned *far)
+static const char *nearest(const char *name, unsigned *far)
 {
-    const struct setting *nearest = NULL;
-    *far = SLIPS_MAX + 2;
+    bool gitlab = near_distance(name, GITLAB_URL) == 1;
+    const char *nearest = gitlab ? GITLAB_URL : NULL;
+    *far = gitlab ? 1 : SLIPS_MAX + 2;
     for (size_t i = 0; i < config_setting_count; i++) {
         unsigned here = how_far(name, config_settings[i].name);
         if (here < *far) {
-            nearest = &config_settings[i];
+            nearest = config_settings[i].name;
             *far = here;
         }
     }
@@ -121,7 +146,7 @@ void near_name_warn(struct slice name, struct buffer *warnings)
     if (is_read(name) || !normalise(name, whole))
         return;
     unsigned far, base_far = SLIPS_MAX + 2;
-    const struct setting *setting = nearest(whole, &far), *base = NULL;
+    const char *setting = nearest(whole, &far), *base = NULL;
     bool file = ends_with(slice_of(whole), FILE_SUFFIX);
     if (file) {
         whole[strlen(whole) - (sizeof FILE_SUFFIX - 1)] = '\0';
@@ -131,5 +156,5 @@ void near_name_warn(struct slice name, struct buffer *warnings)
     setting = file ? base : setting;
     if (setting)
         buffer_appendf(warnings, "%.*s: is no setting and has no effect; did you mean %s%s?\n", (int)name.len,
-                       name.ptr, setting->name, file ? FILE_SUFFIX : "");
+                       name.ptr, setting, file ? FILE_SUFFIX : "");
 }
