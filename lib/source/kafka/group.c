@@ -7,7 +7,7 @@
 
 enum { NAMED_MAX = 5 };
 
-/* How many partitions an assignment has, as members write it: a version, then topics with their partitions;
+/* The partitions of an assignment, as members write it: a version, then topics with their partitions;
  * numbers are big-endian. */
 
 struct reader {
@@ -28,25 +28,44 @@ static uint32_t read_be(struct reader *reader, size_t bytes)
     return value;
 }
 
-static void skip_bytes(struct reader *reader, uint64_t bytes)
+/** A text with its length before it, as far as it goes. */
+static struct slice read_text(struct reader *reader)
 {
-    size_t skipped = bytes < reader->left ? (size_t)bytes : reader->left;
-    reader->at += skipped;
-    reader->left -= skipped;
+    size_t len = read_be(reader, 2);
+    if (len > reader->left)
+        len = reader->left;
+    struct slice text = {(const char *)reader->at, len};
+    reader->at += len;
+    reader->left -= len;
+    return text;
+}
+
+void group_assignment_each(const void *assignment, size_t size,
+                           void (*each)(void *ctx, struct slice topic, int32_t partition), void *ctx)
+{
+    struct reader reader = {assignment, size};
+    read_be(&reader, 2);
+    uint32_t topics = read_be(&reader, 4);
+    for (uint32_t i = 0; i < topics && reader.left > 0; i++) {
+        struct slice topic = read_text(&reader);
+        uint32_t partitions = read_be(&reader, 4);
+        for (uint32_t j = 0; j < partitions && reader.left >= 4; j++)
+            each(ctx, topic, (int32_t)read_be(&reader, 4));
+    }
+}
+
+static void count_partition(void *ctx, struct slice topic, int32_t partition)
+{
+    size_t *count = ctx;
+    (void)topic;
+    (void)partition;
+    ++*count;
 }
 
 size_t group_assignment_partitions(const void *assignment, size_t size)
 {
-    struct reader reader = {assignment, size};
     size_t count = 0;
-    read_be(&reader, 2);
-    uint32_t topics = read_be(&reader, 4);
-    for (uint32_t i = 0; i < topics && reader.left > 0; i++) {
-        skip_bytes(&reader, read_be(&reader, 2));
-        uint32_t partitions = read_be(&reader, 4);
-        count += partitions < reader.left / 4 ? partitions : reader.left / 4;
-        skip_bytes(&reader, 4 * (uint64_t)partitions);
-    }
+    group_assignment_each(assignment, size, count_partition, &count);
     return count;
 }
 

@@ -30,13 +30,9 @@ static bool read_committed(struct lookup *lookup, rd_kafka_topic_partition_list_
         lookup->code = element->err;
         if (element->err || element->offset < 0)
             continue;
-        struct slice note = {element->metadata, element->metadata_size};
-        struct facts facts;
         lookup->question.offsets = true;
-        if (facts_read(note, &facts))
-            first_start_merge(&lookup->first, &facts.first);
-        else if (offsets_is_note(note, element->offset))
-            lookup->first.known = true; /* ours, from before there were facts */
+        start_learn(&lookup->first, (struct slice){element->metadata, element->metadata_size},
+                    element->offset);
     }
     return lookup->code == RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -1,6 +1,16 @@
 /* See start.h. A migration must run nothing from before the group's beginning, and must pass over nothing
  * from after it: the notes (facts.h) tell apart what nothing else can. */
 #include "source/kafka/start.h"
+#include "source/kafka/offsets.h"
+
+void start_learn(struct first_start *first, struct slice metadata, int64_t committed)
+{
+    struct facts facts;
+    if (facts_read(metadata, &facts))
+        first_start_merge(first, &facts.first);
+    else if (offsets_is_note(metadata, committed))
+        first->known = true; /* ours, from before there were facts */
+}
 
 enum start_reason start_without_offset(const struct start_question *question, bool change_log,
                                        int32_t partition, int64_t *offset)

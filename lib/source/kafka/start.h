@@ -29,6 +29,8 @@ struct start_question {
     const struct first_start *first;
 };
 
+/** What the metadata beside a committed offset tells of the group's first start is added to `first`. */
+void start_learn(struct first_start *first, struct slice metadata, int64_t committed);
 /** For a partition without a committed offset. START_GROUP_BEGAN sets `offset`. */
 PA_MUST_USE enum start_reason start_without_offset(const struct start_question *question, bool change_log,
                                                    int32_t partition, int64_t *offset);

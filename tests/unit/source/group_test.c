@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "source/kafka/group.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +38,25 @@ static void what_is_cut_off_or_false_is_not_read_beyond_its_end(void **state)
     assert_true(group_assignment_partitions(many, sizeof many - 1) <= 1);
 }
 
+static void note_partition(void *ctx, struct slice topic, int32_t partition)
+{
+    char *out = ctx;
+    snprintf(out + strlen(out), 16, "%.*s%d ", (int)topic.len, topic.ptr, (int)partition);
+}
+
+static void each_partition_is_told_with_its_topic(void **state)
+{
+    (void)state;
+    char told[64] = "";
+    group_assignment_each(two_topics, sizeof two_topics - 1, note_partition, told);
+    assert_string_equal(told, "a1 a2 b0 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitions_of_all_topics_count),
+        cmocka_unit_test(each_partition_is_told_with_its_topic),
         cmocka_unit_test(what_is_cut_off_or_false_is_not_read_beyond_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
