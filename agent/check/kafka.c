@@ -2,7 +2,9 @@
  * group as kafka_probe.c found them. It decides nothing about Kafka itself. */
 #include "kafka.h"
 #include "base/clock.h"
+#include "group.h"
 #include "kafka_probe.h"
+#include "letters_topic.h"
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -149,38 +151,56 @@ static void server_step(const struct checking *checking, const struct kafka_prob
 
 /* Topics and group */
 
-static void topic_step(const struct checking *checking, const char *name, const char *topic, const char *hint,
-                       const struct kafka_probe_answer *answer)
+/** NULL: it was not asked about, or what it says is in the step already, which ends with that. */
+static struct check_step *topic_step(const struct checking *checking, const char *name, const char *topic,
+                                     const char *hint, const struct kafka_probe_answer *answer)
 {
     if (!answer->asked)
-        return;
-    struct check_step *step =
-        check_begin(checking->steps, AREA, name, answer->error ? CHECK_FAILED : CHECK_OK);
+        return NULL;
+    enum check_verdict verdict = answer->error            ? CHECK_FAILED
+                                 : answer->leaderless > 0 ? CHECK_WARNING
+                                                          : CHECK_OK;
+    struct check_step *step = check_begin(checking->steps, AREA, name, verdict);
     if (answer->error) {
         buffer_appendf(&step->detail, "%s: %s", topic, answer->reason);
         buffer_append_text(&step->hint, hint);
-    } else {
-        buffer_appendf(&step->detail, "%s has %d partition%s", topic, answer->partitions,
-                       answer->partitions == 1 ? "" : "s");
+        check_end(checking->steps, step);
+        return NULL;
     }
-    check_end(checking->steps, step);
+    buffer_appendf(&step->detail, "%s has %d partition%s", topic, answer->partitions,
+                   answer->partitions == 1 ? "" : "s");
+    if (answer->leaderless > 0) {
+        buffer_appendf(&step->detail, ", %d of them without a leader now", answer->leaderless);
+        buffer_append_text(&step->hint, "a broker is missing: whoever runs the brokers can bring it back");
+    }
+    return step;
+}
+
+static void end_topic_step(const struct checking *checking, struct check_step *step)
+{
+    if (step)
+        check_end(checking->steps, step);
 }
 
 static void topic_steps(const struct checking *checking, const struct kafka_probe *probe)
 {
     const struct config *config = checking->config;
-    topic_step(checking, "runs topic", config->runs_topic,
-               "check PORT_ORG_ID (and KAFKA_RUNS_TOPIC): Port makes the topic, and lets its own "
-               "organisation read it",
-               &probe->runs);
-    topic_step(
-        checking, "change-log topic", config->change_log_topic,
-        "check PORT_ORG_ID (and KAFKA_CHANGE_LOG_TOPIC): Port makes the topic, and lets its own organisation "
-        "read it",
-        &probe->change_log);
-    topic_step(checking, "dead-letter topic", config->dead_letter_topic,
-               "make the topic and let the agent's user write to it, or correct DEAD_LETTER_TOPIC",
-               &probe->other);
+    end_topic_step(checking,
+                   topic_step(checking, "runs topic", config->runs_topic,
+                              "check PORT_ORG_ID (and KAFKA_RUNS_TOPIC): Port makes the topic, and lets its "
+                              "own organisation read it",
+                              &probe->runs));
+    end_topic_step(
+        checking, topic_step(checking, "change-log topic", config->change_log_topic,
+                             "check PORT_ORG_ID (and KAFKA_CHANGE_LOG_TOPIC): Port makes the topic, and lets "
+                             "its own organisation read it",
+                             &probe->change_log));
+    struct check_step *letters = topic_step(
+        checking, "dead-letter topic", config->dead_letter_topic,
+        "make the topic and let the agent's user write to it, or correct DEAD_LETTER_TOPIC", &probe->other);
+    if (letters)
+        letters_topic_say(letters, &probe->other_topic);
+    end_topic_step(checking, letters);
 }
 
 static void group_step(const struct checking *checking, const struct kafka_probe_answer *answer)
@@ -220,5 +240,7 @@ void check_kafka(struct check_steps *steps, const struct config *config, const c
     }
     topic_steps(&checking, &probe);
     group_step(&checking, &probe.group);
+    if (probe.group.asked && !probe.group.error)
+        group_steps(steps, config, &probe.members);
     kafka_probe_clear(&probe);
 }

@@ -1,5 +1,6 @@
 /* One client of librdkafka for each bootstrap server, so that each server's own failure is heard; then topics
- * and group through the first server that answers. Must not subscribe: a check changes nothing. */
+ * and group (topic_probe.c, group_probe.c) through the first server that answers. Must not subscribe: a check
+ * changes nothing. */
 #include "kafka_probe.h"
 #include "source/kafka/internal.h"
 #include <stdio.h>
@@ -155,26 +156,25 @@ static void ask_topic(rd_kafka_t *client, const char *topic, int timeout_ms,
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code;
+    answer->leader = -1;
     if (metadata_of(client, topic, timeout_ms, &metadata, &code) && metadata && metadata->topic_cnt > 0) {
-        code = metadata->topics[0].err;
-        answer->partitions = metadata->topics[0].partition_cnt;
+        const struct rd_kafka_metadata_topic *one = &metadata->topics[0];
+        code = one->err;
+        answer->partitions = one->partition_cnt;
+        for (int i = 0; i < one->partition_cnt; i++) {
+            answer->leaderless += one->partitions[i].leader < 0;
+            if (one->partitions[i].leader >= 0)
+                answer->leader = one->partitions[i].leader;
+        }
     }
     set_answer(answer, code);
     if (metadata)
         rd_kafka_metadata_destroy(metadata);
 }
 
-/** Reading its offsets takes the same permission as consuming in it, and joins nobody. */
-static void ask_group(rd_kafka_t *client, const char *topic, int timeout_ms,
-                      struct kafka_probe_answer *answer)
+static int partitions_to_ask(const struct kafka_probe_answer *answer)
 {
-    rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(partitions, topic, 0);
-    rd_kafka_resp_err_t code = rd_kafka_committed(client, partitions, timeout_ms);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = partitions->elems[0].err;
-    set_answer(answer, code);
-    rd_kafka_topic_partition_list_destroy(partitions);
+    return answer->error ? 0 : answer->partitions;
 }
 
 static void ask(const struct probing *probing, int timeout_ms)
@@ -190,9 +190,13 @@ static void ask(const struct probing *probing, int timeout_ms)
     ask_topic(client, probing->options->change_log_topic, timeout_ms, &out->change_log);
     if (probing->other_topic && *probing->other_topic)
         ask_topic(client, probing->other_topic, timeout_ms, &out->other);
-    const char *topic = !out->runs.error ? probing->options->runs_topic : probing->options->change_log_topic;
-    if (!out->runs.error || !out->change_log.error)
-        ask_group(client, topic, timeout_ms, &out->group);
+    if (out->other.asked && !out->other.error)
+        topic_probe_run(client, probing->other_topic, out->runs.error ? NULL : probing->options->runs_topic,
+                        out->other.leader, timeout_ms, &out->other_topic);
+    const int partitions[TOPICS] = {partitions_to_ask(&out->runs), partitions_to_ask(&out->change_log)};
+    if (partitions[0] > 0 || partitions[1] > 0)
+        set_answer(&out->group,
+                   group_probe_run(client, probing->options, partitions, timeout_ms, &out->members));
 }
 
 int kafka_probe_run(const struct kafka_consumer_options *options, const char *other_topic, int64_t timeout_ms,
@@ -221,5 +225,6 @@ void kafka_probe_clear(struct kafka_probe *probe)
     for (size_t i = 0; i < probe->server_count; i++)
         free(probe->servers[i].address);
     free(probe->servers);
+    group_probe_clear(&probe->members);
     *probe = (struct kafka_probe){0};
 }

@@ -30,6 +30,13 @@ struct check_step *check_begin(struct check_steps *steps, const char *area, cons
     return step;
 }
 
+struct buffer *check_hint(struct check_step *step)
+{
+    if (step->hint.len > 0)
+        buffer_append_char(&step->hint, '\n');
+    return &step->hint;
+}
+
 static void show_step(struct check_steps *steps, struct check_step *step)
 {
     if (!steps->area || strcmp(steps->area, step->area) != 0)

@@ -32,6 +32,8 @@ struct check_steps {
  * Never NULL: what there is no memory for ends the process with EXIT_CODE_FAILURE. */
 PA_MUST_USE struct check_step *check_begin(struct check_steps *steps, const char *area, const char *name,
                                            enum check_verdict verdict);
+/** The step's hint, where another line begins. */
+PA_MUST_USE struct buffer *check_hint(struct check_step *step);
 void check_end(struct check_steps *steps, struct check_step *step);
 /** The three in one, for constant texts; `hint` may be NULL. */
 void check_say(struct check_steps *steps, const char *area, const char *name, enum check_verdict verdict,

@@ -6,6 +6,8 @@ import subprocess
 import time
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, NewTopic, ResourcePatternType, ResourceType
 
 from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
 from certificates import server_context
@@ -283,7 +285,66 @@ def test_a_local_broker_topics_and_group(connect, check, local):
     assert outcomes(steps, "broker", "runs topic", "change-log topic", "consumer group") == [["ok"]] * 4
     assert steps["runs topic"][0]["detail"].endswith("has 3 partitions")
     assert steps["kafka credentials"][0]["outcome"] == "skipped"
+    assert steps["group members"][0]["detail"].startswith("there is no such group yet"), steps
+    assert "nobody has committed an offset yet; 0 records are there" in steps["runs lag"][0]["detail"]
+    assert "begins at the earliest record" in steps["change-log lag"][0]["hint"]
     assert "✓ consumer group" in check(local, "--connect").stdout
+
+
+@pytest.mark.kafka
+def test_the_groups_members_and_lag_are_told(connect, local, kafka):
+    """A member beside it that holds everything and has read half: its offsets stay as they are."""
+    runs, change_log = local["PORT_ORG_ID"] + ".runs", local["PORT_ORG_ID"] + ".change.log"
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for value in range(4):
+        producer.produce(runs, str(value), partition=1)
+    assert producer.flush(60) == 0
+    member = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": local["KAFKA_CONSUMER_GROUP_ID"], "client.id": "an-older-agent",
+                       "enable.auto.commit": False})
+    try:
+        member.subscribe([runs, change_log])
+        deadline = time.monotonic() + 60
+        while not member.assignment():
+            member.poll(0.1)
+            assert time.monotonic() < deadline
+        member.commit(offsets=[TopicPartition(runs, 1, 2)], asynchronous=False)
+        steps = connect(local)
+        assert outcomes(steps, "consumer group", "group members", "runs lag", "change-log lag") == [["ok"], ["warning"], ["ok"], ["ok"]]
+        who = steps["group members"][0]
+        assert "the group is Stable and has 1 member: an-older-agent at /127.0.0.1 holds " in who["detail"], who
+        assert f"{runs} 0-2" in who["detail"] and f"{change_log} 0-2" in who["detail"] and "another program" in who["hint"]
+        assert f"{runs}: 2 records beyond the committed offsets: partition 1: 2 (committed 2, end 4)" in steps["runs lag"][0]["detail"], steps["runs lag"]
+        assert [p.offset for p in member.committed([TopicPartition(runs, n) for n in range(3)], 60)] == [-1001, 2, -1001]
+        assert len(member.assignment()) == 6, "nobody has joined"
+    finally:
+        member.close()
+    assert connect(local)["group members"][0]["detail"] == "nobody is in the group: an agent that starts gets all partitions"
+
+
+def test_the_topic_for_dead_letters_is_looked_at_without_a_write(connect, encrypted, kafka):
+    """What its ACLs allow, librdkafka passes on since 2.3: the image's."""
+    topic = encrypted["PORT_ORG_ID"] + ".letters"
+    admin = kafka.admin()
+    small = {"retention.ms": "5400000", "max.message.bytes": "1000"}
+    admin.create_topics([NewTopic(topic, 2, 1, config=small)])[topic].result(60)
+    letters = connect({**encrypted, "DEAD_LETTER_TOPIC": topic})["dead-letter topic"][0]
+    assert letters["outcome"] == "warning" and f"{topic} has 2 partitions" in letters["detail"], letters
+    assert "letters stay 90 minutes; a letter may have 1000 bytes" in letters["detail"]
+    assert "raise its max.message.bytes: records of the runs topic may have 67108864 bytes" in letters["hint"]
+    told = "the agent may write to it" in letters["detail"] and "only a write" not in letters["detail"]
+    assert told or "only a write can tell whether the agent may write to it" in letters["detail"]
+    acls = [AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{SCRAM_USER}", "*", operation, permission)
+            for operation, permission in ((AclOperation.WRITE, AclPermissionType.DENY), (AclOperation.ALL, AclPermissionType.ALLOW))]
+    for future in admin.create_acls(acls).values():
+        future.result(60)
+    refused = connect({**encrypted, "DEAD_LETTER_TOPIC": topic}, code=1 if told else 0)["dead-letter topic"][0]
+    if told:
+        assert refused["outcome"] == "failed" and "may not write to it" in refused["detail"] and "ACL" in refused["hint"], refused
+    else:
+        assert refused == letters
+    reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "reader"})
+    assert [reader.get_watermark_offsets(TopicPartition(topic, number), 60) for number in range(2)] == [(0, 0)] * 2
+    reader.close()
 
 
 @pytest.mark.kafka
