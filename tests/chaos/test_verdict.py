@@ -64,6 +64,16 @@ def test_order_within_a_key():
     assert judge(records, [receipt(0, 10), receipt(1, 11)]).violations == []
 
 
+def test_what_was_given_up_may_come_later_when_its_agent_died_before_its_letter_was_written():
+    records, receipts = [record(0, CHANGE, "k", 0), record(1, CHANGE, "k", 1)], [receipt(1, 10), receipt(0, 20)]
+    resets, full = Disruption("endpoint resets connections", 9, 11, 0), Disruption("dead-letter disk full", 9.5, 12, None)
+    killed = Disruption("agent kill -9", 12.5, 12.5, 0)
+    assert judge(records, receipts, disruptions=[resets, full, killed], letters=[]).violations == []
+    for missing in (resets, full, killed):
+        struck = [one for one in (resets, full, killed) if one != missing]
+        assert "out of order" in only_violation(judge(records, receipts, disruptions=struck, letters=[]))
+
+
 def test_a_repeat_needs_a_cause_and_keeps_to_the_bound():
     twice = [receipt(0, 10), receipt(0, 20)]
     assert "beyond the bound" in only_violation(judge([record(0, ASYNC)], twice))

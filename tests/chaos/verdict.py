@@ -227,9 +227,11 @@ class Verdict:
     def check_inversion(self, record, earlier, first, latest):
         """`earlier` should have come before `record`, which came at `first`, and came at `latest`."""
         struck = self.during(KILLS + FREEZES, first - REBALANCE_SECONDS, latest) or self.during_broker(first, latest)
-        failed_before = earlier.number in self.dead_letters if self.buries else any(
-            d.kind in UNREACHABLE and d.target == earlier.destination and d.begin <= first and d.end >= first - self.give_up_seconds
-            for d in self.disruptions)
+        out_of_reach = any(d.kind in UNREACHABLE and d.target == earlier.destination and d.begin <= first and d.end >= first - self.give_up_seconds
+                           for d in self.disruptions)
+        # Its letter may never have been written: those behind it do not wait for that, and a disk that is full held it up.
+        held_up = self.during((DISK_FULL,), first - self.give_up_seconds, latest)
+        failed_before = earlier.number in self.dead_letters or out_of_reach and (held_up or not self.buries)
         if struck and failed_before:
             self.counts["given up out of reach, then repeated and delivered"] += 1
         else:
