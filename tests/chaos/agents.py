@@ -6,7 +6,9 @@ import subprocess
 import threading
 import time
 
+from broker import free_port
 from harness import BINARY
+from livez import Life
 
 STOP_SECONDS = 25  # for an agent to exit after SIGTERM: its drain time, two seconds to leave the group, and a loaded machine
 
@@ -24,18 +26,26 @@ class Place:
         self.directory.mkdir(parents=True)
         self.clock = self.directory / "clock"
         self.clock.write_text("+0")
-        self.environment = {"PATH": os.environ["PATH"], **environment}
+        # An address of its own, so that nobody else comes to listen there between two lives.
+        self.address = f"127.0.2.{number + 1}:{free_port()}"
+        self.environment = {"PATH": os.environ["PATH"], "ADMIN_LISTEN": self.address, **environment}
         if faketime_library():
             self.environment |= {"LD_PRELOAD": faketime_library(), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_CACHE_DURATION": "1",
                                  "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
         self.lock = threading.RLock()  # one thing at a time happens to it
         self.process, self.starts, self.complaints, self.peak_rss = None, 0, [], 0
+        self.life = None  # of the process
 
     def start(self):
         self.starts += 1
         self.log = self.directory / f"{self.starts}.log"
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen([BINARY], env=self.environment, stdout=out, stderr=out, cwd=self.directory)
+        self.life = Life(self.number)
+
+    def gone(self):
+        self.life.ended_at = time.monotonic()
+        self.process = self.life = None
 
     def look(self):
         """Complains when the agent has gone although nobody asked it to; restarts it, so that the run goes on."""
@@ -44,6 +54,7 @@ class Place:
         try:
             if self.process and self.process.poll() is not None:
                 self.complain(f"exited by itself with {self.process.returncode}")
+                self.gone()
                 self.start()
             elif self.process:
                 self.peak_rss = max(self.peak_rss, self.rss())
@@ -62,11 +73,13 @@ class Place:
             return 0
 
     def kill(self):
+        self.life.killed_at = time.monotonic()
         self.process.kill()
         self.process.wait()
-        self.process = None
+        self.gone()
 
     def terminate(self):
+        self.life.stopping_at = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(STOP_SECONDS)
@@ -76,7 +89,7 @@ class Place:
             self.complain(f"did not exit within {STOP_SECONDS} s of SIGTERM")
             self.process.kill()
             self.process.wait()
-        self.process = None
+        self.gone()
 
     def freeze(self, seconds):
         self.process.send_signal(signal.SIGSTOP)

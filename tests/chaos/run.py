@@ -20,6 +20,7 @@ from agents import Place, faketime_library  # noqa: E402
 from broker import Broker, free_port  # noqa: E402
 from disk import Disk  # noqa: E402
 from harness import BINARY, SECRET  # noqa: E402
+from livez import LivezVerdict, Watch  # noqa: E402
 from load import CHANGES_PARTITIONS, DESTINATIONS, RUNS_PARTITIONS, Load  # noqa: E402
 from schedule import AGENTS, SESSION_SECONDS, schedule  # noqa: E402
 from verdict import Disruption, Receipt, Result, Verdict  # noqa: E402
@@ -73,13 +74,13 @@ class World:
 
 
 class Run:
-    def __init__(self, seed, seconds, rate, directory):
-        self.seed, self.seconds, self.rate, self.directory = seed, seconds, rate, directory
+    def __init__(self, seed, seconds, rate, directory, stuck=0):
+        self.seed, self.seconds, self.rate, self.directory, self.stuck = seed, seconds, rate, directory, stuck
         self.started = time.monotonic()
         self.disruptions, self.violations, self.chance = [], [], random.Random(f"faults' details {seed}")
         self.broker_lock = threading.Lock()
         self.history = open(directory / "faults.jsonl", "w", buffering=1)
-        self.broker = self.world = None
+        self.broker = self.world = self.watch = None
         self.places, self.produced, self.stopping = [], 0, False
         self.disk = Disk(directory / "dead-letters")
 
@@ -101,6 +102,7 @@ class Run:
         self.places = [Place(n, self.environment(n), self.directory) for n in range(AGENTS + 1)]
         for place in self.places[:AGENTS]:
             place.start()
+        self.watch = Watch(self.places)
         self.say(f"broker, {DESTINATIONS} endpoints, Port and {AGENTS} agents are up"
                  + ("" if faketime_library() else "; no libfaketime, so no clock is stepped"))
 
@@ -183,6 +185,13 @@ class Run:
             else:
                 place.freeze(fault.lasting)
                 self.struck(fault, begin, fault.target)
+
+    def hold(self):
+        """Makes an agent one that is stuck, and tells the judge nothing of it, which has to find that out."""
+        time.sleep(self.seconds / 3)
+        with self.places[0].lock:
+            self.say(f"agent 0 is stuck for {self.stuck} s")
+            self.places[0].freeze(self.stuck)
 
     def strike_guest(self, fault):
         place = self.places[AGENTS]
@@ -296,9 +305,12 @@ class Run:
             for place in self.places:
                 if place.process:
                     pool.submit(place.terminate)
+        self.watch.close()
 
     def close(self):
         self.stopping = True
+        if self.watch:
+            self.watch.over.set()
         for place in self.places:
             if place.process:
                 place.kill()
@@ -317,6 +329,8 @@ class Run:
             faults = [fault for fault in faults if fault.kind != "clock stepped"]
         producing = threading.Thread(target=self.produce)
         producing.start()
+        if self.stuck:
+            threading.Thread(target=self.hold).start()
         self.strike_all(faults)
         producing.join()
         self.drain()
@@ -331,18 +345,21 @@ class Run:
         letters = self.dead_letters()
         verdict = Verdict(self.load.records, [Receipt(*r) for r in seen["receipts"]], [Result(*r) for r in seen["results"]], self.disruptions,
                           DRAIN_SECONDS, GIVE_UP_SECONDS, letters)
-        self.violations += [c for place in self.places for c in place.complaints] + verdict.violations
-        self.table(verdict, seen)
+        livez = LivezVerdict(self.watch.asks, self.disruptions)
+        self.violations += [c for place in self.places for c in place.complaints] + livez.violations + verdict.violations
+        self.table(verdict, seen, livez)
         return self.violations
 
     def dead_letters(self):
+        kept = self.directory / "letters"  # the disk itself is gone at the end
+        shutil.copytree(self.disk.directory, kept, ignore=shutil.ignore_patterns("ballast"))
         try:
             return [json.loads(letter["value"])["context"]["number"] for letter in self.disk.letters()]
         except (ValueError, KeyError, TypeError) as error:
             self.violations.append(f"a dead letter cannot be read: {error!r}")
             return []
 
-    def table(self, verdict, seen):
+    def table(self, verdict, seen, livez):
         faults = collections.Counter(d.kind for d in self.disruptions)
         rows = [("faults", sum(faults.values()))] + [(f"  {kind}", count) for kind, count in sorted(faults.items())]
         counts = verdict.counts
@@ -352,6 +369,8 @@ class Run:
         rows += [(f"  {cause}", count) for cause, count in sorted(verdict.repeats_by_cause.items())]
         rows += [("dead letters", sum(verdict.dead_letters.values()))]
         rows += sorted((name, count) for name, count in counts.items() if name != "violations")
+        rows += [("asked /livez", livez.counts["/livez"]), ("  longest answer, ms, held processes aside", round(livez.longest * 1000)),
+                 ("asked /readyz", livez.counts["/readyz"]), ("  not ready, with reasons", livez.counts["unready"])]
         rows += [("peak RSS of an agent, MiB", round(max(p.peak_rss for p in self.places) / (1 << 20), 1)), ("violations", len(self.violations))]
         width = max(len(name) for name, _ in rows)
         print("\n" + "\n".join(f"{name:<{width}}  {count:>9}" for name, count in rows))
@@ -363,6 +382,8 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help="of the schedule and the records; default: a new one")
     parser.add_argument("--rate", type=float, default=150, help="records a second (default: 150)")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a run without violations too, in build/chaos/SEED")
+    parser.add_argument("--stuck", type=float, default=0, metavar="SECONDS",
+                        help="an agent's loop stands still once for so long: more than ten seconds have to be found as a violation of /livez")
     arguments = parser.parse_args()
     seed = random.SystemRandom().randrange(1, 10**6) if arguments.seed is None else arguments.seed
     replay = f"./dev chaos --minutes {arguments.minutes:g} --seed {seed} --rate {arguments.rate:g}"
@@ -371,7 +392,7 @@ def main():
     subprocess.run(["umount", str(directory / "dead-letters")], capture_output=True)  # of a run that was cut off
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    run = Run(seed, arguments.minutes * 60, arguments.rate, directory)
+    run = Run(seed, arguments.minutes * 60, arguments.rate, directory, arguments.stuck)
     try:
         violations = run.go()
     finally:

@@ -28,7 +28,9 @@ GROUPS = [(AGENT, (2.5, 5), AGENTS), (GUEST, (9, 15), None), (BROKER, (11, 18), 
 
 
 def group_faults(chance, kinds, pause, targets, seconds):
-    """Kinds come from a shuffled deck, so that each strikes as often as the others; a target has one fault at a time."""
+    """Kinds come from a shuffled deck, so that each strikes as often as the others; a target has one fault at a time. In a short run the
+    pauses are shorter where the whole deck would have no space else: every kind strikes at least once."""
+    pause = tuple(min(one, (seconds - 2) / len(kinds)) for one in pause)
     deck, busy_until, at = [], collections.defaultdict(float), chance.uniform(2, 2 + pause[0])
     while at < seconds:
         deck = deck or chance.sample(sorted(kinds), len(kinds))
