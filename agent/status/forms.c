@@ -1,39 +1,12 @@
-/* What is shown of a snapshot: JSON, readiness, log lines; and what is known of one run. */
+/* What is shown of a snapshot: JSON, readiness, log lines. */
 #include "base/version.h"
 #include "config/effective.h"
 #include "observe/conditions.h"
-#include "observe/runs.h"
+#include "pieces.h"
 #include "snapshot.h"
 #include "json/writer.h"
 #include <stdio.h>
 #include <unistd.h>
-
-/* Pieces */
-
-static void write_text(struct json_writer *writer, const char *name, const char *text)
-{
-    json_write_text(writer, name, slice_of(text && *text ? text : NULL));
-}
-
-static void write_time(struct json_writer *writer, const char *name, int64_t wall_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-    clock_rfc3339(wall_ms, text);
-    write_text(writer, name, text);
-}
-
-/** Left out where it is not known. */
-static void write_known(struct json_writer *writer, const char *name, int64_t value)
-{
-    if (value >= 0)
-        json_write_int(writer, name, value);
-}
-
-static void write_known_seconds(struct json_writer *writer, const char *name, int64_t ms)
-{
-    if (ms >= 0)
-        json_write_seconds(writer, name, ms);
-}
 
 static void write_settings(struct json_writer *writer, const struct config *config)
 {
@@ -43,9 +16,9 @@ static void write_settings(struct json_writer *writer, const struct config *conf
         value.len = 0;
         config_append_value(config, i, &value);
         json_write_open(writer, NULL, '{');
-        write_text(writer, "name", config_settings[i].name);
-        write_text(writer, "value", buffer_text(&value));
-        write_text(writer, "from", config_origin(config, i));
+        piece_text(writer, "name", config_settings[i].name);
+        piece_text(writer, "value", buffer_text(&value));
+        piece_text(writer, "from", config_origin(config, i));
         json_write_close(writer, '}');
     }
     json_write_close(writer, ']');
@@ -59,10 +32,10 @@ static void write_delivery(struct json_writer *writer, const struct snapshot *sn
                            const struct delivery_view *delivery)
 {
     json_write_text(writer, "run_id", delivery->run_id);
-    write_known_seconds(writer, "age_s", snapshot_age_ms(snapshot, delivery->record_ms));
-    write_text(writer, "state", delivery->state);
-    write_text(writer, "waits_for", delivery->waits_for);
-    write_text(writer, "destination", delivery->destination);
+    piece_known_seconds(writer, "age_s", snapshot_age_ms(snapshot, delivery->record_ms));
+    piece_text(writer, "state", delivery->state);
+    piece_text(writer, "waits_for", delivery->waits_for);
+    piece_text(writer, "destination", delivery->destination);
     json_write_int(writer, "attempts", delivery->attempts);
 }
 
@@ -71,13 +44,13 @@ static void write_partition(struct json_writer *writer, const struct snapshot *s
 {
     const struct source_partition *seen = &partition->partition;
     json_write_open(writer, NULL, '{');
-    write_text(writer, "topic", seen->topic);
+    piece_text(writer, "topic", seen->topic);
     json_write_int(writer, "partition", seen->number);
-    write_known(writer, "position", seen->position);
-    write_known(writer, "committed", seen->committed);
-    write_known(writer, "end", seen->end);
-    write_known(writer, "lag", partition->lag);
-    write_known(writer, "not_done", partition->not_done);
+    piece_known(writer, "position", seen->position);
+    piece_known(writer, "committed", seen->committed);
+    piece_known(writer, "end", seen->end);
+    piece_known(writer, "lag", partition->lag);
+    piece_known(writer, "not_done", partition->not_done);
     json_write_int(writer, "in_progress", (int64_t)seen->undone);
     if (seen->oldest >= 0) {
         json_write_open(writer, "oldest", '{');
@@ -93,10 +66,10 @@ static void write_destination(struct json_writer *writer, const struct snapshot 
                               const struct destination_view *destination)
 {
     json_write_open(writer, NULL, '{');
-    write_text(writer, "name", destination->name);
+    piece_text(writer, "name", destination->name);
     json_write_int(writer, "in_flight", destination->in_flight);
     json_write_int(writer, "waiting", (int64_t)destination->waiting);
-    write_text(writer, "breaker", destination->broken ? "open" : "closed");
+    piece_text(writer, "breaker", destination->broken ? "open" : "closed");
     if (destination->broken) {
         json_write_seconds(writer, "open_for_s", snapshot->monotonic_ms - destination->broken_since_ms);
         json_write_int(writer, "failures_in_row", destination->failures_in_row);
@@ -104,9 +77,9 @@ static void write_destination(struct json_writer *writer, const struct snapshot 
     json_write_bool(writer, "paused", destination->paused);
     if (destination->latency_ms > 0)
         json_write_seconds(writer, "latency_s", (int64_t)destination->latency_ms);
-    write_known_seconds(writer, "p50_s", destination->p50_ms);
-    write_known_seconds(writer, "p99_s", destination->p99_ms);
-    write_text(writer, "last_cause", destination->cause);
+    piece_known_seconds(writer, "p50_s", destination->p50_ms);
+    piece_known_seconds(writer, "p99_s", destination->p99_ms);
+    piece_text(writer, "last_cause", destination->cause);
     json_write_close(writer, '}');
 }
 
@@ -138,7 +111,7 @@ static void write_brake(struct json_writer *writer, const struct deliver *delive
     json_write_bool(writer, "all", window && window_is_paused(window));
     json_write_open(writer, "destinations", '[');
     for (size_t i = 0; window && (name = window_paused(window, i)); i++)
-        write_text(writer, NULL, name);
+        piece_text(writer, NULL, name);
     json_write_close(writer, ']');
     json_write_close(writer, '}');
 }
@@ -147,7 +120,7 @@ static void write_port(struct json_writer *writer, const struct snapshot *snapsh
 {
     const struct port_view *port = &snapshot->port;
     json_write_open(writer, "port", '{');
-    write_text(writer, "token", port->has_token ? "good" : port->token_asked ? "being fetched" : "none");
+    piece_text(writer, "token", port->has_token ? "good" : port->token_asked ? "being fetched" : "none");
     if (port->has_token)
         json_write_seconds(writer, "token_expires_in_s", port->token_ms);
     if (port->refused_ms > 0)
@@ -157,9 +130,9 @@ static void write_port(struct json_writer *writer, const struct snapshot *snapsh
     json_write_int(writer, "tokens_fetched", port->tokens);
     json_write_int(writer, "calls_under_way", port->calls);
     json_write_int(writer, "requests", (int64_t)port->requests);
-    write_text(writer, "last_failure", port->failure);
+    piece_text(writer, "last_failure", port->failure);
     json_write_int(writer, "results_waiting", (int64_t)snapshot->results_waiting);
-    write_known_seconds(writer, "oldest_result_s", snapshot->oldest_result_ms);
+    piece_known_seconds(writer, "oldest_result_s", snapshot->oldest_result_ms);
     json_write_close(writer, '}');
 }
 
@@ -183,12 +156,12 @@ static void write_reload(struct json_writer *writer, const struct reload_view *r
     json_write_open(writer, "reload", '{');
     json_write_int(writer, "generation", (int64_t)reload->generation);
     if (reload->wall_ms > 0) {
-        write_text(writer, "changed", reload->changed);
-        write_time(writer, "at", reload->wall_ms);
+        piece_text(writer, "changed", reload->changed);
+        piece_time(writer, "at", reload->wall_ms);
     }
     if (reload->refused_wall_ms > 0) {
-        write_text(writer, "refused", reload->refused);
-        write_time(writer, "refused_at", reload->refused_wall_ms);
+        piece_text(writer, "refused", reload->refused);
+        piece_time(writer, "refused_at", reload->refused_wall_ms);
     }
     json_write_close(writer, '}');
 }
@@ -198,7 +171,7 @@ static void write_rest(struct json_writer *writer, const struct snapshot *snapsh
     const struct status_parts *parts = &snapshot->parts;
     const struct config *config = parts->config;
     json_write_open(writer, "dead_letters", '{');
-    write_text(writer, "kept_in",
+    piece_text(writer, "kept_in",
                *config->dead_letter_dir     ? "directory"
                : *config->dead_letter_topic ? "topic"
                                             : "nothing");
@@ -207,11 +180,11 @@ static void write_rest(struct json_writer *writer, const struct snapshot *snapsh
         json_write_int(writer, "waiting", (int64_t)snapshot->counters.dead_letters_waiting);
     }
     json_write_close(writer, '}');
-    write_text(writer, "log_level", log_level_name(log_level_now()));
+    piece_text(writer, "log_level", log_level_name(log_level_now()));
     write_reload(writer, parts->reload);
     json_write_open(writer, "mapping", '{');
     json_write_bool(writer, "file", parts->mapping_file);
-    write_text(writer, "process", parts->mapping_lost ? "gone" : parts->mapping ? "running" : "none");
+    piece_text(writer, "process", parts->mapping_lost ? "gone" : parts->mapping ? "running" : "none");
     json_write_close(writer, '}');
     json_write_open(writer, "counters", '{');
     for (size_t i = 0; i < COUNTERS_COUNT; i++)
@@ -228,9 +201,9 @@ static void write_conditions(struct json_writer *writer, const struct snapshot *
     json_write_open(writer, "conditions", '[');
     while (conditions && (condition = conditions_next(conditions, condition))) {
         json_write_open(writer, NULL, '{');
-        write_text(writer, "words", condition_text(conditions, condition));
-        write_text(writer, "subject", condition->subject);
-        write_text(writer, "reason", condition->sentence);
+        piece_text(writer, "words", condition_text(conditions, condition));
+        piece_text(writer, "subject", condition->subject);
+        piece_text(writer, "reason", condition->sentence);
         json_write_int(writer, "value", condition->value);
         json_write_int(writer, "count", (int64_t)condition->count);
         json_write_seconds(writer, "for_s", snapshot->monotonic_ms - condition->since_ms);
@@ -242,8 +215,8 @@ static void write_conditions(struct json_writer *writer, const struct snapshot *
 static void write_streamer(struct json_writer *writer, const struct snapshot *snapshot)
 {
     json_write_open(writer, "streamer", '{');
-    write_text(writer, "name", snapshot->parts.streamer);
-    write_text(writer, "state", snapshot->source.state);
+    piece_text(writer, "name", snapshot->parts.streamer);
+    piece_text(writer, "state", snapshot->source.state);
     json_write_bool(writer, "connected", snapshot->source.connected);
     json_write_bool(writer, "credentials_refused", snapshot->source.credentials_refused);
     json_write_close(writer, '}');
@@ -251,12 +224,12 @@ static void write_streamer(struct json_writer *writer, const struct snapshot *sn
 
 static void write_state(struct json_writer *writer, const struct snapshot *snapshot, int64_t started_wall_ms)
 {
-    write_text(writer, "version", agent_version);
-    write_text(writer, "revision", agent_revision);
+    piece_text(writer, "version", agent_version);
+    piece_text(writer, "revision", agent_revision);
     json_write_int(writer, "pid", getpid());
-    write_text(writer, "phase", snapshot->parts.phase);
-    write_time(writer, "started", started_wall_ms);
-    write_time(writer, "now", snapshot->wall_ms);
+    piece_text(writer, "phase", snapshot->parts.phase);
+    piece_time(writer, "started", started_wall_ms);
+    piece_time(writer, "now", snapshot->wall_ms);
     json_write_seconds(writer, "uptime_s", snapshot->wall_ms - started_wall_ms);
     write_streamer(writer, snapshot);
     write_conditions(writer, snapshot);
@@ -283,7 +256,7 @@ static void add_reason(struct json_writer *writer, bool is_so, const char *words
 {
     if (!is_so)
         return;
-    write_text(writer, NULL, words);
+    piece_text(writer, NULL, words);
     *ready = false;
 }
 
@@ -295,12 +268,12 @@ static void write_notes(struct json_writer *writer, const struct snapshot *snaps
     while (conditions && (condition = conditions_next(conditions, condition))) {
         snprintf(note, sizeof note, "%s%s%s: %.200s", condition_text(conditions, condition),
                  *condition->subject ? ", " : "", condition->subject, condition->sentence);
-        write_text(writer, NULL, note);
+        piece_text(writer, NULL, note);
     }
     if (snapshot->counters.circuits_open > 0)
-        write_text(writer, NULL, "destinations only fail, and are probed");
+        piece_text(writer, NULL, "destinations only fail, and are probed");
     if (snapshot->parts.source && snapshot->source.connected && source_assigned(snapshot->parts.source) == 0)
-        write_text(writer, NULL, "no partition is assigned");
+        piece_text(writer, NULL, "no partition is assigned");
 }
 
 static bool write_readiness(struct json_writer *writer, const char *name, const struct snapshot *snapshot)
@@ -395,100 +368,4 @@ void snapshot_log(const struct snapshot *snapshot)
                  *condition->subject ? F_STR("subject", condition->subject) : F_NONE,
                  F_STR("reason", condition->sentence),
                  F_SECONDS("standing_for", snapshot->monotonic_ms - condition->since_ms));
-}
-
-/* One run */
-
-struct run_search {
-    struct slice run_id;
-    struct json_writer *writer;
-    int64_t wall_ms, monotonic_ms;
-    size_t found;
-};
-
-enum { RUN_DELIVERIES_MAX = 8 };
-
-static void write_run_delivery(void *ctx, const struct delivery_view *delivery)
-{
-    struct run_search *search = ctx;
-    struct json_writer *writer = search->writer;
-    if (!slice_equal(delivery->run_id, search->run_id) || ++search->found > RUN_DELIVERIES_MAX)
-        return;
-    json_write_open(writer, NULL, '{');
-    write_time(writer, "taken", search->wall_ms - (search->monotonic_ms - delivery->taken_ms));
-    if (delivery->record_ms >= 0)
-        write_time(writer, "record_time", delivery->record_ms);
-    if (delivery->topic) {
-        write_text(writer, "topic", delivery->topic);
-        json_write_int(writer, "partition", delivery->partition);
-        json_write_int(writer, "offset", delivery->offset);
-    }
-    write_text(writer, "state", delivery->state);
-    write_text(writer, "waits_for", delivery->waits_for);
-    write_text(writer, "destination", delivery->destination);
-    write_text(writer, "url", delivery->url);
-    json_write_int(writer, "attempts", delivery->attempts);
-    write_known_seconds(writer, "next_attempt_in_s", delivery->due_in_ms);
-    if (delivery->status > 0)
-        json_write_int(writer, "status", delivery->status);
-    if (delivery->cause.len > 0)
-        json_write_text(writer, "cause", delivery->cause);
-    json_write_close(writer, '}');
-}
-
-static void write_seen(struct json_writer *writer, const struct run_seen *seen, bool live)
-{
-    unsigned kept = seen->failed_tries < RUN_TRIES_MAX ? seen->failed_tries : RUN_TRIES_MAX;
-    write_text(writer, "outcome",
-               seen->ended_ms == 0 ? "tried again"
-               : seen->delivered   ? "delivered"
-                                   : "failed");
-    if (seen->ended_ms > 0)
-        write_time(writer, "ended", seen->ended_ms);
-    json_write_int(writer, "attempts", seen->attempts);
-    if (seen->status > 0)
-        json_write_int(writer, "status", seen->status);
-    if (seen->ended_ms > 0)
-        json_write_seconds(writer, "last_attempt_s", seen->duration_ms);
-    write_text(writer, "url", seen->url);
-    json_write_int(writer, "failed_attempts", seen->failed_tries);
-    json_write_open(writer, "tries", '[');
-    for (unsigned i = 0; i < kept; i++) {
-        json_write_open(writer, NULL, '{');
-        write_time(writer, "at", seen->tries[i].at_ms);
-        if (seen->tries[i].status > 0)
-            json_write_int(writer, "status", seen->tries[i].status);
-        write_text(writer, "cause", seen->tries[i].cause);
-        json_write_close(writer, '}');
-    }
-    json_write_close(writer, ']');
-    if (seen->ended_ms == 0)
-        return;
-    write_text(writer, "reported", *seen->reported ? seen->reported : "nothing: the endpoint reports it");
-    write_text(writer, "port", seen->refused ? "refused" : live ? "waiting" : "not waiting any more");
-}
-
-bool run_json(const struct status_parts *parts, struct slice run_id, struct buffer *out)
-{
-    struct json_writer writer = {.out = out};
-    struct run_search search = {.run_id = run_id,
-                                .writer = &writer,
-                                .wall_ms = clock_wall_ms(parts->clock),
-                                .monotonic_ms = clock_monotonic_ms(parts->clock)};
-    const struct run_seen *seen =
-        parts->observer ? run_memory_find(observer_run_memory(parts->observer), run_id) : NULL;
-    json_write_open(&writer, NULL, '{');
-    json_write_text(&writer, "run_id", run_id);
-    json_write_open(&writer, "deliveries", '[');
-    if (parts->deliver)
-        deliver_each(parts->deliver, write_run_delivery, &search);
-    json_write_close(&writer, ']');
-    if (seen) {
-        json_write_open(&writer, "remembered", '{');
-        write_seen(&writer, seen, search.found > 0);
-        json_write_close(&writer, '}');
-    }
-    json_write_close(&writer, '}');
-    buffer_append_char(out, '\n');
-    return seen || search.found > 0;
 }

@@ -95,5 +95,8 @@ void snapshot_state_json(const struct snapshot *snapshot, int64_t started_wall_m
 PA_MAY_IGNORE bool snapshot_readiness(const struct snapshot *snapshot, struct buffer *out);
 /** Writes partitions, destinations and conditions as log lines. */
 void snapshot_log(const struct snapshot *snapshot);
+
+/* run_form.c */
+
 /** Appends what is known of a run as JSON. False: nothing is. */
 PA_MUST_USE bool run_json(const struct status_parts *parts, struct slice run_id, struct buffer *out);

@@ -4,6 +4,7 @@
  *   kinds.c       what each kind of event becomes, in one table (kinds.h)
  *   counters.c    the table of counters, and the summary line
  *   lines.c       what happened, as log lines
+ *   hints.c       what to look at after a failure
  *   run_logs.c    what happened, as progress logs on the run
  *   runs.c        what is remembered of runs
  *   flow.c        what happened last, for whoever watches
