@@ -209,6 +209,39 @@ static void show_conditions(FILE *out, const cJSON *status)
     }
 }
 
+static void show_letters_failure(FILE *out, const cJSON *letters)
+{
+    if (!*text(letters, "failure"))
+        return;
+    fputs("! dead letters cannot be written: their records are held back", out);
+    print_duration(out, ", for ", number(letters, "failing_for_s"), "");
+    print_member(out, ": ", letters, "failure", "\n");
+}
+
+static void show_runs(FILE *out, const cJSON *runs)
+{
+    const cJSON *run, *under_way = item_of(runs, "under_way"), *failed = item_of(runs, "failed");
+    if (cJSON_GetArraySize(under_way) > 0)
+        fputs("runs under way, the oldest first:\n", out);
+    cJSON_ArrayForEach(run, under_way)
+    {
+        print_member(out, "  ", run, "run_id", "");
+        print_duration(out, ", for ", number(run, "age_s"), "");
+        print_member(out, ", waits for ", run, "waits_for", "");
+        print_member(out, " (", run, "destination", ")");
+        fputc('\n', out);
+    }
+    if (cJSON_GetArraySize(failed) > 0)
+        fputs("runs that failed, the last first:\n", out);
+    cJSON_ArrayForEach(run, failed)
+    {
+        print_member(out, "  ", run, "run_id", "");
+        print_member(out, ", at ", run, "at", "");
+        print_member(out, ": ", run, "cause", "");
+        fputc('\n', out);
+    }
+}
+
 static void show_settings(FILE *out, const cJSON *status)
 {
     const cJSON *setting;
@@ -230,10 +263,12 @@ bool show_status(FILE *out, struct slice json)
     if (read) {
         show_head(out, status);
         show_conditions(out, status);
+        show_letters_failure(out, item_of(status, "dead_letters"));
         show_port(out, status);
         show_counts(out, status);
         show_list(out, status, "partitions", show_partition);
         show_list(out, status, "destinations", show_destination);
+        show_runs(out, item_of(status, "runs"));
         show_settings(out, status);
     }
     cJSON_Delete(status);
@@ -257,13 +292,15 @@ static void show_delivery(FILE *out, const cJSON *delivery)
     print_number(out, "\n  attempts     ", number(delivery, "attempts"), "");
     print_number(out, "\n  last status  ", number(delivery, "status"), "");
     print_member(out, "\n  cause        ", delivery, "cause", "");
+    print_member(out, "\n  why          ", delivery, "why", "");
+    print_member(out, "\n  next step    ", delivery, "hint", "");
     fputc('\n', out);
 }
 
 static void show_remembered(FILE *out, const cJSON *run)
 {
     const cJSON *try;
-    print_member(out, "told of last: ", run, "outcome", "");
+    print_member(out, *text(run, "ended") ? "how it ended: " : "so far: ", run, "outcome", "");
     print_number(out, " with status ", number(run, "status"), "");
     print_member(out, ", at ", run, "ended", "");
     print_number(out, "\n  attempts     ", number(run, "attempts"), "");
@@ -278,13 +315,22 @@ static void show_remembered(FILE *out, const cJSON *run)
         print_member(out, ": ", try, "cause", "");
         fputc('\n', out);
     }
+    print_member(out, "  next step    ", run, "hint", "\n");
+}
+
+static void show_passed(FILE *out, const cJSON *run)
+{
+    print_member(out, "nothing was sent: ", run, "why", "");
+    print_member(out, ", at ", run, "at", "");
+    print_member(out, "\n  next step    ", run, "hint", "");
+    fputc('\n', out);
 }
 
 bool show_run(FILE *out, struct slice json)
 {
     cJSON *run = cJSON_ParseWithLength(json.ptr ? json.ptr : "", json.len);
     bool read = cJSON_IsObject(run);
-    const cJSON *delivery, *remembered = item_of(run, "remembered");
+    const cJSON *delivery, *remembered = item_of(run, "remembered"), *passed = item_of(run, "passed");
     if (read) {
         fputs("run ", out);
         print_text(out, text(run, "run_id"));
@@ -292,6 +338,8 @@ bool show_run(FILE *out, struct slice json)
         cJSON_ArrayForEach(delivery, item_of(run, "deliveries")) show_delivery(out, delivery);
         if (remembered)
             show_remembered(out, remembered);
+        if (passed)
+            show_passed(out, passed);
     }
     cJSON_Delete(run);
     return read;

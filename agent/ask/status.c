@@ -8,6 +8,12 @@ static const char EXIT_CODES[] =
     "Exit codes: 0 shown; 1 nobody is there, or nothing is known of the run; 64 wrong "
     "usage, or several agents\nmay be meant; 78 wrong settings.";
 
+static const char UNKNOWN[] =
+    "nothing is known of the run here: it has not come yet, came to another agent of the "
+    "group, or\nended before the last 1,000 (500 of which nothing was sent)\n"
+    "  next step    'port-agent status' shows whether events come, 'port-agent events --run RUN_ID' whether "
+    "its event is in\n               the topic\n";
+
 /** One answer, as JSON or in words. */
 static int show_answer(const struct command_usage *usage, const struct config *config, const char *path,
                        bool json, bool (*show)(FILE *out, struct slice json))
@@ -24,10 +30,7 @@ static int show_answer(const struct command_usage *usage, const struct config *c
     if (code == EXIT_CODE_OK && answer.status != 200)
         code = EXIT_CODE_FAILURE;
     if (code != EXIT_CODE_OK && answer.status == 404 && !json)
-        fprintf(stderr,
-                "port-agent %s: this agent does not have the run, and it is none of the last 1,000 that it "
-                "ended\n",
-                usage->command);
+        fprintf(stderr, "port-agent %s: %s", usage->command, UNKNOWN);
     buffer_clear(&answer.body);
     fflush(stdout);
     return code;

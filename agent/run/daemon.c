@@ -485,6 +485,7 @@ void daemon_parts(const struct daemon *daemon, struct status_parts *parts)
                                    .observer = daemon->observer,
                                    .reports = daemon->reports,
                                    .port = daemon->port.api,
+                                   .dead_letters = daemon->dead_letters,
                                    .streamer = streamer_of(daemon->options.config)->name,
                                    .phase = phases[daemon->state],
                                    .running = daemon->state == RUNNING,

@@ -1,6 +1,7 @@
 /* What is shown of a snapshot: JSON, readiness, log lines. */
 #include "base/version.h"
 #include "config/effective.h"
+#include "deadletter/dead_letter.h"
 #include "observe/conditions.h"
 #include "pieces.h"
 #include "snapshot.h"
@@ -166,6 +167,18 @@ static void write_reload(struct json_writer *writer, const struct reload_view *r
     json_write_close(writer, '}');
 }
 
+static void write_letters_failure(struct json_writer *writer, const struct snapshot *snapshot)
+{
+    const struct dead_letters *letters = snapshot->parts.dead_letters;
+    struct dead_letters_view view = {0};
+    if (letters)
+        view = dead_letters_view(letters);
+    if (!view.failing)
+        return;
+    piece_text(writer, "failure", view.reason);
+    json_write_seconds(writer, "failing_for_s", snapshot->monotonic_ms - view.since_ms);
+}
+
 static void write_rest(struct json_writer *writer, const struct snapshot *snapshot)
 {
     const struct status_parts *parts = &snapshot->parts;
@@ -179,6 +192,7 @@ static void write_rest(struct json_writer *writer, const struct snapshot *snapsh
         json_write_int(writer, "written", (int64_t)snapshot->counters.dead_letters_written);
         json_write_int(writer, "waiting", (int64_t)snapshot->counters.dead_letters_waiting);
     }
+    write_letters_failure(writer, snapshot);
     json_write_close(writer, '}');
     piece_text(writer, "log_level", log_level_name(log_level_now()));
     write_reload(writer, parts->reload);
@@ -245,6 +259,7 @@ void snapshot_json(const struct snapshot *snapshot, int64_t started_wall_ms, str
     struct json_writer writer = {.out = out};
     json_write_open(&writer, NULL, '{');
     write_state(&writer, snapshot, started_wall_ms);
+    runs_write(&writer, snapshot);
     write_settings(&writer, snapshot->parts.config);
     json_write_close(&writer, '}');
     buffer_append_char(out, '\n');

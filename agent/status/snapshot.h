@@ -7,7 +7,9 @@
 #include "port/api.h"
 #include "window/window.h"
 
+struct dead_letters;
 struct histogram;
+struct json_writer;
 
 enum { SNAPSHOT_PARTITIONS = 64, SNAPSHOT_DESTINATIONS = 32 };
 
@@ -32,6 +34,8 @@ struct status_parts {
     const struct observer *observer;
     const struct reports *reports;
     const struct port_api *port;
+    /** NULL too where none are kept. */
+    const struct dead_letters *dead_letters;
     /** As STREAMER_NAME has it. */
     const char *streamer;
     /** "running", "draining", "closing" or "stopped". */
@@ -100,3 +104,6 @@ void snapshot_log(const struct snapshot *snapshot);
 
 /** Appends what is known of a run as JSON. False: nothing is. */
 PA_MUST_USE bool run_json(const struct status_parts *parts, struct slice run_id, struct buffer *out);
+/** Writes the runs that have been under way for longest, and those that failed last, as a member `runs`; ten
+ * of each. */
+void runs_write(struct json_writer *writer, const struct snapshot *snapshot);

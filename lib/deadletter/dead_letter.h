@@ -81,6 +81,15 @@ struct dead_letters_counters {
     uint64_t written, failures, waiting;
 };
 
+/** Whether letters can be written now. */
+struct dead_letters_view {
+    /** There are letters that could not be written yet, and since when it is so (monotonic). */
+    bool failing;
+    int64_t since_ms;
+    /** Of the last failure; cut to fit, borrowed while the letters live. */
+    const char *reason;
+};
+
 /** NULL with the cause in err: both or neither of directory and topic, no secret, a directory that is
  * something else, a setting librdkafka refuses, out of memory. A directory that cannot be written now, or an
  * unreachable broker, is no error: it is logged and tried again with each letter. */
@@ -100,6 +109,7 @@ void dead_letter_write_forget(struct dead_letter_write *write);
 
 /** Letters are sealed under this secret from now on; read during the call alone. 0, or PA_ERR_MEMORY. */
 PA_MUST_USE int dead_letters_use_secret(struct dead_letters *letters, struct slice secret);
+struct dead_letters_view dead_letters_view(const struct dead_letters *letters);
 void dead_letters_counters(const struct dead_letters *letters, struct dead_letters_counters *out);
 /** Forgets what is not written yet (no `done` runs any more, and no write may be forgotten any more), waits
  * for a write that is under way, then `closed` (NULL: nobody) runs from the loop and everything is freed. */

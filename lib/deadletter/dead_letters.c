@@ -2,6 +2,7 @@
 #include "deadletter/internal.h"
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,7 @@ static void write_unlink(struct dead_letter_write *write)
     struct dead_letters *letters = write->letters;
     TAILQ_REMOVE(&letters->writes, write, all);
     letters->counters.waiting--;
+    letters->stuck -= write->failures > 0;
     free(write->texts);
     free(write);
 }
@@ -91,6 +93,19 @@ static void say_failure(struct dead_letters *letters, const struct dead_letter_w
               F_SLICE("port.run_id", write->letter.run_id), F_INT("waiting", letters->counters.waiting));
 }
 
+/** It fails for the first time. */
+static void note_stuck(struct dead_letters *letters)
+{
+    if (letters->stuck++ == 0)
+        letters->stuck_ms = clock_monotonic_ms(letters->clock);
+}
+
+struct dead_letters_view dead_letters_view(const struct dead_letters *letters)
+{
+    return (struct dead_letters_view){
+        .failing = letters->stuck > 0, .since_ms = letters->stuck_ms, .reason = letters->stuck_reason};
+}
+
 void write_failed(struct dead_letter_write *write, const char *reason)
 {
     struct dead_letters *letters = write->letters;
@@ -98,6 +113,9 @@ void write_failed(struct dead_letter_write *write, const char *reason)
         write_unlink(write);
         return;
     }
+    if (write->failures == 0)
+        note_stuck(letters);
+    snprintf(letters->stuck_reason, sizeof letters->stuck_reason, "%s", reason);
     write->state = WRITE_WAITING;
     write->not_before_ms =
         clock_monotonic_ms(letters->clock) + clock_backoff_ms(letters->clock, letters->first_backoff_ms, 2.0,

@@ -56,6 +56,11 @@ struct dead_letters {
     bool failing, said;
     /** When it was said last. */
     int64_t said_ms;
+    /** How many letters have failed so far and wait, since when there are such, and why the last one failed.
+     */
+    size_t stuck;
+    int64_t stuck_ms;
+    char stuck_reason[200];
     bool closing;
     unsigned closing_parts;
     void (*closed)(void *ctx);

@@ -144,6 +144,12 @@ struct delivery_view {
     /** Of its last attempt, where that is over: status (0: none) and cause in words ("": none). */
     int status;
     struct slice cause;
+    /** Why it waits, where that is known: the cause of its destination's last failure; "": nothing is. */
+    const char *why;
+    /** What to look at; NULL: nothing. Lives for ever. */
+    const char *hint;
+    /** It waits for a dead letter to be written, or for Port to accept its result. */
+    bool at_letter, at_port;
 };
 /** Every delivery, the newest first; then everything that is kept by reference, of which neither the time of
  * the record nor the last cause is known. */

@@ -3,6 +3,7 @@
 #include "deliver/telling.h"
 #include "deliver/shared.h"
 #include "port/result.h"
+#include <string.h>
 
 void deliver_tell_circuit(const struct deliver *deliver, const char *destination, unsigned failures)
 {
@@ -155,10 +156,12 @@ void delivery_tell_ended(struct delivery *delivery, const char *port_result)
     char waited[WAITS_TEXT_SIZE];
     bool ended = ending->kind == OBSERVED_DELIVERED || ending->kind == OBSERVED_FAILED ||
                  ending->kind == OBSERVED_UNSENT;
-    if (!ended || ending->told)
+    bool is_news = !ending->told || strcmp(port_result, "waiting") != 0;
+    if (!ended || !is_news)
         return;
-    ending->told = true;
     struct observed observed = about(delivery, OBSERVED_ENDED);
+    observed.unlisted = ending->told; /* its line has said that it waits */
+    ending->told = true;
     observed.ended = (enum observed_kind)ending->kind;
     observed.resent = ending->resent;
     observed.redirects = ending->redirects;

@@ -24,7 +24,8 @@ void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind,
 void delivery_tell_mapped(const struct delivery *delivery);
 /** Once: its run has to wait before it is sent, for this reason. */
 void delivery_tell_waits(struct delivery *delivery, const char *reason);
-/** Once, and only where it has ended: its end has its line, with what Port says of the result. */
+/** Only where it has ended: its end has its line, once, with what Port says of the result. Where that was
+ * that it waits, what Port says in the end is told too, without a line. */
 void delivery_tell_ended(struct delivery *delivery, const char *port_result);
 /** An attempt begins: once, its run is told. */
 void delivery_tell_start(struct delivery *delivery, struct slice body);

@@ -2,13 +2,22 @@
 #include "deliver/attempt.h"
 #include "deliver/shared.h"
 
+/** Of what is its turn as soon as its destination lets it. */
+static const char *waits_at(const struct window *window, const struct slot *slot)
+{
+    if (window_is_held(window, slot))
+        return "its turn at the destination, which the operator has paused";
+    if (window_is_broken(slot))
+        return "its turn at the destination, which only fails: its circuit is open";
+    return "its turn at the destination";
+}
+
 /** In words. */
 static const char *waits_for(const struct delivery *delivery)
 {
     static const char *const words[LIFE_STATES] = {
         [LIFE_MAPPING] = "its mapping",
         [LIFE_QUEUED] = "the delivery before it with the same key",
-        [LIFE_READY] = "its turn at the destination",
         [LIFE_SENDING] = "the endpoint's answer",
         [LIFE_WAITING] = "the time of its next attempt",
         [LIFE_WRITING_LETTER] = "its dead letter to be written",
@@ -16,7 +25,25 @@ static const char *waits_for(const struct delivery *delivery)
         [LIFE_REPORT_OWED] = "memory for its result",
         [LIFE_REPORTING] = "Port to accept its result",
     };
+    if (delivery->state == LIFE_READY)
+        return waits_at(delivery->deliver->window, &delivery->slot);
     return words[delivery->state] ? words[delivery->state] : "nothing";
+}
+
+/** What to look at where a slot waits at its destination. */
+static const char *hint_at(const struct window *window, const struct slot *slot)
+{
+    if (window_is_held(window, slot))
+        return "'port-agent resume' lets deliveries go on";
+    if (window_is_broken(slot))
+        return "look at the endpoint, with 'port-agent check --destination URL'; deliveries go on when it "
+               "answers";
+    return NULL;
+}
+
+static const char *why_at(const struct window *window, const struct slot *slot)
+{
+    return window_is_broken(slot) && !window_is_held(window, slot) ? window_cause(slot) : "";
 }
 
 static int64_t due_in_ms(const struct due *due, int64_t now_ms)
@@ -56,7 +83,9 @@ static void each_kept(const struct deliver *deliver, int64_t now_ms,
                                            .waits_for = kept_waits_for(kept),
                                            .destination = window_destination_of(&kept->slot),
                                            .attempts = past ? past->attempt : 0,
-                                           .due_in_ms = due_in_ms(past ? &past->due : NULL, now_ms)};
+                                           .due_in_ms = due_in_ms(past ? &past->due : NULL, now_ms),
+                                           .why = why_at(deliver->window, &kept->slot),
+                                           .hint = hint_at(deliver->window, &kept->slot)};
         each(ctx, &view);
     }
 }
@@ -83,7 +112,11 @@ void deliver_each(const struct deliver *deliver,
             .attempts = delivery->attempt,
             .due_in_ms = due_in_ms(&delivery->due, now_ms),
             .status = delivery->outcome.status,
-            .cause = buffer_slice(&delivery->outcome.cause)};
+            .cause = buffer_slice(&delivery->outcome.cause),
+            .why = delivery->state == LIFE_READY ? why_at(deliver->window, &delivery->slot) : "",
+            .hint = delivery->state == LIFE_READY ? hint_at(deliver->window, &delivery->slot) : NULL,
+            .at_letter = delivery->state == LIFE_WRITING_LETTER,
+            .at_port = delivery->state == LIFE_REPORTING};
         each(ctx, &view);
     }
     each_kept(deliver, now_ms, each, ctx);

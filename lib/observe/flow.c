@@ -32,14 +32,6 @@ bool flow_shows(const struct observed *observed)
            (!observed->unlisted && (end == END_REFUSED || end == END_UNREADABLE));
 }
 
-/** An attempt that is followed by another has lost nothing yet. */
-static const char *hint_of(const struct observed *observed)
-{
-    bool goes_on = observed->kind == OBSERVED_RETRYING;
-    bool failed = goes_on || observed_end(observed->kind) == END_FAILED;
-    return failed ? observed_hint(observed->error_type, observed->has_letter || goes_on) : NULL;
-}
-
 #define KEEP(field_, text_) slice_copy_cut((text_), (field_), sizeof(field_))
 
 void flow_watch(struct flow *flow, bool watches)
@@ -73,7 +65,7 @@ void flow_note(struct flow *flow, const struct observed *observed)
     entry->offset = observed->offset;
     entry->attempt = observed->attempt;
     entry->status = observed->status;
-    entry->hint = hint_of(observed);
+    entry->hint = observed_hint(observed);
     KEEP(entry->run_id, observed->run_id);
     KEEP(entry->topic, slice_of(observed->topic));
     KEEP(entry->method, slice_of(observed->method));

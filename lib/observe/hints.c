@@ -1,14 +1,41 @@
-/* What to look at after a failure. Must never depend on more than the failure itself: a hint is a constant.
- */
+/* What to look at after a failure, or where nothing was sent. Must never depend on more than what was told: a
+ * hint is a constant. */
 #include "observe/observe.h"
 #include <string.h>
 
-const char *observed_hint(const char *error_type, bool has_letter)
+#define NOTHING_KEEPS "nothing keeps the event: DEAD_LETTER_DIR would"
+/** Where a letter keeps the event, and where nothing does. */
+#define EITHER(text_)                   \
+    {                                   \
+        text_ "; " NOTHING_KEEPS, text_ \
+    }
+
+static bool says(struct slice text, const char *words)
+{
+    return text.len > 0 && memmem(text.ptr, text.len, words, strlen(words)) != NULL;
+}
+
+static const char *of_status(int status, bool kept)
+{
+    static const char *const refuses[] = EITHER(
+        "the endpoint refuses the sender: see that it checks signatures with this organisation's secret");
+    static const char *const nothing_there[] =
+        EITHER("see that the URL of the action, or of its mapping, has the right path");
+    static const char *const failed[] = EITHER("the endpoint itself failed: look at its log");
+    if (status == 401 || status == 403)
+        return refuses[kept];
+    if (status == 404 || status == 405 || status == 410)
+        return nothing_there[kept];
+    if (status >= 500)
+        return failed[kept];
+    return kept ? NULL : NOTHING_KEEPS;
+}
+
+static const char *of_error(struct slice error)
 {
     static const struct {
         const char *error, *hint;
     } hints[] = {
-        {"tls_certificate", "if the endpoint's certificate authority is your own, set SSL_CERT_FILE"},
         {"tls", "does the endpoint speak TLS there? 'port-agent check --destination URL' goes the way to it "
                 "step by step"},
         {"protocol", "does it speak HTTP there, and not TLS? 'port-agent check --destination URL' shows it"},
@@ -20,13 +47,71 @@ const char *observed_hint(const char *error_type, bool has_letter)
          "are followed"},
         {"dns", "is the host's name right, and known where the agent runs?"},
         {"connect", "'port-agent check --destination URL' goes the way to the endpoint step by step"},
+        {"reset", "the endpoint may have processed the request: look at its log before it is sent again"},
+        {"send", "the endpoint may have processed the request: look at its log before it is sent again"},
+        {"proxy", "look at the proxy's log; NO_PROXY says what goes past it"},
         {"egress", "EGRESS_ALLOW and EGRESS_DENY say where webhooks may go"},
+        {"bad_request",
+         "'port-agent map --event FILE' shows the request that the event and its mapping make"},
+        {"mapping", "'port-agent map --event FILE' shows what each mapping makes of the event"},
         {"no_mapping", "'port-agent map' shows what each mapping makes of an event"},
+        {"record_gone", "its topic keeps records for less time than this one had to wait"},
         {"event_expired", "EVENT_MAX_AGE_SECONDS is how old an event may be"},
         {"signature_expired", "REPLAY_TOLERANCE_SECONDS is how old a signature may be"},
     };
-    for (size_t i = 0; error_type && i < sizeof hints / sizeof *hints; i++)
-        if (strcmp(hints[i].error, error_type) == 0)
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+        if (slice_equal_text(error, hints[i].error))
             return hints[i].hint;
-    return has_letter ? NULL : "nothing keeps the event: DEAD_LETTER_DIR would";
+    return NULL;
+}
+
+/** libcurl and OpenSSL say in words what is wrong. */
+static const char *of_certificate(struct slice reason)
+{
+    if (says(reason, "subject name"))
+        return "use a host name in the URL that the endpoint's certificate has, or give it one with this "
+               "name";
+    if (says(reason, "has expired"))
+        return "renew the endpoint's certificate";
+    return "if the endpoint's certificate authority is your own, set SSL_CERT_FILE";
+}
+
+/** The agent ended, or a person ended the run. */
+static const char *of_end(struct slice reason)
+{
+    return says(reason, "the agent was stopped") ? "run the action again; DRAIN_TIMEOUT_SECONDS is how long "
+                                                   "the agent waits for answers at its end"
+                                                 : NULL;
+}
+
+static const char *of_failure(const struct observed *observed, bool kept)
+{
+    struct slice error = slice_of(observed->error_type);
+    if (slice_equal_text(error, "tls_certificate"))
+        return of_certificate(observed->reason);
+    const char *hint = slice_equal_text(error, "cancelled") ? of_end(observed->reason) : of_error(error);
+    return hint ? hint : of_status(observed->status, kept);
+}
+
+const char *observed_hint(const struct observed *observed)
+{
+    switch (observed->kind == OBSERVED_ENDED ? observed->ended : observed->kind) {
+    case OBSERVED_RETRYING: /* nothing is lost yet */
+        return of_failure(observed, true);
+    case OBSERVED_FAILED:
+    case OBSERVED_UNSENT:
+        return of_failure(observed, observed->has_letter);
+    case OBSERVED_SIGNATURE_WRONG:
+        return "is PORT_CLIENT_SECRET this organisation's? 'port-agent verify --event FILE' says what "
+               "differs";
+    case OBSERVED_UNSIGNED:
+    case OBSERVED_TIMESTAMP_MALFORMED:
+    case OBSERVED_OTHER_TOPICS:
+        return "who writes to the topic? 'port-agent verify --event FILE' says what is wrong with the event";
+    case OBSERVED_UNWANTED:
+        return "'port-agent map --event FILE' shows why \"enabled\" of no mapping is true; nothing is wrong "
+               "where another agent delivers it";
+    default:
+        return NULL;
+    }
 }

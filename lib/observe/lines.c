@@ -83,6 +83,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
     const struct kind_row *line = row_of(o);
     unsigned fields = line->fields;
     bool ended = o->kind == OBSERVED_ENDED, failed = ended && (fields & LETTER);
+    bool refused = observed_end(o->kind) == END_REFUSED;
     struct buffer body = {0};
     const struct log_field all[] = {
         F_TOPIC(o),
@@ -115,7 +116,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_STR("port.result", ended ? o->port_result : NULL),
         F_SLICE("waited_for", o->waited),
         failed ? F_BOOL("dead_letter", o->has_letter) : F_NONE,
-        failed ? F_STR("hint", observed_hint(o->error_type, o->has_letter)) : F_NONE,
+        failed || refused ? F_STR("hint", observed_hint(o)) : F_NONE,
         F_TRACE(o),
         F_SPAN(o),
     };

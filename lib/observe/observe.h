@@ -201,8 +201,8 @@ PA_MUST_USE enum observed_end observed_end(enum observed_kind kind);
 const char *observed_message(enum observed_kind kind);
 /** Why the record ended so, in words, for those who show it; empty for a success. */
 struct slice observed_why(const struct observed *observed);
-/** What to look at after a failure of that error.type; NULL: the reason says all. Lives for ever. */
-PA_MUST_USE const char *observed_hint(const char *error_type, bool has_letter);
+/** What to look at after a failure, or where nothing was sent; NULL: the reason says all. Lives for ever. */
+PA_MUST_USE const char *observed_hint(const struct observed *observed);
 
 struct observer_options {
     /** Borrowed. */

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "observe/observe.h"
 
-enum { RUNS_MAX = 1000, RUN_TRIES_MAX = 4 };
+enum { RUNS_MAX = 1000, RUN_TRIES_MAX = 4, RUNS_PASSED_MAX = 500 };
 
 /** A failed attempt that was followed by another, or by the end. */
 struct run_try {
@@ -13,7 +13,7 @@ struct run_try {
     int64_t at_ms;
     /** 0: no answer. */
     int status;
-    char cause[96];
+    char cause[200];
 };
 
 /** A run as it was told of last. */
@@ -33,11 +33,25 @@ struct run_seen {
     bool delivered;
     /** Port refused its result for good. */
     bool refused;
+    /** Port's word on its result, as its log line has it; "": none yet, or nothing is reported. */
+    char port_result[12];
+    /** What to look at after its last failure; NULL: nothing. Lives for ever. */
+    const char *hint;
     /** The status of the run's result; "": none is reported. */
     char reported[12];
     /** The last of its failed attempts, oldest first, and how many there were. */
     struct run_try tries[RUN_TRIES_MAX];
     unsigned failed_tries;
+};
+
+/** A run of which nothing was sent, and nobody was told: no mapping wants it, or its event is not to be
+ * believed, and then its id is not either. */
+struct run_passed {
+    char run_id[132];
+    /** Wall clock. */
+    int64_t at_ms;
+    /** The log's words, and what to look at. Live for ever. */
+    const char *why, *hint;
 };
 
 struct run_memory;
@@ -48,3 +62,8 @@ void run_memory_free(struct run_memory *runs);
 void run_memory_note(struct run_memory *runs, const struct observed *observed);
 /** NULL: it is not remembered. Borrowed until the loop goes on. */
 const struct run_seen *run_memory_find(const struct run_memory *runs, struct slice run_id);
+/** The same, of the last RUNS_PASSED_MAX that were passed: they make no room among the others. */
+const struct run_passed *run_memory_passed(const struct run_memory *runs, struct slice run_id);
+/** Those that have failed for good, the newest first, one after another: the first for NULL; NULL after the
+ * last. Borrowed until the loop goes on. */
+const struct run_seen *run_memory_failed(const struct run_memory *runs, const struct run_seen *before);

@@ -31,7 +31,7 @@ struct destination {
     /** When its breaker opened; counts while that is not closed. */
     int64_t open_since_ms;
     /** Of its last failure, in words, cut to fit; "": it has not failed yet. */
-    char cause[96];
+    char cause[200];
     /** A person holds it: no attempt starts. */
     bool paused;
     struct breaker breaker;

@@ -445,7 +445,17 @@ void window_note_cause(const struct slot *slot, struct slice cause)
              cause.ptr ? cause.ptr : "");
 }
 
+const char *window_cause(const struct slot *slot)
+{
+    return slot->destination ? slot->destination->cause : "";
+}
+
 /* A person's brake */
+
+bool window_is_held(const struct window *window, const struct slot *slot)
+{
+    return window->brake.all || (slot->destination && slot->destination->paused);
+}
 
 /** What the brake does not hold any more has its turn again. */
 static void follow_brake(void *ctx, const struct destination *seen)

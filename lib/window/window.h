@@ -168,6 +168,10 @@ void window_each_destination(const struct window *window,
                              void (*each)(void *ctx, const struct destination_view *view), void *ctx);
 /** Why the slot's attempt failed, in words: kept of its destination, cut to fit. */
 void window_note_cause(const struct slot *slot, struct slice cause);
+/** The cause of its destination's last failure; "": it has not failed yet, or is not known. Borrowed. */
+const char *window_cause(const struct slot *slot);
+/** A person holds its destination, or all of them. */
+PA_MUST_USE bool window_is_held(const struct window *window, const struct slot *slot);
 
 /* A person's brake */
 

@@ -168,8 +168,11 @@ static void a_full_directory_holds_letters_back_until_there_is_room(void **state
     assert_int_equal(world.done, 1);
     world_write(&world, &small); /* what fits is not held up by what does not */
     world_run_done(&world, 2);
+    assert_true(dead_letters_view(world.letters).failing);
+    assert_non_null(strstr(dead_letters_view(world.letters).reason, "DEAD_LETTER_MAX_BYTES"));
     empty_directory(false);
     world_run_done(&world, 3);
+    assert_false(dead_letters_view(world.letters).failing);
     world_close(&world);
     char *text = read_today();
     assert_int_equal(count_letters(text), 1);

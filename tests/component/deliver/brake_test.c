@@ -138,6 +138,35 @@ static void each_delivery_tells_where_it_stands_and_what_it_waits_for(void **sta
     world_free(world);
 }
 
+static void what_waits_at_a_destination_says_why_it_does_not_go(void **state)
+{
+    (void)state;
+    struct deliver_options options = patient();
+    options.breaker_failures = 1;
+    struct world *world = world_with(options);
+    struct seen_views seen = {0};
+    give(world, (struct event_text){.run_id = "r_1", .path = "/500"});
+    run_until(world->port, &world->done, 1);
+    give(world, (struct event_text){.run_id = "r_2", .path = "/ok"});
+    deliver_each(world->deliver, see_delivery, &seen);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.views[0].state, "READY");
+    assert_string_equal(seen.views[0].waits_for,
+                        "its turn at the destination, which only fails: its circuit is open");
+    assert_string_equal(seen.views[0].why, "the endpoint answered 500");
+    assert_non_null(strstr(seen.views[0].hint, "check --destination"));
+    assert_true(deliver_pause(world->deliver, NULL, true));
+    seen.count = 0;
+    deliver_each(world->deliver, see_delivery, &seen);
+    assert_string_equal(seen.views[0].waits_for,
+                        "its turn at the destination, which the operator has paused");
+    assert_string_equal(seen.views[0].why, "");
+    assert_non_null(strstr(seen.views[0].hint, "port-agent resume"));
+    assert_true(deliver_pause(world->deliver, NULL, false));
+    run_until(world->port, &world->done, 2);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_run_that_is_cancelled_under_way_fails_and_the_next_with_its_key_goes),
         cmocka_unit_test(
             a_run_that_waits_for_its_next_attempt_is_cancelled_and_one_that_waits_for_port_is_not),
+        cmocka_unit_test(what_waits_at_a_destination_says_why_it_does_not_go),
         cmocka_unit_test(each_delivery_tells_where_it_stands_and_what_it_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* What is told of deliveries: every line of an event of a run names the run, at every level. */
+#include "observe/runs.h"
 #include "world.h"
 
 /** One after another, so that the lines are in the order of the records. */
@@ -133,8 +134,11 @@ static void a_result_that_waits_is_told_after_a_while_and_once(void **state)
     world->port->turned_ms += 6000;
     deliver_tick(world->deliver);
     deliver_tick(world->deliver);
+    const struct run_memory *runs = observer_run_memory(world->observer);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "waiting");
     world->port->script = NULL;
     run_until(world->port, &world->done, 1);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "accepted");
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "\"msg\":\"webhook delivered\""), 1);
     assert_result(lines, "r_1", "waiting");

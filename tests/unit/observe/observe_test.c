@@ -2,6 +2,13 @@
  * counters, and for whoever asked to be told. */
 #include "observe_world.h"
 
+#define SECRET_HINT                                                                            \
+    ",\"hint\":\"is PORT_CLIENT_SECRET this organisation's? 'port-agent verify --event FILE' " \
+    "says what differs\""
+#define WRITER_HINT                                                                       \
+    ",\"hint\":\"who writes to the topic? 'port-agent verify --event FILE' says what is " \
+    "wrong with the event\""
+
 /** Counters that a kind adds one to: at most one. */
 struct kind {
     enum observed_kind kind;
@@ -19,15 +26,15 @@ static const struct kind kinds[] = {
      LINE("WARNING", "record skipped", RECORD RUN ",\"reason\":\"the endpoint answered 503\""), NULL,
      "bad_records"},
     {OBSERVED_UNREADABLE_OF_RUN, "", NULL, "bad_records"},
-    {OBSERVED_UNSIGNED, LINE("WARNING", "event refused: signature missing", RECORD RUN), NULL,
+    {OBSERVED_UNSIGNED, LINE("WARNING", "event refused: signature missing", RECORD RUN WRITER_HINT), NULL,
      "bad_signatures"},
-    {OBSERVED_TIMESTAMP_MALFORMED, LINE("WARNING", "event refused: timestamp malformed", RECORD RUN), NULL,
-     "bad_signatures"},
-    {OBSERVED_SIGNATURE_WRONG, LINE("WARNING", "event refused: signature wrong", RECORD RUN), NULL,
-     "bad_signatures"},
+    {OBSERVED_TIMESTAMP_MALFORMED,
+     LINE("WARNING", "event refused: timestamp malformed", RECORD RUN WRITER_HINT), NULL, "bad_signatures"},
+    {OBSERVED_SIGNATURE_WRONG, LINE("WARNING", "event refused: signature wrong", RECORD RUN SECRET_HINT),
+     NULL, "bad_signatures"},
     {OBSERVED_OTHER_TOPICS,
      LINE("WARNING", "event refused: it belongs on another topic",
-          RECORD RUN ",\"reason\":\"the endpoint answered 503\""),
+          RECORD RUN ",\"reason\":\"the endpoint answered 503\"" WRITER_HINT),
      NULL, "bad_signatures"},
     {OBSERVED_MAPPED, "", NULL, NULL},
     {OBSERVED_EXPRESSION_EMPTY,
@@ -42,8 +49,9 @@ static const struct kind kinds[] = {
      LINE("WARNING", "a mapping's expression gave nothing",
           RECORD RUN ",\"error.message\":\"the endpoint answered 503\""),
      "What the mapping reports could not be evaluated: the endpoint answered 503", NULL},
-    {OBSERVED_MOVED, LINE("DEBUG", "delivery moved", RECORD RUN ",\"from_state\":\"READY\",\"to_state\":\"SENDING\""),
-     NULL, NULL},
+    {OBSERVED_MOVED,
+     LINE("DEBUG", "delivery moved", RECORD RUN ",\"from_state\":\"READY\",\"to_state\":\"SENDING\""), NULL,
+     NULL},
     {OBSERVED_UNWANTED, LINE("INFO", "no mapping wants the event", RECORD RUN), NULL, "skipped"},
     {OBSERVED_SENDING,
      LINE("DEBUG", "request", RECORD REQUEST RUN ",\"http.request.resend_count\":1,\"body\":\"{}\""),

@@ -139,6 +139,105 @@ static void what_has_no_run_and_what_says_nothing_of_an_end_is_not_remembered(vo
     run_memory_free(runs);
 }
 
+static void ports_word_is_remembered_and_a_later_one_counts(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    struct observed observed = told(OBSERVED_DELIVERED, "r_1", 1);
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "");
+    observed = told(OBSERVED_ENDED, "r_1", 1);
+    observed.ended = OBSERVED_DELIVERED;
+    observed.port_result = "waiting";
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "waiting");
+    observed.port_result = "accepted";
+    observed.unlisted = true;
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "accepted");
+    observed = told(OBSERVED_RETRYING, "r_1", 2);
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->port_result, "");
+    /* Of a run that nothing else is known of, nothing would be true. */
+    observed = told(OBSERVED_RESULT_REFUSED, "r_2", 0);
+    run_memory_note(runs, &observed);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_2")));
+    run_memory_free(runs);
+}
+
+static void a_failed_run_has_the_hint_of_its_log_line_until_it_is_delivered(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    struct observed observed = told(OBSERVED_RETRYING, "r_1", 1);
+    observed.error_type = "connect";
+    run_memory_note(runs, &observed);
+    assert_ptr_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->hint, observed_hint(&observed));
+    assert_non_null(strstr(run_memory_find(runs, SLICE_LITERAL("r_1"))->hint, "check --destination"));
+    observed = told(OBSERVED_DELIVERED, "r_1", 2);
+    run_memory_note(runs, &observed);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_1"))->hint);
+    run_memory_free(runs);
+}
+
+static void those_that_failed_are_gone_through_from_the_newest(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    assert_null(run_memory_failed(runs, NULL));
+    now_ms = 1000;
+    for (unsigned i = 0; i < RUNS_MAX + 10; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "r_%u", i);
+        bool failed = i == 0 || i == 20 || i == 500 || i == RUNS_MAX + 9;
+        struct observed observed = told(failed ? OBSERVED_FAILED : OBSERVED_DELIVERED, id, 1);
+        run_memory_note(runs, &observed);
+    }
+    struct observed goes_on = told(OBSERVED_RETRYING, "r_last", 1);
+    run_memory_note(runs, &goes_on);
+    const struct run_seen *seen = run_memory_failed(runs, NULL);
+    assert_string_equal(seen->run_id, "r_1009");
+    seen = run_memory_failed(runs, seen);
+    assert_string_equal(seen->run_id, "r_500");
+    seen = run_memory_failed(runs, seen);
+    assert_string_equal(seen->run_id, "r_20");
+    assert_null(run_memory_failed(runs, seen)); /* the first one has made room */
+    run_memory_free(runs);
+}
+
+static void a_run_of_which_nothing_was_sent_is_remembered_beside_the_others(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    char id[24];
+    struct observed observed = told(OBSERVED_DELIVERED, "r_sent", 1);
+    run_memory_note(runs, &observed);
+    now_ms = 2000;
+    observed = told(OBSERVED_UNWANTED, "r_0", 0);
+    run_memory_note(runs, &observed);
+    const struct run_passed *passed = run_memory_passed(runs, SLICE_LITERAL("r_0"));
+    assert_non_null(passed);
+    assert_string_equal(passed->why, "no mapping wants the event");
+    assert_non_null(strstr(passed->hint, "port-agent map"));
+    assert_int_equal(passed->at_ms, 2000);
+    assert_null(run_memory_find(runs, SLICE_LITERAL("r_0")));
+    for (unsigned i = 1; i < RUNS_PASSED_MAX + RUNS_MAX; i++) {
+        snprintf(id, sizeof id, "r_%u", i);
+        observed = told(OBSERVED_SIGNATURE_WRONG, id, 0);
+        observed.unlisted = true;
+        run_memory_note(runs, &observed);
+        run_memory_note(runs, &observed); /* once more is not one more */
+    }
+    assert_null(run_memory_passed(runs, SLICE_LITERAL("r_0")));
+    assert_null(run_memory_passed(runs, SLICE_LITERAL("r_999")));
+    assert_string_equal(run_memory_passed(runs, SLICE_LITERAL("r_1000"))->why,
+                        "event refused: signature wrong");
+    assert_non_null(strstr(run_memory_passed(runs, SLICE_LITERAL("r_1499"))->hint, "PORT_CLIENT_SECRET"));
+    /* Whoever forges events does not push out what was sent. */
+    assert_non_null(run_memory_find(runs, SLICE_LITERAL("r_sent")));
+    run_memory_free(runs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +245,10 @@ int main(void)
         cmocka_unit_test(each_failed_attempt_is_remembered_with_its_cause_the_last_four),
         cmocka_unit_test(the_oldest_is_forgotten_for_the_thousand_and_first),
         cmocka_unit_test(texts_are_cut_to_fit_and_a_url_with_secrets_is_left_out),
+        cmocka_unit_test(ports_word_is_remembered_and_a_later_one_counts),
+        cmocka_unit_test(a_failed_run_has_the_hint_of_its_log_line_until_it_is_delivered),
+        cmocka_unit_test(those_that_failed_are_gone_through_from_the_newest),
+        cmocka_unit_test(a_run_of_which_nothing_was_sent_is_remembered_beside_the_others),
         cmocka_unit_test(what_has_no_run_and_what_says_nothing_of_an_end_is_not_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,85 @@
+/* What to look at after a failure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "observe/observe.h"
+#include <string.h>
+
+static void an_answer_that_fails_says_what_to_look_at_by_its_status(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *hint;
+    } cases[] = {{401, "this organisation's secret"},
+                 {403, "this organisation's secret"},
+                 {404, "the right path"},
+                 {405, "the right path"},
+                 {410, "the right path"},
+                 {500, "the endpoint itself failed: look at its log"},
+                 {503, "the endpoint itself failed"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct observed observed = {
+            .kind = OBSERVED_FAILED, .error_type = "http_status", .status = cases[i].status};
+        assert_non_null(strstr(observed_hint(&observed), cases[i].hint));
+        assert_non_null(strstr(observed_hint(&observed), "nothing keeps the event: DEAD_LETTER_DIR would"));
+        observed.has_letter = true;
+        assert_non_null(strstr(observed_hint(&observed), cases[i].hint));
+        assert_null(strstr(observed_hint(&observed), "nothing keeps"));
+    }
+    struct observed other = {.kind = OBSERVED_FAILED, .error_type = "http_status", .status = 409};
+    assert_string_equal(observed_hint(&other), "nothing keeps the event: DEAD_LETTER_DIR would");
+    other.kind = OBSERVED_RETRYING;
+    assert_null(observed_hint(&other));
+    other.kind = OBSERVED_DELIVERED;
+    assert_null(observed_hint(&other));
+}
+
+static void a_certificate_says_what_to_look_at_by_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason, *hint;
+    } cases[] = {
+        {"https://a: the server's certificate failed its check: SSL: no alternative certificate subject name "
+         "matches target host name 'a'",
+         "host name in the URL"},
+        {"SSL: certificate subject name 'b' does not match target hostname 'a'", "host name in the URL"},
+        {"SSL certificate problem: certificate has expired", "renew the endpoint's certificate"},
+        {"SSL certificate problem: unable to get local issuer certificate", "set SSL_CERT_FILE"},
+        {"", "set SSL_CERT_FILE"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct observed observed = {.kind = OBSERVED_ENDED,
+                                    .ended = OBSERVED_FAILED,
+                                    .error_type = "tls_certificate",
+                                    .reason = slice_of(cases[i].reason)};
+        assert_non_null(strstr(observed_hint(&observed), cases[i].hint));
+    }
+}
+
+static void what_the_agents_end_cut_off_is_to_be_run_again(void **state)
+{
+    (void)state;
+    struct observed observed = {.kind = OBSERVED_FAILED,
+                                .error_type = "cancelled",
+                                .has_letter = true,
+                                .reason =
+                                    SLICE_LITERAL("the agent was stopped before the endpoint had answered")};
+    assert_non_null(strstr(observed_hint(&observed), "DRAIN_TIMEOUT_SECONDS"));
+    observed.reason = SLICE_LITERAL("cancelled by the operator");
+    assert_null(observed_hint(&observed));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_that_fails_says_what_to_look_at_by_its_status),
+        cmocka_unit_test(a_certificate_says_what_to_look_at_by_what_is_wrong_with_it),
+        cmocka_unit_test(what_the_agents_end_cut_off_is_to_be_run_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
