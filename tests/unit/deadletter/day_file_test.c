@@ -1,4 +1,4 @@
-/* A day's file: what is appended whole, what is refused and why, and what a crash left. The lock and the sync
+/* A day's file: what is appended whole, what is refused and why, and what a crash left. The lock and the disk
  * answer as a test says. */
 #include "deadletter/internal.h"
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,11 +41,50 @@ int fdatasync(int fd)
     return sync_error ? -1 : 0;
 }
 
+/** What the disk answers: errors of each call (0: none), how many bytes it writes at once, and how many
+ * writes are interrupted first. */
+static struct {
+    int write_error, pread_error, fsync_error, ftruncate_error, interruptions;
+    size_t at_once;
+    size_t fsyncs;
+} disk;
+
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    bool interrupted = disk.interruptions > 0 && disk.interruptions-- > 0;
+    errno = interrupted ? EINTR : disk.write_error;
+    if (errno)
+        return -1;
+    return syscall(SYS_write, fd, bytes, len < disk.at_once ? len : disk.at_once);
+}
+
+ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
+{
+    errno = disk.pread_error;
+    return errno ? -1 : syscall(SYS_pread64, fd, bytes, len, offset);
+}
+
+int fsync(int fd)
+{
+    (void)fd;
+    disk.fsyncs++;
+    errno = disk.fsync_error;
+    return errno ? -1 : 0;
+}
+
+int ftruncate(int fd, off_t size)
+{
+    errno = disk.ftruncate_error;
+    return errno ? -1 : (int)syscall(SYS_ftruncate, fd, size);
+}
+
 static int begin(void **state)
 {
     (void)state;
     strcpy(directory, "/tmp/day-file-XXXXXX");
     lock_error = lock_failures = lock_calls = sync_error = 0;
+    memset(&disk, 0, sizeof disk);
+    disk.at_once = SIZE_MAX;
     return mkdtemp(directory) && rmdir(directory) == 0 ? 0 : -1;
 }
 
@@ -117,23 +157,33 @@ static void lines_are_appended_and_the_directory_is_made(void **state)
     assert_int_equal(status.st_mode & 07117, 0);
 }
 
-/** As on a disk that is full: of the first line a part is written, and taken back. */
+/** As on a disk that is full: a file has no more bytes than that. 0: as many as ever. */
+static void limit_files(rlim_t bytes)
+{
+    static struct rlimit before;
+    static void (*handler)(int);
+    if (bytes > 0) {
+        handler = signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, before.rlim_max}), 0);
+    } else {
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        signal(SIGXFSZ, handler);
+    }
+}
+
+/** Of the first line a part is written, and taken back. */
 static void a_line_that_does_not_fit_whole_is_taken_back_and_the_next_is_written(void **state)
 {
     (void)state;
-    struct rlimit before, little = {.rlim_cur = 10};
     struct day_line lines[2];
-    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    little.rlim_max = before.rlim_max;
     strcpy(name, NAME);
     lines[0] = (struct day_line){.bytes = SLICE_LITERAL("twelve bytes\n")};
     lines[1] = (struct day_line){.bytes = SLICE_LITERAL("three\n")};
     assert_int_equal(mkdir(directory, 0700), 0);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    limit_files(10);
     day_file_append(directory, name, 1000, lines, 2);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    signal(SIGXFSZ, handler);
+    limit_files(0);
     assert_errors(lines, EFBIG, 0);
     assert_file("three\n");
 }
@@ -215,6 +265,78 @@ static void what_may_not_be_on_disk_is_taken_back(void **state)
     assert_errors(lines, ENOSPC, ENOSPC);
 }
 
+static void a_line_is_whole_however_it_is_written(void **state)
+{
+    (void)state;
+    struct day_line lines[2];
+    disk.at_once = 1;
+    disk.interruptions = 3;
+    append(1000, lines);
+    assert_errors(lines, 0, 0);
+    assert_file("one\nthree\n");
+    assert_int_equal(disk.fsyncs, 1); /* the file's name */
+    append(1000, lines);
+    assert_errors(lines, 0, 0);
+    assert_int_equal(disk.fsyncs, 1);
+    disk.at_once = 0; /* the disk takes nothing, and says no error */
+    append(1000, lines);
+    assert_errors(lines, EIO, EIO);
+    assert_file("one\nthree\none\nthree\n");
+}
+
+/** What is left of it then is closed by the next append. */
+static void nothing_follows_a_line_that_cannot_be_taken_back(void **state)
+{
+    (void)state;
+    struct day_line lines[2];
+    append(10, lines);
+    disk.ftruncate_error = EIO;
+    limit_files(12);
+    append(1000, lines);
+    limit_files(0);
+    assert_errors(lines, EFBIG, EFBIG);
+    disk.ftruncate_error = 0;
+    assert_file("one\nthree\non");
+    append(1000, lines);
+    assert_errors(lines, 0, 0);
+    assert_file("one\nthree\non\none\nthree\n");
+}
+
+static void lines_that_were_neither_synced_nor_taken_back_are_refused(void **state)
+{
+    (void)state;
+    struct day_line lines[2];
+    sync_error = EIO;
+    append(1000, lines);
+    char taken_back[sizeof lines[0].reason];
+    strcpy(taken_back, lines[0].reason);
+    disk.ftruncate_error = EROFS;
+    append(1000, lines);
+    assert_errors(lines, EIO, EIO);
+    assert_string_not_equal(lines[0].reason, taken_back); /* they may be there twice later */
+    assert_file("one\nthree\n");
+}
+
+static void nothing_is_written_where_the_file_cannot_be_prepared(void **state)
+{
+    (void)state;
+    struct day_line lines[2];
+    disk.fsync_error = EIO;
+    append(1000, lines);
+    assert_errors(lines, EIO, EIO);
+    assert_file("");
+    disk.fsync_error = 0;
+    write_file(NAME, "half");
+    disk.pread_error = ENXIO;
+    append(1000, lines);
+    assert_errors(lines, ENXIO, ENXIO);
+    disk.pread_error = 0;
+    disk.write_error = ENOSPC;
+    append(1000, lines);
+    assert_errors(lines, ENOSPC, ENOSPC);
+    assert_file("half");
+}
+
 static void a_place_that_cannot_be_is_told(void **state)
 {
     (void)state;
@@ -250,6 +372,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_fits_is_written_behind_one_that_does_not, begin, end),
         cmocka_unit_test_setup_teardown(a_lock_that_another_has_is_waited_for, begin, end),
         cmocka_unit_test_setup_teardown(what_may_not_be_on_disk_is_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(a_line_is_whole_however_it_is_written, begin, end),
+        cmocka_unit_test_setup_teardown(nothing_follows_a_line_that_cannot_be_taken_back, begin, end),
+        cmocka_unit_test_setup_teardown(lines_that_were_neither_synced_nor_taken_back_are_refused, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(nothing_is_written_where_the_file_cannot_be_prepared, begin, end),
         cmocka_unit_test_setup_teardown(a_place_that_cannot_be_is_told, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
