@@ -31,10 +31,8 @@ static bool partition_add(struct partition *partition, rd_kafka_topic_partition_
         offsets_note(&partition->offsets, &note);
     if (!partition->facts_off && facts.first.known)
         facts_append(&facts, &note, OFFSETS_NOTE_MAX);
-    if (note.len > 0 && !note.failed) {
-        /* librdkafka frees the metadata with the list. */
+    if (note.len > 0) /* librdkafka frees the metadata with the list; NULL: out of memory */
         element->metadata = buffer_take(&note, &element->metadata_size);
-    }
     buffer_clear(&note);
     return true;
 }

@@ -220,7 +220,10 @@ static void what_was_lost_is_not_committed(void **state)
     first.revoked = true;
     assert_true(commit_now(&consumer, NULL));
     assert_int_equal(seen.list->cnt, 2); /* revoked, and still ours */
+    first.changed = true;
     answer(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 0);
+    assert_int_equal(due_in(), 100);
+    uv_timer_stop(&consumer.commit_timer);
     consumer.lost = first.changed = second.changed = true;
     assert_true(commit_now(&consumer, NULL));
     assert_int_equal(seen.list->cnt, 1);
@@ -343,6 +346,10 @@ static void metadata_that_is_refused_is_left_out_step_by_step(void **state)
     char *logged = logs_end(&caught);
     assert_int_equal(occurrences(logged, "broker refuses commit metadata"), 1);
     free(logged);
+    second.changed = true;
+    assert_true(commit_now(&consumer, NULL));
+    answer(RD_KAFKA_RESP_ERR_NO_ERROR, 0, RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE);
+    assert_true(second.notes_off && second.changed); /* whether anybody reads of it or not */
 }
 
 static void other_errors_leave_the_metadata_as_it_is(void **state)
