@@ -46,6 +46,13 @@ static void a_signature_is_over_timestamp_and_payload(void **state)
     assert_int_equal(signer_sign(signer, 1768317616, (struct slice){"", 0}, number), 0);
     assert_string_equal(number, OF_NOTHING);
     signer_free(signer);
+    struct signer *empty = signer_new((struct slice){"", 0}), *none = signer_new((struct slice){NULL, 0});
+    assert_int_equal(signer_sign_text(empty, slice_of(TIMESTAMP), slice_of(payload), text), 0);
+    assert_int_equal(signer_sign_text(none, slice_of(TIMESTAMP), slice_of(payload), number), 0);
+    assert_string_equal(text, number);
+    assert_string_not_equal(text, OF_SECRET);
+    signer_free(empty);
+    signer_free(none);
 }
 
 static void what_is_missing_malformed_and_wrong_is_told_apart(void **state)

@@ -127,6 +127,17 @@ static void an_earliest_record_without_a_number_is_asked_for_as_such(void **stat
     assert_calls("commit;assign runs-0@-2;commit all;");
 }
 
+static void a_partition_that_is_gone_already_is_passed_over(void **state)
+{
+    (void)state;
+    assigned("01");
+    partition_free(held_one(1));
+    *calls = '\0';
+    looked_up("01", START_COMMITTED);
+    assert_calls("assign runs-0@40 runs-1@-2;commit all;");
+    assert_true(held_one(0)->begun);
+}
+
 static void an_answer_that_is_refused_is_said(void **state)
 {
     (void)state;
@@ -236,6 +247,7 @@ int main(void)
         TEST(more_is_assigned_beside_what_is_held),
         TEST(what_was_never_revoked_is_let_go_before_anything_is_assigned),
         TEST(an_earliest_record_without_a_number_is_asked_for_as_such),
+        TEST(a_partition_that_is_gone_already_is_passed_over),
         TEST(an_answer_that_is_refused_is_said),
         TEST(without_memory_the_agent_gives_up_what_it_cannot_consume),
         TEST(one_that_closes_takes_no_assignment),

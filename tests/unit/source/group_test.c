@@ -1,4 +1,4 @@
-/* How many partitions a member of a group holds, by the bytes that the group protocol has for it. */
+/* Who is in a group, and how many partitions each holds, by the bytes that the group protocol has for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "source/kafka/group.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,12 +53,81 @@ static void each_partition_is_told_with_its_topic(void **state)
     assert_string_equal(told, "a1 a2 b0 ");
 }
 
+/* Who is in the group */
+
+static struct rd_kafka_group_list answer;
+static size_t destroyed;
+static bool silent;
+
+/** In front of librdkafka's. */
+rd_kafka_resp_err_t rd_kafka_list_groups(rd_kafka_t *rk, const char *group,
+                                         const struct rd_kafka_group_list **list, int timeout_ms)
+{
+    (void)rk;
+    assert_string_equal(group, "group");
+    assert_int_equal(timeout_ms, 1234);
+    *list = silent ? NULL : &answer;
+    return silent ? RD_KAFKA_RESP_ERR__TIMED_OUT : RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void rd_kafka_group_list_destroy(const struct rd_kafka_group_list *list)
+{
+    assert_ptr_equal(list, &answer);
+    destroyed++;
+}
+
+static size_t times(const char *text, const char *what)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/** Of so many members: the first holds three partitions, the others none. */
+static void assert_named(int count, size_t named)
+{
+    static struct rd_kafka_group_member_info members[8];
+    static struct rd_kafka_group_info group;
+    char out[256], number[16];
+    for (int i = 0; i < count; i++)
+        members[i] =
+            (struct rd_kafka_group_member_info){.client_id = i == 0 ? "one" : "m",
+                                                .client_host = "/h",
+                                                .member_assignment = (void *)(uintptr_t)two_topics,
+                                                .member_assignment_size = i == 0 ? (int)sizeof two_topics - 1
+                                                                          : i == 1 ? -1
+                                                                                   : 0};
+    group = (struct rd_kafka_group_info){.members = members, .member_cnt = count};
+    answer = (struct rd_kafka_group_list){.groups = &group, .group_cnt = 1};
+    destroyed = 0;
+    group_members_query(NULL, "group", 1234, out, sizeof out);
+    assert_int_equal(destroyed, !silent);
+    assert_int_equal(times(out, "one at /h holds 3"), named > 0);
+    assert_int_equal(times(out, "m at /h holds 0"), named > 0 ? named - 1 : 0);
+    assert_int_equal(times(out, "others"), (size_t)count > named && named > 0);
+    snprintf(number, sizeof number, "%d member%s: ", count, count == 1 ? "" : "s");
+    assert_int_equal(times(out, number), !silent);
+    assert_int_equal(*out != '\0', !silent);
+}
+
+static void members_are_named_with_what_they_hold_and_five_at_most(void **state)
+{
+    (void)state;
+    for (int count = 0; count < 8; count++)
+        assert_named(count, count < 5 ? (size_t)count : 5);
+    silent = true;
+    assert_named(1, 0);
+    silent = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitions_of_all_topics_count),
         cmocka_unit_test(each_partition_is_told_with_its_topic),
         cmocka_unit_test(what_is_cut_off_or_false_is_not_read_beyond_its_end),
+        cmocka_unit_test(members_are_named_with_what_they_hold_and_five_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,9 @@ static void an_offset_that_comes_again_needs_no_room(void **state)
     assert_true(offsets_has_room(&offsets, 1));
     assert_true(offsets_has_room(&offsets, 2));
     assert_false(offsets_has_room(&offsets, 1000000));
+    offsets.restored_end = 1000001; /* the note of before has it */
+    assert_true(offsets_has_room(&offsets, 1000000));
+    assert_false(offsets_has_room(&offsets, 1000001));
     offsets_clear(&offsets);
 }
 

@@ -180,6 +180,26 @@ static void an_error_is_said_and_nothing_is_held_by_librdkafka(void **state)
     assert_int_equal(consumer.rejoin_assignments, 0);
 }
 
+/** As the client's end does it, one partition after the other, while tickets still come back. */
+static void partitions_that_are_gone_already_are_passed_over(void **state)
+{
+    (void)state;
+    fake.commit_begins = true;
+    hold("01");
+    held_one(0)->live = 1;
+    held_one(0)->changed = true;
+    revoked("01");
+    partition_free(held_one(1));
+    *calls = '\0';
+    time_is_up();
+    assert_calls("cancel runs-0;");
+    held_one(0)->live = 0;
+    rebalance_advance(&consumer);
+    assert_calls("commit;");
+    answered();
+    assert_calls("free runs-0;unassign;");
+}
+
 static void whoever_closes_hurries_what_is_under_way(void **state)
 {
     (void)state;
@@ -221,6 +241,7 @@ int main(void)
         TEST(an_assignment_that_is_overtaken_is_forgotten),
         TEST(a_revocation_that_is_overtaken_ends_without_a_commit),
         TEST(an_error_is_said_and_nothing_is_held_by_librdkafka),
+        TEST(partitions_that_are_gone_already_are_passed_over),
         TEST(whoever_closes_hurries_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
