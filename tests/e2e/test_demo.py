@@ -18,6 +18,27 @@ with socket.socket() as any:
     if sys.argv[1] == "bare":
         fcntl.ioctl(any, 0x8916, struct.pack("16sh2x4s8x", b"lo", socket.AF_INET, bytes(4)))
 os.execv(sys.argv[2], sys.argv[2:])"""
+# Processes that the command leaves become this program's, which says so.
+ADOPTING = """import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+code = subprocess.call(sys.argv[1:])
+try:
+    sys.exit(f"left: {os.waitpid(-1, os.WNOHANG)}")
+except ChildProcessError:
+    sys.exit(code)"""
+
+KILLING = """import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+demo, ended = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True), 0
+while not (line := demo.stdout.readline()).startswith("joined"):
+    assert line
+demo.kill()
+demo.wait()
+try:
+    while os.wait():
+        ended += 1
+except ChildProcessError:
+    print(ended)"""
 
 
 def demo(*within, words=(), **environment):
@@ -28,17 +49,39 @@ def demo(*within, words=(), **environment):
 @pytest.mark.host
 def test_it_goes_through_and_ends_by_itself():
     done = demo()
-    assert done.returncode == 0 and "8 delivered, 1 failed, 1 refused, 1 skipped" in done.stdout and done.stderr == ""
+    assert done.returncode == 0 and "8 delivered, 2 failed, 1 refused, 1 skipped" in done.stdout and done.stderr == "", done
     assert all(len(line) <= 80 for line in done.stdout.splitlines() if not line.startswith("    ")), done.stdout
     text = " ".join(done.stdout.split())
     assert "tampered record refused: signature wrong" in text
     assert re.search(r"busy at first delivered: POST /busy → 200 in \d+ ms, at attempt 2; its signature is valid; Port was told SUCCESS", text)
     assert re.search(r"POST /ok\n(    .*\n)*    X-Port-Signature: v1,.{44}\n", done.stdout) and '"runId": "r_sync_ok"' in text
     assert 'What Port was told of it (PATCH /v1/actions/runs/r_sync_ok): { "status": "SUCCESS" }' in text
+    assert re.search(r'"url": "\.payload.+ PUT /cloud/vms/vm-42 .+ { "run": "r_mapped", "cpu": 4 } And Port was told: { "status": "SUCCESS", "summary": "the VM is created" }', text)
+    assert re.search(r"A breaker.+ WARNING circuit open: .+ 3 events to another endpoint were delivered .+ circuit closed: .+ all 8 were delivered", text)
+    assert re.search(r"given up failed: POST /broken → 500 in \d+ ms, at attempt 3; .+ Port was told FAILURE; a dead letter keeps it", text)
+    assert "port-agent dead-letters replay --all --run r_given_up" in text and "1 delivered, 0 failed, 0 left Port was told SUCCESS of it." in text
+    assert re.search(r"kill -9.+ [1-9]\d* were under way, .+ all 40 are delivered and reported to Port, none is lost", text)
 
 
-def test_loopback_alone_is_enough():
-    assert demo(*ALONE, sys.executable, "-c", UP, "up").returncode == 0
+def test_loopback_alone_is_enough_and_nothing_is_left():
+    done = demo(*ALONE, sys.executable, "-c", UP, "up", sys.executable, "-c", ADOPTING, words=("--output", "json"), TMPDIR="/proc")
+    assert done.returncode == 0 and done.stderr == "", done
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    by_step = {one["step"]: one for one in said}
+    assert {one["name"]: one["outcome"] for one in said if one["step"] == "event"}["given up"] == "failed"
+    assert by_step["example"]["request"]["head"][0] == "POST /ok" and by_step["example"]["report"] == {"status": "SUCCESS"}
+    assert by_step["mapping"]["request"]["head"][0] == "PUT /cloud/vms/vm-42" and by_step["mapping"]["request"]["body"] == {"run": "r_mapped", "cpu": 4}
+    assert by_step["mapping"]["event"]["context"]["runId"] == "r_mapped" and by_step["mapping"]["report"]["summary"] == "the VM is created"
+    assert by_step["breaker"]["opened"] < by_step["breaker"]["closed"]
+    assert by_step["dead_letter"]["replay"]["delivered"] == 1 and by_step["dead_letter"]["port"] == "SUCCESS"
+    kill = by_step["kill"]
+    assert (kill["delivered"], kill["lost"], kill["same_idempotency_key"]) == (40, 0, True) and kill["under_way"] > 0
+    assert by_step["summary"]["problems"] == 0 and "problem" not in by_step
+
+
+def test_its_agents_end_with_it():
+    done = subprocess.run([sys.executable, "-c", KILLING, BINARY, "demo"], cwd="/tmp", env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0 and int(done.stdout) >= 2, done  # those that ended: this waits for each
 
 
 def test_a_loopback_that_is_down_is_told():
