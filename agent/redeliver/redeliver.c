@@ -9,6 +9,7 @@
 #include "agent/topics/topics.h"
 #include "base/clock.h"
 #include "base/signals.h"
+#include "source/kafka/trace_headers.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ static int keep_record(struct redelivery *redelivery, rd_kafka_message_t *messag
              (long long)message->offset);
     snprintf(kept->id, sizeof kept->id, "%s-again-%lld", kept->first,
              (long long)clock_wall_ms(clock_system()));
-    redelivery->records[redelivery->count++] = (struct record){
+    struct record *record = &redelivery->records[redelivery->count++];
+    *record = (struct record){
         .kind = EVENT_RUN,
         .id = slice_of(kept->id),
         .redelivery_of = kept->first,
@@ -75,6 +77,7 @@ static int keep_record(struct redelivery *redelivery, rd_kafka_message_t *messag
         .key = {message->key, message->key_len},
         .value = {message->payload, message->len},
     };
+    record_read_trace(record, message);
     return 0;
 }
 

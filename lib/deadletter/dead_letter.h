@@ -3,10 +3,10 @@
  * its caller holds the record back meanwhile.
  *
  * A letter carries the record's own key and value. In a topic the rest is in headers (dead-letter.reason,
- * .attempts, .status, .topic, .partition, .offset, .time, .url, .run_id, .record_id, .id, .mac); in a
- * directory it is a line of JSON in the file of its day (dead-letters-YYYY-MM-DD.jsonl, UTC), described in
- * docs/operating.md. Its texts are UTF-8 without NUL; other bytes become U+FFFD. Each has an ID and a MAC
- * (seal.h). */
+ * .attempts, .status, .topic, .partition, .offset, .time, .url, .run_id, .record_id, .traceparent,
+ * .tracestate, .id, .mac); in a directory it is a line of JSON in the file of its day
+ * (dead-letters-YYYY-MM-DD.jsonl, UTC), described in docs/operating.md. Its texts are UTF-8 without NUL;
+ * other bytes become U+FFFD. Each has an ID and a MAC (seal.h). */
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
@@ -36,6 +36,9 @@ struct dead_letter {
     const char *url;
     /** Null: none. */
     struct slice run_id;
+    /** The trace that the event belongs to, as it goes on to an endpoint; null: none. The MAC does not cover
+     * these two: they decide nothing, and whoever can write a record may name any trace. */
+    struct slice traceparent, tracestate;
     /** The record's own; null: none. */
     struct slice key;
     /** The record's own bytes; null: none. */

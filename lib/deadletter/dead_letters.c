@@ -158,7 +158,9 @@ static bool copy_texts(struct dead_letter_write *write, const struct dead_letter
 {
     struct slice reason = slice_of(letter->reason), topic = slice_of(letter->topic),
                  url = slice_of(letter->url);
-    char *at = malloc(3 * (reason.len + topic.len + url.len + letter->id.len + letter->run_id.len) + 5);
+    char *at = malloc(3 * (reason.len + topic.len + url.len + letter->id.len + letter->run_id.len +
+                           letter->traceparent.len + letter->tracestate.len) +
+                      7);
     if (!at)
         return false;
     write->texts = at;
@@ -169,6 +171,10 @@ static bool copy_texts(struct dead_letter_write *write, const struct dead_letter
     write->letter.id = clean_text(&at, letter->id);
     if (!slice_is_null(letter->run_id))
         write->letter.run_id = clean_text(&at, letter->run_id);
+    if (!slice_is_null(letter->traceparent))
+        write->letter.traceparent = clean_text(&at, letter->traceparent);
+    if (!slice_is_null(letter->tracestate))
+        write->letter.tracestate = clean_text(&at, letter->tracestate);
     return true;
 }
 

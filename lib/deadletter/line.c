@@ -66,6 +66,10 @@ void line_append(struct buffer *out, const char *id, const struct dead_letter *l
         buffer_append_text(out, ",\"run_id\":null");
     else
         append_text(out, "run_id", letter->run_id);
+    if (!slice_is_null(letter->traceparent))
+        append_text(out, "traceparent", letter->traceparent);
+    if (!slice_is_null(letter->tracestate))
+        append_text(out, "tracestate", letter->tracestate);
     append_bytes(out, "key", letter->key);
     append_bytes(out, "value", letter->value);
     buffer_appendf(out, ",\"mac\":\"%s\"}\n", mac);

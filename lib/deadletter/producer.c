@@ -15,7 +15,7 @@
 enum {
     REASON_SIZE = 512,
     CREDENTIALS_EVERY_MS = 10000,
-    HEADER_COUNT = 12,
+    HEADER_COUNT = 14,
     /** The longest that closing waits for the question below. */
     TOPIC_WAIT_MS = 1000,
     TOPIC_AGAIN_MS = 5000
@@ -138,6 +138,10 @@ static rd_kafka_headers_t *headers_of(const struct dead_letter_write *write, con
     if (!slice_is_null(letter->run_id))
         add_slice(headers, "dead-letter.run_id", letter->run_id);
     add_slice(headers, "dead-letter.record_id", letter->id);
+    if (!slice_is_null(letter->traceparent))
+        add_slice(headers, "dead-letter.traceparent", letter->traceparent);
+    if (!slice_is_null(letter->tracestate))
+        add_slice(headers, "dead-letter.tracestate", letter->tracestate);
     add_text(headers, "dead-letter.id", write->id);
     add_text(headers, "dead-letter.mac", mac);
     return headers;

@@ -1,7 +1,8 @@
 /* The MAC of a letter: anybody who can write where letters are kept must not be able to make up a letter of
  * the agent's. Its key comes from the client secret by HKDF (RFC 5869), so nothing that is signed in Port's
  * scheme, whose key is the client secret itself, can pass as a MAC, and no MAC as such a signature. It covers
- * everything that is read back from a letter, its own ID included. */
+ * everything that is read back from a letter, its own ID included, but not its trace, which decides nothing.
+ */
 #pragma once
 #include "deadletter/dead_letter.h"
 

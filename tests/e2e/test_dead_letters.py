@@ -17,6 +17,7 @@ from test_polling import polled_node_run, polled_run
 
 pytestmark = pytest.mark.kafka
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 QUICK = {"WEBHOOK_RETRY_INITIAL_BACKOFF": "0.02", "WEBHOOK_RETRY_MAX_ATTEMPTS": "2"}
 
 
@@ -41,9 +42,11 @@ def back_again(destination):
         process.wait()
 
 
-def letters(world, environment, *arguments, code=0):
+def letters(world, environment, *arguments, code=0, log=None):
     done = subprocess.run([BINARY, "dead-letters", *arguments], env={**world.environment, **environment}, capture_output=True, text=True, timeout=60, cwd="/tmp")
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr[-3000:])
+    if log is not None:
+        log.append(done.stderr)
     return done.stdout
 
 
@@ -65,7 +68,8 @@ def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
     destination = free_port()
     agent = world.agent(**kept, **QUICK).assigned()
     event = run_event("r_1", f"http://user:pa55@127.0.0.1:{destination}/hook?token=hidden")
-    world.produce(("a key", event), run_event("r_2", f"http://127.0.0.1:{destination}/hook", synchronized=False))
+    world.produce(("a key", event), headers=[("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"), ("tracestate", "a=1")])
+    world.produce(run_event("r_2", f"http://127.0.0.1:{destination}/hook", synchronized=False))
     for run in ("r_1", "r_2"):
         port.wait(lambda: results_of(port, run))
         assert results_of(port, run)[0]["status"] == "FAILURE" and "(after 2 attempts)" in results_of(port, run)[0]["summary"]
@@ -76,8 +80,10 @@ def test_what_is_given_up_is_kept_shown_and_delivered_again(world, port, kept):
     shown = letters(world, kept, "show", "--payload", found["r_1"]["id"])
     assert "r_1" in shown and "pa55" not in shown.split("payload")[0] and "X-Port-Signature" not in shown
     with back_again(destination):
-        told = letters(world, kept, "replay", "--all")
+        told = letters(world, kept, "replay", "--all", log=(log := []))
         assert told.count("delivered") >= 2, told
+        delivered = {line["port.run_id"]: line.get("trace_id") for line in map(json.loads, log[0].splitlines()) if line["msg"] == "webhook delivered"}
+        assert delivered == {"r_1": TRACE, "r_2": None}  # its record's trace goes on
         port.wait(lambda: {"status": "SUCCESS"} in results_of(port, "r_1"))
         before = len(port.calls)
         letters(world, kept, "replay", "--all")  # what was replayed is remembered

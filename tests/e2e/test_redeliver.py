@@ -9,6 +9,7 @@ from harness import BINARY, run_event
 from test_cli_listen import Listener
 
 pytestmark = pytest.mark.kafka
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def redeliver(environment, *arguments):
@@ -18,7 +19,8 @@ def redeliver(environment, *arguments):
 def test_a_run_goes_once_more_with_the_key_of_its_first_delivery_beside_its_own(world, port):
     with Listener("--output", "json") as listener:
         world.agent().assigned()
-        world.produce(run_event("r_once", listener.url), run_event("r_again", listener.url))
+        world.produce(run_event("r_once", listener.url))
+        world.produce(run_event("r_again", listener.url), headers=[("traceparent", PARENT), ("tracestate", "a=1")])
         for run in ("r_once", "r_again"):
             port.wait(lambda: any(method == "PATCH" and path == "" for method, path, _ in port.of_run(run)))
         done = redeliver(world.environment, "--run", "r_again", "--output", "json")
@@ -32,6 +34,7 @@ def test_a_run_goes_once_more_with_the_key_of_its_first_delivery_beside_its_own(
     first, *again = [one["headers"] for one in seen if one["body"]["context"]["runId"] == "r_again"]
     assert len(again) == 2 and len(seen) == 4 and "X-Port-Redelivery-Of" not in first
     assert [headers["X-Port-Redelivery-Of"] for headers in again] == [first["Idempotency-Key"]] * 2
+    assert [(headers["traceparent"], headers["tracestate"]) for headers in [first, *again]] == [(PARENT, "a=1")] * 3
     assert len({headers["Idempotency-Key"] for headers in [first, *again]}) == 3
     assert len([1 for method, path, body in port.of_run("r_again") if body == {"status": "SUCCESS"}]) == 3
 

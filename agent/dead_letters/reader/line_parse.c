@@ -32,6 +32,13 @@ static const struct member {
     {"value", TEXT_OR_NULL, "\"value\" is neither one text nor null"},
 };
 
+/** Members that a letter may have. */
+static const struct member OPTIONAL[] = {
+    {"mac", TEXT, "\"mac\" is not one text"},
+    {"traceparent", TEXT, "\"traceparent\" is not one text"},
+    {"tracestate", TEXT, "\"tracestate\" is not one text"},
+};
+
 /** The member of this name; NULL: there is none, or there are several (then `*twice` is set). */
 static const cJSON *only(const cJSON *line, const char *name, bool *twice)
 {
@@ -74,9 +81,11 @@ static const char *wrong_member(const cJSON *line)
         if (!member || !has_kind(member, MEMBERS[i].kind))
             return MEMBERS[i].wrong;
     }
-    const cJSON *mac = only(line, "mac", &twice);
-    if (twice || (mac && !cJSON_IsString(mac)))
-        return "\"mac\" is not one text";
+    for (size_t i = 0; i < sizeof OPTIONAL / sizeof *OPTIONAL; i++) {
+        const cJSON *member = only(line, OPTIONAL[i].name, &twice);
+        if (twice || (member && !has_kind(member, OPTIONAL[i].kind)))
+            return OPTIONAL[i].wrong;
+    }
     if (member_number(line, "partition") < -1 || member_number(line, "partition") > INT32_MAX ||
         member_number(line, "offset") < -1)
         return "no partition or offset has such a number";
@@ -175,6 +184,8 @@ const char *line_parse(struct slice text, struct line *line)
         .id = slice_of(member_text(line->json, "record_id")),
         .url = member_text(line->json, "url"),
         .run_id = slice_of(member_text(line->json, "run_id")),
+        .traceparent = slice_of(member_text(line->json, "traceparent")),
+        .tracestate = slice_of(member_text(line->json, "tracestate")),
     };
     if (!letter_id_number(slice_of(line->id), &id))
         return "its ID is not 16 hexadecimal digits";

@@ -202,11 +202,28 @@ static void forget_message(struct topic_reader *reader)
 static const char OUT_OF_MEMORY[] = "out of memory";
 
 /** The headers of a letter, and which of them every letter has. */
-enum { REASON, ATTEMPTS, STATUS, TOPIC, PARTITION, OFFSET, TIME, URL, RUN_ID, RECORD_ID, ID, MAC, NAMES };
-static const char *const NAMES_OF[] = {"dead-letter.reason",    "dead-letter.attempts",  "dead-letter.status",
-                                       "dead-letter.topic",     "dead-letter.partition", "dead-letter.offset",
-                                       "dead-letter.time",      "dead-letter.url",       "dead-letter.run_id",
-                                       "dead-letter.record_id", "dead-letter.id",        "dead-letter.mac"};
+enum {
+    REASON,
+    ATTEMPTS,
+    STATUS,
+    TOPIC,
+    PARTITION,
+    OFFSET,
+    TIME,
+    URL,
+    RUN_ID,
+    RECORD_ID,
+    TRACEPARENT,
+    TRACESTATE,
+    ID,
+    MAC,
+    NAMES
+};
+static const char *const NAMES_OF[] = {
+    "dead-letter.reason",    "dead-letter.attempts",  "dead-letter.status",      "dead-letter.topic",
+    "dead-letter.partition", "dead-letter.offset",    "dead-letter.time",        "dead-letter.url",
+    "dead-letter.run_id",    "dead-letter.record_id", "dead-letter.traceparent", "dead-letter.tracestate",
+    "dead-letter.id",        "dead-letter.mac"};
 enum { REQUIRED = RUN_ID };
 
 /** The headers as texts that end in NUL; null where there is none. NULL, or what is wrong. */
@@ -275,6 +292,8 @@ static const char *read_message(struct topic_reader *reader, struct dead_letter_
         .time_ms = time_ms,
         .url = values[URL].ptr,
         .run_id = values[RUN_ID],
+        .traceparent = values[TRACEPARENT],
+        .tracestate = values[TRACESTATE],
         .key = {message->key, message->key_len},
         .value = {message->payload, message->len},
     };

@@ -47,7 +47,7 @@ static struct replay_letter *letter_copy(struct replay_source *replay, const str
     letter->record_id = record_id_of(from);
     /* All at once, so that nothing moves. */
     size_t total = reason.len + topic.len + url.len + from->id.len + from->run_id.len + from->key.len +
-                   from->value.len + where.len + 8;
+                   from->value.len + from->traceparent.len + from->tracestate.len + where.len + 10;
     if (!letter->record_id || !refusal_of(replay, entry, &letter->refusal) ||
         buffer_reserve(&letter->bytes, total) != 0) {
         letter_free(letter);
@@ -61,6 +61,8 @@ static struct replay_letter *letter_copy(struct replay_source *replay, const str
     to->url = copied(&letter->bytes, url).ptr;
     to->id = copied(&letter->bytes, from->id);
     to->run_id = copied(&letter->bytes, from->run_id);
+    to->traceparent = copied(&letter->bytes, from->traceparent);
+    to->tracestate = copied(&letter->bytes, from->tracestate);
     to->key = copied(&letter->bytes, from->key);
     to->value = copied(&letter->bytes, from->value);
     return letter;

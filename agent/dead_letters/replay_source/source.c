@@ -148,6 +148,8 @@ static struct record record_of(const struct replay_letter *letter)
         .partition = topic ? from->partition : -1,
         .offset = topic ? from->offset : -1,
         .timestamp_ms = -1, /* how old it is was known when its replay was asked for */
+        .traceparent = from->traceparent,
+        .tracestate = from->tracestate,
         .key = from->key,
         .value = from->value,
         .assignment = letter->replay,

@@ -1,6 +1,7 @@
 /* An assigned partition: its records become tickets, its tickets become offsets that may be committed. */
 #include "observe/conditions.h"
 #include "source/kafka/internal.h"
+#include "source/kafka/trace_headers.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,22 +318,9 @@ static struct record record_at(const struct partition *partition, int64_t offset
     };
 }
 
-/** The last header of this name, as Kafka's clients have it; null: there is none. */
-static struct slice header_value(const rd_kafka_headers_t *headers, const char *name)
-{
-    const void *value = NULL;
-    size_t size = 0;
-    bool found = rd_kafka_header_get_last(headers, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    return found ? (struct slice){value, size} : (struct slice){NULL, 0};
-}
-
 static void record_fill(struct record *record, const rd_kafka_message_t *message)
 {
-    rd_kafka_headers_t *headers = NULL;
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        record->traceparent = header_value(headers, "traceparent");
-        record->tracestate = header_value(headers, "tracestate");
-    }
+    record_read_trace(record, message);
     record->timestamp_ms = message_timestamp(message);
     record->key = (struct slice){message->key, message->key_len};
     record->value = (struct slice){message->payload, message->len};

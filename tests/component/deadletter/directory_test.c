@@ -571,9 +571,12 @@ static void a_letters_mac_is_over_what_is_read_back(void **state)
     letter.run_id = (struct slice){"r\0\xfe", 3};
     letter.url = "http://h/\xc3";
     letter.key = (struct slice){"\0k\xff", 3};
+    letter.traceparent = SLICE_LITERAL("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    letter.tracestate = SLICE_LITERAL("a=1");
     open_directory(&world, 1 << 20);
     world_write(&world, &letter);
-    letter.key = letter.value = letter.run_id = (struct slice){NULL, 0};
+    letter.key = letter.value = letter.run_id = letter.traceparent = letter.tracestate =
+        (struct slice){NULL, 0};
     letter.topic = "";
     letter.partition = -1;
     letter.offset = -1;
@@ -587,6 +590,8 @@ static void a_letters_mac_is_over_what_is_read_back(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(dead_letter_reader_next(reader, &entry, &err), 1);
         assert_int_equal(letter_seal_verify(seal, entry.letter_id, &entry.letter, entry.mac), SEAL_VALID);
+        assert_int_equal(slice_equal_text(entry.letter.tracestate, "a=1"), i == 0);
+        assert_int_equal(slice_starts_with(entry.letter.traceparent, "00-0af7651916cd43dd"), i == 0);
     }
     assert_int_equal(dead_letter_reader_next(reader, &entry, &err), 0);
     dead_letter_reader_free(reader);

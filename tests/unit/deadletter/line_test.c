@@ -45,6 +45,12 @@ static void a_line_has_every_member_in_its_place(void **state)
     assert_non_null(strstr(buffer_text(&line), "\"run_id\":\"r_1\",\"key_encoding\":\"text\",\"key\":\"\","
                                                "\"value\":null,\"mac\""));
     buffer_clear(&line);
+    letter.traceparent = SLICE_LITERAL("00-0a-0b-01");
+    letter.tracestate = SLICE_LITERAL("a=1");
+    line_append(&line, "0011", &letter, "m");
+    assert_non_null(strstr(buffer_text(&line), "\"run_id\":\"r_1\",\"traceparent\":\"00-0a-0b-01\","
+                                               "\"tracestate\":\"a=1\",\"key_encoding\""));
+    buffer_clear(&line);
 }
 
 /** Writes the value, and reads it back with a JSON reader and OpenSSL. */
