@@ -238,6 +238,7 @@ static void show_runs(FILE *out, const cJSON *runs)
         print_member(out, "  ", run, "run_id", "");
         print_member(out, ", at ", run, "at", "");
         print_member(out, ": ", run, "cause", "");
+        print_member(out, "; its result is refused: ", run, "refusal", "");
         fputc('\n', out);
     }
 }
@@ -307,6 +308,8 @@ static void show_remembered(FILE *out, const cJSON *run)
     print_member(out, "\n  URL          ", run, "url", "");
     print_member(out, "\n  reported     ", run, "reported", "");
     print_member(out, "\n  Port         ", run, "port", "");
+    print_member(out, ": ", run, "refusal", "");
+    print_member(out, "\n  next step    ", run, "refusal_hint", "");
     fputc('\n', out);
     cJSON_ArrayForEach(try, item_of(run, "tries"))
     {

@@ -121,6 +121,11 @@ static void write_seen(struct json_writer *writer, const struct run_seen *seen, 
         return;
     piece_text(writer, "reported", *seen->reported ? seen->reported : "nothing: the endpoint reports it");
     piece_text(writer, "port", ports_word(seen, live));
+    if (seen->refused) {
+        piece_text(writer, "refusal", seen->refusal);
+        piece_text(writer, "refusal_hint",
+                   "look at the run in Port: it may have ended, or be gone; what the endpoint did stands");
+    }
 }
 
 static void write_passed(struct json_writer *writer, const struct run_passed *passed)
@@ -215,7 +220,9 @@ static void write_failed(struct json_writer *writer, const struct run_memory *ru
         json_write_open(writer, NULL, '{');
         piece_text(writer, "run_id", seen->run_id);
         piece_time(writer, "at", seen->ended_ms);
-        piece_text(writer, "cause", kept > 0 ? seen->tries[kept - 1].cause : "");
+        piece_text(writer, "cause", !seen->delivered && kept > 0 ? seen->tries[kept - 1].cause : "");
+        if (seen->refused)
+            piece_text(writer, "refusal", seen->refusal);
         json_write_close(writer, '}');
     }
     json_write_close(writer, ']');

@@ -12,14 +12,14 @@ void delivery_open_report(struct delivery *delivery)
 
 /* The result */
 
-void delivery_report_accepted(void *ctx, enum report_verdict verdict)
+void delivery_report_accepted(void *ctx, enum report_verdict verdict, const char *refusal)
 {
     struct delivery *delivery = ctx;
     delivery->report = NULL;
     if (verdict == REPORT_REFUSED && delivery->ending.port_result)
         delivery->ending.port_result = "refused";
     if (verdict == REPORT_REFUSED)
-        delivery_tell(delivery, OBSERVED_RESULT_REFUSED);
+        delivery_tell_why(delivery, OBSERVED_RESULT_REFUSED, slice_of(refusal));
     delivery_done(delivery);
 }
 

@@ -12,4 +12,4 @@ void delivery_report(struct delivery *delivery);
 void delivery_later(struct delivery *delivery, void (*again)(struct due *due));
 /** Ends a delivery whose event is refused: its run is reported failed, nothing else. */
 void delivery_report_refused(struct delivery *delivery);
-void delivery_report_accepted(void *delivery, enum report_verdict verdict);
+void delivery_report_accepted(void *delivery, enum report_verdict verdict, const char *refusal);

@@ -62,7 +62,9 @@ enum {
     CONDITIONS_MAX = 32,
     /** Of them, for kinds without a subject: many destinations must not hide what is wrong with the rest. */
     CONDITIONS_OF_THE_AGENT = 12,
-    CONDITION_EVERY_MS = 60000
+    CONDITION_EVERY_MS = 60000,
+    /** Of a sentence, with its NUL: a library's words, and ours. */
+    CONDITION_SENTENCE_SIZE = 448
 };
 
 /** One that stands. */
@@ -70,7 +72,7 @@ struct condition {
     enum condition_kind kind;
     /** "": it has none. */
     char subject[128];
-    char sentence[256];
+    char sentence[CONDITION_SENTENCE_SIZE];
     int64_t value;
     /** How often it was met. */
     uint64_t count;

@@ -76,7 +76,7 @@ enum observed_kind {
     OBSERVED_LEFT,
     /** Out of memory: the endpoint's answer is missing in the result. */
     OBSERVED_ANSWER_LOST,
-    /** Port refused the result for good. */
+    /** Port refused the result for good: reason. */
     OBSERVED_RESULT_REFUSED,
     /** The record was given back undone, for whatever reason. */
     OBSERVED_DROPPED,

@@ -66,7 +66,7 @@ const struct run_seen *run_memory_failed(const struct run_memory *runs, const st
     for (; left > 0; left--) {
         place = (place > 0 ? place : RUNS_MAX) - 1;
         const struct run_seen *seen = &runs->seen[place];
-        if (runs->hashes[place] != 0 && seen->ended_ms > 0 && !seen->delivered)
+        if (runs->hashes[place] != 0 && seen->ended_ms > 0 && (!seen->delivered || seen->refused))
             return seen;
     }
     return NULL;
@@ -135,9 +135,12 @@ static void note_result(struct run_memory *runs, const struct observed *observed
     if (place == RUNS_MAX)
         return;
     struct run_seen *seen = &runs->seen[place];
-    seen->refused |= observed->kind == OBSERVED_RESULT_REFUSED;
-    if (observed->kind == OBSERVED_ENDED)
+    if (observed->kind == OBSERVED_RESULT_REFUSED) {
+        seen->refused = true;
+        slice_copy_cut(observed->reason, seen->refusal, sizeof seen->refusal);
+    } else {
         slice_copy_cut(slice_of(observed->port_result), seen->port_result, sizeof seen->port_result);
+    }
 }
 
 static void note_passed(struct run_memory *runs, const struct observed *observed)

@@ -31,8 +31,9 @@ struct run_seen {
     /** 0: no answer. */
     int status;
     bool delivered;
-    /** Port refused its result for good. */
+    /** Port refused its result for good, and why ("": not known). */
     bool refused;
+    char refusal[200];
     /** Port's word on its result, as its log line has it; "": none yet, or nothing is reported. */
     char port_result[12];
     /** What to look at after its last failure; NULL: nothing. Lives for ever. */
@@ -64,6 +65,6 @@ void run_memory_note(struct run_memory *runs, const struct observed *observed);
 const struct run_seen *run_memory_find(const struct run_memory *runs, struct slice run_id);
 /** The same, of the last RUNS_PASSED_MAX that were passed: they make no room among the others. */
 const struct run_passed *run_memory_passed(const struct run_memory *runs, struct slice run_id);
-/** Those that have failed for good, the newest first, one after another: the first for NULL; NULL after the
- * last. Borrowed until the loop goes on. */
+/** Those that have failed for good, or whose result Port refused, the newest first, one after another: the
+ * first for NULL; NULL after the last. Borrowed until the loop goes on. */
 const struct run_seen *run_memory_failed(const struct run_memory *runs, const struct run_seen *before);

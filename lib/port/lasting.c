@@ -21,10 +21,13 @@ void lasting_credentials(struct conditions *conditions, bool refused)
 
 void lasting_refusal(struct conditions *conditions, uint64_t in_a_row, const char *reason)
 {
-    char sentence[256];
+    char sentence[CONDITION_SENTENCE_SIZE];
     if (in_a_row < REFUSED_MIN)
         return;
-    snprintf(sentence, sizeof sentence, "the last answer: %.150s; the runs stay in progress", reason);
+    snprintf(sentence, sizeof sentence,
+             "the last answer: %.200s; the runs stay in progress: have they ended, were they deleted, or may "
+             "this client report no more?",
+             reason);
     condition_stands(conditions, CONDITION_RESULTS_REFUSED, NULL, (int64_t)in_a_row, sentence);
 }
 
@@ -37,6 +40,9 @@ void lasting_acceptance(struct conditions *conditions, size_t retrying, size_t a
 
 void lasting_wait(struct conditions *conditions, size_t waiting, unsigned attempts, const char *reason)
 {
-    if (attempts >= ATTEMPTS_MIN)
-        condition_stands(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)waiting, reason);
+    char sentence[CONDITION_SENTENCE_SIZE];
+    if (attempts < ATTEMPTS_MIN)
+        return;
+    snprintf(sentence, sizeof sentence, "%.250s; 'port-agent check --connect' goes the way to Port", reason);
+    condition_stands(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)waiting, sentence);
 }

@@ -58,6 +58,8 @@ struct run_report {
     /** When it was finished. */
     int64_t finished_ms;
     enum report_verdict verdict;
+    /** Port's words where it refused; NULL: it did not, or out of memory. */
+    char *refusal;
     /** Done is owed from the loop: linked in the list of those. */
     bool deferred;
     LIST_ENTRY(run_report) owed;
@@ -200,6 +202,7 @@ static void report_free(struct run_report *report)
     result_ended(report);
     LIST_REMOVE(report, all);
     reports->bytes -= sizeof *report;
+    free(report->refusal);
     free(report);
 }
 
@@ -210,7 +213,7 @@ static void report_tell(struct run_report *report)
     report->done = NULL;
     result_ended(report);
     if (done)
-        done(report->ctx, report->verdict);
+        done(report->ctx, report->verdict, report->verdict == REPORT_REFUSED ? report->refusal : NULL);
 }
 
 /** One line in ten seconds, however many logs are lost. */
@@ -288,6 +291,8 @@ static void step_answered(void *ctx, const struct port_result *result)
         log_error("result refused by Port", F_STR("port.run_id", report->run_id), F_STATUS(result->status),
                   F_STR("error.message", result->reason));
         report->verdict = REPORT_REFUSED;
+        free(report->refusal);
+        report->refusal = strdup(result->reason);
         attempts_ended(report);
         lasting_refusal(report->reports->options.conditions, ++report->reports->refused_in_a_row,
                         result->reason);

@@ -48,7 +48,8 @@ struct run_result {
     struct slice external_run_id;
 };
 enum report_verdict { REPORT_ACCEPTED, REPORT_REFUSED };
-typedef void report_done(void *ctx, enum report_verdict verdict);
+/** `refusal`: Port's words where it refused; NULL: it did not, or out of memory. Borrowed during the call. */
+typedef void report_done(void *ctx, enum report_verdict verdict, const char *refusal);
 /** Queues the result behind what is queued (logs still queued or under way get four ticks together, then they
  * are given up), and closes the report: `done` runs exactly once, when Port has
  * accepted or refused everything that is a result (at once, from the loop, when the result is empty: then

@@ -106,10 +106,11 @@ static double no_chance(void *ctx)
     return 0.0;
 }
 
-static void finished(void *ctx, enum report_verdict verdict)
+static void finished(void *ctx, enum report_verdict verdict, const char *refusal)
 {
     unsigned *times = ctx;
     (void)verdict;
+    (void)refusal;
     EXPECT(++*times == 1);
 }
 

@@ -198,6 +198,10 @@ struct standing {
     int64_t ask_ms;
     const char *topics[TOPICS];
     rd_kafka_resp_err_t codes[TOPICS];
+    /** No broker answers; what the last connection failed with, and why: nothing else says so. */
+    bool away;
+    rd_kafka_resp_err_t cause_code;
+    char cause[200];
 };
 
 /** Looking for the end of what cannot be read, in the thread pool: one at a time (poison.c). */

@@ -56,18 +56,45 @@ void standing_connected(struct kafka_consumer *consumer)
     if (consumer->connected)
         return;
     consumer->connected = true;
+    consumer->standing.away = false;
     log_info("connected to the Kafka brokers",
              F_STR("messaging.consumer.group.name", consumer->options.group_id));
     condition_ended(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0);
 }
 
+/** What a connection to one broker fails with. */
+static bool is_of_connection(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+           code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+}
+
+static void away_stands(struct kafka_consumer *consumer)
+{
+    const struct standing *standing = &consumer->standing;
+    char sentence[CONDITION_SENTENCE_SIZE];
+    snprintf(sentence, sizeof sentence, "%s; %s", standing->cause, kafka_error_hint(standing->cause_code));
+    condition_met(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0, sentence);
+}
+
+/** Returns whether it is another cause than before. */
+static bool note_cause(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    struct standing *standing = &consumer->standing;
+    bool other = standing->cause_code != code;
+    standing->cause_code = code;
+    snprintf(standing->cause, sizeof standing->cause, "%s", reason);
+    return other;
+}
+
 static void brokers_away(struct kafka_consumer *consumer, const char *reason)
 {
-    char sentence[256];
+    struct standing *standing = &consumer->standing;
     consumer->connected = false;
-    snprintf(sentence, sizeof sentence, "%.120s; %s", reason,
-             kafka_error_hint(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN));
-    condition_met(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0, sentence);
+    standing->away = true;
+    if (!*standing->cause)
+        PA_IGNORE(note_cause(consumer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, reason));
+    away_stands(consumer);
     begin_asking(consumer);
 }
 
@@ -75,9 +102,9 @@ static void brokers_away(struct kafka_consumer *consumer, const char *reason)
 
 void standing_refused(struct kafka_consumer *consumer, const char *reason)
 {
-    char sentence[256];
+    char sentence[CONDITION_SENTENCE_SIZE];
     consumer->credentials_failing = true;
-    snprintf(sentence, sizeof sentence, "%.100s; %s", reason,
+    snprintf(sentence, sizeof sentence, "%.200s; %s", reason,
              kafka_error_hint(RD_KAFKA_RESP_ERR__AUTHENTICATION));
     condition_met(consumer->options.conditions, CONDITION_KAFKA_CREDENTIALS, NULL, 0, sentence);
 }
@@ -133,6 +160,8 @@ void standing_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, c
     if (is_of_topic(code) && topic_error(consumer, code, reason))
         return;
     kafka_error_say(consumer, code, reason);
+    if (is_of_connection(code) && note_cause(consumer, code, reason) && consumer->standing.away)
+        away_stands(consumer);
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         brokers_away(consumer, reason);
 }

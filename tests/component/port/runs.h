@@ -36,9 +36,10 @@ static inline void runs_free(struct runs *runs)
     free(runs);
 }
 
-static inline void told(void *ctx, enum report_verdict verdict)
+static inline void told(void *ctx, enum report_verdict verdict, const char *refusal)
 {
     struct runs *runs = ctx;
+    assert_int_equal(refusal != NULL, verdict == REPORT_REFUSED);
     runs->done++;
     runs->accepted += verdict == REPORT_ACCEPTED;
     runs->refused += verdict == REPORT_REFUSED;

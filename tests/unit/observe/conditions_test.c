@@ -195,7 +195,7 @@ static void texts_that_are_too_long_are_cut_and_found_again(void **state)
     condition_met(world.conditions, FAILS, subject, 0, sentence);
     condition_met(world.conditions, FAILS, subject, 0, sentence);
     assert_int_equal(conditions_next(world.conditions, NULL)->count, 2);
-    assert_int_equal(strlen(conditions_next(world.conditions, NULL)->sentence), 255);
+    assert_int_equal(strlen(conditions_next(world.conditions, NULL)->sentence), CONDITION_SENTENCE_SIZE - 1);
     condition_ended(world.conditions, FAILS, subject, 0);
     assert_null(conditions_next(world.conditions, NULL));
     free(world_close(&world));

@@ -75,9 +75,11 @@ static void each_failed_attempt_is_remembered_with_its_cause_the_last_four(void 
     assert_int_equal(seen->tries[3].status, 505);
     assert_int_equal(seen->tries[3].at_ms, 600);
     struct observed refused = told(OBSERVED_RESULT_REFUSED, "r_1", 6);
+    refused.reason = SLICE_LITERAL("Port answered 404");
     run_memory_note(runs, &refused);
     seen = run_memory_find(runs, SLICE_LITERAL("r_1"));
     assert_true(seen->refused);
+    assert_string_equal(seen->refusal, "Port answered 404");
     assert_int_equal(seen->failed_tries, 6);
     run_memory_free(runs);
 }
@@ -193,10 +195,14 @@ static void those_that_failed_are_gone_through_from_the_newest(void **state)
         struct observed observed = told(failed ? OBSERVED_FAILED : OBSERVED_DELIVERED, id, 1);
         run_memory_note(runs, &observed);
     }
+    struct observed refused = told(OBSERVED_RESULT_REFUSED, "r_700", 1);
+    run_memory_note(runs, &refused);
     struct observed goes_on = told(OBSERVED_RETRYING, "r_last", 1);
     run_memory_note(runs, &goes_on);
     const struct run_seen *seen = run_memory_failed(runs, NULL);
     assert_string_equal(seen->run_id, "r_1009");
+    seen = run_memory_failed(runs, seen);
+    assert_string_equal(seen->run_id, "r_700");
     seen = run_memory_failed(runs, seen);
     assert_string_equal(seen->run_id, "r_500");
     seen = run_memory_failed(runs, seen);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../../component/logs.h"
+#include "observe/conditions.h"
 #include "source/kafka/internal.h"
 
 enum { MINUTE_MS = 60000, AWAY_MS = 5000, SUBJECTS_KEPT = 8 };
@@ -274,6 +275,34 @@ static void brokers_that_are_away_are_asked_soon_and_told_when_they_are_back(voi
     free(text);
 }
 
+static void brokers_that_are_away_stand_with_what_the_last_connection_failed_with(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    struct conditions *conditions = consumer.options.conditions = conditions_new(consumer.options.clock);
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__RESOLVE, "b:9092/bootstrap: Failed to resolve 'b:9092'");
+    assert_null(conditions_next(conditions, NULL));
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down");
+    const struct condition *condition = conditions_next(conditions, NULL);
+    assert_non_null(condition);
+    assert_int_equal(condition->kind, CONDITION_BROKERS_AWAY);
+    assert_non_null(
+        strstr(condition->sentence, "Failed to resolve 'b:9092'; trying again; \"port-agent check"));
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__SSL, "b:9093/bootstrap: certificate verify failed");
+    assert_non_null(strstr(condition->sentence, "certificate verify failed; trying again; if the broker's "));
+    assert_non_null(strstr(condition->sentence, "SSL_CERT_FILE"));
+    uint64_t met = condition->count;
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__SSL, "b:9093/bootstrap: certificate verify failed");
+    assert_int_equal(condition->count, met);
+    standing_connected(&consumer);
+    assert_null(conditions_next(conditions, NULL));
+    standing_error(&consumer, RD_KAFKA_RESP_ERR__TRANSPORT, "cut");
+    assert_null(conditions_next(conditions, NULL));
+    free(logs_end(&caught));
+    conditions_free(conditions);
+    consumer.options.conditions = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +316,8 @@ int main(void)
                                new_consumer),
         cmocka_unit_test_setup(a_topic_that_is_missing_is_asked_about_while_that_lasts, new_consumer),
         cmocka_unit_test_setup(brokers_that_are_away_are_asked_soon_and_told_when_they_are_back,
+                               new_consumer),
+        cmocka_unit_test_setup(brokers_that_are_away_stand_with_what_the_last_connection_failed_with,
                                new_consumer),
         cmocka_unit_test_setup(a_fatal_error_is_critical_with_its_hint, new_consumer),
     };
