@@ -2,6 +2,7 @@
  * changes nothing that it looks at meanwhile. */
 #include "reload.h"
 #include "agent/mapping_process.h"
+#include "agent/status/service.h"
 #include "certificates.h"
 #include "config/watched.h"
 #include "setup.h"
@@ -16,20 +17,29 @@ enum { MAPPING_FILES_MAX = 4 };
 extern char **environ;
 
 /** What is read, judged and told apart from the rest. */
-enum part { PART_MAPPING, PART_SECRET, PART_CERTIFICATES, PART_BROKERS, PARTS };
+enum part { PART_MAPPING, PART_SECRET, PART_TOKEN, PART_CERTIFICATES, PART_BROKERS, PARTS };
 static const char *const part_names[PARTS] = {[PART_MAPPING] = "mapping file",
                                               [PART_SECRET] = "client secret",
+                                              [PART_TOKEN] = "admin token",
                                               [PART_CERTIFICATES] = "certificates",
                                               [PART_BROKERS] = "brokers' certificate"};
-static const char *const needs[] = {
-    "PORT_CLIENT_SECRET",    "PORT_CLIENT_SECRET_PREVIOUS", "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",    "WEBHOOK_CLIENT_CERT",         "WEBHOOK_CLIENT_KEY",
-    "PORT_API_CLIENT_CERT",  "PORT_API_CLIENT_KEY",         "KAFKA_CONSUMER_SSL_CERTIFICATE",
-    "KAFKA_CONSUMER_SSL_KEY"};
+static const char *const needs[] = {"PORT_CLIENT_SECRET",
+                                    "PORT_CLIENT_SECRET_PREVIOUS",
+                                    "SSL_CERT_FILE",
+                                    "REQUESTS_CA_BUNDLE",
+                                    "WEBHOOK_CLIENT_CERT",
+                                    "WEBHOOK_CLIENT_KEY",
+                                    "PORT_API_CLIENT_CERT",
+                                    "PORT_API_CLIENT_KEY",
+                                    "KAFKA_CONSUMER_SSL_CERTIFICATE",
+                                    "KAFKA_CONSUMER_SSL_KEY",
+                                    "ADMIN_TOKEN"};
 
 struct reload {
     uv_loop_t *loop;
     struct daemon *daemon;
+    /** NULL: nobody asks. */
+    struct status_service *status;
     const struct config *config;
     uv_timer_t timer;
     /** The last of the two frees us: the timer's end, and a read's. */
@@ -42,7 +52,7 @@ struct reload {
     /** In force. */
     struct buffer mapping_text;
     bool mapping_file;
-    struct buffer secret, previous, former;
+    struct buffer secret, previous, former, token;
     struct certificates certificates;
     /** Why what is there is refused; empty: it is not. */
     struct buffer refused[PARTS];
@@ -84,7 +94,19 @@ static enum part part_of(const struct setting_problem *problem)
     const char *name = problem->setting ? problem->setting : "";
     if (strncmp(name, "KAFKA_", 6) == 0)
         return PART_BROKERS;
+    if (strcmp(name, "ADMIN_TOKEN") == 0)
+        return PART_TOKEN;
     return !*name || strncmp(name, "PORT_CLIENT_SECRET", 18) == 0 ? PART_SECRET : PART_CERTIFICATES;
+}
+
+static void judge_token(struct reading *reading)
+{
+    const struct buffer *in_force = &reading->reload->token;
+    struct buffer *problems = &reading->problems[PART_TOKEN];
+    struct slice token = reading->config.admin_token.value;
+    if (problems->len == 0 && token.len == 0 && in_force->len > 0)
+        buffer_append_text(problems, "ADMIN_TOKEN: is empty now; write the token into the file\n");
+    reading->changed[PART_TOKEN] = problems->len == 0 && !same_bytes(in_force, token);
 }
 
 /** The secrets, and the client certificates. False: out of memory. */
@@ -111,6 +133,8 @@ static bool read_settings(struct reading *reading)
     reading->changed[PART_SECRET] =
         problems->len == 0 && (!same_bytes(&reload->secret, secret) ||
                                !same_bytes(&reload->previous, reading->config.client_secret_previous.value));
+    if (read)
+        judge_token(reading);
     return read;
 }
 
@@ -243,6 +267,19 @@ static bool use_secrets(struct reload *reload, struct reading *reading)
     return used;
 }
 
+static bool use_token(struct reload *reload, const struct reading *reading)
+{
+    struct buffer fresh = {0};
+    buffer_append_slice(&fresh, reading->config.admin_token.value);
+    bool used = !fresh.failed;
+    if (used) {
+        exchange(&reload->token, &fresh);
+        status_service_use_token(reload->status, buffer_slice(&reload->token));
+    }
+    buffer_wipe(&fresh);
+    return used;
+}
+
 static bool use_mappings(struct reload *reload, struct reading *reading)
 {
     int compiler = reading->compiler;
@@ -284,6 +321,11 @@ static void use(struct reload *reload, struct reading *reading)
     if (reading->changed[PART_SECRET] && !use_secrets(reload, reading)) {
         buffer_append_text(&reading->problems[PART_SECRET], "out of memory\n");
         reading->changed[PART_SECRET] = false;
+        reading->again = true;
+    }
+    if (reading->changed[PART_TOKEN] && !use_token(reload, reading)) {
+        buffer_append_text(&reading->problems[PART_TOKEN], "out of memory\n");
+        reading->changed[PART_TOKEN] = false;
         reading->again = true;
     }
     if (reading->changed[PART_CERTIFICATES] && !use_certificates(reload, reading)) {
@@ -371,7 +413,8 @@ static void reading_free(struct reading *reading)
 static void reload_free(struct reload *reload)
 {
     struct buffer *const buffers[] = {&reload->paths,  &reload->marks,    &reload->mapping_text,
-                                      &reload->secret, &reload->previous, &reload->former};
+                                      &reload->secret, &reload->previous, &reload->former,
+                                      &reload->token};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         buffer_wipe(buffers[i]);
     for (int part = 0; part < PARTS; part++)
@@ -475,7 +518,8 @@ void reload_close(struct reload *reload)
     uv_close((uv_handle_t *)&reload->timer, reload_closed);
 }
 
-struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct setup *setup)
+struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct status_service *status,
+                          struct setup *setup)
 {
     const struct config *config = &setup->config;
     struct reload *reload = calloc(1, sizeof *reload);
@@ -483,6 +527,7 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct setup *
         return NULL;
     reload->loop = loop;
     reload->daemon = daemon;
+    reload->status = status;
     reload->config = config;
     reload->mapping_file = setup->mapping_file;
     exchange(&reload->mapping_text, &setup->mapping_text);
@@ -490,6 +535,7 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct setup *
     exchange(&reload->certificates.warnings, &setup->authority_warnings);
     buffer_append_slice(&reload->secret, config->client_secret.value);
     buffer_append_slice(&reload->previous, config->client_secret_previous.value);
+    buffer_append_slice(&reload->token, config->admin_token.value);
     buffer_append(&reload->paths, config->mapping_path, strlen(config->mapping_path) + 1);
     buffer_append_slice(&reload->paths, buffer_slice(&config->files));
     reload->again = true; /* what changed since it was read for the start */
@@ -499,7 +545,7 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct setup *
     if (interval_ms > 0)
         uv_timer_start(&reload->timer, look_due, interval_ms, interval_ms);
     uv_unref((uv_handle_t *)&reload->timer);
-    if (!reload->secret.failed && !reload->previous.failed && !reload->paths.failed)
+    if (!reload->secret.failed && !reload->previous.failed && !reload->token.failed && !reload->paths.failed)
         return reload;
     reload_close(reload);
     return NULL;

@@ -136,7 +136,7 @@ static int run_daemon(struct run *run)
         start_timer(run, &run->summary, summary_due, SUMMARY_MS);
         start_timer(run, &run->tick, tick_due, TICK_MS);
         open_status(run);
-        run->reload = reload_new(&run->running.loop, run->running.daemon, &run->setup);
+        run->reload = reload_new(&run->running.loop, run->running.daemon, run->status, &run->setup);
     }
     int exit_code = running_end(&run->running);
     return started ? exit_code : setup_cannot_start(&err);

@@ -16,6 +16,7 @@ struct status_service {
     int64_t started_wall_ms;
     struct live *live;
     struct admin_server *local, *port;
+    struct slice token;
     /** NULL: out of memory, and it is not measured. */
     struct loop_lag *lag;
     char socket[ADMIN_SOCKET_NAME_SIZE];
@@ -102,7 +103,7 @@ static void get_metrics(struct status_service *service, const struct admin_reque
 static void get_page(struct status_service *service, const struct admin_request *request,
                      struct admin_answer *answer)
 {
-    if (!request->may_see && service->options.config->admin_token.value.len == 0) {
+    if (!request->may_see && service->token.len == 0) {
         answer_text(answer, 403,
                     "without ADMIN_TOKEN this page is shown over loopback alone (kubectl port-forward)");
         return;
@@ -275,7 +276,7 @@ static struct admin_server *open_server(struct status_service *service, int fd, 
     const struct admin_server_options options = {.loop = service->options.loop,
                                                  .fd = fd,
                                                  .local = local,
-                                                 .token = service->options.config->admin_token.value,
+                                                 .token = service->token,
                                                  .answer = answer_request,
                                                  .ctx = service};
     return fd < 0 ? NULL : admin_server_new(&options, err);
@@ -314,6 +315,7 @@ struct status_service *status_service_new(const struct status_service_options *o
     if (!service)
         return NULL;
     service->options = *options;
+    service->token = options->config->admin_token.value;
     service->started_wall_ms = clock_wall_ms(options->clock);
     const struct live_options live = {.clock = options->clock,
                                       .started_wall_ms = service->started_wall_ms,
@@ -328,6 +330,15 @@ struct status_service *status_service_new(const struct status_service_options *o
     open_socket(service);
     open_port(service);
     return service;
+}
+
+void status_service_use_token(struct status_service *service, struct slice token)
+{
+    if (!service)
+        return;
+    service->token = token;
+    admin_server_use_token(service->local, token);
+    admin_server_use_token(service->port, token);
 }
 
 void status_service_close(struct status_service *service)

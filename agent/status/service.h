@@ -17,6 +17,9 @@ struct status_service_options {
 
 /** NULL: out of memory; then nobody can ask. */
 PA_MUST_USE struct status_service *status_service_new(const struct status_service_options *options);
+/** In the place of ADMIN_TOKEN from now on; borrowed until closed, or until the next. NULL is allowed for the
+ * service. */
+void status_service_use_token(struct status_service *service, struct slice token);
 /** Its handles close on the loop. NULL is allowed. */
 void status_service_close(struct status_service *service);
 /** The status as log lines. NULL is allowed. */

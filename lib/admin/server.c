@@ -359,6 +359,12 @@ static void handle_closed(uv_handle_t *handle)
         free(server);
 }
 
+void admin_server_use_token(struct admin_server *server, struct slice token)
+{
+    if (server)
+        server->options.token = token;
+}
+
 void admin_server_close(struct admin_server *server)
 {
     if (!server)

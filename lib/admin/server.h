@@ -67,7 +67,7 @@ struct admin_server_options {
     int fd;
     /** It is a Unix socket. */
     bool local;
-    /** Borrowed until closed; empty: none has it. */
+    /** Borrowed until closed, or until there is another; empty: none has it. */
     struct slice token;
     /** From the loop; must not block. */
     void (*answer)(void *ctx, const struct admin_request *request, struct admin_answer *answer);
@@ -80,6 +80,9 @@ struct admin_server_options {
 /** NULL with the cause in err. */
 PA_MUST_USE struct admin_server *admin_server_new(const struct admin_server_options *options,
                                                   struct error *err);
+/** Whoever asks from now on is let in by this token, and by no other; borrowed as the option. NULL is allowed
+ * for the server. */
+void admin_server_use_token(struct admin_server *server, struct slice token);
 /** Ends every connection at once; the handles close on the loop, and then it is freed. NULL is allowed. */
 void admin_server_close(struct admin_server *server);
 

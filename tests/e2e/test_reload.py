@@ -4,8 +4,11 @@ import os
 import pty
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
+from broker import free_port
 from certificates import Authority, server_context
 from harness import BINARY, SECRET, Agent, outcome, wait_until
 from test_polling import polled_run
@@ -192,4 +195,32 @@ def test_certificates_take_over_while_requests_are_under_way_and_bad_ones_are_re
     assert endpoint.clients == ["first", "second"] and len(held.bodies) == 1
     show(brokers, "fourth")
     agent.log.wait(lambda items: any("until the agent starts anew; restart it" in item.get("reason", "") for item in items))
+    assert agent.terminate() == 0
+
+
+def asked(address, token):
+    """The status of the answer to somebody from elsewhere who brings this token."""
+    request = urllib.request.Request(f"http://{address}/status.json", headers={"Host": "elsewhere", "Authorization": f"Bearer {token}"})
+    try:
+        return urllib.request.urlopen(request, timeout=60).status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port, environment, tmp_path):
+    token, address = tmp_path / "token", f"127.0.0.1:{free_port()}"
+    token.write_text("first-token-of-the-administrator\n")
+    agent = start(RELOAD_INTERVAL_SECONDS="0.1", ADMIN_LISTEN=address, ADMIN_TOKEN_FILE=str(token), CONTROL_THE_PAYLOAD_CONFIG_PATH="")
+    agent.wait_log("listening for health checks and status")
+    assert asked(address, "first-token-of-the-administrator") == 200
+    token.write_text("")
+    assert "ADMIN_TOKEN" in agent.wait_log("reload refused")["reason"]
+    assert agent.wait_log("what has changed is refused", what="admin token")["level"] == "WARNING"
+    assert asked(address, "first-token-of-the-administrator") == 200 and asked(address, "") == 403
+    token.write_text("second-token-of-the-administrator\n")
+    agent.wait_log("reloaded", generation=1, changed="admin token")
+    agent.wait_log("what had been refused is mended", what="admin token")
+    assert asked(address, "second-token-of-the-administrator") == 200
+    assert asked(address, "first-token-of-the-administrator") == 403
+    assert "of-the-administrator" not in json.dumps(agent.log.snapshot() + [status(environment)])
     assert agent.terminate() == 0

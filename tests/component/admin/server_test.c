@@ -230,6 +230,11 @@ static void the_token_and_loopback_decide_who_sees_and_changes(void **state)
             fail_msg("%s: sees %d, changes %d", cases[i].headers, world->last.may_see,
                      world->last.may_change);
     }
+    admin_server_use_token(world->server, SLICE_LITERAL("new"));
+    expect_status(world, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer right\r\n\r\n", "200");
+    assert_false(world->last.may_see || world->last.may_change);
+    expect_status(world, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer new\r\n\r\n", "200");
+    assert_true(world->last.may_see && world->last.may_change);
     world_free(world);
     world = world_new("");
     expect_status(world, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \r\n\r\n", "200");
