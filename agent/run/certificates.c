@@ -77,6 +77,12 @@ bool certificates_same(const struct certificates *a, const struct certificates *
     return memcmp(a->digests, b->digests, sizeof a->digests[0] * CERTIFICATE_BROKERS) == 0;
 }
 
+bool certificates_trust_the_same(const struct certificates *a, const struct certificates *b)
+{
+    return memcmp(a->digests[CERTIFICATE_AUTHORITIES], b->digests[CERTIFICATE_AUTHORITIES],
+                  PEM_DIGEST_SIZE) == 0;
+}
+
 bool certificates_same_for_brokers(const struct certificates *a, const struct certificates *b)
 {
     return memcmp(a->digests[CERTIFICATE_BROKERS], b->digests[CERTIFICATE_BROKERS], PEM_DIGEST_SIZE) == 0;

@@ -32,6 +32,8 @@ PA_MUST_USE int certificates_read(struct config *config, const struct certificat
                                   struct buffer *problems);
 /** Are those that the agent can take over the same? */
 PA_MUST_USE bool certificates_same(const struct certificates *a, const struct certificates *b);
+/** Are the same authorities trusted? */
+PA_MUST_USE bool certificates_trust_the_same(const struct certificates *a, const struct certificates *b);
 /** And the brokers', which it cannot? */
 PA_MUST_USE bool certificates_same_for_brokers(const struct certificates *a, const struct certificates *b);
 void certificates_clear(struct certificates *certificates);

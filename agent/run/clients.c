@@ -60,23 +60,41 @@ bool daemon_former_clients(const struct daemon *daemon)
     return former_clients_there(daemon->former);
 }
 
-int daemon_use_certificates(struct daemon *daemon, struct client_files *files, struct error *err)
+/** All of them, or none with the cause in err. */
+static int make_clients(struct daemon *daemon, const struct client_files *files, struct client_set *out,
+                        struct error *err)
 {
     const char *ca_bundle = authorities_bundle(files->authorities);
-    const struct port_client_options options = daemon_port_options(daemon, ca_bundle);
-    struct http_client *webhooks = daemon_webhook_client(daemon, ca_bundle, files->webhooks, err);
-    struct http_client *port = webhooks ? port_client_http(&options, files->port, err) : NULL;
-    if (!port) {
-        if (webhooks)
-            http_client_close(webhooks, NULL, NULL); /* nothing was asked of it: it looks at no file */
-        return err->kind;
-    }
-    former_clients_take(daemon->former, daemon->webhooks, daemon->port.http, &daemon->files);
+    const struct port_client_options port = daemon_port_options(daemon, ca_bundle);
+    const struct traces_options traces = daemon_traces_options(daemon, ca_bundle);
+    bool traced = traces_are_exported(&daemon->traces);
+    *out = (struct client_set){.webhooks = daemon_webhook_client(daemon, ca_bundle, files->webhooks, err)};
+    out->port = out->webhooks ? port_client_http(&port, files->port, err) : NULL;
+    out->collector = out->port && traced ? traces_client(&traces, err) : NULL;
+    if (out->port && (out->collector || !traced))
+        return 0;
+    /* Nothing was asked of them: they look at no file. */
+    if (out->port)
+        http_client_close(out->port, NULL, NULL);
+    if (out->webhooks)
+        http_client_close(out->webhooks, NULL, NULL);
+    return err->kind;
+}
+
+int daemon_use_certificates(struct daemon *daemon, struct client_files *files, struct error *err)
+{
+    struct client_set fresh, before = {.webhooks = daemon->webhooks, .port = daemon->port.http};
+    int failed = make_clients(daemon, files, &fresh, err);
+    if (failed)
+        return failed;
+    if (fresh.collector)
+        before.collector = traces_use_client(&daemon->traces, fresh.collector);
+    former_clients_take(daemon->former, &before, &daemon->files);
     daemon->files = *files;
     *files = (struct client_files){0};
-    daemon->webhooks = webhooks;
-    daemon->port.http = port;
-    deliver_use_client(daemon->deliver, webhooks);
-    port_api_use_client(daemon->port.api, port);
+    daemon->webhooks = fresh.webhooks;
+    daemon->port.http = fresh.port;
+    deliver_use_client(daemon->deliver, fresh.webhooks);
+    port_api_use_client(daemon->port.api, fresh.port);
     return 0;
 }

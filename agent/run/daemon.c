@@ -228,6 +228,15 @@ static void announce(struct daemon *daemon)
 
 /* Making the parts */
 
+struct traces_options daemon_traces_options(const struct daemon *daemon, const char *ca_bundle)
+{
+    return (struct traces_options){.loop = daemon->options.loop,
+                                   .clock = daemon->options.clock,
+                                   .conditions = daemon->conditions,
+                                   .config = daemon->options.config,
+                                   .ca_bundle = ca_bundle};
+}
+
 static int make_observers(struct daemon *daemon, struct error *err)
 {
     const struct observer_options options = {
@@ -241,11 +250,7 @@ static int make_observers(struct daemon *daemon, struct error *err)
     daemon->conditions = conditions_new(daemon->options.clock);
     if (!daemon->observer || !daemon->conditions)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    const struct traces_options traces = {.loop = daemon->options.loop,
-                                          .clock = daemon->options.clock,
-                                          .conditions = daemon->conditions,
-                                          .config = daemon->options.config,
-                                          .ca_bundle = daemon->options.ca_bundle};
+    const struct traces_options traces = daemon_traces_options(daemon, daemon->options.ca_bundle);
     int failed = traces_open(&daemon->traces, &traces, err);
     if (!failed)
         traces_listen(&daemon->traces, daemon->observer);

@@ -50,5 +50,7 @@ struct daemon {
 PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_bundle,
                                                       const struct client_certificates *certificates,
                                                       struct error *err);
+/** For an exporter of traces, or its client, with these authorities. */
+struct traces_options daemon_traces_options(const struct daemon *daemon, const char *ca_bundle);
 /** For a client for Port's API with these authorities. */
 struct port_client_options daemon_port_options(const struct daemon *daemon, const char *ca_bundle);

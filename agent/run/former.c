@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 /** How often it is looked at whether the last call has ended. */
-enum { LOOK_MS = 50 };
+enum { LOOK_MS = 50, CLIENTS = 3 };
 
 struct former_clients {
     uv_timer_t timer;
-    /** NULL: none, or they are closing. */
-    struct http_client *webhooks, *port;
+    /** Empty: none, or they are closing. */
+    struct client_set clients;
     struct client_files files;
     /** Clients that are not closed yet. */
     unsigned open;
@@ -48,18 +48,33 @@ static void client_is_closed(void *ctx)
         uv_close((uv_handle_t *)&former->timer, former_closed);
 }
 
+static void list(const struct client_set *set, struct http_client *out[CLIENTS])
+{
+    out[0] = set->webhooks;
+    out[1] = set->port;
+    out[2] = set->collector;
+}
+
 static void close_clients(struct former_clients *former)
 {
+    struct http_client *clients[CLIENTS];
     uv_timer_stop(&former->timer);
-    http_client_close(former->webhooks, client_is_closed, former);
-    http_client_close(former->port, client_is_closed, former);
-    former->webhooks = former->port = NULL;
+    list(&former->clients, clients);
+    former->clients = (struct client_set){0};
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (clients[i])
+            http_client_close(clients[i], client_is_closed, former);
 }
 
 static void look(uv_timer_t *timer)
 {
     struct former_clients *former = timer->data;
-    if (http_client_active(former->webhooks) == 0 && http_client_active(former->port) == 0)
+    struct http_client *clients[CLIENTS];
+    size_t active = 0;
+    list(&former->clients, clients);
+    for (size_t i = 0; i < CLIENTS; i++)
+        active += clients[i] ? http_client_active(clients[i]) : 0;
+    if (active == 0)
         close_clients(former);
 }
 
@@ -80,18 +95,21 @@ bool former_clients_there(const struct former_clients *former)
 
 struct http_client *former_clients_webhooks(const struct former_clients *former)
 {
-    return former->webhooks;
+    return former->clients.webhooks;
 }
 
-void former_clients_take(struct former_clients *former, struct http_client *webhooks,
-                         struct http_client *port, struct client_files *files)
+void former_clients_take(struct former_clients *former, const struct client_set *set,
+                         struct client_files *files)
 {
-    http_client_retire(webhooks);
-    http_client_retire(port);
-    former->webhooks = webhooks;
-    former->port = port;
+    struct http_client *clients[CLIENTS];
+    list(set, clients);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        if (clients[i])
+            http_client_retire(clients[i]);
+        former->open += clients[i] != NULL;
+    }
+    former->clients = *set;
     former->files = *files;
-    former->open = 2;
     *files = (struct client_files){0};
     uv_timer_start(&former->timer, look, LOOK_MS, LOOK_MS);
 }
@@ -101,8 +119,7 @@ void former_clients_close(struct former_clients *former, void (*closed)(void *ct
     former->closing = true;
     former->closed = closed;
     former->ctx = ctx;
-    if (former->webhooks)
-        close_clients(former);
+    close_clients(former);
     if (former->open == 0)
         uv_close((uv_handle_t *)&former->timer, former_closed);
 }

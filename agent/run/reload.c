@@ -305,6 +305,11 @@ static bool use_certificates(struct reload *reload, struct reading *reading)
         buffer_appendf(problems, "%s\n", err.message);
     if (problems->len > 0)
         return false;
+    if (!certificates_trust_the_same(&reload->certificates, &reading->certificates) &&
+        reload->config->streamer == STREAMER_KAFKA && strstr(reload->config->security_protocol, "ssl"))
+        log_warning("authorities have changed, and brokers are trusted by those before: restart the agent "
+                    "to use them there",
+                    F_NONE);
     certificates_clear(&reload->certificates);
     reload->certificates = reading->certificates;
     reading->certificates = (struct certificates){0};

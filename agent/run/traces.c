@@ -5,7 +5,7 @@
 
 enum { RESPONSE_BYTES = 64 * 1024 };
 
-static struct http_client *collector_client(const struct traces_options *options, struct error *err)
+struct http_client *traces_client(const struct traces_options *options, struct error *err)
 {
     struct http_client_options http = http_options(options->config, options->ca_bundle);
     http.loop = options->loop;
@@ -33,7 +33,7 @@ int traces_open(struct traces *traces, const struct traces_options *options, str
         *host = '\0';
     struct otlp_options otlp = {.loop = options->loop,
                                 .clock = options->clock,
-                                .http = collector_client(options, err),
+                                .http = traces_client(options, err),
                                 .url = config->url,
                                 .headers = config->headers.value,
                                 .service = config->service_name,
@@ -55,6 +55,16 @@ void traces_listen(struct traces *traces, struct observer *observer)
 {
     if (traces->otlp)
         otlp_listen(traces->otlp, observer);
+}
+
+bool traces_are_exported(const struct traces *traces)
+{
+    return traces->otlp != NULL;
+}
+
+struct http_client *traces_use_client(struct traces *traces, struct http_client *http)
+{
+    return otlp_use_client(traces->otlp, http);
 }
 
 struct tracing *traces_recorded(struct traces *traces)

@@ -26,6 +26,13 @@ struct traces_options {
 /** Opens what the settings say; `traces` must stay where it is. 0, or an error with its cause in err and
  * nothing to close. */
 PA_MUST_USE int traces_open(struct traces *traces, const struct traces_options *options, struct error *err);
+/** Another client for the collector, with these authorities, for traces_use_client. NULL with the cause in
+ * err. */
+PA_MUST_USE struct http_client *traces_client(const struct traces_options *options, struct error *err);
+/** Are there any to export? */
+PA_MUST_USE bool traces_are_exported(const struct traces *traces);
+/** As otlp_use_client; only where traces are exported. */
+PA_MUST_USE struct http_client *traces_use_client(struct traces *traces, struct http_client *http);
 /** The observer tells the exporter, if there is one. */
 void traces_listen(struct traces *traces, struct observer *observer);
 /** How traces are recorded, for who delivers; NULL: they are not. */

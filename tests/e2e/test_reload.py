@@ -11,6 +11,7 @@ import pytest
 from broker import free_port
 from certificates import Authority, server_context
 from harness import BINARY, SECRET, Agent, outcome, wait_until
+from otlp import Collector
 from test_polling import polled_run
 from test_signals import Held
 
@@ -223,4 +224,39 @@ def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port
     assert asked(address, "second-token-of-the-administrator") == 200
     assert asked(address, "first-token-of-the-administrator") == 403
     assert "of-the-administrator" not in json.dumps(agent.log.snapshot() + [status(environment)])
+    assert agent.terminate() == 0
+
+
+def test_a_collector_is_trusted_by_authorities_that_came_later(start, port, endpoint, authority, tmp_path):
+    trusted, collector = tmp_path / "trusted.pem", Collector()
+    trusted.write_text(open(authority.self_signed()[0]).read())  # it signs nobody else
+    collector.server.socket = server_context(*authority.issue("collector")).wrap_socket(collector.server.socket, server_side=True)
+    agent = start(RELOAD_INTERVAL_SECONDS="0.1", SSL_CERT_FILE=str(trusted), OTEL_EXPORTER_OTLP_ENDPOINT=collector.url.replace("http:", "https:"),
+                  CONTROL_THE_PAYLOAD_CONFIG_PATH="")
+    port.wait(lambda: port.claims["runs"])
+    trusted.write_text(authority.pem)
+    agent.wait_log("reloaded", generation=1, changed="certificates")
+    port.offer(polled_run("r_1", endpoint.url))
+    assert outcome(port, "r_1")["status"] == "SUCCESS"
+    assert agent.terminate() == 0  # what is left is sent
+    assert {span.name for span in collector.wait(3)} == {"process", "POST", "report"}
+    collector.close()
+
+
+def test_brokers_are_trusted_by_the_authorities_of_the_start_and_a_warning_says_so(start, authority, tmp_path):
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(open(authority.self_signed()[0]).read())
+    agent = start(STREAMER_NAME="KAFKA", USING_LOCAL_PORT_INSTANCE="true", KAFKA_CONSUMER_BOOTSTRAP_SERVERS="127.0.0.1:1", KAFKA_CONSUMER_GROUP_ID="group",
+                  KAFKA_CONSUMER_SECURITY_PROTOCOL="ssl", SSL_CERT_FILE=str(trusted), CONTROL_THE_PAYLOAD_CONFIG_PATH="")
+    agent.wait_log("starting")
+    told = lambda: sum(line["msg"].startswith("authorities have changed, and brokers are trusted by those before") for line in agent.log.snapshot())
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_log("nothing to reload")
+    assert told() == 0
+    trusted.write_text(authority.pem)
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_log("reloaded", changed="certificates")
+    agent.process.send_signal(signal.SIGHUP)
+    agent.log.wait(lambda items: sum(item["msg"].startswith("nothing to reload") for item in items) == 2)
+    assert told() == 1
     assert agent.terminate() == 0

@@ -318,6 +318,13 @@ void otlp_listen(struct otlp *otlp, struct observer *observer)
     otlp->counted = observer_trace(observer, otlp_note, otlp);
 }
 
+struct http_client *otlp_use_client(struct otlp *otlp, struct http_client *http)
+{
+    struct http_client *before = otlp->options.http;
+    otlp->options.http = http;
+    return before;
+}
+
 uint64_t otlp_dropped(const struct otlp *otlp)
 {
     return otlp->dropped;

@@ -52,6 +52,9 @@ struct otlp_options {
 PA_MUST_USE struct otlp *otlp_new(const struct otlp_options *options);
 /** The observer tells the exporter, and counts what it drops; it must be there until otlp_close. */
 void otlp_listen(struct otlp *otlp, struct observer *observer);
+/** Exports that begin from now on go by another client, which is taken over. Gives back the one before: an
+ * export may be under way there, and its answer still counts. */
+PA_MUST_USE struct http_client *otlp_use_client(struct otlp *otlp, struct http_client *http);
 /** Is told of what belongs to a recorded trace; `ctx` is the exporter. */
 void otlp_note(void *ctx, const struct observed *observed);
 /** Spans that were dropped so far. */

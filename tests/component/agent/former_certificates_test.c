@@ -65,7 +65,8 @@ static void take_new_clients(struct world *world, bool shows_one)
     struct http_client_options options = options_of(world);
     struct http_client *other = http_client_new(&options, &err);
     assert_non_null(other);
-    former_clients_take(world->former, world->http.client, other, &world->files);
+    const struct client_set before = {.webhooks = world->http.client, .port = other};
+    former_clients_take(world->former, &before, &world->files);
     assert_null(world->files.authorities);
     read_files(world, shows_one);
     options = options_of(world);

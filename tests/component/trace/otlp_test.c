@@ -402,6 +402,29 @@ static void closing_without_a_wait_ends_what_is_under_way(void **state)
     world_free(world);
 }
 
+static void another_client_takes_over_and_an_export_under_way_counts(void **state)
+{
+    (void)state;
+    struct world *world = world_new(silent, 1, 0);
+    struct http_client *other = client_on(&world->loop);
+    note_spans(world, 2);
+    run_until_exports(world, 1);
+    struct http_client *before = otlp_use_client(world->otlp, other);
+    assert_ptr_not_equal(before, other);
+    assert_int_equal(http_client_active(before), 1);
+    world->script = well;
+    http_server_answer(world->held, 200, "application/json", NULL, slice_of("{}"), 0);
+    world->held = NULL;
+    note_spans(world, 3); /* these wait for the answer, and go by the other client */
+    while (http_client_active(before) > 0 && !world->over)
+        uv_run(&world->loop, UV_RUN_ONCE);
+    http_client_close(before, NULL, NULL);
+    run_until_exports(world, 2);
+    assert_int_equal(world->spans[1], 3);
+    assert_int_equal(otlp_dropped(world->otlp), 0);
+    world_free(world);
+}
+
 static void probed(void *ctx, const struct http_result *result)
 {
     *(int *)ctx = result->status;
@@ -439,6 +462,7 @@ int main(void)
         cmocka_unit_test(what_came_during_the_last_export_is_sent_behind_it),
         cmocka_unit_test(nothing_is_sent_at_the_end_to_who_did_not_take_the_last),
         cmocka_unit_test(closing_without_a_wait_ends_what_is_under_way),
+        cmocka_unit_test(another_client_takes_over_and_an_export_under_way_counts),
         cmocka_unit_test(a_probe_is_an_export_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
