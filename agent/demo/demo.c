@@ -293,7 +293,6 @@ int command_demo(int argc, char **argv)
 {
     static struct demo demo;
     bool logs = false;
-    const char *output = NULL;
     const struct command_option options[] = {
         {.name = "to",
          .value = "URL",
@@ -304,10 +303,7 @@ int command_demo(int argc, char **argv)
         {.name = "keep-running",
          .flag = &demo.keep_running,
          .help = "go on with one invocation a second, until Ctrl-C"},
-        {.name = "output",
-         .value = "text|json",
-         .text = &output,
-         .help = "text, or JSON with one object a line"},
+        OPTION_OUTPUT(&demo.show.json, "json: one object a line for each thing that is shown"),
         {.name = "logs", .flag = &logs, .help = "the agent's own log lines on standard error"},
     };
     const struct command_usage usage = {
@@ -328,8 +324,6 @@ int command_demo(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!options_output(output, &demo.show.json))
-        return options_wrong(&usage, "--output: '%s' is neither text nor json", output);
     const char *secret = demo.world.to ? getenv("PORT_CLIENT_SECRET") : NULL;
     demo.world.secret = secret && *secret ? secret : DEMO_SECRET;
     if (demo.world.to && (strncmp(demo.world.to, "http", 4) != 0 || strpbrk(demo.world.to, "\"\\ ")))
