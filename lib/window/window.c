@@ -184,7 +184,6 @@ static void hear_failure(struct window *window, struct destination *destination)
     int64_t wait_ms = breaker_failed(breaker, window->options.breaker_failures, window->load.clock);
     if (wait_ms == 0)
         return;
-    schedule_remove(window->options.schedule, &destination->due);
     schedule_add(window->options.schedule, &destination->due,
                  clock_monotonic_ms(window->load.clock) + wait_ms, interval_over);
     if (again)
