@@ -179,6 +179,23 @@ static void a_silent_destination_fills_its_share_and_nobody_elses(void **state)
     topic_close(topic);
 }
 
+static void the_time_out_of_memory_counts_as_waiting(void **state)
+{
+    (void)state;
+    enum { SILENT = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce_many(topic, SILENT, (struct event_text){.path = "/hold", .to_other = true});
+    size_t kept = counters_of(topic).kept;
+    struct caught caught = logs_catch();
+    world->port->turned_ms += 5000000;
+    let_all_go(topic, SILENT);
+    char *logged = logs_end(&caught);
+    assert_int_equal(occurrences(logged, "memory 50"), kept); /* to 5099 s */
+    free(logged);
+    topic_close(topic);
+}
+
 static void what_a_key_is_kept_of_comes_back_in_its_order(void **state)
 {
     (void)state;
@@ -588,6 +605,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_destination_fills_its_share_and_nobody_elses),
+        cmocka_unit_test(the_time_out_of_memory_counts_as_waiting),
         cmocka_unit_test(what_a_key_is_kept_of_comes_back_in_its_order),
         cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),

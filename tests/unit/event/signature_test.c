@@ -93,8 +93,16 @@ static void the_secret_before_is_accepted_and_never_signs(void **state)
     (void)state;
     char signature[SIGNATURE_SIZE];
     struct signer *signer = signer_new(slice_of("new"));
+    struct signer *empty = signer_new((struct slice){"", 0}), *least = signer_new(slice_of("x"));
     assert_int_equal(signer_accept_too(signer, (struct slice){NULL, 0}), 0); /* nobody's */
     assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_WRONG);
+    assert_int_equal(signer_sign_text(empty, slice_of(TIMESTAMP), slice_of(payload), signature), 0);
+    assert_verdict(signer, TIMESTAMP, signature, SIGNATURE_WRONG);
+    assert_int_equal(signer_sign_text(least, slice_of(TIMESTAMP), slice_of(payload), signature), 0);
+    assert_int_equal(signer_accept_too(signer, slice_of("x")), 0);
+    assert_verdict(signer, TIMESTAMP, signature, SIGNATURE_VALID);
+    signer_free(empty);
+    signer_free(least);
     assert_int_equal(signer_accept_too(signer, slice_of("older")), 0);
     assert_int_equal(signer_accept_too(signer, slice_of("secret")), 0); /* beside that */
     assert_verdict(signer, TIMESTAMP, OF_SECRET, SIGNATURE_VALID);

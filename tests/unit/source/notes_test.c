@@ -124,6 +124,9 @@ static void what_is_no_base64_or_too_long_is_not_ours(void **state)
     assert_false(offsets_restore(&offsets, edge_of("UEFPMQAKCg")));
     assert_false(offsets_restore(&offsets, edge_of("UEFPM!AKCg==")));
     assert_false(offsets_restore(&offsets, edge_of("")));
+    offsets_init(&offsets, 0);
+    assert_false(offsets_restore(&offsets, edge_of("UEFPMQ=="))); /* no encoding */
+    offsets_init(&offsets, POSITION);
     assert_true(offsets_restore(&offsets, edge_of("UEFPMQAKCg==")));
     offsets_clear(&offsets);
 }
@@ -182,6 +185,22 @@ static void a_log_of_any_length_has_a_note(void **state)
         offsets_clear(&offsets);
         buffer_clear(&note);
     }
+}
+
+/** Records so far apart that no map of them fits: each takes three bytes of runs, up to the last byte that a
+ * note has beside its header (at most 27 bytes) and the facts. */
+static void runs_have_room_to_the_last_byte(void **state)
+{
+    (void)state;
+    enum { GAP = 100000, ROOM = (OFFSETS_NOTE_MAX - 1 - FACTS_TEXT_MAX) / 4 * 3 - 27 };
+    struct offsets offsets;
+    size_t count = 0;
+    offsets_init(&offsets, 0);
+    for (int64_t offset = 0; offsets_has_room(&offsets, offset); offset += GAP)
+        assert_int_equal(offsets_take(&offsets, &entries[count++], offset), OFFSETS_TAKEN);
+    assert_int_equal(offsets.run_bytes, 3 * (count - 1));
+    assert_in_range(offsets.run_bytes, ROOM - 2, ROOM);
+    offsets_clear(&offsets);
 }
 
 static void an_offset_that_comes_again_needs_no_room(void **state)
@@ -315,6 +334,7 @@ int main(void)
         cmocka_unit_test(nothing_is_noted_before_anything_is_known),
         cmocka_unit_test(a_note_that_would_be_too_long_is_left_out),
         cmocka_unit_test(a_log_of_any_length_has_a_note),
+        cmocka_unit_test(runs_have_room_to_the_last_byte),
         cmocka_unit_test(an_offset_that_comes_again_needs_no_room),
         cmocka_unit_test(facts_are_read_as_they_stand),
         cmocka_unit_test(facts_that_are_wrong_are_none),
