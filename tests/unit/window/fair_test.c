@@ -192,6 +192,30 @@ static void those_that_answer_come_back_first(void **state)
     world_free(world);
 }
 
+/** Half a share; a quarter of the memory for one that answers, unless it is slow. */
+static void what_is_read_again_fills_no_more_than_its_part(void **state)
+{
+    (void)state;
+    static const struct {
+        bool answers, slow;
+        size_t part;
+    } cases[] = {{false, false, SHARE / 2}, {true, true, SHARE / 2}, {true, false, BYTES / 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world *world = fair_world();
+        if (cases[i].answers)
+            proven(world, "d");
+        keep(world, hold(world, "d"));
+        struct slot *held = only_hold(world, "d");
+        queue_slots(world, "d", 1);
+        pass_ms(world, cases[i].slow ? 1001 : 1000);
+        window_hold(world->window, held, cases[i].part);
+        assert_null(window_recall(world->window));
+        window_hold(world->window, held, cases[i].part - 1);
+        assert_non_null(window_recall(world->window));
+        world_free(world);
+    }
+}
+
 static void what_is_taken_out_of_the_middle_does_not_come_back(void **state)
 {
     (void)state;
@@ -290,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
         cmocka_unit_test(what_comes_later_does_not_take_the_place_of_what_is_kept),
         cmocka_unit_test(those_that_answer_come_back_first),
+        cmocka_unit_test(what_is_read_again_fills_no_more_than_its_part),
         cmocka_unit_test(what_is_taken_out_of_the_middle_does_not_come_back),
         cmocka_unit_test(a_kept_slot_has_the_place_of_the_one_before_in_its_lane),
         cmocka_unit_test(a_lane_has_a_sixteenth),
