@@ -1,6 +1,7 @@
 """What endpoints' answers are taken for: content codings, charsets, headers, HTTP's version."""
 import gzip
 import json
+import pathlib
 import subprocess
 import zlib
 
@@ -274,3 +275,76 @@ def test_http_2_is_a_warning_where_libcurl_is_too_old(world, port, authority, h2
     agent, told, version = link_of(world, port, authority, h2_receiver, tmp_path, WEBHOOK_HTTP_VERSION="2")
     assert (told, version) == (NAMED, "1.1")
     assert [line for line in agent.log.snapshot() if "needs libcurl 8.13 or later" in json.dumps(line) and line["level"] == "WARNING"]
+
+
+# Many at once, long ones, and those that are sent again
+
+
+def test_http_2_carries_many_webhooks_on_few_connections(world, port, authority, h2_receiver):
+    if not speaks_http2():
+        pytest.skip("HTTP/2 needs libcurl 8.13 or later")
+    world.agent(SSL_CERT_FILE=str(authority.file), WEBHOOK_HTTP_VERSION="2").assigned()
+    runs = [f"r_{i}" for i in range(300)]
+    world.produce(*[run_event(run, h2_receiver.url + "/delay/50", synchronized=False) for run in runs])
+    h2_receiver.wait_runs(runs)
+    seen = h2_receiver.seen.snapshot()
+    assert sorted(s["run"] for s in seen) == sorted(runs)
+    assert all(s["valid"] and s["version"] == "2.0" for s in seen)
+    connections = len({s["session"] for s in seen})
+    assert connections <= 16, f"{connections} connections for {len(runs)} webhooks"
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_compressed_responses_are_understood(world, port, authority, h2_receiver, encoding, version):
+    world.agent(SSL_CERT_FILE=str(authority.file), WEBHOOK_HTTP_VERSION=version).assigned()
+    world.produce(run_event("r_small", h2_receiver.url + f"/{encoding}"))
+    assert outcome(port, "r_small") == {"status": "SUCCESS"}
+    assert response_of(port, "r_small") == {"received": True, "text": "Zoë 東京 🚀"}
+    assert encoding in h2_receiver.wait_runs(["r_small"])[0]["accepts"]
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_decompression_bomb_is_cut(world, port, authority, h2_receiver, version):
+    agent = world.agent(SSL_CERT_FILE=str(authority.file), WEBHOOK_HTTP_VERSION=version).assigned()
+    world.produce(*[run_event(f"r_{i}", h2_receiver.url + "/bomb") for i in range(20)])
+    for i in range(20):
+        assert outcome(port, f"r_{i}") == {"status": "SUCCESS"}
+        assert len(response_of(port, f"r_{i}")) == 1 << 20
+    line = agent.wait_log("response body cut")
+    assert line["kept_bytes"] == 1 << 20 and "WEBHOOK_MAX_RESPONSE_BYTES" in line["msg"]
+
+
+def test_what_libcurl_sends_again_is_the_same_attempt(world, port, receiver):
+    agent = world.agent().assigned()
+    world.produce(run_event("r_first", receiver.url + "/once-a-connection"))
+    assert outcome(port, "r_first") == {"status": "SUCCESS"}
+    world.produce(run_event("r_second", receiver.url + "/once-a-connection"))
+    assert outcome(port, "r_second") == {"status": "SUCCESS"}
+    line = agent.wait_log("webhook delivered", port__run_id="r_second")
+    assert line["resent"] is True and "http.request.resend_count" not in line
+    again = [s for s in receiver.seen.snapshot() if s["run"] == "r_second"]
+    assert len(again) == 2 and again[0]["idempotency"] == again[1]["idempotency"] == f"{world.runs}-0-1"
+    assert "resent" not in agent.wait_log("webhook delivered", port__run_id="r_first")
+
+
+def peak_mib(agent):
+    status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_long_answers_come_whole_in_bounded_memory_though_port_is_away(world, port, receiver):
+    """Seventy megabytes of answers, all on their way at once, and nobody to report them to at first."""
+    agent = world.agent(RUN_LOGS="false").assigned()
+    port.fail_status = 503
+    runs = [f"r_{i}" for i in range(80)]
+    world.produce(*[run_event(run, f"http://127.0.0.{i % 12 + 1}:{receiver.port}/big/900000") for i, run in enumerate(runs)])
+    receiver.wait_runs(runs)
+    agent.log.wait(lambda lines: sum(line["msg"].startswith("a result waits for Port") for line in lines) >= 20)
+    port.fail_status = None
+    for run in runs:
+        assert outcome(port, run) == {"status": "SUCCESS"}
+        assert len(response_of(port, run)["filler"]) == 900000
+    assert not [line for line in agent.log.snapshot() if line["msg"].startswith("response body")]
+    print(f"peak {peak_mib(agent):.1f} MiB")
+    assert peak_mib(agent) < 72
