@@ -145,6 +145,24 @@ static void a_report_that_does_not_end_is_left_out_as_a_whole(void **state)
     mapped_free(&mapped);
 }
 
+static void headers_beyond_the_bound_are_left_out_and_told(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{" URL ",\"report\":{\"summary\":\".response.headers | [has(\\\"X-0\\\"), "
+                   "has(\\\"X-190\\\"), has(\\\"X-200\\\"), has(\\\"X-299\\\")] | tostring\"}}]",
+                   false, (struct deliver_options){0});
+    struct caught caught = logs_catch();
+    const char *requests =
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/headers", .synchronized = true});
+    assert_non_null(strstr(requests, "\"summary\":\"[true,true,false,false]"));
+    char *logged = logs_end(&caught);
+    assert_int_equal(occurrences(logged, "the answer has more headers than a mapping's report sees"), 1);
+    assert_int_equal(occurrences(logged, " headers beyond the first 200"), 1);
+    free(logged);
+    mapped_free(&mapped);
+}
+
 static void an_expression_without_an_output_is_warned_of(void **state)
 {
     (void)state;
@@ -281,6 +299,7 @@ int main(void)
         cmocka_unit_test(what_its_mapping_says_is_sent_and_reported),
         cmocka_unit_test(a_mapping_without_a_report_leaves_the_usual_result),
         cmocka_unit_test(a_report_that_does_not_end_is_left_out_as_a_whole),
+        cmocka_unit_test(headers_beyond_the_bound_are_left_out_and_told),
         cmocka_unit_test(an_expression_without_an_output_is_warned_of),
         cmocka_unit_test(what_no_mapping_wants_is_another_agents),
         cmocka_unit_test(one_whose_turn_in_its_lane_comes_before_its_mapping_is_sent_then),

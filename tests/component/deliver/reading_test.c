@@ -2,12 +2,6 @@
 #include "deliver/reading.h"
 #include "world.h"
 
-static struct world *large_world(void)
-{
-    return world_with((struct deliver_options){
-        .max_in_flight = 4, .max_bytes = (size_t)64 << 20, .record_max_bytes = (size_t)4 << 20});
-}
-
 static size_t give_large(struct world *world, struct event_text text)
 {
     text.padding = READING_BYTES;
@@ -22,7 +16,7 @@ static bool has_room(const struct world *world)
 static void a_large_record_is_read_elsewhere_and_nothing_overtakes_it(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     struct counters counters;
     assert_true(has_room(world));
     give_large(world, (struct event_text){.run_id = "r_1", .path = "/500", .synchronized = true});
@@ -44,7 +38,7 @@ static void a_large_record_is_read_elsewhere_and_nothing_overtakes_it(void **sta
 static void a_record_of_the_bound_is_read_at_once(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     struct counters counters;
     give(world, (struct event_text){.run_id = "r_1", .path = "/500", .padding = READING_BYTES / 2});
     deliver_counters(world->deliver, &counters);
@@ -56,7 +50,7 @@ static void a_record_of_the_bound_is_read_at_once(void **state)
 static void a_large_record_that_nobody_signed_is_refused(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     struct counters counters;
     give_large(world, (struct event_text){.run_id = "r_1", .path = "/ok", .forged = true});
     run_until(world->port, &world->done, 1);
@@ -70,7 +64,7 @@ static void a_large_record_that_nobody_signed_is_refused(void **state)
 static void what_is_withdrawn_while_it_is_read_is_given_back(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     int mine = 0, others = 0;
     size_t gone = give_large(world, (struct event_text){.run_id = "r_1", .path = "/ok", .assignment = &mine});
     give_large(world, (struct event_text){.run_id = "r_2", .path = "/500", .assignment = &others});
@@ -87,7 +81,7 @@ static void what_is_withdrawn_while_it_is_read_is_given_back(void **state)
 static void a_stop_drops_what_comes_again_and_reads_on_what_does_not(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     size_t again = give_large(world, (struct event_text){.run_id = "r_1", .path = "/ok"});
     give_large(world, (struct event_text){.run_id = "r_2", .path = "/500", .polled = true});
     deliver_stop_starting(world->deliver);
@@ -100,7 +94,7 @@ static void a_stop_drops_what_comes_again_and_reads_on_what_does_not(void **stat
 static void what_is_given_up_while_it_is_read_is_reported(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     give_large(world, (struct event_text){.run_id = "r_2", .path = "/ok", .polled = true});
     assert_int_equal(deliver_give_up(world->deliver), 1);
     assert_int_equal(deliver_give_up(world->deliver), 0);
@@ -113,12 +107,9 @@ static void what_is_given_up_while_it_is_read_is_reported(void **state)
 static void the_deliveries_may_go_away_while_one_is_read(void **state)
 {
     (void)state;
-    struct world *world = large_world();
+    struct world *world = world_large(4);
     size_t place = give_large(world, (struct event_text){.run_id = "r_1", .path = "/ok"});
-    deliver_free(world->deliver);
-    assert_int_equal(world->given[place].dropped, 1);
-    world->deliver = NULL;
-    world_free(world);
+    world_free_under(world, place);
 }
 
 int main(void)

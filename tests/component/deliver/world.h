@@ -69,8 +69,8 @@ static inline void echo(struct world *world, struct http_exchange *exchange)
 }
 
 /** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /echo with what it was sent,
- * /moved-303 and the like redirect to /echo, /unreadable… has a body that cannot be decoded, /long… one of
- * LONG bytes; anything else is answered 200. */
+ * /moved-303 and the like redirect to /echo, /headers has 300 of its own, /unreadable… has a body that cannot
+ * be decoded, /long… one of LONG bytes; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -96,6 +96,12 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
         static char body[LONG];
         memset(body, 'x', sizeof body);
         http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){body, sizeof body}, 0);
+    } else if (slice_starts_with(request->target, "/headers")) {
+        struct buffer headers = {0};
+        for (int i = 0; i < 300; i++)
+            buffer_appendf(&headers, "X-%d: %d\r\n", i, i);
+        http_server_answer(exchange, 200, "text/plain", buffer_text(&headers), SLICE_LITERAL("many"), 0);
+        buffer_clear(&headers);
     } else if (slice_starts_with(request->target, "/unreadable"))
         http_server_answer(exchange, 200, "application/json", "Content-Encoding: gzip\r\n",
                            SLICE_LITERAL("{\"ok\":true}"), 0);
@@ -185,6 +191,13 @@ static inline struct world *world_with(struct deliver_options deliver)
     return world;
 }
 
+/** For records of megabytes. */
+static inline struct world *world_large(unsigned max_in_flight)
+{
+    return world_with((struct deliver_options){
+        .max_in_flight = max_in_flight, .max_bytes = (size_t)64 << 20, .record_max_bytes = (size_t)4 << 20});
+}
+
 static inline struct world *world_new(unsigned max_in_flight, size_t max_bytes)
 {
     return world_with((struct deliver_options){.max_in_flight = max_in_flight, .max_bytes = max_bytes});
@@ -207,6 +220,15 @@ static inline void world_free(struct world *world)
     http_server_close(world->other, NULL, NULL);
     fake_port_free(world->port);
     free(world);
+}
+
+/** The deliveries go away while the record at this place is among them. */
+static inline void world_free_under(struct world *world, size_t place)
+{
+    deliver_free(world->deliver);
+    assert_int_equal(world->given[place].dropped, 1);
+    world->deliver = NULL;
+    world_free(world);
 }
 
 static inline void assert_holds_nothing(const struct world *world)

@@ -206,12 +206,13 @@ static inline SSL_CTX *endpoint_tls(void)
     return tls;
 }
 
-static inline void endpoint_open(struct endpoint *endpoint, struct tested_client *http, bool tls,
+/** `fd`: of bind_to_loopback; the endpoint's from now on. */
+static inline void endpoint_open(struct endpoint *endpoint, struct tested_client *http, int fd, bool tls,
                                  void (*asked)(struct endpoint_peer *, int), void *ctx)
 {
     *endpoint = (struct endpoint){.http = http, .asked = asked, .ctx = ctx};
     endpoint->tls = tls ? endpoint_tls() : NULL;
-    endpoint->port = listen_on_loopback(&http->loop, &endpoint->listener, endpoint, endpoint_accepted);
+    endpoint->port = listen_on(&http->loop, &endpoint->listener, fd, endpoint, endpoint_accepted);
 }
 
 static inline void endpoint_end(struct endpoint *endpoint)

@@ -1,66 +1,28 @@
 /* Endpoints that do not do as they should, and what becomes of the request. */
-#include "endpoint.h"
+#include "asker.h"
 
 struct world {
-    struct tested_client http;
-    struct endpoint endpoint;
+    struct asker asker;
     const char *says;
     struct endpoint_peer *peer;
-    size_t done;
-    struct http_result result;
-    char body[64], headers[256], reason[HTTP_REASON_SIZE];
 };
-
-static void ended(void *ctx, const struct http_result *result)
-{
-    struct world *world = ctx;
-    world->result = *result;
-    snprintf(world->body, sizeof world->body, "%.*s", (int)result->body.len,
-             result->body.ptr ? result->body.ptr : "");
-    snprintf(world->headers, sizeof world->headers, "%.*s", (int)result->headers.len,
-             result->headers.ptr ? result->headers.ptr : "");
-    snprintf(world->reason, sizeof world->reason, "%s", result->reason);
-    world->done++;
-}
 
 static void open_world(struct world *world, bool tls, bool never_resends,
                        void (*asked)(struct endpoint_peer *, int))
 {
     *world = (struct world){0};
-    const struct http_client_options options = {.connect_timeout_ms = 60000,
-                                                .idle_timeout_ms = 60000,
-                                                .total_timeout_ms = 60000,
-                                                .max_response_bytes = 100000,
-                                                .max_connections = 8,
-                                                .never_resends = never_resends};
-    tested_client_open(&world->http, 0, options);
-    endpoint_open(&world->endpoint, &world->http, tls, asked, world);
+    asker_open(&world->asker, (struct http_client_options){.never_resends = never_resends},
+               tls ? OWN_TLS : OWN_TCP, asked, world);
 }
 
 static void close_world(struct world *world)
 {
-    endpoint_end(&world->endpoint);
-    tested_client_close(&world->http);
+    asker_close(&world->asker);
 }
 
 static void begin(struct world *world, const char *scheme, struct slice body)
 {
-    static const struct http_header header = {SLICE_LITERAL("X-N"), SLICE_LITERAL("1")};
-    char url[64];
-    snprintf(url, sizeof url, "%s://127.0.0.1:%d/", scheme, world->endpoint.port);
-    const struct http_request request = {.method = "POST",
-                                         .url = url,
-                                         .headers = &header,
-                                         .header_count = 1,
-                                         .body = body,
-                                         .keep_headers = true};
-    assert_non_null(http_start(world->http.client, &request, ended, world));
-}
-
-static void run(struct world *world, size_t done)
-{
-    while (world->done < done)
-        uv_run(&world->http.loop, UV_RUN_ONCE);
+    asker_begin(&world->asker, scheme, 1, (struct http_request){.body = body, .keep_headers = true});
 }
 
 #define HEAD "HTTP/1.1 200 OK\r\n"
@@ -100,12 +62,12 @@ static void headers_are_kept_as_they_are_meant(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         world.says = cases[i].says;
         begin(&world, "http", SLICE_LITERAL("{}"));
-        run(&world, i + 1);
-        assert_int_equal(world.result.failure, HTTP_OK);
-        assert_string_equal(world.body, cases[i].body);
-        assert_string_equal(world.headers, cases[i].headers);
+        asker_run(&world.asker, i + 1);
+        assert_int_equal(world.asker.result.failure, HTTP_OK);
+        assert_string_equal(world.asker.body, cases[i].body);
+        assert_string_equal(world.asker.headers, cases[i].headers);
     }
-    assert_int_equal(world.endpoint.connections, 1);
+    assert_int_equal(world.asker.endpoint.connections, 1);
     close_world(&world);
 }
 
@@ -116,10 +78,10 @@ static void a_coding_that_nobody_asked_for_leaves_the_status(void **state)
     open_world(&world, false, false, say);
     world.says = "HTTP/1.1 500 Bad\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
     begin(&world, "http", SLICE_LITERAL("{}"));
-    run(&world, 1);
-    assert_int_equal(world.result.failure, HTTP_OK);
-    assert_int_equal(world.result.status, 500);
-    assert_int_equal(world.result.body_cut, HTTP_CUT_UNREADABLE);
+    asker_run(&world.asker, 1);
+    assert_int_equal(world.asker.result.failure, HTTP_OK);
+    assert_int_equal(world.asker.result.status, 500);
+    assert_int_equal(world.asker.result.body_cut, HTTP_CUT_UNREADABLE);
     close_world(&world);
 }
 
@@ -150,12 +112,12 @@ static void an_answer_may_come_before_the_request_has_gone(void **state)
             open_world(&world, tls, false, closes ? refuse_and_close : refuse);
             for (size_t i = 1; i <= 2; i++) {
                 begin(&world, tls ? "https" : "http", (struct slice){large, LARGE});
-                run(&world, i);
-                if (world.result.failure != HTTP_OK)
-                    fail_msg("tls %d, closes %d: %s", tls, closes, world.reason);
-                assert_int_equal(world.result.status, 413);
-                assert_string_equal(world.body, "big");
-                assert_int_equal(world.endpoint.connections, i);
+                asker_run(&world.asker, i);
+                if (world.asker.result.failure != HTTP_OK)
+                    fail_msg("tls %d, closes %d: %s", tls, closes, world.asker.reason);
+                assert_int_equal(world.asker.result.status, 413);
+                assert_string_equal(world.asker.body, "big");
+                assert_int_equal(world.asker.endpoint.connections, i);
             }
             close_world(&world);
         }
@@ -169,7 +131,7 @@ static void answer_and_read_no_more(struct endpoint_peer *peer, int n)
     struct world *world = peer->endpoint->ctx;
     (void)n;
     endpoint_say(peer, EMPTY);
-    if (world->endpoint.requests == 1) {
+    if (world->asker.endpoint.requests == 1) {
         world->peer = peer;
         uv_read_stop((uv_stream_t *)&peer->tcp);
     }
@@ -192,16 +154,16 @@ static void a_request_that_was_never_read_is_sent_again_unless_that_is_forbidden
             open_world(&world, tls, never, answer_and_read_no_more);
             const char *scheme = tls ? "https" : "http";
             begin(&world, scheme, SLICE_LITERAL("{}"));
-            run(&world, 1);
+            asker_run(&world.asker, 1);
             begin(&world, scheme, SLICE_LITERAL("{}"));
             while (!something_to_read(world.peer))
-                uv_run(&world.http.loop, UV_RUN_ONCE);
+                uv_run(&world.asker.http.loop, UV_RUN_ONCE);
             endpoint_close(world.peer, false);
-            run(&world, 2);
-            assert_string_equal(http_failure_name(world.result.failure), never ? "reset" : "");
-            assert_int_equal(world.result.resent, !never);
-            assert_true(world.result.sent);
-            assert_int_equal(world.endpoint.connections, never ? 1 : 2);
+            asker_run(&world.asker, 2);
+            assert_string_equal(http_failure_name(world.asker.result.failure), never ? "reset" : "");
+            assert_int_equal(world.asker.result.resent, !never);
+            assert_true(world.asker.result.sent);
+            assert_int_equal(world.asker.endpoint.connections, never ? 1 : 2);
             close_world(&world);
         }
 }
@@ -215,19 +177,19 @@ static void what_is_no_tls_and_what_is_only_tls_has_its_words(void **state)
     open_world(&world, false, false, say);
     world.says = "\x15\x03\x01\x01\x02\x02\x46"; /* an alert: protocol version */
     begin(&world, "http", SLICE_LITERAL("{}"));
-    run(&world, 1);
-    assert_string_equal(http_failure_name(world.result.failure), "protocol");
-    assert_non_null(strstr(world.reason, "it is TLS, where the URL says http"));
+    asker_run(&world.asker, 1);
+    assert_string_equal(http_failure_name(world.asker.result.failure), "protocol");
+    assert_non_null(strstr(world.asker.reason, "it is TLS, where the URL says http"));
     close_world(&world);
     open_world(&world, false, false, say);
     world.says = "HTTP/1.1 400 Bad Request\r\n\r\n";
     begin(&world, "https", SLICE_LITERAL("{}"));
-    while (!world.endpoint.peers || world.endpoint.peers->len == 0)
-        uv_run(&world.http.loop, UV_RUN_ONCE);
-    endpoint_say(world.endpoint.peers, world.says);
-    run(&world, 1);
-    assert_string_equal(http_failure_name(world.result.failure), "tls");
-    assert_false(world.result.sent);
+    while (!world.asker.endpoint.peers || world.asker.endpoint.peers->len == 0)
+        uv_run(&world.asker.http.loop, UV_RUN_ONCE);
+    endpoint_say(world.asker.endpoint.peers, world.says);
+    asker_run(&world.asker, 1);
+    assert_string_equal(http_failure_name(world.asker.result.failure), "tls");
+    assert_false(world.asker.result.sent);
     close_world(&world);
 }
 
@@ -238,13 +200,13 @@ static void a_certificate_of_ours_that_is_asked_for_and_missing_is_told(void **s
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         struct world world;
         open_world(&world, true, false, say);
-        SSL_CTX_set_verify(world.endpoint.tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-        SSL_CTX_set_max_proto_version(world.endpoint.tls, version);
+        SSL_CTX_set_verify(world.asker.endpoint.tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        SSL_CTX_set_max_proto_version(world.asker.endpoint.tls, version);
         begin(&world, "https", SLICE_LITERAL("{}"));
-        run(&world, 1);
-        assert_string_equal(http_failure_name(world.result.failure), "tls");
-        assert_non_null(strstr(world.reason, "alert"));
-        assert_int_equal(world.endpoint.requests, 0);
+        asker_run(&world.asker, 1);
+        assert_string_equal(http_failure_name(world.asker.result.failure), "tls");
+        assert_non_null(strstr(world.asker.reason, "alert"));
+        assert_int_equal(world.asker.endpoint.requests, 0);
         close_world(&world);
     }
 }

@@ -150,18 +150,30 @@ static void accepted(uv_stream_t *listener, int status)
     uv_read_start((uv_stream_t *)&peer->tcp, peer_buffer, peer_read);
 }
 
-static void open_world(struct world *world)
+/** `by_libcurl`: requests go libcurl's ordinary way, as those that a proxy is asked for; the server is the
+ * proxy. */
+static void open_world_on(struct world *world, bool by_libcurl)
 {
+    char itself[64];
     memset(world, 0, sizeof *world);
+    int fd = bind_to_loopback(&world->port);
+    snprintf(itself, sizeof itself, "http://127.0.0.1:%d", world->port);
     struct http_client_options options = {.connect_timeout_ms = 20000,
                                           .idle_timeout_ms = IDLE_MS,
                                           .total_timeout_ms = TOTAL_MS,
                                           .max_response_bytes = KEPT_BYTES,
                                           .max_connections = 16,
                                           .verify_tls = true,
+                                          .http_proxy = by_libcurl ? itself : NULL,
+                                          .no_proxy = "",
                                           .redirects = HTTP_REDIRECTS_SAME_HOST};
     tested_client_open(&world->http, CLOCK_MS_A_TICK, options);
-    world->port = listen_on_loopback(&world->http.loop, &world->listener, world, accepted);
+    listen_on(&world->http.loop, &world->listener, fd, world, accepted);
+}
+
+static void open_world(struct world *world)
+{
+    open_world_on(world, false);
 }
 
 static void close_listener(struct world *world)
@@ -361,11 +373,10 @@ static bool one_of(const char *names, const char *name)
     }
 }
 
-static void every_rule_that_is_broken_has_its_name(void **state)
+static void try_expectations(bool by_libcurl)
 {
-    (void)state;
     struct world world;
-    open_world(&world);
+    open_world_on(&world, by_libcurl);
     for (size_t i = 0; i < sizeof EXPECTATIONS / sizeof *EXPECTATIONS; i++) {
         const struct expectation *expected = &EXPECTATIONS[i];
         world.script = expected->script;
@@ -373,26 +384,37 @@ static void every_rule_that_is_broken_has_its_name(void **state)
         const char *failure = http_failure_name(world.result.failure);
         if (!one_of(expected->failure, failure) || world.result.body_cut != expected->cut ||
             (expected->body && strcmp(world.body, expected->body) != 0))
-            fail_msg("%s: failure '%s' (%s), body '%s', cut %d", expected->name, failure, world.result.reason,
-                     world.body, world.result.body_cut);
+            fail_msg("%s%s: failure '%s' (%s), body '%s', cut %d", expected->name,
+                     by_libcurl ? ", by libcurl" : "", failure, world.result.reason, world.body,
+                     world.result.body_cut);
         if (world.result.failure != HTTP_OK && !strstr(world.result.reason, "http://127.0.0.1:"))
             fail_msg("%s: '%s' does not name the destination", expected->name, world.result.reason);
     }
     close_world(&world);
 }
 
+static void every_rule_that_is_broken_has_its_name(void **state)
+{
+    (void)state;
+    try_expectations(false);
+    try_expectations(true);
+}
+
 static void what_follows_a_response_is_never_taken_for_the_next_one(void **state)
 {
     (void)state;
     struct world world;
-    open_world(&world);
-    world.script.once = HEAD "Content-Length: 2\r\n\r\nokHTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n";
-    for (size_t i = 1; i <= 3; i++) {
-        post(&world, "http://127.0.0.1", "/x");
-        assert_int_equal(world.result.status, 200);
-        assert_int_equal(world.requests, i);
+    for (int by_libcurl = 0; by_libcurl <= 1; by_libcurl++) {
+        open_world_on(&world, by_libcurl);
+        world.script.once =
+            HEAD "Content-Length: 2\r\n\r\nokHTTP/1.1 500 Smuggled\r\nContent-Length: 0\r\n\r\n";
+        for (size_t i = 1; i <= 3; i++) {
+            post(&world, "http://127.0.0.1", "/x");
+            assert_int_equal(world.result.status, 200);
+            assert_int_equal(world.requests, i);
+        }
+        close_world(&world);
     }
-    close_world(&world);
 }
 
 static void what_was_sent_is_sent_though_the_next_connection_fails(void **state)

@@ -1,6 +1,6 @@
 /* Endpoints that speak HTTP/2 as they please (RFC 9113): which requests are sent again, what is an answer,
  * and how floods end. With a libcurl that is too old for HTTP/2 there is nothing to test. */
-#include "endpoint.h"
+#include "asker.h"
 #include <signal.h>
 
 enum { IDLE_MS = 1000, LARGE = 3 * 1024 * 1024, FRAME_HEAD = 9, FRAME_MAX = 64, PREFACE = 24 };
@@ -20,29 +20,16 @@ enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 enum how { FIN, CUT, RESET, HOWS };
 
 struct world {
-    struct tested_client http;
-    struct endpoint endpoint;
+    struct asker asker;
     /** Told of requests: of the head, and of the end of the request. */
     void (*asked)(struct endpoint_peer *peer, uint32_t stream, bool whole);
     struct endpoint_peer *peer;
     uint32_t stream;
     /** Streams that were begun, on all connections. */
-    size_t requests, done;
+    size_t requests;
     int flood;
     int how;
-    struct http_result result;
-    char body[64], reason[HTTP_REASON_SIZE];
 };
-
-static void ended(void *ctx, const struct http_result *result)
-{
-    struct world *world = ctx;
-    world->result = *result;
-    snprintf(world->body, sizeof world->body, "%.*s", (int)result->body.len,
-             result->body.ptr ? result->body.ptr : "");
-    snprintf(world->reason, sizeof world->reason, "%s", result->reason);
-    world->done++;
-}
 
 /* Frames (RFC 9113, section 4.1) */
 
@@ -137,45 +124,30 @@ static void open_world(struct world *world, bool never_resends,
                        void (*asked)(struct endpoint_peer *, uint32_t, bool))
 {
     *world = (struct world){.asked = asked};
-    const struct http_client_options options = {.connect_timeout_ms = 60000,
-                                                .idle_timeout_ms = IDLE_MS,
+    const struct http_client_options options = {.idle_timeout_ms = IDLE_MS,
                                                 .total_timeout_ms = 600000,
-                                                .max_response_bytes = 100000,
-                                                .max_connections = 8,
-                                                .http2 = true,
                                                 .never_resends = never_resends,
                                                 .redirects = HTTP_REDIRECTS_NONE};
-    tested_client_open(&world->http, 0, options);
-    endpoint_open(&world->endpoint, &world->http, true, NULL, world);
-    world->endpoint.heard = heard;
-    SSL_CTX_set_alpn_select_cb(world->endpoint.tls, choose_http2, NULL);
+    asker_open(&world->asker, options, LIBCURL_TLS, NULL, world);
+    world->asker.endpoint.heard = heard;
+    SSL_CTX_set_alpn_select_cb(world->asker.endpoint.tls, choose_http2, NULL);
 }
 
 static void close_world(struct world *world)
 {
-    endpoint_end(&world->endpoint);
-    tested_client_close(&world->http);
+    asker_close(&world->asker);
 }
 
 static void begin(struct world *world, struct slice body)
 {
-    char url[64];
-    snprintf(url, sizeof url, "https://127.0.0.1:%d/", world->endpoint.port);
-    const struct http_request request = {.method = "POST", .url = url, .body = body};
-    assert_non_null(http_start(world->http.client, &request, ended, world));
-}
-
-static void run(struct world *world, size_t done)
-{
-    while (world->done < done)
-        uv_run(&world->http.loop, UV_RUN_ONCE);
+    asker_begin(&world->asker, "https", 0, (struct http_request){.body = body});
 }
 
 static void ask(struct world *world)
 {
-    size_t done = world->done;
+    size_t done = world->asker.done;
     begin(world, SLICE_LITERAL("{}"));
-    run(world, done + 1);
+    asker_run(&world->asker, done + 1);
 }
 
 /* Which are sent again */
@@ -195,7 +167,7 @@ static void close_on_the_second(struct endpoint_peer *peer, uint32_t stream, boo
 /** Which of the two it is depends on what libcurl has to say to the endpoint meanwhile. */
 static bool is_lost(const struct world *world)
 {
-    return world->result.failure == HTTP_RESET || world->result.failure == HTTP_SEND;
+    return world->asker.result.failure == HTTP_RESET || world->asker.result.failure == HTTP_SEND;
 }
 
 static void a_used_connection_that_is_cut_has_its_request_sent_again_unless_that_is_forbidden(void **state)
@@ -209,11 +181,11 @@ static void a_used_connection_that_is_cut_has_its_request_sent_again_unless_that
         open_world(&world, never, close_on_the_second);
         world.how = how % HOWS;
         ask(&world);
-        assert_string_equal(world.body, "ok");
-        assert_int_equal(world.result.http_version, 20);
+        assert_string_equal(world.asker.body, "ok");
+        assert_int_equal(world.asker.result.http_version, 20);
         ask(&world);
         assert_int_equal(is_lost(&world), never);
-        assert_int_equal(world.result.resent, !never);
+        assert_int_equal(world.asker.result.resent, !never);
         assert_int_equal(world.requests, never ? 2 : 3);
         close_world(&world);
     }
@@ -235,7 +207,7 @@ static void a_fresh_connection_that_is_cut_is_a_failure(void **state)
     open_world(&world, false, close_at_once);
     ask(&world);
     assert_true(is_lost(&world));
-    assert_true(world.result.sent);
+    assert_true(world.asker.result.sent);
     assert_int_equal(world.requests, 1);
     close_world(&world);
 }
@@ -259,9 +231,9 @@ static void a_request_above_goaways_last_stream_is_sent_again(void **state)
     struct world world;
     open_world(&world, false, say_goaway);
     ask(&world);
-    assert_string_equal(world.reason, "");
-    assert_string_equal(world.body, "ok");
-    assert_true(world.result.resent);
+    assert_string_equal(world.asker.reason, "");
+    assert_string_equal(world.asker.body, "ok");
+    assert_true(world.asker.result.resent);
     assert_int_equal(world.requests, 2);
     close_world(&world);
 }
@@ -284,8 +256,8 @@ static void a_refused_stream_is_sent_again(void **state)
     struct world world;
     open_world(&world, false, refuse_the_first);
     ask(&world);
-    assert_string_equal(world.body, "ok");
-    assert_true(world.result.resent);
+    assert_string_equal(world.asker.body, "ok");
+    assert_true(world.asker.result.resent);
     assert_int_equal(world.requests, 2);
     close_world(&world);
 }
@@ -306,7 +278,7 @@ static void a_stream_that_fails_is_not_sent_again(void **state)
     open_world(&world, false, end_with_an_error);
     for (size_t i = 1; i <= 2; i++) {
         ask(&world);
-        assert_string_equal(http_failure_name(world.result.failure), "reset");
+        assert_string_equal(http_failure_name(world.asker.result.failure), "reset");
         assert_int_equal(world.requests, i);
     }
     close_world(&world);
@@ -332,10 +304,10 @@ static void a_whole_answer_counts_though_the_request_is_cut_off(void **state)
     struct world world;
     open_world(&world, false, answer_early);
     begin(&world, (struct slice){large, sizeof large});
-    run(&world, 1);
-    assert_string_equal(world.reason, "");
-    assert_int_equal(world.result.status, 200);
-    assert_string_equal(world.body, "ok");
+    asker_run(&world.asker, 1);
+    assert_string_equal(world.asker.reason, "");
+    assert_int_equal(world.asker.result.status, 200);
+    assert_string_equal(world.asker.body, "ok");
     close_world(&world);
 }
 
@@ -385,16 +357,16 @@ static void try_flood(int which)
     world.flood = which;
     begin(&world, SLICE_LITERAL("{}"));
     while (world.requests == 0)
-        uv_run(&world.http.loop, UV_RUN_ONCE);
+        uv_run(&world.asker.http.loop, UV_RUN_ONCE);
     /* The client looks at its deadlines by the real clock, and turns may be as quick as they like. */
     for (int64_t end = clock_monotonic_ms(clock_system()) + GIVE_UP_MS;
-         world.done == 0 && clock_monotonic_ms(clock_system()) < end;) {
-        if (world.endpoint.peers)
-            pour(world.endpoint.peers, &FLOODS[which]);
-        uv_run(&world.http.loop, UV_RUN_ONCE);
-        world.http.now_ms += TURN_MS;
+         world.asker.done == 0 && clock_monotonic_ms(clock_system()) < end;) {
+        if (world.asker.endpoint.peers)
+            pour(world.asker.endpoint.peers, &FLOODS[which]);
+        uv_run(&world.asker.http.loop, UV_RUN_ONCE);
+        world.asker.http.now_ms += TURN_MS;
     }
-    if (world.done == 0 || world.result.failure == HTTP_OK)
+    if (world.asker.done == 0 || world.asker.result.failure == HTTP_OK)
         fail_msg("flood %d goes on", which);
     close_world(&world);
 }

@@ -1,8 +1,6 @@
 /* Requests through proxies: what a proxy is asked for, and what its answers mean. The proxy is a script;
  * nobody is behind it. */
 #include "tested_client.h"
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 enum { REQUESTS = 16 };
 
@@ -94,25 +92,12 @@ static void came(uv_stream_t *listener, int status)
     uv_read_start((uv_stream_t *)&peer->tcp, peer_buffer, peer_read);
 }
 
-/** A socket that listens before there is the client's loop, which the client comes with. */
-static int listen_first(int *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&address, length), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
 /** A client whose requests go through the proxy "KIND://CREDENTIALS127.0.0.1:PORT". */
 static void open_world(struct world *world, const char *kind, const char *credentials, const char *no_proxy)
 {
     char proxy[128];
     memset(world, 0, sizeof *world);
-    int fd = listen_first(&world->port);
+    int fd = bind_to_loopback(&world->port);
     snprintf(proxy, sizeof proxy, "%s://%s127.0.0.1:%d", kind, credentials, world->port);
     struct http_client_options options = {.connect_timeout_ms = 5000,
                                           .idle_timeout_ms = 5000,
@@ -127,10 +112,7 @@ static void open_world(struct world *world, const char *kind, const char *creden
                                           .no_proxy = no_proxy,
                                           .redirects = HTTP_REDIRECTS_ALL};
     tested_client_open(&world->http, TICK_MS, options);
-    uv_tcp_init(&world->http.loop, &world->listener);
-    world->listener.data = world;
-    assert_int_equal(uv_tcp_open(&world->listener, fd), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&world->listener, 16, came), 0);
+    listen_on(&world->http.loop, &world->listener, fd, world, came);
 }
 
 static void close_peers(uv_handle_t *handle, void *ctx)

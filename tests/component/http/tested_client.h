@@ -2,11 +2,13 @@
  * client, and raw sockets for servers that no library would serve as. */
 #pragma once
 #include "http/client.h"
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -60,16 +62,35 @@ static inline void tested_client_close(struct tested_client *tested)
     assert_int_equal(uv_loop_close(&tested->loop), 0);
 }
 
-/** Listens on a loopback port, which it returns. `data` is the listener's. */
-static inline int listen_on_loopback(uv_loop_t *loop, uv_tcp_t *listener, void *data, uv_connection_cb came)
+/** A socket with a port of loopback, before there is a loop. */
+static inline int bind_to_loopback(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+/** Listens on such a socket, and returns its port. `data` is the listener's. */
+static inline int listen_on(uv_loop_t *loop, uv_tcp_t *listener, int fd, void *data, uv_connection_cb came)
 {
     struct sockaddr_in address;
     int length = sizeof address;
     uv_tcp_init(loop, listener);
     listener->data = data;
-    uv_ip4_addr("127.0.0.1", 0, &address);
-    uv_tcp_bind(listener, (const struct sockaddr *)&address, 0);
+    assert_int_equal(uv_tcp_open(listener, fd), 0);
     assert_int_equal(uv_listen((uv_stream_t *)listener, 64, came), 0);
     uv_tcp_getsockname(listener, (struct sockaddr *)&address, &length);
     return ntohs(address.sin_port);
+}
+
+/** The same on a port that it chooses. */
+static inline int listen_on_loopback(uv_loop_t *loop, uv_tcp_t *listener, void *data, uv_connection_cb came)
+{
+    int port;
+    return listen_on(loop, listener, bind_to_loopback(&port), data, came);
 }
