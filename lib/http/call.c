@@ -49,18 +49,27 @@ static void keep_continuation(struct buffer *kept, struct slice line)
     buffer_append_text(kept, "\r\n");
 }
 
+static struct slice without_line_end(struct slice line)
+{
+    while (line.len > 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r'))
+        line.len--;
+    return line;
+}
+
 /** Each of the parts that a CR divides is a text of its own, as continuations are, and a blank divides them
  * then. */
 static void keep_decoded(struct buffer *kept, struct slice line)
 {
     const char *mark;
-    while (line.len > 2 && (mark = memchr(line.ptr, '\r', line.len - 2)) != NULL) {
+    line = without_line_end(line);
+    while (line.len > 0 && (mark = memchr(line.ptr, '\r', line.len)) != NULL) {
         size_t len = (size_t)(mark - line.ptr);
         header_text((struct slice){line.ptr, len}, kept);
         buffer_append_char(kept, ' ');
         line = (struct slice){line.ptr + len + 1, line.len - len - 1};
     }
     header_text(line, kept);
+    buffer_append_text(kept, "\r\n");
 }
 
 void call_keep_header(struct http_call *call, struct slice line)
@@ -77,13 +86,19 @@ void call_keep_header(struct http_call *call, struct slice line)
         header_name_capitals(kept->ptr + before, (size_t)(colon - line.ptr));
 }
 
-/** A line of a head as libcurl tells of it: its first, a header, or the empty one. */
+/** A line as libcurl tells of it: a head's first, a header, the empty one, or a trailer, which is no header
+ * (RFC 9110, section 6.5.1). */
 static void keep_line(struct http_call *call, struct slice line)
 {
-    if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
-        call->response_headers.len = 0; /* a status line: what came before was another response's */
+    if (!call->in_head) {
+        call->in_head = line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0;
+        if (!call->in_head)
+            return;
+        call->response_headers.len = 0; /* what came before was another response's */
         call->lower_names = line.ptr[5] > '1';
-    } else if (line.len > 2) {
+    } else if (*line.ptr == '\r' || *line.ptr == '\n') {
+        call->in_head = false;
+    } else {
         call_keep_header(call, line);
     }
 }
@@ -263,7 +278,7 @@ bool call_begin_hop(struct http_call *call)
     call->refused = false;
     call->proxy_words = NULL;
     call->header_bytes = 0;
-    call->lower_names = false;
+    call->lower_names = call->in_head = false;
     call->received = 0;
     call->response.len = 0;
     call->response_headers.len = 0;

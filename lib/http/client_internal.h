@@ -104,6 +104,8 @@ struct http_call {
     struct buffer response, response_headers, text;
     /** The present response is HTTP/2's. */
     bool lower_names;
+    /** libcurl tells of a head, whose empty line has not come. */
+    bool in_head;
     /** Decoded bytes that came, kept or not. */
     size_t received;
     size_t header_bytes;
