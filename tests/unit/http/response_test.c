@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -390,6 +391,70 @@ static void what_brings_nothing_forward_is_bounded(void **state)
     assert_true(seen.ended);
 }
 
+/** Processor time that it takes to read so many such responses in small pieces, in ns. */
+static int64_t cost_of(struct slice bytes, size_t times)
+{
+    enum { PIECE = 8 };
+    struct timespec from, to;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    while (times-- > 0) {
+        enum response_event event = RESPONSE_MORE;
+        response_begin(&response, false);
+        for (size_t at = 0; at < bytes.len && event != RESPONSE_END; at += PIECE) {
+            size_t left = bytes.len - at;
+            struct slice in = {bytes.ptr + at, left < PIECE ? left : PIECE}, body;
+            while ((event = response_read(&response, &in, &body)) == RESPONSE_HEAD || event == RESPONSE_BODY)
+                if (event == RESPONSE_BODY)
+                    response_take(&response, &in, body.len);
+            assert_int_not_equal(event, RESPONSE_BROKEN);
+        }
+        assert_int_equal(event, RESPONSE_END);
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    return (int64_t)(to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+}
+
+/** The processor time for a byte does not grow with the response. Were it read again for each piece, one that
+ * is 60 times as long would cost up to 60 times as much a byte. */
+static void time_grows_as_the_bytes_do(void **state)
+{
+    (void)state;
+    enum { TIMES = 60, SHORT = 1000, TRIES = 5, TOO_MUCH = 6 };
+    static const char *const kinds[][3] = {
+        {OK, "X-A: a\r\n", "Content-Length: 0\r\n\r\n"},
+        {OK "X-A: ", "0123456789", "\r\nContent-Length: 0\r\n\r\n"},
+        {OK "X-A: a", "\r\n b", "\r\nContent-Length: 0\r\n\r\n"},
+        {"HTTP/1.1 200 ", "0123456789", "\r\nContent-Length: 0\r\n\r\n"},
+        {"", "HTTP/1.1 100 C\r\n\r\n", OK "Content-Length: 0\r\n\r\n"},
+        {CHUNKED "1;", "extension", "\r\nx\r\n0\r\n\r\n"},
+        {CHUNKED, "1\r\nx\r\n", "0\r\n\r\n"},
+        {CHUNKED "0\r\n", "X-Trailer: a\r\n", "\r\n"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct buffer few = {0}, many = {0};
+        buffer_append_text(&few, kinds[i][0]);
+        buffer_append_text(&many, kinds[i][0]);
+        while (few.len < SHORT)
+            buffer_append_text(&few, kinds[i][1]);
+        while (many.len < TIMES * SHORT)
+            buffer_append_text(&many, kinds[i][1]);
+        buffer_append_text(&few, kinds[i][2]);
+        buffer_append_text(&many, kinds[i][2]);
+        int64_t of_few = INT64_MAX, of_many = INT64_MAX;
+        for (int try = 0; try < TRIES; try++) {
+            int64_t cost = cost_of(buffer_slice(&few), TIMES);
+            of_few = cost < of_few ? cost : of_few;
+            cost = cost_of(buffer_slice(&many), 1);
+            of_many = cost < of_many ? cost : of_many;
+        }
+        if (of_many > TOO_MUCH * of_few)
+            fail_msg("'%s…': %lld ns, and in %d parts %lld", kinds[i][1], (long long)of_many, TIMES,
+                     (long long)of_few);
+        buffer_clear(&few);
+        buffer_clear(&many);
+    }
+}
+
 /** Bytes of a line that does not end are no progress. */
 static void whole_lines_and_bytes_of_bodies_are_progress(void **state)
 {
@@ -417,6 +482,7 @@ int main(void)
         cmocka_unit_test_teardown(a_connection_goes_on_where_both_sides_say_so, clear),
         cmocka_unit_test_teardown(framing_counts_however_many_headers_stand_before_it, clear),
         cmocka_unit_test_teardown(what_brings_nothing_forward_is_bounded, clear),
+        cmocka_unit_test_teardown(time_grows_as_the_bytes_do, clear),
         cmocka_unit_test_teardown(whole_lines_and_bytes_of_bodies_are_progress, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
