@@ -192,6 +192,25 @@ static void those_that_answer_come_back_first(void **state)
     world_free(world);
 }
 
+/** While something is kept for one that does not answer, what comes anew has half a share. */
+static void what_was_read_again_has_its_whole_share(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    silent(world, "dead");
+    keep(world, hold(world, "other"));
+    struct slot *anew = only_hold(world, "dead"), *kept = keep_so(world, hold(world, "dead"), false);
+    struct slot *back = &world->slots[world->count++];
+    window_withdraw(world->window, kept);
+    window_take_place(world->window, kept, back, false);
+    window_hold(world->window, back, SHARE / 2);
+    assert_true(beyond(world, anew));
+    assert_false(beyond(world, back));
+    window_hold(world->window, back, SHARE);
+    assert_true(beyond(world, back));
+    world_free(world);
+}
+
 /** Half a share; a quarter of the memory for one that answers, unless it is slow. */
 static void what_is_read_again_fills_no_more_than_its_part(void **state)
 {
@@ -314,6 +333,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
         cmocka_unit_test(what_comes_later_does_not_take_the_place_of_what_is_kept),
         cmocka_unit_test(those_that_answer_come_back_first),
+        cmocka_unit_test(what_was_read_again_has_its_whole_share),
         cmocka_unit_test(what_is_read_again_fills_no_more_than_its_part),
         cmocka_unit_test(what_is_taken_out_of_the_middle_does_not_come_back),
         cmocka_unit_test(a_kept_slot_has_the_place_of_the_one_before_in_its_lane),
