@@ -106,7 +106,7 @@ int signer_end(struct signer *signer, char out[SIGNATURE_SIZE])
 {
     unsigned char digest[HMAC_BYTES];
     size_t len = 0;
-    if (EVP_MAC_final(signer->keyed, digest, &len, HMAC_BYTES) != 1 || len != HMAC_BYTES)
+    if (EVP_MAC_final(signer->keyed, digest, &len, HMAC_BYTES) != 1)
         return PA_ERR_MEMORY;
     out[0] = 'v';
     out[1] = '1';
@@ -124,19 +124,23 @@ int signer_sign_text(struct signer *signer, struct slice timestamp, struct slice
     return failed ? failed : signer_end(signer, out);
 }
 
+enum { SECONDS_SIZE = 24 };
+
+static struct slice seconds_text(int64_t timestamp_s, char out[SECONDS_SIZE])
+{
+    return (struct slice){out, (size_t)snprintf(out, SECONDS_SIZE, "%" PRId64, timestamp_s)};
+}
+
 int signer_begin(struct signer *signer, int64_t timestamp_s)
 {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%" PRId64, timestamp_s);
-    return begin(signer, (struct slice){text, (size_t)len});
+    char text[SECONDS_SIZE];
+    return begin(signer, seconds_text(timestamp_s, text));
 }
 
 int signer_sign(struct signer *signer, int64_t timestamp_s, struct slice payload, char out[SIGNATURE_SIZE])
 {
-    int failed = signer_begin(signer, timestamp_s);
-    if (!failed)
-        failed = signer_add(signer, payload);
-    return failed ? failed : signer_end(signer, out);
+    char text[SECONDS_SIZE];
+    return signer_sign_text(signer, seconds_text(timestamp_s, text), payload, out);
 }
 
 bool signature_timestamp_is_usable(struct slice timestamp)
