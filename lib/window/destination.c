@@ -18,6 +18,12 @@ void destination_close_breaker(struct destination *destination)
     breaker_close(&destination->breaker);
 }
 
+void destinations_open(struct destinations *all, struct schedule *schedule)
+{
+    *all = (struct destinations){.schedule = schedule};
+    TAILQ_INIT(&all->idle);
+}
+
 static void destination_free(void *node)
 {
     struct destination *destination = node;
@@ -45,17 +51,39 @@ struct destination *destination_find(struct destinations *all, const char *name,
     return destination;
 }
 
+static bool is_idle(const struct destination *destination)
+{
+    return destination->references == 0 && !destination->in_turn && !destination->in_kept_ring;
+}
+
+static void leave_memory(struct destination *destination)
+{
+    TAILQ_REMOVE(&destination->all->idle, destination, memory);
+    destination->remembered = false;
+    destination->all->idle_count--;
+}
+
+static void enter_memory(struct destination *destination)
+{
+    TAILQ_INSERT_TAIL(&destination->all->idle, destination, memory);
+    destination->remembered = true;
+    destination->all->idle_count++;
+}
+
 void destination_settle(struct destination *destination)
 {
     struct destinations *all = destination->all;
-    if (destination->references > 0 || destination->in_turn || destination->in_kept_ring)
+    if (!is_idle(destination))
         return;
-    size_t places = sizeof all->idle / sizeof *all->idle;
-    size_t place = slice_hash(slice_of(destination->name)) % places;
-    struct destination *other = all->idle[place];
-    all->idle[place] = destination;
-    if (!other || other == destination || other->references > 0 || other->in_turn || other->in_kept_ring)
-        return; /* one that is in use again comes here when it is idle */
+    if (destination->remembered)
+        leave_memory(destination);
+    enter_memory(destination);
+    if (all->idle_count <= DESTINATIONS_REMEMBERED)
+        return;
+    struct destination *other = TAILQ_FIRST(&all->idle);
+    leave_memory(other);
+    if (!is_idle(other))
+        return; /* it comes here again when it is */
     tdelete(other, &all->tree, compare_destinations);
     destination_free(other);
 }
@@ -82,5 +110,5 @@ void destinations_each(const struct destinations *all,
 void destinations_free(struct destinations *all)
 {
     tdestroy(all->tree, destination_free);
-    *all = (struct destinations){.schedule = all->schedule};
+    destinations_open(all, all->schedule);
 }

@@ -48,21 +48,31 @@ struct destination {
     struct queue kept;
     bool in_kept_ring;
     TAILQ_ENTRY(destination) kept_turn;
+    /** It is among those that are remembered, though it may be in use again. */
+    bool remembered;
+    TAILQ_ENTRY(destination) memory;
 };
+TAILQ_HEAD(destination_list, destination);
+
+enum { DESTINATIONS_REMEMBERED = 2048 };
 
 /** All of them. */
 struct destinations {
     /** A tsearch(3) tree. */
     void *tree;
-    /** Recently idle, kept for what is known of them: a fixed number, by hash. */
-    struct destination *idle[64];
+    /** Recently idle, kept for what is known of them, DESTINATIONS_REMEMBERED at most: the one that has been
+     * idle for longest comes first. */
+    struct destination_list idle;
+    size_t idle_count;
     struct schedule *schedule;
     unsigned breakers_open;
 };
 
+/** There are none yet. */
+void destinations_open(struct destinations *all, struct schedule *schedule);
 /** The destination of that name, made with `limit` if there is none. NULL: out of memory. */
 PA_MUST_USE struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);
-/** It may be idle: then it is remembered for a while, and forgotten when another takes its place. */
+/** It may be idle: then it is remembered, and forgotten when too many others have been idle since. */
 void destination_settle(struct destination *destination);
 /** The breaker is closed, and its interval no longer matters. */
 void destination_close_breaker(struct destination *destination);

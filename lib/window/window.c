@@ -494,7 +494,7 @@ struct window *window_new(const struct window_options *options)
     window->options = *options;
     window->load = (struct load){
         .clock = options->clock, .slots = options->slots, .per_destination = options->slots_per_destination};
-    window->destinations.schedule = options->schedule;
+    destinations_open(&window->destinations, options->schedule);
     fair_open(&window->fair, options->clock, options->bytes);
     return window;
 }

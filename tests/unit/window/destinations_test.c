@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-enum { PLACES = sizeof((struct destinations *)0)->idle / sizeof *((struct destinations *)0)->idle };
-
 static char listed[256];
 
 static void list_name(void *ctx, const struct destination *destination)
@@ -27,16 +25,6 @@ static const char *list_all(const struct destinations *all)
     return listed;
 }
 
-/** Names that are remembered in the same place, `size` bytes each. */
-static void names_of_one_place(size_t place, size_t count, char names[][32])
-{
-    size_t found = 0;
-    for (unsigned i = 0; found < count; i++) {
-        snprintf(names[found], 32, "http://host-%u", i);
-        found += slice_hash(slice_of(names[found])) % PLACES == place;
-    }
-}
-
 static struct schedule schedule;
 
 static struct destination *idle(struct destinations *all, const char *name)
@@ -47,10 +35,28 @@ static struct destination *idle(struct destinations *all, const char *name)
     return destination;
 }
 
+/** So many others are idle, one after the other. */
+static void others_are_idle(struct destinations *all, unsigned count)
+{
+    char name[32];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "http://host-%u", i);
+        idle(all, name);
+    }
+}
+
+static struct destination *find(struct destinations *all, const char *name)
+{
+    struct destination *destination = destination_find(all, name, 8);
+    assert_non_null(destination);
+    return destination;
+}
+
 static void each_name_is_made_once_and_shown_in_order(void **state)
 {
     (void)state;
-    struct destinations all = {.schedule = &schedule};
+    struct destinations all;
+    destinations_open(&all, &schedule);
     static const char *const names[] = {"http://m", "http://c", "http://t",
                                         "http://a", "http://z", "http://e"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -65,24 +71,21 @@ static void each_name_is_made_once_and_shown_in_order(void **state)
     assert_string_equal(list_all(&(struct destinations){0}), "");
 }
 
-static void an_idle_one_is_remembered_until_another_takes_its_place(void **state)
+static void an_idle_one_is_remembered_until_too_many_others_have_been_idle(void **state)
 {
     (void)state;
-    struct destinations all = {.schedule = &schedule};
-    char names[2][32], elsewhere[1][32], expected[80];
-    names_of_one_place(3, 2, names);
-    names_of_one_place(4, 1, elsewhere);
-    struct destination *first = idle(&all, names[0]);
-    first->latency_ms = 42;
-    destination_settle(first); /* of itself it takes no place */
-    idle(&all, elsewhere[0]);
-    assert_ptr_equal(destination_find(&all, names[0], 7), first);
+    struct destinations all;
+    destinations_open(&all, &schedule);
+    struct destination *first = idle(&all, "http://first"), *second = idle(&all, "http://second");
+    first->latency_ms = second->latency_ms = 42;
+    others_are_idle(&all, DESTINATIONS_REMEMBERED - 2);
+    assert_ptr_equal(find(&all, "http://first"), first);
     assert_true(first->latency_ms > 41);
-    idle(&all, names[1]);
-    bool ordered = strcmp(names[1], elsewhere[0]) < 0;
-    snprintf(expected, sizeof expected, "%s;%s;", ordered ? names[1] : elsewhere[0],
-             ordered ? elsewhere[0] : names[1]);
-    assert_string_equal(list_all(&all), expected);
+    destination_settle(first); /* idle again: the second is what has been so for longest */
+    idle(&all, "http://one-more");
+    assert_ptr_equal(find(&all, "http://first"), first);
+    assert_true(find(&all, "http://second")->latency_ms < 1);
+    assert_int_equal(all.idle_count, DESTINATIONS_REMEMBERED);
     destinations_free(&all);
 }
 
@@ -98,22 +101,22 @@ static void use(struct destination *destination, enum use how, bool used)
 static void one_in_use_is_neither_remembered_nor_forgotten(void **state)
 {
     (void)state;
-    char names[3][32];
-    names_of_one_place(5, 3, names);
     for (enum use how = 0; how < USES; how++) {
-        struct destinations all = {.schedule = &schedule};
-        struct destination *first = destination_find(&all, names[0], 7), *second = idle(&all, names[1]);
+        struct destinations all;
+        destinations_open(&all, &schedule);
+        struct destination *first = find(&all, "http://first"), *second = idle(&all, "http://second");
         use(first, how, true);
-        destination_settle(first); /* in use: the second keeps its place */
-        assert_ptr_equal(all.idle[5], second);
-        use(second, how, true); /* used again: whoever takes its place does not end it */
-        use(first, how, false);
         destination_settle(first);
-        assert_ptr_equal(all.idle[5], first);
-        assert_ptr_equal(destination_find(&all, names[1], 7), second);
-        use(first, how, true);
-        idle(&all, names[2]);
-        assert_ptr_equal(destination_find(&all, names[0], 7), first);
+        assert_int_equal(all.idle_count, 1);
+        use(second, how, true); /* used again: whoever takes its place does not end it */
+        others_are_idle(&all, DESTINATIONS_REMEMBERED);
+        assert_int_equal(all.idle_count, DESTINATIONS_REMEMBERED);
+        assert_ptr_equal(find(&all, "http://first"), first);
+        assert_ptr_equal(find(&all, "http://second"), second);
+        use(second, how, false);
+        second->latency_ms = 42;
+        destination_settle(second);
+        assert_true(find(&all, "http://second")->latency_ms > 41);
         destinations_free(&all);
     }
 }
@@ -121,15 +124,15 @@ static void one_in_use_is_neither_remembered_nor_forgotten(void **state)
 static void a_breaker_is_counted_while_it_is_not_closed(void **state)
 {
     (void)state;
-    struct destinations all = {.schedule = &schedule, .breakers_open = 1};
-    char names[2][32];
-    names_of_one_place(6, 2, names);
-    struct destination *first = destination_find(&all, names[0], 7);
+    struct destinations all;
+    destinations_open(&all, &schedule);
+    all.breakers_open = 1;
+    struct destination *first = find(&all, "http://first");
     destination_close_breaker(first); /* it is closed */
     assert_int_equal(all.breakers_open, 1);
     first->breaker.state = BREAKER_OPEN;
     destination_settle(first);
-    idle(&all, names[1]); /* forgotten with it */
+    others_are_idle(&all, DESTINATIONS_REMEMBERED); /* forgotten with it */
     assert_int_equal(all.breakers_open, 0);
     destinations_free(&all);
 }
@@ -138,7 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_name_is_made_once_and_shown_in_order),
-        cmocka_unit_test(an_idle_one_is_remembered_until_another_takes_its_place),
+        cmocka_unit_test(an_idle_one_is_remembered_until_too_many_others_have_been_idle),
         cmocka_unit_test(one_in_use_is_neither_remembered_nor_forgotten),
         cmocka_unit_test(a_breaker_is_counted_while_it_is_not_closed),
     };

@@ -356,8 +356,8 @@ static void a_destination_that_is_idle_is_known_for_a_while(void **state)
     assert_ptr_equal(again->destination, a);
     assert_true(a->answers);
     window_forget(world->window, again);
-    /* More of them than are kept. */
-    for (unsigned i = 0; i < 1000; i++) {
+    /* As many as are kept. */
+    for (unsigned i = 0; i < DESTINATIONS_REMEMBERED; i++) {
         char name[24];
         snprintf(name, sizeof name, "http://n%u", i);
         struct slot other = {0};
@@ -377,7 +377,7 @@ static void a_destination_in_use_is_never_forgotten(void **state)
     struct destination *a = slot->destination;
     window_forget(world->window, slot);
     slot = slot_to(world, "http://a");
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < DESTINATIONS_REMEMBERED; i++) {
         char name[24];
         snprintf(name, sizeof name, "http://n%u", i);
         struct slot other = {0};
@@ -397,7 +397,7 @@ static void a_forgotten_destinations_breaker_is_closed(void **state)
     for (size_t i = 0; i < world->count; i++)
         window_forget(world->window, &world->slots[i]);
     assert_int_equal(window_breakers_open(world->window), 1);
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < DESTINATIONS_REMEMBERED; i++) {
         char name[24];
         snprintf(name, sizeof name, "http://n%u", i);
         struct slot other = {0};
