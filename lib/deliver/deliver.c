@@ -134,7 +134,7 @@ struct deliver *deliver_new(const struct deliver_options *options)
         return NULL;
     deliver->options = *options;
     deliver->signature_age_s = COUNTER_NONE;
-    deliver->targets.hide_paths = options->hide_url_paths;
+    targets_open(&deliver->targets, options->hide_url_paths);
     const struct window_options window = {.schedule = &deliver->schedule,
                                           .clock = options->clock,
                                           .slots = options->max_in_flight,

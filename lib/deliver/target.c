@@ -1,9 +1,16 @@
 /* URLs parsed once: most events go to few URLs, and parsing one costs as much as signing a request. */
 #include "deliver/target.h"
 #include <stdlib.h>
+#include <string.h>
 
 /** Bytes of a URL that is kept for the next event: those that are longer are made for one event alone. */
-enum { KEPT_MAX = 2048 };
+enum { KEPT_MAX = 2048, PARSED_BYTES = 512 };
+
+void targets_open(struct targets *targets, bool hide_paths)
+{
+    *targets = (struct targets){.hide_paths = hide_paths};
+    TAILQ_INIT(&targets->kept);
+}
 
 static void target_free(struct target *target)
 {
@@ -38,20 +45,59 @@ static struct target *target_new(bool hide_path, struct slice url, uint64_t hash
     return target;
 }
 
+/** The written form, the normalised one, libcurl's parts of it, and those for logs. */
+static size_t target_bytes(const struct target *target)
+{
+    return sizeof *target + PARSED_BYTES + strlen(target->written) + 2 * strlen(target->parts.url) +
+           strlen(target->parts.redacted);
+}
+
+static struct targets_bucket *targets_bucket_of(struct targets *targets, uint64_t hash)
+{
+    return &targets->buckets[hash % TARGETS_BUCKETS];
+}
+
+static void target_forget(struct targets *targets, struct target *target)
+{
+    LIST_REMOVE(target, bucket);
+    TAILQ_REMOVE(&targets->kept, target, order);
+    targets->bytes -= target_bytes(target);
+    target_release(target);
+}
+
+static void target_keep(struct targets *targets, struct target *target)
+{
+    target->references = 1; /* the table's */
+    targets->bytes += target_bytes(target);
+    LIST_INSERT_HEAD(targets_bucket_of(targets, target->hash), target, bucket);
+    TAILQ_INSERT_TAIL(&targets->kept, target, order);
+    while (targets->bytes > TARGETS_BYTES)
+        target_forget(targets, TAILQ_FIRST(&targets->kept));
+}
+
+static struct target *find_kept(struct targets *targets, struct slice url, uint64_t hash)
+{
+    struct target *target;
+    LIST_FOREACH(target, targets_bucket_of(targets, hash), bucket)
+    if (target->hash == hash && slice_equal_text(url, target->written))
+        break;
+    if (target && target != TAILQ_LAST(&targets->kept, target_list)) {
+        TAILQ_REMOVE(&targets->kept, target, order);
+        TAILQ_INSERT_TAIL(&targets->kept, target, order);
+    }
+    return target;
+}
+
 struct target *target_find(struct targets *targets, struct slice url, struct error *err)
 {
     uint64_t hash = slice_hash(url);
-    struct target **place = &targets->kept[hash % (sizeof targets->kept / sizeof *targets->kept)];
-    struct target *target = *place;
-    if (!target || target->hash != hash || !slice_equal_text(url, target->written)) {
+    struct target *target = find_kept(targets, url, hash);
+    if (!target) {
         target = target_new(targets->hide_paths, url, hash, err);
         if (!target)
             return NULL;
-        if (url.len <= KEPT_MAX) {
-            target_release(*place);
-            target->references = 1; /* the table's */
-            *place = target;
-        }
+        if (url.len <= KEPT_MAX)
+            target_keep(targets, target);
     }
     target->references++;
     return target;
@@ -59,8 +105,6 @@ struct target *target_find(struct targets *targets, struct slice url, struct err
 
 void targets_free(struct targets *targets)
 {
-    for (size_t i = 0; i < sizeof targets->kept / sizeof *targets->kept; i++) {
-        target_release(targets->kept[i]);
-        targets->kept[i] = NULL;
-    }
+    while (!TAILQ_EMPTY(&targets->kept))
+        target_forget(targets, TAILQ_FIRST(&targets->kept));
 }

@@ -18,6 +18,7 @@ static int begin(void **state)
     (void)state;
     deliver = (struct deliver){.options = {.client_secret = SLICE_LITERAL("client-secret-of-today"),
                                            .client_secret_previous = SLICE_LITERAL("client-secret-before")}};
+    targets_open(&deliver.targets, false);
     delivery = (struct delivery){.deliver = &deliver, .attempt = 1};
     return 0;
 }

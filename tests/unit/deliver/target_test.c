@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-enum { SLOTS = sizeof((struct targets *)0)->kept / sizeof *((struct targets *)0)->kept };
-
 static struct target *find(struct targets *targets, const char *url)
 {
     struct error err = {0};
@@ -20,13 +18,14 @@ static struct target *find(struct targets *targets, const char *url)
     return target;
 }
 
-/** Another URL that is kept in the slot of the first. */
-static void url_of_same_slot(const char *first, char out[32])
+/** The URLs number `from` to `to` - 1 are asked for, and let go. */
+static void find_many(struct targets *targets, unsigned from, unsigned to)
 {
-    for (unsigned i = 0;; i++) {
-        snprintf(out, 32, "http://host-%u/", i);
-        if (slice_hash(slice_of(out)) % SLOTS == slice_hash(slice_of(first)) % SLOTS)
-            return;
+    for (unsigned i = from; i < to; i++) {
+        char url[1024];
+        snprintf(url, sizeof url, "http://host-%u/%0900u", i, i);
+        target_release(find(targets, url));
+        assert_in_range(targets->bytes, 1, TARGETS_BYTES);
     }
 }
 
@@ -34,6 +33,7 @@ static void a_url_is_parsed_once(void **state)
 {
     (void)state;
     static struct targets targets;
+    targets_open(&targets, false);
     struct target *first = find(&targets, "HTTP://svc/a"), *again = find(&targets, "HTTP://svc/a");
     assert_ptr_equal(first, again);
     assert_int_equal(first->references, 3); /* the table's too */
@@ -48,28 +48,57 @@ static void a_url_is_parsed_once(void **state)
     targets_free(&targets);
 }
 
-static void another_url_takes_the_slot_and_who_holds_the_first_keeps_it(void **state)
+static void thousands_of_urls_are_parsed_once(void **state)
+{
+    (void)state;
+    enum { MANY = 2000 };
+    static struct targets targets;
+    static struct target *first[MANY];
+    targets_open(&targets, false);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            char url[64];
+            snprintf(url, sizeof url, "http://host-%u/hooks", i);
+            struct target *target = find(&targets, url);
+            if (round == 0)
+                first[i] = target;
+            assert_ptr_equal(target, first[i]);
+            target_release(target);
+        }
+    }
+    targets_free(&targets);
+}
+
+static void the_url_not_asked_for_longest_goes_and_who_holds_it_keeps_it(void **state)
 {
     (void)state;
     static const char url[] = "http://svc/";
     static struct targets targets;
-    char other[32];
-    url_of_same_slot(url, other);
-    struct target *held = find(&targets, url), *second = find(&targets, other);
-    assert_ptr_not_equal(held, second);
+    targets_open(&targets, false);
+    struct target *held = find(&targets, url), *asked = find(&targets, "http://asked/");
+    for (unsigned i = 0; held->references > 1; i += 100) {
+        find_many(&targets, i, i + 100);
+        assert_ptr_equal(find(&targets, "http://asked/"), asked);
+        target_release(asked);
+    }
     assert_int_equal(held->references, 1);
     assert_string_equal(held->parts.url, url);
-    assert_int_equal(second->references, 2);
+    assert_int_equal(asked->references, 2);
+    struct target *again = find(&targets, url);
+    assert_ptr_not_equal(again, held);
+    assert_int_equal(again->references, 2);
     target_release(held); /* nobody's any more: it is freed */
-    target_release(second);
-    target_release(find(&targets, url)); /* and the second one is, in its turn */
+    target_release(again);
+    target_release(asked);
     targets_free(&targets);
+    assert_int_equal(targets.bytes, 0);
 }
 
 static void what_is_long_is_made_for_one_event_alone(void **state)
 {
     (void)state;
     static struct targets targets;
+    targets_open(&targets, false);
     char url[2100] = "http://svc/";
     memset(url + strlen(url), 'a', 2048 - strlen(url));
     struct target *longest = find(&targets, url);
@@ -84,13 +113,15 @@ static void what_is_long_is_made_for_one_event_alone(void **state)
     targets_free(&targets);
 }
 
-static void what_is_no_url_leaves_the_slot_alone(void **state)
+static void what_is_no_url_is_not_kept(void **state)
 {
     (void)state;
     static struct targets targets;
     struct error err = {0};
+    targets_open(&targets, false);
     assert_null(target_find(&targets, slice_of("svc"), &err));
     assert_true(*err.message);
+    assert_int_equal(targets.bytes, 0);
     targets.hide_paths = true;
     struct target *target = find(&targets, "http://svc/secret?a=b");
     assert_null(strstr(target->parts.redacted, "secret"));
@@ -103,9 +134,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_is_parsed_once),
-        cmocka_unit_test(another_url_takes_the_slot_and_who_holds_the_first_keeps_it),
+        cmocka_unit_test(thousands_of_urls_are_parsed_once),
+        cmocka_unit_test(the_url_not_asked_for_longest_goes_and_who_holds_it_keeps_it),
         cmocka_unit_test(what_is_long_is_made_for_one_event_alone),
-        cmocka_unit_test(what_is_no_url_leaves_the_slot_alone),
+        cmocka_unit_test(what_is_no_url_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
