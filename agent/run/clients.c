@@ -5,6 +5,10 @@
 #include "daemon_internal.h"
 #include "http/authorities.h"
 
+/** What idle connections may hold where there are more of them than webhooks at once: somewhat more than a
+ * thousand destinations need, and less than a third of the memory of the smallest pod. */
+enum { IDLE_BYTES = 20 * 1024 * 1024 };
+
 /** Responses that have come take space which those still to be read cannot have; and so do those that the
  * client in whose place this one came, or which came in this one's place, is reading. */
 static size_t answers_held(void *ctx)
@@ -41,6 +45,8 @@ struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_
     options.held_elsewhere = answers_held;
     options.held_ctx = place;
     options.max_connections = daemon->descriptors.window;
+    options.more_connections = daemon->descriptors.idle;
+    options.idle_bytes = IDLE_BYTES;
     options.verify_tls = config->verify_tls;
     options.client_certificates = certificates;
     options.client_certificate_setting = "WEBHOOK_CLIENT_CERT";

@@ -8,7 +8,7 @@
 /* A webhook has its connection, and beside it, while it is looked up or two addresses are tried at once, a
  * second one at most times.
  */
-enum { FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2 };
+enum { FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2, MOST_IDLE = 64 * 1024 };
 
 static size_t at_most(size_t number, size_t bound)
 {
@@ -26,8 +26,11 @@ struct descriptors descriptors_share(size_t limit, size_t open, unsigned source,
     size_t room = less(limit, open + FOR_FILES + source);
     size_t port = at_most(room / 8 > LEAST_PORT ? room / 8 : LEAST_PORT, max_port);
     size_t window = at_most(less(room, port) / FOR_EACH_WEBHOOK, max_window);
-    return (struct descriptors){
-        .limit = limit, .window = window > 1 ? (unsigned)window : 1, .port = (unsigned)port};
+    size_t idle = at_most(less(room, port + FOR_EACH_WEBHOOK * window), MOST_IDLE);
+    return (struct descriptors){.limit = limit,
+                                .window = window > 1 ? (unsigned)window : 1,
+                                .port = (unsigned)port,
+                                .idle = (unsigned)idle};
 }
 
 static size_t count_open(void)

@@ -1,5 +1,6 @@
-/* How the file descriptors that the process may have are shared out: connections for webhooks and for Port's
- * API, and what the source, the resolver, files and the mappings' process need beside them. */
+/* How the file descriptors that the process may have are shared out: connections for webhooks, in use and
+ * idle, and for Port's API, and what the source, the resolver, files and the mappings' process need beside
+ * them. */
 #pragma once
 #include <stddef.h>
 
@@ -10,6 +11,8 @@ struct descriptors {
     unsigned window;
     /** Calls to Port at once, at least 2. */
     unsigned port;
+    /** Connections for webhooks that may be idle beside those of the webhooks under way. */
+    unsigned idle;
 };
 
 /** Shares out what `limit` leaves beside the `open` ones, for at most so many of each and as many as

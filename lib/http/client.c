@@ -94,12 +94,13 @@ void http_client_trim(struct http_client *client)
 {
     while (client->idle_count > IDLE_HANDLES_KEPT)
         curl_easy_cleanup(client->idle[--client->idle_count]);
+    exchanges_make_room(&client->exchanges, 0);
 }
 
 void http_client_retire(struct http_client *client)
 {
-    client->exchanges.max_connections = 0;
-    exchanges_make_room(&client->exchanges);
+    client->exchanges.max_connections = client->exchanges.more_connections = 0;
+    exchanges_make_room(&client->exchanges, 0);
 }
 
 /* Ending calls */
@@ -108,8 +109,7 @@ static void call_unlink(struct http_call *call)
 {
     struct http_client *client = call->client;
     LIST_REMOVE(call, active);
-    client->active--;
-    if (client->active == 0)
+    if (--client->active == 0)
         uv_timer_stop(&client->sweep);
 }
 
@@ -148,7 +148,7 @@ static bool begin_transfer(struct http_call *call)
 {
     struct http_client *client = call->client;
     if (call->ours)
-        exchanges_make_room(&client->exchanges);
+        exchanges_make_room(&client->exchanges, 1);
     call->easy = call->easy ? call->easy : easy_take(client);
     if (!call->easy || !call_prepare(call))
         return false;
@@ -206,6 +206,9 @@ static void transfer_over(struct http_call *call, CURLcode code)
         return;
     body_over(call, code);
     enum http_failure failure = call->cut ? HTTP_OK : failure_of(call, code);
+    if (failure == HTTP_NO_DESCRIPTOR && exchanges_give_descriptors(&call->client->exchanges, call) &&
+        begin_transfer(call))
+        return;
     if (failure != HTTP_OK && key_was_unreadable(call))
         call->shared->suspected_ms = clock_monotonic_ms(call->shared->options.clock);
     if (failure == HTTP_OK && proxy_refuses_password(call, code))
@@ -547,34 +550,31 @@ void http_client_close(struct http_client *client, void (*closed)(void *ctx), vo
 
 static void open_handles(struct http_client *client)
 {
-    int64_t sweep_ms = client->shared.options.idle_timeout_ms / 20;
+    const struct http_client_options *options = &client->shared.options;
+    int64_t sweep_ms = options->idle_timeout_ms / 20;
     sweep_ms = sweep_ms < SWEEP_MIN_MS ? SWEEP_MIN_MS : sweep_ms > SWEEP_MAX_MS ? SWEEP_MAX_MS : sweep_ms;
-    uv_timer_init(client->shared.options.loop, &client->timeout);
-    uv_timer_init(client->shared.options.loop, &client->sweep);
-    uv_idle_init(client->shared.options.loop, &client->deferred);
-    uv_check_init(client->shared.options.loop, &client->readied);
+    uv_timer_init(options->loop, &client->timeout);
+    uv_timer_init(options->loop, &client->sweep);
+    uv_idle_init(options->loop, &client->deferred);
+    uv_check_init(options->loop, &client->readied);
     client->timeout.data = client->sweep.data = client->deferred.data = client->readied.data = client;
     client->open_handles = 5;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
-    sockets_open(&client->sockets, client->shared.options.loop, client->multi, socket_ready,
-                 end_call_of_socket, client);
+    sockets_open(&client->sockets, options->loop, client->multi, socket_ready, end_call_of_socket, client);
     TAILQ_INIT(&client->over);
     client->exchanges = (struct exchanges){.multi = client->multi,
                                            .sockets = &client->sockets,
-                                           .clock = client->shared.options.clock,
-                                           .max_connections = client->shared.options.max_connections,
                                            .over = exchange_is_over,
                                            .connect = exchange_connects,
                                            .spare = easy_is_spare,
                                            .ctx = client};
-    exchanges_open(&client->exchanges, client->shared.options.loop);
+    exchanges_open(&client->exchanges, options);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    /* Connections of ours are counted by exchange.c; libcurl would take one for idle that has just been
-     * made. */
+    /* exchange.c counts ours; libcurl would take one for idle that has just been made. */
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
-                      4 * (long)client->shared.options.max_connections + 64);
+                      4 * (long)options->max_connections + (long)options->more_connections + 64);
 }
 
 struct http_client *http_client_new(const struct http_client_options *options, struct error *err)

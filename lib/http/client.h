@@ -48,8 +48,11 @@ struct http_client_options {
     /** Bytes of bodies that results were made of and that are still held. NULL: none. */
     size_t (*held_elsewhere)(void *ctx);
     void *held_ctx;
-    /** Size of the connection cache (idle ones kept for reuse). */
+    /** Connections that are kept, in use and idle. */
     size_t max_connections;
+    /** So many more are kept while the idle ones hold at most so many bytes (http/connections.h knows what
+     * one holds). 0: none. */
+    size_t more_connections, idle_bytes;
     bool verify_tls;
     /** HTTP/2 is offered over TLS; false: HTTP/1.1 alone. */
     bool http2;
@@ -256,7 +259,8 @@ size_t http_client_active(const struct http_client *client);
 /** Nothing will be started on it: connections that wait to be used again are closed, now and whenever a call
  * ends. The calls under way go on. */
 void http_client_retire(struct http_client *client);
-/** Frees what is kept only for the next load: handles that are not in use, except a few. */
+/** Frees what is kept only for the next load: handles that are not in use, except a few, and connections
+ * that have been idle for too long to be used again. */
 void http_client_trim(struct http_client *client);
 
 /** True with libcurl 8.13 and later, whose HTTP/2 loses no answers. */

@@ -80,8 +80,14 @@ void connection_free(struct connection *connection)
     free(connection);
 }
 
+static size_t connection_bytes(const struct connection *connection)
+{
+    return connection->tls ? CONNECTION_TLS_BYTES : CONNECTION_BYTES;
+}
+
 void connection_in_use(struct connection *connection)
 {
+    connection->connections->idle_bytes -= connection_bytes(connection);
     TAILQ_REMOVE(&connection->to->idle, connection, of_destination);
     TAILQ_REMOVE(&connection->connections->idle, connection, of_all);
 }
@@ -91,6 +97,7 @@ void connection_is_idle(struct connection *connection, int64_t now_ms)
     connection->call = NULL;
     connection->used = true;
     connection->idle_since_ms = now_ms;
+    connection->connections->idle_bytes += connection_bytes(connection);
     TAILQ_INSERT_HEAD(&connection->to->idle, connection, of_destination);
     TAILQ_INSERT_TAIL(&connection->connections->idle, connection, of_all);
 }

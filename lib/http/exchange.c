@@ -131,18 +131,45 @@ static void drop_idle(struct exchanges *exchanges, struct connection *connection
     connection_free(connection);
 }
 
-static void drop_oldest(struct exchanges *exchanges)
+/** False: none is idle. */
+PA_MAY_IGNORE static bool close_oldest(struct exchanges *exchanges)
 {
     struct connection *oldest = TAILQ_FIRST(&exchanges->connections.idle);
+    if (!oldest)
+        return false;
     connection_in_use(oldest);
     drop_idle(exchanges, oldest);
+    return true;
 }
 
-void exchanges_make_room(struct exchanges *exchanges)
+static bool too_many(const struct exchanges *exchanges, size_t count)
 {
-    struct connections *connections = &exchanges->connections;
-    while (connections->count >= exchanges->max_connections && !TAILQ_EMPTY(&connections->idle))
-        drop_oldest(exchanges);
+    size_t most = exchanges->max_connections, bytes = exchanges->connections.idle_bytes;
+    return count > most && (count > most + exchanges->more_connections || bytes > exchanges->idle_bytes);
+}
+
+static void close_idle(struct exchanges *exchanges, size_t coming, int64_t now)
+{
+    const struct connections *connections = &exchanges->connections;
+    const struct connection *oldest;
+    while ((oldest = TAILQ_FIRST(&connections->idle)) != NULL &&
+           (too_many(exchanges, connections->count + coming) || now - oldest->idle_since_ms >= IDLE_MAX_MS))
+        close_oldest(exchanges);
+}
+
+bool exchanges_give_descriptors(struct exchanges *exchanges, struct http_call *call)
+{
+    if (!close_oldest(exchanges))
+        return false;
+    close_oldest(exchanges); /* a name is looked up through another one */
+    call->no_socket = 0;
+    call->curl_error[0] = '\0';
+    return true;
+}
+
+void exchanges_make_room(struct exchanges *exchanges, size_t coming)
+{
+    close_idle(exchanges, coming, clock_monotonic_ms(exchanges->clock));
 }
 
 static struct connection_key key_of(const struct http_call *call)
@@ -191,11 +218,11 @@ void exchange_release(struct exchanges *exchanges, struct http_call *call, bool 
         return;
     call->exchange.connection = NULL;
     if (keep) {
+        int64_t now = clock_monotonic_ms(exchanges->clock);
         call->easy = NULL;
-        connection_is_idle(connection, clock_monotonic_ms(exchanges->clock));
+        connection_is_idle(connection, now);
         socket_watch_for(exchanges->sockets, connection->fd, UV_READABLE);
-        if (exchanges->connections.count > exchanges->max_connections)
-            drop_oldest(exchanges);
+        close_idle(exchanges, 0, now);
         return;
     }
     memcpy(call->curl_error, connection->error, sizeof call->curl_error);
@@ -506,17 +533,21 @@ static void ready(void *owner, int events)
     exchanges->reading = false;
 }
 
-void exchanges_open(struct exchanges *exchanges, uv_loop_t *loop)
+void exchanges_open(struct exchanges *exchanges, const struct http_client_options *options)
 {
+    exchanges->max_connections = options->max_connections;
+    exchanges->more_connections = options->more_connections;
+    exchanges->idle_bytes = options->idle_bytes;
+    exchanges->clock = options->clock;
     connections_init(&exchanges->connections, exchanges);
     TAILQ_INIT(&exchanges->due);
-    uv_prepare_init(loop, &exchanges->flush);
+    uv_prepare_init(options->loop, &exchanges->flush);
     exchanges->flush.data = exchanges;
     exchanges->sockets->taken_ready = ready;
 }
 
 void exchanges_close(struct exchanges *exchanges)
 {
-    while (!TAILQ_EMPTY(&exchanges->connections.idle))
-        drop_oldest(exchanges);
+    while (close_oldest(exchanges))
+        ;
 }

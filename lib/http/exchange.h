@@ -9,9 +9,6 @@ TAILQ_HEAD(call_queue, http_call);
 struct exchanges {
     CURLM *multi;
     struct http_sockets *sockets;
-    const struct clock *clock;
-    /** Connections, in use and idle; idle ones are closed where there are more. */
-    size_t max_connections;
     /** The call's exchange is over; `call->exchange` says how. */
     void (*over)(void *ctx, struct http_call *call);
     /** The call needs a new connection; see exchange_connected. */
@@ -22,8 +19,11 @@ struct exchanges {
 
     /** Sockets that are ready are being read from: the loop checks next. */
     bool reading;
+    /** As in the client's options; idle ones are closed where there are more. */
+    size_t max_connections, more_connections, idle_bytes;
 
     /** The rest is for exchange.c. */
+    const struct clock *clock;
     struct connections connections;
     /** Calls whose requests are sent before the loop waits again, all in one go. */
     struct call_queue due;
@@ -32,15 +32,19 @@ struct exchanges {
 };
 
 /** `exchanges` has its owner's part. */
-void exchanges_open(struct exchanges *exchanges, uv_loop_t *loop);
+void exchanges_open(struct exchanges *exchanges, const struct http_client_options *options);
 /** Closes what is idle; no call has a connection any more. The owner closes `flush`. */
 void exchanges_close(struct exchanges *exchanges);
 /** May the present hop of the call go this way? Its proxy is known. */
 PA_MUST_USE bool exchange_is_possible(const struct http_call *call);
 /** Gives the call an idle connection, on which its request is sent soon. False: there is none. */
 PA_MUST_USE bool exchange_reuse(struct exchanges *exchanges, struct http_call *call);
-/** Before a new connection is made: closes an idle one where there are too many. */
-void exchanges_make_room(struct exchanges *exchanges);
+/** Closes idle connections that are too old to be used again, and others where there are too many with so
+ * many new ones that are about to be made. */
+void exchanges_make_room(struct exchanges *exchanges, size_t coming);
+/** The call found no descriptor: closes idle connections, so that it can be begun anew. False: none is idle.
+ */
+PA_MUST_USE bool exchanges_give_descriptors(struct exchanges *exchanges, struct http_call *call);
 /** Options for call->easy, which is to make a connection. */
 void exchange_prepare(struct http_call *call);
 /** call->easy has made it: sends the request. */
