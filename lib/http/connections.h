@@ -2,6 +2,7 @@
 #pragma once
 #include "http/proxy.h"
 #include <curl/curl.h>
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -25,6 +26,8 @@ struct connection {
     CURL *easy;
     curl_socket_t fd;
     bool tls;
+    /** Its TLS, where libcurl is no longer asked for its bytes; libcurl's. NULL: it is, or there is none. */
+    SSL *ssl;
     /** It has carried an exchange. */
     bool used;
     /** libcurl knows that somebody uses it. */

@@ -5,13 +5,13 @@
  * at once more before it is used again.
  *
  * libcurl takes a connection for idle until something has been sent or received through it, and may close it
- * then; so the first bytes always go through libcurl. TLS stays libcurl's; for plain TCP the socket itself is
- * used from then on. */
+ * then; so the first bytes always go through libcurl. For plain TCP the socket itself is used from then on,
+ * and for TLS OpenSSL itself (tls_bytes.h) once the first response has come. */
 #include "http/exchange.h"
 #include "http/request.h"
+#include "http/tls_bytes.h"
 #include "http/url.h"
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,18 +20,6 @@
 
 /** Bodies up to this size are copied behind their heads. An idle connection of this age is not used again. */
 enum { HEAD_BYTES = 1024, COPIED_BODY_BYTES = 16 * 1024, IDLE_MAX_MS = 118 * 1000 };
-
-enum moved {
-    MOVED,
-    /** Not now. */
-    MOVED_NOTHING,
-    /** The other side has ended the connection as it is to. */
-    MOVED_END,
-    /** TLS: it has ended it without a word, or somebody else has. */
-    MOVED_CUT,
-    /** The connection is lost. */
-    MOVED_LOST
-};
 
 static struct exchanges *exchanges_of(const struct connection *connection)
 {
@@ -56,6 +44,8 @@ static bool again(void)
 
 static enum moved send_some(struct connection *connection, struct slice bytes, size_t *sent)
 {
+    if (connection->ssl)
+        return tls_send(connection->ssl, bytes, sent, connection->error);
     if (connection->tls || !connection->attached)
         return send_by_libcurl(connection, bytes, sent);
     ssize_t count = send(connection->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -75,7 +65,7 @@ static bool said_goodbye(const struct connection *connection)
     return SSL_get_shutdown((const SSL *)session->internals) & SSL_RECEIVED_SHUTDOWN;
 }
 
-static enum moved receive_by_tls(struct connection *connection, char *bytes, size_t room, size_t *got)
+static enum moved receive_by_libcurl(struct connection *connection, char *bytes, size_t room, size_t *got)
 {
     CURLcode code = curl_easy_recv(connection->easy, bytes, room, got);
     if (code == CURLE_AGAIN)
@@ -89,8 +79,10 @@ static enum moved receive_by_tls(struct connection *connection, char *bytes, siz
 
 static enum moved receive_some(struct connection *connection, char *bytes, size_t room, size_t *got)
 {
+    if (connection->ssl)
+        return tls_receive(connection->ssl, bytes, room, got, connection->error);
     if (connection->tls)
-        return receive_by_tls(connection, bytes, room, got);
+        return receive_by_libcurl(connection, bytes, room, got);
     ssize_t count = recv(connection->fd, bytes, room, MSG_DONTWAIT);
     if (count < 0)
         return again() ? MOVED_NOTHING : MOVED_LOST;
@@ -109,8 +101,10 @@ static bool is_silent(struct connection *connection)
 {
     char byte;
     size_t got = 0;
+    if (connection->ssl)
+        return tls_is_silent(connection->ssl, connection->fd, connection->error);
     if (connection->tls)
-        return receive_by_tls(connection, &byte, 1, &got) == MOVED_NOTHING;
+        return receive_by_libcurl(connection, &byte, 1, &got) == MOVED_NOTHING;
     return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && again();
 }
 
@@ -210,6 +204,16 @@ static void take_off_due(struct exchanges *exchanges, struct http_call *call)
     call->exchange.due = false;
 }
 
+/** From now on libcurl is not asked for the bytes of a connection that has carried an exchange, unless its
+ * TLS runs within that of a proxy. */
+static void take_tls(const struct exchanges *exchanges, struct connection *connection,
+                     const struct proxy *proxy)
+{
+    bool within = proxy && strncmp(proxy->url, "https:", 6) == 0;
+    if (connection->tls && !connection->ssl && !within && exchanges->tls_sockets)
+        connection->ssl = tls_take(exchanges->tls_sockets, connection->easy, connection->fd);
+}
+
 void exchange_release(struct exchanges *exchanges, struct http_call *call, bool keep)
 {
     struct connection *connection = call->exchange.connection;
@@ -217,9 +221,12 @@ void exchange_release(struct exchanges *exchanges, struct http_call *call, bool 
     if (!connection)
         return;
     call->exchange.connection = NULL;
+    if (keep && connection->ssl && SSL_has_pending(connection->ssl)) /* of which the kernel does not know */
+        keep = is_silent(connection);
     if (keep) {
         int64_t now = clock_monotonic_ms(exchanges->clock);
         call->easy = NULL;
+        take_tls(exchanges, connection, call->proxy);
         connection_is_idle(connection, now);
         socket_watch_for(exchanges->sockets, connection->fd, UV_READABLE);
         close_idle(exchanges, 0, now);
@@ -541,6 +548,7 @@ void exchanges_open(struct exchanges *exchanges, const struct http_client_option
     exchanges->clock = options->clock;
     connections_init(&exchanges->connections, exchanges);
     TAILQ_INIT(&exchanges->due);
+    exchanges->tls_sockets = tls_sockets();
     uv_prepare_init(options->loop, &exchanges->flush);
     exchanges->flush.data = exchanges;
     exchanges->sockets->taken_ready = ready;
@@ -550,4 +558,5 @@ void exchanges_close(struct exchanges *exchanges)
 {
     while (close_oldest(exchanges))
         ;
+    BIO_meth_free(exchanges->tls_sockets);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "http/client_internal.h"
 #include "http/connections.h"
+#include <openssl/bio.h>
 
 TAILQ_HEAD(call_queue, http_call);
 
@@ -25,6 +26,8 @@ struct exchanges {
     /** The rest is for exchange.c. */
     const struct clock *clock;
     struct connections connections;
+    /** For tls_take. NULL: none could be made. */
+    BIO_METHOD *tls_sockets;
     /** Calls whose requests are sent before the loop waits again, all in one go. */
     struct call_queue due;
     uv_prepare_t flush;

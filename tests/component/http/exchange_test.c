@@ -13,6 +13,11 @@ struct world {
     const struct ending *ending;
     const struct stray *stray;
     int moment;
+    /** Behind this answer comes what nobody asked for. */
+    int after;
+    /** Of a TLS record, what has not been sent yet. */
+    char rest[512];
+    size_t rest_len;
     uv_timer_t timer;
     struct endpoint_peer *late;
 };
@@ -87,6 +92,12 @@ enum moment {
     WITH_A_RESET,
     IN_TWO_PIECES,
     AFTER_THE_NEXT_WAS_ANSWERED,
+    /** Those from here on are not tried with libcurl's ordinary way. */
+    OWN_MOMENTS,
+    /** In a TLS record of its own. */
+    IN_ONE_PIECE_WITH_THE_ANSWER = OWN_MOMENTS,
+    /** A TLS record that has only begun to come when the next request is sent. */
+    IN_HALF_A_RECORD,
     MOMENTS
 };
 
@@ -109,16 +120,49 @@ static void say_later(uv_timer_t *timer)
         say_stray(world->late);
 }
 
+static void write_raw(struct endpoint_peer *peer, char *bytes, size_t len)
+{
+    uv_buf_t out = uv_buf_init(bytes, (unsigned)len);
+    assert_int_equal(uv_try_write((uv_stream_t *)&peer->tcp, &out, 1), (int)len);
+}
+
+/** Over TLS; the rest comes when the next request has. */
+static void say_half(struct world *world)
+{
+    struct endpoint_peer *peer = world->late;
+    if (!peer->ssl) {
+        say_stray(peer);
+        return;
+    }
+    assert_true(SSL_write(peer->ssl, world->stray->bytes, (int)world->stray->len) > 0);
+    int len = BIO_read(SSL_get_wbio(peer->ssl), world->rest, sizeof world->rest);
+    assert_in_range(len, 12, sizeof world->rest - 1);
+    write_raw(peer, world->rest, (size_t)len / 2);
+    world->rest_len = (size_t)len - (size_t)len / 2;
+    memmove(world->rest, world->rest + len / 2, world->rest_len);
+}
+
 static void answer_and_more(struct endpoint_peer *peer, int n)
 {
     struct world *world = peer->endpoint->ctx;
-    int after = world->moment == AFTER_THE_NEXT_WAS_ANSWERED ? 2 : 1;
+    int after = world->after + (world->moment == AFTER_THE_NEXT_WAS_ANSWERED);
     if (n != after) {
+        if (peer == world->late && world->rest_len > 0)
+            write_raw(peer, world->rest, world->rest_len);
+        world->rest_len = 0;
         endpoint_answer(peer, n);
         return;
     }
     world->late = peer;
-    if (world->moment == WITH_THE_ANSWER) {
+    if (world->moment == IN_ONE_PIECE_WITH_THE_ANSWER && peer->ssl) {
+        static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n";
+        char whole[sizeof answer + 1];
+        int len = snprintf(whole, sizeof whole, "%s%d", answer, n);
+        assert_int_equal(SSL_write(peer->ssl, whole, len), len);
+        say_stray(peer);
+        return;
+    }
+    if (world->moment == WITH_THE_ANSWER || world->moment == IN_ONE_PIECE_WITH_THE_ANSWER) {
         char both[512];
         int len = snprintf(both, sizeof both, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n);
         memcpy(both + len, world->stray->bytes, world->stray->len);
@@ -145,6 +189,13 @@ static void between(struct world *world)
     case JUST_BEFORE_THE_NEXT:
         say_stray(world->late);
         break;
+    case IN_ONE_PIECE_WITH_THE_ANSWER:
+        while (world->asker.endpoint.peers) /* it is closed before anybody wants to use it */
+            uv_run(&world->asker.http.loop, UV_RUN_ONCE);
+        break;
+    case IN_HALF_A_RECORD:
+        say_half(world);
+        break;
     case WITH_A_FIN:
         say_stray(world->late);
         endpoint_close(world->late, true);
@@ -161,28 +212,29 @@ static void between(struct world *world)
     }
 }
 
-static void try_stray(enum way way, const struct stray *stray, int moment)
+static void try_stray(enum way way, const struct stray *stray, int moment, int after)
 {
     struct world world;
     open_world_on(&world, way, answer_and_more);
     world.stray = stray;
     world.moment = moment;
-    for (int n = 1; n <= 4; n++) {
+    world.after = after;
+    for (int n = 1; n <= after + 3; n++) {
         char number[16];
-        if (n == 2)
+        if (n == after + 1)
             between(&world);
         begin(&world, n, SLICE_LITERAL("{}"));
-        if (n == 2 && moment == WHILE_THE_NEXT_WAITS && late_is_there(&world))
+        if (n == after + 1 && moment == WHILE_THE_NEXT_WAITS && late_is_there(&world))
             say_stray(world.late);
         asker_run(&world.asker, (size_t)n);
         snprintf(number, sizeof number, "%d", n);
         if (world.asker.result.failure != HTTP_OK || strcmp(world.asker.body, number) != 0 ||
             world.asker.result.resent)
-            fail_msg("way %d, '%.20s', moment %d, request %d: %s, '%s', resent %d", way, stray->bytes, moment,
-                     n, http_failure_name(world.asker.result.failure), world.asker.body,
-                     world.asker.result.resent);
+            fail_msg("way %d, '%.20s', moment %d after %d, request %d: %s, '%s', resent %d", way,
+                     stray->bytes, moment, after, n, http_failure_name(world.asker.result.failure),
+                     world.asker.body, world.asker.result.resent);
     }
-    assert_int_equal(world.asker.endpoint.requests, 4); /* each once */
+    assert_int_equal(world.asker.endpoint.requests, after + 3); /* each once */
     close_world(&world);
 }
 
@@ -193,8 +245,67 @@ static void no_answer_ever_reaches_another_request(void **state)
     int ways = curl_version_info(CURLVERSION_NOW)->version_num < 0x080000 ? LIBCURL_TCP : WAYS;
     for (int way = 0; way < ways; way++)
         for (size_t i = 0; i < sizeof STRAYS / sizeof *STRAYS; i++)
-            for (int moment = 0; moment < MOMENTS; moment++)
-                try_stray(way, &STRAYS[i], moment);
+            for (int moment = 0; moment < (way < LIBCURL_TCP ? MOMENTS : OWN_MOMENTS); moment++)
+                for (int after = 1; after <= 1 + (way == OWN_TLS); after++)
+                    try_stray(way, &STRAYS[i], moment, after);
+}
+
+/* What TLS says for itself */
+
+enum { NEW_TICKET, NEW_KEY, NEW_HANDSHAKE, OWN_WORDS };
+
+static void say_own_words(struct endpoint_peer *peer, int words)
+{
+    if (words == NEW_TICKET)
+        assert_int_equal(SSL_new_session_ticket(peer->ssl), 1);
+    else if (words == NEW_KEY)
+        assert_int_equal(SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    else
+        assert_int_equal(SSL_renegotiate(peer->ssl), 1);
+    assert_int_equal(SSL_do_handshake(peer->ssl), 1);
+    endpoint_flush(peer);
+}
+
+static void answer_behind_own_words(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    world->late = peer;
+    if (world->moment == WHILE_THE_NEXT_WAITS && n % 2 == 0)
+        say_own_words(peer, world->after);
+    endpoint_answer(peer, n);
+}
+
+static void try_own_words(int words, int moment)
+{
+    struct world world;
+    open_world(&world, true, answer_behind_own_words);
+    SSL_CTX_set_max_proto_version(world.asker.endpoint.tls, words == NEW_HANDSHAKE ? TLS1_2_VERSION : 0);
+    world.moment = moment;
+    world.after = words;
+    for (int n = 1; n <= 6; n++) {
+        char number[16];
+        if (n > 1 && n % 2 == 0 && moment != WHILE_THE_NEXT_WAITS)
+            say_own_words(world.late, words);
+        if (moment == A_WHILE_LATER)
+            settle(&world);
+        begin(&world, n, SLICE_LITERAL("{}"));
+        asker_run(&world.asker, (size_t)n);
+        snprintf(number, sizeof number, "%d", n);
+        assert_string_equal(world.asker.body, number);
+        assert_false(world.asker.result.resent);
+    }
+    assert_int_equal(world.asker.endpoint.connections, 1);
+    close_world(&world);
+}
+
+static void what_tls_says_for_itself_is_no_answer_and_no_end(void **state)
+{
+    (void)state;
+    for (int words = 0; words < OWN_WORDS; words++) {
+        try_own_words(words, A_WHILE_LATER);
+        try_own_words(words, JUST_BEFORE_THE_NEXT);
+        try_own_words(words, WHILE_THE_NEXT_WAITS);
+    }
 }
 
 static void plain_answer(struct endpoint_peer *peer, int n)
@@ -434,6 +545,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_answer_ever_reaches_another_request),
+        cmocka_unit_test(what_tls_says_for_itself_is_no_answer_and_no_end),
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(connections_that_end_keep_the_promises_of_the_document),
     };
