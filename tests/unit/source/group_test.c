@@ -89,7 +89,7 @@ static void assert_named(int count, size_t named)
 {
     static struct rd_kafka_group_member_info members[8];
     static struct rd_kafka_group_info group;
-    char out[256], number[16];
+    char out[256], number[32];
     for (int i = 0; i < count; i++)
         members[i] =
             (struct rd_kafka_group_member_info){.client_id = i == 0 ? "one" : "m",
