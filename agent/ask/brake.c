@@ -4,8 +4,9 @@
 #include "client.h"
 #include <stdio.h>
 
-static const char EXIT_CODES[] = "Exit codes: 0 done; 1 it cannot be, or nobody is there; 64 wrong usage, or "
-                                 "several agents may be meant; 78\nwrong settings.";
+static const char EXIT_CODES[] =
+    "Exit codes: 0 done; 1 it cannot be done, or no agent answers; 64 wrong usage, or "
+    "several agents may be meant; 78\nwrong settings.";
 
 /** A change that a person asks for: the command, and where the agent takes it. */
 struct change {

@@ -20,7 +20,7 @@ int command_health(int argc, char **argv)
             "LIVENESS_STALL_SECONDS. It fails only for what a restart repairs: never for a broker, Port, or\n"
             "an endpoint.\n\nExample: HEALTHCHECK CMD [\"port-agent\", \"health\"]",
         .exit_codes =
-            "Exit codes: 0 alive; 1 stuck, or nobody is there; 64 wrong usage, or several agents may be "
+            "Exit codes: 0 alive; 1 stuck, or no agent answers; 64 wrong usage, or several agents may be "
             "meant; 78 wrong settings.",
     };
     struct config config;

@@ -5,7 +5,7 @@
 #include <time.h>
 
 static const char EXIT_CODES[] =
-    "Exit codes: 0 shown; 1 nobody is there, or nothing is known of the run; 64 wrong "
+    "Exit codes: 0 shown; 1 no agent answers, or it knows nothing of the run; 64 wrong "
     "usage, or several agents\nmay be meant; 78 wrong settings.";
 
 static const char UNKNOWN[] =

@@ -165,13 +165,14 @@ static void check_odd_settings(struct check_command *command)
 {
     const struct config *config = &command->config;
     if (!config->verify_tls)
-        check_say(&command->steps, AREA, "webhook tls", CHECK_WARNING,
-                  "WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked",
-                  "leave it out, and set SSL_CERT_FILE to your own authority's certificate instead");
+        check_say(
+            &command->steps, AREA, "webhook tls", CHECK_WARNING,
+            "WEBHOOK_VERIFY_SSL is false: certificates of webhook endpoints are not checked",
+            "remove the setting, and set SSL_CERT_FILE to the certificate of your own authority instead");
     struct slice secret = config->client_secret.value;
     if (slice_trim(secret).len != secret.len)
         check_say(&command->steps, AREA, "client secret", CHECK_WARNING,
-                  "PORT_CLIENT_SECRET begins with a blank or a line break: is that so in Port?", NULL);
+                  "PORT_CLIENT_SECRET begins with a blank or a line break: is that so in Port, too?", NULL);
 }
 
 /* Connections */
@@ -320,29 +321,26 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
         {.name = "timeout",
          .value = "SECONDS",
          .text = &command->timeout,
-         .help = "the most seconds that a step of --connect or --destination may take (10 by default)"},
+         .help = "how many seconds a step of --connect or --destination may take (10 by default)"},
         OPTION_OUTPUT(&command->json, "json: one object with every step"),
     };
     const struct command_usage usage = {
         .command = "check",
         .summary = "[--connect] [--destination URL] [--effective] [--output text|json]",
         .intro =
-            "Reads the settings (environment, .env, NAME_FILE), the mapping file and the certificate\n"
-            "authorities, and names every problem. With --connect it also checks: proxy, "
-            "DNS,\n"
-            "connection, TLS chain and clock of Port's API, its credentials, and for Kafka each bootstrap\n"
-            "server, the two topics and the consumer group, and whether the collector takes traces. It joins "
-            "no group, takes no record and changes\n"
-            "nothing; every step has a deadline. Secrets are never shown.\n\n"
+            "Reads the settings (environment, .env, NAME_FILE), the mapping file and the certificate "
+            "authorities, and names every problem. With --connect it also goes every step of the way to "
+            "Port's API (proxy, DNS, connection, TLS chain, clock, credentials) and to Kafka (each bootstrap "
+            "server, the topics, the consumer group with its members and lag), and asks whether the "
+            "collector takes traces. It joins no group, takes no record and changes nothing; every step has "
+            "a deadline. Secrets are never shown.\n\n"
             "  port-agent check\n"
             "  port-agent check --connect --timeout 5\n"
             "  port-agent check --destination https://svc.internal/vm\n"
             "  port-agent check --effective",
         .exit_codes = "Exit codes: 0 no problem (there may be warnings); 1 a step of --connect or "
-                      "--destination failed, "
-                      "or dead letters\n"
-                      "cannot be written; 64 wrong usage; 78 settings, mapping file or authorities are wrong "
-                      "(a line each on standard error).",
+                      "--destination failed, or dead letters cannot be written; 64 wrong usage; 78 settings, "
+                      "mapping file or authorities are wrong (a line each on standard error).",
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };

@@ -28,7 +28,7 @@ static void collector_answered(void *ctx, const struct http_result *result)
     else if (!taken)
         buffer_append_text(&step->hint,
                            "traces are dropped, and deliveries are not affected: check "
-                           "OTEL_EXPORTER_OTLP_ENDPOINT (the collector's port for HTTP is 4318 mostly)");
+                           "OTEL_EXPORTER_OTLP_ENDPOINT (a collector's port for HTTP is usually 4318)");
     step->duration_ms = result->duration_ms;
     check_end(asked->steps, step);
 }

@@ -34,7 +34,7 @@ static void tell_proxy_and_name(struct check_steps *steps, const struct http_rou
         buffer_append_text(&step->hint, "write https://svc.internal/vm");
     else if (step)
         buffer_append_text(&step->hint, "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the host in "
-                                        "NO_PROXY where it is reached without one");
+                                        "NO_PROXY if it is reached without a proxy");
     if (step)
         check_end(steps, step);
     step = begin_step(steps, route, ROUTE_NAME, "dns");
@@ -60,8 +60,9 @@ static void tell_policy_and_connection(struct check_steps *steps, const struct h
     if (step && !is_failed(step))
         buffer_appendf(&step->detail, "connected to %s", route->address);
     else if (step)
-        buffer_append_text(&step->hint, "does it listen there, and on this port? A firewall or a network "
-                                        "policy may be in the way");
+        buffer_append_text(&step->hint,
+                           "does the endpoint listen at this address and port? A firewall or a network "
+                           "policy may be in the way");
     if (step)
         check_end(steps, step);
 }
@@ -71,10 +72,10 @@ static const char *tls_advice(const struct http_route *route)
     if (route->failure != HTTP_TLS_CERTIFICATE)
         return "does this port speak TLS? If not, write http://";
     if (strstr(route->reason, "issuer") || strstr(route->reason, "self"))
-        return "its authority is not trusted here: set SSL_CERT_FILE to the authority's certificate (PEM), "
-               "or "
-               "mount it as a .crt file in /usr/local/share/ca-certificates";
-    return "has the certificate expired, or is it another host's?";
+        return "the certificate's authority is not trusted here: set SSL_CERT_FILE to the authority's "
+               "certificate "
+               "(PEM), or mount it as a .crt file in /usr/local/share/ca-certificates";
+    return "has the certificate expired, or does it belong to another host?";
 }
 
 static void append_certificates(struct buffer *out, const struct http_route *route)
@@ -120,7 +121,7 @@ static void tell_answer(struct check_steps *steps, const struct http_route *rout
     if (!step)
         return;
     if (!is_failed(step))
-        buffer_appendf(&step->detail, "it answers a GET with status %d", route->status);
+        buffer_appendf(&step->detail, "the endpoint answers a GET with status %d", route->status);
     check_end(steps, step);
 }
 

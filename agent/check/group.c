@@ -178,7 +178,7 @@ static const char *beginning_of(enum start_reason reason, bool latest)
 {
     switch (reason) {
     case START_TAKEN_OVER:
-        return "an agent begins at the end: who used the group before never read this topic";
+        return "an agent begins at the end: whoever used the group before has never read this topic";
     case START_GROUP_BEGAN:
         return "an agent begins where the topic ended when the group began";
     case START_GROUP_NEW:
@@ -221,7 +221,7 @@ static void lag_step(struct check_steps *steps, const struct config *config, con
                        lag->gone, lag->gone == 1 ? " was" : "s were");
     if (lag->strange > 0)
         buffer_append_text(check_hint(step),
-                           "committed offsets are of a topic that is no longer there: an agent "
+                           "committed offsets belong to a topic that is no longer there: an agent "
                            "begins at the earliest record of the present one");
     check_end(steps, step);
 }

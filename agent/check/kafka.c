@@ -112,7 +112,7 @@ static void server_hint(const struct checking *checking, const char *error, cons
                                : "perhaps the broker wants a client certificate: set "
                                  "KAFKA_CONSUMER_SSL_CERTIFICATE and KAFKA_CONSUMER_SSL_KEY");
     else if (strcmp(error, "_RESOLVE") == 0)
-        buffer_append_text(hint, "the name is not known here: see dns above");
+        buffer_append_text(hint, "this machine does not know the name: see the step dns above");
     else if (strcmp(error, "_AUTHENTICATION") == 0)
         buffer_appendf(hint, "the broker refuses the %s; KAFKA_CONSUMER_AUTHENTICATION_MECHANISM is %s",
                        checking->from_port

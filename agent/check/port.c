@@ -32,7 +32,7 @@ static void proxy_step(const struct checking *checking, const struct http_route 
     if (failed)
         buffer_append_text(&step->hint,
                            "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the host in NO_PROXY "
-                           "where it is reached without one");
+                           "if it is reached without a proxy");
     check_end(checking->steps, step);
 }
 
@@ -166,13 +166,13 @@ static void answer_step(const struct checking *checking, const struct http_route
     if (!step)
         return;
     if (step->verdict == CHECK_FAILED) {
-        buffer_append_text(&step->hint, "is PORT_API_BASE_URL really Port's API?");
+        buffer_append_text(&step->hint, "is PORT_API_BASE_URL the address of Port's API?");
     } else {
         buffer_appendf(&step->detail, "the server answers (status %d)", route->status);
         if (route->status >= 500) {
             step->verdict = CHECK_WARNING;
             buffer_append_text(&step->hint,
-                               "Port has trouble, or something on the way to it: try again later");
+                               "Port, or something on the way to it, has trouble: try again later");
         }
     }
     check_end(checking->steps, step);
@@ -280,11 +280,11 @@ static void compare_organisation(const struct checking *checking, const struct a
         bool same = strcmp(id, checking->config->org_id) == 0;
         struct check_step *step =
             check_begin(checking->steps, AREA, "organisation", same ? CHECK_OK : CHECK_FAILED);
-        buffer_appendf(&step->detail, "the credentials are of %.200s", id);
+        buffer_appendf(&step->detail, "the credentials belong to %.200s", id);
         if (!same)
             buffer_appendf(&step->hint,
                            "PORT_ORG_ID is '%s': set it to the organisation of the credentials, or set "
-                           "PORT_CLIENT_ID and PORT_CLIENT_SECRET to those of this one",
+                           "PORT_CLIENT_ID and PORT_CLIENT_SECRET to those of your organisation",
                            checking->config->org_id);
         check_end(checking->steps, step);
     }
@@ -304,9 +304,9 @@ static bool token(struct checking *checking)
     if (got)
         buffer_append_text(&step->detail, "Port accepts PORT_CLIENT_ID and PORT_CLIENT_SECRET");
     else if (answered.authentication)
-        buffer_append_text(&step->hint,
-                           "check PORT_CLIENT_ID and PORT_CLIENT_SECRET (a blank or quote at an end?), and "
-                           "that PORT_API_BASE_URL is your region's");
+        buffer_append_text(
+            &step->hint, "check PORT_CLIENT_ID and PORT_CLIENT_SECRET (does one of them begin or end with a "
+                         "blank or a quote?), and that PORT_API_BASE_URL is that of your region");
     else
         buffer_append_text(&step->hint, "Port did not answer as it should: try again later");
     check_end(checking->steps, step);

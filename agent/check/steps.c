@@ -79,9 +79,9 @@ void check_summary(const struct check_steps *steps, FILE *out)
     size_t skipped = 0;
     for (size_t i = 0; i < steps->count; i++)
         skipped += steps->list[i]->verdict == CHECK_SKIPPED;
-    fprintf(out, "\n%zu ok, %zu warnings, %zu failed, %zu skipped\n",
-            steps->count - steps->failed - steps->warnings - skipped, steps->warnings, steps->failed,
-            skipped);
+    fprintf(out, "\n%zu ok, %zu warning%s, %zu failed, %zu skipped\n",
+            steps->count - steps->failed - steps->warnings - skipped, steps->warnings,
+            steps->warnings == 1 ? "" : "s", steps->failed, skipped);
 }
 
 static void append_step(const struct check_step *step, struct buffer *out)

@@ -270,7 +270,7 @@ int command_redeliver(int argc, char **argv)
         {.name = "offsets",
          .value = "P:A-B",
          .text = &offsets,
-         .help = "or the records of partition P of the runs topic, from offset A to offset B"},
+         .help = "instead: the records of partition P of the runs topic, from offset A to offset B"},
         OPTION_OUTPUT(&redelivery.json, "json: one object a line for each record"),
     };
     const struct command_usage usage = {
@@ -285,9 +285,10 @@ int command_redeliver(int argc, char **argv)
             "records. Log lines go to standard error.\n\n"
             "  port-agent redeliver --run r_HardNzG6kzc9vWOQ\n"
             "  port-agent redeliver --offsets 0:1200-1250",
-        .exit_codes = "Exit codes: 0 all events were delivered; 1 not all were, or there is none; 64 wrong "
-                      "usage; 78 wrong "
-                      "settings.",
+        .exit_codes =
+            "Exit codes: 0 all events were delivered; 1 not all were, or there is no such event; 64 wrong "
+            "usage; 78 wrong "
+            "settings.",
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };

@@ -416,7 +416,8 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
             "http://localhost:8080\n"
             "  port-agent events --last 1 | port-agent send --event - --to http://localhost:3000\n"
             "  port-agent send --template async --to http://svc.internal/vm --topic",
-        .exit_codes = "Exit codes: 0 answered with a success (or written); 1 not; 64 wrong usage; 78 wrong "
+        .exit_codes = "Exit codes: 0 the answer is a success (or the event is written); 1 it is not; 64 "
+                      "wrong usage; 78 wrong "
                       "settings.",
         .options = options,
         .option_count = sizeof options / sizeof *options,

@@ -124,7 +124,7 @@ def test_what_is_odd_is_a_warning(check, environment):
     done = check({**environment, "WEBHOOK_VERIFY_SSL": "false", "PORT_CLIENT_SECRET": SECRET + " "})
     assert "! webhook tls" in done.stdout and "! client secret" in done.stdout and "2 warnings" in done.stdout
     done = check({**environment, "PORT_CLIENT_SECRET": " " + SECRET})
-    assert "! client secret" in done.stdout and "1 warnings" in done.stdout
+    assert "! client secret" in done.stdout and "1 warning, " in done.stdout
 
 
 def test_wrong_settings_are_not_connected_with(connect, environment, port):

@@ -144,7 +144,7 @@ static void port_and_the_brokers_are_reached_step_by_step(void **state)
     assert_has(printed, "the server answers (status ");
     assert_has(printed, "set this machine's clock (NTP)");
     assert_has(printed, "Port accepts PORT_CLIENT_ID and PORT_CLIENT_SECRET");
-    assert_has(printed, "the credentials are of org");
+    assert_has(printed, "the credentials belong to org");
     assert_has(printed, "the brokers come from the settings");
     assert_has(printed, "connected with plaintext");
     assert_has(printed, "org.runs has 1 partition\n");

@@ -1,4 +1,5 @@
-/* What `port-agent check` says of a consumer group and of a topic for dead letters, by what the brokers said. */
+/* What `port-agent check` says of a consumer group and of a topic for dead letters, by what the brokers said.
+ */
 #include "agent/check/group.h"
 #include "agent/check/letters_topic.h"
 #include <setjmp.h>
@@ -75,9 +76,10 @@ static void a_group_that_is_full_is_told_from_one_with_a_place(void **state)
                                   member("port-agent", "runs 1; changes 1", 2), member("port-agent", "", 0),
                                   member("port-agent", "", 0)};
     members_are_said("range", list, 1, CHECK_OK,
-                     "the group is Stable and has 1 member: port-agent at /10.0.0.7 holds runs 0; changes 0", "");
-    members_are_said("range", list, 2, CHECK_WARNING, "has 2 members: ",
-                     "one more agent would get none until one of them leaves");
+                     "the group is Stable and has 1 member: port-agent at /10.0.0.7 holds runs 0; changes 0",
+                     "");
+    members_are_said("range", list, 2, CHECK_WARNING,
+                     "has 2 members: ", "one more agent would get none until one of them leaves");
     members_are_said("roundrobin", list, 3, CHECK_OK, "; port-agent at /10.0.0.7 holds nothing", "");
     members_are_said("roundrobin", list, 4, CHECK_WARNING, "has 4 members", "would get none");
     for (size_t i = 0; i < 4; i++) {
@@ -113,7 +115,8 @@ static void nobody_in_the_group_is_told_from_brokers_that_do_not_say(void **stat
 {
     (void)state;
     nobody_is_said("", NULL, CHECK_OK, "there is no such group yet");
-    nobody_is_said("Empty", NULL, CHECK_OK, "nobody is in the group: an agent that starts gets all partitions");
+    nobody_is_said("Empty", NULL, CHECK_OK,
+                   "nobody is in the group: an agent that starts gets all partitions");
     nobody_is_said("", "Local: Timed out", CHECK_SKIPPED, "do not say who is in the group: Local: Timed out");
     config.group_protocol = "consumer";
     nobody_is_said("Empty", NULL, CHECK_OK, "nobody is in the group");
@@ -137,14 +140,17 @@ static void the_lag_of_each_partition_is_told_worst_cases_apart(void **state)
     lag_is_said(two, 2, CHECK_OK,
                 "runs: 3 records beyond the committed offsets: partition 0: 3 (committed 5, end 8)", "");
     two[1] = (struct group_place){.number = 1, .committed = -1, .end = 2, .reason = START_APPEARED};
-    lag_is_said(two, 2, CHECK_OK, "5 records beyond the committed offsets: partition 0: 3 (committed 5, end 8); "
-                                  "partition 1: 2 (nothing committed, end 2)", "");
+    lag_is_said(two, 2, CHECK_OK,
+                "5 records beyond the committed offsets: partition 0: 3 (committed 5, end 8); "
+                "partition 1: 2 (nothing committed, end 2)",
+                "");
     two[1] = (struct group_place){.number = 1, .committed = 2, .first = -1, .end = -1, .begins = -1};
     lag_is_said(two, 2, CHECK_WARNING, "partition 1: its end was not told in time", "try a longer --timeout");
     two[1] = (struct group_place){.number = 1, .committed = 2, .first = 6, .end = 7, .begins = 6};
-    lag_is_said(two, 2, CHECK_WARNING, "4 records beyond", "4 records were gone before anybody committed them");
+    lag_is_said(two, 2, CHECK_WARNING, "4 records beyond",
+                "4 records were gone before anybody committed them");
     two[1] = (struct group_place){.number = 1, .committed = 9, .end = 1, .begins = 0};
-    lag_is_said(two, 2, CHECK_WARNING, "4 records beyond", "of a topic that is no longer there");
+    lag_is_said(two, 2, CHECK_WARNING, "4 records beyond", "belong to a topic that is no longer there");
     struct group_place many[20];
     for (int i = 0; i < 20; i++)
         many[i] = (struct group_place){.number = i, .committed = 0, .end = 1};
@@ -159,9 +165,11 @@ static void where_an_agent_begins_is_told_when_nobody_has_committed(void **state
                 "begins at the earliest record, and delivers what is there");
     config.auto_offset_reset = "latest";
     one.begins = 8;
-    lag_is_said(&one, 1, CHECK_OK, "5 records are there", "begins at the end, and what is there is never delivered");
+    lag_is_said(&one, 1, CHECK_OK, "5 records are there",
+                "begins at the end, and what is there is never delivered");
     one.reason = START_TAKEN_OVER;
-    lag_is_said(&one, 1, CHECK_OK, "5 records are there", "who used the group before never read this topic");
+    lag_is_said(&one, 1, CHECK_OK, "5 records are there",
+                "whoever used the group before has never read this topic");
     one.reason = START_GROUP_BEGAN;
     lag_is_said(&one, 1, CHECK_OK, "5 records are there", "where the topic ended when the group began");
     one.reason = START_APPEARED;
@@ -191,7 +199,8 @@ static void a_topic_that_would_lose_letters_is_told(void **state)
     struct topic_probe odd = good;
     odd.retention_ms = 5400000;
     odd.retention_bytes = 4096;
-    letters_are_said(odd, CHECK_OK, "letters stay 90 minutes, and each partition keeps 4096 bytes of them", "");
+    letters_are_said(odd, CHECK_OK, "letters stay 90 minutes, and each partition keeps 4096 bytes of them",
+                     "");
     odd.retention_ms = -1;
     letters_are_said(odd, CHECK_OK, "letters stay for ever", "");
     odd = good;
@@ -213,9 +222,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_group_that_is_full_is_told_from_one_with_a_place, begin, finish),
         cmocka_unit_test_setup_teardown(another_program_in_the_group_is_named, begin, finish),
-        cmocka_unit_test_setup_teardown(nobody_in_the_group_is_told_from_brokers_that_do_not_say, begin, finish),
+        cmocka_unit_test_setup_teardown(nobody_in_the_group_is_told_from_brokers_that_do_not_say, begin,
+                                        finish),
         cmocka_unit_test_setup_teardown(the_lag_of_each_partition_is_told_worst_cases_apart, begin, finish),
-        cmocka_unit_test_setup_teardown(where_an_agent_begins_is_told_when_nobody_has_committed, begin, finish),
+        cmocka_unit_test_setup_teardown(where_an_agent_begins_is_told_when_nobody_has_committed, begin,
+                                        finish),
         cmocka_unit_test_setup_teardown(a_topic_that_would_lose_letters_is_told, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
