@@ -53,7 +53,9 @@ static const char *of_error(struct slice error)
         {"egress", "EGRESS_ALLOW and EGRESS_DENY say where webhooks may go"},
         {"bad_request",
          "'port-agent map --event FILE' shows the request that the event and its mapping make"},
-        {"mapping", "'port-agent map --event FILE' shows what each mapping makes of the event"},
+        {"mapping",
+         "a warning of this run in the log may say why; 'port-agent map --event FILE' shows what each "
+         "mapping makes of the event"},
         {"no_mapping", "'port-agent map' shows what each mapping makes of an event"},
         {"record_gone", "its topic keeps records for less time than this one had to wait"},
         {"event_expired", "EVENT_MAX_AGE_SECONDS is how old an event may be"},

@@ -79,7 +79,8 @@ struct port_api {
     /** Until then a 401 fetches no other token: a fresh one was refused as well. */
     int64_t refused_until_ms;
     int64_t refused_wait_ms;
-    /** Of the last answer; "": it was accepted, or refused for a reason of the call's own. */
+    /** Of the last answer, or, while it is quiet, of the last that failed; "": it was accepted, or refused
+     * for a reason of the call's own. */
     char failure[400];
 };
 
@@ -345,7 +346,8 @@ static void call_answered(void *ctx, const struct http_result *http)
         };
         adapt(api, result.answer);
         bool failed = result.answer == PORT_UNAVAILABLE || result.status == 401;
-        snprintf(api->failure, sizeof api->failure, "%s", failed ? reason : "");
+        if (failed || clock_monotonic_ms(api->options.clock) >= api->quiet_until_ms)
+            snprintf(api->failure, sizeof api->failure, "%s", failed ? reason : "");
         if (result.answer == PORT_UNAVAILABLE && result.retry_after_ms > 0)
             be_quiet(api, result.retry_after_ms);
         enter(api);

@@ -123,7 +123,8 @@ struct port_view {
     uint64_t requests;
     /** How they were answered (tally.h); borrowed while the API lives. */
     const struct port_tally *tally;
-    /** Of the last token call or call that failed, in words; "": the last one did not fail. */
+    /** Of the last token call or call that failed, in words; "": the last one did not fail, and it is not
+     * quiet. */
     const char *failure;
 };
 /** `failure` is borrowed until the loop goes on. */

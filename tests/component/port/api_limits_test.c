@@ -166,6 +166,35 @@ static void a_token_that_has_to_wait_holds_all_calls_up(void **state)
     }
 }
 
+static struct reply quiet_then_late(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)request;
+    return n == 1 ? (struct reply){.status = 429, .headers = "Retry-After: 200\r\n"}
+                  : (struct reply){.delay_ms = n == 2 ? 50 : 0};
+}
+
+static void the_cause_of_quiet_is_told_while_it_lasts(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    struct fake_port *port = fake_port_new(8);
+    struct answers answers = {0};
+    port->script = quiet_then_late;
+    finish_call(port, &answers); /* there is a token */
+    start_call(port, &answers);
+    start_call(port, &answers);
+    run_until(port, &answers.count, 3); /* one was under way, and is accepted after the other */
+    assert_int_equal(answers.accepted, 2);
+    assert_true(port_api_view(port->api).quiet_ms > 0);
+    assert_string_equal(port_api_view(port->api).failure, "Port answered 429");
+    port->turned_ms += 200000;
+    finish_call(port, &answers);
+    assert_string_equal(port_api_view(port->api).failure, "");
+    fake_port_free(port);
+    free(logs_end(&caught));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +202,7 @@ int main(void)
         cmocka_unit_test(each_answer_lets_one_more_go_up_to_the_bound),
         cmocka_unit_test(a_token_that_is_refused_is_replaced_less_and_less_often),
         cmocka_unit_test(a_token_that_has_to_wait_holds_all_calls_up),
+        cmocka_unit_test(the_cause_of_quiet_is_told_while_it_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
