@@ -223,9 +223,9 @@ static void who_is_astray_is_sent_back_three_times(void **state)
     }
     assert_false(poison_is_astray(&partition, AT + 9)); /* the log begins anew */
     fake.seek_fails = false;
+    fake.verdict.to = AT + 20;
     for (int i = 0; i < 3; i++)
         fail_at(AT + 10);
-    fake.verdict.to = AT + 20;
     searches();
     assert_false(poison_is_astray(&partition, AT + 20)); /* where it was sent to */
     assert_false(poison_is_astray(&partition, AT + 9));
