@@ -73,11 +73,10 @@ static void find_beginning(struct group_place *place, const struct start_questio
 
 static void find_beginnings(const struct asking *asking, const rd_kafka_topic_partition_list_t *list)
 {
-    struct topic_id ids[TOPICS];
+    struct topic_id ids[TOPICS] = {{.known = false}};
     struct first_start first = {0};
     struct start_question question = {.latest = strcmp(asking->options->auto_offset_reset, "latest") == 0,
                                       .first = &first};
-    topic_ids_query(asking->client, asking->topics, asking->timeout_ms, ids);
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *element = &list->elems[i];
         if (element->offset < 0)
@@ -85,6 +84,8 @@ static void find_beginnings(const struct asking *asking, const rd_kafka_topic_pa
         question.offsets = true;
         start_learn(&first, (struct slice){element->metadata, element->metadata_size}, element->offset);
     }
+    if (question.offsets) /* which may belong to topics that are gone */
+        topic_ids_query(asking->client, asking->topics, asking->timeout_ms, ids);
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *element = &list->elems[i];
         struct group_place *place = &asking->out->places[i];

@@ -5,11 +5,13 @@
 #include <string.h>
 
 static rd_kafka_AdminOptions_t *question_options(rd_kafka_t *client, rd_kafka_admin_op_t question,
-                                                 int timeout_ms)
+                                                 int32_t broker, int timeout_ms)
 {
     char reason[128];
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, question);
     rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, reason, sizeof reason);
+    if (broker >= 0) /* any may answer, and this one is known to be there */
+        rd_kafka_AdminOptions_set_broker(options, broker, reason, sizeof reason);
     return options;
 }
 
@@ -68,15 +70,12 @@ static void read_configurations(rd_kafka_event_t *event, const char *topic, stru
 static void ask_configuration(rd_kafka_t *client, const char *topic, const char *other, int32_t broker,
                               int timeout_ms, struct topic_probe *out)
 {
-    char reason[128];
     rd_kafka_ConfigResource_t *asked[2] = {rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)};
     size_t count = 1;
     if (other)
         asked[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, other);
     rd_kafka_AdminOptions_t *options =
-        question_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
-    if (broker >= 0) /* any may answer, and this one is known to be there */
-        rd_kafka_AdminOptions_set_broker(options, broker, reason, sizeof reason);
+        question_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, broker, timeout_ms);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_DescribeConfigs(client, asked, count, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
@@ -109,10 +108,12 @@ static void read_operations(rd_kafka_event_t *event, struct topic_probe *out)
             out->writing = TOPIC_WRITING_ALLOWED;
 }
 
-static void ask_operations(rd_kafka_t *client, const char *topic, int timeout_ms, struct topic_probe *out)
+static void ask_operations(rd_kafka_t *client, const char *topic, int32_t broker, int timeout_ms,
+                           struct topic_probe *out)
 {
     rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(&topic, 1);
-    rd_kafka_AdminOptions_t *options = question_options(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms);
+    rd_kafka_AdminOptions_t *options =
+        question_options(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, broker, timeout_ms);
     rd_kafka_error_t *error = rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_DescribeTopics(client, topics, options, queue);
@@ -130,10 +131,12 @@ static void ask_operations(rd_kafka_t *client, const char *topic, int timeout_ms
 
 #else
 
-static void ask_operations(rd_kafka_t *client, const char *topic, int timeout_ms, struct topic_probe *out)
+static void ask_operations(rd_kafka_t *client, const char *topic, int32_t broker, int timeout_ms,
+                           struct topic_probe *out)
 {
     (void)client;
     (void)topic;
+    (void)broker;
     (void)timeout_ms;
     out->writing = TOPIC_WRITING_UNKNOWN;
 }
@@ -145,6 +148,6 @@ void topic_probe_run(rd_kafka_t *client, const char *topic, const char *other, i
 {
     *out = (struct topic_probe){
         .silent = rd_kafka_err2str(RD_KAFKA_RESP_ERR__TIMED_OUT), .retention_ms = -1, .retention_bytes = -1};
-    ask_operations(client, topic, timeout_ms, out);
+    ask_operations(client, topic, broker, timeout_ms, out);
     ask_configuration(client, topic, other, broker, timeout_ms, out);
 }

@@ -26,7 +26,7 @@ struct topic_probe {
     int64_t record_bytes, other_record_bytes;
 };
 
-/** `other`: a topic whose records must fit into this one; NULL: none. `broker` is asked for the
- * configuration; -1: the cluster's controller. Each question has `timeout_ms`. */
+/** `other`: a topic whose records must fit into this one; NULL: none. `broker` is asked; -1: the cluster's
+ * controller. Each question has `timeout_ms`. */
 void topic_probe_run(rd_kafka_t *client, const char *topic, const char *other, int32_t broker, int timeout_ms,
                      struct topic_probe *out);
