@@ -73,7 +73,7 @@ static void say_members(struct check_step *step, struct group_probe *probe)
     }
 }
 
-static void members_step(struct check_steps *steps, const struct config *config, struct group_probe *probe)
+static void members_step(struct check_steps *steps, struct group_probe *probe)
 {
     struct check_step *step = check_begin(steps, AREA, "group members", CHECK_OK);
     if (probe->silent) {
@@ -81,10 +81,10 @@ static void members_step(struct check_steps *steps, const struct config *config,
         buffer_appendf(&step->detail, "the brokers do not say who is in the group: %s", probe->silent);
     } else if (probe->member_count > 0) {
         say_members(step, probe);
-    } else if (strcmp(config->group_protocol, "consumer") == 0 && strcmp(probe->state, "Dead") == 0) {
+    } else if (strcmp(probe->state, "Dead") == 0) { /* yet it was among the groups that there are */
         step->verdict = CHECK_SKIPPED;
-        buffer_append_text(&step->detail, "the brokers do not say who is in a group whose "
-                                          "KAFKA_CONSUMER_GROUP_PROTOCOL is consumer");
+        buffer_append_text(&step->detail, "the brokers do not say who is in the group: it has the group "
+                                          "protocol of KIP-848 (KAFKA_CONSUMER_GROUP_PROTOCOL: consumer)");
     } else {
         buffer_append_text(&step->detail,
                            *probe->state
@@ -230,7 +230,7 @@ void group_steps(struct check_steps *steps, const struct config *config, struct 
 {
     static const char *const names[TOPICS] = {"runs lag", "change-log lag"};
     const char *const topics[TOPICS] = {config->runs_topic, config->change_log_topic};
-    members_step(steps, config, probe);
+    members_step(steps, probe);
     for (int topic = 0; topic < TOPICS; topic++) {
         struct topic_lag lag = lag_of(probe, topic);
         if (lag.count > 0)

@@ -14,10 +14,8 @@ static struct check_steps steps;
 static int begin(void **state)
 {
     (void)state;
-    config = (struct config){.runs_topic = "runs",
-                             .change_log_topic = "changes",
-                             .group_protocol = "classic",
-                             .auto_offset_reset = "earliest"};
+    config =
+        (struct config){.runs_topic = "runs", .change_log_topic = "changes", .auto_offset_reset = "earliest"};
     return 0;
 }
 
@@ -118,9 +116,7 @@ static void nobody_in_the_group_is_told_from_brokers_that_do_not_say(void **stat
     nobody_is_said("Empty", NULL, CHECK_OK,
                    "nobody is in the group: an agent that starts gets all partitions");
     nobody_is_said("", "Local: Timed out", CHECK_SKIPPED, "do not say who is in the group: Local: Timed out");
-    config.group_protocol = "consumer";
-    nobody_is_said("Empty", NULL, CHECK_OK, "nobody is in the group");
-    nobody_is_said("Dead", NULL, CHECK_SKIPPED, "KAFKA_CONSUMER_GROUP_PROTOCOL is consumer");
+    nobody_is_said("Dead", NULL, CHECK_SKIPPED, "it has the group protocol of KIP-848");
 }
 
 static void lag_is_said(struct group_place *places, size_t count, enum check_verdict verdict,
