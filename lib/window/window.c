@@ -433,7 +433,7 @@ void window_each_destination(const struct window *window,
 
 bool window_is_broken(const struct slot *slot)
 {
-    return slot->destination->breaker.state != BREAKER_CLOSED;
+    return slot->destination && slot->destination->breaker.state != BREAKER_CLOSED;
 }
 
 void window_note_cause(const struct slot *slot, struct slice cause)

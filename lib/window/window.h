@@ -138,7 +138,7 @@ void window_press(struct window *window, bool pressed);
 unsigned window_narrow(struct window *window);
 /** As many attempts are under way as there are slots. */
 PA_MUST_USE bool window_is_full(const struct window *window);
-/** The slot's destination, which must be known, only fails and is probed. */
+/** The slot's destination is known, only fails, and is probed. */
 PA_MUST_USE bool window_is_broken(const struct slot *slot);
 /** Destinations whose breaker is not closed. */
 unsigned window_breakers_open(const struct window *window);

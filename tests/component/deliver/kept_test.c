@@ -420,6 +420,11 @@ static void what_fell_silent_goes_out_of_memory_when_others_need_it(void **state
     topic_close(topic);
 }
 
+static void count_homeless(void *ctx, const struct delivery_view *view)
+{
+    *(size_t *)ctx += !view->destination && strcmp(view->state, "KEPT") == 0;
+}
+
 /** Results that Port does not take cannot be put away: what comes then is, before it is mapped. */
 static void where_nothing_drains_records_are_kept_before_they_are_mapped(void **state)
 {
@@ -438,6 +443,9 @@ static void where_nothing_drains_records_are_kept_before_they_are_mapped(void **
         produce_many(topic, 1, (struct event_text){.path = "/ok", .key = "k"});
     }
     assert_int_equal(counters_of(topic).kept, kept + 10);
+    size_t shown = 0;
+    deliver_each(world->deliver, count_homeless, &shown);
+    assert_int_equal(shown, kept + 10);
     world->port->script = NULL;
     let_all_go(topic, held + 10);
     assert_int_equal(world->arrived, held + 10);
