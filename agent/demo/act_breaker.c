@@ -20,31 +20,25 @@ static struct demo_event event_of(const struct acts *acts, const char *run_id, b
                                .agent = true};
 }
 
-void act_breaker_begin(struct acts *acts)
+int act_breaker_begin(struct acts *acts, struct error *err)
 {
-    acts_produce(acts, event_of(acts, DOWN_RUNS, true), DOWN_EVENTS);
-}
-
-static void open_endpoint(struct acts *acts)
-{
-    struct error err = {0};
-    if (demo_world_bring_up(acts->world, &err) == 0)
-        return;
-    demo_problem(acts->show, "%s", err.message);
-    acts->failed = true;
+    return acts_produce(acts, event_of(acts, DOWN_RUNS, true), DOWN_EVENTS, err);
 }
 
 void act_breaker_go_on(struct acts *acts)
 {
     unsigned *phase = &acts->phase[ACT_BREAKER];
+    struct error err = {0};
+    int failed = 0;
     if (*phase == UNTIL_OPEN && !slice_is_null(child_line_with(&acts->agent, OPEN))) {
-        acts_produce(acts, event_of(acts, OTHER_RUNS, false), OTHER_EVENTS);
+        failed = acts_produce(acts, event_of(acts, OTHER_RUNS, false), OTHER_EVENTS, &err);
         *phase = UNTIL_OTHERS;
-    }
-    if (*phase == UNTIL_OTHERS && acts_succeeded(acts, OTHER_RUNS, OTHER_EVENTS) == OTHER_EVENTS) {
-        open_endpoint(acts);
+    } else if (*phase == UNTIL_OTHERS && acts_succeeded(acts, OTHER_RUNS, OTHER_EVENTS) == OTHER_EVENTS) {
+        failed = demo_world_bring_up(acts->world, &err);
         *phase = UNTIL_CLOSED;
     }
+    if (failed)
+        acts_fail(acts, &err);
     acts->over[ACT_BREAKER] = *phase == UNTIL_CLOSED &&
                               acts_succeeded(acts, DOWN_RUNS, DOWN_EVENTS) == DOWN_EVENTS &&
                               !slice_is_null(child_line_with(&acts->agent, CLOSED));
@@ -77,7 +71,7 @@ void act_breaker_print(struct acts *acts)
     row_of_line(acts, "the agent's log", OPEN);
     snprintf(sentence, sizeof sentence, "%d events to another endpoint were delivered", OTHER_EVENTS);
     demo_row(acts->show, "meanwhile", sentence);
-    row_of_line(acts, "then it was there", CLOSED);
+    row_of_line(acts, "then somebody listens", CLOSED);
     snprintf(sentence, sizeof sentence, "all %d were delivered, and Port was told SUCCESS of each",
              DOWN_EVENTS);
     demo_row(acts->show, "nothing was lost", sentence);

@@ -6,9 +6,11 @@
 
 enum phase { UNTIL_GIVEN_UP, UNTIL_REPLAYED };
 
-void act_letter_begin(struct acts *acts)
+int act_letter_begin(struct acts *acts, struct error *err)
 {
     (void)acts; /* the event is one of the demo's own */
+    (void)err;
+    return 0;
 }
 
 static void start_replay(struct acts *acts)
@@ -23,10 +25,8 @@ static void start_replay(struct acts *acts)
     child_set(&settings, "DEAD_LETTER_TOPIC", "%s", DEMO_LETTERS_TOPIC);
     child_set(&settings, "LOG_LEVEL", "ERROR");
     acts->world->mended = true;
-    if (child_start(&acts->replay, words, &settings, -1, &err) != 0) {
-        demo_problem(acts->show, "%s", err.message);
-        acts->failed = true;
-    }
+    if (child_start(&acts->replay, words, &settings, -1, &err) != 0)
+        acts_fail(acts, &err);
 }
 
 void act_letter_go_on(struct acts *acts)

@@ -35,9 +35,8 @@ static int start_agent(struct acts *acts, struct error *err)
     return child_start(&acts->agent, words, &settings, acts->mapping_file, err);
 }
 
-void act_mapping_begin(struct acts *acts)
+int act_mapping_begin(struct acts *acts, struct error *err)
 {
-    struct error err = {0};
     const struct demo_event event = {.run_id = DEMO_MAPPED_RUN,
                                      .org = DEMO_MAPPED_ORG,
                                      .action = "resize_vm",
@@ -45,10 +44,8 @@ void act_mapping_begin(struct acts *acts)
                                      .path = "/cloud",
                                      .synchronized = true,
                                      .agent = true};
-    if (start_agent(acts, &err) != 0 || demo_produce(acts->world, &event, &err) != 0) {
-        demo_problem(acts->show, "%s", err.message);
-        acts->failed = true;
-    }
+    int failed = start_agent(acts, err);
+    return failed ? failed : demo_produce(acts->world, &event, err);
 }
 
 void act_mapping_go_on(struct acts *acts)

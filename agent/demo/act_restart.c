@@ -29,15 +29,6 @@ static int start_agent_again(struct acts *acts, struct error *err)
     return child_start(&acts->restarted, words, &settings, -1, err);
 }
 
-static void start_or_tell(struct acts *acts)
-{
-    struct error err = {0};
-    if (start_agent_again(acts, &err) == 0)
-        return;
-    demo_problem(acts->show, "%s", err.message);
-    acts->failed = true;
-}
-
 /** An event of it arrives, and its answer takes a while: at this moment it is under way. */
 static void arrived(void *ctx, const struct demo_seen *seen)
 {
@@ -50,7 +41,7 @@ static void arrived(void *ctx, const struct demo_seen *seen)
     acts->phase[ACT_RESTART] = UNTIL_DELIVERED;
 }
 
-void act_restart_begin(struct acts *acts)
+int act_restart_begin(struct acts *acts, struct error *err)
 {
     const struct demo_event event = {.run_id = RUNS,
                                      .org = DEMO_RESTARTED_ORG,
@@ -60,15 +51,19 @@ void act_restart_begin(struct acts *acts)
                                      .agent = true};
     acts->world->arrived = arrived;
     acts->world->arrived_ctx = acts;
-    start_or_tell(acts);
-    acts_produce(acts, event, EVENTS);
+    int failed = start_agent_again(acts, err);
+    return failed ? failed : acts_produce(acts, event, EVENTS, err);
 }
 
 void act_restart_go_on(struct acts *acts)
 {
+    struct error err = {0};
+    int failed = 0;
     if (acts->phase[ACT_RESTART] == UNTIL_DELIVERED && acts->restarted.ended &&
         clock_monotonic_ms(clock_system()) >= acts->killed_ms + REST_MS)
-        start_or_tell(acts);
+        failed = start_agent_again(acts, &err);
+    if (failed)
+        acts_fail(acts, &err);
     acts->over[ACT_RESTART] = acts->phase[ACT_RESTART] == UNTIL_DELIVERED && acts->restarted.pid > 0 &&
                               acts_succeeded(acts, RUNS, EVENTS) == EVENTS;
 }
@@ -107,7 +102,10 @@ void act_restart_print(struct acts *acts)
     demo_row(acts->show, "agent killed", sentence);
     snprintf(sentence, sizeof sentence, "all %d are delivered and reported to Port, none is lost", EVENTS);
     demo_row(acts->show, "agent started again", sentence);
-    snprintf(sentence, sizeof sentence, "%u events, each with the same Idempotency-Key both times", twice);
+    snprintf(sentence, sizeof sentence,
+             "%u events that were under way, or done a moment before, each with the same Idempotency-Key "
+             "both times",
+             twice);
     demo_row(acts->show, "came twice", twice > 0 ? sentence : "none");
     if (!same_keys)
         demo_problem(acts->show, "kill -9: an event came with two Idempotency-Keys");

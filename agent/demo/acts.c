@@ -9,7 +9,8 @@ enum { NAME_SIZE = 32, SAID_SHOWN = 2048 };
 
 static const struct {
     const char *what;
-    void (*begin)(struct acts *acts), (*go_on)(struct acts *acts), (*print)(struct acts *acts);
+    int (*begin)(struct acts *acts, struct error *err);
+    void (*go_on)(struct acts *acts), (*print)(struct acts *acts);
 } acting[ACTS] = {
     [ACT_MAPPING] = {"the mapping", act_mapping_begin, act_mapping_go_on, act_mapping_print},
     [ACT_BREAKER] = {"the breaker", act_breaker_begin, act_breaker_go_on, act_breaker_print},
@@ -25,16 +26,22 @@ static const char *numbered(char name[NAME_SIZE], const char *run_id, unsigned n
     return name;
 }
 
-void acts_produce(struct acts *acts, struct demo_event event, unsigned count)
+int acts_produce(struct acts *acts, struct demo_event event, unsigned count, struct error *err)
 {
     const char *run_id = event.run_id;
     char name[NAME_SIZE];
-    struct error err = {0};
-    for (unsigned i = 1; i <= count; i++) {
+    int failed = 0;
+    for (unsigned i = 1; i <= count && !failed; i++) {
         event.run_id = numbered(name, run_id, i);
-        if (demo_produce(acts->world, &event, &err) != 0)
-            demo_problem(acts->show, "%s", err.message);
+        failed = demo_produce(acts->world, &event, err);
     }
+    return failed;
+}
+
+void acts_fail(struct acts *acts, const struct error *err)
+{
+    demo_problem(acts->show, "%s", err->message);
+    acts->failed = true;
 }
 
 unsigned acts_succeeded(const struct acts *acts, const char *run_id, unsigned count)
@@ -51,10 +58,15 @@ unsigned acts_succeeded(const struct acts *acts, const char *run_id, unsigned co
 
 void acts_start(struct acts *acts, struct demo_world *world, struct demo_show *show)
 {
+    struct error err = {0};
     *acts = (struct acts){.world = world, .show = show, .mapping_file = -1};
     children_adopt();
-    for (size_t i = 0; i < ACTS; i++)
-        acting[i].begin(acts);
+    for (size_t i = 0; i < ACTS && !acts->failed; i++) {
+        if (acting[i].begin(acts, &err) == 0)
+            continue;
+        demo_problem(show, "mapping, breaker, dead letter and kill -9 are left out: %s", err.message);
+        acts->failed = true;
+    }
 }
 
 /** The end of what it said. */

@@ -32,7 +32,7 @@ struct acts {
     unsigned arrived, told;
 };
 
-/** World and show are borrowed until acts_close. */
+/** World and show are borrowed until acts_close. What cannot begin is told: all is left out then. */
 void acts_start(struct acts *acts, struct demo_world *world, struct demo_show *show);
 /** For whoever calls it every few milliseconds; `script_over`: the demo's own events are done, and what is
  * over may be printed. */
@@ -44,22 +44,26 @@ void acts_tell_missing(struct acts *acts);
 /** Ends every process that is left; acts_start need not have been called. */
 void acts_close(struct acts *acts);
 
-/* Each of them: begins, goes on until it sets `over`, and is printed and checked. */
+/* Each of them: begins (0, or PA_ERR_* with the cause), goes on until it sets `over`, and is printed and
+ * checked. */
 
-void act_mapping_begin(struct acts *acts);
+PA_MUST_USE int act_mapping_begin(struct acts *acts, struct error *err);
 void act_mapping_go_on(struct acts *acts);
 void act_mapping_print(struct acts *acts);
-void act_breaker_begin(struct acts *acts);
+PA_MUST_USE int act_breaker_begin(struct acts *acts, struct error *err);
 void act_breaker_go_on(struct acts *acts);
 void act_breaker_print(struct acts *acts);
-void act_letter_begin(struct acts *acts);
+PA_MUST_USE int act_letter_begin(struct acts *acts, struct error *err);
 void act_letter_go_on(struct acts *acts);
 void act_letter_print(struct acts *acts);
-void act_restart_begin(struct acts *acts);
+PA_MUST_USE int act_restart_begin(struct acts *acts, struct error *err);
 void act_restart_go_on(struct acts *acts);
 void act_restart_print(struct acts *acts);
 
-/** Produces `count` events, whose runs are named run_id and a number from 1. */
-void acts_produce(struct acts *acts, struct demo_event event, unsigned count);
+/** Produces `count` events, whose runs are named run_id and a number from 1. 0, or PA_ERR_* with the cause.
+ */
+PA_MUST_USE int acts_produce(struct acts *acts, struct demo_event event, unsigned count, struct error *err);
+/** It cannot go on, for this reason. */
+void acts_fail(struct acts *acts, const struct error *err);
 /** How many of those runs Port was told the success of. */
 PA_MUST_USE unsigned acts_succeeded(const struct acts *acts, const char *run_id, unsigned count);

@@ -75,10 +75,10 @@ int child_start(struct child *child, const char *const words[], const struct chi
     int ends[2];
     ssize_t len = readlink(PROGRAM, path, sizeof path - 1);
     if (len < 0)
-        return error_set(err, PA_ERR_IO, "a process cannot be started: %s: %s", PROGRAM, strerror(errno));
+        return error_set(err, PA_ERR_IO, "no process can be started (%s: %s)", PROGRAM, strerror(errno));
     path[len] = '\0';
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
-        return error_set(err, PA_ERR_IO, "a process cannot be started: %s", strerror(errno));
+        return error_set(err, PA_ERR_IO, "no process can be started (%s)", strerror(errno));
     fcntl(ends[1], F_SETFL, 0); /* its log waits until somebody reads */
     if (child->ended)
         close(child->pipe);
@@ -88,7 +88,7 @@ int child_start(struct child *child, const char *const words[], const struct chi
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        return error_set(err, PA_ERR_IO, "a process cannot be started: %s", strerror(errno));
+        return error_set(err, PA_ERR_IO, "no process can be started (%s)", strerror(errno));
     }
     child->pid = pid;
     child->ended = child->asked = false;
