@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness import BINARY, SECRET
+from harness import BINARY, ROOT, SECRET
 from test_cli_listen import Listener
 
 ALONE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]  # without any network; loopback is there, and down
@@ -46,6 +46,16 @@ def demo(*within, words=(), **environment):
                           timeout=90)
 
 
+def likeness(text):
+    """Without what is another with each run: numbers, signatures, where lines are broken."""
+    return re.sub(r"\d+", "0", re.sub(r"v1,.{44}", "v1", " ".join(text.split())))
+
+
+def pieces_of_recording():
+    recording = re.search(r"```console\n\$ port-agent demo\n(.+?)```", (ROOT / "docs/demo.md").read_text(), re.S)[1]
+    return [likeness(piece) for piece in re.split(r"\n\n|\n    \.\.\.\n|\n(?=  \S)", recording) if piece.strip()]
+
+
 @pytest.mark.host
 def test_it_goes_through_and_ends_by_itself():
     done = demo()
@@ -61,6 +71,7 @@ def test_it_goes_through_and_ends_by_itself():
     assert re.search(r"given up failed: POST /broken → 500 in \d+ ms, at attempt 3; .+ Port was told FAILURE; a dead letter keeps it", text)
     assert "port-agent dead-letters replay --all --run r_given_up" in text and "1 delivered, 0 failed, 0 left Port was told SUCCESS of it." in text
     assert re.search(r"kill -9.+ [1-9]\d* were under way, .+ all 40 are delivered and reported to Port, none is lost", text)
+    assert [piece for piece in pieces_of_recording() if piece not in likeness(done.stdout)] == []
 
 
 def test_loopback_alone_is_enough_and_nothing_is_left():
