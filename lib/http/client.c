@@ -521,6 +521,7 @@ static void close_handles(struct http_client *client)
         curl_easy_cleanup(client->idle[i]);
     client->idle_count = 0;
     curl_multi_cleanup(client->multi);
+    exchanges_free(&client->exchanges);
     sockets_close(&client->sockets);
     uv_close((uv_handle_t *)&client->timeout, client_handle_closed);
     uv_close((uv_handle_t *)&client->sweep, client_handle_closed);

@@ -558,5 +558,10 @@ void exchanges_close(struct exchanges *exchanges)
 {
     while (close_oldest(exchanges))
         ;
+}
+
+void exchanges_free(struct exchanges *exchanges)
+{
     BIO_meth_free(exchanges->tls_sockets);
+    exchanges->tls_sockets = NULL;
 }

@@ -38,6 +38,8 @@ struct exchanges {
 void exchanges_open(struct exchanges *exchanges, const struct http_client_options *options);
 /** Closes what is idle; no call has a connection any more. The owner closes `flush`. */
 void exchanges_close(struct exchanges *exchanges);
+/** After exchanges_close, and once libcurl has closed all connections that it had left. */
+void exchanges_free(struct exchanges *exchanges);
 /** May the present hop of the call go this way? Its proxy is known. */
 PA_MUST_USE bool exchange_is_possible(const struct http_call *call);
 /** Gives the call an idle connection, on which its request is sent soon. False: there is none. */
