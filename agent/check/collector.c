@@ -8,6 +8,7 @@
 static const char COLLECTOR[] = "Collector";
 
 struct collector_asked {
+    uv_loop_t *loop;
     struct check_steps *steps;
     const struct config *config;
 };
@@ -15,6 +16,7 @@ struct collector_asked {
 static void collector_answered(void *ctx, const struct http_result *result)
 {
     const struct collector_asked *asked = ctx;
+    uv_stop(asked->loop); /* which would wait for the connection, that is merely kept alive */
     bool taken = result->failure == HTTP_OK && result->status >= 200 && result->status < 300;
     struct check_step *step =
         check_begin(asked->steps, COLLECTOR, "export", taken ? CHECK_OK : CHECK_WARNING);
@@ -36,9 +38,9 @@ static void collector_answered(void *ctx, const struct http_result *result)
 void check_collector(struct check_steps *steps, const struct config *config, const char *ca_bundle,
                      int64_t timeout_ms)
 {
-    struct collector_asked asked = {.steps = steps, .config = config};
     struct error err = {0};
     uv_loop_t loop;
+    struct collector_asked asked = {.loop = &loop, .steps = steps, .config = config};
     if (!config->tracing.url)
         return;
     uv_loop_init(&loop);

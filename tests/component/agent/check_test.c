@@ -4,6 +4,7 @@
 #include "command.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -13,9 +14,14 @@ struct port {
     char url[64];
     /** Answers, each a body; status 200 unless it says otherwise ("401 {}"). */
     const char *token, *organisation, *credentials, *traces, *date;
+    /** Connections stay open, as those of most servers do; how many of them nobody closed for KEPT_MS. */
+    bool keeps_alive;
+    unsigned left_open;
 };
 
-static void answer_one(const struct port *port, int fd)
+enum { KEPT_MS = 20000 };
+
+static void answer_one(struct port *port, int fd)
 {
     char request[8192], date[64] = "";
     size_t len = 0;
@@ -36,8 +42,11 @@ static void answer_one(const struct port *port, int fd)
     bool status = *body >= '1' && *body <= '9';
     if (port->date)
         snprintf(date, sizeof date, "Date: %s\r\n", port->date);
-    dprintf(fd, "HTTP/1.1 %.3s X\r\n%sConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
-            status ? body : "200", date, strlen(body + (status ? 4 : 0)), body + (status ? 4 : 0));
+    dprintf(fd, "HTTP/1.1 %.3s X\r\n%sConnection: %s\r\nContent-Length: %zu\r\n\r\n%s", status ? body : "200",
+            date, port->keeps_alive ? "keep-alive" : "close", strlen(body + (status ? 4 : 0)),
+            body + (status ? 4 : 0));
+    if (port->keeps_alive)
+        port->left_open += poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, KEPT_MS) == 0;
     shutdown(fd, SHUT_WR);
     while (read(fd, request, sizeof request) > 0)
         ;
@@ -221,6 +230,14 @@ static void the_collector_is_asked_and_is_no_reason_to_fail(void **state)
     setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter22", 1);
     assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
     assert_has(printed, "/v1/traces answers 200");
+    struct port collector;
+    port_open(&collector);
+    collector.keeps_alive = true;
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url, 1);
+    assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
+    port_close(&collector);
+    assert_int_equal(collector.left_open, 0); /* nobody waits for it to go */
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", port.url, 1);
     port.traces = "401 {}";
     assert_int_equal(check_connections(&port, "text"), EXIT_CODE_OK);
     assert_has(printed, "/v1/traces answers 401");
