@@ -9,9 +9,10 @@ struct source_view kafka_consumer_view(const struct kafka_consumer *consumer)
         [REBALANCE_DRAINING] = "revoked: finishing what is under way",
         [REBALANCE_COMMITTING] = "revoked: committing",
     };
-    const char *idle = !consumer->connected    ? "not connected to the brokers"
-                       : !consumer->partitions ? "no partition is assigned"
-                                               : "consuming";
+    const char *idle = !consumer->connected        ? "not connected to the brokers"
+                       : consumer->partitions      ? "consuming"
+                       : consumer->rebalances == 0 ? "joining the group"
+                                                   : "no partition is assigned";
     const char *state = consumer->rebalance == REBALANCE_IDLE ? idle : states[consumer->rebalance];
     return (struct source_view){.state = consumer->closing ? "leaving the group" : state,
                                 .connected = consumer->connected,

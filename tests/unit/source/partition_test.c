@@ -143,6 +143,8 @@ static void the_consumers_state_is_told_in_words(void **state)
     assert_state("not connected to the brokers");
     assert_false(kafka_consumer_view(&consumer).connected);
     consumer.connected = true;
+    assert_state("joining the group");
+    consumer.rebalances = 1;
     assert_state("no partition is assigned");
     assert_true(kafka_consumer_view(&consumer).connected);
     assert_non_null(partition_new(&consumer, RUNS, 0));
