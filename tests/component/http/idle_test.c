@@ -15,6 +15,7 @@ struct world {
 
 static void open_world(struct world *world, bool tls, size_t most, size_t more, size_t idle_bytes)
 {
+    int port;
     *world = (struct world){0};
     const struct http_client_options options = {.connect_timeout_ms = 60000,
                                                 .idle_timeout_ms = 60000,
@@ -24,7 +25,7 @@ static void open_world(struct world *world, bool tls, size_t most, size_t more, 
                                                 .more_connections = more,
                                                 .idle_bytes = idle_bytes};
     tested_client_open(&world->http, 0, options);
-    endpoint_open(&world->endpoint, &world->http, tls, endpoint_answer, world);
+    endpoint_open(&world->endpoint, &world->http, bind_to_loopback(&port), tls, endpoint_answer, world);
 }
 
 static void close_world(struct world *world)
