@@ -9,6 +9,7 @@
 
 #include "admin/server.h"
 #include "admin/socket.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -43,6 +44,8 @@ static void answer(void *ctx, const struct admin_request *request, struct admin_
     if (strcmp(request->path, "/nothing") == 0)
         return;
     answer->status = 200;
+    answer->allow = strcmp(request->path, "/allow") == 0 ? "GET, HEAD" : NULL;
+    answer->body.failed = strcmp(request->path, "/failed") == 0;
     if (strcmp(request->path, "/large") != 0) {
         buffer_append_text(&answer->body, "hello");
         return;
@@ -242,6 +245,69 @@ static void the_token_and_loopback_decide_who_sees_and_changes(void **state)
     world_free(world);
 }
 
+/** A client of this family, connected to the world's port. */
+static int client_by(const struct world *world, int family, const char *host)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = world->port};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = world->port};
+    bool six = family == AF_INET6;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(inet_pton(family, host, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr), 1);
+    assert_int_equal(
+        connect(fd, six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, six ? sizeof v6 : sizeof v4), 0);
+    return fd;
+}
+
+/** On a socket of both families an IPv4 client has an IPv6 address. */
+static void loopback_sees_in_either_family(void **state)
+{
+    (void)state;
+    static const struct {
+        int family;
+        const char *host;
+    } cases[] = {{AF_INET6, "::1"}, {AF_INET, "127.0.0.1"}, {AF_INET, "127.9.8.7"}};
+    struct error err = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    socklen_t size = sizeof address;
+    int fd = admin_listen(":0", &err);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockname(fd, &address.any, &size), 0);
+    bool six = address.any.sa_family == AF_INET6;
+    struct world *world = world_of(fd, false, "", PATIENT_MS);
+    world->port = six ? address.v6.sin6_port : address.v4.sin_port;
+    for (size_t i = six ? 0 : 1; i < sizeof cases / sizeof *cases; i++) {
+        int client = client_by(world, cases[i].family, cases[i].host);
+        send_text(client, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        free(receive(world, client));
+        assert_int_equal(world->asked, i + (six ? 1 : 0));
+        if (!world->last.may_see)
+            fail_msg("%s does not see", cases[i].host);
+    }
+    world_free(world);
+}
+
+static void an_answer_says_what_is_allowed_and_whether_memory_was_there(void **state)
+{
+    (void)state;
+    struct world *world = world_new("");
+    char *got = exchange(world, "PUT /allow HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_non_null(strstr(got, "\r\nAllow: GET, HEAD\r\n"));
+    assert_string_equal(world->method, "PUT");
+    free(got);
+    got = exchange(world, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_null(strstr(got, "Allow: "));
+    free(got);
+    got = exchange(world, "GET /failed HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_memory_equal(got, "HTTP/1.1 503 ", 13);
+    assert_null(strstr(got, "hello"));
+    free(got);
+    world_free(world);
+}
+
 static void what_is_no_request_here_is_refused_and_not_asked(void **state)
 {
     (void)state;
@@ -400,6 +466,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_asked_once_and_its_answer_closes_the_connection),
         cmocka_unit_test(the_token_and_loopback_decide_who_sees_and_changes),
+        cmocka_unit_test(loopback_sees_in_either_family),
+        cmocka_unit_test(an_answer_says_what_is_allowed_and_whether_memory_was_there),
         cmocka_unit_test(what_is_no_request_here_is_refused_and_not_asked),
         cmocka_unit_test(headers_without_end_are_cut_off),
         cmocka_unit_test(a_client_that_takes_too_long_is_cut_off_however_busy_it_is),

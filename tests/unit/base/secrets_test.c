@@ -126,6 +126,47 @@ static void no_more_than_the_limit_is_given(void **state)
     redacted(one, "x\xe2\x82", "x\xe2\x82");
 }
 
+/** Whatever the limit, the text is cut before a character that it does not hold whole, and what stood in the
+ * buffer stays; bytes that begin no character are kept. */
+static void a_limit_cuts_between_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        /** How much of the text is given at most, limit by limit. */
+        size_t kept[9];
+    } cases[] = {{"abc", {0, 1, 2, 3, 3}},
+                 {"\xc3\xbc"
+                  "b",
+                  {0, 0, 2, 3, 3}},
+                 {"\xe2\x82\xac"
+                  "b",
+                  {0, 0, 0, 3, 4, 4}},
+                 {"\xf0\x9f\x9a\x80"
+                  "b",
+                  {0, 0, 0, 0, 4, 5, 5}},
+                 {"a\xf0\x9f\x9a\x80", {0, 1, 1, 1, 1, 5, 5}},
+                 {"\x80\x80\x80\x80\x80", {0, 1, 2, 3, 4, 5, 5}},
+                 {"\xc3\xbc\xc3\xbc", {0, 0, 2, 2, 4, 4}}};
+    static const char *const befores[] = {"", "b", "before \xc3", "\xf0\x9f\x9a"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t j = 0; j < sizeof befores / sizeof *befores; j++)
+            for (size_t limit = 0; limit <= strlen(cases[i].text) + 1; limit++) {
+                struct secrets secrets = {0};
+                struct buffer out = {0};
+                buffer_append_text(&out, befores[j]);
+                redact(&secrets, edge_of(cases[i].text), limit, &out);
+                struct slice given = buffer_slice(&out);
+                size_t before = strlen(befores[j]);
+                if (given.len != before + cases[i].kept[limit])
+                    fail_msg("case %zu, '%s', limit %zu: %zu", i, befores[j], limit, given.len - before);
+                assert_memory_equal(given.ptr, befores[j], before);
+                assert_memory_equal(given.ptr + before, cases[i].text, cases[i].kept[limit]);
+                buffer_clear(&out);
+                secrets_clear(&secrets);
+            }
+}
+
 static void short_ones_are_left_out(void **state)
 {
     (void)state;
@@ -223,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_long_one_is_known_by_its_beginning),
         cmocka_unit_test(the_beginning_of_one_at_the_end_of_a_text_counts),
         cmocka_unit_test(no_more_than_the_limit_is_given),
+        cmocka_unit_test(a_limit_cuts_between_characters),
         cmocka_unit_test(short_ones_are_left_out),
         cmocka_unit_test(the_work_grows_with_the_text_alone),
         cmocka_unit_test(a_very_long_one_is_found_in_one_go),

@@ -63,6 +63,35 @@ static void none_stands_alone(void **state)
     assert_false(retry_on_parse(SLICE_LITERAL("5xx,none"), &on, &wrong));
 }
 
+/** What is written out is read as the same, in its shortest form. */
+static void what_is_read_is_written_in_its_shortest_form(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {{"", ""},
+                                           {"none", "none"},
+                                           {"timeout", "timeout"},
+                                           {"reset", "reset"},
+                                           {"reset,timeout", "timeout,reset"},
+                                           {"timeout,599,300,5xx,reset", "300,5xx,timeout,reset"},
+                                           {"404,302,4xx", "302,4xx"},
+                                           {"3xx,4xx,5xx", "3xx,4xx,5xx"},
+                                           {"400,499,501", "400,499,501"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct retry_on on = {0}, again = {0};
+        struct slice wrong;
+        struct buffer out = {0};
+        if (!retry_on_parse(edge_of(texts[i][0]), &on, &wrong))
+            fail_msg("'%s' is refused", texts[i][0]);
+        buffer_append_text(&out, "before:");
+        size_t before = out.len;
+        retry_on_append(&on, &out);
+        assert_string_equal(buffer_text(&out) + before, texts[i][1]);
+        assert_true(retry_on_parse(slice_of(buffer_text(&out) + before), &again, &wrong));
+        assert_memory_equal(&on, &again, sizeof on);
+        buffer_clear(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -70,6 +99,7 @@ int main(void)
         cmocka_unit_test(a_wrong_word_is_named),
         cmocka_unit_test(nothing_beside_a_comma_is_wrong),
         cmocka_unit_test(none_stands_alone),
+        cmocka_unit_test(what_is_read_is_written_in_its_shortest_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
