@@ -218,9 +218,24 @@ static void show_letters_failure(FILE *out, const cJSON *letters)
     print_member(out, ": ", letters, "failure", "\n");
 }
 
+static void show_ended(FILE *out, const cJSON *runs, const char *heading)
+{
+    const cJSON *run;
+    if (cJSON_GetArraySize(runs) > 0)
+        fputs(heading, out);
+    cJSON_ArrayForEach(run, runs)
+    {
+        print_member(out, "  ", run, "run_id", "");
+        print_member(out, ", at ", run, "at", "");
+        print_member(out, ": ", run, "cause", "");
+        print_member(out, "; its result is refused: ", run, "refusal", "");
+        fputc('\n', out);
+    }
+}
+
 static void show_runs(FILE *out, const cJSON *runs)
 {
-    const cJSON *run, *under_way = item_of(runs, "under_way"), *failed = item_of(runs, "failed");
+    const cJSON *run, *under_way = item_of(runs, "under_way");
     if (cJSON_GetArraySize(under_way) > 0)
         fputs("runs under way, the oldest first:\n", out);
     cJSON_ArrayForEach(run, under_way)
@@ -231,16 +246,8 @@ static void show_runs(FILE *out, const cJSON *runs)
         print_member(out, " (", run, "destination", ")");
         fputc('\n', out);
     }
-    if (cJSON_GetArraySize(failed) > 0)
-        fputs("runs that failed, the last first:\n", out);
-    cJSON_ArrayForEach(run, failed)
-    {
-        print_member(out, "  ", run, "run_id", "");
-        print_member(out, ", at ", run, "at", "");
-        print_member(out, ": ", run, "cause", "");
-        print_member(out, "; its result is refused: ", run, "refusal", "");
-        fputc('\n', out);
-    }
+    show_ended(out, item_of(runs, "failed"), "runs that failed, the last first:\n");
+    show_ended(out, item_of(runs, "refused"), "runs whose events were refused, the last first:\n");
 }
 
 static void show_settings(FILE *out, const cJSON *status)

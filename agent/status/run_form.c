@@ -228,12 +228,28 @@ static void write_failed(struct json_writer *writer, const struct run_memory *ru
     json_write_close(writer, ']');
 }
 
+static void write_refused(struct json_writer *writer, const struct run_memory *runs)
+{
+    const struct run_passed *passed = NULL;
+    json_write_open(writer, "refused", '[');
+    for (int i = 0; i < RUNS_LISTED && (passed = run_memory_refused(runs, passed)); i++) {
+        json_write_open(writer, NULL, '{');
+        piece_text(writer, "run_id", passed->run_id);
+        piece_time(writer, "at", passed->at_ms);
+        piece_text(writer, "cause", passed->why);
+        json_write_close(writer, '}');
+    }
+    json_write_close(writer, ']');
+}
+
 void runs_write(struct json_writer *writer, const struct snapshot *snapshot)
 {
     const struct observer *observer = snapshot->parts.observer;
     json_write_open(writer, "runs", '{');
     write_oldest(writer, snapshot);
-    if (observer)
+    if (observer) {
         write_failed(writer, observer_run_memory(observer));
+        write_refused(writer, observer_run_memory(observer));
+    }
     json_write_close(writer, '}');
 }

@@ -104,6 +104,6 @@ void snapshot_log(const struct snapshot *snapshot);
 
 /** Appends what is known of a run as JSON. False: nothing is. */
 PA_MUST_USE bool run_json(const struct status_parts *parts, struct slice run_id, struct buffer *out);
-/** Writes the runs that have been under way for longest, and those that failed last, as a member `runs`; ten
- * of each. */
+/** Writes, as a member `runs`, those that have been under way for longest, those that failed last, and those
+ * whose events were refused last; ten of each. */
 void runs_write(struct json_writer *writer, const struct snapshot *snapshot);

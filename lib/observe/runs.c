@@ -72,6 +72,18 @@ const struct run_seen *run_memory_failed(const struct run_memory *runs, const st
     return NULL;
 }
 
+const struct run_passed *run_memory_refused(const struct run_memory *runs, const struct run_passed *before)
+{
+    size_t place = before ? (size_t)(before - runs->passed) : runs->next_passed;
+    size_t left = before ? (place + RUNS_PASSED_MAX - runs->next_passed) % RUNS_PASSED_MAX : RUNS_PASSED_MAX;
+    for (; left > 0; left--) {
+        place = (place > 0 ? place : RUNS_PASSED_MAX) - 1;
+        if (runs->passed[place].refused)
+            return &runs->passed[place];
+    }
+    return NULL;
+}
+
 const struct run_passed *run_memory_passed(const struct run_memory *runs, struct slice run_id)
 {
     size_t place = place_of_passed(runs, run_id);
@@ -154,6 +166,7 @@ static void note_passed(struct run_memory *runs, const struct observed *observed
     runs->passed_hashes[place] = hash_of(observed->run_id);
     slice_copy_cut(observed->run_id, passed->run_id, sizeof passed->run_id);
     passed->at_ms = clock_wall_ms(runs->clock);
+    passed->refused = observed_end(observed->kind) == END_REFUSED;
     passed->why = observed_message(observed->kind);
     passed->hint = observed_hint(observed);
 }

@@ -51,6 +51,8 @@ struct run_passed {
     char run_id[132];
     /** Wall clock. */
     int64_t at_ms;
+    /** Nobody is to believe its event; else no mapping wants it. */
+    bool refused;
     /** The log's words, and what to look at. Live for ever. */
     const char *why, *hint;
 };
@@ -68,3 +70,5 @@ const struct run_passed *run_memory_passed(const struct run_memory *runs, struct
 /** Those that have failed for good, or whose result Port refused, the newest first, one after another: the
  * first for NULL; NULL after the last. Borrowed until the loop goes on. */
 const struct run_seen *run_memory_failed(const struct run_memory *runs, const struct run_seen *before);
+/** The same of those whose events are not to be believed. */
+const struct run_passed *run_memory_refused(const struct run_memory *runs, const struct run_passed *before);

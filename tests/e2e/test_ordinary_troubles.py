@@ -48,14 +48,16 @@ class Pod:
     def shows(self, trouble, run_id, named=("status", "log")):
         """Until all of it is said, `run-status`'s words of that run among it; `named`: what names the run as well."""
         status, run, log = TROUBLES[trouble]
+        missing = [("status", words) for words in status] + [("run-status", words) for words in run] + [("log", words) for words in log]
+        missing += [(where, run_id) for where in named]
         said = {}
 
-        def missing():
-            said.update(status=self.ask("status"), run=self.ask("run-status", run_id), log=self.log())
-            return [(where, words) for where, wanted in (("status", status), ("run", run), ("log", log)) for words in wanted if words not in said[where]] + [
-                (where, run_id) for where in named if run_id not in said[where]]
+        def all_is_said():
+            said.update({"status": self.ask("status"), "run-status": self.ask("run-status", run_id), "log": self.log()})
+            missing[:] = [(where, words) for where, words in missing if words not in said[where]]
+            return not missing
 
-        wait_until(lambda: not missing(), lambda: f"{trouble}: {missing()} is not in {json.dumps(said, indent=1)}")
+        wait_until(all_is_said, lambda: f"{trouble}: {missing} is not in {json.dumps(said, indent=1)}")
 
 
 @pytest.fixture
@@ -160,6 +162,12 @@ def test_mappings_letters_and_the_end(polling, receiver, tmp_path):
     ends.agent.process.send_signal(signal.SIGTERM)
     ends.shows("SIGTERM comes while a run is under way", "r_held", named=["status"])
     held.go.set()
+    down, down_port, _ = polling(WEBHOOK_RETRY_MAX_ATTEMPTS="1", WEBHOOK_BREAKER_FAILURES="1")
+    url = f"http://127.0.0.1:{free_port()}/"
+    down_port.offer(polled_run("r_first", url))
+    down.agent.wait_log("circuit open")
+    down_port.offer(*[polled_run(f"r_{number}", url) for number in range(9)])
+    down.shows("an endpoint goes on failing", "r_8", named=["status"])
     pod.shows("a mapping fails", "r_fails")
     pod.shows("no mapping wants the event", "r_unwanted", named=["log"])
     full.shows("dead letters are full", "r_letter")
@@ -187,7 +195,7 @@ def test_brokers(make_world, kafka, start, receiver):
     fenced.agent.assigned()
     start(**named)
     for trouble, pod in pods.items():
-        pod.shows(trouble, "r_0", named=["log"] if trouble == "the client secret is wrong" else [])
+        pod.shows(trouble, "r_0", named=["status", "log"] if trouble == "the client secret is wrong" else [])
     assert fenced.agent.wait() == 1
     fenced.shows("two agents have one name", "r_0", named=[])
     stands_by = lambda pod: any(line["msg"].startswith("no partitions assigned: standing by") for line in pod.agent.log.snapshot())

@@ -239,6 +239,13 @@ static void a_run_of_which_nothing_was_sent_is_remembered_beside_the_others(void
     assert_string_equal(run_memory_passed(runs, SLICE_LITERAL("r_1000"))->why,
                         "event refused: signature wrong");
     assert_non_null(strstr(run_memory_passed(runs, SLICE_LITERAL("r_1499"))->hint, "PORT_CLIENT_SECRET"));
+    observed = told(OBSERVED_UNWANTED, "r_wanted_elsewhere", 0);
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_refused(runs, NULL)->run_id, "r_1499");
+    size_t refused = 0;
+    for (passed = NULL; (passed = run_memory_refused(runs, passed)); refused++)
+        assert_true(passed->refused);
+    assert_int_equal(refused, RUNS_PASSED_MAX - 1);
     /* Whoever forges events does not push out what was sent. */
     assert_non_null(run_memory_find(runs, SLICE_LITERAL("r_sent")));
     run_memory_free(runs);
