@@ -92,6 +92,7 @@ static void try_example(struct world *world, const struct example *example)
     if (!example->failure)
         right = right && asker->result.status == example->status && strcmp(asker->body, example->body) == 0 &&
                 (!example->headers || strcmp(asker->headers, example->headers) == 0) &&
+                asker->result.http_version == (strstr(example->says, "HTTP/1.0") ? 10 : 11) &&
                 asker->result.body_cut == HTTP_WHOLE && !asker->result.resent;
     if (!right && (is_own(world) || !example->libcurl_differs))
         fail_msg("way %d, '%s': '%s' (%s), status %d, body '%s', headers '%s', resent %d", world->way,
