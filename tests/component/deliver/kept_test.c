@@ -1,6 +1,7 @@
 /* What is kept by reference: who is beyond a share, that everybody else goes on meanwhile, and that it comes
  * back in its order, with its attempts, or fails where its record is gone. */
 #include "world.h"
+#include <sys/resource.h>
 
 enum { BYTES = 96 * 1024 };
 
@@ -14,6 +15,7 @@ struct topic {
         struct buffer value;
         char key[8], id[32];
         int64_t offset;
+        bool change;
         bool gone;
         /** And the source knows that without reading. */
         bool known_gone;
@@ -51,9 +53,9 @@ static enum source_reading stored_read_again(struct ticket *ticket, void *reader
 
 static struct record record_of(const struct stored *stored)
 {
-    return (struct record){.kind = EVENT_RUN,
+    return (struct record){.kind = stored->change ? EVENT_CHANGE_LOG : EVENT_RUN,
                            .id = slice_of(stored->id),
-                           .topic = "org.runs",
+                           .topic = stored->change ? "org.change.log" : "org.runs",
                            .offset = stored->offset,
                            .timestamp_ms = -1,
                            .key = slice_of(*stored->key ? stored->key : NULL),
@@ -116,6 +118,7 @@ static struct stored *produce(struct topic *topic, struct event_text text)
     struct stored *stored = &topic->records[topic->count];
     *stored = (struct stored){.given = {.ticket = {stored_settle, stored_read_again}, .world = world},
                               .topic = topic,
+                              .change = text.change_log,
                               .offset = (int64_t)topic->count};
     snprintf(stored->id, sizeof stored->id, "org.runs-0-%zu", topic->count++);
     snprintf(stored->key, sizeof stored->key, "%s", text.key ? text.key : "");
@@ -420,6 +423,37 @@ static void what_fell_silent_goes_out_of_memory_when_others_need_it(void **state
     topic_close(topic);
 }
 
+/** It has had no attempt, and waits all the same. */
+static void what_waits_for_a_connection_is_kept_until_its_time(void **state)
+{
+    (void)state;
+    for (int change = 0; change < 2; change++) {
+        struct topic *topic = topic_open((struct deliver_options){0});
+        struct world *world = topic->world;
+        struct rlimit before, none;
+        produce(topic, (struct event_text){.run_id = "good", .path = "/ok", .to_other = true});
+        run_until(world->port, &world->done, 1);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){.rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        produce_many(topic, 2, (struct event_text){.path = "/ok", .change_log = change});
+        while (counters_of(topic).in_flight > 0)
+            run_for(world->port, 1); /* no descriptor is left */
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        while (world->sink.has_room(world->sink.ctx, 300)) /* of what is under way nothing can be kept */
+            produce_many(topic, 1, (struct event_text){.path = "/hold", .to_other = true, .padding = 20000});
+        world->port->turned_ms += 1500;
+        PA_IGNORE(world->sink.has_room(world->sink.ctx, 300));
+        assert_true(counters_of(topic).kept > 0);
+        let_all_go(topic, topic->count);
+        for (size_t i = 0; i < world->arrived; i++)
+            assert_string_equal(world->attempts[i], "1");
+        assert_int_equal(world->arrived, topic->count);
+        assert_holds_nothing(world);
+        topic_close(topic);
+    }
+}
+
 static void count_homeless(void *ctx, const struct delivery_view *view)
 {
     *(size_t *)ctx += !view->destination && strcmp(view->state, "KEPT") == 0;
@@ -624,6 +658,7 @@ int main(void)
         cmocka_unit_test(a_trace_that_began_here_is_the_same_when_the_record_is_read_again),
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
+        cmocka_unit_test(what_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
         cmocka_unit_test(what_cannot_be_read_again_stays_in_memory),
         cmocka_unit_test(references_are_bounded),

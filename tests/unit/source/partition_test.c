@@ -175,6 +175,25 @@ static void the_consumers_state_is_told_in_words(void **state)
 
 #define WITH_A_CLIENT(test) cmocka_unit_test_setup_teardown(test, open_client, close_client)
 
+static size_t fatal;
+
+static void note_fatal(void *ctx)
+{
+    assert_ptr_equal(ctx, &fatal);
+    fatal++;
+}
+
+static void a_consumer_gives_up_once(void **state)
+{
+    (void)state;
+    consumer.options.fatal = note_fatal;
+    consumer.options.ctx = &fatal;
+    fatal = 0;
+    consumer_give_up(&consumer);
+    consumer_give_up(&consumer);
+    assert_int_equal(fatal, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +201,7 @@ int main(void)
         WITH_A_CLIENT(what_begins_elsewhere_than_at_its_offset_is_committed_at_once),
         WITH_A_CLIENT(each_partition_is_shown_as_it_stands),
         WITH_A_CLIENT(the_consumers_state_is_told_in_words),
+        WITH_A_CLIENT(a_consumer_gives_up_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
