@@ -118,13 +118,17 @@ static void what_was_never_revoked_is_let_go_before_anything_is_assigned(void **
 static void an_earliest_record_without_a_number_is_asked_for_as_such(void **state)
 {
     (void)state;
-    assigned("0");
-    *calls = '\0';
-    struct partition_start start = {.reason = START_GROUP_NEW, .offset = -1, .committed = -1};
-    fake.lookup.list = partitions("0");
-    fake.lookup.starts = &start;
-    rebalance_looked_up(&consumer, &fake.lookup);
-    assert_calls("commit;assign runs-0@-2;commit all;");
+    static const char *const calls_of[] = {"commit;assign runs-0@-2;commit all;",
+                                           "commit;assign runs-0@0;commit all;"};
+    for (int64_t offset = -1; offset < 1; offset++) {
+        assigned("0");
+        *calls = '\0';
+        struct partition_start start = {.reason = START_GROUP_NEW, .offset = offset, .committed = -1};
+        fake.lookup.list = partitions("0");
+        fake.lookup.starts = &start;
+        rebalance_looked_up(&consumer, &fake.lookup);
+        assert_calls(calls_of[offset + 1]);
+    }
 }
 
 static void a_partition_that_is_gone_already_is_passed_over(void **state)
