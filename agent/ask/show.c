@@ -117,6 +117,8 @@ static void show_port(FILE *out, const cJSON *status)
     print_duration(out, "; quiet for ", number(port, "quiet_for_s"), "");
     print_member(out, "; ", port, "last_failure", "");
     fputc('\n', out);
+    if (strcmp(text(port, "token"), "none") == 0 && *text(port, "last_failure"))
+        fputs("  next step   'port-agent check --connect' goes the way to Port\n", out);
 }
 
 static void show_counts(FILE *out, const cJSON *status)

@@ -176,7 +176,8 @@ def test_mappings_letters_and_the_end(polling, receiver, tmp_path):
 
 def test_brokers(make_world, kafka, start, receiver):
     world, twins, crowded = make_world(), make_world(), make_world()
-    credentials = PortApi()
+    credentials, refusing = PortApi(), PortApi()
+    refusing.token_status = 401
     credentials.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": "another-password"}
     from_port = {"USING_LOCAL_PORT_INSTANCE": "false", "PORT_API_BASE_URL": credentials.url, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": ""}
     differs = {"the client secret is wrong": {"PORT_CLIENT_SECRET": "the-secret-of-another-organisation"},
@@ -184,7 +185,9 @@ def test_brokers(make_world, kafka, start, receiver):
                "the broker refuses connections": {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"},
                "the broker's name is not known": {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS": "broker.invalid:9092"},
                "the broker's certificate is not trusted": from_port,
-               "the broker refuses the password": {**from_port, "SSL_CERT_FILE": str(kafka.ca)}}
+               "the broker refuses the password": {**from_port, "SSL_CERT_FILE": str(kafka.ca)},
+               "Port is down when the agent starts": {**from_port, "PORT_API_BASE_URL": f"http://127.0.0.1:{free_port()}"},
+               "Port refuses the client when the agent starts": {**from_port, "PORT_API_BASE_URL": refusing.url}}
     pods = {trouble: start(**{**world.environment, **environment}) for trouble, environment in differs.items()}
     named = {**twins.environment, "KAFKA_CONSUMER_GROUP_INSTANCE_ID": "agent-0"}
     fenced = start(**named)
@@ -202,6 +205,7 @@ def test_brokers(make_world, kafka, start, receiver):
     wait_until(lambda: any(map(stands_by, members)), "one of two members stands by")
     next(filter(stands_by, members)).shows("other members hold all partitions", "r_0", named=[])
     credentials.close()
+    refusing.close()
 
 
 def test_each_trouble_of_the_page_is_played():
