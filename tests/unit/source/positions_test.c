@@ -94,6 +94,34 @@ static void entries_that_do_not_fit_are_said_to_be_missing(void **state)
     assert_true(first->incomplete && first->count == FACTS_ENTRIES_MAX);
 }
 
+/** Each of 20 entries takes five bytes or six; a byte of facts is four characters. */
+static void entries_fit_to_the_last_byte(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 20, HEAD = 2, MAX = FACTS_TEXT_MAX / 4 };
+    for (int with_id = 0; with_id < 2; with_id++)
+        for (int wider = 0; wider <= ENTRIES; wider++) {
+            struct facts facts = some_facts(), read;
+            struct buffer note = {0};
+            size_t id = with_id ? TOPIC_ID_BYTES : 0, size = HEAD + id + 5 * ENTRIES + (size_t)wider;
+            int more = with_id ? 0 : 20 - 4; /* to come as near without an id */
+            facts.topic.known = with_id;
+            for (int i = 0; i < ENTRIES; i++) {
+                bool wide = i < wider, wider_still = i < more;
+                first_start_add(&facts.first, false, i,
+                                INT64_C(1)
+                                    << (7 * (3 + wide + wider_still))); /* the least of so many bytes */
+            }
+            size += (size_t)more;
+            facts_append(&facts, &note, NOTE_MAX);
+            assert_true(note.len - 1 <= FACTS_TEXT_MAX);
+            assert_true(facts_read(buffer_slice(&note), &read));
+            assert_int_equal(read.first.count == ENTRIES, size <= MAX);
+            assert_int_equal(read.first.incomplete, size > MAX);
+            buffer_clear(&note);
+        }
+}
+
 static void facts_that_do_not_fit_beside_a_note_are_left_out(void **state)
 {
     (void)state;
@@ -231,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_are_read_as_they_were_written),
         cmocka_unit_test(entries_that_do_not_fit_are_said_to_be_missing),
+        cmocka_unit_test(entries_fit_to_the_last_byte),
         cmocka_unit_test(facts_that_do_not_fit_beside_a_note_are_left_out),
         cmocka_unit_test(other_metadata_has_no_facts),
         cmocka_unit_test(every_corruption_of_facts_is_survived),
