@@ -409,6 +409,29 @@ static void a_forgotten_destinations_breaker_is_closed(void **state)
     world_free(world);
 }
 
+/** What is asked of a slot for a person to look at, whether it is known where it goes or not. */
+static void a_slot_tells_where_it_goes_what_holds_it_and_why_it_failed(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct slot nowhere = {0}, *slot = slot_to(world, "http://a");
+    assert_null(window_destination_of(&nowhere));
+    assert_string_equal(window_destination_of(slot), "http://a");
+    assert_string_equal(window_cause(&nowhere), "");
+    assert_string_equal(window_cause(slot), "");
+    window_note_cause(slot, slice_of("no answer"));
+    assert_string_equal(window_cause(slot), "no answer");
+    assert_false(window_is_broken(&nowhere));
+    assert_false(window_is_held(world->window, &nowhere));
+    assert_false(window_is_held(world->window, slot));
+    assert_true(window_pause(world->window, "http://a", true));
+    assert_false(window_is_held(world->window, &nowhere));
+    assert_true(window_is_held(world->window, slot));
+    assert_true(window_pause(world->window, NULL, true));
+    assert_true(window_is_held(world->window, &nowhere));
+    world_free(world);
+}
+
 static void no_window_ends_like_any_other(void **state)
 {
     (void)state;
@@ -438,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_destination_that_is_idle_is_known_for_a_while),
         cmocka_unit_test(a_destination_in_use_is_never_forgotten),
         cmocka_unit_test(a_forgotten_destinations_breaker_is_closed),
+        cmocka_unit_test(a_slot_tells_where_it_goes_what_holds_it_and_why_it_failed),
         cmocka_unit_test(no_window_ends_like_any_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
