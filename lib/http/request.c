@@ -4,13 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** A header's name and the rest of its line, from the ':' or ';' on. */
-static size_t name_length(const char *line)
+/** A header's name: what comes before the ':', or before the ';' of one without a value. */
+static struct slice line_name(const char *line)
 {
     const char *end = line;
     while (*end != '\0' && *end != ':' && *end != ';')
         end++;
-    return (size_t)(end - line);
+    return (struct slice){line, (size_t)(end - line)};
+}
+
+/** Most names differ in their first letter already. */
+static bool is_named(const char *line, const char *name)
+{
+    return (*line | 0x20) == (*name | 0x20) && slice_equal_text_ignore_case(line_name(line), name);
 }
 
 /** What is there already among the headers. */
@@ -24,20 +30,19 @@ static struct given look_for(const struct curl_slist *headers)
 {
     struct given given = {0};
     for (; headers; headers = headers->next) {
-        const struct slice name = {headers->data, name_length(headers->data)};
-        if (!given.host && slice_equal_text_ignore_case(name, "Host"))
+        if (!given.host && is_named(headers->data, "Host"))
             given.host = headers;
-        given.authorization |= slice_equal_text_ignore_case(name, "Authorization");
-        given.accept |= slice_equal_text_ignore_case(name, "Accept");
+        given.authorization |= is_named(headers->data, "Authorization");
+        given.accept |= is_named(headers->data, "Accept");
     }
     return given;
 }
 
 static void write_header_line(const char *line, struct buffer *out)
 {
-    size_t len = strlen(line), name = name_length(line);
-    if (slice_equal_text_ignore_case((struct slice){line, name}, "Host"))
+    if (is_named(line, "Host"))
         return;
+    size_t name = line_name(line).len, len = name + strlen(line + name);
     if (line[name] == ';' && name + 1 == len) {
         buffer_append(out, line, name);
         buffer_append(out, ":\r\n", 3);
@@ -49,7 +54,7 @@ static void write_header_line(const char *line, struct buffer *out)
 
 void request_write_host(const char *url, struct buffer *out)
 {
-    const char *host = strstr(url, "://") + 3, *end = url_target(url);
+    const char *host = strchr(url, ':') + 3, *end = url_target(url);
     struct slice user = url_user_info(slice_of(url));
     if (!slice_is_null(user))
         host = user.ptr + user.len + 1;
@@ -98,7 +103,7 @@ void request_write_head(const struct request_parts *parts, struct buffer *out)
     buffer_append_text(out, " HTTP/1.1\r\n");
     if (given.host) {
         buffer_append_text(out, "Host");
-        buffer_append_text(out, given.host->data + name_length(given.host->data));
+        buffer_append_text(out, given.host->data + line_name(given.host->data).len);
         buffer_append(out, "\r\n", 2);
     } else {
         buffer_append_text(out, "Host: ");

@@ -114,7 +114,9 @@ void url_parts_clear(struct url_parts *parts)
 
 struct slice url_user_info(struct slice url)
 {
-    const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    if (url.len == 0 || !memchr(url.ptr, '@', url.len))
+        return (struct slice){NULL, 0};
+    const char *scheme = memmem(url.ptr, url.len, "://", 3);
     const char *start = scheme ? scheme + 3 : NULL;
     size_t rest = start ? url.len - (size_t)(start - url.ptr) : 0, authority = 0;
     while (authority < rest && start[authority] != '/' && start[authority] != '?' && start[authority] != '#')
@@ -184,7 +186,7 @@ bool url_hide_path(struct url_parts *parts)
 
 void url_append_shown(struct buffer *out, struct slice url)
 {
-    const char *scheme = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    const char *scheme = memmem(url.ptr, url.len, "://", 3);
     const char *start = scheme ? scheme + 3 : url.ptr;
     size_t rest = url.len - (size_t)(start - url.ptr);
     const char *at = rest > 0 ? memrchr(start, '@', rest) : NULL;
