@@ -19,7 +19,12 @@
 #include <sys/socket.h>
 
 /** Bodies up to this size are copied behind their heads. An idle connection of this age is not used again. */
-enum { HEAD_BYTES = 1024, COPIED_BODY_BYTES = 16 * 1024, IDLE_MAX_MS = 118 * 1000 };
+enum {
+    HEAD_BYTES = 1024,
+    COPIED_BODY_BYTES = 16 * 1024,
+    SHARED_OUT_MAX = 32 * 1024,
+    IDLE_MAX_MS = 118 * 1000
+};
 
 static struct exchanges *exchanges_of(const struct connection *connection)
 {
@@ -423,13 +428,37 @@ static void send_on(struct http_call *call)
     socket_watch_for(call->sockets, connection->fd, UV_READABLE | (request_is_sent(call) ? 0 : UV_WRITABLE));
 }
 
+/** Most requests go in one piece, and the next one is written into the same memory. */
+static void borrow_out(struct exchanges *exchanges, struct exchange *exchange)
+{
+    buffer_clear(&exchange->out);
+    exchange->out = exchanges->out;
+    exchanges->out = (struct buffer){0};
+    exchange->out.len = exchange->out_sent = exchange->body_sent = 0;
+}
+
+/** A call whose request has gone needs it no more. */
+static void return_out(struct exchanges *exchanges, struct http_call *call)
+{
+    struct exchange *exchange = &call->exchange;
+    if (!request_is_sent(call))
+        return;
+    if (exchange->out.cap <= SHARED_OUT_MAX && !exchanges->out.ptr)
+        exchanges->out = exchange->out;
+    else
+        buffer_clear(&exchange->out);
+    exchange->out = (struct buffer){0};
+    exchange->out_sent = 0;
+}
+
 static void send_request(struct http_call *call)
 {
     struct exchange *exchange = &call->exchange;
+    struct exchanges *exchanges = exchanges_of(exchange->connection);
     struct request_parts parts = {
         .method = call->method, .url = call->url, .headers = call->headers, .body = call->body};
     bool copied = call->body.len <= COPIED_BODY_BYTES;
-    exchange->out.len = exchange->out_sent = exchange->body_sent = 0;
+    borrow_out(exchanges, exchange);
     exchange->send_failed = exchange->anything_came = exchange->over = false;
     response_begin(&exchange->response, strcmp(call->method, "HEAD") == 0);
     /* Most requests fit, and need no second allocation. */
@@ -445,6 +474,7 @@ static void send_request(struct http_call *call)
     call->sends++;
     call->resent |= call->sends > 1;
     send_on(call);
+    return_out(exchanges, call);
 }
 
 static void send_due(uv_prepare_t *prepare)
@@ -558,6 +588,7 @@ void exchanges_close(struct exchanges *exchanges)
 {
     while (close_oldest(exchanges))
         ;
+    buffer_clear(&exchanges->out);
 }
 
 void exchanges_free(struct exchanges *exchanges)

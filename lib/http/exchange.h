@@ -31,6 +31,8 @@ struct exchanges {
     /** Calls whose requests are sent before the loop waits again, all in one go. */
     struct call_queue due;
     uv_prepare_t flush;
+    /** What a request is written into, while no call has it. */
+    struct buffer out;
     char in[16 * 1024];
 };
 
