@@ -426,7 +426,7 @@ static bool copy_url(struct http_call *call, const struct http_request *request)
 struct http_call *call_new(struct client_shared *shared, const struct http_request *request, http_done *done,
                            void *ctx)
 {
-    struct http_call *call = calloc(1, sizeof *call);
+    struct http_call *call = spare_call_take(&shared->spare);
     if (!call)
         return NULL;
     call->shared = shared;
@@ -492,10 +492,10 @@ void call_free(struct http_call *call)
     buffer_clear(&call->text);
     buffer_clear(&call->exchange.out);
     buffer_clear(&call->exchange.in);
-    response_clear(&call->exchange.response);
+    buffer_clear(&call->exchange.response.own.line);
     free(call->method);
     free(call->url);
-    free(call);
+    spare_call_give(&call->shared->spare, call);
 }
 
 /* Deadlines */

@@ -162,9 +162,8 @@ static bool begin_hop(struct http_call *call)
     if (!call_begin_hop(call))
         return false;
     call->ours = exchange_is_possible(call);
-    if (call->ours && !call->easy && exchange_reuse(&call->client->exchanges, call))
-        return true;
-    return begin_transfer(call);
+    bool reuses = call->ours && !call->easy && exchange_reuse(&call->client->exchanges, call);
+    return reuses || begin_transfer(call);
 }
 
 /** A redirect that is followed starts the next hop; true: the call goes on. */

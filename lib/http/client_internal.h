@@ -1,7 +1,8 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
  * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
  * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
- * (a server's word on our certificate), redirect.c (which are followed). */
+ * (a server's word on our certificate), redirect.c (which are followed), spare_calls.c (memory of calls that
+ * have ended). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -12,7 +13,7 @@
 #include <curl/curl.h>
 #include <sys/queue.h>
 
-enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 3 };
+enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 3, SPARE_CALLS = 64 };
 
 /** Header lines that go with every request which has none of that name. libcurl would add them too, but
  * formats what it makes of its options twice, a character at a time. */
@@ -31,6 +32,12 @@ struct body_room {
     struct http_call *beyond;
 };
 
+/** Memory of calls that have ended. */
+struct spare_calls {
+    struct http_call *calls[SPARE_CALLS];
+    size_t count;
+};
+
 /** What all calls of a client share. */
 struct client_shared {
     /** Its texts are the copies below. */
@@ -44,6 +51,7 @@ struct client_shared {
     struct body_room body_room;
     /** The active ones. */
     LIST_HEAD(http_calls, http_call) calls;
+    struct spare_calls spare;
     /** When the authorities in libcurl's memory proved unreadable, on the monotonic clock; 0: never. */
     int64_t suspected_ms;
 };
@@ -141,7 +149,6 @@ struct http_call {
     unsigned opened;
     /** One of its addresses may not be connected to, for the reason in the next. */
     bool refused;
-    char egress_why[EGRESS_WORDS];
     /** See struct http_result. */
     bool processed;
     /** Of the present hop; NULL: none. */
@@ -164,10 +171,12 @@ struct http_call {
     curl_off_t progress;
     /** Decided by us (timeouts, cancel); HTTP_OK: libcurl's result counts. */
     enum http_failure verdict;
-    char reason[HTTP_REASON_SIZE];
-    char curl_error[CURL_ERROR_SIZE];
     /** Ends from the deferred queue. */
     bool deferred;
+    /** Texts, whose first byte alone is cleared for the next call. Why `refused`. */
+    char egress_why[EGRESS_WORDS];
+    char curl_error[CURL_ERROR_SIZE];
+    char reason[HTTP_REASON_SIZE];
 };
 
 /* shared.c */
@@ -209,6 +218,14 @@ PA_MUST_USE int call_status(const struct http_call *call);
 PA_MUST_USE int call_version(const struct http_call *call);
 /** What the response says of its body's length; -1: nothing. */
 PA_MUST_USE int64_t call_length(const struct http_call *call);
+
+/* spare_calls.c */
+/** A call that is all zero, except that its texts are empty and that the buffer for a response's head may
+ * have memory. NULL: out of memory. */
+PA_MUST_USE struct http_call *spare_call_take(struct spare_calls *spare);
+/** Takes it back; it owns nothing but the buffer for a response's head. */
+void spare_call_give(struct spare_calls *spare, struct http_call *call);
+void spare_calls_free(struct spare_calls *spare);
 
 /* call.c */
 PA_MUST_USE struct http_call *call_new(struct client_shared *shared, const struct http_request *request,

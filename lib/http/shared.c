@@ -67,6 +67,7 @@ int shared_init(struct client_shared *shared, const struct http_client_options *
 
 void shared_clear(struct client_shared *shared)
 {
+    spare_calls_free(&shared->spare);
     proxy_clear(&shared->http_proxy);
     proxy_clear(&shared->https_proxy);
     egress_free(shared->egress);
