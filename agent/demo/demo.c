@@ -49,10 +49,12 @@ static void demo_told(void *ctx, const struct observed *observed)
 static void print_summary(struct demo *demo)
 {
     const struct demo_show *show = &demo->show;
-    script_print_totals(&demo->script);
+    script_print_totals(&demo->script, demo->finished);
     if (show->problems)
         demo_say(show, "%sNot as it should be: %u problem(s), marked above.%s", show->colour ? PAINT_RED : "",
                  show->problems, show->colour ? PAINT_NONE : "");
+    else if (!demo->finished)
+        demo_say(show, "Stopped before everything was shown.");
     else if (demo->world.to)
         demo_say(show,
                  "Everything was sent to %s. If it finds no signature valid, give both the same "

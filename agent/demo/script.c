@@ -284,7 +284,7 @@ static int compare_latency(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-void script_print_totals(struct script *script)
+void script_print_totals(struct script *script, bool complete)
 {
     struct buffer members = {0};
     int64_t p50 = 0, most = 0;
@@ -293,12 +293,13 @@ void script_print_totals(struct script *script)
         p50 = script->latencies[script->latency_count / 2];
         most = script->latencies[script->latency_count - 1];
     }
-    buffer_appendf(&members,
-                   "\"delivered\":%u,\"failed\":%u,\"refused\":%u,\"skipped\":%u,\"p50_ms\":%lld,"
-                   "\"max_ms\":%lld,\"port_requests\":%u,\"token_requests\":%u,\"problems\":%u",
-                   script->delivered, script->failed, script->refused, script->skipped, (long long)p50,
-                   (long long)most, script->world->port_requests, script->world->token_requests,
-                   script->show->problems);
+    buffer_appendf(
+        &members,
+        "\"delivered\":%u,\"failed\":%u,\"refused\":%u,\"skipped\":%u,\"p50_ms\":%lld,"
+        "\"max_ms\":%lld,\"port_requests\":%u,\"token_requests\":%u,\"problems\":%u,\"complete\":%s",
+        script->delivered, script->failed, script->refused, script->skipped, (long long)p50, (long long)most,
+        script->world->port_requests, script->world->token_requests, script->show->problems,
+        complete ? "true" : "false");
     demo_object(script->show, "summary", &members);
     demo_say(script->show,
              "\nSummary: %u delivered, %u failed, %u refused, %u skipped;\n"

@@ -41,5 +41,5 @@ void script_check(struct script *script);
 void script_tell_missing(struct script *script);
 /** One request and one report, whole. */
 void script_print_example(const struct script *script);
-/** How many of each, and how long they took. */
-void script_print_totals(struct script *script);
+/** How many of each, and how long they took; `complete`: all that there is to show was shown. */
+void script_print_totals(struct script *script, bool complete);

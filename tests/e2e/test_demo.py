@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -27,18 +28,18 @@ try:
 except ChildProcessError:
     sys.exit(code)"""
 
-KILLING = """import ctypes, os, subprocess, sys
+ENDING = """import ctypes, os, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-demo, ended = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True), 0
+demo, left = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE, text=True), 0
 while not (line := demo.stdout.readline()).startswith("joined"):
     assert line
-demo.kill()
-demo.wait()
+demo.send_signal(int(sys.argv[1]))
+print(demo.stdout.read(), demo.wait())
 try:
     while os.wait():
-        ended += 1
+        left += 1
 except ChildProcessError:
-    print(ended)"""
+    print(left, "left")"""
 
 
 def demo(*within, words=(), **environment):
@@ -87,12 +88,20 @@ def test_loopback_alone_is_enough_and_nothing_is_left():
     assert by_step["dead_letter"]["replay"]["delivered"] == 1 and by_step["dead_letter"]["port"] == "SUCCESS"
     kill = by_step["kill"]
     assert (kill["delivered"], kill["lost"], kill["same_idempotency_key"]) == (40, 0, True) and kill["under_way"] > 0
-    assert by_step["summary"]["problems"] == 0 and "problem" not in by_step
+    assert by_step["summary"]["problems"] == 0 and by_step["summary"]["complete"] is True and "problem" not in by_step
+
+
+def ended_by(number):
+    """What it said, its exit code, and how many processes it left, each of which ended."""
+    done = subprocess.run([sys.executable, "-c", ENDING, str(int(number)), BINARY, "demo"], cwd="/tmp", env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done
+    return done.stdout
 
 
 def test_its_agents_end_with_it():
-    done = subprocess.run([sys.executable, "-c", KILLING, BINARY, "demo"], cwd="/tmp", env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0 and int(done.stdout) >= 2, done  # those that ended: this waits for each
+    assert int(ended_by(signal.SIGKILL).split()[-2]) >= 2
+    stopped = ended_by(signal.SIGINT)
+    assert "Stopped before everything was shown." in stopped and stopped.endswith(" 0\n0 left\n"), stopped
 
 
 def test_a_loopback_that_is_down_is_told():
