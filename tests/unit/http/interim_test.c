@@ -121,6 +121,49 @@ static void where_none_are_expected_none_are_taken(void **state)
     close_pair(&pair);
 }
 
+static int wakes_from(const struct pair *pair)
+{
+    int bytes = 0;
+    socklen_t size = sizeof bytes;
+    assert_int_equal(getsockopt(pair->ours, SOL_SOCKET, SO_RCVLOWAT, &bytes, &size), 0);
+    return bytes;
+}
+
+static ssize_t there(const struct pair *pair)
+{
+    char bytes[256];
+    return recv(pair->ours, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/** Before libcurl reads for itself, with nobody woken: what is too short to tell stays, and is waited for. */
+static void what_is_there_so_far_is_taken_too(void **state)
+{
+    (void)state;
+    enum { STATUS = sizeof "HTTP/1.1 100" - 1 };
+    struct pair pair = open_pair();
+    assert_int_equal(wakes_from(&pair), STATUS);
+    interim_take_so_far(&pair.interim, pair.ours);
+    assert_true(pair.interim.expected);
+    say(&pair, "HTTP/1.1 10");
+    interim_take_so_far(&pair.interim, pair.ours);
+    assert_true(pair.interim.expected && !pair.interim.within);
+    assert_int_equal(there(&pair), STATUS - 1);
+    say(&pair, "3 Early Hints\r\nLink: a\r\n");
+    interim_take_so_far(&pair.interim, pair.ours);
+    assert_true(pair.interim.expected && pair.interim.within);
+    assert_int_equal(wakes_from(&pair), 1); /* of the rest every byte counts */
+    assert_int_equal(there(&pair), -1);
+    say(&pair, "\r\n");
+    interim_take_so_far(&pair.interim, pair.ours);
+    assert_int_equal(wakes_from(&pair), STATUS);
+    say(&pair, "HTTP/1.1 100\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+    interim_take_so_far(&pair.interim, pair.ours);
+    assert_false(pair.interim.expected);
+    assert_int_equal(wakes_from(&pair), 1);
+    assert_left(&pair, "HTTP/1.1 200 OK\r\n\r\n");
+    close_pair(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +171,7 @@ int main(void)
         cmocka_unit_test(an_interim_answer_may_come_in_pieces),
         cmocka_unit_test(a_proxy_that_closes_is_for_libcurl_to_see),
         cmocka_unit_test(interim_answers_without_end_are_for_libcurl_to_judge),
+        cmocka_unit_test(what_is_there_so_far_is_taken_too),
         cmocka_unit_test(where_none_are_expected_none_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
