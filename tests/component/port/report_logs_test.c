@@ -27,6 +27,30 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     free(lines);
 }
 
+/** The clock stands as good as still, except where it is turned. */
+static void lost_logs_are_told_again_after_a_while_with_their_number(void **state)
+{
+    (void)state;
+    enum { AGAIN_MS = 10000, BEFORE = 3 };
+    struct runs *runs = runs_new(8);
+    struct caught caught = logs_catch();
+    runs->port->script = logs_fail;
+    for (size_t i = 0; i <= BEFORE; i++) {
+        runs->port->turned_ms = i < BEFORE ? 0 : AGAIN_MS;
+        struct run_report *report = open_run(runs, "r_1");
+        run_report_log(report, SLICE_LITERAL("x"));
+        finish(runs, report, FAILURE_RESULT);
+        run_until(runs->port, &runs->done, i + 1);
+    }
+    runs_free(runs);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "progress log did not reach Port"), 2);
+    assert_int_equal(occurrences(lines, "\"failed_so_far\":1}"), 1);
+    assert_int_equal(occurrences(lines, "\"failed_so_far\":4}"), 1);
+    assert_int_equal(occurrences(lines, "\"http.response.status_code\":404,"), 2);
+    free(lines);
+}
+
 static struct reply logs_hang(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -203,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lost_log_is_not_retried_and_holds_nothing_up),
+        cmocka_unit_test(lost_logs_are_told_again_after_a_while_with_their_number),
         cmocka_unit_test(a_result_is_not_held_up_by_logs_that_hang),
         cmocka_unit_test(a_log_that_hangs_is_given_up_though_no_result_is_due),
         cmocka_unit_test(a_paused_run_goes_on_past_a_log_that_hangs),

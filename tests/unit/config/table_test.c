@@ -125,6 +125,59 @@ static bool takes(const struct setting *setting, double number)
     return failed == 0;
 }
 
+/** Users rely on them: whoever changes one changes it here too, and says so in the changelog. */
+static void the_bounds_of_numbers_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double minimum, maximum;
+    } bounds[] = {{"KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 1, 3600000},
+                  {"POLLING_INTERVAL_SECONDS", 0.01, 86400},
+                  {"POLLING_RUNS_BATCH_SIZE", 1, 1000},
+                  {"POLLING_INITIAL_BACKOFF_SECONDS", 0.01, 86400},
+                  {"POLLING_BACKOFF_FACTOR", 1, 100},
+                  {"POLLING_BACKOFF_JITTER_FACTOR", 0, 1},
+                  {"POLLING_MAX_BACKOFF_SECONDS", 0.01, 86400},
+                  {"POLLING_MAX_FAILURE_DURATION_SECONDS", 0.01, 31536000},
+                  {"MAPPING_TIMEOUT", 0.01, 600},
+                  {"MAPPING_MAX_MEMORY", 4194304, 17179869184},
+                  {"WEBHOOK_INVOKER_TIMEOUT", 0.001, 86400},
+                  {"WEBHOOK_TOTAL_TIMEOUT", 0.001, 86400},
+                  {"WEBHOOK_MAX_IN_FLIGHT", 1, 10000},
+                  {"WEBHOOK_MAX_IN_FLIGHT_PER_DESTINATION", 0, 10000},
+                  {"WEBHOOK_RETRY_MAX_ATTEMPTS", 1, 1000},
+                  {"WEBHOOK_RETRY_MAX_ELAPSED", 0, 86400},
+                  {"WEBHOOK_RETRY_INITIAL_BACKOFF", 0.001, 3600},
+                  {"WEBHOOK_RETRY_MAX_BACKOFF", 0.001, 3600},
+                  {"WEBHOOK_BREAKER_FAILURES", 0, 1000000},
+                  {"DEDUP_WINDOW", 0, 1000000},
+                  {"EVENT_MAX_AGE_SECONDS", 0, 31536000},
+                  {"REPLAY_TOLERANCE_SECONDS", 0, 31536000},
+                  {"WEBHOOK_MAX_RESPONSE_BYTES", 1024, 1073741824},
+                  {"WEBHOOK_TOTAL_RESPONSE_BYTES", 65536, 17179869184},
+                  {"QUEUE_MAX_BYTES", 1048576, 17179869184},
+                  {"RECORD_MAX_BYTES", 1024, 1000000000},
+                  {"DRAIN_TIMEOUT_SECONDS", 0, 86400},
+                  {"DEAD_LETTER_MAX_BYTES", 65536, 1125899906842624},
+                  {"LIVENESS_STALL_SECONDS", 1, 3600},
+                  {"RELOAD_INTERVAL_SECONDS", 0, 86400}};
+    size_t known = 0;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        for (size_t j = 0; j < sizeof bounds / sizeof *bounds; j++)
+            if (strcmp(setting->name, bounds[j].name) == 0) {
+                known++;
+                if (setting->minimum != bounds[j].minimum || setting->maximum != bounds[j].maximum)
+                    fail_msg("%s: from %g to %g", setting->name, setting->minimum, setting->maximum);
+            }
+        if (setting->kind == SETTING_INTEGER || setting->kind == SETTING_BYTES ||
+            setting->kind == SETTING_SECONDS || setting->kind == SETTING_NUMBER)
+            known--;
+    }
+    assert_int_equal(known, 0);
+}
+
 static void every_number_is_taken_within_its_bounds_and_no_further(void **state)
 {
     (void)state;
@@ -167,6 +220,7 @@ int main(void)
         cmocka_unit_test(every_word_of_a_choice_is_taken_for_what_it_means),
         cmocka_unit_test(a_word_may_be_taken_and_not_listed),
         cmocka_unit_test(the_format_that_is_not_set_is_the_terminals),
+        cmocka_unit_test(the_bounds_of_numbers_are_known),
         cmocka_unit_test(every_number_is_taken_within_its_bounds_and_no_further),
         cmocka_unit_test(settings_are_hidden_in_every_form_in_which_they_are_read),
     };
