@@ -284,6 +284,25 @@ static void others_that_have_an_offset_are_not_noted(void **state)
     assert_entry(true, 1, 111);
 }
 
+/** Only another's note says that the group has begun; it is asked for where a partition has no offset. */
+static void the_others_know_of_a_group_that_has_begun(void **state)
+{
+    (void)state;
+    consumer.options.auto_offset_reset = "earliest";
+    commits(CHANGES, 1, 5, &BEGUN);
+    look_up();
+    assert_start(0, START_APPEARED, 10, -1);
+    assert_int_equal(cluster.partition_questions, 2);
+    rd_kafka_topic_partition_list_add(assigned, CHANGES, 0);
+    commits(RUNS, 0, 5, NULL);
+    look_up();
+    assert_start(0, START_COMMITTED, 5, 5);
+    assert_start(1, START_APPEARED, 11, -1);
+    commits(CHANGES, 0, 0, NULL); /* now all that is ours has one */
+    look_up();
+    assert_int_equal(cluster.partition_questions, 0);
+}
+
 static void what_is_assigned_is_not_noted(void **state)
 {
     (void)state;
@@ -544,6 +563,7 @@ int main(void)
         TEST(a_committed_offset_is_where_it_begins_and_nothing_else_is_asked),
         TEST(a_new_group_begins_as_the_setting_says_and_notes_where_the_others_stand),
         TEST(others_that_have_an_offset_are_not_noted),
+        TEST(the_others_know_of_a_group_that_has_begun),
         TEST(what_is_assigned_is_not_noted),
         TEST(without_others_nobody_elses_offsets_are_asked_for),
         TEST(an_entry_says_where_a_partition_stood),
