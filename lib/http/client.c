@@ -526,8 +526,9 @@ static void close_handles(struct http_client *client)
     uv_close((uv_handle_t *)&client->sweep, client_handle_closed);
     uv_close((uv_handle_t *)&client->deferred, client_handle_closed);
     uv_close((uv_handle_t *)&client->readied, client_handle_closed);
-    client->exchanges.flush.data = client;
+    client->exchanges.flush.data = client->exchanges.next_turn.data = client;
     uv_close((uv_handle_t *)&client->exchanges.flush, client_handle_closed);
+    uv_close((uv_handle_t *)&client->exchanges.next_turn, client_handle_closed);
 }
 
 static void end_all(uv_idle_t *idle)
@@ -558,7 +559,7 @@ static void open_handles(struct http_client *client)
     uv_idle_init(options->loop, &client->deferred);
     uv_check_init(options->loop, &client->readied);
     client->timeout.data = client->sweep.data = client->deferred.data = client->readied.data = client;
-    client->open_handles = 5;
+    client->open_handles = 6;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
     sockets_open(&client->sockets, options->loop, client->multi, socket_ready, end_call_of_socket, client);

@@ -60,9 +60,9 @@ struct client_shared {
 struct exchange {
     /** NULL: none yet, or none any more. */
     struct connection *connection;
-    /** Those whose requests are to be sent, or those that are over. */
+    /** Those whose requests are to be sent, those of whose answers more has come, or those that are over. */
     TAILQ_ENTRY(http_call) queue;
-    bool due, over;
+    bool due, unread, over;
     /** Of those that are over; HTTP_OK: a response has come. */
     enum http_failure failure;
     /** Its connection may be used again. */

@@ -25,6 +25,8 @@ enum {
     SHARED_OUT_MAX = 32 * 1024,
     IDLE_MAX_MS = 118 * 1000
 };
+/** In one turn of the loop, of one answer: and the piece that passes them. */
+enum { TURN_BYTES = 64 * 1024 };
 
 static struct exchanges *exchanges_of(const struct connection *connection)
 {
@@ -98,7 +100,7 @@ static enum moved receive_some(struct connection *connection, char *bytes, size_
 /** May more be sent or received? Not while a part of the response is held back, which comes first. */
 static bool goes_on(const struct http_call *call)
 {
-    return !call->exchange.over && !call->exchange.due && !call->waiting;
+    return !call->exchange.over && !call->exchange.due && !call->exchange.unread && !call->waiting;
 }
 
 /** Nothing has come on it, nor has it ended. */
@@ -202,11 +204,14 @@ static bool take_idle(struct exchanges *exchanges, struct http_call *call)
     return false;
 }
 
-static void take_off_due(struct exchanges *exchanges, struct http_call *call)
+/** Out of the queue that it waits in for its turn, if it does. */
+static void take_off(struct exchanges *exchanges, struct http_call *call)
 {
     if (call->exchange.due)
         TAILQ_REMOVE(&exchanges->due, call, exchange.queue);
-    call->exchange.due = false;
+    if (call->exchange.unread)
+        TAILQ_REMOVE(&exchanges->unread, call, exchange.queue);
+    call->exchange.due = call->exchange.unread = false;
 }
 
 /** From now on libcurl is not asked for the bytes of a connection that has carried an exchange, unless its
@@ -222,7 +227,7 @@ static void take_tls(const struct exchanges *exchanges, struct connection *conne
 void exchange_release(struct exchanges *exchanges, struct http_call *call, bool keep)
 {
     struct connection *connection = call->exchange.connection;
-    take_off_due(exchanges, call);
+    take_off(exchanges, call);
     if (!connection)
         return;
     call->exchange.connection = NULL;
@@ -247,7 +252,7 @@ void exchange_release(struct exchanges *exchanges, struct http_call *call, bool 
 static void finish(struct http_call *call, enum http_failure failure, bool keep)
 {
     struct exchanges *exchanges = exchanges_of(call->exchange.connection);
-    take_off_due(exchanges, call);
+    take_off(exchanges, call);
     call->exchange.over = true;
     call->exchange.failure = failure;
     call->exchange.keep = keep;
@@ -354,15 +359,43 @@ static void lost(struct http_call *call, enum moved how)
     }
 }
 
+static void receive_on(struct http_call *call);
+
+static void go_on_unread(uv_idle_t *next_turn)
+{
+    struct exchanges *exchanges = next_turn->data;
+    struct http_call *call;
+    size_t count = 0;
+    uv_idle_stop(next_turn);
+    TAILQ_FOREACH(call, &exchanges->unread, exchange.queue)
+    count++;
+    for (; count > 0 && (call = TAILQ_FIRST(&exchanges->unread)); count--) {
+        take_off(exchanges, call);
+        receive_on(call);
+    }
+}
+
+static void receive_in_next_turn(struct exchanges *exchanges, struct http_call *call)
+{
+    call->exchange.unread = true;
+    TAILQ_INSERT_TAIL(&exchanges->unread, call, exchange.queue);
+    uv_idle_start(&exchanges->next_turn, go_on_unread);
+}
+
 static void receive_on(struct http_call *call)
 {
     struct connection *connection = call->exchange.connection;
     struct exchanges *exchanges = exchanges_of(connection);
     enum moved moved = MOVED;
-    size_t got = sizeof exchanges->in;
+    size_t got = sizeof exchanges->in, in_turn = 0;
     /* TLS may have bytes that the kernel does not know of; the kernel tells of all others. */
     while (moved == MOVED && (connection->tls || call->exchange.send_failed || got == sizeof exchanges->in)) {
+        if (in_turn >= TURN_BYTES) {
+            receive_in_next_turn(exchanges, call);
+            return;
+        }
         moved = receive_some(connection, exchanges->in, sizeof exchanges->in, &got);
+        in_turn += moved == MOVED ? got : 0;
         call->exchange.anything_came |= moved == MOVED;
         if (moved == MOVED && !feed(call, (struct slice){exchanges->in, got}))
             return;
@@ -483,7 +516,7 @@ static void send_due(uv_prepare_t *prepare)
     struct http_call *call;
     uv_prepare_stop(prepare);
     while ((call = TAILQ_FIRST(&exchanges->due)) != NULL) {
-        take_off_due(exchanges, call);
+        take_off(exchanges, call);
         bool has = true;
         while (has && !is_silent(call->exchange.connection)) {
             exchange_release(exchanges, call, false);
@@ -578,6 +611,9 @@ void exchanges_open(struct exchanges *exchanges, const struct http_client_option
     exchanges->clock = options->clock;
     connections_init(&exchanges->connections, exchanges);
     TAILQ_INIT(&exchanges->due);
+    TAILQ_INIT(&exchanges->unread);
+    uv_idle_init(options->loop, &exchanges->next_turn);
+    exchanges->next_turn.data = exchanges;
     exchanges->tls_sockets = tls_sockets();
     uv_prepare_init(options->loop, &exchanges->flush);
     exchanges->flush.data = exchanges;

@@ -33,12 +33,15 @@ struct exchanges {
     uv_prepare_t flush;
     /** What a request is written into, while no call has it. */
     struct buffer out;
+    /** Calls that had their part of this turn of the loop, and go on in the next. */
+    struct call_queue unread;
+    uv_idle_t next_turn;
     char in[16 * 1024];
 };
 
 /** `exchanges` has its owner's part. */
 void exchanges_open(struct exchanges *exchanges, const struct http_client_options *options);
-/** Closes what is idle; no call has a connection any more. The owner closes `flush`. */
+/** Closes what is idle; no call has a connection any more. The owner closes `flush` and `next_turn`. */
 void exchanges_close(struct exchanges *exchanges);
 /** After exchanges_close, and once libcurl has closed all connections that it had left. */
 void exchanges_free(struct exchanges *exchanges);

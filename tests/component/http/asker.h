@@ -43,7 +43,7 @@ static inline void asker_open(struct asker *asker, struct http_client_options op
     options.connect_timeout_ms = 60000;
     options.idle_timeout_ms = options.idle_timeout_ms ? options.idle_timeout_ms : 60000;
     options.total_timeout_ms = options.total_timeout_ms ? options.total_timeout_ms : 60000;
-    options.max_response_bytes = 100000;
+    options.max_response_bytes = options.max_response_bytes ? options.max_response_bytes : 100000;
     options.max_connections = ASKER_CONNECTIONS;
     tested_client_open(&asker->http, 0, options);
     endpoint_open(&asker->endpoint, &asker->http, fd, way == OWN_TLS || way == LIBCURL_TLS, asked, ctx);

@@ -338,6 +338,66 @@ static void connections_are_used_again(void **state)
     }
 }
 
+/* Long answers */
+
+enum { LONG_ANSWER = 1024 * 1024, STREAM_BYTES = 600 * 1024 };
+
+struct turns {
+    uv_check_t check;
+    struct http_client *client;
+    size_t last, most;
+};
+
+static void look_at_turn(uv_check_t *check)
+{
+    struct turns *turns = check->data;
+    size_t now = http_client_body_bytes(turns->client);
+    if (now > turns->last && now - turns->last > turns->most)
+        turns->most = now - turns->last;
+    turns->last = now;
+}
+
+/** Without its length, so that space is taken as bytes come. */
+static void long_answer(struct endpoint_peer *peer, int n)
+{
+    (void)n;
+    char head[128], *bytes = malloc(STREAM_BYTES);
+    assert_non_null(bytes);
+    memset(bytes, 'x', STREAM_BYTES);
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", STREAM_BYTES);
+    endpoint_say(peer, head);
+    endpoint_write(peer, bytes, STREAM_BYTES);
+    endpoint_say(peer, "\r\n0\r\n\r\n");
+    free(bytes);
+}
+
+/** However much of it is there already. */
+static void a_turn_reads_a_part_of_an_answer(void **state)
+{
+    (void)state;
+    for (int tls = 0; tls <= 1; tls++) {
+        struct world world = {0};
+        asker_open(&world.asker,
+                   (struct http_client_options){.max_response_bytes = LONG_ANSWER,
+                                                .total_response_bytes = 8 * LONG_ANSWER},
+                   tls ? OWN_TLS : OWN_TCP, long_answer, &world);
+        struct turns turns = {.client = world.asker.http.client};
+        uv_check_init(&world.asker.http.loop, &turns.check);
+        turns.check.data = &turns;
+        uv_check_start(&turns.check, look_at_turn);
+        for (int n = 1; n <= 3; n++) { /* the second and third over a connection that was used before */
+            begin(&world, n, SLICE_LITERAL("{}"));
+            asker_run(&world.asker, (size_t)n);
+            assert_int_equal(world.asker.result.failure, HTTP_OK);
+            assert_int_equal(world.asker.result.body.len, STREAM_BYTES);
+        }
+        assert_in_range(turns.most, 1, 256 * 1024);
+        assert_int_equal(world.asker.endpoint.connections, 1);
+        uv_close((uv_handle_t *)&turns.check, NULL);
+        asker_close(&world.asker);
+    }
+}
+
 /* How connections end: what the table of docs/operating.md promises */
 
 enum how { FIN, CUT, RESET };
@@ -547,6 +607,7 @@ int main(void)
         cmocka_unit_test(no_answer_ever_reaches_another_request),
         cmocka_unit_test(what_tls_says_for_itself_is_no_answer_and_no_end),
         cmocka_unit_test(connections_are_used_again),
+        cmocka_unit_test(a_turn_reads_a_part_of_an_answer),
         cmocka_unit_test(connections_that_end_keep_the_promises_of_the_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
