@@ -142,6 +142,8 @@ void acts_close(struct acts *acts)
     child_end(&acts->replay);
     if (acts->mapping_file > 0)
         close(acts->mapping_file);
+    if (acts->world)
+        acts->world->arrived = NULL;
     if (acts->show && !children_gone())
         demo_problem(acts->show, "a process is left behind");
     *acts = (struct acts){0};
