@@ -125,8 +125,9 @@ def test_under_load_it_shows_what_fails_and_answers_its_user(make_scene, browser
     broken.close()
 
 
-def test_every_control_is_reached_by_keyboard_and_a_restart_is_survived(make_scene, browser):
-    scene = make_scene()
+def test_every_control_is_reached_by_keyboard_and_a_restart_is_survived(make_scene, browser, tmp_path):
+    (tmp_path / "mapping.json").write_text(json.dumps([{"enabled": '.context.runId != "r_unwanted"'}]))
+    scene = make_scene(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"))
     scene.offer("r_1", path="/broken")
     browser.open(scene.url)
     has(browser, "flow-body", "r_1")
@@ -158,6 +159,12 @@ def test_every_control_is_reached_by_keyboard_and_a_restart_is_survived(make_sce
     browser.type("r_nobodys")
     browser.press("Enter")
     has(browser, "flow-none", "No run r_nobodys")
+    scene.offer("r_unwanted")
+    scene.agent.wait_log("no mapping wants the event")
+    browser.run("document.getElementById('filter').value = 'r_unwanted'")
+    browser.press("Enter")
+    has(browser, "facts", "no mapping wants the event")
+    browser.press("Escape")
     expect_no_harm(browser, scene.url)
 
     scene.agent.kill()
