@@ -336,6 +336,8 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
                      addresses_age(&call->shared->addresses, call->origin, call_now_ms(call)));
+    if (call->ours && keeps_sessions() && strncasecmp(call->url, "https:", 6) == 0)
+        sessions_choose(call->shared, easy, call->origin);
     return set_proxy(call) && set_certificate(call) && set_text(easy, CURLOPT_URL, call->url) &&
            (call->ours || prepare_request(call));
 }

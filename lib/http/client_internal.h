@@ -1,8 +1,8 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
  * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
  * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
- * (a server's word on our certificate), redirect.c (which are followed), spare_calls.c (memory of calls that
- * have ended). */
+ * (a server's word on our certificate), redirect.c (which are followed), sessions.c (TLS sessions),
+ * spare_calls.c (memory of calls that have ended). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -14,6 +14,8 @@
 #include <sys/queue.h>
 
 enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 3, SPARE_CALLS = 64 };
+/** Places for TLS sessions. */
+enum { SESSION_PLACES = 32 };
 
 /** Header lines that go with every request which has none of that name. libcurl would add them too, but
  * formats what it makes of its options twice, a character at a time. */
@@ -52,6 +54,10 @@ struct client_shared {
     /** The active ones. */
     LIST_HEAD(http_calls, http_call) calls;
     struct spare_calls spare;
+    /** Where libcurl keeps TLS sessions; see sessions.c. NULL: not needed yet. */
+    CURLSH *sessions[SESSION_PLACES];
+    /** When the last TLS connection was begun, on the loop's clock, and how many before it at that time. */
+    uint64_t begun_ms, begun_together;
     /** When the authorities in libcurl's memory proved unreadable, on the monotonic clock; 0: never. */
     int64_t suspected_ms;
 };
@@ -184,7 +190,15 @@ struct http_call {
  * in all cases. */
 PA_MUST_USE int shared_init(struct client_shared *shared, const struct http_client_options *options,
                             struct error *err);
+/** No easy handle is left. */
 void shared_clear(struct client_shared *shared);
+
+/* sessions.c */
+/** Decides which place the handle takes a TLS session from for its next connection, and leaves its sessions
+ * in: always the same, but several others for connections that are begun at once. */
+void sessions_choose(struct client_shared *shared, CURL *easy, uint64_t origin);
+/** No easy handle is left. */
+void sessions_clear(struct client_shared *shared);
 
 /* hop.c */
 PA_MUST_USE bool has_proxy(const struct client_shared *shared);

@@ -73,4 +73,5 @@ void shared_clear(struct client_shared *shared)
     egress_free(shared->egress);
     for (size_t i = 0; i < TEXT_OPTIONS; i++)
         free(shared->texts[i]);
+    sessions_clear(shared);
 }

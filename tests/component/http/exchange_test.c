@@ -18,6 +18,8 @@ struct world {
     /** Of a TLS record, what has not been sent yet. */
     char rest[512];
     size_t rest_len;
+    /** Connections that resumed a session. */
+    size_t resumed;
     uv_timer_t timer;
     struct endpoint_peer *late;
 };
@@ -306,6 +308,34 @@ static void what_tls_says_for_itself_is_no_answer_and_no_end(void **state)
         try_own_words(words, JUST_BEFORE_THE_NEXT);
         try_own_words(words, WHILE_THE_NEXT_WAITS);
     }
+}
+
+/* Sessions */
+
+static void answer_once(struct endpoint_peer *peer, int n)
+{
+    struct world *world = peer->endpoint->ctx;
+    (void)n;
+    world->resumed += SSL_session_reused(peer->ssl) == 1;
+    endpoint_say(peer, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+}
+
+/** Not before libcurl 8.8: call.c says why. */
+static void connections_that_are_begun_at_once_all_resume_a_session(void **state)
+{
+    enum { ROUNDS = 3 };
+    bool resumes = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080800;
+    struct world world;
+    (void)state;
+    open_world(&world, true, answer_once);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (int n = 1; n <= ASKER_CONNECTIONS; n++)
+            begin(&world, n, SLICE_LITERAL("{}"));
+        asker_run(&world.asker, (round + 1) * ASKER_CONNECTIONS);
+        assert_int_equal(world.asker.endpoint.connections, (round + 1) * ASKER_CONNECTIONS);
+        assert_int_equal(world.resumed, resumes ? round * ASKER_CONNECTIONS : 0);
+    }
+    close_world(&world);
 }
 
 static void plain_answer(struct endpoint_peer *peer, int n)
@@ -606,6 +636,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_answer_ever_reaches_another_request),
         cmocka_unit_test(what_tls_says_for_itself_is_no_answer_and_no_end),
+        cmocka_unit_test(connections_that_are_begun_at_once_all_resume_a_session),
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(a_turn_reads_a_part_of_an_answer),
         cmocka_unit_test(connections_that_end_keep_the_promises_of_the_document),
