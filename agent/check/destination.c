@@ -1,6 +1,7 @@
 /* See destination.h. The client has the webhooks' own options: their proxies, authorities and policy. */
 #include "destination.h"
 #include "agent/http_options.h"
+#include "http/url.h"
 #include "route.h"
 #include <string.h>
 #include <time.h>
@@ -25,7 +26,8 @@ static bool is_failed(const struct check_step *step)
     return step->verdict == CHECK_FAILED;
 }
 
-static void tell_proxy_and_name(struct check_steps *steps, const struct http_route *route)
+/** The first step names the endpoint: there may be several. */
+static void tell_proxy_and_name(struct check_steps *steps, const struct http_route *route, const char *url)
 {
     struct check_step *step = begin_step(steps, route, ROUTE_PROXY, "proxy");
     if (step && !is_failed(step))
@@ -35,8 +37,12 @@ static void tell_proxy_and_name(struct check_steps *steps, const struct http_rou
     else if (step)
         buffer_append_text(&step->hint, "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the host in "
                                         "NO_PROXY if it is reached without a proxy");
-    if (step)
+    if (step) {
+        buffer_append_text(&step->detail, " (to ");
+        url_append_shown(&step->detail, slice_of(url));
+        buffer_append_char(&step->detail, ')');
         check_end(steps, step);
+    }
     step = begin_step(steps, route, ROUTE_NAME, "dns");
     if (step && !is_failed(step))
         buffer_appendf(&step->detail, "%s is known", *route->proxy ? "the proxy's name" : "the host name");
@@ -151,7 +157,7 @@ void check_destination(struct check_steps *steps, const struct config *config, c
     } else if (http_route_trace(client, url, request, &route) != 0) {
         check_say(steps, AREA, "connection", CHECK_FAILED, "out of memory", NULL);
     } else {
-        tell_proxy_and_name(steps, &route);
+        tell_proxy_and_name(steps, &route, url);
         tell_policy_and_connection(steps, &route);
         tell_tls(steps, config, &route);
         tell_answer(steps, &route, request);

@@ -126,7 +126,7 @@ static void server_hint(const struct checking *checking, const char *error, cons
     else
         buffer_appendf(
             hint,
-            "ask for outgoing TCP access to this host and port (Kafka knows no HTTP proxy), and check "
+            "ask for outgoing TCP access to this host and port (Kafka uses no HTTP proxy), and check "
             "that KAFKA_CONSUMER_SECURITY_PROTOCOL (%s) is what the broker speaks there",
             config->security_protocol);
 }

@@ -32,7 +32,10 @@ static void assert_said(const char *name, enum check_verdict verdict, const char
     for (size_t i = 0; i < steps.count; i++)
         if (strcmp(steps.list[i]->name, name) == 0)
             step = steps.list[i];
-    assert_non_null(step);
+    if (!step) {
+        fail_msg("there is no step %s", name);
+        return;
+    }
     if (!strstr(buffer_text(&step->detail), detail))
         fail_msg("%s: '%s' does not say '%s'", name, buffer_text(&step->detail), detail);
     if (*hint ? !strstr(buffer_text(&step->hint), hint) : step->hint.len > 0)
