@@ -260,6 +260,24 @@ static void what_is_longer_than_all_the_room_goes_alone(void **state)
     world_free(world);
 }
 
+static void what_is_delivered_again_names_the_first(void **state)
+{
+    (void)state;
+    struct world *world = world_new(4, 1 << 20);
+    give(world, (struct event_text){.run_id = "r_1", .path = "/ok"});
+    run_until(world->port, &world->done, 1);
+    assert_string_equal(world->redelivery_of, "");
+    give(world, (struct event_text){.run_id = "r_2", .path = "/ok", .redelivery_of = "org.runs-0-0"});
+    run_until(world->port, &world->done, 2);
+    assert_string_equal(world->redelivery_of, "org.runs-0-0");
+    assert_string_equal(world->keys[1], "org.runs-0-1");
+    give(world, (struct event_text){.run_id = "r_3", .path = "/ok", .polled = true, .redelivery_of = "r_1"});
+    run_until(world->port, &world->done, 3);
+    assert_string_equal(world->redelivery_of, "r_1");
+    assert_string_equal(world->keys[2], "r_3");
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_forged_node_run_is_reported_failed_and_no_other),
         cmocka_unit_test(forged_node_runs_are_reported_at_a_pace_and_told_in_groups),
         cmocka_unit_test(a_silent_destination_leaves_the_window_to_others),
+        cmocka_unit_test(what_is_delivered_again_names_the_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ struct world {
     char signature[64], timestamp[32], type[64], authorization[64]; /* of the last /echo */
     char paths[RECORDS][64], attempts[RECORDS][8], keys[RECORDS][64];
     char parents[RECORDS][64], states[RECORDS][600];
+    char redelivery_of[64]; /* of the last */
     size_t arrived, held_count;
     struct buffer echoed; /* what /echo was sent */
     struct buffer told;   /* of recorded traces, a line each */
@@ -80,6 +81,8 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
     note(world->paths[n], sizeof world->paths[n], request->target);
     note(world->attempts[n], sizeof world->attempts[n], http_exchange_header(exchange, "X-Port-Attempt"));
     note(world->keys[n], sizeof world->keys[n], http_exchange_header(exchange, "Idempotency-Key"));
+    note(world->redelivery_of, sizeof world->redelivery_of,
+         http_exchange_header(exchange, "X-Port-Redelivery-Of"));
     note(world->parents[n], sizeof world->parents[n], http_exchange_header(exchange, "traceparent"));
     note(world->states[n], sizeof world->states[n], http_exchange_header(exchange, "tracestate"));
     if (slice_starts_with(request->target, "/hold"))
@@ -256,6 +259,7 @@ struct event_text {
     bool twice;                           /* the payload */
     const char *headers;                  /* of the event beside its signature; NULL: none */
     const char *traceparent, *tracestate; /* of the record */
+    const char *redelivery_of;
 };
 
 static inline void write_event(const struct world *world, const struct event_text *text, struct buffer *out)
@@ -318,7 +322,8 @@ static inline size_t give(struct world *world, struct event_text text)
                             .tracestate = slice_of(text.tracestate),
                             .key = slice_of(text.key),
                             .value = buffer_slice(&value),
-                            .assignment = text.assignment ? text.assignment : world};
+                            .assignment = text.assignment ? text.assignment : world,
+                            .redelivery_of = text.redelivery_of};
     if (text.polled) {
         record.trusted = record.unrepeatable = true;
         record.id = record.run_id = slice_of(text.run_id);
