@@ -5,7 +5,6 @@
  */
 #include "deadletter/producer.h"
 #include "kafka/access.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,8 +384,7 @@ static void producer_woken(uv_poll_t *poll, int status, int events)
     uint64_t count;
     (void)status;
     (void)events;
-    while (read(producer->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
-        ;
+    PA_IGNORE(read(producer->wake_fd, &count, sizeof count)); /* interrupted, it is readable still */
     if (producer->state == PRODUCER_OPEN)
         serve(producer);
 }

@@ -1,7 +1,6 @@
 /* The Kafka consumer's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd,
  * and the loop takes what is there without blocking. Does not know what is done with a record. */
 #include "source/kafka/internal.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -251,8 +250,7 @@ static void consumer_woken(uv_poll_t *poll, int status, int events)
     uint64_t count;
     (void)status;
     (void)events;
-    while (read(consumer->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
-        ;
+    PA_IGNORE(read(consumer->wake_fd, &count, sizeof count)); /* interrupted, it is readable still */
     serve_events(consumer);
     again_woken(consumer);
     if (!consumer->waiting_for_room)
