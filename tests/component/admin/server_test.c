@@ -82,7 +82,7 @@ static struct world *world_of(int fd, bool local, const char *token, int64_t cli
 static struct world *world_on_port(const char *token, int64_t client_ms)
 {
     struct error err = {0};
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
     int fd = admin_listen("127.0.0.1:0", &err);
     assert_true(fd >= 0);
@@ -271,7 +271,7 @@ static void loopback_sees_in_either_family(void **state)
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-    } address;
+    } address = {0};
     socklen_t size = sizeof address;
     int fd = admin_listen(":0", &err);
     assert_true(fd >= 0);

@@ -114,19 +114,19 @@ static int64_t turn_and_finish(struct runs *runs, int64_t turned_ms, const char 
 static void the_oldest_result_that_waits_is_told(void **state)
 {
     (void)state;
-    enum { APART_MS = 100000 };
+    const int64_t apart_ms = 100000;
     struct runs *runs = runs_new(4);
     int64_t begin = clock_monotonic_ms(&runs->port->clock);
     assert_int_equal(reports_waiting_since_ms(runs->reports), -1);
     turn_and_finish(runs, 0, "r_0", nothing_to_say);
     assert_int_equal(reports_waiting_since_ms(runs->reports), -1);
-    turn_and_finish(runs, 2 * APART_MS, "r_2", SUCCESS_RESULT);
-    assert_in_range(reports_waiting_since_ms(runs->reports), begin + 2 * APART_MS,
+    turn_and_finish(runs, 2 * apart_ms, "r_2", SUCCESS_RESULT);
+    assert_in_range(reports_waiting_since_ms(runs->reports), begin + 2 * apart_ms,
                     clock_monotonic_ms(&runs->port->clock));
-    int64_t third = turn_and_finish(runs, APART_MS, "r_1", SUCCESS_RESULT); /* a clock that is turned back */
-    assert_in_range(reports_waiting_since_ms(runs->reports), begin + APART_MS, third);
-    turn_and_finish(runs, 3 * APART_MS, "r_3", SUCCESS_RESULT);
-    assert_in_range(reports_waiting_since_ms(runs->reports), begin + APART_MS, third);
+    int64_t third = turn_and_finish(runs, apart_ms, "r_1", SUCCESS_RESULT); /* a clock that is turned back */
+    assert_in_range(reports_waiting_since_ms(runs->reports), begin + apart_ms, third);
+    turn_and_finish(runs, 3 * apart_ms, "r_3", SUCCESS_RESULT);
+    assert_in_range(reports_waiting_since_ms(runs->reports), begin + apart_ms, third);
     run_until(runs->port, &runs->done, 4);
     assert_int_equal(reports_waiting_since_ms(runs->reports), -1);
     settle(runs);

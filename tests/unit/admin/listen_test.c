@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#define SIXTY_THREE "0123456789.0123456789.0123456789.0123456789.0123456789.012345678"
+/** A host of 64 characters, for which there is no space, and a port. */
+#define LONG_HOST "0123456789.0123456789.0123456789.0123456789.0123456789.012345678:1"
 
 static void addresses_are_numbers_with_a_port(void **state)
 {
@@ -20,41 +21,13 @@ static void addresses_are_numbers_with_a_port(void **state)
     static const char *const valid[] = {
         ":0",          ":1",           ":65535",       ":00080",      "[::]:80",           "[::1]:80",
         "127.0.0.1:0", "localhost:80", "[fe80::1]:80", "0.0.0.0:123", "[::ffff:1.2.3.4]:9"};
-    static const char *const wrong[] = {"",
-                                        ":",
-                                        "80",
-                                        "127.0.0.1",
-                                        "127.0.0.1:",
-                                        "127.0.0.1:x",
-                                        ":-1",
-                                        ":+1",
-                                        ": 1",
-                                        ":1 ",
-                                        ":65536",
-                                        ":99999",
-                                        ":000080",
-                                        "host:80",
-                                        "Localhost:1",
-                                        "localhost.:80",
-                                        "::1:80",
-                                        "[::1]",
-                                        "[::1:80",
-                                        "::1]:80",
-                                        "[]:80",
-                                        "[:80",
-                                        "]:80",
-                                        "[127.0.0.1]:80",
-                                        "1.2.3:80",
-                                        "1.2.3.4.:1",
-                                        "1.2.3.256:1",
-                                        "[::g]:80",
-                                        "[::1%lo]:80",
-                                        " 127.0.0.1:80",
-                                        "[::1] :80",
-                                        "*:80",
-                                        ":0x50",
-                                        SIXTY_THREE ":1",
-                                        "0" SIXTY_THREE ":1"};
+    static const char *const wrong[] = {
+        "",          ":",          "80",          "127.0.0.1",     "127.0.0.1:",  "127.0.0.1:x",
+        ":-1",       ":+1",        ": 1",         ":1 ",           ":65536",      ":99999",
+        ":000080",   "host:80",    "Localhost:1", "localhost.:80", "::1:80",      "[::1]",
+        "[::1:80",   "::1]:80",    "[]:80",       "[:80",          "]:80",        "[127.0.0.1]:80",
+        "1.2.3:80",  "1.2.3.4.:1", "1.2.3.256:1", "[::g]:80",      "[::1%lo]:80", " 127.0.0.1:80",
+        "[::1] :80", "*:80",       ":0x50",       LONG_HOST};
     for (size_t i = 0; i < sizeof valid / sizeof *valid; i++)
         if (!admin_address_is_valid(valid[i]))
             fail_msg("'%s' is refused", valid[i]);

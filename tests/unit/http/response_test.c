@@ -436,7 +436,7 @@ static void time_grows_as_the_bytes_do(void **state)
         buffer_append_text(&many, kinds[i][0]);
         while (few.len < SHORT)
             buffer_append_text(&few, kinds[i][1]);
-        while (many.len < TIMES * SHORT)
+        while (many.len < (size_t)TIMES * SHORT)
             buffer_append_text(&many, kinds[i][1]);
         buffer_append_text(&few, kinds[i][2]);
         buffer_append_text(&many, kinds[i][2]);

@@ -82,7 +82,7 @@ static void only_what_may_stand_in_a_header_is_a_token(void **state)
         if (port_token_parse(edge_of(none[i]), &token) || token.text)
             fail_msg("'%s' has a token", none[i]);
     assert_false(port_token_parse((struct slice){NULL, 0}, &token));
-    for (char c = '!'; c <= '~'; c++) {
+    for (int c = '!'; c <= '~'; c++) {
         char body[64];
         snprintf(body, sizeof body, "{\"accessToken\":\"%s%c\"}", c == '"' || c == '\\' ? "\\" : "", c);
         assert_true(port_token_parse(edge_of(body), &token));
