@@ -7,23 +7,22 @@ import os
 import pathlib
 import random
 import socket
-import statistics
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from broker import Broker  # noqa: E402
+from pairs import WITH, WITHOUT, both, by_form, judge  # noqa: E402
 from programs import Agent, Sink  # noqa: E402
 from records import Records, Template  # noqa: E402
-from tables import print_table, say, shown  # noqa: E402
+from tables import say  # noqa: E402
 
 GOOD, SILENT, REFUSING = 60, 30, 10
 BAD = SILENT + REFUSING
 IN_FLIGHT = 256
 ALLOWED = 0.10
 CROWD, CROWD_PARTITIONS, CROWD_RSS_KB = 10, 8, 64 * 1024
-WITHOUT, WITH = "without", "with"
 
 
 class World:
@@ -96,10 +95,6 @@ def backlog(world, form, options):
     agent.kill()
     stats = world.sink.stats()
     return (stats["webhooks"] - 1) / ((stats["last_ns"] - stats["first_ns"]) / 1e9)
-
-
-def both(run):
-    return {form: run(form) for form in (WITHOUT, WITH)}
 
 
 def measure(world, options):
@@ -202,24 +197,6 @@ def crowd(world, options):
     return figures
 
 
-def by_form(pairs):
-    return {form: [pair[form] for pair in pairs] for form in (WITHOUT, WITH)}
-
-
-def judge(figures, bad):
-    """Prints the table; returns what is over the bound."""
-    rows, wrong = [], []
-    for name, (values, more_is_better) in figures.items():
-        ratios = [there / alone for there, alone in zip(values[WITH], values[WITHOUT])]
-        ratio = statistics.median(ratios)
-        if (1 - ratio if more_is_better else ratio - 1) > ALLOWED:
-            wrong.append(f"{name}: {ratio:.2f} of what it is without bad ones")
-        rows.append((name, values[WITHOUT], values[WITH], ratios, ",.0f" if more_is_better else ",.2f"))
-    print_table(("figure", "60 good alone", f"with {bad} bad", "with / alone"),
-               [(name, shown(alone, form), shown(there, form), shown(ratios, ".2f")) for name, alone, there, ratios, form in rows])
-    return wrong
-
-
 def arguments():
     parser = argparse.ArgumentParser(prog="./dev bench isolation", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
@@ -247,7 +224,7 @@ def main():
     finally:
         world.close()
     print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
-    wrong = judge(figures, CROWD if options.crowd else BAD)
+    wrong = judge(figures, ALLOWED, ("60 good alone", f"with {CROWD if options.crowd else BAD} bad"))
     print(*wrong or [f"nothing differs by more than {ALLOWED:.0%}"], sep="\n")
     return 1 if wrong else 0
 
