@@ -1,0 +1,108 @@
+"""What an ordinary run feels of everything that tests/hostile does: endpoints, producers, a Port and neighbours.
+
+Each round runs the same probe twice, without and with the hostile beside it: the machine's mood is then in both. The exit code is 1 when
+the p99 with them is more than a fifth above that without, as the median of the rounds."""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+from broker import Broker  # noqa: E402
+from pairs import WITH, WITHOUT, both, by_form, judge  # noqa: E402
+from programs import Agent, Sink  # noqa: E402
+from records import Records, Template  # noqa: E402
+from tables import say  # noqa: E402
+from trouble import KINDS  # noqa: E402
+
+ALLOWED = 0.20
+PARTITIONS = 4
+# As in tests/e2e/test_hostile.py: who is silent is found out by the first of these.
+SETTINGS = {"WEBHOOK_INVOKER_TIMEOUT": "15", "WEBHOOK_TOTAL_TIMEOUT": "20", "WEBHOOK_RETRY_MAX_ELAPSED": "3"}
+
+
+class World:
+    def __init__(self, build):
+        self.agent_binary = str(build / "port-agent")
+        self.broker = Broker()
+        self.broker.start()
+        self.sink = Sink(str(build / "bench/bench-sink"))
+        self.ok = Sink(str(build / "bench/bench-sink"))  # what the hostile runs that are delivered come to
+        self.records = Records(self.broker, "")
+        self.probe = Template("async", self.sink.url + "/hooks")
+        self.trouble = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("trouble.py")), self.broker.bootstrap, self.ok.url + "/ok"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = json.loads(self.trouble.stdout.readline())
+
+    def strike(self, **where):
+        self.trouble.stdin.write(json.dumps(where) + "\n")
+        self.trouble.stdin.flush()
+
+    def close(self):
+        self.trouble.stdin.close()
+        self.trouble.wait()
+        self.sink.stop()
+        self.ok.stop()
+        self.broker.stop()
+
+
+def run(world, form, number, options):
+    """One agent's life; when the probes arrived, in µs from when they were written."""
+    runs, changes, count = f"bench.runs.{form}.{number}", f"bench.changes.{form}.{number}", options.per_second * options.seconds
+    world.broker.create(runs, changes, partitions=PARTITIONS)
+    world.sink.reset()
+    agent = Agent(world, runs, 256, PORT_API_BASE_URL=world.port, KAFKA_CHANGE_LOG_TOPIC=changes, GITLAB_URL=world.ok.url + "/", **SETTINGS)
+    try:
+        world.records.single(runs, world.probe)
+        agent.wait_webhooks(1)
+        world.sink.reset()
+        if form == WITH:
+            world.strike(runs=runs, changes=changes, group=agent.group, pid=agent.process.pid, seconds=options.seconds, kinds=options.kinds)
+        world.records.trickle(runs, count, options.per_second, lambda _: world.probe)
+        agent.wait_webhooks(count)
+        done = json.loads(world.trouble.stdout.readline()) if form == WITH else {"done": 0, "seconds": 0}
+        told = agent.summary()
+        agent.read_rss()
+    finally:
+        agent.kill()
+    stats = world.sink.stats()
+    say(f"{form}: {count} probes, {done['done']} hostile deeds within {done['seconds']:.0f} s; taken {told['taken']:,}, delivered {told['delivered']:,}, "
+        f"failed {told['failed']:,}, peak RSS {agent.peak_rss_kb / 1024:.1f} MB, p99 {stats['latency_us']['p99'] / 1000:.2f} ms")
+    assert stats["webhooks"] == count, stats
+    return stats["latency_us"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev bench hostile", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
+    parser.add_argument("--per-second", type=int, default=100, help="probes a second (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=20, help="how long they and the hostile last (default: %(default)s)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="which of the hostile (default: all)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
+    return parser.parse_args()
+
+
+def main():
+    options, rounds = arguments(), []
+    say("starting the broker, the sinks and the hostile")
+    world = World(options.build)
+    try:
+        run(world, WITHOUT, "first", options)  # the broker's own first requests are slow: they are nobody's figures
+        for number in range(options.rounds):
+            say(f"round {number + 1}")
+            rounds.append(both(lambda form: run(world, form, number, options)))
+    finally:
+        world.close()
+    print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
+    figures = {f"{options.per_second} probes/s for {options.seconds} s: {key}, ms":
+               (by_form([{form: latency[key] / 1000 for form, latency in pair.items()} for pair in rounds]), False) for key in ("p50", "p99")}
+    wrong = judge(figures, ALLOWED, ("alone", "beside the hostile"), only="p99")
+    print(*wrong or [f"the p99 differs by no more than {ALLOWED:.0%}"], sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
