@@ -81,10 +81,6 @@ static void members_step(struct check_steps *steps, struct group_probe *probe)
         buffer_appendf(&step->detail, "the brokers do not say who is in the group: %s", probe->silent);
     } else if (probe->member_count > 0) {
         say_members(step, probe);
-    } else if (strcmp(probe->state, "Dead") == 0) { /* yet it was among the groups that there are */
-        step->verdict = CHECK_SKIPPED;
-        buffer_append_text(&step->detail, "the brokers do not say who is in the group: it has the group "
-                                          "protocol of KIP-848 (KAFKA_CONSUMER_GROUP_PROTOCOL: consumer)");
     } else {
         buffer_append_text(&step->detail,
                            *probe->state

@@ -161,6 +161,8 @@ static void read_group(const struct rd_kafka_group_info *group, struct group_pro
     out->members = calloc((size_t)group->member_cnt + 1, sizeof *out->members);
     if (group->err)
         out->silent = rd_kafka_err2str(group->err);
+    else if (!group_is_described(group))
+        out->silent = "it has the group protocol of KIP-848 (KAFKA_CONSUMER_GROUP_PROTOCOL: consumer)";
     else if (!out->members)
         out->silent = "out of memory";
     for (int i = 0; !out->silent && i < group->member_cnt; i++)

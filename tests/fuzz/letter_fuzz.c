@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         EXPECT(!wrong);
         mac_of(seal, &again, other);
         EXPECT(strcmp(mac, other) == 0 && slice_equal_text(again.mac, mac));
+        EXPECT(slice_equal(line.letter.traceparent, again.letter.traceparent) &&
+               slice_equal(line.letter.tracestate, again.letter.tracestate));
         /* Half a line is none. */
         struct line half;
         EXPECT(line_parse((struct slice){written.ptr, written.len - 2}, &half));

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NAMED_MAX = 5 };
 
@@ -69,8 +70,15 @@ size_t group_assignment_partitions(const void *assignment, size_t size)
     return count;
 }
 
+bool group_is_described(const struct rd_kafka_group_info *group)
+{
+    return !group->state || strcmp(group->state, "Dead") != 0;
+}
+
 static void append_group(struct buffer *text, const struct rd_kafka_group_info *group)
 {
+    if (!group_is_described(group))
+        return;
     buffer_appendf(text, "the group has %d member%s: ", group->member_cnt, group->member_cnt == 1 ? "" : "s");
     for (int i = 0; i < group->member_cnt && i < NAMED_MAX; i++) {
         const struct rd_kafka_group_member_info *member = &group->members[i];

@@ -119,7 +119,6 @@ static void nobody_in_the_group_is_told_from_brokers_that_do_not_say(void **stat
     nobody_is_said("Empty", NULL, CHECK_OK,
                    "nobody is in the group: an agent that starts gets all partitions");
     nobody_is_said("", "Local: Timed out", CHECK_SKIPPED, "do not say who is in the group: Local: Timed out");
-    nobody_is_said("Dead", NULL, CHECK_SKIPPED, "it has the group protocol of KIP-848");
 }
 
 static void lag_is_said(struct group_place *places, size_t count, enum check_verdict verdict,

@@ -121,12 +121,24 @@ static void members_are_named_with_what_they_hold_and_five_at_most(void **state)
     silent = false;
 }
 
+/** Asked in the classic way, brokers call a group of KIP-848 dead. */
+static void a_group_that_brokers_do_not_describe_is_not_said_to_be_empty(void **state)
+{
+    (void)state;
+    char out[256] = "before", dead[] = "Dead";
+    struct rd_kafka_group_info group = {.state = dead};
+    answer = (struct rd_kafka_group_list){.groups = &group, .group_cnt = 1};
+    group_members_query(NULL, "group", 1234, out, sizeof out);
+    assert_string_equal(out, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitions_of_all_topics_count),
         cmocka_unit_test(each_partition_is_told_with_its_topic),
         cmocka_unit_test(what_is_cut_off_or_false_is_not_read_beyond_its_end),
+        cmocka_unit_test(a_group_that_brokers_do_not_describe_is_not_said_to_be_empty),
         cmocka_unit_test(members_are_named_with_what_they_hold_and_five_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
