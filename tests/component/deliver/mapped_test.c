@@ -32,6 +32,8 @@ static struct mapped_world mapped_new(const char *file, bool with_letters, struc
                                            .clock = clock_system(),
                                            .directory = mapped.folder,
                                            .max_bytes = 1 << 20,
+                                           .first_backoff_ms = 5,
+                                           .max_backoff_ms = 50,
                                            .secret = SLICE_LITERAL("secret")};
     struct error err = {0};
     mapped.letters = with_letters ? dead_letters_new(&letters, &err) : NULL;
@@ -262,6 +264,32 @@ static void what_failed_for_good_is_written_before_it_is_reported(void **state)
     mapped_free(&mapped);
 }
 
+static void a_letter_that_cannot_be_written_is_counted_and_holds_its_record(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
+    struct world *world = mapped.world;
+    struct counters counters = {0};
+    assert_int_equal(rmdir(mapped.folder), 0);
+    FILE *file = fopen(mapped.folder, "we"); /* in its place */
+    assert_non_null(file);
+    fclose(file);
+    give(world, (struct event_text){.run_id = "r_1", .path = "/500", .key = "key"});
+    while (counters.dead_letters_waiting == 0) {
+        run_for(world->port, 1);
+        deliver_counters(world->deliver, &counters);
+    }
+    assert_int_equal(counters.dead_letters_waiting, 1);
+    assert_int_equal(counters.dead_letters_written, 0);
+    assert_int_equal(world->done, 0);
+    unlink(mapped.folder);
+    run_until(world->port, &world->done, 1);
+    deliver_counters(world->deliver, &counters);
+    assert_int_equal(counters.dead_letters_waiting, 0);
+    assert_int_equal(counters.dead_letters_written, 1);
+    mapped_free(&mapped);
+}
+
 static void what_was_never_sent_is_written_too(void **state)
 {
     (void)state;
@@ -306,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
         cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
+        cmocka_unit_test(a_letter_that_cannot_be_written_is_counted_and_holds_its_record),
         cmocka_unit_test(what_was_never_sent_is_written_too),
         cmocka_unit_test(what_is_refused_for_a_member_that_comes_twice_is_written_as_it_came),
         cmocka_unit_test(what_succeeded_is_not_written),
