@@ -91,8 +91,8 @@ static bool has_room(void *ctx, size_t bytes)
         deliver->memory.room_wanted = true;
         return false;
     }
-    int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
     bool room = memory_has_room(&deliver->memory, bytes);
+    int64_t now_ms = room ? 0 : clock_monotonic_ms(deliver->options.clock);
     if (!room && deliver->can_keep && now_ms - deliver->evicted_ms >= EVICT_EVERY_MS) {
         deliver->evicted_ms = now_ms;
         deliver_evict(deliver);

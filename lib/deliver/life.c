@@ -73,7 +73,7 @@ void life_enter(struct delivery *delivery, enum life_state state)
     assert(life_may_move(from, state));
     if (log_enabled(LOG_DEBUG))
         delivery_tell_move(delivery, life_state_name(from), life_state_name(state));
-    waits_move(delivery);
+    waits_move(delivery, state);
     deliver->in_state[from]--;
     deliver->in_state[state]++;
     deliver->memory.under_way += life_is_under_way(state);

@@ -5,32 +5,33 @@
 
 enum { WORTH_MS = 100 };
 
-/** What it waits for in the state; WAITS: for nothing of ours. */
+/** What a delivery waits for in each state; WAITS: for nothing of ours. */
+static const unsigned char waits_in[LIFE_STATES] = {[LIFE_TAKEN] = WAITS,
+                                                    [LIFE_MAPPING] = WAIT_MAPPING,
+                                                    [LIFE_QUEUED] = WAIT_LANE,
+                                                    [LIFE_READY] = WAIT_TURN,
+                                                    [LIFE_SENDING] = WAITS,
+                                                    [LIFE_WAITING] = WAIT_RETRY,
+                                                    [LIFE_WRITING_LETTER] = WAIT_LETTER,
+                                                    [LIFE_MAPPING_REPORT] = WAIT_MAPPING,
+                                                    [LIFE_REPORT_OWED] = WAIT_MEMORY,
+                                                    [LIFE_REPORTING] = WAIT_PORT,
+                                                    [LIFE_DONE] = WAITS,
+                                                    [LIFE_DROPPED] = WAITS,
+                                                    [LIFE_KEPT] = WAITS};
 static int wait_of(const struct delivery *delivery)
 {
-    static const unsigned char waits[LIFE_STATES] = {[LIFE_TAKEN] = WAITS,
-                                                     [LIFE_MAPPING] = WAIT_MAPPING,
-                                                     [LIFE_QUEUED] = WAIT_LANE,
-                                                     [LIFE_READY] = WAIT_TURN,
-                                                     [LIFE_SENDING] = WAITS,
-                                                     [LIFE_WAITING] = WAIT_RETRY,
-                                                     [LIFE_WRITING_LETTER] = WAIT_LETTER,
-                                                     [LIFE_MAPPING_REPORT] = WAIT_MAPPING,
-                                                     [LIFE_REPORT_OWED] = WAIT_MEMORY,
-                                                     [LIFE_REPORTING] = WAIT_PORT,
-                                                     [LIFE_DONE] = WAITS,
-                                                     [LIFE_DROPPED] = WAITS,
-                                                     [LIFE_KEPT] = WAITS};
-    if (delivery->state == LIFE_READY && delivery->waits.at_breaker)
-        return WAIT_BREAKER;
-    return waits[delivery->state];
+    bool at_breaker = delivery->state == LIFE_READY && delivery->waits.at_breaker;
+    return at_breaker ? WAIT_BREAKER : waits_in[delivery->state];
 }
 
-void waits_move(struct delivery *delivery)
+void waits_move(struct delivery *delivery, enum life_state next)
 {
     struct waits *waits = &delivery->waits;
-    int64_t now_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     int wait = wait_of(delivery);
+    if (wait == WAITS && waits_in[next] == WAITS)
+        return; /* no time that counts has passed, or begins */
+    int64_t now_ms = clock_monotonic_ms(delivery->deliver->options.clock);
     if (wait < WAITS && waits->since_ms > 0 && now_ms > waits->since_ms)
         waits->ms[wait] += (uint32_t)(now_ms - waits->since_ms);
     waits->since_ms = now_ms;
@@ -54,7 +55,7 @@ struct slice waits_text(struct delivery *delivery, char out[WAITS_TEXT_SIZE])
         [WAIT_LETTER] = "dead letter", [WAIT_PORT] = "Port"};
     struct buffer text = {0};
     unsigned said = 0;
-    waits_move(delivery);
+    waits_move(delivery, delivery->state);
     if (longest(&delivery->waits, 0) == WAITS)
         return slice_of(NULL);
     for (int wait; (wait = longest(&delivery->waits, said)) < WAITS; said |= 1u << wait)

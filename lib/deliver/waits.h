@@ -1,6 +1,7 @@
 /* What a delivery waits for, and for how long, so that the line of its end can say so. */
 #pragma once
 #include "base/slice.h"
+#include "deliver/life.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,8 +32,8 @@ struct waits {
     bool told;
 };
 
-/** It leaves the state that it is in. */
-void waits_move(struct delivery *delivery);
+/** It leaves the state that it is in for the next one. */
+void waits_move(struct delivery *delivery, enum life_state next);
 enum { WAITS_TEXT_SIZE = 160 };
 /** In words, the longest first ("lane 4.2 s, Port 0.3 s"); null: for nothing that is worth a word. */
 struct slice waits_text(struct delivery *delivery, char out[WAITS_TEXT_SIZE]);

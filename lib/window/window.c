@@ -225,11 +225,11 @@ static void set_answers(struct window *window, struct destination *destination, 
     fair_answers(&window->fair, destination, answers);
 }
 
-static void learn_latency(struct window *window, struct destination *destination, int64_t ms)
+static void learn_latency(struct window *window, struct destination *destination, int64_t ms, int64_t now_ms)
 {
     bool first = destination->latency_ms == 0;
     double sample_ms = (double)ms;
-    recent_note(&destination->recent, clock_monotonic_ms(window->load.clock), ms);
+    recent_note(&destination->recent, now_ms, ms);
     destination->latency_ms += first ? sample_ms : (sample_ms - destination->latency_ms) / 8;
     set_answers(window, destination, true);
     destination->silent = destination->failed = false;
@@ -249,14 +249,15 @@ static void learn_silence(struct window *window, struct destination *destination
 void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms)
 {
     struct destination *destination = slot->destination;
+    int64_t now_ms = clock_monotonic_ms(window->load.clock);
     destination->in_flight--;
     window->load.in_flight--;
     window->load.unproven_in_flight -= !destination->answers;
     check_activity(window, destination);
     if (end != SLOT_CANCELLED)
-        destination->quiet_since_ms = clock_monotonic_ms(window->load.clock);
+        destination->quiet_since_ms = now_ms;
     if (end == SLOT_ANSWERED || end == SLOT_FAILED)
-        learn_latency(window, destination, ms);
+        learn_latency(window, destination, ms, now_ms);
     else if (end == SLOT_REFUSED || end == SLOT_SILENT)
         learn_silence(window, destination, end == SLOT_SILENT);
     tell_breaker(window, destination, end);
