@@ -169,7 +169,6 @@ static bool begin_hop(struct http_call *call)
 /** A redirect that is followed starts the next hop; true: the call goes on. */
 static bool follow(struct http_call *call, enum http_failure *failure)
 {
-    struct http_client *client = call->client;
     int status = call_status(call);
     char *next = NULL;
     struct slice location = redirect_location(call);
@@ -187,7 +186,7 @@ static bool follow(struct http_call *call, enum http_failure *failure)
     call->elsewhere |= elsewhere;
     call->cut = HTTP_WHOLE;
     body_leave(call);
-    call->active_ms = clock_monotonic_ms(client->shared.options.clock);
+    call->active_ms = clock_monotonic_ms(call->shared->options.clock);
     if (!call_may_go(call, failure))
         return false;
     if ((redirect_keeps_method(status) || call_drop_body(call)) &&

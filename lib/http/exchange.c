@@ -8,6 +8,7 @@
  * then; so the first bytes always go through libcurl. For plain TCP the socket itself is used from then on,
  * and for TLS OpenSSL itself (tls_bytes.h) once the first response has come. */
 #include "http/exchange.h"
+#include "http/idle.h"
 #include "http/request.h"
 #include "http/tls_bytes.h"
 #include "http/url.h"
@@ -18,13 +19,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-/** Bodies up to this size are copied behind their heads. An idle connection of this age is not used again. */
-enum {
-    HEAD_BYTES = 1024,
-    COPIED_BODY_BYTES = 16 * 1024,
-    SHARED_OUT_MAX = 32 * 1024,
-    IDLE_MAX_MS = 118 * 1000
-};
+/** Bodies up to this size are copied behind their heads. */
+enum { HEAD_BYTES = 1024, COPIED_BODY_BYTES = 16 * 1024, SHARED_OUT_MAX = 32 * 1024 };
 /** In one turn of the loop, of one answer: and the piece that passes them. */
 enum { TURN_BYTES = 64 * 1024 };
 
@@ -117,62 +113,6 @@ static bool is_silent(struct connection *connection)
 
 /* Connections */
 
-static void leave_multi(struct exchanges *exchanges, struct connection *connection)
-{
-    socket_give_back(exchanges->sockets, connection->fd);
-    curl_easy_setopt(connection->easy, CURLOPT_ERRORBUFFER, NULL);
-    curl_multi_remove_handle(exchanges->multi, connection->easy); /* which closes the connection */
-}
-
-/** Closes an idle one that is in the lists no more. */
-static void drop_idle(struct exchanges *exchanges, struct connection *connection)
-{
-    leave_multi(exchanges, connection);
-    exchanges->spare(exchanges->ctx, connection->easy);
-    connection_free(connection);
-}
-
-/** False: none is idle. */
-PA_MAY_IGNORE static bool close_oldest(struct exchanges *exchanges)
-{
-    struct connection *oldest = TAILQ_FIRST(&exchanges->connections.idle);
-    if (!oldest)
-        return false;
-    connection_in_use(oldest);
-    drop_idle(exchanges, oldest);
-    return true;
-}
-
-static bool too_many(const struct exchanges *exchanges, size_t count)
-{
-    size_t most = exchanges->max_connections, bytes = exchanges->connections.idle_bytes;
-    return count > most && (count > most + exchanges->more_connections || bytes > exchanges->idle_bytes);
-}
-
-static void close_idle(struct exchanges *exchanges, size_t coming, int64_t now)
-{
-    const struct connections *connections = &exchanges->connections;
-    const struct connection *oldest;
-    while ((oldest = TAILQ_FIRST(&connections->idle)) != NULL &&
-           (too_many(exchanges, connections->count + coming) || now - oldest->idle_since_ms >= IDLE_MAX_MS))
-        close_oldest(exchanges);
-}
-
-bool exchanges_give_descriptors(struct exchanges *exchanges, struct http_call *call)
-{
-    if (!close_oldest(exchanges))
-        return false;
-    close_oldest(exchanges); /* a name is looked up through another one */
-    call->no_socket = 0;
-    call->curl_error[0] = '\0';
-    return true;
-}
-
-void exchanges_make_room(struct exchanges *exchanges, size_t coming)
-{
-    close_idle(exchanges, coming, clock_monotonic_ms(exchanges->clock));
-}
-
 static struct connection_key key_of(const struct http_call *call)
 {
     /* User info makes a key of its own, which is rare and right too. */
@@ -195,11 +135,11 @@ static bool take_idle(struct exchanges *exchanges, struct http_call *call)
     int64_t now = clock_monotonic_ms(exchanges->clock);
     struct connection *connection;
     while ((connection = connections_take(&exchanges->connections, &key)) != NULL) {
-        if (now - connection->idle_since_ms < IDLE_MAX_MS) {
+        if (now - connection->idle_since_ms < CONNECTION_IDLE_MAX_MS) {
             give(call, connection);
             return true;
         }
-        drop_idle(exchanges, connection);
+        exchanges_drop(exchanges, connection);
     }
     return false;
 }
@@ -239,11 +179,11 @@ void exchange_release(struct exchanges *exchanges, struct http_call *call, bool 
         take_tls(exchanges, connection, call->proxy);
         connection_is_idle(connection, now);
         socket_watch_for(exchanges->sockets, connection->fd, UV_READABLE);
-        close_idle(exchanges, 0, now);
+        exchanges_close_idle(exchanges, 0, now);
         return;
     }
     memcpy(call->curl_error, connection->error, sizeof call->curl_error);
-    leave_multi(exchanges, connection);
+    exchanges_leave_multi(exchanges, connection);
     connection_free(connection);
 }
 
@@ -589,7 +529,7 @@ static void ready(void *owner, int events)
         if (is_silent(connection))
             return; /* TLS has had something to say for itself */
         connection_in_use(connection);
-        drop_idle(exchanges, connection);
+        exchanges_drop(exchanges, connection);
         return;
     }
     if (!goes_on(call))
@@ -622,8 +562,7 @@ void exchanges_open(struct exchanges *exchanges, const struct http_client_option
 
 void exchanges_close(struct exchanges *exchanges)
 {
-    while (close_oldest(exchanges))
-        ;
+    exchanges_close_all_idle(exchanges);
     buffer_clear(&exchanges->out);
 }
 

@@ -23,7 +23,7 @@ struct exchanges {
     /** As in the client's options; idle ones are closed where there are more. */
     size_t max_connections, more_connections, idle_bytes;
 
-    /** The rest is for exchange.c. */
+    /** The rest is for exchange.c and idle.c. */
     const struct clock *clock;
     struct connections connections;
     /** For tls_take. NULL: none could be made. */
