@@ -9,10 +9,10 @@ static const char EXIT_CODES[] =
     "usage, or several agents\nmay be meant; 78 wrong settings.";
 
 static const char UNKNOWN[] =
-    "nothing is known of the run here: it has not come yet, came to another agent of the "
-    "group, or\nended before the last 1,000 (500 of which nothing was sent)\n"
-    "  next step    'port-agent status' shows whether events come, 'port-agent events --run RUN_ID' whether "
-    "its event is in\n               the topic\n";
+    "nothing is known of the run here: it has not come yet, came to another agent of the group, or\nended "
+    "before the last 1,000 (500 of which nothing was sent)\n"
+    "  next step    'port-agent status' shows whether events come; with Kafka, 'port-agent events --run "
+    "RUN_ID'\n               says whether its event is in the topic\n";
 
 /** One answer, as JSON or in words. */
 static int show_answer(const struct command_usage *usage, const struct config *config, const char *path,
