@@ -65,14 +65,24 @@ static void target_forget(struct targets *targets, struct target *target)
     target_release(target);
 }
 
+/** Those that nobody has asked for for longest go, until the others hold at most so many bytes. */
+static void keep_within(struct targets *targets, size_t bytes)
+{
+    struct target *target = TAILQ_FIRST(&targets->kept);
+    while (target && targets->bytes > bytes) {
+        struct target *next = TAILQ_NEXT(target, order);
+        target_forget(targets, target);
+        target = next;
+    }
+}
+
 static void target_keep(struct targets *targets, struct target *target)
 {
     target->references = 1; /* the table's */
     targets->bytes += target_bytes(target);
     LIST_INSERT_HEAD(targets_bucket_of(targets, target->hash), target, bucket);
     TAILQ_INSERT_TAIL(&targets->kept, target, order);
-    while (targets->bytes > TARGETS_BYTES)
-        target_forget(targets, TAILQ_FIRST(&targets->kept));
+    keep_within(targets, TARGETS_BYTES);
 }
 
 static struct target *find_kept(struct targets *targets, struct slice url, uint64_t hash)
@@ -105,6 +115,5 @@ struct target *target_find(struct targets *targets, struct slice url, struct err
 
 void targets_free(struct targets *targets)
 {
-    while (!TAILQ_EMPTY(&targets->kept))
-        target_forget(targets, TAILQ_FIRST(&targets->kept));
+    keep_within(targets, 0);
 }
