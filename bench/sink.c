@@ -53,7 +53,8 @@ struct reply {
 
 struct connection {
     int fd;
-    SSL *tls; /* NULL: plain TCP */
+    SSL *tls;   /* NULL: plain TCP */
+    bool heard; /* its first bytes have come */
     uint64_t served;
     size_t len, cap;
     char *bytes;
@@ -77,7 +78,7 @@ static struct {
     int64_t delay_ns, pace_ns; /* pace: between two answers; 0: none */
     int64_t next_answer_ns;
     struct connection *first, *last; /* waiting */
-    uint64_t webhooks, silent, port_calls, tokens, connections;
+    uint64_t webhooks, silent, port_calls, tokens, connections, resumed;
     int64_t first_ns, last_ns; /* of webhooks, CLOCK_REALTIME */
     uint32_t *samples_us;
     size_t samples;
@@ -112,15 +113,16 @@ static uint32_t percentile(unsigned hundredths)
 static int print_stats(char *out, size_t size)
 {
     qsort(sink.samples_us, sink.samples, sizeof *sink.samples_us, compare);
-    return snprintf(
-        out, size,
-        "{\"webhooks\":%llu,\"silent\":%llu,\"port_calls\":%llu,\"tokens\":%llu,\"connections\":%llu,"
-        "\"first_ns\":%lld,\"last_ns\":%lld,\"now_ns\":%lld,"
-        "\"latency_us\":{\"count\":%zu,\"p50\":%u,\"p99\":%u,\"max\":%u}}",
-        (unsigned long long)sink.webhooks, (unsigned long long)sink.silent,
-        (unsigned long long)sink.port_calls, (unsigned long long)sink.tokens,
-        (unsigned long long)sink.connections, (long long)sink.first_ns, (long long)sink.last_ns,
-        (long long)now_ns(CLOCK_REALTIME), sink.samples, percentile(50), percentile(99), percentile(100));
+    return snprintf(out, size,
+                    "{\"webhooks\":%llu,\"silent\":%llu,\"port_calls\":%llu,\"tokens\":%llu,\"connections\":%"
+                    "llu,\"resumed\":%llu,"
+                    "\"first_ns\":%lld,\"last_ns\":%lld,\"now_ns\":%lld,"
+                    "\"latency_us\":{\"count\":%zu,\"p50\":%u,\"p99\":%u,\"max\":%u}}",
+                    (unsigned long long)sink.webhooks, (unsigned long long)sink.silent,
+                    (unsigned long long)sink.port_calls, (unsigned long long)sink.tokens,
+                    (unsigned long long)sink.connections, (unsigned long long)sink.resumed,
+                    (long long)sink.first_ns, (long long)sink.last_ns, (long long)now_ns(CLOCK_REALTIME),
+                    sink.samples, percentile(50), percentile(99), percentile(100));
 }
 
 static void count_webhook(const struct request *request)
@@ -275,7 +277,7 @@ static void reset(const char *path)
     sink.delay_ns = number_after(path, "delay_ms=") * 1000000;
     sink.pace_ns = per_second > 0 ? 1000000000 / per_second : 0;
     sink.close_every = (uint64_t)number_after(path, "close_every=");
-    sink.webhooks = sink.silent = sink.port_calls = sink.tokens = sink.connections = 0;
+    sink.webhooks = sink.silent = sink.port_calls = sink.tokens = sink.connections = sink.resumed = 0;
     sink.first_ns = sink.last_ns = 0;
     sink.samples = 0;
 }
@@ -399,6 +401,10 @@ static ssize_t get(struct connection *connection)
     if (!connection->tls)
         return recv(connection->fd, room, size, 0);
     int got = SSL_read(connection->tls, room, (int)size);
+    if (got > 0 && !connection->heard) {
+        connection->heard = true;
+        sink.resumed += SSL_session_reused(connection->tls) == 1;
+    }
     if (got > 0)
         return got;
     errno = EAGAIN;
