@@ -218,6 +218,38 @@ static void results_that_are_all_refused_stand_until_one_is_accepted(void **stat
     conditions_free(conditions);
 }
 
+static size_t unavailable;
+
+static struct reply away_at_first(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    (void)request;
+    return (struct reply){.status = unavailable > 0 && unavailable-- > 0 ? 503 : 200};
+}
+
+static void results_that_waited_are_counted_anew_each_time(void **state)
+{
+    (void)state;
+    enum { TIMES = 3, LONG_ENOUGH = 5 };
+    struct conditions *conditions = conditions_new(clock_system());
+    struct runs *runs = runs_new_with(
+        8, (struct reports_options){.conditions = conditions, .first_backoff_ms = 1, .max_backoff_ms = 2});
+    struct caught caught = logs_catch();
+    runs->port->script = away_at_first;
+    for (size_t i = 0; i < TIMES; i++) {
+        unavailable = LONG_ENOUGH;
+        finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+        run_until(runs->port, &runs->done, i + 1);
+        assert_null(conditions_next(conditions, NULL));
+    }
+    runs_free(runs);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"msg\":\"Port accepts results again\",\"results\":1,"), TIMES);
+    free(lines);
+    conditions_free(conditions);
+}
+
 static struct reply wait_a_second(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -411,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_result_is_retried_until_port_accepts_it),
         cmocka_unit_test(results_that_are_all_refused_stand_until_one_is_accepted),
         cmocka_unit_test(it_is_said_once_that_port_accepts_results_again),
+        cmocka_unit_test(results_that_waited_are_counted_anew_each_time),
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),
         cmocka_unit_test(a_refused_response_is_followed_by_the_outcome_which_decides),
