@@ -6,9 +6,10 @@
 #include <sys/resource.h>
 
 /* A webhook has its connection, and beside it, while it is looked up or two addresses are tried at once, a
- * second one at most times.
+ * second one at most times. More idle ones than MOST_IDLE would not fit into what they may hold; and libcurl,
+ * which bounds those of HTTP/2 by their number alone, may have as many.
  */
-enum { FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2, MOST_IDLE = 64 * 1024 };
+enum { FOR_FILES = 8, FOR_EACH_WEBHOOK = 2, LEAST_PORT = 2, MOST_IDLE = 1200 };
 
 static size_t at_most(size_t number, size_t bound)
 {

@@ -14,7 +14,7 @@ static void enough_descriptors_bound_nothing(void **state)
         struct descriptors shared = descriptors_share(limit, 30, 24, 256, 32);
         assert_int_equal(shared.window, 256);
         assert_int_equal(shared.port, 32);
-        assert_int_equal(shared.idle, limit == 1024 ? 1024 - 30 - 8 - 24 - 32 - 2 * 256 : 64 * 1024);
+        assert_int_equal(shared.idle, limit == 1024 ? 1024 - 30 - 8 - 24 - 32 - 2 * 256 : 1200);
     }
 }
 
