@@ -21,6 +21,8 @@ static struct {
     int64_t end, cursor;
     /** So many looks see broken batches, the others records. */
     size_t broken_looks;
+    /** So often nothing comes first. */
+    size_t slow;
     size_t looks, overtaken_at, objects;
     int64_t unread;
     bool no_client, no_topic, no_end, no_start, stats_pending, trouble;
@@ -141,6 +143,8 @@ rd_kafka_message_t *rd_kafka_consume_queue(rd_kafka_queue_t *queue, int timeout_
 {
     (void)queue;
     (void)timeout_ms;
+    if (fake.slow > 0 && fake.slow-- > 0)
+        return NULL;
     bool end = fake.cursor >= fake.end;
     enum content content = end || fake.looks > fake.broken_looks ? RECORD : fake.at[fake.cursor];
     fake.message = (rd_kafka_message_t){.offset = end ? fake.end : fake.cursor};
@@ -234,6 +238,8 @@ static void a_record_or_the_end_is_nothing_unreadable(void **state)
     assert_verdict(50, UNREADABLE_NOTHING_YET);
     fake.trouble = true; /* which passes */
     assert_verdict(10, UNREADABLE_NOT);
+    fake.slow = 50; /* and nothing is given up meanwhile */
+    assert_verdict(10, UNREADABLE_NOT);
 }
 
 /** Of every length, from every place in it, whatever follows. */
@@ -306,6 +312,34 @@ static void what_is_broken_less_than_three_times_is_not(void **state)
     assert_found(10, 10, 11, 1); /* it was so three times, and behind it there is a record */
 }
 
+/** The least number of looks at broken batches after which so many are passed. */
+static size_t looks_for(unsigned batches)
+{
+    for (size_t looks = 3;; looks++) {
+        log_of(300);
+        batch(BROKEN, 10, 14);
+        batch(BROKEN, 14, 30);
+        fake.broken_looks = looks;
+        const struct unreadable found = find(10);
+        assert_int_equal(found.verdict, UNREADABLE_FOUND);
+        assert_true(found.to <= (found.batches == 1 ? 14 : 30));
+        if (found.batches == batches)
+            return looks;
+    }
+}
+
+/** Once where the first ends, and thrice on its own account. */
+static void the_next_batch_counts_as_broken_after_three_looks_too(void **state)
+{
+    (void)state;
+    log_of(300);
+    batch(BROKEN, 10, 14);
+    assert_found(10, 10, 14, 1);
+    size_t of_first = fake.looks;
+    assert_int_equal(looks_for(1), 3);
+    assert_int_equal(looks_for(2), of_first + 3);
+}
+
 static void what_is_overtaken_finds_no_more_than_it_has(void **state)
 {
     (void)state;
@@ -360,6 +394,7 @@ int main(void)
         cmocka_unit_test(what_is_given_up_without_a_word_ends_at_the_next_record),
         cmocka_unit_test(a_record_beyond_the_logs_end_is_a_lie_of_its_batch),
         cmocka_unit_test(what_is_broken_less_than_three_times_is_not),
+        cmocka_unit_test(the_next_batch_counts_as_broken_after_three_looks_too),
         cmocka_unit_test(what_is_overtaken_finds_no_more_than_it_has),
         cmocka_unit_test(what_cannot_be_asked_is_not_known),
         cmocka_unit_test(errors_about_bytes_are_told_from_others),
