@@ -20,20 +20,10 @@
 #include <string.h>
 #include <sys/queue.h>
 
-enum {
-    FIRST_BACKOFF_MS = 500,
-    MAX_BACKOFF_MS = 30000,
-    LOGS_MAX = 10000,
-    SAY_AGAIN_MS = 10000,
-    LOG_TICK_MS = 500,
-    LOG_TICKS = 10,
-    LAST_LOGS_TICKS = 4,
-    /** Logs in a row. */
-    OVERDUE_MAX = 3,
-    PROBE_LOG_MS = 30000,
-    CALL_OVERHEAD = 256,
-    LOG_BYTES_MAX = 4 << 20
-};
+enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 30000, LOGS_MAX = 10000, SAY_AGAIN_MS = 10000 };
+enum { CALL_OVERHEAD = 256, LOG_BYTES_MAX = 4 << 20 };
+/** OVERDUE_MAX: logs in a row. */
+enum { LOG_TICK_MS = 500, LOG_TICKS = 10, LAST_LOGS_TICKS = 4, OVERDUE_MAX = 3, PROBE_LOG_MS = 30000 };
 
 struct step {
     struct step *next;
