@@ -38,7 +38,8 @@ static void no_event_names_a_setting_as_its_trigger_token(void **state)
     struct buffer problems = {0}, warnings = {0};
     struct mapper_options options = {0};
     bool from_file = true;
-    assert_int_equal(mapping_process_start(&config, &options.process, &from_file, NULL, &problems, &warnings), 0);
+    assert_int_equal(mapping_process_start(&config, &options.process, &from_file, NULL, &problems, &warnings),
+                     0);
     assert_false(from_file);
     uv_loop_t loop;
     uv_loop_init(&loop);

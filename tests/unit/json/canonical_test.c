@@ -95,7 +95,8 @@ static void each_byte_stops_or_stands_at_each_place_of_a_string(void **state)
     enum { LETTERS = 41 };
     for (unsigned byte = 0; byte < 256; byte++) {
         for (size_t place = 0; place < LETTERS; place++) {
-            char text[LETTERS + 3] = "\"acdeghijklmopqsvwxyACDEGHIJKLMOPQSTUVWXYZ\""; /* none is an escape's */
+            char text[LETTERS + 3] =
+                "\"acdeghijklmopqsvwxyACDEGHIJKLMOPQSTUVWXYZ\""; /* none is an escape's */
             struct buffer out = {0};
             text[1 + place] = (char)byte;
             struct slice in = edge_bytes(text, LETTERS + 2);
