@@ -370,7 +370,7 @@ static void connections_are_used_again(void **state)
 
 /* Long answers */
 
-enum { LONG_ANSWER = 1024 * 1024, STREAM_BYTES = 600 * 1024 };
+enum { LONG_ANSWER = 1024 * 1024, ALL_ANSWERS = 8 * LONG_ANSWER, STREAM_BYTES = 600 * 1024 };
 
 struct turns {
     uv_check_t check;
@@ -409,7 +409,7 @@ static void a_turn_reads_a_part_of_an_answer(void **state)
         struct world world = {0};
         asker_open(&world.asker,
                    (struct http_client_options){.max_response_bytes = LONG_ANSWER,
-                                                .total_response_bytes = 8 * LONG_ANSWER},
+                                                .total_response_bytes = ALL_ANSWERS},
                    tls ? OWN_TLS : OWN_TCP, long_answer, &world);
         struct turns turns = {.client = world.asker.http.client};
         uv_check_init(&world.asker.http.loop, &turns.check);
