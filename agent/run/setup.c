@@ -16,10 +16,12 @@ enum { LOG_FLUSH_MS = 1000 };
 
 extern char **environ;
 
-/** One thread allocates nearly everything; more arenas would only hold memory that is free. */
+/** One thread allocates nearly everything; more arenas would only hold memory that is free. What librdkafka
+ * fetches comes in pieces of a mebibyte, which are not mapped and filled with zeroes anew for each. */
 void setup_process(void)
 {
     mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
     signals_ignore_strays(); /* SIGXFSZ too: a file that may not grow is an error of its write */
     struct rlimit files;

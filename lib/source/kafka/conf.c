@@ -14,12 +14,6 @@ enum {
     RECEIVE_BYTES_LIMIT = 2147483647
 };
 
-/** For properties that only newer librdkafkas know. */
-static void set_if_known(rd_kafka_conf_t *conf, const char *name, const char *value)
-{
-    rd_kafka_conf_set(conf, name, value, NULL, 0);
-}
-
 static int64_t at_least(int64_t value, int64_t bound)
 {
     return value < bound ? bound : value;
@@ -87,19 +81,22 @@ static int set_fetching(rd_kafka_conf_t *conf, const struct kafka_consumer_optio
     /* A response is one piece of memory for as long as one of its records waits, and takes its size at once.
      */
     int64_t fetch = at_least(prefetch / 8, FETCH_PARTITION_BYTES);
+    /* How long fetching rests once the queue is full: the default of a second would empty it. An older
+     * librdkafka rests that long, and needs all it can get; a quarter is what others take beside the records.
+     */
+    bool hardly_rests = rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", NULL, 0) == RD_KAFKA_CONF_OK;
+    int64_t queued = hardly_rests ? (prefetch - fetch) / 4 * 3 : prefetch;
     /* A record over RECORD_MAX_BYTES must still arrive to be skipped; what arrives is still bounded.
      */
     int64_t receive =
         at_least(2 * (int64_t)options->record_max_bytes + fetch + RECEIVE_SLACK, DEFAULT_RECEIVE_BYTES);
     if (receive > RECEIVE_BYTES_LIMIT)
         receive = RECEIVE_BYTES_LIMIT;
-    if (kafka_set_number(conf, "queued.max.messages.kbytes", at_least((prefetch - fetch) / 1024, 1), err) ||
+    if (kafka_set_number(conf, "queued.max.messages.kbytes", at_least(queued / 1024, 1), err) ||
         kafka_set_number(conf, "fetch.message.max.bytes", FETCH_PARTITION_BYTES, err) ||
         kafka_set_number(conf, "fetch.max.bytes", fetch, err) ||
         kafka_set_number(conf, "receive.message.max.bytes", receive, err))
         return err->kind;
-    /* How long fetching rests once the queue is full: the default of a second would empty it. */
-    set_if_known(conf, "fetch.queue.backoff.ms", "20");
     return 0;
 }
 
