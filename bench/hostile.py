@@ -2,9 +2,7 @@
 
 Each round runs the same probe twice, without and with the hostile beside it: the machine's mood is then in both. The exit code is 1 when
 the p99 with them is more than a fifth above that without, as the median of the rounds."""
-import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -12,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from broker import Broker  # noqa: E402
-from pairs import WITH, WITHOUT, both, by_form, judge  # noqa: E402
+from pairs import WITH, compare_latencies, parser_of  # noqa: E402
 from programs import Agent, Sink  # noqa: E402
 from records import Records, Template  # noqa: E402
 from tables import say  # noqa: E402
@@ -75,33 +73,12 @@ def run(world, form, number, options):
     return stats["latency_us"]
 
 
-def arguments():
-    parser = argparse.ArgumentParser(prog="./dev bench hostile", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
-    parser.add_argument("--per-second", type=int, default=100, help="probes a second (default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=20, help="how long they and the hostile last (default: %(default)s)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="which of the hostile (default: all)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
-    return parser.parse_args()
-
-
 def main():
-    options, rounds = arguments(), []
+    parser = parser_of("hostile", __doc__, 100, 20, "probes")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="which of the hostile (default: all)")
+    options = parser.parse_args()
     say("starting the broker, the sinks and the hostile")
-    world = World(options.build)
-    try:
-        run(world, WITHOUT, "first", options)  # the broker's own first requests are slow: they are nobody's figures
-        for number in range(options.rounds):
-            say(f"round {number + 1}")
-            rounds.append(both(lambda form: run(world, form, number, options)))
-    finally:
-        world.close()
-    print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
-    figures = {f"{options.per_second} probes/s for {options.seconds} s: {key}, ms":
-               (by_form([{form: latency[key] / 1000 for form, latency in pair.items()} for pair in rounds]), False) for key in ("p50", "p99")}
-    wrong = judge(figures, ALLOWED, ("alone", "beside the hostile"), only="p99")
-    print(*wrong or [f"the p99 differs by no more than {ALLOWED:.0%}"], sep="\n")
-    return 1 if wrong else 0
+    return compare_latencies(World(options.build), run, options, "probes", ALLOWED, ("alone", "beside the hostile"))
 
 
 if __name__ == "__main__":

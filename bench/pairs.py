@@ -1,7 +1,12 @@
 """Figures without and with somebody else's trouble, in turns: the ratio within a round says more than either on a machine that has moods."""
+import argparse
+import os
+import pathlib
 import statistics
 
-from tables import print_table, shown
+from tables import print_table, say, shown
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 WITHOUT, WITH = "without", "with"
 
@@ -27,3 +32,32 @@ def judge(figures, allowed, names, only=""):
         rows.append((name, shown(values[WITHOUT], form), shown(values[WITH], form), shown(ratios, ".2f")))
     print_table(("figure", *names, "with / alone"), rows)
     return wrong
+
+
+def parser_of(command, text, per_second, seconds, what):
+    """The options of a command that writes `what` at a steady rate."""
+    parser = argparse.ArgumentParser(prog=f"./dev bench {command}", description=text.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is run (default: %(default)s)")
+    parser.add_argument("--per-second", type=int, default=per_second, help=f"{what} a second (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=seconds, help="how long they come (default: %(default)s)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/bench", help="where the programs are")
+    return parser
+
+
+def compare_latencies(world, run, options, what, allowed, names):
+    """Rounds of run(world, form, number, options), whose value is the sink's latencies in µs; closes the world. Returns the exit code: 1
+    when the p99 is worse by more than `allowed`."""
+    rounds = []
+    try:
+        run(world, WITHOUT, "first", options)  # the broker's own first requests are slow: they are nobody's figures
+        for number in range(options.rounds):
+            say(f"round {number + 1}")
+            rounds.append(both(lambda form: run(world, form, number, options)))
+    finally:
+        world.close()
+    print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
+    figures = {f"{options.per_second} {what}/s for {options.seconds} s: {key}, ms":
+               (by_form([{form: latency[key] / 1000 for form, latency in pair.items()} for pair in rounds]), False) for key in ("p50", "p99")}
+    wrong = judge(figures, allowed, names, only="p99")
+    print(*wrong or [f"the p99 differs by no more than {allowed:.0%}"], sep="\n")
+    return 1 if wrong else 0
