@@ -58,6 +58,9 @@ void daemon_free(struct daemon *daemon);
  * others are given, or stopped. 0; PA_ERR_MEMORY: call it again. Not once it stops. */
 PA_MUST_USE int daemon_use_secrets(struct daemon *daemon, struct slice secret, struct slice previous,
                                    struct slice former);
+/** Exports of traces that start from now on carry these headers, which are copied. False: out of memory, and
+ * they carry those before. Not once it stops. */
+PA_MUST_USE bool daemon_use_collector_headers(struct daemon *daemon, struct slice headers);
 /** Events are mapped by that compiler, of the operator's file or the built-in mappings, from now on; its
  * socket is taken over. False: out of memory, and all stays as it was. Not once it stops. */
 PA_MUST_USE bool daemon_use_mappings(struct daemon *daemon, int compiler, bool mapping_file);

@@ -17,12 +17,11 @@ enum { MAPPING_FILES_MAX = 4 };
 extern char **environ;
 
 /** What is read, judged and told apart from the rest. */
-enum part { PART_MAPPING, PART_SECRET, PART_TOKEN, PART_CERTIFICATES, PART_BROKERS, PARTS };
-static const char *const part_names[PARTS] = {[PART_MAPPING] = "mapping file",
-                                              [PART_SECRET] = "client secret",
-                                              [PART_TOKEN] = "admin token",
-                                              [PART_CERTIFICATES] = "certificates",
-                                              [PART_BROKERS] = "brokers' certificate"};
+enum part { PART_MAPPING, PART_SECRET, PART_TOKEN, PART_COLLECTOR, PART_CERTIFICATES, PART_BROKERS, PARTS };
+static const char *const part_names[PARTS] = {
+    [PART_MAPPING] = "mapping file",      [PART_SECRET] = "client secret",
+    [PART_TOKEN] = "admin token",         [PART_COLLECTOR] = "collector's headers",
+    [PART_CERTIFICATES] = "certificates", [PART_BROKERS] = "brokers' certificate"};
 static const char *const needs[] = {"PORT_CLIENT_SECRET",
                                     "PORT_CLIENT_SECRET_PREVIOUS",
                                     "SSL_CERT_FILE",
@@ -33,7 +32,8 @@ static const char *const needs[] = {"PORT_CLIENT_SECRET",
                                     "PORT_API_CLIENT_KEY",
                                     "KAFKA_CONSUMER_SSL_CERTIFICATE",
                                     "KAFKA_CONSUMER_SSL_KEY",
-                                    "ADMIN_TOKEN"};
+                                    "ADMIN_TOKEN",
+                                    "OTEL_EXPORTER_OTLP_HEADERS"};
 
 struct reload {
     uv_loop_t *loop;
@@ -52,12 +52,12 @@ struct reload {
     /** In force. */
     struct buffer mapping_text;
     bool mapping_file;
-    struct buffer secret, previous, former, token;
+    struct buffer secret, previous, former, token, headers;
     struct certificates certificates;
     /** Why what is there is refused; empty: it is not. */
     struct buffer refused[PARTS];
     struct reload_view view;
-    char changed[64];
+    char changed[128];
 };
 
 struct reading {
@@ -96,17 +96,19 @@ static enum part part_of(const struct setting_problem *problem)
         return PART_BROKERS;
     if (strcmp(name, "ADMIN_TOKEN") == 0)
         return PART_TOKEN;
+    if (strncmp(name, "OTEL_", 5) == 0)
+        return PART_COLLECTOR;
     return !*name || strncmp(name, "PORT_CLIENT_SECRET", 18) == 0 ? PART_SECRET : PART_CERTIFICATES;
 }
 
-static void judge_token(struct reading *reading)
+/** Of a secret that has a part of its own. */
+static void judge_secret(struct reading *reading, enum part part, const struct buffer *in_force,
+                         struct slice value, const char *emptied)
 {
-    const struct buffer *in_force = &reading->reload->token;
-    struct buffer *problems = &reading->problems[PART_TOKEN];
-    struct slice token = reading->config.admin_token.value;
-    if (problems->len == 0 && token.len == 0 && in_force->len > 0)
-        buffer_append_text(problems, "ADMIN_TOKEN: is empty now; write the token into the file\n");
-    reading->changed[PART_TOKEN] = problems->len == 0 && !same_bytes(in_force, token);
+    struct buffer *problems = &reading->problems[part];
+    if (problems->len == 0 && value.len == 0 && in_force->len > 0)
+        buffer_append_text(problems, emptied);
+    reading->changed[part] = problems->len == 0 && !same_bytes(in_force, value);
 }
 
 /** The secrets, and the client certificates. False: out of memory. */
@@ -133,9 +135,13 @@ static bool read_settings(struct reading *reading)
     reading->changed[PART_SECRET] =
         problems->len == 0 && (!same_bytes(&reload->secret, secret) ||
                                !same_bytes(&reload->previous, reading->config.client_secret_previous.value));
-    if (read)
-        judge_token(reading);
-    return read;
+    if (!read)
+        return false;
+    judge_secret(reading, PART_TOKEN, &reload->token, reading->config.admin_token.value,
+                 "ADMIN_TOKEN: is empty now; write the token into the file\n");
+    judge_secret(reading, PART_COLLECTOR, &reload->headers, reading->config.tracing.headers.value,
+                 "OTEL_EXPORTER_OTLP_HEADERS: is empty now; write the headers into the file\n");
+    return true;
 }
 
 static void read_certificates(struct reading *reading)
@@ -280,6 +286,17 @@ static bool use_token(struct reload *reload, const struct reading *reading)
     return used;
 }
 
+static bool use_headers(struct reload *reload, const struct reading *reading)
+{
+    struct buffer fresh = {0};
+    buffer_append_slice(&fresh, reading->config.tracing.headers.value);
+    bool used = !fresh.failed && daemon_use_collector_headers(reload->daemon, buffer_slice(&fresh));
+    if (used)
+        exchange(&reload->headers, &fresh);
+    buffer_wipe(&fresh);
+    return used;
+}
+
 static bool use_mappings(struct reload *reload, struct reading *reading)
 {
     int compiler = reading->compiler;
@@ -316,23 +333,26 @@ static bool use_certificates(struct reload *reload, struct reading *reading)
     return true;
 }
 
+/** What was to be used does not find the memory for it. */
+static void put_off(struct reading *reading, enum part part)
+{
+    buffer_append_text(&reading->problems[part], "out of memory\n");
+    reading->changed[part] = false;
+    reading->again = true;
+}
+
 static void use(struct reload *reload, struct reading *reading)
 {
     if (reading->compiler >= 0 && !use_mappings(reload, reading)) {
-        buffer_append_text(&reading->problems[PART_MAPPING], "out of memory\n");
-        reading->changed[PART_MAPPING] = reading->changed[PART_SECRET] = false;
-        reading->again = true;
-    }
-    if (reading->changed[PART_SECRET] && !use_secrets(reload, reading)) {
-        buffer_append_text(&reading->problems[PART_SECRET], "out of memory\n");
+        put_off(reading, PART_MAPPING);
         reading->changed[PART_SECRET] = false;
-        reading->again = true;
     }
-    if (reading->changed[PART_TOKEN] && !use_token(reload, reading)) {
-        buffer_append_text(&reading->problems[PART_TOKEN], "out of memory\n");
-        reading->changed[PART_TOKEN] = false;
-        reading->again = true;
-    }
+    if (reading->changed[PART_SECRET] && !use_secrets(reload, reading))
+        put_off(reading, PART_SECRET);
+    if (reading->changed[PART_TOKEN] && !use_token(reload, reading))
+        put_off(reading, PART_TOKEN);
+    if (reading->changed[PART_COLLECTOR] && !use_headers(reload, reading))
+        put_off(reading, PART_COLLECTOR);
     if (reading->changed[PART_CERTIFICATES] && !use_certificates(reload, reading)) {
         reading->changed[PART_CERTIFICATES] = false;
         reading->again = true;
@@ -419,7 +439,7 @@ static void reload_free(struct reload *reload)
 {
     struct buffer *const buffers[] = {&reload->paths,  &reload->marks,    &reload->mapping_text,
                                       &reload->secret, &reload->previous, &reload->former,
-                                      &reload->token};
+                                      &reload->token,  &reload->headers};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         buffer_wipe(buffers[i]);
     for (int part = 0; part < PARTS; part++)
@@ -541,6 +561,7 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct status_
     buffer_append_slice(&reload->secret, config->client_secret.value);
     buffer_append_slice(&reload->previous, config->client_secret_previous.value);
     buffer_append_slice(&reload->token, config->admin_token.value);
+    buffer_append_slice(&reload->headers, config->tracing.headers.value);
     buffer_append(&reload->paths, config->mapping_path, strlen(config->mapping_path) + 1);
     buffer_append_slice(&reload->paths, buffer_slice(&config->files));
     reload->again = true; /* what changed since it was read for the start */
@@ -550,7 +571,8 @@ struct reload *reload_new(uv_loop_t *loop, struct daemon *daemon, struct status_
     if (interval_ms > 0)
         uv_timer_start(&reload->timer, look_due, interval_ms, interval_ms);
     uv_unref((uv_handle_t *)&reload->timer);
-    if (!reload->secret.failed && !reload->previous.failed && !reload->token.failed && !reload->paths.failed)
+    if (!reload->secret.failed && !reload->previous.failed && !reload->token.failed &&
+        !reload->headers.failed && !reload->paths.failed)
         return reload;
     reload_close(reload);
     return NULL;

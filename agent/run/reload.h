@@ -1,8 +1,8 @@
-/* Files that change under the running agent: the mapping file, the client secret's, the admin token's and
- * certificates. They are
- * looked at every RELOAD_INTERVAL_SECONDS, and read again when they have changed, or on SIGHUP. Reading and
- * compiling are done in libuv's thread pool; the loop only exchanges what is ready. What cannot be used is
- * refused, which is a standing condition, and what it was before stays in force. */
+/* Files that change under the running agent: the mapping file, the client secret's, the admin token's, those
+ * of the collector's headers, and certificates. They are looked at every RELOAD_INTERVAL_SECONDS, and read
+ * again when they have changed, or on SIGHUP. Reading and compiling are done in libuv's thread pool; the loop
+ * only exchanges what is ready. What cannot be used is refused, which is a standing condition, and what it
+ * was before stays in force. */
 #pragma once
 #include "agent/status/snapshot.h"
 #include "daemon.h"

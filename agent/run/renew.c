@@ -15,6 +15,11 @@ int daemon_use_secrets(struct daemon *daemon, struct slice secret, struct slice 
     return failed;
 }
 
+bool daemon_use_collector_headers(struct daemon *daemon, struct slice headers)
+{
+    return traces_use_headers(&daemon->traces, headers);
+}
+
 bool daemon_use_mappings(struct daemon *daemon, int compiler, bool mapping_file)
 {
     if (!mapper_renew(daemon->mapper, compiler))

@@ -67,6 +67,11 @@ struct http_client *traces_use_client(struct traces *traces, struct http_client 
     return otlp_use_client(traces->otlp, http);
 }
 
+bool traces_use_headers(struct traces *traces, struct slice headers)
+{
+    return !traces->otlp || otlp_use_headers(traces->otlp, headers);
+}
+
 struct tracing *traces_recorded(struct traces *traces)
 {
     return traces->otlp ? &traces->tracing : NULL;

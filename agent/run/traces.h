@@ -33,6 +33,8 @@ PA_MUST_USE struct http_client *traces_client(const struct traces_options *optio
 PA_MUST_USE bool traces_are_exported(const struct traces *traces);
 /** As otlp_use_client; only where traces are exported. */
 PA_MUST_USE struct http_client *traces_use_client(struct traces *traces, struct http_client *http);
+/** As otlp_use_headers; true where traces are not exported. */
+PA_MUST_USE bool traces_use_headers(struct traces *traces, struct slice headers);
 /** The observer tells the exporter, if there is one. */
 void traces_listen(struct traces *traces, struct observer *observer);
 /** How traces are recorded, for who delivers; NULL: they are not. */

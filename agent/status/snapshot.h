@@ -17,7 +17,7 @@ enum { SNAPSHOT_PARTITIONS = 64, SNAPSHOT_DESTINATIONS = 32 };
 struct reload_view {
     /** How often something was taken over, what it was the last time, and when; 0, "" and 0: never. */
     uint64_t generation;
-    char changed[64];
+    char changed[128];
     int64_t wall_ms;
     /** What was refused the last time, and when; "" and 0: never. */
     char refused[256];

@@ -545,8 +545,9 @@ const struct setting config_settings[] = {
      .minimum = 0,
      .maximum = 86400,
      AT(reload_interval_ms),
-     .help = "seconds between two looks at whether the mapping file or the client secret's file has changed; "
-             "0: they are read again on SIGHUP alone"},
+     .help =
+         "seconds between two looks at whether the mapping file, certificates or the files of secrets have "
+         "changed; 0: they are read again on SIGHUP alone"},
     {.name = "LOG_LEVEL",
      .kind = SETTING_ENUM,
      .fallback = "INFO",

@@ -227,19 +227,27 @@ def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port
     assert agent.terminate() == 0
 
 
-def test_a_collector_is_trusted_by_authorities_that_came_later(start, port, endpoint, authority, tmp_path):
-    trusted, collector = tmp_path / "trusted.pem", Collector()
+def test_a_collector_is_trusted_by_authorities_and_gets_headers_that_came_later(start, port, endpoint, authority, tmp_path):
+    trusted, headers, collector = tmp_path / "trusted.pem", tmp_path / "headers", Collector()
     trusted.write_text(open(authority.self_signed()[0]).read())  # it signs nobody else
+    headers.write_text("api-key=the-first\n")
     collector.server.socket = server_context(*authority.issue("collector")).wrap_socket(collector.server.socket, server_side=True)
     agent = start(RELOAD_INTERVAL_SECONDS="0.1", SSL_CERT_FILE=str(trusted), OTEL_EXPORTER_OTLP_ENDPOINT=collector.url.replace("http:", "https:"),
-                  CONTROL_THE_PAYLOAD_CONFIG_PATH="")
+                  OTEL_EXPORTER_OTLP_HEADERS_FILE=str(headers), CONTROL_THE_PAYLOAD_CONFIG_PATH="")
     port.wait(lambda: port.claims["runs"])
+    headers.write_text("")
+    assert agent.wait_log("reload refused")["reason"] == "OTEL_EXPORTER_OTLP_HEADERS: is empty now; write the headers into the file"
+    agent.wait_log("what has changed is refused", what="collector's headers")
+    headers.write_text("api-key=the-second\n")
+    agent.wait_log("reloaded", generation=1, changed="collector's headers")
+    agent.wait_log("what had been refused is mended", what="collector's headers")
     trusted.write_text(authority.pem)
-    agent.wait_log("reloaded", generation=1, changed="certificates")
+    agent.wait_log("reloaded", generation=2, changed="certificates")
     port.offer(polled_run("r_1", endpoint.url))
     assert outcome(port, "r_1")["status"] == "SUCCESS"
     assert agent.terminate() == 0  # what is left is sent
     assert {span.name for span in collector.wait(3)} == {"process", "POST", "report"}
+    assert {headers["api-key"] for _, headers in collector.requests} == {"the-second"}
     collector.close()
 
 

@@ -325,6 +325,22 @@ struct http_client *otlp_use_client(struct otlp *otlp, struct http_client *http)
     return before;
 }
 
+bool otlp_use_headers(struct otlp *otlp, struct slice headers)
+{
+    struct buffer texts = {0};
+    struct http_header list[HEADERS_MAX + 1] = {0};
+    size_t count = read_headers(headers, &texts, list);
+    if (texts.failed) {
+        buffer_wipe(&texts);
+        return false;
+    }
+    buffer_wipe(&otlp->header_texts);
+    otlp->header_texts = texts;
+    memcpy(otlp->headers, list, sizeof list);
+    otlp->header_count = count;
+    return true;
+}
+
 uint64_t otlp_dropped(const struct otlp *otlp)
 {
     return otlp->dropped;

@@ -55,6 +55,9 @@ void otlp_listen(struct otlp *otlp, struct observer *observer);
 /** Exports that begin from now on go by another client, which is taken over. Gives back the one before: an
  * export may be under way there, and its answer still counts. */
 PA_MUST_USE struct http_client *otlp_use_client(struct otlp *otlp, struct http_client *http);
+/** Exports that begin from now on carry these headers, as pairs; copied. False: out of memory, and they carry
+ * those before. */
+PA_MUST_USE bool otlp_use_headers(struct otlp *otlp, struct slice headers);
 /** Is told of what belongs to a recorded trace; `ctx` is the exporter. */
 void otlp_note(void *ctx, const struct observed *observed);
 /** Spans that were dropped so far. */

@@ -425,6 +425,26 @@ static void another_client_takes_over_and_an_export_under_way_counts(void **stat
     world_free(world);
 }
 
+static void other_headers_go_with_the_next_export(void **state)
+{
+    (void)state;
+    struct world *world = world_new(well, 1, 0);
+    note_spans(world, 1);
+    run_until_exports(world, 1);
+    assert_string_equal(world->authorization, "Bearer t0ken");
+    assert_true(otlp_use_headers(world->otlp, SLICE_LITERAL("authorization=Bearer%20other")));
+    note_spans(world, 1);
+    run_until_exports(world, 2);
+    assert_string_equal(world->authorization, "Bearer other");
+    assert_string_equal(world->type, "application/json");
+    assert_true(otlp_use_headers(world->otlp, (struct slice){NULL, 0}));
+    note_spans(world, 1);
+    run_until_exports(world, 3);
+    assert_string_equal(world->authorization, "");
+    assert_string_equal(world->type, "application/json");
+    world_free(world);
+}
+
 static void probed(void *ctx, const struct http_result *result)
 {
     *(int *)ctx = result->status;
@@ -463,6 +483,7 @@ int main(void)
         cmocka_unit_test(nothing_is_sent_at_the_end_to_who_did_not_take_the_last),
         cmocka_unit_test(closing_without_a_wait_ends_what_is_under_way),
         cmocka_unit_test(another_client_takes_over_and_an_export_under_way_counts),
+        cmocka_unit_test(other_headers_go_with_the_next_export),
         cmocka_unit_test(a_probe_is_an_export_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
