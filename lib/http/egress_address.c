@@ -115,27 +115,39 @@ static bool begins(const struct egress_address *address, const void *prefix, siz
     return memcmp(address->bytes, prefix, len) == 0;
 }
 
-/** NAT64 (RFC 6052, 8215): the well-known prefix, and the one for networks of one's own, with the address at
- * its end or, as for a prefix of 48 bits, around the byte that is left out. */
+/** NAT64 within the prefix for networks of one's own (RFC 8215), whose translator may have any length of
+ * prefix there (RFC 6052, section 2.2): the address is at the end, or behind 48, 56 or 64 bits, around the
+ * byte that is left out. */
+static size_t local_nat64(const struct egress_address *address, struct egress_address *forms)
+{
+    enum { LEFT_OUT = 8, SHORTEST = 6 };
+    static const unsigned char none[3] = {0}; /* behind what another prefix has of its address here */
+    const unsigned char *bytes = address->bytes;
+    size_t count = 0;
+    if (memcmp(bytes + 13, none, sizeof none) != 0)
+        forms[count++] = of_ipv4(bytes + 12);
+    for (size_t at = SHORTEST; at <= LEFT_OUT; at++) {
+        unsigned char around[4];
+        for (size_t i = 0; i < sizeof around; i++)
+            around[i] = bytes[at + i + (at + i >= LEFT_OUT)];
+        /* No address begins with zero: that is the number of a network, before an address at another place.
+         * Of an address behind 48 bits the longer prefixes would have a part, and zeros behind it. */
+        if (around[0] != 0 && (at == SHORTEST || around[3] != 0))
+            forms[count++] = of_ipv4(around);
+    }
+    return count;
+}
+
+/** NAT64: the well-known prefix, with the address at its end, and the other one. */
 static size_t nat64(const struct egress_address *address, struct egress_address *forms)
 {
     static const unsigned char well_known[12] = {0x00, 0x64, 0xff, 0x9b},
                                local[6] = {0x00, 0x64, 0xff, 0x9b, 0, 1};
-    const unsigned char *bytes = address->bytes;
     if (begins(address, well_known, sizeof well_known)) {
-        forms[0] = of_ipv4(bytes + 12);
+        forms[0] = of_ipv4(address->bytes + 12);
         return 1;
     }
-    if (!begins(address, local, sizeof local))
-        return 0;
-    const unsigned char around[4] = {bytes[6], bytes[7], bytes[9], bytes[10]};
-    static const unsigned char none[4] = {0}; /* where the other one has the address */
-    size_t count = 0;
-    if (memcmp(bytes + 12, none, sizeof none) != 0)
-        forms[count++] = of_ipv4(bytes + 12);
-    if (memcmp(around, none, sizeof none) != 0)
-        forms[count++] = of_ipv4(around);
-    return count;
+    return begins(address, local, sizeof local) ? local_nat64(address, forms) : 0;
 }
 
 /** 6to4 (RFC 3056), and Teredo's server and client (RFC 4380), whose bits are turned over. */

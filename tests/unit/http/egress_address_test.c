@@ -98,7 +98,7 @@ static void addresses_lie_within_addresses(void **state)
 {
     (void)state;
     static const struct {
-        const char *address, *within[2];
+        const char *address, *within[3];
     } cases[] = {{"1.2.3.4", {NULL}},
                  {"::", {NULL}},
                  {"::1", {NULL}},
@@ -111,7 +111,9 @@ static void addresses_lie_within_addresses(void **state)
                  {"64:ff9b:0:0:0:1::", {NULL}},
                  {"64:ff9b:1::1.2.3.4", {"1.2.3.4"}},
                  {"64:ff9b:1:102:3:400::", {"1.2.3.4"}},
-                 {"64:ff9b:1:102:3:400:506:708", {"5.6.7.8", "1.2.3.4"}},
+                 {"64:ff9b:1:102:3:400:506:708", {"5.6.7.8", "1.2.3.4", "3.4.0.5"}},
+                 {"64:ff9b:1:1:2:304::", {"1.2.3.4"}},
+                 {"64:ff9b:1::1:203:400:0", {"1.2.3.4"}},
                  {"64:ff9b:1::", {NULL}},
                  {"64:ff9b:2::1.2.3.4", {NULL}},
                  {"2002:102:304::", {"1.2.3.4"}},
@@ -124,7 +126,9 @@ static void addresses_lie_within_addresses(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct egress_address address = address_of(cases[i].address), forms[EGRESS_FORMS_MAX];
         size_t count = egress_address_forms(&address, forms);
-        size_t expected = cases[i].within[1] ? 3 : cases[i].within[0] ? 2 : 1;
+        size_t expected = 1;
+        while (expected <= 3 && cases[i].within[expected - 1])
+            expected++;
         if (count != expected || memcmp(&forms[0], &address, sizeof address) != 0)
             fail_msg("%s has %zu forms", cases[i].address, count);
         for (size_t form = 1; form < count; form++) {
