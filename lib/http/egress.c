@@ -148,7 +148,7 @@ static const char *read_entry(struct slice written, struct entry *entry)
     char *colon = strchr(text, ':');
     if (text[0] == '[')
         return read_bracketed(text, entry);
-    if (strspn(text, "0123456789-") == written.len && text[0] != '-')
+    if (strspn(text, "0123456789-") == written.len)
         return read_ports(written, entry);
     if (colon && strchr(colon + 1, ':'))
         return read_network(text, entry, &why) ? why : accepted;

@@ -446,6 +446,8 @@ static void entries_that_are_none_are_told_each(void **state)
                  {"65536", "port"},
                  {"90-80", "port"},
                  {"80-", "port"},
+                 {"-443", "port"},
+                 {"-", "port"},
                  {"https://svc.internal", "port"},
                  {"svc.internal/path", "10.0.0.0/8"},
                  {"user@svc.internal", "write a host's name"},
