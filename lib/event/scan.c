@@ -195,6 +195,8 @@ static bool member_ends(void *ctx, unsigned parent, const struct json_member *me
     if (member->note == SCAN_SIGNATURE || member->note == SCAN_TIMESTAMP)
         return false;
     if (member->place == PLACE_HEADERS) {
+        if (s->cuts_headers)
+            return false;
         s->headers_twice |= s->headers_found;
         s->headers_found = true;
         s->headers_start = mark;

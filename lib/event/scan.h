@@ -46,6 +46,8 @@ struct scan {
     /** The invocation method is the root's changelogDestination; false: it is at
      * payload.action.invocationMethod. */
     bool invocation_in_root;
+    /** The top-level headers are left out, each of them. */
+    bool cuts_headers;
     struct buffer *out;
     /** Unescaped texts. */
     struct buffer *texts;

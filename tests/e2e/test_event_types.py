@@ -119,10 +119,15 @@ def test_members_that_decide_and_come_twice_fail_the_run(world, port, recorder):
         stamp = "1768317616"
         return text.replace("HEADERS", f'"X-Port-Timestamp":"{stamp}","X-Port-Signature":"{sign(text.replace("HEADERS", ""), stamp)}"')
 
-    world.produce(record("r_url", '"url":URL,"url":OTHER'), record("r_agent", '"url":URL,"agent":true'), record("r_payload", root=',"payload":{"action":{"invocationMethod":{"agent":true,"url":OTHER}}}'),
+    def gitlab(run_id):
+        """Nothing of its headers is signed."""
+        signed = '{"context":{"runId":"' + run_id + '"},"payload":{"action":{"invocationMethod":{"type":"GITLAB","agent":true}}}}'
+        return signed[:-1] + ',"headers":{},"headers":' + compact({"X-Port-Timestamp": "1768317616", "X-Port-Signature": sign(signed)}) + "}"
+
+    world.produce(gitlab("r_gitlab"), record("r_url", '"url":URL,"url":OTHER'), record("r_agent", '"url":URL,"agent":true'), record("r_payload", root=',"payload":{"action":{"invocationMethod":{"agent":true,"url":OTHER}}}'),
                   record("r_run", context='"runId":ID,"runId":"r_victim"'), record("r_context", root=',"context":{"runId":"r_victim"}'),
                   record("wfnr_url", '"url":URL,"url":OTHER'), record("r_fine"), run_event("r_last", recorder.url + "/last"))
-    for run in ("r_url", "r_agent", "r_payload"):
+    for run in ("r_gitlab", "r_url", "r_agent", "r_payload"):
         port.wait(lambda: results(port, run))
         [result] = results(port, run)
         assert result["status"] == "FAILURE" and "comes twice" in result["summary"]
