@@ -246,6 +246,9 @@ static void receive(struct deliver *deliver, const struct record *record, struct
         return;
     if (refusal == REFUSAL_NONE)
         intake_trace(delivery, record, 0);
+    if (refusal == REFUSAL_NONE && record->kind == EVENT_RUN && !delivery->is_run &&
+        delivery->event.run_id.len)
+        delivery_tell(delivery, OBSERVED_UNREPORTABLE);
     if (refusal != REFUSAL_NONE)
         refusal_report(delivery, refusal);
     else if (record->given_up)

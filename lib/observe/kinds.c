@@ -22,6 +22,8 @@ const struct kind_row observed_kinds[OBSERVED_KINDS] = {
                                COUNTS(bad_signatures), END_REFUSED},
     [OBSERVED_MORE_REFUSED] = {"events refused: more of them within a minute", LOG_WARNING,
                                COUNT | UNREPORTED},
+    [OBSERVED_UNREPORTABLE] = {"a run has an id that cannot be reported to: Port is told nothing of it",
+                               LOG_WARNING, 0},
     [OBSERVED_MAPPED] = {0},
     [OBSERVED_EXPRESSION_EMPTY] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},
     [OBSERVED_REPORT_UNMAPPED] = {"a mapping's expression gave nothing", LOG_WARNING, MESSAGE},

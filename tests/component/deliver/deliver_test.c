@@ -26,6 +26,29 @@ static void an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one(void
     world_free(world);
 }
 
+static void a_run_with_an_odd_id_is_delivered_and_a_warning_says_that_nothing_is_reported(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *run_id;
+        size_t warnings;
+    } cases[] = {{"r_1/../r_2", 1}, {"r_\u00e4", 1}, {"..", 1}, {"r_1 2", 1}, {"", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world *world = world_new(4, 1 << 20);
+        struct caught caught = logs_catch();
+        give(world, (struct event_text){.run_id = cases[i].run_id, .path = "/ok", .synchronized = true});
+        run_until(world->port, &world->done, 1);
+        assert_int_equal(world->arrived, 1);
+        assert_int_equal(world->port->count, 0);
+        char *logged = logs_end(&caught);
+        size_t warnings = occurrences(logged, "a run has an id that cannot be reported to");
+        if (warnings != cases[i].warnings)
+            fail_msg("%s: %s", cases[i].run_id, logged);
+        free(logged);
+        world_free(world);
+    }
+}
+
 static void what_an_endpoint_echoes_of_our_secrets_is_masked(void **state)
 {
     (void)state;
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(an_answer_whose_body_cannot_be_decoded_is_an_answer_without_one),
         cmocka_unit_test(no_webhook_starts_while_too_much_is_held_of_answers),
         cmocka_unit_test(what_is_longer_than_all_the_room_goes_alone),
+        cmocka_unit_test(a_run_with_an_odd_id_is_delivered_and_a_warning_says_that_nothing_is_reported),
         cmocka_unit_test(what_an_endpoint_echoes_of_our_secrets_is_masked),
         cmocka_unit_test(records_of_one_key_go_one_after_another),
         cmocka_unit_test(no_more_than_the_window_is_in_flight),
