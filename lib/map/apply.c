@@ -109,6 +109,13 @@ static void hide(struct applying *applying, jv value)
     }
 }
 
+/** Does the last name of a path say so ("mapping 1, body.token")? */
+static bool names_secret(const char *where)
+{
+    const char *dot = strrchr(where, '.');
+    return dot && secret_name(slice_of(dot + 1));
+}
+
 static void heard(void *ctx, const char *where, struct slice expression, jv result, struct slice problem)
 {
     struct applying *applying = ctx;
@@ -121,7 +128,7 @@ static void heard(void *ctx, const char *where, struct slice expression, jv resu
         applying_append(applying, MAPPED_WARNING, &text);
     }
     warn_of_digits(applying, where, result);
-    if (applying->in_headers && expression_reads_environment(expression))
+    if ((applying->in_headers || names_secret(where)) && expression_reads_environment(expression))
         hide(applying, result);
     if (applying->trace)
         trace(applying, where, expression, result, problem);

@@ -13,6 +13,7 @@ import pytest
 from harness import BINARY, SECRET, encrypted, outcome, run_event
 
 PASSWORD, TOKEN, KEY, SEALED = "user-info's pass/word+", "environment-token-0123?>~", "query-value-that-is-a-key", "decrypted>value?~"
+IN_BODY = "token-in-body"
 PATH = "hooks/T0123456789/B-path-that-is-a-secret"
 
 
@@ -46,7 +47,7 @@ def echo():
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             seen.append((self.path, dict(self.headers), body))
-            sent = [PASSWORD, TOKEN, KEY, SEALED, SECRET, self.headers["X-Port-Signature"], self.path]
+            sent = [PASSWORD, TOKEN, KEY, SEALED, IN_BODY, SECRET, self.headers["X-Port-Signature"], self.path]
             text = "\n".join(w for secret in sent for w in writings(secret.removeprefix("v1,"))).encode() + str(self.headers).encode()
             assert len(text) < 8192  # what is kept of an answer
             self.send_response(400)
@@ -112,11 +113,11 @@ def test_no_command_shows_a_secret_of_its_settings(authority, tmp_path):
 @pytest.mark.parametrize("paths", ["true", "false"])
 def test_no_secret_is_shown_in_any_writing(world, port, echo, authority, tmp_path, paths):
     mapping = {"headers": {"X-Custom": "\"Key \" + env.GATEWAY"},
-               "body": {"sealed": ".payload.properties.sealed"}, "fieldsToDecryptPaths": ["payload.properties.sealed"]}
+               "body": {"sealed": ".payload.properties.sealed", "token": "env.TRIGGER"}, "fieldsToDecryptPaths": ["payload.properties.sealed"]}
     (tmp_path / "mapping.json").write_text(json.dumps([mapping]))
     letters = tmp_path / "letters"
     settings, lines = certificates(authority)
-    agent = world.agent(LOG_LEVEL="DEBUG", CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), GATEWAY=TOKEN, LOG_URL_PATHS=paths,
+    agent = world.agent(LOG_LEVEL="DEBUG", CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), GATEWAY=TOKEN, TRIGGER=IN_BODY, LOG_URL_PATHS=paths,
                         DEAD_LETTER_DIR=str(letters), **settings).assigned()
     url = f"http://me:{urllib.parse.quote(PASSWORD, safe='')}@127.0.0.1:{echo.server_port}/{PATH}?key={KEY}&n=1"
     world.produce(run_event("r_1", url, synchronized=False, properties={"sealed": encrypted(SEALED)}))
@@ -124,10 +125,10 @@ def test_no_secret_is_shown_in_any_writing(world, port, echo, authority, tmp_pat
     assert result["status"] == "FAILURE" and "400" in result["summary"] and "***" in result["summary"], result
     agent.wait_log("webhook failed")
     assert agent.terminate() == 0
-    assert json.loads(echo.seen[0][2]) == {"sealed": SEALED} and echo.seen[0][1]["X-Custom"] == f"Key {TOKEN}"
+    assert json.loads(echo.seen[0][2]) == {"sealed": SEALED, "token": IN_BODY} and echo.seen[0][1]["X-Custom"] == f"Key {TOKEN}"
     signatures = [headers["X-Port-Signature"].removeprefix("v1,") for _, headers, _ in echo.seen]
     told = json.dumps([agent.log.snapshot(), agent.errors.snapshot(), [call for call in port.calls if "access_token" not in call[1]]], default=str, ensure_ascii=False)
     told += "".join(json.dumps({**json.loads(line), "value": "the event itself, as it came"}) for file in letters.rglob("*") if file.is_file() for line in file.read_text().splitlines())
-    secrets = [PASSWORD, TOKEN, KEY, SEALED, SECRET, *signatures, *lines] + ([PATH, PATH.split("/")[1], PATH.split("/")[2]] if paths == "false" else [])
+    secrets = [PASSWORD, TOKEN, KEY, SEALED, IN_BODY, SECRET, *signatures, *lines] + ([PATH, PATH.split("/")[1], PATH.split("/")[2]] if paths == "false" else [])
     assert shown_of(secrets, told) == []
     assert (PATH in told) == (paths == "true") and f"http://127.0.0.1:{echo.server_port}/" in told

@@ -40,6 +40,27 @@ static void values_from_the_environment_in_headers_are_secrets(void **state)
     assert_request("[{\"method\":\"\\\"PUT\\\"\",\"body\":\"env.SIX\"}]", "{}", "i 1\nm PUT\nb \"secret\"\n");
 }
 
+static void values_from_the_environment_in_bodies_are_secrets_where_their_name_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *fields;
+    } cases[] = {
+        {"{\"token\":\"env.SIX\"}", "s secret\nb {\"token\":\"secret\"}\n"},
+        {"{\"a\":[{\"Api-Key\":\"env.SIX\"}]}", "s secret\nb {\"a\":[{\"Api-Key\":\"secret\"}]}\n"},
+        {"{\"token\":\".own\"}", "b {\"token\":\"member\"}\n"},
+        {"{\"token\":\"env.FIVE\"}", "b {\"token\":\"short\"}\n"},
+        {"{\"token\":{\"of\":\"env.SIX\"}}", "b {\"token\":{\"of\":\"secret\"}}\n"},
+        {"{\"cluster\":\"env.SIX\"}", "b {\"cluster\":\"secret\"}\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[128], expected[128];
+        snprintf(file, sizeof file, "[{\"body\":%s}]", cases[i].body);
+        snprintf(expected, sizeof expected, "i 1\n%s", cases[i].fields);
+        assert_request(file, "{\"own\":\"member\"}", expected);
+    }
+}
+
 static void hear(void *ctx, const char *where, struct slice expression, struct slice result,
                  struct slice problem)
 {
@@ -90,6 +111,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(values_from_the_environment_in_headers_are_secrets, set_environment),
+        cmocka_unit_test_setup(values_from_the_environment_in_bodies_are_secrets_where_their_name_says_so,
+                               set_environment),
         cmocka_unit_test_setup(whoever_traces_hears_of_every_result_and_problem, set_environment),
         cmocka_unit_test_setup(a_result_that_is_too_deep_is_shown_as_words, set_environment),
     };
