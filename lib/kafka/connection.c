@@ -1,5 +1,6 @@
 /* See connection.h: each property with the reason for its value. */
 #include "kafka/connection.h"
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,19 @@ static int set_given(rd_kafka_conf_t *conf, const char *name, const char *value,
     return value && *value ? kafka_set_text(conf, name, value, err) : 0;
 }
 
+/** Of OpenSSL's security levels those above 0 allow no TLS before 1.2. librdkafka has no setting for
+ * versions, so where the machine's OpenSSL has been told to allow them (OPENSSL_CONF), the level comes with
+ * the ciphers.
+ */
+static int refuse_old_tls(rd_kafka_conf_t *conf, struct error *err)
+{
+    SSL_CTX *usual = SSL_CTX_new(TLS_client_method());
+    bool lax = !usual || (SSL_CTX_get_security_level(usual) == 0 &&
+                          SSL_CTX_get_min_proto_version(usual) < TLS1_2_VERSION); /* 0: the oldest there is */
+    SSL_CTX_free(usual);
+    return lax ? kafka_set_text(conf, "ssl.cipher.suites", "DEFAULT:@SECLEVEL=1", err) : 0;
+}
+
 int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *connection, struct error *err)
 {
     struct error own = {0};
@@ -36,9 +50,10 @@ int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *c
         set_given(conf, "sasl.mechanisms", connection->sasl_mechanism, &own) ||
         (user && (kafka_set_text(conf, "sasl.username", connection->username, &own) ||
                   kafka_set_text(conf, "sasl.password", connection->password, &own))) ||
-        (tls && (set_given(conf, "ssl.ca.location", connection->ca_bundle, &own) ||
-                 set_given(conf, "ssl.certificate.location", connection->client_certificate, &own) ||
-                 set_given(conf, "ssl.key.location", connection->client_certificate, &own))) ||
+        (tls &&
+         (refuse_old_tls(conf, &own) || set_given(conf, "ssl.ca.location", connection->ca_bundle, &own) ||
+          set_given(conf, "ssl.certificate.location", connection->client_certificate, &own) ||
+          set_given(conf, "ssl.key.location", connection->client_certificate, &own))) ||
         /* A topic that is created later, or a broker that comes back, is found within seconds. */
         kafka_set_number(conf, "topic.metadata.refresh.interval.ms", 10000, &own) ||
         kafka_set_number(conf, "reconnect.backoff.max.ms", 5000, &own) ||
