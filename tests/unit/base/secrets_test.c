@@ -119,6 +119,7 @@ static void no_more_than_the_limit_is_given(void **state)
     redacted_within(one, "s3cret", 0, "");
     redacted_within(one, "a€€", 6, "a€");
     redacted_within(one, "a€€", 4, "a€");
+    redacted_within(one, "aก", 3, "a"); /* its first byte is the least of three */
     redacted_within(one, "🚀", 3, "");
     redacted_within(one, "s3cret€", 5, "***");
     redacted_within(one, "x\x80\x80\x80\x80", 4, "x\x80\x80\x80"); /* no text at all */

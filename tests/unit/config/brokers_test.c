@@ -37,6 +37,7 @@ static void brokers_are_kept_without_blanks_and_final_comma(void **state)
                                      {"a", "a"},
                                      {"[::1]:9092,[fe80::1%eth0]", "[::1]:9092,[fe80::1%eth0]"},
                                      {"PlainText://a.b-c_d:9092", "PlainText://a.b-c_d:9092"},
+                                     {"a:9", "a:9"},
                                      {"10.0.0.1:9092", "10.0.0.1:9092"}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct config config;
@@ -60,6 +61,7 @@ static void a_broker_with_a_protocol_that_is_not_the_settings_is_refused(void **
     } cases[] = {{NULL, "http://a:9092", "'http://a:9092' is not accepted"},
                  {NULL, "kafka://a:9092,b:9092", "'kafka://a:9092' is not accepted"},
                  {NULL, "://a:9092", "'://a:9092' is not accepted"},
+                 {NULL, "/a:9092", "'/a:9092' is not accepted"},
                  {NULL, "b:9092,SASL_SSL://a:9092", "'SASL_SSL://a:9092' names another protocol"},
                  {"sasl_ssl", "plaintext://a:9092", "'plaintext://a:9092' names another protocol"},
                  {"SASL_SSL", "sasl_ssl://a:9092,SASL_SSL://b:9092", NULL},

@@ -145,6 +145,7 @@ static void requests_are_libcurls_byte_for_byte(void **state)
         {"POST", A "./hook", "{}", {{NULL, NULL}}},
         {"POST", "http://SVC.Internal/hook", "{}", {{NULL, NULL}}},
         {"POST", "http://127.0.0.1:8080/hook", "{}", {{NULL, NULL}}},
+        {"POST", "http://127.0.0.1/hook", "{}", {{NULL, NULL}}},
         {"POST", "http://[::1]:8080/hook", "{}", {{NULL, NULL}}},
         {"POST", "http://[fe80::1%25lo]:8080/hook", "{}", {{NULL, NULL}}},
         {"POST", "http://us:pa%20ss@svc.internal/hook", "{}", {{NULL, NULL}}},

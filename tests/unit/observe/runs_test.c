@@ -243,8 +243,10 @@ static void a_run_of_which_nothing_was_sent_is_remembered_beside_the_others(void
     run_memory_note(runs, &observed);
     assert_string_equal(run_memory_refused(runs, NULL)->run_id, "r_1499");
     size_t refused = 0;
-    for (passed = NULL; (passed = run_memory_refused(runs, passed)); refused++)
-        assert_true(passed->refused);
+    for (passed = NULL; (passed = run_memory_refused(runs, passed)); refused++) {
+        snprintf(id, sizeof id, "r_%u", (unsigned)(RUNS_PASSED_MAX + RUNS_MAX - 1 - refused));
+        assert_string_equal(passed->run_id, id); /* each once, the newest first */
+    }
     assert_int_equal(refused, RUNS_PASSED_MAX - 1);
     /* Whoever forges events does not push out what was sent. */
     assert_non_null(run_memory_find(runs, SLICE_LITERAL("r_sent")));
