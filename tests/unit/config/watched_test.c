@@ -107,6 +107,7 @@ static void what_is_recent_is_said(void **state)
     struct buffer marks = {0};
     write_file("a", "one");
     assert_true(watched_look(SLICE_LITERAL("a\0"), &marks));
+    assert_true(watched_look(SLICE_LITERAL("/proc/self/exe/none\0a\0"), &marks)); /* the second alone */
     assert_false(watched_look(SLICE_LITERAL("/proc/self/exe/none\0"), &marks));
     assert_false(watched_look((struct slice){NULL, 0}, &marks));
     buffer_clear(&marks);

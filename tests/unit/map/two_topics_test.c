@@ -109,6 +109,9 @@ static void a_body_that_would_pass_as_another_run_is_not_sent(void **state)
         assert_request(others[i], run, refused);
     assert_request("[{\"body\":{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true}}}}}]",
                    change_log, refused);
+    assert_request("[{\"body\":\".payload.action.name = 1\"}]", run, /* whose method is the event's */
+                   "i 1\nb {\"context\":{\"runId\":\"r_1\"},\"payload\":{\"action\":{\"invocationMethod\":{"
+                   "\"agent\":true,\"url\":\"http://x\"},\"name\":1},\"properties\":{\"a\":1}}}\n");
     assert_request(
         "[{\"body\":\".payload.action.invocationMethod.agent = false | .context.runId = 1\"}]", run,
         "i 1\nb {\"context\":{\"runId\":1},\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":"
