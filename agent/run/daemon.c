@@ -482,21 +482,22 @@ void daemon_parts(const struct daemon *daemon, struct status_parts *parts)
 {
     static const char *const phases[] = {
         [RUNNING] = "running", [DRAINING] = "draining", [CLOSING] = "closing", [STOPPED] = "stopped"};
-    *parts = (struct status_parts){.config = daemon->options.config,
-                                   .clock = daemon->options.clock,
-                                   .deliver = daemon->deliver,
-                                   .source = daemon->state < CLOSING ? daemon->source : NULL,
-                                   .conditions = daemon->conditions,
-                                   .observer = daemon->observer,
-                                   .reports = daemon->reports,
-                                   .port = daemon->port.api,
-                                   .dead_letters = daemon->dead_letters,
-                                   .streamer = streamer_of(daemon->options.config)->name,
-                                   .phase = phases[daemon->state],
-                                   .running = daemon->state == RUNNING,
-                                   .mapping = daemon->mapper != NULL,
-                                   .mapping_file = daemon->options.mapping_file,
-                                   .mapping_lost = daemon->mapper_lost};
+    *parts = (struct status_parts){
+        .config = daemon->options.config,
+        .clock = daemon->options.clock,
+        .deliver = daemon->deliver,
+        .source = daemon->state == RUNNING || daemon->state == DRAINING ? daemon->source : NULL,
+        .conditions = daemon->conditions,
+        .observer = daemon->observer,
+        .reports = daemon->reports,
+        .port = daemon->port.api,
+        .dead_letters = daemon->dead_letters,
+        .streamer = streamer_of(daemon->options.config)->name,
+        .phase = phases[daemon->state],
+        .running = daemon->state == RUNNING,
+        .mapping = daemon->mapper != NULL,
+        .mapping_file = daemon->options.mapping_file,
+        .mapping_lost = daemon->mapper_lost};
 }
 
 void daemon_log_summary(const struct daemon *daemon)

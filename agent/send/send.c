@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVENT_MAX = 64 << 20, TOKEN_SIZE = 64 };
+enum { EVENT_MAX = 64 << 20 };
 
 /** Others may be wrong or missing: neither Port nor, without --topic, Kafka is asked for anything. */
 static const char *const NEEDED[] = {"PORT_CLIENT_SECRET",
