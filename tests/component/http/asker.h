@@ -74,3 +74,18 @@ static inline void asker_run(struct asker *asker, size_t done)
     while (asker->done < done)
         uv_run(&asker->http.loop, UV_RUN_ONCE);
 }
+
+/** A request with this body, over the endpoint's own scheme. */
+static inline void asker_post(struct asker *asker, int n, struct slice body)
+{
+    asker_begin(asker, asker->endpoint.tls ? "https" : "http", n, (struct http_request){.body = body});
+}
+
+/** Until all that is on its way has been looked at. */
+static inline void asker_settle(struct asker *asker)
+{
+    enum { SOON_MS = 20 };
+    uint64_t until = uv_now(&asker->http.loop) + SOON_MS;
+    while (uv_now(&asker->http.loop) < until)
+        uv_run(&asker->http.loop, UV_RUN_ONCE);
+}

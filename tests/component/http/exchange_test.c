@@ -1,16 +1,13 @@
-/* Connections that say what nobody asked for, and connections that end: what of it is an answer, what is sent
- * again, and what is told. Over TCP and TLS. */
+/* Connections that say what nobody asked for, that are used again, and that give long answers. Over TCP and
+ * TLS. */
 #include "asker.h"
 #include <curl/curl.h>
 #include <signal.h>
 
-enum { SOON_MS = 20 };
+enum { LATER_MS = 5 };
 
 struct world {
     struct asker asker;
-    /** How many requests are answered before the row's own way begins. */
-    size_t answered_before;
-    const struct ending *ending;
     const struct stray *stray;
     int moment;
     /** Behind this answer comes what nobody asked for. */
@@ -42,20 +39,6 @@ static void close_world(struct world *world)
 {
     uv_close((uv_handle_t *)&world->timer, NULL);
     asker_close(&world->asker);
-}
-
-static void begin(struct world *world, int n, struct slice body)
-{
-    asker_begin(&world->asker, world->asker.endpoint.tls ? "https" : "http", n,
-                (struct http_request){.body = body});
-}
-
-/** Until all that is on its way has been looked at. */
-static void settle(struct world *world)
-{
-    uint64_t until = uv_now(&world->asker.http.loop) + SOON_MS;
-    while (uv_now(&world->asker.http.loop) < until)
-        uv_run(&world->asker.http.loop, UV_RUN_ONCE);
 }
 
 /* What nobody asked for */
@@ -175,7 +158,7 @@ static void answer_and_more(struct endpoint_peer *peer, int n)
     if (world->moment == BEHIND_THE_ANSWER || world->moment == AFTER_THE_NEXT_WAS_ANSWERED)
         say_stray(peer);
     else if (world->moment == A_TURN_LATER || world->moment == A_WHILE_LATER)
-        uv_timer_start(&world->timer, say_later, world->moment == A_TURN_LATER ? 0 : SOON_MS / 4, 0);
+        uv_timer_start(&world->timer, say_later, world->moment == A_TURN_LATER ? 0 : LATER_MS, 0);
     else if (world->moment == IN_TWO_PIECES)
         endpoint_write(peer, world->stray->bytes, world->stray->len / 2);
 }
@@ -184,7 +167,7 @@ static void answer_and_more(struct endpoint_peer *peer, int n)
 static void between(struct world *world)
 {
     if (world->moment == A_WHILE_LATER || world->moment == IN_TWO_PIECES)
-        settle(world);
+        asker_settle(&world->asker);
     if (!late_is_there(world))
         return;
     switch (world->moment) {
@@ -225,7 +208,7 @@ static void try_stray(enum way way, const struct stray *stray, int moment, int a
         char number[16];
         if (n == after + 1)
             between(&world);
-        begin(&world, n, SLICE_LITERAL("{}"));
+        asker_post(&world.asker, n, SLICE_LITERAL("{}"));
         if (n == after + 1 && moment == WHILE_THE_NEXT_WAITS && late_is_there(&world))
             say_stray(world.late);
         asker_run(&world.asker, (size_t)n);
@@ -289,8 +272,8 @@ static void try_own_words(int words, int moment)
         if (n > 1 && n % 2 == 0 && moment != WHILE_THE_NEXT_WAITS)
             say_own_words(world.late, words);
         if (moment == A_WHILE_LATER)
-            settle(&world);
-        begin(&world, n, SLICE_LITERAL("{}"));
+            asker_settle(&world.asker);
+        asker_post(&world.asker, n, SLICE_LITERAL("{}"));
         asker_run(&world.asker, (size_t)n);
         snprintf(number, sizeof number, "%d", n);
         assert_string_equal(world.asker.body, number);
@@ -330,7 +313,7 @@ static void connections_that_are_begun_at_once_all_resume_a_session(void **state
     open_world(&world, true, answer_once);
     for (size_t round = 0; round < ROUNDS; round++) {
         for (int n = 1; n <= ASKER_CONNECTIONS; n++)
-            begin(&world, n, SLICE_LITERAL("{}"));
+            asker_post(&world.asker, n, SLICE_LITERAL("{}"));
         asker_run(&world.asker, (round + 1) * ASKER_CONNECTIONS);
         assert_int_equal(world.asker.endpoint.connections, (round + 1) * ASKER_CONNECTIONS);
         assert_int_equal(world.resumed, resumes ? round * ASKER_CONNECTIONS : 0);
@@ -350,16 +333,16 @@ static void connections_are_used_again(void **state)
         struct world world;
         open_world(&world, tls, plain_answer);
         for (int n = 1; n <= 5; n++) {
-            begin(&world, n, SLICE_LITERAL("{}"));
+            asker_post(&world.asker, n, SLICE_LITERAL("{}"));
             asker_run(&world.asker, (size_t)n);
             if (n == 3)
-                settle(&world);
+                asker_settle(&world.asker);
         }
         assert_int_equal(world.asker.endpoint.connections, 1);
         for (int n = 6; n <= 25; n++)
-            begin(&world, n, SLICE_LITERAL("{}"));
+            asker_post(&world.asker, n, SLICE_LITERAL("{}"));
         asker_run(&world.asker, 25);
-        settle(&world);
+        asker_settle(&world.asker);
         size_t open = 0;
         for (struct endpoint_peer *peer = world.asker.endpoint.peers; peer; peer = peer->next)
             open++;
@@ -416,7 +399,7 @@ static void a_turn_reads_a_part_of_an_answer(void **state)
         turns.check.data = &turns;
         uv_check_start(&turns.check, look_at_turn);
         for (int n = 1; n <= 3; n++) { /* the second and third over a connection that was used before */
-            begin(&world, n, SLICE_LITERAL("{}"));
+            asker_post(&world.asker, n, SLICE_LITERAL("{}"));
             asker_run(&world.asker, (size_t)n);
             assert_int_equal(world.asker.result.failure, HTTP_OK);
             assert_int_equal(world.asker.result.body.len, STREAM_BYTES);
@@ -428,208 +411,6 @@ static void a_turn_reads_a_part_of_an_answer(void **state)
     }
 }
 
-/* How connections end: what the table of docs/operating.md promises */
-
-enum how { FIN, CUT, RESET };
-enum { LARGE = 6 * 1024 * 1024, CELL_MAX = 160, ROWS_MAX = 16 };
-
-struct ending {
-    /** How the first cell of its row begins. */
-    const char *row;
-    /** What is said before the connection ends. */
-    const char *said;
-    enum how how;
-    /** Over TLS alone; over TCP alone. */
-    bool tls_only, tcp_only;
-    /** The request has not wholly gone. */
-    bool unsent;
-    /** While nobody uses it. */
-    bool idle;
-    /** It only says this, while nobody uses it. */
-    bool only_says;
-};
-
-#define HEAD "HTTP/1.1 200 OK\r\n"
-
-static const struct ending ENDINGS[] = {
-    {.row = "before anything", .said = "", .how = FIN},
-    {.row = "before anything", .said = "", .how = CUT},
-    {.row = "before anything", .said = "", .how = RESET},
-    {.row = "before anything", .said = "", .how = RESET, .unsent = true},
-    {.row = "within the answer's head", .said = "H", .how = FIN},
-    {.row = "within the answer's head", .said = HEAD "X-A: a\r\n", .how = FIN},
-    {.row = "within the answer's head", .said = HEAD, .how = RESET},
-    {.row = "within the answer's head", .said = "HTTP/1.1 100 Continue\r\n\r\n", .how = FIN},
-    {.row = "within a body", .said = HEAD "Content-Length: 9\r\n\r\nx", .how = FIN},
-    {.row = "within a body", .said = HEAD "Content-Length: 9\r\n\r\nx", .how = RESET},
-    {.row = "within a body", .said = HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", .how = FIN},
-    {.row = "within a body", .said = HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n", .how = FIN},
-    {.row = "closed at the end", .said = HEAD "\r\nx", .how = FIN},
-    {.row = "the same over TLS", .said = HEAD "\r\nx", .how = CUT, .tls_only = true},
-    {.row = "reset within such", .said = HEAD "\r\nx", .how = RESET, .tcp_only = true},
-    {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = FIN},
-    {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = RESET},
-    {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = CUT},
-    {.row = "while the request", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = FIN, .unsent = true},
-    {.row = "while nobody", .said = "", .how = FIN, .idle = true},
-    {.row = "while nobody", .said = "", .how = CUT, .idle = true},
-    {.row = "while nobody", .said = "", .how = RESET, .idle = true},
-    {.row = "while nobody", .said = HEAD "Content-Length: 1\r\n\r\nx", .idle = true, .only_says = true},
-};
-
-/** A row of the table: how a connection ends, and what comes of it on first use and later. */
-struct row {
-    char cells[3][CELL_MAX];
-    size_t endings;
-};
-
-static void end_connection(struct endpoint_peer *peer, const struct ending *ending)
-{
-    endpoint_say(peer, ending->said);
-    if (ending->only_says)
-        return;
-    if (ending->how == RESET)
-        endpoint_reset(peer);
-    else
-        endpoint_close(peer, ending->how == FIN);
-}
-
-static void answer_or_end(struct endpoint_peer *peer, int n)
-{
-    struct world *world = peer->endpoint->ctx;
-    const struct ending *ending = world->ending;
-    world->late = peer;
-    if (ending->unsent)
-        uv_read_stop((uv_stream_t *)&peer->tcp);
-    if (world->asker.endpoint.requests == world->answered_before + 1 && !ending->idle)
-        end_connection(peer, ending);
-    else
-        endpoint_answer(peer, n);
-}
-
-/** Its connection is found to be of no use before the next request. */
-static void try_idle_ending(const struct ending *ending, const char *promised, bool tls, bool reused)
-{
-    struct world world;
-    open_world(&world, tls, answer_or_end);
-    world.ending = ending;
-    for (size_t i = 1; i <= 1U + reused; i++) {
-        begin(&world, (int)i, SLICE_LITERAL("{}"));
-        asker_run(&world.asker, i);
-    }
-    assert_int_equal(world.asker.endpoint.connections, 1);
-    end_connection(world.late, ending);
-    settle(&world);
-    begin(&world, 8, SLICE_LITERAL("{}"));
-    asker_run(&world.asker, 2U + reused);
-    assert_string_equal(promised, "closed; the next request has a new connection");
-    assert_string_equal(world.asker.body, "8");
-    assert_int_equal(world.asker.endpoint.connections, 2);
-    assert_false(world.asker.result.resent);
-    close_world(&world);
-}
-
-static void try_ending(const struct ending *ending, const char *promised, bool tls, bool reused)
-{
-    static char large[LARGE];
-    struct world world;
-    open_world(&world, tls, answer_or_end);
-    world.ending = ending;
-    world.answered_before = reused;
-    if (reused) {
-        struct ending none = {.row = ""};
-        world.ending = &none;
-        begin(&world, 1, SLICE_LITERAL("{}"));
-        asker_run(&world.asker, 1);
-        assert_string_equal(world.asker.body, "1");
-        world.ending = ending;
-    }
-    begin(&world, 7, ending->unsent ? (struct slice){large, sizeof large} : SLICE_LITERAL("{}"));
-    asker_run(&world.asker, reused + 1U);
-    bool resent = strcmp(promised, "sent again once") == 0;
-    bool unsure = strstr(promised, "with a warning") != NULL;
-    bool answered = resent || strncmp(promised, "the answer", strlen("the answer")) == 0;
-    const char *failure = answered ? "" : ending->unsent && strstr(promised, "`send`") ? "send" : "reset";
-    assert_true(answered || strncmp(promised, "`reset`", strlen("`reset`")) == 0);
-    if (strcmp(http_failure_name(world.asker.result.failure), failure) != 0 ||
-        world.asker.result.resent != resent || !world.asker.result.sent ||
-        world.asker.result.body_cut != (unsure ? HTTP_CUT_UNSURE : HTTP_WHOLE) ||
-        world.asker.endpoint.requests != (size_t)reused + 1 + resent)
-        fail_msg("%s ('%s'), %s, %s: %s, resent %d, cut %d, %zu requests; promised: %s", ending->row,
-                 ending->said, tls ? "TLS" : "TCP", reused ? "used before" : "first use",
-                 *world.asker.reason ? world.asker.reason : "an answer", world.asker.result.resent,
-                 world.asker.result.body_cut, world.asker.endpoint.requests, promised);
-    /* Whatever came of it, the next one is not touched by it. */
-    begin(&world, 8, SLICE_LITERAL("{}"));
-    asker_run(&world.asker, reused + 2U);
-    assert_string_equal(world.asker.body, "8");
-    close_world(&world);
-}
-
-/** Splits "| a | b | c |"; "the same" is what the cell before says. */
-static void read_row(const char *line, struct row *row)
-{
-    *row = (struct row){0};
-    for (int i = 0; i < 3; i++) {
-        assert_memory_equal(line, "| ", 2);
-        const char *end = strstr(line + 2, " |");
-        assert_non_null(end);
-        snprintf(row->cells[i], CELL_MAX, "%.*s", (int)(end - line - 2), line + 2);
-        line = end + 1;
-    }
-    if (strcmp(row->cells[2], "the same") == 0)
-        snprintf(row->cells[2], CELL_MAX, "%s", row->cells[1]);
-}
-
-static size_t read_table(struct row *rows)
-{
-    static const char title[] = "| how an HTTP/1.1 connection ends | first use | used before |\n";
-    char line[512];
-    size_t count = 0;
-    const char *path = getenv("OPERATING_MD");
-    FILE *file = path ? fopen(path, "r") : NULL;
-    if (!file)
-        skip();
-    while (fgets(line, sizeof line, file) && strcmp(line, title) != 0)
-        ;
-    assert_non_null(fgets(line, sizeof line, file)); /* the line under the title */
-    while (fgets(line, sizeof line, file) && *line == '|') {
-        assert_in_range(count, 0, ROWS_MAX - 1);
-        read_row(line, &rows[count++]);
-    }
-    fclose(file);
-    return count;
-}
-
-static struct row *row_of(struct row *rows, size_t count, const struct ending *ending)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(rows[i].cells[0], ending->row, strlen(ending->row)) == 0)
-            return &rows[i];
-    fail_msg("the table has no row that begins with '%s'", ending->row);
-    return NULL;
-}
-
-static void connections_that_end_keep_the_promises_of_the_document(void **state)
-{
-    (void)state;
-    struct row rows[ROWS_MAX];
-    size_t count = read_table(rows);
-    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
-        struct row *row = row_of(rows, count, &ENDINGS[i]);
-        row->endings++;
-        for (int tls = 0; tls <= 1; tls++)
-            for (int reused = 0; reused <= 1; reused++)
-                if (!(tls ? ENDINGS[i].tcp_only : ENDINGS[i].tls_only))
-                    (ENDINGS[i].idle ? try_idle_ending : try_ending)(&ENDINGS[i], row->cells[1 + reused], tls,
-                                                                     reused);
-    }
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].endings == 0)
-            fail_msg("no connection here ends as in the row '%s'", rows[i].cells[0]);
-    assert_true(count > 0);
-}
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -639,7 +420,6 @@ int main(void)
         cmocka_unit_test(connections_that_are_begun_at_once_all_resume_a_session),
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(a_turn_reads_a_part_of_an_answer),
-        cmocka_unit_test(connections_that_end_keep_the_promises_of_the_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
