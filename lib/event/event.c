@@ -18,11 +18,11 @@ void event_clear(struct event *event)
     event_init(event);
 }
 
-static struct slice text_at(const struct event *event, struct scan_range range)
+static struct slice text_at(const struct buffer *texts, struct scan_range range)
 {
     if (!range.found)
         return (struct slice){NULL, 0};
-    return (struct slice){event->texts.ptr + range.start, range.end - range.start};
+    return (struct slice){texts->ptr + range.start, range.end - range.start};
 }
 
 static void fill(struct event *event, const struct scan *scan)
@@ -33,16 +33,16 @@ static void fill(struct event *event, const struct scan *scan)
         .synchronized = scan->invocation && scan->synchronized,
         .method_wrong = scan->found[SCAN_METHOD].wrong,
         .url_wrong = scan->found[SCAN_URL].wrong,
-        .type = text_at(event, scan->found[SCAN_TYPE]),
-        .method = text_at(event, scan->found[SCAN_METHOD]),
-        .url = text_at(event, scan->found[SCAN_URL]),
+        .type = text_at(scan->texts, scan->found[SCAN_TYPE]),
+        .method = text_at(scan->texts, scan->found[SCAN_METHOD]),
+        .url = text_at(scan->texts, scan->found[SCAN_URL]),
     };
-    event->run_id = text_at(event, scan->found[SCAN_RUN_ID]);
-    event->action = text_at(event, scan->found[SCAN_ACTION]);
-    event->signature = text_at(event, scan->found[SCAN_SIGNATURE]);
-    event->timestamp = text_at(event, scan->found[SCAN_TIMESTAMP]);
-    event->traceparent = text_at(event, scan->found[SCAN_TRACEPARENT]);
-    event->tracestate = text_at(event, scan->found[SCAN_TRACESTATE]);
+    event->run_id = text_at(scan->texts, scan->found[SCAN_RUN_ID]);
+    event->action = text_at(scan->texts, scan->found[SCAN_ACTION]);
+    event->signature = text_at(scan->texts, scan->found[SCAN_SIGNATURE]);
+    event->timestamp = text_at(scan->texts, scan->found[SCAN_TIMESTAMP]);
+    event->traceparent = text_at(scan->texts, scan->found[SCAN_TRACEPARENT]);
+    event->tracestate = text_at(scan->texts, scan->found[SCAN_TRACESTATE]);
     event->has_signature_member = scan->signature_member;
     event->has_timestamp_member = scan->timestamp_member;
     event->run_id_wrong = scan->found[SCAN_RUN_ID].wrong;
@@ -54,10 +54,8 @@ static void fill(struct event *event, const struct scan *scan)
 
 static bool is_of_gitlab(const struct scan *scan)
 {
-    struct slice texts = buffer_slice(scan->texts);
-    struct scan_range type = scan->found[SCAN_TYPE];
-    return !scan->invocation_in_root && type.found &&
-           slice_equal_text((struct slice){texts.ptr + type.start, type.end - type.start}, "GITLAB");
+    return !scan->invocation_in_root &&
+           slice_equal_text(text_at(scan->texts, scan->found[SCAN_TYPE]), "GITLAB");
 }
 
 /** Of an event for GitLab nothing of its headers is signed (docs/contract.md), however often they come. */

@@ -144,11 +144,10 @@ static void nothing_older_than_tls_1_2_is_spoken(void **state)
 }
 
 /** OpenSSL has been told to speak whatever it can, as an operator may have done for something else. */
-static int be_lax(char path[32])
+static int be_lax(char *path)
 {
     static const char text[] = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = lax\n"
                                "[lax]\nMinProtocol = TLSv1\nCipherString = DEFAULT@SECLEVEL=0\n";
-    strcpy(path, "/tmp/kafka-tls-lax-XXXXXX");
     int fd = mkstemp(path);
     bool written = fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1;
     close(fd);
@@ -157,7 +156,7 @@ static int be_lax(char path[32])
 
 int main(void)
 {
-    char lax[32];
+    char lax[] = "/tmp/kafka-tls-lax-XXXXXX";
     if (be_lax(lax) != 0)
         return 1;
     const struct CMUnitTest tests[] = {
