@@ -333,7 +333,7 @@ static bool use_certificates(struct reload *reload, struct reading *reading)
     return true;
 }
 
-/** What was to be used does not find the memory for it. */
+/** There is no memory to use what was read. It is read again at the next look. */
 static void put_off(struct reading *reading, enum part part)
 {
     buffer_append_text(&reading->problems[part], "out of memory\n");

@@ -39,8 +39,7 @@ enum observed_kind {
     OBSERVED_OTHER_TOPICS,
     /** So many of those had no line of their own within a minute: count, unreported. */
     OBSERVED_MORE_REFUSED,
-    /** A run has an id that cannot stand in the path of Port's API: it is delivered, and nothing is reported.
-     */
+    /** The run's id cannot stand in a path of Port's API: the run is delivered, and nothing is reported. */
     OBSERVED_UNREPORTABLE,
     /** Its mapping was evaluated, whatever came of that: duration_ms. */
     OBSERVED_MAPPED,

@@ -41,7 +41,7 @@ static void a_run_with_an_odd_id_is_delivered_and_a_warning_says_that_nothing_is
         assert_int_equal(world->arrived, 1);
         assert_int_equal(world->port->count, 0);
         char *logged = logs_end(&caught);
-        size_t warnings = occurrences(logged, "a run has an id that cannot be reported to");
+        size_t warnings = occurrences(logged, "a run's id does not fit Port's API");
         if (warnings != cases[i].warnings)
             fail_msg("%s: %s", cases[i].run_id, logged);
         free(logged);
