@@ -19,7 +19,6 @@ def two(tmp_path, monkeypatch):
     return builder, other
 
 
-@pytest.mark.host_only("about the tests' own tools")
 def test_what_one_process_built_stays_for_the_others(two, monkeypatch):
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
     builder, other = two
@@ -29,7 +28,6 @@ def test_what_one_process_built_stays_for_the_others(two, monkeypatch):
     other.close()
 
 
-@pytest.mark.host_only("about the tests' own tools")
 def test_a_build_that_nobody_waits_for_leaves_nothing(two, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     builder, other = two
