@@ -63,7 +63,9 @@ static void write_histogram(const struct scrape *scrape, const struct family *fa
     for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
         count += histogram->counts[i];
         begin_sample(scrape, family, "_bucket");
-        buffer_appendf(scrape->out, "{le=\"%.3f\"} %llu\n", (double)histogram_bounds_ms[i] / 1000,
+        /* As the two formats write a bound: 0.01, and a whole number as 1 or as 1.0. */
+        const char *whole = scrape->open_metrics && histogram_bounds_ms[i] % 1000 == 0 ? ".0" : "";
+        buffer_appendf(scrape->out, "{le=\"%g%s\"} %llu\n", (double)histogram_bounds_ms[i] / 1000, whole,
                        (unsigned long long)count);
     }
     count += histogram->counts[HISTOGRAM_BOUNDS];
