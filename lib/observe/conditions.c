@@ -122,11 +122,11 @@ static void tell(const struct conditions *conditions, const struct condition *co
     bool over = level == LOG_INFO;
     bool lasts = !kind->when_met && (over || stood_ms >= CONDITION_EVERY_MS);
     bool counts = !condition->seen && (lasts || (!kind->when_met && condition->count > 1));
-    const struct log_field fields[] = {named(kind->subject, F_STR("", condition->subject)),
-                                       named(kind->value, F_INT("", condition->value)),
-                                       over ? F_NONE : F_STR("reason", condition->sentence),
-                                       counts ? F_INT("count", condition->count) : F_NONE,
-                                       lasts ? F_SECONDS("standing_for", stood_ms) : F_NONE};
+    const struct log_field fields[] = {
+        *condition->subject ? named(kind->subject, F_STR("", condition->subject)) : F_NONE,
+        named(kind->value, F_INT("", condition->value)), over ? F_NONE : F_STR("reason", condition->sentence),
+        counts ? F_INT("count", condition->count) : F_NONE,
+        lasts ? F_SECONDS("standing_for", stood_ms) : F_NONE};
     log_write(level, over ? kind->ended : kind->begun, fields, sizeof fields / sizeof *fields);
 }
 

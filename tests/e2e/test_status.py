@@ -96,6 +96,8 @@ def test_what_is_paused_waits_and_the_pause_is_said_until_it_ends(agent, ask, po
     agent.wait_log("status: destination", paused=True, waiting=1)
     agent.wait_log("status: condition")
     assert not held.bodies
+    assert ask("pause").stdout == "paused: every destination\n"
+    assert all(line.get("server.address") != "" for line in agent.log.snapshot())
     assert ask("resume").stdout == "goes on: every destination\n"
     agent.wait_log("deliveries are not paused any more")
     port.wait(lambda: status_of(port, "r_1") == ["SUCCESS"])
