@@ -183,7 +183,8 @@ static void note_oldest(void *ctx, const struct delivery_view *delivery)
     size_t at = oldest->count;
     if (slice_is_null(delivery->run_id))
         return;
-    while (at > 0 && oldest->views[at - 1].taken_ms > delivery->taken_ms)
+    /* The newest come first: of those that were taken in one millisecond the later one here is the older. */
+    while (at > 0 && oldest->views[at - 1].taken_ms >= delivery->taken_ms)
         at--;
     if (at == RUNS_LISTED)
         return;
