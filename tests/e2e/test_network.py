@@ -394,7 +394,7 @@ def test_few_file_descriptors_make_a_small_window_and_no_failure(world, port):
     assert told["open_files_limit"] == 64 and 1 <= told["webhooks_at_once"] < 20 and told["wanted"] == 256
     with contextlib.ExitStack() as doors:
         doors = [doors.enter_context(listening("127.0.0.1", 0, answers_slowly)) for _ in range(30)]
-        runs = [f"r_few_{i}" for i in range(100)]
+        runs = [f"r_few_{i}" for i in range(40)]
         world.produce(*(run_event(run, f"http://127.0.0.1:{doors[i % 30]}/", method="GET") for i, run in enumerate(runs)))
         assert {outcome(port, run)["status"] for run in runs} == {"SUCCESS"}
     assert lines_with(agent, "circuit") == lines_with(agent, "webhook failed") == []

@@ -6,7 +6,7 @@ import pytest
 
 from batches import GZIP, LZ4, ZSTD, batch, gz, lz4, overwrite, produce_raw, record, records, zstd
 from harness import run_event, wait_until
-from test_positions import committed, end_of, transactional
+from positions import committed, end_of, transactional
 
 pytestmark = [pytest.mark.kafka, pytest.mark.host]
 MEGABYTE = b"x" * 1_000_000
