@@ -143,17 +143,18 @@ static void warn(const struct gathering *gathering, const char *sentence)
         gathering->options->warn(gathering->options->ctx, sentence);
 }
 
-static bool ends_in_crt(const char *name)
+/** Debian takes *.crt from there, today's agent *.pem as well. */
+static bool is_named_as_certificate(const char *name)
 {
     size_t len = strlen(name);
-    return len > 4 && strcmp(name + len - 4, ".crt") == 0;
+    return len > 4 && (strcmp(name + len - 4, ".crt") == 0 || strcmp(name + len - 4, ".pem") == 0);
 }
 
-static int add_directory(struct gathering *gathering, const char *path, bool only_crt, int depth,
+static int add_directory(struct gathering *gathering, const char *path, bool only_named, int depth,
                          struct error *err);
 
 /** A folder's entry: what is wrong with it is a warning, so that one bad file takes no other with it. */
-static int add_entry(struct gathering *gathering, const char *path, bool only_crt, int depth,
+static int add_entry(struct gathering *gathering, const char *path, bool only_named, int depth,
                      struct error *err)
 {
     struct stat status;
@@ -162,8 +163,8 @@ static int add_entry(struct gathering *gathering, const char *path, bool only_cr
     int result = 0;
     bool known = stat(path, &status) == 0;
     if (known && S_ISDIR(status.st_mode))
-        return only_crt && depth > 0 ? add_directory(gathering, path, only_crt, depth - 1, err) : 0;
-    if (only_crt && !ends_in_crt(path))
+        return only_named && depth > 0 ? add_directory(gathering, path, only_named, depth - 1, err) : 0;
+    if (only_named && !is_named_as_certificate(path))
         return 0;
     result = add_file(gathering, path, &problem);
     if (result == PA_ERR_MEMORY)
@@ -176,7 +177,7 @@ static int add_entry(struct gathering *gathering, const char *path, bool only_cr
 }
 
 /** Names that begin with a dot are left out: Kubernetes keeps the versions of a mount in such folders. */
-static int add_directory(struct gathering *gathering, const char *path, bool only_crt, int depth,
+static int add_directory(struct gathering *gathering, const char *path, bool only_named, int depth,
                          struct error *err)
 {
     struct dirent **entries = NULL;
@@ -190,7 +191,7 @@ static int add_directory(struct gathering *gathering, const char *path, bool onl
             buffer_appendf(&entry, "%s/%s", path, entries[i]->d_name);
             buffer_text(&entry);
             result = entry.failed ? error_set(err, PA_ERR_MEMORY, "out of memory")
-                                  : add_entry(gathering, entry.ptr, only_crt, depth, err);
+                                  : add_entry(gathering, entry.ptr, only_named, depth, err);
         }
         buffer_clear(&entry);
         free(entries[i]);

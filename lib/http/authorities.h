@@ -4,7 +4,7 @@
 #include "http/pem_file.h"
 #include <stddef.h>
 
-/** Where *.crt files are mounted or, on Debian, installed. */
+/** Where *.crt and *.pem files are mounted or, on Debian, installed. */
 #define AUTHORITIES_DIRECTORY "/usr/local/share/ca-certificates"
 
 struct authorities;
@@ -14,7 +14,7 @@ struct authorities_options {
     const char *ssl_cert_file;
     /** REQUESTS_CA_BUNDLE: the same. */
     const char *requests_ca_bundle;
-    /** *.crt files in it and below it are added; it need not exist. NULL: none. */
+    /** *.crt and *.pem files in it and below it are added; it need not exist. NULL: none. */
     const char *directory;
     /** NULL: the first of the distributions' usual places that can be read. */
     const char *system_bundle;
