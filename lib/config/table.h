@@ -30,6 +30,10 @@ enum setting_kind {
     SETTING_EGRESS_DENY
 };
 
+/** Which numbers beyond a setting's bounds count as the nearest one within, with a warning: today's agent
+ * starts with them, so they are in use. Negative ones never do. */
+enum setting_nearest { NEAREST_BELOW = 1, NEAREST_ABOVE = 2 };
+
 /** One accepted word, and what it is kept as: a text, or an enum's value. */
 struct setting_choice {
     const char *word, *text;
@@ -47,6 +51,8 @@ struct setting {
     /** The name in lower case is read too, and wins. */
     bool either_case;
     double minimum, maximum;
+    /** Of NEAREST_BELOW and NEAREST_ABOVE; 0: a number beyond the bounds is a problem. */
+    unsigned nearest;
     /** Ends with a NULL word. */
     const struct setting_choice *choices;
     /** Of its member in struct config. */

@@ -3,13 +3,16 @@
 #include "http/egress.h"
 #include "http/proxy.h"
 #include "http/url.h"
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { SHOWN_MAX = 200 };
+enum { SHOWN_MAX = 200, NUMBER_SIZE = 20 };
+
+static const char DECIMAL[] = "-+.0123456789eE";
 
 char *loading_copy(struct loading *loading, const char *text)
 {
@@ -94,7 +97,48 @@ static void range_problem(struct loading *loading, const struct setting *setting
     problem(loading, setting, value, accepted);
 }
 
-static bool parse_integer(const char *value, bool suffixes, double *out)
+/** Today's agent takes numbers as Python writes them: with a plus sign, and underscores between two digits.
+ * The number without these; false: it is no such number. */
+static bool plain_number(struct slice text, char plain[NUMBER_SIZE])
+{
+    size_t len = 0;
+    if (text.len == 0 || text.len >= NUMBER_SIZE)
+        return false;
+    for (size_t i = *text.ptr == '+' && text.len > 1 && text.ptr[1] != '-' && text.ptr[1] != '+';
+         i < text.len; i++) {
+        bool between = i > 0 && i + 1 < text.len && isdigit((unsigned char)text.ptr[i - 1]) &&
+                       isdigit((unsigned char)text.ptr[i + 1]);
+        if (text.ptr[i] == '_' && !between)
+            return false;
+        if (text.ptr[i] != '_')
+            plain[len++] = text.ptr[i];
+    }
+    plain[len] = '\0';
+    return true;
+}
+
+/** The number as it counts: itself within the setting's bounds; the nearest one within, with a warning, where
+ * the table says so. NAN and a problem for any other. */
+static double bounded(struct loading *loading, const struct setting *setting, const char *value,
+                      double number, const char *unit)
+{
+    bool below = number<setting->minimum, above = number> setting->maximum;
+    if (!below && !above)
+        return number;
+    if (number < 0 || isinf(number) || !(setting->nearest & (below ? NEAREST_BELOW : NEAREST_ABOVE))) {
+        range_problem(loading, setting, value, unit);
+        return NAN;
+    }
+    struct buffer *warnings = &loading->config->warnings;
+    double nearest = below ? setting->minimum : setting->maximum;
+    buffer_appendf(warnings, "%s: '", setting->name);
+    buffer_append_one_line(warnings, slice_trim(slice_of(value)));
+    buffer_appendf(warnings, "' is not within %.10g to %.12g; %.12g is used\n", setting->minimum,
+                   setting->maximum, nearest);
+    return nearest;
+}
+
+static bool parse_bytes(const char *value, double *out)
 {
     char *end;
     struct slice text = slice_trim(slice_of(value));
@@ -104,11 +148,11 @@ static bool parse_integer(const char *value, bool suffixes, double *out)
     long long number = strtoll(text.ptr, &end, 10);
     struct slice rest = slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)});
     double unit = 1;
-    if (suffixes && slice_equal_text_ignore_case(rest, "KiB"))
+    if (slice_equal_text_ignore_case(rest, "KiB"))
         unit = 1024;
-    else if (suffixes && slice_equal_text_ignore_case(rest, "MiB"))
+    else if (slice_equal_text_ignore_case(rest, "MiB"))
         unit = 1024 * 1024;
-    else if (suffixes && slice_equal_text_ignore_case(rest, "GiB"))
+    else if (slice_equal_text_ignore_case(rest, "GiB"))
         unit = 1024 * 1024 * 1024;
     else if (rest.len > 0)
         return false;
@@ -116,36 +160,42 @@ static bool parse_integer(const char *value, bool suffixes, double *out)
     return errno == 0 && end > text.ptr;
 }
 
-static void set_integer(struct loading *loading, const struct setting *setting, const char *value)
+static void set_bytes(struct loading *loading, const struct setting *setting, const char *value)
 {
+    static const char unit[] = "number of bytes (KiB, MiB or GiB may follow)";
     int64_t *target = member(loading, setting);
     double number;
-    bool bytes = setting->kind == SETTING_BYTES;
-    if (!parse_integer(value, bytes, &number) || number < setting->minimum || number > setting->maximum)
-        range_problem(loading, setting, value,
-                      bytes ? "number of bytes (KiB, MiB or GiB may follow)" : "whole number");
-    else
+    if (!parse_bytes(value, &number))
+        range_problem(loading, setting, value, unit);
+    else if (!isnan(number = bounded(loading, setting, value, number, unit)))
         *target = (int64_t)number;
 }
 
-/** A decimal number within the setting's range; NAN and a problem for anything else. */
+/** A number within the setting's range, of these characters; NAN and a problem for anything else. */
 static double number_of(struct loading *loading, const struct setting *setting, const char *value,
-                        const char *unit)
+                        const char *unit, const char *characters)
 {
-    struct slice text = slice_trim(slice_of(value));
-    char *end = NULL;
-    bool plain = text.len > 0 && text.len < 20 && strspn(text.ptr, "0123456789.") >= text.len;
-    double number = plain ? strtod(text.ptr, &end) : NAN;
-    if (plain && end == text.ptr + text.len && number >= setting->minimum && number <= setting->maximum)
-        return number;
+    char plain[NUMBER_SIZE], *end = NULL;
+    bool known = plain_number(slice_trim(slice_of(value)), plain) && !plain[strspn(plain, characters)];
+    double number = known ? strtod(plain, &end) : NAN;
+    if (known && end > plain && !*end)
+        return bounded(loading, setting, value, number, unit);
     range_problem(loading, setting, value, unit);
     return NAN;
+}
+
+static void set_integer(struct loading *loading, const struct setting *setting, const char *value)
+{
+    int64_t *target = member(loading, setting);
+    double number = number_of(loading, setting, value, "whole number", "-0123456789");
+    if (!isnan(number))
+        *target = (int64_t)number;
 }
 
 static void set_seconds(struct loading *loading, const struct setting *setting, const char *value)
 {
     int64_t *target = member(loading, setting);
-    double seconds = number_of(loading, setting, value, "number of seconds");
+    double seconds = number_of(loading, setting, value, "number of seconds", DECIMAL);
     if (!isnan(seconds))
         *target = (int64_t)(seconds * 1000 + 0.5);
 }
@@ -153,7 +203,7 @@ static void set_seconds(struct loading *loading, const struct setting *setting, 
 static void set_number(struct loading *loading, const struct setting *setting, const char *value)
 {
     double *target = member(loading, setting);
-    double number = number_of(loading, setting, value, "number");
+    double number = number_of(loading, setting, value, "number", DECIMAL);
     if (!isnan(number))
         *target = number;
 }
@@ -399,8 +449,10 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
         set_boolean(loading, setting, value);
         break;
     case SETTING_INTEGER:
-    case SETTING_BYTES:
         set_integer(loading, setting, value);
+        break;
+    case SETTING_BYTES:
+        set_bytes(loading, setting, value);
         break;
     case SETTING_SECONDS:
         set_seconds(loading, setting, value);

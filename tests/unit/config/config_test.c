@@ -91,7 +91,7 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"PORT_API_BASE_URL=u:hush@port", "'***@port' has no scheme; write https://***@port"},
         {"PORT_API_BASE_URL=http://u:hu?sh@port", "PORT_API_BASE_URL: 'http://***@port' is not accepted"},
         {"KAFKA_CONSUMER_AUTO_OFFSET_RESET=middle", "earliest"},
-        {"POLLING_BACKOFF_FACTOR=0.5", "a number from 1 to 100"},
+        {"POLLING_BACKOFF_FACTOR=-0.5", "a number from 1 to 100"},
         {"MAPPING_MISS=ignore", "report, skip"},
         {"WEBHOOK_RETRY_ON=502,6xx", "WEBHOOK_RETRY_ON: '6xx' is not accepted"},
         {"WEBHOOK_RETRY_ON=none,502", "none alone"},

@@ -115,7 +115,7 @@ static bool takes(const struct setting *setting, double number)
     char line[160], told[160];
     struct config config;
     struct buffer problems = {0};
-    snprintf(line, sizeof line, "%s=%.17g", setting->name, number);
+    snprintf(line, sizeof line, "%s=%.16g", setting->name, number);
     snprintf(told, sizeof told, "from %.10g to %.12g\n", setting->minimum, setting->maximum);
     int failed = load(&config, line, NULL, NULL, NULL, &problems);
     if (failed && !strstr(buffer_text(&problems), told))
@@ -137,7 +137,7 @@ static void the_bounds_of_numbers_are_known(void **state)
                   {"POLLING_RUNS_BATCH_SIZE", 1, 1000},
                   {"POLLING_INITIAL_BACKOFF_SECONDS", 0.01, 86400},
                   {"POLLING_BACKOFF_FACTOR", 1, 100},
-                  {"POLLING_BACKOFF_JITTER_FACTOR", 0, 1},
+                  {"POLLING_BACKOFF_JITTER_FACTOR", 0, 100},
                   {"POLLING_MAX_BACKOFF_SECONDS", 0.01, 86400},
                   {"POLLING_MAX_FAILURE_DURATION_SECONDS", 0.01, 31536000},
                   {"MAPPING_TIMEOUT", 0.01, 600},
@@ -187,8 +187,10 @@ static void every_number_is_taken_within_its_bounds_and_no_further(void **state)
         if (!whole && setting->kind != SETTING_SECONDS && setting->kind != SETTING_NUMBER)
             continue;
         double step = whole ? 1 : 0.0005;
+        bool below = (setting->nearest & NEAREST_BELOW) != 0, above = (setting->nearest & NEAREST_ABOVE) != 0;
         if (!takes(setting, setting->minimum) || !takes(setting, setting->maximum) ||
-            takes(setting, setting->minimum - step) || takes(setting, setting->maximum + step))
+            takes(setting, setting->minimum - step) != below ||
+            takes(setting, setting->maximum + step) != above)
             fail_msg("%s", setting->name);
     }
 }

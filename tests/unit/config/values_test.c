@@ -99,10 +99,83 @@ static void seconds_may_have_a_fraction(void **state)
     ASSERT_NUMBER("POLLING_BACKOFF_JITTER_FACTOR", "0", polling.backoff_jitter, 0);
     ASSERT_NUMBER("POLLING_BACKOFF_JITTER_FACTOR", "1.00", polling.backoff_jitter, 1);
     ASSERT_NUMBER("POLLING_BACKOFF_FACTOR", "100", polling.backoff_factor, 100);
-    static const char *const refused[] = {
-        "0.0009", "86400.1", "1e3", "-1", "1s", "1.2.3", ".", "nan", "0x1", "1,5", "1.000000000000000000"};
+    static const char *const refused[] = {"0.0009", "86400.1", "-1",  "1s",  "1.2.3",
+                                          ".",      "nan",     "0x1", "1,5", "1.000000000000000000"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_refused("WEBHOOK_TOTAL_TIMEOUT", refused[i], "a number of seconds from 0.001 to 86400");
+}
+
+static void numbers_may_be_written_as_for_todays_agent(void **state)
+{
+    (void)state;
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "1e3", invoker_timeout_ms, 1000000);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "1.5E+1", invoker_timeout_ms, 15000);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "25e-1", invoker_timeout_ms, 2500);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "+30", invoker_timeout_ms, 30000);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "1_000.2_5", invoker_timeout_ms, 1000250);
+    ASSERT_NUMBER("WEBHOOK_INVOKER_TIMEOUT", "5.", invoker_timeout_ms, 5000);
+    ASSERT_NUMBER("POLLING_INTERVAL_SECONDS", "+0_10", polling.interval_ms, 10000);
+    ASSERT_NUMBER("POLLING_RUNS_BATCH_SIZE", "1_000", polling.batch_size, 1000);
+    ASSERT_NUMBER("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "+45_000", session_timeout_ms, 45000);
+    static const char *const refused[] = {"e3",  "1e", "1e+", "1e3.0", "1__0", "_1",  "1_",    "1_.0", "1._0",
+                                          "++1", "+",  "+-1", "+ 1",   "1 e3", "inf", "1e999", "1e+_1"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         assert_refused("WEBHOOK_INVOKER_TIMEOUT", refused[i], "a number of seconds from 0.001 to 86400");
+    static const char *const whole[] = {"+", "++1", "+-1", "1__0", "_1", "1_", "1e1", "+ 1"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        assert_refused("POLLING_RUNS_BATCH_SIZE", whole[i], "a whole number from 1 to 1000");
+}
+
+#define ASSERT_NEAREST(name, value, member, expected, bounds, nearest)                             \
+    do {                                                                                           \
+        struct config config;                                                                      \
+        struct buffer problems = {0};                                                              \
+        if (!load_one(&config, name, value, &problems))                                            \
+            fail_msg("%s", buffer_text(&problems));                                                \
+        assert_string_equal(buffer_text(&config.warnings),                                         \
+                            name ": '" value "' is not within " bounds "; " nearest " is used\n"); \
+        if (config.member != (expected))                                                           \
+            fail_msg("%s=%s is %lld", name, value, (long long)config.member);                      \
+        config_clear(&config);                                                                     \
+        buffer_clear(&problems);                                                                   \
+    } while (0)
+
+/** Whoever changes the image has these numbers, and today's agent starts with them. */
+static void numbers_that_todays_agent_takes_count_as_the_nearest(void **state)
+{
+    (void)state;
+#define DAY "0.01 to 86400"
+    ASSERT_NEAREST("POLLING_INTERVAL_SECONDS", "0", polling.interval_ms, 10, DAY, "0.01");
+    ASSERT_NEAREST("POLLING_INTERVAL_SECONDS", "86401", polling.interval_ms, 86400000, DAY, "86400");
+    ASSERT_NEAREST("POLLING_RUNS_BATCH_SIZE", "5000", polling.batch_size, 1000, "1 to 1000", "1000");
+    ASSERT_NEAREST("POLLING_INITIAL_BACKOFF_SECONDS", "0", polling.initial_backoff_ms, 10, DAY, "0.01");
+    ASSERT_NEAREST("POLLING_MAX_BACKOFF_SECONDS", "0", polling.max_backoff_ms, 10, DAY, "0.01");
+    ASSERT_NEAREST("POLLING_MAX_BACKOFF_SECONDS", "1000000", polling.max_backoff_ms, 86400000, DAY, "86400");
+    ASSERT_NEAREST("POLLING_BACKOFF_FACTOR", "0.5", polling.backoff_factor, 1, "1 to 100", "1");
+    ASSERT_NEAREST("POLLING_BACKOFF_FACTOR", "0", polling.backoff_factor, 1, "1 to 100", "1");
+    ASSERT_NEAREST("POLLING_BACKOFF_FACTOR", "1e3", polling.backoff_factor, 100, "1 to 100", "100");
+    ASSERT_NEAREST("POLLING_BACKOFF_JITTER_FACTOR", "101", polling.backoff_jitter, 100, "0 to 100", "100");
+    ASSERT_NEAREST("POLLING_MAX_FAILURE_DURATION_SECONDS", "0", polling.max_failure_ms, 10,
+                   "0.01 to 31536000", "0.01");
+    ASSERT_NEAREST("POLLING_MAX_FAILURE_DURATION_SECONDS", "99999999", polling.max_failure_ms, 31536000000,
+                   "0.01 to 31536000", "31536000");
+    ASSERT_NEAREST("WEBHOOK_INVOKER_TIMEOUT", "99999", invoker_timeout_ms, 86400000, "0.001 to 86400",
+                   "86400");
+}
+
+static void numbers_with_which_todays_agent_does_nothing_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("POLLING_INTERVAL_SECONDS", "-1", "a number of seconds from 0.01 to 86400");
+    assert_refused("POLLING_RUNS_BATCH_SIZE", "0", "a whole number from 1 to 1000");
+    assert_refused("POLLING_RUNS_BATCH_SIZE", "-1", "a whole number from 1 to 1000");
+    assert_refused("POLLING_BACKOFF_FACTOR", "-2", "a number from 1 to 100");
+    assert_refused("POLLING_BACKOFF_JITTER_FACTOR", "-0.1", "a number from 0 to 100");
+    assert_refused("POLLING_MAX_FAILURE_DURATION_SECONDS", "-1", "a number of seconds from 0.01 to 31536000");
+    assert_refused("WEBHOOK_INVOKER_TIMEOUT", "0", "a number of seconds from 0.001 to 86400");
+    assert_refused("WEBHOOK_INVOKER_TIMEOUT", "-1", "a number of seconds from 0.001 to 86400");
+    assert_refused("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "0", "a whole number from 1 to 3600000");
+    assert_refused("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "3600001", "a whole number from 1 to 3600000");
 }
 
 static void ports_url_has_a_scheme_and_nothing_behind_its_path(void **state)
@@ -201,6 +274,9 @@ int main(void)
         cmocka_unit_test(numbers_of_bytes_may_have_a_unit),
         cmocka_unit_test(whole_numbers_have_no_unit),
         cmocka_unit_test(seconds_may_have_a_fraction),
+        cmocka_unit_test(numbers_may_be_written_as_for_todays_agent),
+        cmocka_unit_test(numbers_that_todays_agent_takes_count_as_the_nearest),
+        cmocka_unit_test(numbers_with_which_todays_agent_does_nothing_are_refused),
         cmocka_unit_test(ports_url_has_a_scheme_and_nothing_behind_its_path),
         cmocka_unit_test(one_line_break_at_a_files_end_is_not_the_values),
         cmocka_unit_test(a_file_has_a_mebibyte_at_most),

@@ -174,11 +174,25 @@ static void a_value_of_blanks_is_none(void **state)
     buffer_clear(&out);
 }
 
+/** Today's agent writes Latin-1, and fails where a character has no place there. */
+static void a_header_beyond_ascii_goes_out_in_utf_8(void **state)
+{
+    (void)state;
+    char line[] = "X-A: Zo\xc3\xab \xe6\x9d\xb1";
+    struct curl_slist header = {line, NULL};
+    struct buffer out = {0};
+    const struct request_parts parts = {.method = "GET", .url = A "/", .headers = &header};
+    request_write_head(&parts, &out);
+    assert_non_null(strstr(buffer_text(&out), "\r\nX-A: Zo\xc3\xab \xe6\x9d\xb1\r\n\r\n"));
+    buffer_clear(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_libcurls_byte_for_byte),
         cmocka_unit_test(a_value_of_blanks_is_none),
+        cmocka_unit_test(a_header_beyond_ascii_goes_out_in_utf_8),
     };
     return cmocka_run_group_tests(tests, open_shared, close_shared);
 }
