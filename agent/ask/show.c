@@ -207,6 +207,7 @@ static void show_conditions(FILE *out, const cJSON *status)
         print_member(out, " (", condition, "subject", ")");
         print_duration(out, ", for ", number(condition, "for_s"), "");
         print_member(out, ": ", condition, "reason", "");
+        print_member(out, "; ", condition, "hint", "");
         fputc('\n', out);
     }
 }

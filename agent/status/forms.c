@@ -218,6 +218,8 @@ static void write_conditions(struct json_writer *writer, const struct snapshot *
         piece_text(writer, "words", condition_text(conditions, condition));
         piece_text(writer, "subject", condition->subject);
         piece_text(writer, "reason", condition->sentence);
+        if (condition->hint)
+            piece_text(writer, "hint", condition->hint);
         json_write_int(writer, "value", condition->value);
         json_write_int(writer, "count", (int64_t)condition->count);
         json_write_seconds(writer, "for_s", snapshot->monotonic_ms - condition->since_ms);
@@ -381,6 +383,6 @@ void snapshot_log(const struct snapshot *snapshot)
     while (conditions && (condition = conditions_next(conditions, condition)))
         log_info("status: condition", F_STR("condition", condition_text(conditions, condition)),
                  *condition->subject ? F_STR("subject", condition->subject) : F_NONE,
-                 F_STR("reason", condition->sentence),
+                 F_STR("reason", condition->sentence), F_STR("hint", condition->hint),
                  F_SECONDS("standing_for", snapshot->monotonic_ms - condition->since_ms));
 }

@@ -348,7 +348,7 @@ static void attempt_over(struct delivery *delivery, const struct http_result *re
     }
     outcome_of(delivery, result, deliver->options.detailed_logging, &delivery->outcome);
     if (!delivery->outcome.success)
-        window_note_cause(&delivery->slot, buffer_slice(&delivery->outcome.cause));
+        window_note_cause(&delivery->slot, buffer_slice(&delivery->outcome.cause), delivery_hint(delivery));
     window_ended(deliver->window, &delivery->slot, end_of(result), result->duration_ms);
     if (delivery->outcome.success ||
         !retry_wait(&deliver->options, delivery->attempt, delivery->started_ms, result, &wait_ms))

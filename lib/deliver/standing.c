@@ -78,8 +78,10 @@ static void circuit_stands(void *ctx, const struct destination_view *view)
         return;
     snprintf(sentence, sizeof sentence, "%u failures in a row; the last: %.200s", view->failures_in_row,
              view->cause);
-    condition_stands(deliver->options.conditions, CONDITION_CIRCUIT_OPEN, view->name, (int64_t)view->waiting,
-                     sentence);
+    condition_stands_with(
+        deliver->options.conditions, CONDITION_CIRCUIT_OPEN, view->name, (int64_t)view->waiting, sentence,
+        view->hint ? view->hint
+                   : "'port-agent check --destination URL' goes the way to the endpoint step by step");
 }
 
 void standing_circuit(void *ctx, const struct destination_view *view)

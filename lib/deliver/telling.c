@@ -71,6 +71,12 @@ void delivery_tell(const struct delivery *delivery, enum observed_kind kind)
     observe(delivery->deliver->options.observer, &observed);
 }
 
+const char *delivery_hint(const struct delivery *delivery)
+{
+    const struct observed observed = about(delivery, OBSERVED_RETRYING);
+    return observed_hint(&observed);
+}
+
 void delivery_tell_done(const struct delivery *delivery)
 {
     int64_t now_ms = clock_monotonic_ms(delivery->deliver->options.clock);

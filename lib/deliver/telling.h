@@ -15,6 +15,8 @@ void record_tell(const struct deliver *deliver, const struct record *record, con
                  enum observed_kind kind);
 /** What happened to the delivery, with its last attempt's outcome, as far as there is one. */
 void delivery_tell(const struct delivery *delivery, enum observed_kind kind);
+/** What to look at after its last attempt, which failed; NULL: the cause says all. Lives for ever. */
+PA_MUST_USE const char *delivery_hint(const struct delivery *delivery);
 /** Its record is given back as done. */
 void delivery_tell_done(const struct delivery *delivery);
 void delivery_tell_move(const struct delivery *delivery, const char *from, const char *to);

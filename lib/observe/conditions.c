@@ -124,7 +124,9 @@ static void tell(const struct conditions *conditions, const struct condition *co
     bool counts = !condition->seen && (lasts || (!kind->when_met && condition->count > 1));
     const struct log_field fields[] = {
         *condition->subject ? named(kind->subject, F_STR("", condition->subject)) : F_NONE,
-        named(kind->value, F_INT("", condition->value)), over ? F_NONE : F_STR("reason", condition->sentence),
+        named(kind->value, F_INT("", condition->value)),
+        over ? F_NONE : F_STR("reason", condition->sentence),
+        over ? F_NONE : F_STR("hint", condition->hint),
         counts ? F_INT("count", condition->count) : F_NONE,
         lasts ? F_SECONDS("standing_for", stood_ms) : F_NONE};
     log_write(level, over ? kind->ended : kind->begun, fields, sizeof fields / sizeof *fields);
@@ -143,14 +145,14 @@ static bool warning_is_due(const struct conditions *conditions, int64_t told_ms)
 
 /** There is no space for another: the last one that found none is told, with how many there were. */
 static void tell_unkept(struct conditions *conditions, enum condition_kind kind, const char *subject,
-                        const char *sentence)
+                        const char *sentence, const char *hint)
 {
     conditions->unkept++;
     if (conditions->unkept_told_ms > 0 && !warning_is_due(conditions, conditions->unkept_told_ms))
         return;
     conditions->unkept_told_ms = clock_monotonic_ms(conditions->clock);
     log_warning(conditions->words[kind].begun, named(conditions->words[kind].subject, F_STR("", subject)),
-                F_STR("reason", sentence), F_INT("and_others", conditions->unkept - 1));
+                F_STR("reason", sentence), F_STR("hint", hint), F_INT("and_others", conditions->unkept - 1));
     conditions->unkept = 0;
 }
 
@@ -171,17 +173,18 @@ static bool has_room(const struct conditions *conditions, const char *subject)
 
 /** As it is now, begun if need be; NULL: there is no space for it. */
 static struct condition *note(struct conditions *conditions, enum condition_kind kind, const char *subject,
-                              int64_t value, const char *sentence)
+                              int64_t value, const char *sentence, const char *hint)
 {
     subject = subject ? subject : "";
     struct condition *condition = standing(conditions, kind, subject);
     if (!condition && !has_room(conditions, subject)) {
-        tell_unkept(conditions, kind, subject, sentence);
+        tell_unkept(conditions, kind, subject, sentence, hint);
         return NULL;
     }
     if (!condition)
         condition = begin(conditions, kind, subject);
     condition->value = value;
+    condition->hint = hint;
     snprintf(condition->sentence, sizeof condition->sentence, "%s", sentence);
     return condition;
 }
@@ -189,7 +192,7 @@ static struct condition *note(struct conditions *conditions, enum condition_kind
 void condition_met(struct conditions *conditions, enum condition_kind kind, const char *subject,
                    int64_t value, const char *sentence)
 {
-    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence) : NULL;
+    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence, NULL) : NULL;
     if (condition && (condition->count++ == 0 || warning_is_due(conditions, condition->told_ms)))
         warn(conditions, condition);
 }
@@ -197,7 +200,13 @@ void condition_met(struct conditions *conditions, enum condition_kind kind, cons
 void condition_stands(struct conditions *conditions, enum condition_kind kind, const char *subject,
                       int64_t value, const char *sentence)
 {
-    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence) : NULL;
+    condition_stands_with(conditions, kind, subject, value, sentence, NULL);
+}
+
+void condition_stands_with(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                           int64_t value, const char *sentence, const char *hint)
+{
+    struct condition *condition = conditions ? note(conditions, kind, subject, value, sentence, hint) : NULL;
     if (!condition || condition->count > 0)
         return;
     condition->count = 1;

@@ -73,6 +73,8 @@ struct condition {
     /** "": it has none. */
     char subject[128];
     char sentence[CONDITION_SENTENCE_SIZE];
+    /** What to look at; NULL: the sentence says all. */
+    const char *hint;
     int64_t value;
     /** How often it was met. */
     uint64_t count;
@@ -95,6 +97,9 @@ void condition_met(struct conditions *conditions, enum condition_kind kind, cons
  * told at once. */
 void condition_stands(struct conditions *conditions, enum condition_kind kind, const char *subject,
                       int64_t value, const char *sentence);
+/** The same, with what to look at, which has to live for ever; NULL: the sentence says all. */
+void condition_stands_with(struct conditions *conditions, enum condition_kind kind, const char *subject,
+                           int64_t value, const char *sentence, const char *hint);
 /** It is not so, or no longer. `value`: as above, now. */
 void condition_ended(struct conditions *conditions, enum condition_kind kind, const char *subject,
                      int64_t value);

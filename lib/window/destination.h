@@ -32,6 +32,8 @@ struct destination {
     int64_t open_since_ms;
     /** Of its last failure, in words, cut to fit; "": it has not failed yet. */
     char cause[200];
+    /** What to look at after it; NULL: the cause says all. */
+    const char *hint;
     /** A person holds it: no attempt starts. */
     bool paused;
     struct breaker breaker;

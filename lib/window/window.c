@@ -164,7 +164,8 @@ static struct destination_view view_of(const struct destination *destination, in
                                     .latency_ms = destination->latency_ms,
                                     .p50_ms = recent_percentile(&destination->recent, now_ms, 50),
                                     .p99_ms = recent_percentile(&destination->recent, now_ms, 99),
-                                    .cause = destination->cause};
+                                    .cause = destination->cause,
+                                    .hint = destination->hint};
     for (const struct slot *slot = destination->ready.first; slot; slot = slot->next)
         view.waiting++;
     return view;
@@ -437,9 +438,10 @@ bool window_is_broken(const struct slot *slot)
     return slot->destination && slot->destination->breaker.state != BREAKER_CLOSED;
 }
 
-void window_note_cause(const struct slot *slot, struct slice cause)
+void window_note_cause(const struct slot *slot, struct slice cause, const char *hint)
 {
     struct destination *destination = slot->destination;
+    destination->hint = hint;
     snprintf(destination->cause, sizeof destination->cause, "%.*s",
              (int)(cause.len < sizeof destination->cause ? cause.len : sizeof destination->cause),
              cause.ptr ? cause.ptr : "");

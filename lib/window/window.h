@@ -162,12 +162,15 @@ struct destination_view {
     int64_t p50_ms, p99_ms;
     /** Of its last failure; "": none. */
     const char *cause;
+    /** What to look at after it; NULL: the cause says all. */
+    const char *hint;
 };
 /** Every destination that is known, in the order of their names. */
 void window_each_destination(const struct window *window,
                              void (*each)(void *ctx, const struct destination_view *view), void *ctx);
-/** Why the slot's attempt failed, in words: kept of its destination, cut to fit. */
-void window_note_cause(const struct slot *slot, struct slice cause);
+/** Why the slot's attempt failed, in words: kept of its destination, cut to fit. `hint`: what to look at,
+ * which has to live for ever; NULL: the cause says all. */
+void window_note_cause(const struct slot *slot, struct slice cause, const char *hint);
 /** The cause of its destination's last failure; "": it has not failed yet, or is not known. Borrowed. */
 const char *window_cause(const struct slot *slot);
 /** A person holds its destination, or all of them. */

@@ -52,10 +52,12 @@ static void an_open_circuit_is_said_with_its_cause_and_what_waits(void **state)
     assert_int_equal(condition->kind, CONDITION_CIRCUIT_OPEN);
     assert_int_equal(condition->value, 1);
     assert_string_equal(condition->sentence, "2 failures in a row; the last: the endpoint answered 500");
+    assert_string_equal(condition->hint, "the endpoint itself failed: look at its log");
     run_until(world->port, &world->done, 3);
     assert_null(conditions_next(conditions, NULL));
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "\"level\":\"WARNING\",\"msg\":\"circuit open: "), 1);
+    assert_int_equal(occurrences(lines, "\"hint\":\"the endpoint itself failed: look at its log\""), 1);
     assert_int_equal(occurrences(lines, "\"level\":\"INFO\",\"msg\":\"circuit closed: "), 1);
     free(lines);
     standing_free(world);

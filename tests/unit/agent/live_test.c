@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../../component/logs.h"
 #include "agent/status/live.h"
 #include "observe/flow.h"
 #include <cJSON.h>
@@ -29,6 +30,7 @@ static const struct clock the_clock = {.monotonic_ms = turned, .wall_ms = turned
 struct world {
     struct config config;
     struct observer *observer;
+    struct conditions *conditions;
     struct live *live;
     size_t asked;
 };
@@ -40,6 +42,7 @@ static void give_parts(void *ctx, struct status_parts *parts)
     *parts = (struct status_parts){.config = &world->config,
                                    .clock = &the_clock,
                                    .observer = world->observer,
+                                   .conditions = world->conditions,
                                    .streamer = "KAFKA",
                                    .phase = "running"};
 }
@@ -65,6 +68,7 @@ static struct world *world_new(void)
 static void world_free(struct world *world)
 {
     live_free(world->live);
+    conditions_free(world->conditions);
     observer_free(world->observer);
     free(world);
 }
@@ -253,6 +257,46 @@ static void the_state_comes_once_a_second_and_is_made_once_for_all(void **state)
     world_free(world);
 }
 
+/** The state's condition of that place. The caller deletes. */
+static cJSON *condition_told(const struct admin_stream *stream, int place)
+{
+    struct buffer out = {0};
+    stream->more(stream->ctx, &out);
+    const char *data = strstr(buffer_text(&out), "event: state\ndata: ");
+    assert_non_null(data);
+    cJSON *state = cJSON_Parse(data + strlen("event: state\ndata: "));
+    cJSON *condition = cJSON_DetachItemFromArray(cJSON_GetObjectItem(state, "conditions"), place);
+    assert_non_null(condition);
+    cJSON_Delete(state);
+    buffer_clear(&out);
+    return condition;
+}
+
+static void a_condition_has_its_hint_where_there_is_one(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    world->conditions = conditions_new(&the_clock);
+    assert_non_null(world->conditions);
+    struct caught caught = logs_catch();
+    condition_stands_with(world->conditions, CONDITION_CIRCUIT_OPEN, "http://svc", 3, "it only fails",
+                          "look at its log");
+    condition_stands(world->conditions, CONDITION_RESULTS_WAIT, NULL, 1, "Port answered 429");
+    free(logs_end(&caught));
+    struct admin_stream stream = watch(world, "");
+    cJSON *hinted = condition_told(&stream, 0);
+    now_ms += LIVE_STATE_MS;
+    cJSON *plain = condition_told(&stream, 1);
+    assert_string_equal(cJSON_GetObjectItem(hinted, "reason")->valuestring, "it only fails");
+    assert_string_equal(cJSON_GetObjectItem(hinted, "hint")->valuestring, "look at its log");
+    assert_string_equal(cJSON_GetObjectItem(plain, "reason")->valuestring, "Port answered 429");
+    assert_false(cJSON_HasObjectItem(plain, "hint"));
+    cJSON_Delete(hinted);
+    cJSON_Delete(plain);
+    stream.ended(stream.ctx);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +306,7 @@ int main(void)
         cmocka_unit_test(who_comes_back_goes_on_where_it_was),
         cmocka_unit_test(hostile_texts_stay_within_their_line),
         cmocka_unit_test(the_state_comes_once_a_second_and_is_made_once_for_all),
+        cmocka_unit_test(a_condition_has_its_hint_where_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

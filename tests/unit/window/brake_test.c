@@ -90,7 +90,7 @@ static void what_stands_of_each_destination_is_told_in_order(void **state)
     struct destination *a = queue_slots(world, "http://a", 3);
     assert_int_equal(start_all(world), 2);
     struct slot *slot = end_attempt(world, a, SLOT_REFUSED, 0);
-    window_note_cause(slot, SLICE_LITERAL("connection refused"));
+    window_note_cause(slot, SLICE_LITERAL("connection refused"), NULL);
     window_each_destination(world->window, see, &seen);
     assert_int_equal(seen.count, 2);
     const struct destination_view *broken = &seen.views[0], *good = &seen.views[1];
@@ -115,9 +115,9 @@ static void a_cause_is_cut_to_fit(void **state)
     struct destination *a = queue_slots(world, "http://a", 1);
     char cause[500];
     memset(cause, 'x', sizeof cause);
-    window_note_cause(&world->slots[0], (struct slice){cause, sizeof cause});
+    window_note_cause(&world->slots[0], (struct slice){cause, sizeof cause}, NULL);
     assert_int_equal(strlen(a->cause), sizeof a->cause - 1);
-    window_note_cause(&world->slots[0], (struct slice){NULL, 0});
+    window_note_cause(&world->slots[0], (struct slice){NULL, 0}, NULL);
     assert_string_equal(a->cause, "");
     world_free(world);
 }

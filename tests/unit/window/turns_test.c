@@ -419,7 +419,7 @@ static void a_slot_tells_where_it_goes_what_holds_it_and_why_it_failed(void **st
     assert_string_equal(window_destination_of(slot), "http://a");
     assert_string_equal(window_cause(&nowhere), "");
     assert_string_equal(window_cause(slot), "");
-    window_note_cause(slot, slice_of("no answer"));
+    window_note_cause(slot, slice_of("no answer"), NULL);
     assert_string_equal(window_cause(slot), "no answer");
     assert_false(window_is_broken(&nowhere));
     assert_false(window_is_held(world->window, &nowhere));
