@@ -55,6 +55,8 @@ struct delivery {
     struct target *target;
     struct map_call *map_call;
     struct dead_letter_write *burial;
+    /** Its dead letter is there for good. */
+    bool letter_written;
     /** Of the attempt under way: its body is being signed elsewhere; NULL: it is not. */
     struct signing *signing;
     /** NULL: it has not begun. */

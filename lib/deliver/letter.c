@@ -9,6 +9,7 @@ static void buried(void *ctx)
 {
     struct delivery *delivery = ctx;
     delivery->burial = NULL;
+    delivery->letter_written = true;
     buffer_clear(&delivery->key);
     buffer_clear(&delivery->value);
     delivery_charge(delivery);

@@ -62,6 +62,7 @@ static struct observed about(const struct delivery *delivery, enum observed_kind
         .summary = buffer_slice(&outcome->summary),
         .reported = delivery->is_run ? result_status(outcome->success, delivery->synchronized) : NULL,
         .has_letter = delivery->deliver->options.dead_letters != NULL,
+        .letter_written = delivery->letter_written,
     };
 }
 

@@ -115,7 +115,7 @@ static void write_line(const struct clock *clock, const struct observed *o, stru
         F_WHERE(UNREPORTED, F_INT("unreported_node_runs", o->unreported)),
         F_STR("port.result", ended ? o->port_result : NULL),
         F_SLICE("waited_for", o->waited),
-        failed ? F_BOOL("dead_letter", o->has_letter) : F_NONE,
+        failed ? F_BOOL("dead_letter", o->letter_written) : F_NONE,
         failed || refused ? F_STR("hint", observed_hint(o)) : F_NONE,
         F_TRACE(o),
         F_SPAN(o),

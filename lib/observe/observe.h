@@ -176,8 +176,8 @@ struct observed {
     const char *port_result;
     /** What it waited for, in words; null: for nothing. */
     struct slice waited;
-    /** A dead letter is written of what failed for good. */
-    bool has_letter;
+    /** A dead letter is written of what failed for good; it is there by now, and keeps the event. */
+    bool has_letter, letter_written;
     /** It has no line of its own: it is one of many. */
     bool unlisted;
 

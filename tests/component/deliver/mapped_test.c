@@ -264,16 +264,56 @@ static void what_failed_for_good_is_written_before_it_is_reported(void **state)
     mapped_free(&mapped);
 }
 
+/** No letter can be written until the file in the folder's place is removed. */
+static void put_file_in_place(const struct mapped_world *mapped)
+{
+    assert_int_equal(rmdir(mapped->folder), 0);
+    FILE *file = fopen(mapped->folder, "we");
+    assert_non_null(file);
+    fclose(file);
+}
+
+static void the_line_says_that_a_letter_keeps_the_event_once_it_is_written(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
+    struct world *world = mapped.world;
+    struct counters counters = {0};
+    struct caught caught = logs_catch();
+    reported(&mapped, (struct event_text){.run_id = "r_kept", .path = "/500"});
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"msg\":\"webhook failed\""), 1);
+    assert_int_equal(occurrences(lines, "\"dead_letter\":true"), 1);
+    free(lines);
+    struct buffer written = {0};
+    read_letters(&mapped, &written);
+    buffer_clear(&written);
+    put_file_in_place(&mapped);
+    caught = logs_catch();
+    give(world, (struct event_text){.run_id = "r_held", .path = "/500"});
+    while (counters.dead_letters_waiting == 0) {
+        run_for(world->port, 1);
+        deliver_counters(world->deliver, &counters);
+    }
+    world->port->turned_ms += 6000;
+    deliver_tick(world->deliver);
+    unlink(mapped.folder);
+    run_until(world->port, &world->done, 2);
+    lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"msg\":\"webhook failed\""), 1);
+    assert_int_equal(occurrences(lines, "\"dead_letter\":false"), 1);
+    assert_int_equal(occurrences(lines, "\"waited_for\":\"dead letter 6."), 1);
+    free(lines);
+    mapped_free(&mapped);
+}
+
 static void a_letter_that_cannot_be_written_is_counted_and_holds_its_record(void **state)
 {
     (void)state;
     struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
     struct world *world = mapped.world;
     struct counters counters = {0};
-    assert_int_equal(rmdir(mapped.folder), 0);
-    FILE *file = fopen(mapped.folder, "we"); /* in its place */
-    assert_non_null(file);
-    fclose(file);
+    put_file_in_place(&mapped);
     give(world, (struct event_text){.run_id = "r_1", .path = "/500", .key = "key"});
     while (counters.dead_letters_waiting == 0) {
         run_for(world->port, 1);
@@ -334,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
         cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
+        cmocka_unit_test(the_line_says_that_a_letter_keeps_the_event_once_it_is_written),
         cmocka_unit_test(a_letter_that_cannot_be_written_is_counted_and_holds_its_record),
         cmocka_unit_test(what_was_never_sent_is_written_too),
         cmocka_unit_test(what_is_refused_for_a_member_that_comes_twice_is_written_as_it_came),

@@ -97,6 +97,10 @@ static void a_failure_says_what_to_look_at_and_what_keeps_the_event(void **state
     observed.has_letter = true;
     observed.status = 409;
     char *lines = lines_of(world, &observed);
+    assert_non_null(strstr(lines, "\"dead_letter\":false}"));
+    free(lines);
+    observed.letter_written = true;
+    lines = lines_of(world, &observed);
     assert_non_null(strstr(lines, "\"dead_letter\":true}"));
     free(lines);
     world_free(world);
