@@ -432,6 +432,9 @@ def test_what_operators_of_a_cluster_ask_for_is_there_when_it_is_wanted(render):
     assert (port["name"], port["port"], container_of(objects)["ports"]) == (monitor["spec"]["endpoints"][0]["port"], 9999, [{"name": port["targetPort"], "containerPort": 9999}])
     assert objects["NetworkPolicy"]["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 9999}]
     assert objects["PrometheusRule"]["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    page = "https://git.example.com/alerts.md"
+    linked = render({"prometheusRule": {"enabled": True, "runbookUrl": page}})["PrometheusRule"]["spec"]["groups"][0]["rules"]
+    assert {rule["annotations"]["runbook_url"] for rule in linked} == {f"{page}#{rule['alert'].lower()}" for rule in linked}
     dashboard = objects["ConfigMap/dashboard"]
     assert json.loads(dashboard["data"]["port-agent.json"]) == json.loads((ROOT / "deploy/grafana/port-agent.json").read_text())
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -460,6 +463,7 @@ def test_replicas_follow_the_records_that_are_not_done(render, helm):
     ({"deadLetters": {"claim": "mine"}}, "claim"),
     ({"serviceMonitor": {"enable": True}}, "enable"),
     ({"image": {"tags": "1"}}, "tags"),
+    ({"prometheusRule": {"runbookUrl": "docs/alerts.md"}}, "runbookUrl"),
     ({"secret": {"mountAsFile": True}}, "mountAsFile"),
     ({"podServiceAccount": {"create": True}}, "create"),
     ({"env": {"PORT_ORG_ID": "org"}}, "PORT_ORG_ID"),
