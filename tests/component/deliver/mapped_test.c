@@ -1,6 +1,7 @@
 /* Deliveries with mappings and dead letters: what is sent, what is reported, and what is written before that.
  */
 #include "deadletter/dead_letter.h"
+#include "deliver/shared.h"
 #include "observe/metrics.h"
 #include "world.h"
 #include <dirent.h>
@@ -193,6 +194,22 @@ static void what_no_mapping_wants_is_another_agents(void **state)
     mapped_free(&mapped);
 }
 
+static void what_no_mapping_wants_is_told_once_a_minute_as_a_count(void **state)
+{
+    (void)state;
+    enum { MINUTE_MS = 60000 };
+    struct mapped_world mapped = mapped_new("[{\"enabled\":false}]", false, (struct deliver_options){0});
+    struct caught caught = logs_catch();
+    for (int i = 0; i < 2; i++)
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok"});
+    mapped.world->port->turned_ms += MINUTE_MS;
+    schedule_fire(&mapped.world->deliver->schedule);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "\"events that no mapping wants, within a minute\",\"count\":2"), 1);
+    free(lines);
+    mapped_free(&mapped);
+}
+
 static void one_whose_turn_in_its_lane_comes_before_its_mapping_is_sent_then(void **state)
 {
     (void)state;
@@ -370,6 +387,7 @@ int main(void)
         cmocka_unit_test(headers_beyond_the_bound_are_left_out_and_told),
         cmocka_unit_test(an_expression_without_an_output_is_warned_of),
         cmocka_unit_test(what_no_mapping_wants_is_another_agents),
+        cmocka_unit_test(what_no_mapping_wants_is_told_once_a_minute_as_a_count),
         cmocka_unit_test(one_whose_turn_in_its_lane_comes_before_its_mapping_is_sent_then),
         cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),

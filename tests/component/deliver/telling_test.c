@@ -166,6 +166,29 @@ static void a_run_that_waits_for_its_lane_says_so_once_and_for_how_long(void **s
     world_free(world);
 }
 
+static void a_run_reads_whether_its_endpoint_answered(void **state)
+{
+    (void)state;
+    static const char *const logs[] = {"{\"message\":\"Webhook answered 200 in ",
+                                       "{\"message\":\"Webhook answered 500 in ",
+                                       "{\"message\":\"Webhook failed after "};
+    struct world *world = world_open_with(true);
+    world_deliver(world, (struct deliver_options){.max_in_flight = 4, .max_bytes = 1 << 20});
+    give(world, (struct event_text){.run_id = "r_1", .path = "/hold"});
+    run_until(world->port, &world->held_count, 1);
+    http_server_abort(world->held[0]);
+    run_until(world->port, &world->done, 1);
+    deliver_one(world, (struct event_text){.run_id = "r_2", .path = "/ok"});
+    deliver_one(world, (struct event_text){.run_id = "r_3", .path = "/500"});
+    size_t found = 0;
+    for (size_t i = 0; i < world->port->count; i++)
+        for (size_t n = 0; n < sizeof logs / sizeof *logs; n++)
+            found +=
+                strncmp(world->port->seen[i].body, logs[n], strlen(logs[n])) == 0 ? (size_t)1 << 8 * n : 0;
+    assert_int_equal(found, 0x010101);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +196,7 @@ int main(void)
         cmocka_unit_test(the_end_has_one_line_with_ports_word_on_the_result),
         cmocka_unit_test(a_result_that_waits_is_told_after_a_while_and_once),
         cmocka_unit_test(a_run_that_waits_for_its_lane_says_so_once_and_for_how_long),
+        cmocka_unit_test(a_run_reads_whether_its_endpoint_answered),
         cmocka_unit_test(an_observer_is_told_of_everything_that_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,8 +144,7 @@ static inline void world_traced_is_told(void *ctx, const struct observed *observ
                    observed->attempt, error[1] ? error : "", observed->wait_ms < 0 ? " no run" : "");
 }
 
-/** All except the deliveries, for whom needs the loop before them. */
-static inline struct world *world_open(void)
+static inline struct world *world_open_with(bool run_logs)
 {
     struct world *world = calloc(1, sizeof *world);
     struct error err = {0};
@@ -159,6 +158,7 @@ static inline struct world *world_open(void)
     struct reports_options reports = {.api = world->port->api,
                                       .loop = &world->port->loop,
                                       .clock = &world->port->clock,
+                                      .run_logs = run_logs,
                                       .first_backoff_ms = 5,
                                       .max_backoff_ms = 20};
     world->reports = reports_new(&reports);
@@ -167,6 +167,12 @@ static inline struct world *world_open(void)
     assert_non_null(world->observer);
     assert_non_null(observer_trace(world->observer, world_traced_is_told, world));
     return world;
+}
+
+/** All except the deliveries, for whom needs the loop before them. */
+static inline struct world *world_open(void)
+{
+    return world_open_with(false);
 }
 
 static inline void world_deliver(struct world *world, struct deliver_options deliver)

@@ -1,5 +1,6 @@
 /* What answers to acknowledgements mean to the polling source, and which runs are left to Port. */
 #include "polling_world.h"
+#include "source/polling/internal.h"
 
 /* Acknowledgements whose answer proves nothing */
 
@@ -94,6 +95,30 @@ static void a_refused_acknowledgement_is_told_in_words_of_its_own(void **state)
         assert_non_null(strstr(text, "because"));
         assert_null(strstr(text, "not ours"));
         free(text);
+    }
+}
+
+static void beside_a_hundred_runs_in_doubt_no_more_are_claimed(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    first_ack = later_ack = (struct reply){.body = "{\"ackedCount\":1,\"acked\":true}"};
+    for (size_t apart = MOST - 1; apart <= MOST; apart++) {
+        struct caught caught = logs_catch();
+        struct world *world = world_new(ack_lost);
+        start(world);
+        struct polling_source *source = (struct polling_source *)(void *)world->source;
+        source->apart = apart;
+        if (apart < MOST)
+            run_until_asked(world, CLAIM, 1);
+        else
+            run_for(world->port, 20);
+        assert_int_equal(asked(world->port, CLAIM) > 0, apart < MOST);
+        source->apart = 0;
+        world_free(world);
+        char *lines = logs_end(&caught);
+        assert_int_equal(strstr(lines, "too many runs wait for the answers") != NULL, apart == MOST);
+        free(lines);
     }
 }
 
@@ -320,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_run_that_port_did_not_look_at_is_in_no_doubt),
         cmocka_unit_test(a_refused_acknowledgement_is_told_in_words_of_its_own),
         cmocka_unit_test(a_run_in_doubt_holds_up_no_round_and_is_not_forgotten),
+        cmocka_unit_test(beside_a_hundred_runs_in_doubt_no_more_are_claimed),
         cmocka_unit_test(a_run_in_doubt_for_too_long_is_handed_over_as_given_up),
         cmocka_unit_test(what_port_may_have_acknowledged_is_handed_over_as_given_up_at_the_end),
         cmocka_unit_test(what_port_may_have_acknowledged_is_named_when_there_is_no_time),

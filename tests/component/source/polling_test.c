@@ -230,6 +230,7 @@ static struct reply long_answers(struct fake_port *port, size_t n, const struct 
 static void an_answer_that_is_too_long_is_asked_for_in_parts(void **state)
 {
     (void)state;
+    struct caught caught = logs_catch();
     struct world *world = world_new(long_answers);
     world->config.polling.batch_size = 4;
     world->config.polling.interval_ms = 60000;
@@ -243,6 +244,14 @@ static void an_answer_that_is_too_long_is_asked_for_in_parts(void **state)
     assert_int_equal(limits[1], 2);
     assert_int_equal(limits[2], 1);
     world_free(world);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "claiming fewer runs at once"), 2);
+    for (int limit = 1; limit <= 2; limit++) {
+        char told[96];
+        snprintf(told, sizeof told, "at once\",\"url.path\":\"" CLAIM "\",\"limit\":%d}", limit);
+        assert_int_equal(occurrences(lines, told), 1);
+    }
+    free(lines);
 }
 
 /* Failures */

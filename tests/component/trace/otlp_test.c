@@ -391,6 +391,22 @@ static void nothing_is_sent_at_the_end_to_who_did_not_take_the_last(void **state
     world_free(world);
 }
 
+static void what_is_left_is_sent_to_a_collector_that_works_again(void **state)
+{
+    (void)state;
+    static const struct script once[] = {{.status = 400}, {.status = 200}, END};
+    struct world *world = world_new(once, 1, 0);
+    note_spans(world, 1);
+    run_until_dropped(world, 1);
+    note_spans(world, 1);
+    run_until_exports(world, 2);
+    run_until_well(world);
+    note_spans(world, 1);
+    close_otlp(world);
+    assert_int_equal(world->exports, 3);
+    world_free(world);
+}
+
 static void closing_without_a_wait_ends_what_is_under_way(void **state)
 {
     (void)state;
@@ -481,6 +497,7 @@ int main(void)
         cmocka_unit_test(what_is_left_at_the_end_is_sent),
         cmocka_unit_test(what_came_during_the_last_export_is_sent_behind_it),
         cmocka_unit_test(nothing_is_sent_at_the_end_to_who_did_not_take_the_last),
+        cmocka_unit_test(what_is_left_is_sent_to_a_collector_that_works_again),
         cmocka_unit_test(closing_without_a_wait_ends_what_is_under_way),
         cmocka_unit_test(another_client_takes_over_and_an_export_under_way_counts),
         cmocka_unit_test(other_headers_go_with_the_next_export),

@@ -343,14 +343,17 @@ static void the_last_of_two_members_counts(void **state)
 {
     (void)state;
     static const char record[] =
-        "{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"url\":\"a\"}}},"
+        "{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":true,\"synchronized\":true,\"type\":"
+        "\"KAFKA\",\"method\":\"PUT\",\"url\":\"a\"}}},"
         "\"payload\":{\"action\":{\"invocationMethod\":{\"url\":\"b\",\"url\":7}}},\"context\":{\"runId\":"
         "\"x\"},\"context\":null}";
     struct event event;
     struct error err = {0};
     assert_int_equal(parse(EVENT_RUN, record, sizeof record - 1, &event, &err), 0);
     assert_true(event.invocation.present);
-    assert_false(event.invocation.agent);
+    assert_false(event.invocation.agent || event.invocation.synchronized);
+    assert_true(slice_is_null(event.invocation.type));
+    assert_true(slice_is_null(event.invocation.method));
     assert_true(slice_is_null(event.invocation.url));
     assert_true(slice_is_null(event.run_id));
     event_clear(&event);

@@ -167,6 +167,23 @@ static void elsewhere_only_the_bodys_type_goes_along(void **state)
     call_free(call);
 }
 
+/** HTTP/2 has them in lower case alone. */
+static void names_of_an_answers_headers_are_shown_alike_by_all_versions(void **state)
+{
+    (void)state;
+    for (int lower = 0; lower < 2; lower++) {
+        struct http_call *call = new_call(&shared, "GET", "http://a/", NO_BODY, NULL, 0);
+        call->lower_names = lower == 1;
+        call_keep_header(call, SLICE_LITERAL("x-first-one: a-b"));
+        call_keep_header(call, SLICE_LITERAL("no-colon"));
+        call_keep_header(call, SLICE_LITERAL(" goes-on: here"));
+        assert_string_equal(buffer_text(&call->response_headers),
+                            lower ? "X-First-One: a-b\r\nno-colon goes-on: here\r\n"
+                                  : "x-first-one: a-b\r\nno-colon goes-on: here\r\n");
+        call_free(call);
+    }
+}
+
 /* Without its body */
 
 static size_t told;
@@ -240,6 +257,7 @@ int main(void)
         cmocka_unit_test(what_a_request_says_stands_before_what_we_say),
         cmocka_unit_test(nobody_is_asked_before_a_long_body_is_sent),
         cmocka_unit_test(elsewhere_only_the_bodys_type_goes_along),
+        cmocka_unit_test(names_of_an_answers_headers_are_shown_alike_by_all_versions),
         cmocka_unit_test(a_request_that_loses_its_body_asks_with_get),
         cmocka_unit_test(a_call_is_overdue_when_nothing_moves),
     };

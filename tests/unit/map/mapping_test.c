@@ -111,6 +111,13 @@ static void what_cannot_become_a_request_fails(void **state)
     mappings_free(mappings);
 }
 
+static void of_two_failures_the_first_is_told(void **state)
+{
+    (void)state;
+    assert_request("[{\"method\":\"null\",\"headers\":\"[]\"}]", "{}",
+                   "i 1\nf mapping 1: the method is null; it must be a text\n");
+}
+
 static void framing_headers_are_left_out_and_host_is_sent(void **state)
 {
     (void)state;
@@ -536,6 +543,7 @@ int main(void)
         cmocka_unit_test(every_field_is_evaluated),
         cmocka_unit_test(an_error_or_no_output_is_null_and_a_warning),
         cmocka_unit_test(what_cannot_become_a_request_fails),
+        cmocka_unit_test(of_two_failures_the_first_is_told),
         cmocka_unit_test(framing_headers_are_left_out_and_host_is_sent),
         cmocka_unit_test(headers_of_the_connection_and_for_the_proxy_are_left_out),
         cmocka_unit_test(a_hundred_headers_are_sent),

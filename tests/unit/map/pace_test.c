@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -70,6 +71,30 @@ static void it_is_forgotten_by_halves(void **state)
     assert_int_equal(events_until_quick(&pace), 1);
 }
 
+static int64_t used_us(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+static void a_step_counts_with_the_processor_time_that_it_took(void **state)
+{
+    (void)state;
+    enum { RAN_OUT_US = 50000, TOOK_US = 40000 };
+    struct pace pace = {0};
+    struct pacing quick = pacing_of(&pace, MAP_QUICK), patient = pacing_of(&pace, MAP_PATIENT);
+    assert_true(pacing_begin(&quick, 1, PACE_REQUEST));
+    PA_IGNORE(pace_ran_out(&pace, MAP_QUICK, RAN_OUT_US / 2000));
+    assert_int_equal(pace.recent_us[0][PACE_REQUEST], RAN_OUT_US / 2);
+    assert_true(pacing_begin(&patient, 1, PACE_REQUEST));
+    int64_t began_us = used_us();
+    while (used_us() < began_us + TOOK_US)
+        ;
+    pacing_end(&patient);
+    assert_in_range(pace.recent_us[0][PACE_REQUEST], (RAN_OUT_US / 2 + TOOK_US) / 2, 10 * TOOK_US);
+}
+
 static void an_evaluator_that_was_at_nothing_ran_out_of_nothing(void **state)
 {
     (void)state;
@@ -89,6 +114,7 @@ int main(void)
         cmocka_unit_test(a_mapping_that_ran_out_of_time_is_not_begun_before_others),
         cmocka_unit_test(its_other_steps_and_other_mappings_are_begun),
         cmocka_unit_test(it_is_forgotten_by_halves),
+        cmocka_unit_test(a_step_counts_with_the_processor_time_that_it_took),
         cmocka_unit_test(an_evaluator_that_was_at_nothing_ran_out_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,28 @@ static void those_that_failed_are_gone_through_from_the_newest(void **state)
     run_memory_free(runs);
 }
 
+static void each_refused_run_is_gone_through_up_to_the_first(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    assert_null(run_memory_refused(runs, NULL));
+    for (unsigned count = 1; count <= 3; count++) {
+        char id[24];
+        snprintf(id, sizeof id, "r_%u", count);
+        struct observed observed = told(OBSERVED_SIGNATURE_WRONG, id, 0);
+        run_memory_note(runs, &observed);
+        const struct run_passed *passed = NULL;
+        for (unsigned left = count; left > 0; left--) {
+            snprintf(id, sizeof id, "r_%u", left);
+            passed = run_memory_refused(runs, passed);
+            assert_non_null(passed);
+            assert_string_equal(passed->run_id, id);
+        }
+        assert_null(run_memory_refused(runs, passed));
+    }
+    run_memory_free(runs);
+}
+
 static void a_run_of_which_nothing_was_sent_is_remembered_beside_the_others(void **state)
 {
     (void)state;
@@ -263,6 +285,7 @@ int main(void)
         cmocka_unit_test(ports_word_is_remembered_and_a_later_one_counts),
         cmocka_unit_test(a_failed_run_has_the_hint_of_its_log_line_until_it_is_delivered),
         cmocka_unit_test(those_that_failed_are_gone_through_from_the_newest),
+        cmocka_unit_test(each_refused_run_is_gone_through_up_to_the_first),
         cmocka_unit_test(a_run_of_which_nothing_was_sent_is_remembered_beside_the_others),
         cmocka_unit_test(what_has_no_run_and_what_says_nothing_of_an_end_is_not_remembered),
     };
