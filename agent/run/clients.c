@@ -57,6 +57,7 @@ struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_
     options.egress_allow = config->egress_allow;
     options.egress_deny = config->egress_deny;
     options.http2 = config->http_version == WEBHOOK_HTTP_2;
+    options.watches_streams = true;
     place->client = http_client_new(&options, err);
     return place->client;
 }

@@ -178,6 +178,8 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    if (options->http2 && options->watches_streams)
+        streams_watch(easy);
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
@@ -272,6 +274,7 @@ static long authorities_age(const struct client_shared *shared)
 bool call_begin_hop(struct http_call *call)
 {
     call->sends = 0;
+    call->stream = (struct stream){0};
     call->no_socket = 0;
     call->tunnelled = false;
     call->opened = 0;

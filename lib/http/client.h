@@ -56,6 +56,9 @@ struct http_client_options {
     bool verify_tls;
     /** HTTP/2 is offered over TLS; false: HTTP/1.1 alone. */
     bool http2;
+    /** An answer over HTTP/2 without a length whose stream is cut off without an error counts as cut; costs
+     * some microseconds a request. */
+    bool watches_streams;
     /** No request is sent again on a new connection where the one it was sent on, which had been used before,
      * died without a byte of an answer. */
     bool never_resends;

@@ -2,7 +2,7 @@
  * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
  * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
  * (a server's word on our certificate), redirect.c (which are followed), sessions.c (TLS sessions),
- * spare_calls.c (memory of calls that have ended). */
+ * streams.c (how those of HTTP/2 end), spare_calls.c (memory of calls that have ended). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -88,6 +88,14 @@ struct exchange {
     struct response response;
 };
 
+/** HTTP/2's, as streams.c knows it. */
+struct stream {
+    /** Of its connection; 0: none. */
+    int id;
+    /** By END_STREAM; by RST_STREAM before that. */
+    bool ended, cut;
+};
+
 struct http_call {
     /** In `shared->calls`. */
     LIST_ENTRY(http_call) active;
@@ -99,6 +107,7 @@ struct http_call {
     /** The present hop's exchange is ours (exchange.c), on a connection of libcurl's. */
     bool ours;
     struct exchange exchange;
+    struct stream stream;
     /** An array of nodes, with their texts behind them. */
     struct curl_slist *headers;
     char *method;
@@ -232,6 +241,15 @@ PA_MUST_USE int call_status(const struct http_call *call);
 PA_MUST_USE int call_version(const struct http_call *call);
 /** What the response says of its body's length; -1: nothing. */
 PA_MUST_USE int64_t call_length(const struct http_call *call);
+
+/* streams.c */
+/** Once for the process, before any transfer. */
+void streams_begin(void);
+/** For a fresh easy handle that may use HTTP/2: stream_result knows more then. */
+void streams_watch(CURL *easy);
+/** libcurl's result of a transfer, except that an answer without a length whose stream was cut is
+ * CURLE_PARTIAL_FILE. */
+PA_MUST_USE CURLcode stream_result(const struct http_call *call, CURLcode code);
 
 /* spare_calls.c */
 /** A call that is all zero, except that its texts are empty and that the buffer for a response's head may

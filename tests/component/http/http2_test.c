@@ -27,6 +27,9 @@ struct world {
     uint32_t stream;
     /** Streams that were begun, on all connections. */
     size_t requests;
+    /** Those of whole requests that `wait_for_word` has heard. */
+    uint32_t waiting[4];
+    size_t waiting_count;
     int flood;
     int how;
 };
@@ -125,6 +128,7 @@ static void open_world(struct world *world, bool never_resends,
 {
     *world = (struct world){.asked = asked};
     const struct http_client_options options = {.idle_timeout_ms = IDLE_MS,
+                                                .watches_streams = true,
                                                 .total_timeout_ms = 600000,
                                                 .never_resends = never_resends,
                                                 .redirects = HTTP_REDIRECTS_NONE};
@@ -289,9 +293,13 @@ static void a_stream_that_fails_is_not_sent_again(void **state)
 /** Section 8.1: a whole answer, and then word that the rest of the request is not needed. */
 static void answer_early(struct endpoint_peer *peer, uint32_t stream, bool whole)
 {
+    const struct world *world = peer->endpoint->ctx;
     if (whole)
         return;
-    answer(peer, stream);
+    if (world->how == 0)
+        answer(peer, stream);
+    else
+        answer_head(peer, stream, true);
     say_frame(peer, RST_STREAM, 0, stream, SLICE_LITERAL("\0\0\0\0"));
 }
 
@@ -301,13 +309,96 @@ static void a_whole_answer_counts_though_the_request_is_cut_off(void **state)
     static char large[LARGE];
     if (!http_client_can_http2())
         skip();
+    for (int empty = 0; empty <= 1; empty++) {
+        struct world world;
+        open_world(&world, false, answer_early);
+        world.how = empty;
+        begin(&world, (struct slice){large, sizeof large});
+        asker_run(&world.asker, 1);
+        assert_string_equal(world.asker.reason, "");
+        assert_int_equal(world.asker.result.status, 200);
+        assert_string_equal(world.asker.body, empty ? "" : "ok");
+        close_world(&world);
+    }
+}
+
+static void wait_for_word(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    struct world *world = peer->endpoint->ctx;
+    if (whole)
+        world->waiting[world->waiting_count++] = stream;
+}
+
+/** Begins so many requests over the one connection, whose streams wait then. */
+static void begin_waiting(struct world *world, size_t count)
+{
+    size_t waiting = world->waiting_count + count;
+    for (size_t i = 0; i < count; i++)
+        begin(world, SLICE_LITERAL("{}"));
+    while (world->waiting_count < waiting)
+        uv_run(&world->asker.http.loop, UV_RUN_ONCE);
+    assert_int_equal(world->asker.endpoint.connections, 1);
+}
+
+/** Without END_STREAM; `head`: its block. */
+static void answer_a_part(struct endpoint_peer *peer, uint32_t stream, struct slice head)
+{
+    say_frame(peer, HEADERS, END_HEADERS, stream, head);
+    say_frame(peer, DATA, 0, stream, SLICE_LITERAL("half"));
+    say_frame(peer, RST_STREAM, 0, stream, SLICE_LITERAL("\0\0\0\0"));
+}
+
+#define STATUS_200 "\x88"
+#define LENGTH "\x0f\x0d\x01" /* of one digit, which follows */
+
+/** RST_STREAM without an error is no END_STREAM. Another stream of the connection goes on. */
+static void a_stream_that_is_cut_without_an_error_is_no_answer(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    for (int cut = 0; cut <= 1; cut++)
+        for (int whole_first = 0; whole_first <= 1; whole_first++) {
+            struct world world;
+            open_world(&world, false, wait_for_word);
+            begin_waiting(&world, 1);
+            answer(world.peer, world.waiting[0]);
+            asker_run(&world.asker, 1);
+            assert_string_equal(world.asker.body, "ok");
+            begin_waiting(&world, 2);
+            for (size_t i = 2; i <= 3; i++) {
+                bool whole = (i == 2) == whole_first;
+                uint32_t stream = world.waiting[whole ? 2 - cut : 1 + cut];
+                if (whole)
+                    answer(world.peer, stream);
+                else
+                    answer_a_part(world.peer, stream, SLICE_LITERAL(STATUS_200));
+                asker_run(&world.asker, i);
+                assert_string_equal(http_failure_name(world.asker.result.failure), whole ? "" : "reset");
+                assert_string_equal(world.asker.body, whole ? "ok" : "half");
+                assert_false(world.asker.result.resent);
+            }
+            assert_int_equal(world.asker.endpoint.connections, 1);
+            close_world(&world);
+        }
+}
+
+static void a_length_says_whether_such_a_stream_was_cut(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
     struct world world;
-    open_world(&world, false, answer_early);
-    begin(&world, (struct slice){large, sizeof large});
+    open_world(&world, false, wait_for_word);
+    begin_waiting(&world, 1);
+    answer_a_part(world.peer, world.waiting[0], SLICE_LITERAL(STATUS_200 LENGTH "9"));
     asker_run(&world.asker, 1);
+    assert_string_equal(http_failure_name(world.asker.result.failure), "reset");
+    begin_waiting(&world, 1);
+    answer_a_part(world.peer, world.waiting[1], SLICE_LITERAL(STATUS_200 LENGTH "4"));
+    asker_run(&world.asker, 2);
     assert_string_equal(world.asker.reason, "");
-    assert_int_equal(world.asker.result.status, 200);
-    assert_string_equal(world.asker.body, "ok");
+    assert_string_equal(world.asker.body, "half");
     close_world(&world);
 }
 
@@ -390,6 +481,8 @@ int main(void)
         cmocka_unit_test(a_refused_stream_is_sent_again),
         cmocka_unit_test(a_stream_that_fails_is_not_sent_again),
         cmocka_unit_test(a_whole_answer_counts_though_the_request_is_cut_off),
+        cmocka_unit_test(a_stream_that_is_cut_without_an_error_is_no_answer),
+        cmocka_unit_test(a_length_says_whether_such_a_stream_was_cut),
         cmocka_unit_test(floods_are_no_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
