@@ -58,6 +58,8 @@ static struct observed about(const struct delivery *delivery, enum observed_kind
         .status = outcome->status,
         .error_type = outcome->error_type,
         .reason = buffer_slice(&outcome->cause),
+        .warning = kind == OBSERVED_UNSENT ? mapped_last_warning(buffer_slice(&delivery->mapped))
+                                           : (struct slice){NULL, 0},
         .answer = buffer_slice(&outcome->detail),
         .summary = buffer_slice(&outcome->summary),
         .reported = delivery->is_run ? result_status(outcome->success, delivery->synchronized) : NULL,

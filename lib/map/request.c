@@ -136,6 +136,16 @@ void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice
             warned(ctx, field.value);
 }
 
+struct slice mapped_last_warning(struct slice fields)
+{
+    struct slice last = {NULL, 0};
+    struct mapped_field field;
+    while (mapped_next(&fields, &field))
+        if (field.tag == MAPPED_WARNING)
+            last = field.value;
+    return last;
+}
+
 /* The request's parts */
 
 struct slice mapped_base_url(const struct mapped_request *request, const struct invocation_method *invocation)

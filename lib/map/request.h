@@ -55,6 +55,8 @@ struct mapped_report mapped_report_over(const struct mapped_request *request,
 
 /** Calls `warned` with every warning among the fields of either kind. */
 void mapped_warnings(struct slice fields, void (*warned)(void *ctx, struct slice warning), void *ctx);
+/** The last of them, which is within the fields; null: there is none. */
+PA_MUST_USE struct slice mapped_last_warning(struct slice fields);
 
 /** The URL that is asked for: the mapping's, else the invocation method's own (null: neither has one). */
 struct slice mapped_base_url(const struct mapped_request *request,

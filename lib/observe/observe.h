@@ -70,7 +70,7 @@ enum observed_kind {
     OBSERVED_EXPIRED,
     /** An event's signature is older than it may be; OBSERVED_UNSENT follows. */
     OBSERVED_STALE,
-    /** An event failed for good and nothing was sent: error_type, reason, summary. */
+    /** An event failed for good and nothing was sent: error_type, reason, warning, summary. */
     OBSERVED_UNSENT,
     /** Out of memory: what is owed to the run or the record waits a little. */
     OBSERVED_OWED,
@@ -158,6 +158,9 @@ struct observed {
     int64_t duration_ms, wait_ms;
     const char *error_type;
     struct slice reason;
+    /** What its mapping was warned of last, where that made no request (OBSERVED_UNSENT): it may say more
+     * than the reason. Null: of nothing. */
+    struct slice warning;
     /** The endpoint's, cut and masked; empty: not wanted or none. */
     struct slice answer;
     /** The endpoint's, as it came, where somebody asked for it (deliver_options.keeps_answers): for the

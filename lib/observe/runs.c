@@ -108,6 +108,19 @@ static struct run_seen *seen_of(struct run_memory *runs, const struct observed *
     return seen;
 }
 
+/** Behind the cause, as far as there is space. */
+static void add_warning(struct run_try *try, struct slice warning)
+{
+    size_t len = strlen(try->cause), left = sizeof try->cause - len;
+    const char before[] = " (";
+    if (left <= sizeof before + 1)
+        return;
+    memcpy(try->cause + len, before, sizeof before);
+    len += sizeof before - 1;
+    slice_copy_cut(warning, try->cause + len, sizeof try->cause - len - 1);
+    memcpy(try->cause + strlen(try->cause), ")", sizeof ")");
+}
+
 static void note_try(struct run_seen *seen, const struct observed *observed, int64_t now_ms)
 {
     if (seen->failed_tries >= RUN_TRIES_MAX)
@@ -118,6 +131,8 @@ static void note_try(struct run_seen *seen, const struct observed *observed, int
     try->at_ms = now_ms;
     try->status = observed->status;
     slice_copy_cut(observed->reason, try->cause, sizeof try->cause);
+    if (observed->warning.len > 0)
+        add_warning(try, observed->warning);
 }
 
 static void note_attempt(struct run_memory *runs, const struct observed *observed)

@@ -13,6 +13,7 @@ struct run_try {
     int64_t at_ms;
     /** 0: no answer. */
     int status;
+    /** With the mapping's warning behind it, where that made no request. */
     char cause[200];
 };
 

@@ -3,6 +3,7 @@
 #include "deadletter/dead_letter.h"
 #include "deliver/shared.h"
 #include "observe/metrics.h"
+#include "observe/runs.h"
 #include "world.h"
 #include <dirent.h>
 
@@ -257,6 +258,28 @@ static void a_mapping_that_gives_no_request_fails_its_run(void **state)
     }
 }
 
+static void why_jq_made_no_url_is_remembered_of_the_run(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *cause;
+    } cases[] = {{"[{\"url\":\".payload | error(\\\"no\\\")\"}]", "mapping 1, url: jq: "},
+                 {"[{\"url\":\".payload.nothing\"}]", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mapped_world mapped = mapped_new(cases[i].file, false, (struct deliver_options){0});
+        reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok"});
+        const struct run_memory *runs = observer_run_memory(mapped.world->observer);
+        const char *cause = run_memory_find(runs, SLICE_LITERAL("r_1"))->tries[0].cause;
+        static const char fails[] = "mapping 1: the url is null; it must be a text";
+        assert_int_equal(strncmp(cause, fails, sizeof fails - 1), 0);
+        if (cases[i].cause)
+            assert_non_null(strstr(cause, cases[i].cause));
+        else
+            assert_string_equal(cause, fails);
+        mapped_free(&mapped);
+    }
+}
+
 /* Dead letters */
 
 static void has_letter(const struct mapped_world *mapped, const char *const words[])
@@ -392,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_node_run_that_no_mapping_wants_fails_where_that_is_wanted),
         cmocka_unit_test(a_mapping_that_gives_no_request_fails_its_run),
         cmocka_unit_test(what_failed_for_good_is_written_before_it_is_reported),
+        cmocka_unit_test(why_jq_made_no_url_is_remembered_of_the_run),
         cmocka_unit_test(the_line_says_that_a_letter_keeps_the_event_once_it_is_written),
         cmocka_unit_test(a_letter_that_cannot_be_written_is_counted_and_holds_its_record),
         cmocka_unit_test(what_was_never_sent_is_written_too),

@@ -84,6 +84,32 @@ static void each_failed_attempt_is_remembered_with_its_cause_the_last_four(void 
     run_memory_free(runs);
 }
 
+static void what_its_mapping_was_warned_of_is_behind_the_cause(void **state)
+{
+    (void)state;
+    struct run_memory *runs = run_memory_new(&the_clock);
+    struct observed observed = told(OBSERVED_UNSENT, "r_1", 0);
+    observed.reason = SLICE_LITERAL("the url is null");
+    observed.warning = SLICE_LITERAL("url: jq: no such thing");
+    run_memory_note(runs, &observed);
+    assert_string_equal(run_memory_find(runs, SLICE_LITERAL("r_1"))->tries[0].cause,
+                        "the url is null (url: jq: no such thing)");
+    char text[300];
+    memset(text, 'x', sizeof text);
+    const size_t space = sizeof((struct run_try *)NULL)->cause - 1;
+    for (size_t len = space - 6; len <= sizeof text; len++) {
+        observed.reason = (struct slice){text, len};
+        observed.run_id = SLICE_LITERAL("r_2");
+        run_memory_note(runs, &observed);
+        const struct run_seen *seen = run_memory_find(runs, SLICE_LITERAL("r_2"));
+        unsigned at = seen->failed_tries < RUN_TRIES_MAX ? seen->failed_tries - 1 : RUN_TRIES_MAX - 1;
+        size_t cut = strlen(seen->tries[at].cause);
+        assert_true(cut <= space && strspn(seen->tries[at].cause, "x") == (len < space ? len : space));
+        assert_true(cut == strspn(seen->tries[at].cause, "x") || seen->tries[at].cause[cut - 1] == ')');
+    }
+    run_memory_free(runs);
+}
+
 static void the_oldest_is_forgotten_for_the_thousand_and_first(void **state)
 {
     (void)state;
@@ -280,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_remembered_with_how_it_ended),
         cmocka_unit_test(each_failed_attempt_is_remembered_with_its_cause_the_last_four),
+        cmocka_unit_test(what_its_mapping_was_warned_of_is_behind_the_cause),
         cmocka_unit_test(the_oldest_is_forgotten_for_the_thousand_and_first),
         cmocka_unit_test(texts_are_cut_to_fit_and_a_url_with_secrets_is_left_out),
         cmocka_unit_test(ports_word_is_remembered_and_a_later_one_counts),
