@@ -179,7 +179,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     if (options->http2 && options->watches_streams)
-        streams_watch(easy);
+        http2_streams_watch(easy);
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);

@@ -244,9 +244,9 @@ PA_MUST_USE int64_t call_length(const struct http_call *call);
 
 /* streams.c */
 /** Once for the process, before any transfer. */
-void streams_begin(void);
+void http2_streams_begin(void);
 /** For a fresh easy handle that may use HTTP/2: stream_result knows more then. */
-void streams_watch(CURL *easy);
+void http2_streams_watch(CURL *easy);
 /** libcurl's result of a transfer, except that an answer without a length whose stream was cut is
  * CURLE_PARTIAL_FILE. */
 PA_MUST_USE CURLcode stream_result(const struct http_call *call, CURLcode code);

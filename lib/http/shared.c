@@ -12,7 +12,7 @@ static void initialise_curl(void)
      * wanted: numbers keep their point. */
     setlocale(LC_CTYPE, "C.UTF-8");
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    streams_begin();
+    http2_streams_begin();
 }
 
 static bool copy_options(struct client_shared *shared, const struct http_client_options *options)

@@ -12,7 +12,7 @@
 
 #if LIBCURL_VERSION_NUM >= 0x080300
 
-void streams_begin(void)
+void http2_streams_begin(void)
 {
     curl_global_trace("http/2"); /* for handles that are verbose */
 }
@@ -70,7 +70,7 @@ static int on_trace(CURL *easy, curl_infotype type, char *text, size_t len, void
     return 0;
 }
 
-void streams_watch(CURL *easy)
+void http2_streams_watch(CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace);
     curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
@@ -78,11 +78,11 @@ void streams_watch(CURL *easy)
 
 #else /* HTTP/2 is not used (http_client_can_http2) */
 
-void streams_begin(void)
+void http2_streams_begin(void)
 {
 }
 
-void streams_watch(CURL *easy)
+void http2_streams_watch(CURL *easy)
 {
     (void)easy;
 }
