@@ -158,33 +158,70 @@ void buffer_append_one_line(struct buffer *b, struct slice text)
     }
 }
 
+/* JSON strings. An answer may be a million bytes of which each has an escape, so they are written a piece at
+ * a time, into room that is asked for once: first how long the piece becomes, then its bytes. */
+
+enum { ESCAPED_PIECE = 4096 };
+
+/** How many bytes an ASCII character takes in a JSON string; 0: it is none. (\b and \f, and DEL, which could
+ * stand there as it is, are \uXXXX.) */
+static const unsigned char ESCAPED_SIZE[256] = {
+    6, 6, 6, 6, 6, 6, 6, 6, 6, 2, 2, 6, 6, 2, 6, 6, /* 00: \t \n \r */
+    6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, /* 10 */
+    1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* 20: " */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* 30 */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* 40 */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, /* 50: backslash */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* 60 */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 6, /* 70: DEL */
+};
+static const char REPLACEMENT[] = "\xef\xbf\xbd"; /* U+FFFD, for what is not UTF-8 */
+
+/** How long the piece that begins at `at` becomes, and where it ends. */
+static size_t escaped_size(struct slice text, size_t at, size_t *end)
+{
+    size_t size = 0, i = at, most = text.len - at < ESCAPED_PIECE ? text.len : at + ESCAPED_PIECE;
+    while (i < most) {
+        size_t ascii = ESCAPED_SIZE[(unsigned char)text.ptr[i]];
+        size_t sequence = ascii > 0 ? 1 : utf8_sequence(text.ptr + i, text.len - i);
+        size += ascii > 0 ? ascii : sequence > 0 ? sequence : sizeof REPLACEMENT - 1;
+        i += sequence > 0 ? sequence : 1;
+    }
+    *end = i;
+    return size;
+}
+
+static void write_escaped(struct slice text, size_t at, size_t end, char *to)
+{
+    while (at < end) {
+        unsigned char c = (unsigned char)text.ptr[at];
+        size_t size = ESCAPED_SIZE[c], taken = 1;
+        if (size == 1) {
+            *to = (char)c;
+        } else if (size == 2) {
+            json_escape(c, to);
+        } else if (size > 2) {
+            json_escape_unit(c, to);
+        } else {
+            size_t sequence = utf8_sequence(text.ptr + at, text.len - at);
+            size = sequence > 0 ? sequence : sizeof REPLACEMENT - 1;
+            memcpy(to, sequence > 0 ? text.ptr + at : REPLACEMENT, size);
+            taken = sequence > 0 ? sequence : 1;
+        }
+        to += size;
+        at += taken;
+    }
+}
+
 void buffer_append_json_escaped(struct buffer *b, struct slice text)
 {
-    size_t start = 0, i = 0;
-    while (i < text.len) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        char escape[JSON_ESCAPE_MAX];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-            i++;
-            continue;
-        }
-        if (c >= 0x80) {
-            size_t len = utf8_sequence(text.ptr + i, text.len - i);
-            if (len > 0) {
-                i += len;
-                continue;
-            }
-        }
-        buffer_append(b, text.ptr + start, i - start);
-        if (c >= 0x80)
-            buffer_append(b, "\xef\xbf\xbd", 3);
-        else
-            buffer_append(b, escape,
-                          strchr("\b\f\x7f", c) ? json_escape_unit(c, escape) : json_escape(c, escape));
-        i++;
-        start = i;
+    for (size_t at = 0, end; at < text.len; at = end) {
+        size_t size = escaped_size(text, at, &end);
+        if (buffer_reserve(b, size) != 0)
+            return;
+        write_escaped(text, at, end, b->ptr + b->len);
+        b->len += size;
     }
-    buffer_append(b, text.ptr + start, i - start);
 }
 
 void buffer_append_json_string(struct buffer *b, struct slice text)

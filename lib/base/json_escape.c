@@ -1,9 +1,12 @@
 /* Escapes of JSON strings (RFC 8259, section 7). */
 #include "base/json_escape.h"
+#include <limits.h>
 #include <string.h>
 
 enum { UNIT_LEN = 6 /* of \uXXXX */ };
 static const char LETTERS[] = "\"\\bfnrt/", MEANINGS[] = "\"\\\b\f\n\r\t/";
+static const char LETTER_OF[UCHAR_MAX + 1] = {
+    ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
 
 size_t json_escape_unit(uint32_t unit, char out[JSON_ESCAPE_MAX])
 {
@@ -19,11 +22,10 @@ size_t json_escape(unsigned char c, char out[JSON_ESCAPE_MAX])
 {
     if (c >= 0x20 && c != '"' && c != '\\')
         return 0;
-    const char *meaning = memchr(MEANINGS, c, sizeof MEANINGS - 1);
-    if (!meaning)
+    if (!LETTER_OF[c])
         return json_escape_unit(c, out);
     out[0] = '\\';
-    out[1] = LETTERS[meaning - MEANINGS];
+    out[1] = LETTER_OF[c];
     return 2;
 }
 

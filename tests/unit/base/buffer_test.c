@@ -240,6 +240,32 @@ static void a_string_is_escaped_where_it_must_be(void **state)
     }
 }
 
+/** Long texts are written in pieces: they come out as their characters do, one by one. */
+static void a_long_text_is_escaped_as_its_characters_are(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "\0\"\\aaa\n\b\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xff";
+    static char bytes[10000];
+    uint32_t random = 7;
+    for (size_t len = 0; len <= sizeof bytes; len += len / 3 + 1) {
+        for (size_t i = 0; i < len; i++) {
+            random = random * 1664525 + 1013904223;
+            bytes[i] = alphabet[(random >> 16) % (sizeof alphabet - 1)];
+        }
+        struct slice text = edge_bytes(bytes, len);
+        struct buffer whole = {0}, parts = {0};
+        buffer_append_json_escaped(&whole, text);
+        for (size_t at = 0; at < len;) {
+            size_t sequence = utf8_sequence(text.ptr + at, len - at), taken = sequence > 0 ? sequence : 1;
+            buffer_append_json_escaped(&parts, (struct slice){text.ptr + at, taken});
+            at += taken;
+        }
+        assert_true(slice_equal(buffer_slice(&whole), buffer_slice(&parts)));
+        buffer_clear(&whole);
+        buffer_clear(&parts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +279,7 @@ int main(void)
         cmocka_unit_test(every_byte_is_escaped_as_it_is_read),
         cmocka_unit_test(every_unit_is_read_as_it_was_written),
         cmocka_unit_test(a_string_is_escaped_where_it_must_be),
+        cmocka_unit_test(a_long_text_is_escaped_as_its_characters_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
