@@ -29,9 +29,10 @@ struct step {
     struct step *next;
     /** It is a part of the result; false: a log. */
     bool result;
-    size_t path_size, body_size;
-    /** Path with its NUL, then the body. */
-    char texts[];
+    struct buffer body;
+    /** With its NUL. */
+    size_t path_size;
+    char path[];
 };
 
 struct run_report {
@@ -78,7 +79,15 @@ static void report_advance(struct run_report *report);
 
 static size_t step_bytes(const struct step *step)
 {
-    return sizeof *step + step->path_size + step->body_size;
+    return sizeof *step + step->path_size + step->body.len;
+}
+
+/** One that is in no queue. NULL: nothing. */
+static void step_discard(struct step *step)
+{
+    if (step)
+        buffer_clear(&step->body);
+    free(step);
 }
 
 static void step_free(struct reports *reports, struct step *step)
@@ -88,10 +97,10 @@ static void step_free(struct reports *reports, struct step *step)
         reports->logs--;
         reports->log_bytes -= step_bytes(step);
     }
-    free(step);
+    step_discard(step);
 }
 
-/** Clears the body. NULL: out of memory. */
+/** Takes the body. NULL: out of memory. */
 static struct step *step_new(const struct run_report *report, bool result, const char *suffix,
                              struct buffer *body)
 {
@@ -99,13 +108,14 @@ static struct step *step_new(const struct run_report *report, bool result, const
     int length = snprintf(path, sizeof path, "/v1/%s/%s%s",
                           report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
     size_t path_size = (size_t)length + 1;
-    struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size + body->len);
-    if (step) {
-        *step = (struct step){.result = result, .path_size = path_size, .body_size = body->len};
-        memcpy(step->texts, path, path_size);
-        memcpy(step->texts + path_size, body->ptr, body->len);
+    struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size);
+    if (!step) {
+        buffer_clear(body);
+        return NULL;
     }
-    buffer_clear(body);
+    *step = (struct step){.result = result, .body = *body, .path_size = path_size};
+    memcpy(step->path, path, path_size);
+    *body = (struct buffer){0};
     return step;
 }
 
@@ -354,8 +364,8 @@ static void report_advance(struct run_report *report)
             continue;
         }
         const struct port_request request = {.method = step->result ? "PATCH" : "POST",
-                                             .path = step->texts,
-                                             .body = {step->texts + step->path_size, step->body_size},
+                                             .path = step->path,
+                                             .body = buffer_slice(&step->body),
                                              .body_is_lent = true};
         report->call = port_api_start(report->reports->options.api, &request, step_answered, report);
         if (report->call) {
@@ -426,10 +436,12 @@ void run_report_log(struct run_report *report, struct slice text)
 /** The value of a run that has one; NULL: out of memory. */
 static struct step *response_step(const struct run_report *report, struct slice response)
 {
+    static const char before[] = "{\"response\":", after[] = "}";
     struct buffer body = {0};
-    buffer_append_text(&body, "{\"response\":");
+    PA_IGNORE(buffer_reserve_to(&body, sizeof before + response.len + sizeof after)); /* step_new sees it */
+    buffer_append_text(&body, before);
     buffer_append_slice(&body, response);
-    buffer_append_char(&body, '}');
+    buffer_append_text(&body, after);
     return step_new(report, true, "/response", &body);
 }
 
@@ -449,8 +461,8 @@ static bool result_append(struct run_report *report, const struct run_result *re
     if (has_response)
         response = response_step(report, result->response);
     if ((has_result && !result_step) || (has_response && !response)) {
-        free(result_step);
-        free(response);
+        step_discard(result_step);
+        step_discard(response);
         return false;
     }
     if (response)
