@@ -347,6 +347,7 @@ static int make_deliver(struct daemon *daemon)
         .signer = daemon->signer,
         .client_secret = config->client_secret.value,
         .client_secret_previous = config->client_secret_previous.value,
+        .admin_token = config->admin_token.value,
         .max_in_flight = daemon->descriptors.window,
         .max_in_flight_per_destination = (unsigned)config->max_in_flight_per_destination,
         .retry_on = config->retry_on,

@@ -111,11 +111,23 @@ void secrets_clear(struct secrets *secrets)
     *secrets = (struct secrets){0};
 }
 
+void secrets_add_user_info(struct secrets *secrets, struct slice plain)
+{
+    const char *colon = plain.len > 0 ? memchr(plain.ptr, ':', plain.len) : NULL;
+    size_t user = colon ? (size_t)(colon - plain.ptr) : plain.len;
+    secrets_add(secrets, plain, SECRET_MIN);
+    if (colon && user + 1 < plain.len)
+        secrets_add(secrets, (struct slice){colon + 1, plain.len - user - 1}, SECRET_MIN);
+    else
+        secrets_add(secrets, (struct slice){plain.ptr, user}, SECRET_MIN);
+}
+
 bool secret_name(struct slice name)
 {
-    static const char *const parts[] = {"authorization", "cookie",  "token",      "secret",    "password",
-                                        "passwd",        "api-key", "api_key",    "apikey",    "private",
-                                        "credential",    "x-auth",  "access-key", "access_key"};
+    static const char *const parts[] = {
+        "authorization", "cookie",     "token",      "secret",        "password",         "passwd",
+        "api-key",       "api_key",    "apikey",     "private",       "credential",       "x-auth",
+        "access-key",    "access_key", "passphrase", "functions-key", "subscription-key", "session"};
     char lower[128];
     size_t len = name.len < sizeof lower - 1 ? name.len : sizeof lower - 1;
     for (size_t i = 0; i < len; i++)

@@ -35,6 +35,9 @@ struct secrets {
  * bytes or more is looked for in its other writings too: hexadecimal, and base64 in both alphabets (RFC 4648)
  * wherever it stands in what was encoded. */
 void secrets_add(struct secrets *secrets, struct slice value, size_t shortest);
+/** Adds "user:password" whole, and the password; without a password the user, which is a token then.
+ * Borrowed. */
+void secrets_add_user_info(struct secrets *secrets, struct slice plain);
 void secrets_clear(struct secrets *secrets);
 
 /** Does the name of a header, setting or member say that its value is a secret ("Authorization", "X-Api-Key",

@@ -35,6 +35,8 @@ struct deliver_options {
     /** The client secrets before that one: of its setting, and of its file before that was changed; borrowed
      * and masked likewise. */
     struct slice client_secret_previous, client_secret_former;
+    /** The token of the agent's own port; borrowed and masked likewise. */
+    struct slice admin_token;
     unsigned max_in_flight;
     /** 0: no bound of its own. */
     unsigned max_in_flight_per_destination;

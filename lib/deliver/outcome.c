@@ -20,8 +20,9 @@ static void add_signature(struct secrets *out, struct slice signature)
         secrets_add(out, (struct slice){signature.ptr + 3, signature.len - 3}, SECRET_MIN);
 }
 
-/* Of a query or a path; a URL with more of them has been made to cost time. */
-enum { PARTS_MAX = 256 };
+/** Parts of a query or a path; a URL with more of them has been made to cost time. And bytes of a body that
+ * are shown: a log line cuts a text before. */
+enum { PARTS_MAX = 256, BODY_SHOWN_MAX = 20 << 10 };
 
 /** What is made to be looked for. */
 struct made_secrets {
@@ -66,6 +67,11 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
     secrets_add(out, options->client_secret, SECRET_MIN);
     secrets_add(out, options->client_secret_previous, SECRET_MIN);
     secrets_add(out, options->client_secret_former, SECRET_MIN);
+    secrets_add(out, options->admin_token, SECRET_MIN);
+    if (options->http)
+        http_client_secrets(options->http, out);
+    if (options->reports)
+        reports_secrets(options->reports, out);
     if (!delivery->target)
         return;
     struct slice url = slice_of(delivery->target->parts.url);
@@ -74,16 +80,26 @@ static void collect_secrets(const struct delivery *delivery, struct secrets *out
     url_append_query_values(url, &made->query);
     add_query(buffer_slice(&made->query), out);
     url_credentials(url, &made->user_info, &made->basic);
-    struct slice plain = buffer_slice(&made->user_info);
-    const char *colon = plain.len > 0 ? memchr(plain.ptr, ':', plain.len) : NULL;
-    size_t user = colon ? (size_t)(colon - plain.ptr) : plain.len;
-    secrets_add(out, plain, SECRET_MIN);
-    if (colon && user + 1 < plain.len)
-        secrets_add(out, (struct slice){colon + 1, plain.len - user - 1}, SECRET_MIN);
-    else /* a token alone */
-        secrets_add(out, (struct slice){plain.ptr, user}, SECRET_MIN);
+    secrets_add_user_info(out, buffer_slice(&made->user_info));
     secrets_add(out, buffer_slice(&made->basic), 1);
     out->failed |= made->user_info.failed || made->basic.failed || made->query.failed;
+}
+
+static void forget_made(struct made_secrets *made)
+{
+    buffer_wipe(&made->user_info);
+    buffer_wipe(&made->basic);
+    buffer_wipe(&made->query);
+}
+
+void outcome_body_shown(const struct delivery *delivery, struct slice body, struct buffer *out)
+{
+    struct secrets secrets = {0};
+    struct made_secrets made = {{0}, {0}, {0}};
+    collect_secrets(delivery, &secrets, &made);
+    redact(&secrets, body, BODY_SHOWN_MAX, out);
+    secrets_clear(&secrets);
+    forget_made(&made);
 }
 
 static void describe_failure(const struct delivery *delivery, const struct http_result *result, bool detailed,
@@ -103,9 +119,7 @@ static void describe_failure(const struct delivery *delivery, const struct http_
         collect_secrets(delivery, &secrets, &made);
     result_failure(&failure, &out->cause, &out->detail, &out->summary);
     secrets_clear(&secrets);
-    buffer_wipe(&made.user_info);
-    buffer_wipe(&made.basic);
-    buffer_wipe(&made.query);
+    forget_made(&made);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,

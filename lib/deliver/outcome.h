@@ -29,6 +29,9 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
 void outcome_clear(struct outcome *outcome);
 /** Appends a URL or text of the delivery as it may be shown: without decrypted values. */
 void outcome_shown(const struct delivery *delivery, struct slice text, struct buffer *out);
+/** Appends the beginning of the body that is sent, without what would be masked in the endpoint's answer: it
+ * holds the invocation method, and so the URL. */
+void outcome_body_shown(const struct delivery *delivery, struct slice body, struct buffer *out);
 /** Appends the context of a mapping's report (docs/contract.md#report-context). Returns how many of the
  * answer's headers it leaves out. */
 PA_MUST_USE size_t outcome_context(const struct delivery *delivery, const struct http_result *result,

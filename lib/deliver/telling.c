@@ -115,12 +115,16 @@ void delivery_tell_why(const struct delivery *delivery, enum observed_kind kind,
 void delivery_tell_start(struct delivery *delivery, struct slice body)
 {
     struct observed observed = about(delivery, OBSERVED_SENDING);
-    observed.body = body;
+    struct buffer shown = {0};
+    if (body.len > 0 && log_enabled(LOG_DEBUG)) /* nobody else shows it */
+        outcome_body_shown(delivery, body, &shown);
+    observed.body = body.len > 0 ? buffer_slice(&shown) : body;
     observed.wait_ms = delivery->started_ms - delivery->taken_ms;
     if (delivery->start_told) /* once to its run */
         observed.report = NULL;
     delivery->start_told |= delivery->report != NULL;
     observe(delivery->deliver->options.observer, &observed);
+    buffer_wipe(&shown);
 }
 
 void delivery_tell_attempt(struct delivery *delivery, enum observed_kind kind,

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secrets.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -257,6 +258,9 @@ void http_call_cancel(struct http_call *call);
 void http_call_forget(struct http_call *call, http_done *instead, void *ctx);
 /** What long bodies hold now, of calls whose done has not run. */
 size_t http_client_body_bytes(const struct http_client *client);
+/** Adds what an answer must not be shown with though the client's user did not send it: the users and
+ * passwords of its proxies, which see and answer plain http. Borrowed from the client. */
+void http_client_secrets(struct http_client *client, struct secrets *out);
 /** Calls that have started and whose done has not run. */
 size_t http_client_active(const struct http_client *client);
 /** Nothing will be started on it: connections that wait to be used again are closed, now and whenever a call

@@ -171,7 +171,8 @@ static const char *set_credentials(const struct parts *parts, struct proxy *prox
         append_user_info_encoded(&both, buffer_slice(&user));
         buffer_append_char(&both, ':');
         append_user_info_encoded(&both, buffer_slice(&password));
-        both.failed |= user.failed || password.failed;
+        buffer_appendf(&proxy->plain, "%s:%s", buffer_text(&user), buffer_text(&password));
+        both.failed |= user.failed || password.failed || proxy->plain.failed;
         proxy->credentials = buffer_take(&both, NULL);
         why = proxy->credentials ? NULL : out_of_memory;
     }
@@ -237,6 +238,7 @@ void proxy_clear(struct proxy *proxy)
     if (proxy->credentials)
         explicit_bzero(proxy->credentials, strlen(proxy->credentials));
     free(proxy->credentials);
+    buffer_wipe(&proxy->plain);
     free(proxy->url);
     *proxy = (struct proxy){0};
 }

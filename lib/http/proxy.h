@@ -13,6 +13,8 @@ struct proxy {
     /** "user:password", each percent-encoded, as CURLOPT_PROXYUSERPWD takes them (in its URL libcurl passes
      * over a proxy whose user or password it cannot decode, and asks the server without one). NULL: none. */
     char *credentials;
+    /** The same, not encoded, for whoever must not show it. Empty: none. */
+    struct buffer plain;
 };
 
 /** Reads "http://user:password@host:port", also https, socks4, socks4a, socks5 and socks5h; without a scheme

@@ -353,6 +353,21 @@ void mapped_secrets(struct slice fields, struct secrets *out)
             secrets_add(out, field.value, 1);
 }
 
+/** "sid=abc; theme=dark": a cookie's value comes back without the others. */
+static void add_cookies(struct slice value, struct secrets *out)
+{
+    while (value.len > 0) {
+        const char *end = memchr(value.ptr, ';', value.len);
+        size_t len = end ? (size_t)(end - value.ptr) : value.len;
+        const char *sign = memchr(value.ptr, '=', len);
+        if (sign)
+            secrets_add(out, slice_trim((struct slice){sign + 1, len - (size_t)(sign + 1 - value.ptr)}),
+                        SECRET_MIN);
+        len += len < value.len;
+        value = (struct slice){value.ptr + len, value.len - len};
+    }
+}
+
 void mapped_header_secrets(const struct mapped_request *request, struct secrets *out)
 {
     for (size_t i = 0; i < request->header_count; i++) {
@@ -364,6 +379,7 @@ void mapped_header_secrets(const struct mapped_request *request, struct secrets 
         if (blank) /* "Bearer abc": what comes back may be without its scheme */
             secrets_add(out, slice_trim((struct slice){blank, value.len - (size_t)(blank - value.ptr)}),
                         SECRET_MIN);
+        add_cookies(value, out);
     }
 }
 

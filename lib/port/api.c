@@ -148,15 +148,21 @@ static void be_quiet(struct port_api *api, int64_t wait_ms)
         log_warning("Port asks for quiet: calls wait", F_SECONDS("next_attempt_in", wait_ms));
 }
 
+void port_api_secrets(const struct port_api *api, struct secrets *out)
+{
+    token_mask(out, &api->token);
+    token_mask(out, &api->old_token);
+}
+
 /** In words, without what we have sent to Port, should it come back. */
 static void describe(const struct port_api *api, const struct http_result *http, bool quoted, char *out,
                      size_t size)
 {
     struct secrets secrets = {0};
-    token_mask(&secrets, &api->token);
-    token_mask(&secrets, &api->old_token);
+    port_api_secrets(api, &secrets);
     secrets_add(&secrets, buffer_slice(&api->client_secret), SECRET_MIN);
     secrets_add(&secrets, buffer_slice(&api->former_secret), SECRET_MIN);
+    http_client_secrets(api->options.http, &secrets);
     port_answer_describe(http, quoted, &secrets, out, size);
     secrets_clear(&secrets);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/secrets.h"
 #include "base/slice.h"
 #include "http/client.h"
 #include <stdbool.h>
@@ -127,6 +128,8 @@ struct port_view {
      * quiet. */
     const char *failure;
 };
+/** Adds the tokens that Port has given; borrowed until the loop's next turn. */
+void port_api_secrets(const struct port_api *api, struct secrets *out);
 /** `failure` is borrowed until the loop goes on. */
 struct port_view port_api_view(const struct port_api *api);
 

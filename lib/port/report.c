@@ -545,6 +545,11 @@ void run_report_cancel(struct run_report *report)
     report_free(report);
 }
 
+void reports_secrets(const struct reports *reports, struct secrets *out)
+{
+    port_api_secrets(reports->options.api, out);
+}
+
 size_t reports_bytes(const struct reports *reports)
 {
     return reports->bytes;

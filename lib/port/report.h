@@ -68,6 +68,8 @@ void run_report_pause(struct run_report *report);
 /** Goes on where it was paused, with a new owner: `done` as in run_report_finish. */
 void run_report_resume(struct run_report *report, report_done *done, void *ctx);
 
+/** port_api_secrets of the API that is told. */
+void reports_secrets(const struct reports *reports, struct secrets *out);
 /** Bytes that this one holds. */
 size_t run_report_bytes(const struct run_report *report);
 /** Bytes held by queued results and logs, and runs whose result waits: for back pressure and the summary. */

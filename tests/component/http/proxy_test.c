@@ -307,11 +307,33 @@ static void headers_do_not_follow_to_another_origin(void **state)
     close_world(&world);
 }
 
+/** A proxy answers plain http itself, and may show what it was told. */
+static void what_a_proxy_is_told_is_among_the_secrets(void **state)
+{
+    (void)state;
+    struct tested_client http;
+    struct secrets secrets = {0};
+    struct buffer out = {0};
+    tested_client_open(&http, 0,
+                       (struct http_client_options){.http_proxy = "http://me:pass%2Fword@127.0.0.1:1",
+                                                    .https_proxy = "http://token-alone@127.0.0.1:1",
+                                                    .max_connections = 1,
+                                                    .idle_timeout_ms = 1000});
+    http_client_secrets(http.client, &secrets);
+    redact(&secrets, SLICE_LITERAL("me:pass/word pass%2fword bWU6cGFzcy93b3Jk token-alone me"), SIZE_MAX,
+           &out);
+    assert_string_equal(buffer_text(&out), "*** *** *** *** me");
+    buffer_clear(&out);
+    secrets_clear(&secrets);
+    tested_client_close(&http);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_proxy_is_asked_for_the_whole_url),
         cmocka_unit_test(a_proxy_is_told_who_asks),
+        cmocka_unit_test(what_a_proxy_is_told_is_among_the_secrets),
         cmocka_unit_test(a_proxy_that_wants_another_password_is_told_with_its_setting),
         cmocka_unit_test(what_a_proxy_answers_to_connect_has_rules),
         cmocka_unit_test(a_tunnel_that_stands_leaves_the_rest_to_the_server),

@@ -246,9 +246,16 @@ static void without_memory_for_the_list_nothing_is_shown(void **state)
 static void names_of_credentials_are_known(void **state)
 {
     (void)state;
-    static const char *const secret[] = {"Authorization", "PRIVATE-TOKEN", "x-api-key", "Set-Cookie",
-                                         "DB_PASSWORD"};
-    static const char *const plain[] = {"Content-Type", "Author", "X-Request-Id", "", "Accept"};
+    static const char *const secret[] = {"Authorization",
+                                         "PRIVATE-TOKEN",
+                                         "x-api-key",
+                                         "Set-Cookie",
+                                         "DB_PASSWORD",
+                                         "x-functions-key",
+                                         "Ocp-Apim-Subscription-Key",
+                                         "X-Session-Id"};
+    static const char *const plain[] = {"Content-Type", "Author",          "X-Request-Id", "",
+                                        "Accept",       "Idempotency-Key", "Key",          "X-Partition-Key"};
     for (size_t i = 0; i < sizeof secret / sizeof *secret; i++) {
         assert_true(secret_name(edge_of(secret[i])));
         assert_false(secret_name(edge_of(plain[i])));

@@ -91,6 +91,27 @@ static void what_was_sent_is_masked(void **state)
     assert_told("c2lnbmF0dXJlLW9mLWl0", "c2lnbmF0dXJlLW9mLWl0");
 }
 
+/** Nobody sent it to the endpoint, but whoever has it may be the same as whoever answers. */
+static void the_agents_own_token_is_masked(void **state)
+{
+    (void)state;
+    deliver.options.admin_token = SLICE_LITERAL("token-of-the-port");
+    assert_told("token-of-the-port 746f6b656e2d6f662d7468652d706f7274", "*** ***");
+}
+
+/** A body is the whole event where no mapping says otherwise, and its URL stands in it. */
+static void of_the_body_is_shown_what_its_url_does_not_hide(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    goes_to("http://user-name:pass%2Fword@svc/path?token=query-value");
+    outcome_body_shown(
+        &delivery,
+        SLICE_LITERAL("{\"url\":\"http://user-name:pass%2Fword@svc/path?token=query-value\",\"a\":1}"), &out);
+    assert_string_equal(buffer_text(&out), "{\"url\":\"http://***@svc/path?token=***\",\"a\":1}");
+    buffer_clear(&out);
+}
+
 static void what_the_url_has_of_credentials_is_masked(void **state)
 {
     (void)state;
@@ -160,6 +181,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_status_below_400_is_a_success_and_no_answer_is_none, begin, end),
         cmocka_unit_test_setup_teardown(what_was_sent_is_masked, begin, end),
+        cmocka_unit_test_setup_teardown(the_agents_own_token_is_masked, begin, end),
+        cmocka_unit_test_setup_teardown(of_the_body_is_shown_what_its_url_does_not_hide, begin, end),
         cmocka_unit_test_setup_teardown(what_the_url_has_of_credentials_is_masked, begin, end),
         cmocka_unit_test_setup_teardown(a_path_is_masked_where_urls_hide_theirs, begin, end),
         cmocka_unit_test_setup_teardown(of_a_url_with_too_many_parts_nothing_is_told, begin, end),

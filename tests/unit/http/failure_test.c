@@ -20,8 +20,8 @@ static struct client_shared shared = {.options = {.client_certificate_setting = 
 
 static char http_url[] = "http://svc/hook", https_url[] = "https://svc/hook", path_url[] = "/hook";
 static char http_proxy[] = "http://proxy:3128", socks_proxy[] = "socks5://proxy:1080";
-static const struct proxy through_http = {"HTTPS_PROXY", http_proxy, NULL};
-static const struct proxy through_socks = {"", socks_proxy, NULL};
+static const struct proxy through_http = {"HTTPS_PROXY", http_proxy, NULL, {0}};
+static const struct proxy through_socks = {"", socks_proxy, NULL, {0}};
 
 /** A call to `url` that has been written to a connection so many times. */
 static void begin(char *url, unsigned sends)

@@ -253,19 +253,22 @@ static void escapes_of_any_kind_are_seen_through(void **state)
 static void headers_named_like_secrets_hold_some(void **state)
 {
     (void)state;
-    struct mapped_header headers[] = {{SLICE_LITERAL("Authorization"), SLICE_LITERAL("Bearer abcdefgh")},
-                                      {SLICE_LITERAL("X-Api-Key"), SLICE_LITERAL("0123456789")},
-                                      {SLICE_LITERAL("X-Other"), SLICE_LITERAL("something")},
-                                      {SLICE_LITERAL("Private-Token"), SLICE_LITERAL("short")},
-                                      {SLICE_LITERAL("Cookie"), {NULL, 0}}};
+    struct mapped_header headers[] = {
+        {SLICE_LITERAL("Authorization"), SLICE_LITERAL("Bearer abcdefgh")},
+        {SLICE_LITERAL("X-Api-Key"), SLICE_LITERAL("0123456789")},
+        {SLICE_LITERAL("X-Other"), SLICE_LITERAL("something")},
+        {SLICE_LITERAL("Private-Token"), SLICE_LITERAL("short")},
+        {SLICE_LITERAL("Cookie"), {NULL, 0}},
+        {SLICE_LITERAL("cookie"), SLICE_LITERAL("sid=session-value; a=b; t= token=x ;")}};
     const struct mapped_request request = {.headers = headers,
                                            .header_count = sizeof headers / sizeof *headers};
     struct secrets secrets = {0};
     struct buffer out = {0};
     mapped_header_secrets(&request, &secrets);
-    redact(&secrets, SLICE_LITERAL("Bearer abcdefgh, abcdefgh, 0123456789, something, short"), SIZE_MAX,
-           &out);
-    text_is(&out, "***, ***, ***, something, short");
+    redact(&secrets,
+           SLICE_LITERAL("Bearer abcdefgh, abcdefgh, 0123456789, something, short, session-value, token=x"),
+           SIZE_MAX, &out);
+    text_is(&out, "***, ***, ***, something, short, ***, ***");
     secrets_clear(&secrets);
 }
 
