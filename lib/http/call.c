@@ -88,7 +88,7 @@ void call_keep_header(struct http_call *call, struct slice line)
 
 /** A line as libcurl tells of it: a head's first, a header, the empty one, or a trailer, which is no header
  * (RFC 9110, section 6.5.1). */
-static void keep_line(struct http_call *call, struct slice line)
+static void take_line(struct http_call *call, struct slice line)
 {
     if (!call->in_head) {
         call->in_head = line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0;
@@ -98,7 +98,7 @@ static void keep_line(struct http_call *call, struct slice line)
         call->lower_names = line.ptr[5] > '1';
     } else if (*line.ptr == '\r' || *line.ptr == '\n') {
         call->in_head = false;
-    } else {
+    } else if (call->keep_headers) {
         call_keep_header(call, line);
     }
 }
@@ -111,8 +111,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
     if (call->sends == 0 && goes_through_tunnel(call))
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
-    if (call->keep_headers)
-        keep_line(call, (struct slice){bytes, len});
+    take_line(call, (struct slice){bytes, len});
     return call->header_overflow ? 0 : len;
 }
 

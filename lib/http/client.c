@@ -243,7 +243,7 @@ static void transfer_done(struct http_call *call, CURLcode code)
     if (call->ours && code == CURLE_OK)
         exchange_connected(&call->client->exchanges, call);
     else
-        transfer_over(call, stream_result(call, code));
+        transfer_over(call, transfer_result(call, code));
 }
 
 static void collect(struct http_client *client)

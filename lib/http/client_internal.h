@@ -2,7 +2,8 @@
  * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
  * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
  * (a server's word on our certificate), redirect.c (which are followed), sessions.c (TLS sessions),
- * streams.c (how those of HTTP/2 end), spare_calls.c (memory of calls that have ended). */
+ * streams.c (how those of HTTP/2 end), transfer.c (what libcurl's result of a request does not say),
+ * spare_calls.c (memory of calls that have ended). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -245,11 +246,13 @@ PA_MUST_USE int64_t call_length(const struct http_call *call);
 /* streams.c */
 /** Once for the process, before any transfer. */
 void http2_streams_begin(void);
-/** For a fresh easy handle that may use HTTP/2: stream_result knows more then. */
+/** For a fresh easy handle that may use HTTP/2: how each call's stream ends is in `stream` then. */
 void http2_streams_watch(CURL *easy);
-/** libcurl's result of a transfer, except that an answer without a length whose stream was cut is
- * CURLE_PARTIAL_FILE. */
-PA_MUST_USE CURLcode stream_result(const struct http_call *call, CURLcode code);
+
+/* transfer.c */
+/** libcurl's result of a transfer, put right: CURLE_PARTIAL_FILE for half an answer that it takes for a whole
+ * one, CURLE_OK for an answer that came though the connection was lost. May set `cut`. */
+PA_MUST_USE CURLcode transfer_result(struct http_call *call, CURLcode code);
 
 /* spare_calls.c */
 /** A call that is all zero, except that its texts are empty and that the buffer for a response's head may

@@ -91,9 +91,19 @@ static void watch_stop(struct socket_watch *watch)
     watch->watched = 0;
 }
 
+static void watch_for(struct socket_watch *watch, int events);
+
+static bool something_came(curl_socket_t fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
 static void socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct socket_watch *watch = poll->data;
+    const struct http_sockets *sockets = watch->sockets;
+    curl_socket_t fd = watch->fd;
     int flags = 0;
     if (status < 0)
         watch->watched = 0; /* libuv has stopped it */
@@ -105,15 +115,21 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
         watch_stop(watch); /* the peer has closed it; libcurl sees that when it would reuse it */
         return;
     }
+    /* What came is read first, before an error is met, and before more is sent: that may fail, and leaves
+     * the rest unread. */
+    if (status < 0)
+        events = watch->wanted;
+    else if (events == UV_WRITABLE && (watch->wanted & UV_READABLE) && something_came(fd))
+        events |= UV_READABLE;
     if (status == 0 && (events & UV_READABLE) && !interim_take(&watch->interim, watch->fd))
         return;
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     watch->sockets->ready(watch->sockets->ctx, watch->fd, flags);
+    if (status < 0 && watch_find(sockets, fd) == watch)
+        watch_for(watch, watch->wanted);
 }
 
 static void watch_for(struct socket_watch *watch, int events)

@@ -43,7 +43,8 @@ static bool starts_with(const char *text, const char *with)
 static void frame_came(struct http_call *told, int id, const char *frame)
 {
     bool reset = starts_with(frame, "FRAME[RST_STREAM,");
-    bool ended = (starts_with(frame, "FRAME[DATA,") || starts_with(frame, "FRAME[HEADERS,")) && strstr(frame, " eos=1");
+    bool ended = (starts_with(frame, "FRAME[DATA,") || starts_with(frame, "FRAME[HEADERS,")) &&
+                 strstr(frame, " eos=1");
     struct http_call *call = reset || ended ? call_on(told, id) : NULL;
     if (!call)
         return;
@@ -88,11 +89,3 @@ void http2_streams_watch(CURL *easy)
 }
 
 #endif
-
-CURLcode stream_result(const struct http_call *call, CURLcode code)
-{
-    bool bodiless = strcmp(call->method, "HEAD") == 0 || call_status(call) == 204 || call_status(call) == 304;
-    if (code != CURLE_OK || call_version(call) != 20 || bodiless || call_length(call) >= 0)
-        return code;
-    return call->stream.cut ? CURLE_PARTIAL_FILE : code;
-}

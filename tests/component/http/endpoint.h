@@ -33,7 +33,7 @@ struct endpoint_peer {
     size_t len;
     /** Requests that came on it. */
     size_t requests;
-    /** For `heard`. */
+    /** Of the body that follows, and for `heard`. */
     size_t skip;
 };
 
@@ -120,13 +120,21 @@ static inline void endpoint_take(struct endpoint_peer *peer, const char *bytes, 
         peer->endpoint->heard(peer, bytes, len);
         return;
     }
+    size_t body = peer->skip < len ? peer->skip : len;
+    peer->skip -= body;
+    bytes += body;
+    len -= body;
     assert_true(peer->len + len < sizeof peer->in);
     memcpy(peer->in + peer->len, bytes, len);
     peer->len += len;
     peer->in[peer->len] = '\0';
-    const char *number = strstr(peer->in, "X-N: ");
-    if (!strstr(peer->in, "\r\n\r\n") || !number)
+    const char *number = strstr(peer->in, "X-N: "), *end = strstr(peer->in, "\r\n\r\n");
+    if (!end || !number)
         return;
+    const char *length = strstr(peer->in, "Content-Length: ");
+    size_t wanted = length ? strtoul(length + strlen("Content-Length: "), NULL, 10) : 0,
+           there = peer->len - (size_t)(end + strlen("\r\n\r\n") - peer->in);
+    peer->skip = wanted > there ? wanted - there : 0;
     peer->len = 0;
     peer->requests++;
     peer->endpoint->requests++;

@@ -1,0 +1,56 @@
+/* What came of a transfer on libcurl's ordinary way, where its result code does not say enough: what is an
+ * answer, and what is none, is the same as in exchange.c. */
+#include "http/client_internal.h"
+#include <string.h>
+
+static bool is_bodiless(const struct http_call *call)
+{
+    int status = call_status(call);
+    return strcmp(call->method, "HEAD") == 0 || status == 204 || status == 304;
+}
+
+/** Its head has come, which says nothing of where the body ends. */
+static bool is_without_length(const struct http_call *call)
+{
+    return !is_bodiless(call) && call_length(call) < 0 &&
+           slice_is_null(call_header(call, "Transfer-Encoding", 0));
+}
+
+/** As long as it said. */
+static bool is_whole(const struct http_call *call)
+{
+    curl_off_t came = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_SIZE_DOWNLOAD_T, &came);
+    return is_bodiless(call) || came == call_length(call);
+}
+
+/** TLS did not say that the connection ends. libcurl 8 has the words alone for it. */
+static bool is_cut_by_tls(const struct http_call *call)
+{
+    return strstr(call->curl_error, "unexpected eof") != NULL;
+}
+
+/** The connection was lost before the request had wholly gone, and before anything came. */
+static bool is_cut_while_sending(const struct http_call *call, CURLcode code)
+{
+    curl_off_t uploaded = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    return (code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) && call->sends > 0 &&
+           call->header_bytes == 0 && (size_t)uploaded < call->body.len;
+}
+
+CURLcode transfer_result(struct http_call *call, CURLcode code)
+{
+    bool head_came = call_status(call) >= 200 && !call->in_head, http2 = call_version(call) == 20;
+    if (code == CURLE_OK && call->in_head)
+        return CURLE_PARTIAL_FILE;
+    if (code == CURLE_OK && http2 && call->stream.cut && is_without_length(call))
+        return CURLE_PARTIAL_FILE;
+    if (code == CURLE_SEND_ERROR && head_came && is_whole(call))
+        return CURLE_OK;
+    if (code == CURLE_RECV_ERROR && head_came && !http2 && is_cut_by_tls(call) && is_without_length(call)) {
+        call->cut = HTTP_CUT_UNSURE;
+        return CURLE_OK;
+    }
+    return is_cut_while_sending(call, code) ? CURLE_SEND_ERROR : code;
+}
