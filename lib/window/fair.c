@@ -10,11 +10,12 @@
  *   - A lane may hold a sixteenth.
  *   - While there is no space for anybody (`pressed`), the shares are half of that. So they are, for what
  *     comes anew for one that does not answer, while anything is kept for such a destination: what comes
- * later would take the space that others wait for.
+ *     later would take the space that others wait for.
  *
  * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
- * Shares are refilled up to half, so that what is read again is not at once too much; for a destination that
- * answers, and is not slow, up to a quarter of the memory, or its part of the window would not be full. */
+ * Shares are refilled up to half, and by what fits into them, so that what is read again is not at once too
+ * much; for a destination that answers, and is not slow, up to a quarter of the memory, or its part of the
+ * window would not be full. */
 #include "window/fair.h"
 
 enum { SHARE_PART = 16, UNPROVEN_PART = 2, ANSWERING_PART = 4, SLOW_MS = 1000, SCAN_MAX = 64 };
@@ -122,12 +123,24 @@ void fair_keep(struct fair *fair, struct slot *slot, bool tried)
     enter_ring(fair, destination);
 }
 
+/** Once it is in memory again: then it would be kept again, and read again, without an end. */
+static bool would_be_beyond(struct fair *fair, struct slot *slot)
+{
+    slot->recalled = true;
+    fair_hold(fair, slot, slot->needs);
+    bool beyond = fair_is_beyond(fair, slot, false);
+    fair_hold(fair, slot, 0);
+    return beyond;
+}
+
 /** Of the destination whose turn it is; NULL: it has none, or no space. */
 static struct slot *recall_of(struct fair *fair, struct destination *destination)
 {
     leave_ring(fair, destination);
     size_t part = destination->answers && !is_slow(fair, destination) ? ANSWERING_PART : SHARE_PART * 2;
-    struct slot *slot = destination->held < fair->bytes / part ? queue_pop(&destination->kept) : NULL;
+    struct slot *slot = destination->kept.first;
+    bool fits = slot && destination->held < fair->bytes / part && !would_be_beyond(fair, slot);
+    slot = fits ? queue_pop(&destination->kept) : NULL;
     if (destination->kept.first)
         enter_ring(fair, destination);
     else if (!slot)

@@ -343,8 +343,10 @@ void window_take_place(struct window *window, struct slot *from, struct slot *to
     struct destination *destination = from->destination;
     if (destination && from->queue == &destination->ready)
         window_withdraw(window, from);
+    uint32_t held = from->held;
     fair_hold(&window->fair, from, 0);
-    *to = (struct slot){.lane = from->lane,
+    *to = (struct slot){.needs = kept ? held : 0,
+                        .lane = from->lane,
                         .destination = destination,
                         .queued_ms = from->queued_ms,
                         .kept = kept,

@@ -29,6 +29,8 @@ struct slot {
     int64_t queued_ms;
     /** Bytes of the memory for records (see window_hold); 4 GiB less one stand for more. */
     uint32_t held;
+    /** Those that a kept one held before. */
+    uint32_t needs;
     /** Its record is not in memory (see window_take_place). */
     bool kept;
     /** It was, and its record has been read again. */

@@ -82,6 +82,25 @@ static void order_is_kept_at_a_silent_destination_too(void **state)
     topic_close(topic);
 }
 
+/** Its share has space for the one before it alone. */
+static void a_large_record_behind_another_is_read_when_that_one_is_done(void **state)
+{
+    (void)state;
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce(topic, (struct event_text){.run_id = "r_small", .path = "/hold"});
+    produce(topic, (struct event_text){.run_id = "r_large", .path = "/ok", .padding = BYTES / 3});
+    assert_int_equal(counters_of(topic).kept, 1);
+    run_until(world->port, &world->held_count, 1);
+    run_for(world->port, 50);
+    assert_int_equal(topic->read_again, 0);
+    let_all_go(topic, 2);
+    assert_int_equal(topic->read_again, 1);
+    assert_int_equal(world->arrived, 2);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
 static void what_has_left_the_topic_fails_and_its_run_hears_of_it(void **state)
 {
     (void)state;
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test(the_time_out_of_memory_counts_as_waiting),
         cmocka_unit_test(what_a_key_is_kept_of_comes_back_in_its_order),
         cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
+        cmocka_unit_test(a_large_record_behind_another_is_read_when_that_one_is_done),
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),
         cmocka_unit_test(what_the_source_knows_to_be_gone_fails_where_it_stood),
         cmocka_unit_test(what_could_not_be_read_for_lack_of_memory_is_read_later),

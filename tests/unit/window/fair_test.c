@@ -143,6 +143,25 @@ static void what_is_kept_comes_back_in_turns_up_to_half_a_share(void **state)
     world_free(world);
 }
 
+/** Else it would be kept again at once, and read again, and so on. */
+static void what_would_be_beyond_its_share_does_not_come_back(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    struct slot *small = hold(world, "a"), *large = slot_to(world, "a");
+    window_hold(world->window, large, SHARE);
+    assert_true(beyond(world, large));
+    struct slot *kept = keep_so(world, large, false);
+    keep(world, hold(world, "b"));
+    struct slot *other = window_recall(world->window); /* it holds up nobody else */
+    assert_non_null(other);
+    assert_string_equal(other->destination->name, "b");
+    assert_null(window_recall(world->window));
+    window_hold(world->window, small, 0);
+    assert_ptr_equal(window_recall(world->window), kept);
+    world_free(world);
+}
+
 /** A destination that was silent once, and will answer, say. */
 static void what_comes_later_does_not_take_the_place_of_what_is_kept(void **state)
 {
@@ -331,6 +350,7 @@ int main(void)
         cmocka_unit_test(one_record_is_never_beyond_a_share),
         cmocka_unit_test(shares_are_smaller_while_there_is_no_room),
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
+        cmocka_unit_test(what_would_be_beyond_its_share_does_not_come_back),
         cmocka_unit_test(what_comes_later_does_not_take_the_place_of_what_is_kept),
         cmocka_unit_test(those_that_answer_come_back_first),
         cmocka_unit_test(what_was_read_again_has_its_whole_share),
