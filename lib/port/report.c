@@ -418,10 +418,7 @@ void run_report_log(struct run_report *report, struct slice text)
         return;
     }
     struct buffer body = {0};
-    buffer_append_text(&body,
-                       report->node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
-    buffer_append_json_string(&body, text);
-    buffer_append_text(&body, report->node_run ? "}]}" : "}");
+    run_log_body_write(report->node_run, text, &body);
     struct step *step = step_new(report, false, "/logs", &body);
     if (step) {
         step_append(report, step);
@@ -436,12 +433,8 @@ void run_report_log(struct run_report *report, struct slice text)
 /** The value of a run that has one; NULL: out of memory. */
 static struct step *response_step(const struct run_report *report, struct slice response)
 {
-    static const char before[] = "{\"response\":", after[] = "}";
     struct buffer body = {0};
-    PA_IGNORE(buffer_reserve_to(&body, sizeof before + response.len + sizeof after)); /* step_new sees it */
-    buffer_append_text(&body, before);
-    buffer_append_slice(&body, response);
-    buffer_append_text(&body, after);
+    action_response_write(response, &body);
     return step_new(report, true, "/response", &body);
 }
 

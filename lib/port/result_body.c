@@ -48,3 +48,19 @@ void node_result_write(const struct run_result *result, struct buffer *body)
     }
     buffer_append_char(body, '}');
 }
+
+void action_response_write(struct slice response, struct buffer *body)
+{
+    static const char before[] = "{\"response\":", after[] = "}";
+    PA_IGNORE(buffer_reserve_to(body, sizeof before + response.len + sizeof after)); /* it is marked */
+    buffer_append_text(body, before);
+    buffer_append_slice(body, response);
+    buffer_append_text(body, after);
+}
+
+void run_log_body_write(bool node_run, struct slice text, struct buffer *body)
+{
+    buffer_append_text(body, node_run ? "{\"logs\":[{\"level\":\"INFO\",\"message\":" : "{\"message\":");
+    buffer_append_json_string(body, text);
+    buffer_append_text(body, node_run ? "}]}" : "}");
+}
