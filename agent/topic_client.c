@@ -26,14 +26,7 @@ static rd_kafka_conf_t *client_conf(const struct kafka_connection *connection, s
 rd_kafka_t *topic_client_new(const struct kafka_connection *connection, size_t record_max_bytes,
                              struct error *err)
 {
-    char reason[256];
-    rd_kafka_conf_t *conf = client_conf(connection, record_max_bytes, err);
-    rd_kafka_t *client = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason) : NULL;
-    if (conf && !client) {
-        rd_kafka_conf_destroy(conf);
-        error_set(err, PA_ERR_INVALID, "Kafka consumer: %s", reason);
-    }
-    return client;
+    return kafka_client_new(RD_KAFKA_CONSUMER, client_conf(connection, record_max_bytes, err), err);
 }
 
 static int topic_refused(const char *name, rd_kafka_resp_err_t code, struct error *err)

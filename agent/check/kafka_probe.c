@@ -2,6 +2,7 @@
  * and group (topic_probe.c, group_probe.c) through the first server that answers. Must not subscribe: a check
  * changes nothing. */
 #include "kafka_probe.h"
+#include "kafka/connection.h"
 #include "source/kafka/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,15 +48,9 @@ static int list_servers(const char *list, struct kafka_probe *out)
 static rd_kafka_t *client_new(const struct kafka_consumer_options *options, const char *server,
                               struct error *err)
 {
-    char reason[256];
     struct kafka_consumer_options one = *options;
     one.bootstrap_servers = server;
-    rd_kafka_conf_t *conf = kafka_conf_new(&one, err);
-    rd_kafka_t *client = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason) : NULL;
-    if (conf && !client) {
-        rd_kafka_conf_destroy(conf);
-        error_set(err, PA_ERR_INVALID, "the Kafka client cannot start: %s", reason);
-    }
+    rd_kafka_t *client = kafka_client_new(RD_KAFKA_CONSUMER, kafka_conf_new(&one, err), err);
     if (client)
         rd_kafka_set_log_queue(client, NULL);
     return client;

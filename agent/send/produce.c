@@ -21,7 +21,6 @@ static void report_came(rd_kafka_t *producer, const rd_kafka_message_t *message,
 static rd_kafka_t *open_producer(const struct kafka_connection *connection, struct producing *producing,
                                  struct error *err)
 {
-    char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (kafka_connection_set(conf, connection, err) != 0 ||
         kafka_set_text(conf, "log.queue", "false", err) != 0 ||
@@ -32,12 +31,7 @@ static rd_kafka_t *open_producer(const struct kafka_connection *connection, stru
     }
     rd_kafka_conf_set_dr_msg_cb(conf, report_came);
     rd_kafka_conf_set_opaque(conf, producing);
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    if (!producer) {
-        rd_kafka_conf_destroy(conf);
-        error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
-    }
-    return producer;
+    return kafka_client_new(RD_KAFKA_PRODUCER, conf, err);
 }
 
 static int produce(rd_kafka_t *producer, const char *topic, struct slice value, struct producing *producing,

@@ -5,6 +5,7 @@
  */
 #include "deadletter/producer.h"
 #include "kafka/access.h"
+#include "kafka/connection.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,15 +82,11 @@ static void producer_free(struct producer *producer)
 
 static int open_client(struct producer *producer, struct error *err)
 {
-    char reason[256];
-    rd_kafka_conf_t *conf = producer_conf_new(&producer->settings, err);
-    if (!conf)
-        return PA_ERR_INVALID;
-    producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    if (!producer->client) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
-    }
+    struct error own = {0};
+    producer->client =
+        kafka_client_new(RD_KAFKA_PRODUCER, producer_conf_new(&producer->settings, &own), &own);
+    if (!producer->client)
+        return error_set(err, own.kind, "%s", own.message);
     const uint64_t one = 1;
     producer->events = rd_kafka_queue_get_main(producer->client);
     rd_kafka_set_log_queue(producer->client, producer->events);

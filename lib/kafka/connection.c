@@ -1,5 +1,6 @@
 /* See connection.h: each property with the reason for its value. */
 #include "kafka/connection.h"
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -64,4 +65,19 @@ int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_connection *c
         return own.kind;
     }
     return 0;
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *err)
+{
+    char reason[256] = "";
+    rd_kafka_t *client = conf ? rd_kafka_new(type, conf, reason, sizeof reason) : NULL;
+    if (client || !conf)
+        return client;
+    bool refused = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG;
+    bool stalled = !refused && errno == EDEADLK;
+    error_set(err, refused ? PA_ERR_INVALID : PA_ERR_UNAVAILABLE, "Kafka %s: %s",
+              type == RD_KAFKA_CONSUMER ? "consumer" : "producer", reason);
+    if (!stalled) /* else the threads that have not begun in time may still use them */
+        rd_kafka_conf_destroy(conf);
+    return NULL;
 }

@@ -23,3 +23,8 @@ PA_MUST_USE int kafka_connection_set(rd_kafka_conf_t *conf, const struct kafka_c
 /** One property. 0, or PA_ERR_INVALID with its name and librdkafka's reason. */
 PA_MUST_USE int kafka_set_text(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err);
 PA_MUST_USE int kafka_set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct error *err);
+
+/** A client with these settings, which are the callee's from now on; NULL for them: `err` says why already.
+ * NULL: PA_ERR_INVALID with librdkafka's reason where the settings are refused, PA_ERR_UNAVAILABLE where the
+ * system has no thread to give, or runs none for a minute: a later start may succeed. */
+PA_MUST_USE rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *err);

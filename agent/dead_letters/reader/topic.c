@@ -366,15 +366,8 @@ static int next(struct dead_letter_reader *base, struct dead_letter_entry *entry
 
 static int open_marker(struct topic_reader *reader, struct error *err)
 {
-    char reason[256];
-    rd_kafka_conf_t *conf = producer_conf_new(&reader->settings, err);
-    if (!conf)
-        return PA_ERR_INVALID;
-    reader->marker = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-    if (reader->marker)
-        return 0;
-    rd_kafka_conf_destroy(conf);
-    return error_set(err, PA_ERR_INVALID, "Kafka producer: %s", reason);
+    reader->marker = kafka_client_new(RD_KAFKA_PRODUCER, producer_conf_new(&reader->settings, err), err);
+    return reader->marker ? 0 : err->kind;
 }
 
 static int produce_mark(struct topic_reader *reader, const struct dead_letter_ref *ref, struct error *err)

@@ -1,5 +1,6 @@
 /* The Kafka consumer's life: librdkafka keeps its own threads, its queues wake the loop through an eventfd,
  * and the loop takes what is there without blocking. Does not know what is done with a record. */
+#include "kafka/connection.h"
 #include "source/kafka/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -339,15 +340,9 @@ static int subscribe(struct kafka_consumer *consumer, struct error *err)
 static int open_consumer(struct kafka_consumer *consumer, const struct kafka_consumer_options *options,
                          struct error *err)
 {
-    char reason[256];
-    rd_kafka_conf_t *conf = kafka_conf_new(options, err);
-    if (!conf)
-        return PA_ERR_INVALID;
-    consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-    if (!consumer->rk) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, PA_ERR_INVALID, "Kafka consumer: %s", reason);
-    }
+    consumer->rk = kafka_client_new(RD_KAFKA_CONSUMER, kafka_conf_new(options, err), err);
+    if (!consumer->rk)
+        return err->kind;
     rd_kafka_poll_set_consumer(consumer->rk);
     consumer->events = rd_kafka_queue_get_consumer(consumer->rk);
     consumer->records = rd_kafka_queue_new(consumer->rk);
