@@ -81,6 +81,55 @@ static void what_waits_for_a_connection_is_kept_until_its_time(void **state)
     }
 }
 
+static void count_due(void *ctx, const struct delivery_view *view)
+{
+    bool kept = strcmp(view->state, "KEPT") == 0;
+    assert_true(!kept || strcmp(view->waits_for, "the time of its next attempt") == 0);
+    *(size_t *)ctx += kept && view->due_in_ms > 0;
+}
+
+/** A change without a trace has no past but its time. */
+static void a_change_that_waits_for_a_connection_is_kept_until_its_time(void **state)
+{
+    (void)state;
+    enum { LARGE = 4, HELD = LARGE + 1 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    struct rlimit before, none;
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok", .to_other = true});
+    run_until(world->port, &world->done, 1);
+    produce(topic, (struct event_text){.run_id = "r_1", .path = "/hold", .to_other = true});
+    run_until(world->port, &world->held_count, 1);
+    produce_many(topic, LARGE, (struct event_text){.path = "/hold", .to_other = true, .padding = 22500});
+    run_until(world->port, &world->held_count, HELD);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const struct stored *change = produce(topic, (struct event_text){.path = "/ok", .change_log = true});
+    while (counters_of(topic).in_flight > HELD)
+        run_for(world->port, 1); /* no descriptor is left */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    world->port->turned_ms -= 20000; /* its time does not come by itself */
+    let_go(world, 0);
+    run_until(world->port, &world->done, 2);
+    /* It goes where the change goes, and what is under way cannot be kept in its stead. */
+    produce(topic, (struct event_text){.run_id = "r_2", .path = "/hold", .padding = 2500});
+    run_until(world->port, &world->held_count, HELD + 1);
+    assert_false(world->sink.has_room(world->sink.ctx, 1000));
+    size_t due = 0;
+    deliver_each(world->deliver, count_due, &due);
+    assert_int_equal(due, 1);
+    for (size_t i = 1; i <= HELD; i++)
+        let_go(world, i);
+    run_until(world->port, &world->done, topic->count - 1);
+    assert_int_equal(change->given.done, 0);
+    world->port->turned_ms += 22500;
+    run_until(world->port, &world->done, topic->count);
+    assert_int_equal(world->arrived, topic->count);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
 static void count_homeless(void *ctx, const struct delivery_view *view)
 {
     *(size_t *)ctx += !view->destination && strcmp(view->state, "KEPT") == 0;
@@ -276,6 +325,7 @@ int main(void)
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(what_waits_for_a_connection_is_kept_until_its_time),
+        cmocka_unit_test(a_change_that_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
         cmocka_unit_test(what_cannot_be_read_again_stays_in_memory),
         cmocka_unit_test(references_are_bounded),
