@@ -156,7 +156,8 @@ class Coverage:
 
 def read_counts(test, folder, counts, coverage):
     """What gcov makes of the files that the test left in `counts`."""
-    data = sorted(counts.rglob("*.gcda"))
+    # A process that was killed while it began to write leaves an empty file.
+    data = sorted(path for path in counts.rglob("*.gcda") if path.stat().st_size > 0)
     for path in data:
         notes = Path("/", path.relative_to(counts)).with_suffix(".gcno")
         path.with_suffix(".gcno").symlink_to(notes)
