@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define NOTHING_KEEPS "nothing keeps the event: DEAD_LETTER_DIR would"
+#define MAY_BE_PROCESSED \
+    "the endpoint may have processed the request: look at its log before it is sent again"
 /** Where a letter keeps the event, and where nothing does. */
 #define EITHER(text_)                   \
     {                                   \
@@ -31,67 +33,69 @@ static const char *of_status(int status, bool kept)
     return kept ? NULL : NOTHING_KEEPS;
 }
 
-static const char *of_error(struct slice error)
+static const char *of_error(struct slice error, bool kept)
 {
     static const struct {
-        const char *error, *hint;
-    } hints[] = {
-        {"tls", "does the endpoint speak TLS there? 'port-agent check --destination URL' goes the way to it "
-                "step by step"},
-        {"protocol", "does it speak HTTP there, and not TLS? 'port-agent check --destination URL' shows it"},
-        {"timeout", "WEBHOOK_INVOKER_TIMEOUT is how long the endpoint may be silent"},
-        {"connect_timeout", "WEBHOOK_INVOKER_TIMEOUT is how long connecting may take"},
-        {"total_timeout", "WEBHOOK_TOTAL_TIMEOUT is how long a request may take in all"},
-        {"redirect",
-         "if the new location is right, use it in the action; WEBHOOK_FOLLOW_REDIRECTS says which "
-         "are followed"},
-        {"dns", "is the host's name right, and known where the agent runs?"},
-        {"connect", "'port-agent check --destination URL' goes the way to the endpoint step by step"},
-        {"reset", "the endpoint may have processed the request: look at its log before it is sent again"},
-        {"send", "the endpoint may have processed the request: look at its log before it is sent again"},
-        {"proxy", "look at the proxy's log; NO_PROXY says what goes past it"},
-        {"egress", "EGRESS_ALLOW and EGRESS_DENY say where webhooks may go"},
+        const char *error, *hints[2];
+    } known[] = {
+        {"tls", EITHER("does the endpoint speak TLS there? 'port-agent check --destination URL' goes the way "
+                       "to it step by step")},
+        {"protocol",
+         EITHER("does it speak HTTP there, and not TLS? 'port-agent check --destination URL' shows it")},
+        {"timeout", EITHER("WEBHOOK_INVOKER_TIMEOUT is how long the endpoint may be silent")},
+        {"connect_timeout", EITHER("WEBHOOK_INVOKER_TIMEOUT is how long connecting may take")},
+        {"total_timeout", EITHER("WEBHOOK_TOTAL_TIMEOUT is how long a request may take in all")},
+        {"redirect", EITHER("if the new location is right, use it in the action; WEBHOOK_FOLLOW_REDIRECTS "
+                            "says which are followed")},
+        {"dns", EITHER("is the host's name right, and known where the agent runs?")},
+        {"connect", EITHER("'port-agent check --destination URL' goes the way to the endpoint step by step")},
+        {"reset", EITHER(MAY_BE_PROCESSED)},
+        {"send", EITHER(MAY_BE_PROCESSED)},
+        {"proxy", EITHER("look at the proxy's log; NO_PROXY says what goes past it")},
+        {"egress", EITHER("EGRESS_ALLOW and EGRESS_DENY say where webhooks may go")},
         {"bad_request",
-         "'port-agent map --event FILE' shows the request that the event and its mapping make"},
-        {"mapping",
-         "a warning of this run in the log may say why; 'port-agent map --event FILE' shows what each "
-         "mapping makes of the event"},
-        {"no_mapping", "'port-agent map' shows what each mapping makes of an event"},
-        {"record_gone", "its topic keeps records for less time than this one had to wait"},
-        {"event_expired", "EVENT_MAX_AGE_SECONDS is how old an event may be"},
-        {"signature_expired", "REPLAY_TOLERANCE_SECONDS is how old a signature may be"},
+         EITHER("'port-agent map --event FILE' shows the request that the event and its mapping make")},
+        {"mapping", EITHER("a warning of this run in the log may say why; 'port-agent map --event FILE' "
+                           "shows what each mapping makes of the event")},
+        {"no_mapping", EITHER("'port-agent map' shows what each mapping makes of an event")},
+        {"record_gone", EITHER("its topic keeps records for less time than this one had to wait")},
+        {"event_expired", EITHER("EVENT_MAX_AGE_SECONDS is how old an event may be")},
+        {"signature_expired", EITHER("REPLAY_TOLERANCE_SECONDS is how old a signature may be")},
     };
-    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
-        if (slice_equal_text(error, hints[i].error))
-            return hints[i].hint;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equal_text(error, known[i].error))
+            return known[i].hints[kept];
     return NULL;
 }
 
 /** libcurl and OpenSSL say in words what is wrong. */
-static const char *of_certificate(struct slice reason)
+static const char *of_certificate(struct slice reason, bool kept)
 {
+    static const char *const name[] = EITHER(
+        "use a host name in the URL that the endpoint's certificate has, or give it one with this name");
+    static const char *const expired[] = EITHER("renew the endpoint's certificate");
+    static const char *const authority[] =
+        EITHER("if the endpoint's certificate authority is your own, set SSL_CERT_FILE");
     if (says(reason, "subject name"))
-        return "use a host name in the URL that the endpoint's certificate has, or give it one with this "
-               "name";
-    if (says(reason, "has expired"))
-        return "renew the endpoint's certificate";
-    return "if the endpoint's certificate authority is your own, set SSL_CERT_FILE";
+        return name[kept];
+    return says(reason, "has expired") ? expired[kept] : authority[kept];
 }
 
 /** The agent ended, or a person ended the run. */
-static const char *of_end(struct slice reason)
+static const char *of_end(struct slice reason, bool kept)
 {
-    return says(reason, "the agent was stopped") ? "run the action again; DRAIN_TIMEOUT_SECONDS is how long "
-                                                   "the agent waits for answers at its end"
-                                                 : NULL;
+    static const char *const stopped[] = EITHER(
+        "run the action again; DRAIN_TIMEOUT_SECONDS is how long the agent waits for answers at its end");
+    return says(reason, "the agent was stopped") ? stopped[kept] : NULL;
 }
 
 static const char *of_failure(const struct observed *observed, bool kept)
 {
     struct slice error = slice_of(observed->error_type);
     if (slice_equal_text(error, "tls_certificate"))
-        return of_certificate(observed->reason);
-    const char *hint = slice_equal_text(error, "cancelled") ? of_end(observed->reason) : of_error(error);
+        return of_certificate(observed->reason, kept);
+    const char *hint =
+        slice_equal_text(error, "cancelled") ? of_end(observed->reason, kept) : of_error(error, kept);
     return hint ? hint : of_status(observed->status, kept);
 }
 

@@ -39,6 +39,28 @@ static void an_answer_that_fails_says_what_to_look_at_by_its_status(void **state
     assert_null(observed_hint(&other));
 }
 
+static void whatever_failed_where_no_letter_keeps_the_event_it_is_said_to_be_gone(void **state)
+{
+    (void)state;
+    static const char *const errors[] = {"tls",      "tls_certificate", "timeout",       "connect",  "dns",
+                                         "redirect", "reset",           "bad_request",   "mapping",  "egress",
+                                         "proxy",    "record_gone",     "event_expired", "cancelled"};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct observed observed = {.kind = OBSERVED_FAILED,
+                                    .error_type = errors[i],
+                                    .reason = SLICE_LITERAL("the agent was stopped")};
+        const char *gone = observed_hint(&observed);
+        observed.has_letter = true;
+        const char *kept = observed_hint(&observed);
+        static const char nothing[] = "; nothing keeps the event: DEAD_LETTER_DIR would";
+        assert_int_equal(strncmp(gone, kept, strlen(kept)), 0);
+        assert_string_equal(gone + strlen(kept), nothing);
+        observed.has_letter = false;
+        observed.kind = OBSERVED_RETRYING;
+        assert_string_equal(observed_hint(&observed), kept);
+    }
+}
+
 static void a_certificate_says_what_to_look_at_by_what_is_wrong_with_it(void **state)
 {
     (void)state;
@@ -78,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_that_fails_says_what_to_look_at_by_its_status),
+        cmocka_unit_test(whatever_failed_where_no_letter_keeps_the_event_it_is_said_to_be_gone),
         cmocka_unit_test(a_certificate_says_what_to_look_at_by_what_is_wrong_with_it),
         cmocka_unit_test(what_the_agents_end_cut_off_is_to_be_run_again),
     };

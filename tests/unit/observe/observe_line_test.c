@@ -25,8 +25,7 @@ static void what_is_not_there_is_left_out(void **state)
              "\"http.request.method\":\"GET\",\"url.full\":\"https://a/\",\"error.type\":\"connect\","
              "\"error.message\":\"refused\",\"port.run_id\":\"r_1\",\"http.client.request.duration\":0.003,"
              "\"dead_letter\":false,\"hint\":\"'port-agent check --destination URL' goes the way to the "
-             "endpoint "
-             "step by step\""));
+             "endpoint step by step; nothing keeps the event: DEAD_LETTER_DIR would\""));
     observed.kind = OBSERVED_FAILED;
     assert_lines(world, &observed, "");
     assert_string_equal(world->run_log, "Webhook failed after 3 ms: refused");
