@@ -52,7 +52,7 @@ def children(pid):
 
 
 def on_cpu_us(pid):
-    """Of a process with one thread."""
+    """Of a process's first thread, which is the agent's loop."""
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
 
 
