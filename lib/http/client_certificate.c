@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,6 +149,27 @@ static int read_key(struct reading *reading, struct error *err)
                    "holds the key of another certificate; the client's own certificate has to be the first");
 }
 
+/** What TLS itself says: a key may be too short for it, or a signature of the chain too weak, and then no
+ * handshake would begin, not even with servers that ask for no certificate. */
+static int try_both(const struct reading *reading, struct error *err)
+{
+    const struct client_certificate_source *source = reading->source;
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    char rest[200];
+    if (!tls)
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
+    bool taken = SSL_CTX_use_certificate(tls, sk_X509_value(reading->chain, 0)) == 1 &&
+                 SSL_CTX_use_PrivateKey(tls, reading->key) == 1;
+    for (int i = 1; taken && i < sk_X509_num(reading->chain); i++)
+        taken = SSL_CTX_add1_chain_cert(tls, sk_X509_value(reading->chain, i)) == 1;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(rest, sizeof rest, "holds a certificate that TLS does not take: %.100s",
+             reason ? reason : "no reason given");
+    SSL_CTX_free(tls);
+    ERR_clear_error();
+    return taken ? 0 : problem(err, source->cert_name, source->cert, rest);
+}
+
 /* Keeping both */
 
 static int keep_both(const struct reading *reading, struct client_certificate *out, struct error *err)
@@ -190,6 +212,8 @@ int client_certificate_read(const struct client_certificate_source *source, stru
         failed = read_chain(&reading, err);
     if (!failed)
         failed = read_key(&reading, err);
+    if (!failed)
+        failed = try_both(&reading, err);
     if (!failed)
         failed = keep_both(&reading, out, err);
     if (!failed)

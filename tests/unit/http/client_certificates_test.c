@@ -17,7 +17,7 @@
 
 struct world {
     char root[64], cert[96], key[96], both[96], other[96], sealed[96], old_sealed[96], garbage[96], json[96],
-        expired[96], early[96];
+        expired[96], early[96], weak[96];
     char cert_text[4096], key_text[4096];
     struct buffer warnings;
 };
@@ -80,10 +80,11 @@ static void write_old_sealed_key(const char *path, EVP_PKEY *key)
 
 static void name_files(void)
 {
-    char *const paths[] = {world.cert,    world.key,        world.both,    world.other, world.sealed,
-                           world.garbage, world.old_sealed, world.expired, world.early, world.json};
-    static const char *const names[] = {"cert",    "key", "both",    "other", "sealed",
-                                        "garbage", "old", "expired", "early", "json"};
+    char *const paths[] = {world.cert,   world.key,     world.both,       world.other,
+                           world.sealed, world.garbage, world.old_sealed, world.expired,
+                           world.early,  world.json,    world.weak};
+    static const char *const names[] = {"cert", "key",     "both",  "other", "sealed", "garbage",
+                                        "old",  "expired", "early", "json",  "weak"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         snprintf(paths[i], sizeof world.cert, "%s/%s.pem", world.root, names[i]);
 }
@@ -106,6 +107,11 @@ static int open_world(void **state)
     write_old_sealed_key(world.old_sealed, key);
     write_pem(world.expired, expired, NULL, key, NULL);
     write_pem(world.early, early, NULL, key, NULL);
+    EVP_PKEY *short_key = EVP_RSA_gen(512);
+    X509 *weak = certificate_of("weak", short_key, -60, 3600);
+    write_pem(world.weak, weak, NULL, short_key, NULL);
+    X509_free(weak);
+    EVP_PKEY_free(short_key);
     write_text(world.garbage, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     read_text(world.cert, world.cert_text);
     read_text(world.key, world.key_text);
@@ -212,6 +218,7 @@ static void what_cannot_be_used_is_told_without_a_secret(void **state)
         {world.cert, world.other, "KEY: '/tmp/", "the key of another certificate"},
         {world.cert, world.sealed, "KEY: '/tmp/", "a key with a passphrase"},
         {world.cert, world.old_sealed, "KEY: '/tmp/", "a key with a passphrase"},
+        {world.weak, NULL, "CERT: '/tmp/", "that TLS does not take: ee key too small"},
         {world.cert, broken_key, "KEY: its text", "holds a private key that is damaged"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
