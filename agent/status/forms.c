@@ -343,8 +343,9 @@ static void log_partition(const struct snapshot *snapshot, const struct partitio
     bool known = partition->has_oldest;
     int64_t age_ms = known ? snapshot_age_ms(snapshot, oldest->record_ms) : -1;
     log_info("status: partition", F_STR("messaging.destination.name", seen->topic),
-             F_INT("messaging.destination.partition.id", seen->number), F_INT("position", seen->position),
-             F_INT("committed", seen->committed),
+             F_INT("messaging.destination.partition.id", seen->number),
+             seen->position >= 0 ? F_INT("position", seen->position) : F_NONE,
+             seen->committed >= 0 ? F_INT("committed", seen->committed) : F_NONE,
              partition->not_done >= 0 ? F_INT("not_done", partition->not_done) : F_NONE,
              partition->lag >= 0 ? F_INT("lag", partition->lag) : F_NONE,
              seen->oldest >= 0 ? F_INT("oldest_offset", seen->oldest) : F_NONE,

@@ -90,7 +90,8 @@ void standing_circuit(void *ctx, const struct destination_view *view)
     deliver_tell_circuit(deliver, view->name, view->broken ? view->failures_in_row : 0);
     circuit_stands(deliver, view);
     if (!view->broken)
-        condition_ended(deliver->options.conditions, CONDITION_CIRCUIT_OPEN, view->name, 0);
+        condition_ended(deliver->options.conditions, CONDITION_CIRCUIT_OPEN, view->name,
+                        (int64_t)view->waiting);
 }
 
 struct sought {

@@ -45,17 +45,21 @@ static void an_open_circuit_is_said_with_its_cause_and_what_waits(void **state)
     deliver_one(world, (struct event_text){.run_id = "r_1", .path = "/500"});
     deliver_one(world, (struct event_text){.run_id = "r_2", .path = "/500"});
     give(world, (struct event_text){.run_id = "r_3", .path = "/ok"});
+    give(world, (struct event_text){.run_id = "r_4", .path = "/ok"});
     run_for(world->port, 20);
     tick_after(world, 1000);
     const struct condition *condition = conditions_next(conditions, NULL);
     assert_non_null(condition);
     assert_int_equal(condition->kind, CONDITION_CIRCUIT_OPEN);
-    assert_int_equal(condition->value, 1);
+    assert_int_equal(condition->value, 2);
     assert_string_equal(condition->sentence, "2 failures in a row; the last: the endpoint answered 500");
     assert_string_equal(condition->hint, "the endpoint itself failed: look at its log");
-    run_until(world->port, &world->done, 3);
+    run_until(world->port, &world->done, 4);
     assert_null(conditions_next(conditions, NULL));
     char *lines = logs_end(&caught);
+    const char *closed = strstr(lines, "\"msg\":\"circuit closed: ");
+    assert_non_null(closed);
+    assert_non_null(strstr(closed, "\"waiting\":1,")); /* behind the one that was answered */
     assert_int_equal(occurrences(lines, "\"level\":\"WARNING\",\"msg\":\"circuit open: "), 1);
     assert_int_equal(occurrences(lines, "\"hint\":\"the endpoint itself failed: look at its log\""), 1);
     assert_int_equal(occurrences(lines, "\"level\":\"INFO\",\"msg\":\"circuit closed: "), 1);
