@@ -81,7 +81,7 @@ struct run_report *kept_report(const struct kept *kept)
     return kept->past ? kept->past->report : NULL;
 }
 
-static bool waits_for_its_time(const struct kept *kept)
+bool kept_waits_for_its_time(const struct kept *kept)
 {
     return kept->past && kept->past->due.fired;
 }
@@ -101,7 +101,7 @@ void kept_wait(struct kept *kept, int64_t at_ms)
 
 void kept_queue(struct deliver *deliver, struct kept *kept)
 {
-    if (!window_is_first(&kept->slot) || waits_for_its_time(kept))
+    if (!window_is_first(&kept->slot) || kept_waits_for_its_time(kept))
         return;
     if (kept->slot.destination)
         window_keep(deliver->window, &kept->slot, kept->past && kept->past->attempt > 0);

@@ -80,6 +80,8 @@ PA_MUST_USE struct kept *kept_new(struct deliver *deliver, const char *topic, bo
 PA_MUST_USE bool kept_add_past(struct deliver *deliver, struct kept *kept);
 /** Its next attempt may begin at `at_ms`; it has a past. */
 void kept_wait(struct kept *kept, int64_t at_ms);
+/** That time has not come. */
+PA_MUST_USE bool kept_waits_for_its_time(const struct kept *kept);
 /** Its report, which stays its own; NULL: none. */
 PA_MUST_USE struct run_report *kept_report(const struct kept *kept);
 /** Its slot is in its place: it waits for its turn, if it is first in its lane. */

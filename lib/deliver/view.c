@@ -57,7 +57,7 @@ static const char *kept_waits_for(const struct kept *kept)
 {
     if (kept->wanted)
         return "its record, which is being read again";
-    if (kept->past && kept->past->due.fired)
+    if (kept_waits_for_its_time(kept))
         return "the time of its next attempt";
     if (!window_is_first(&kept->slot))
         return "the delivery before it with the same key";
