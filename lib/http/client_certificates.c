@@ -109,11 +109,6 @@ const char *client_certificates_for(const struct client_certificates *certificat
     return path;
 }
 
-const char *client_certificates_setting(const struct client_certificates *certificates)
-{
-    return certificates->setting;
-}
-
 /* Reading */
 
 static int add_host(struct client_certificates *certificates, const char *name,

@@ -18,8 +18,6 @@ PA_MUST_USE struct client_certificates *client_certificates_new(
  * says; NULL: none. Valid until client_certificates_free. */
 const char *client_certificates_for(const struct client_certificates *certificates, const char *host,
                                     int port);
-/** The name of the setting that they come from. */
-const char *client_certificates_setting(const struct client_certificates *certificates);
 /** Stands for all of them: the same digest, the same hosts, certificates and keys. NULL (none) has one too.
  */
 void client_certificates_digest(const struct client_certificates *certificates,

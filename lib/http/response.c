@@ -27,12 +27,6 @@ void response_begin(struct response *response, bool to_head)
     response->own.bodiless = to_head;
 }
 
-void response_clear(struct response *response)
-{
-    buffer_clear(&response->head);
-    buffer_clear(&response->own.line);
-}
-
 /* Lines */
 
 /** Counts bytes that bring nothing forward; false: there are too many. */

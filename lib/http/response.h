@@ -22,7 +22,7 @@ enum response_event {
     RESPONSE_BROKEN
 };
 
-/** Zero-initialise; release with response_clear. */
+/** Zero-initialise; release `head` and `own.line`, two buffers. */
 struct response {
     /** The final head's lines without the first, each "Name: value" and CR LF. A CR within a value: there its
      * next line began. */
@@ -63,7 +63,6 @@ struct response {
 
 /** Before the first byte; the buffers stay. `to_head`: the request was HEAD. */
 void response_begin(struct response *response, bool to_head);
-void response_clear(struct response *response);
 /** Reads what it can of `in`, which is moved on past what was used; RESPONSE_BODY: `body` is the beginning of
  * `in` and is not used until response_take. */
 PA_MUST_USE enum response_event response_read(struct response *response, struct slice *in,

@@ -341,11 +341,6 @@ bool otlp_use_headers(struct otlp *otlp, struct slice headers)
     return true;
 }
 
-uint64_t otlp_dropped(const struct otlp *otlp)
-{
-    return otlp->dropped;
-}
-
 /* Making */
 
 struct otlp *otlp_new(const struct otlp_options *options)

@@ -60,8 +60,6 @@ PA_MUST_USE struct http_client *otlp_use_client(struct otlp *otlp, struct http_c
 PA_MUST_USE bool otlp_use_headers(struct otlp *otlp, struct slice headers);
 /** Is told of what belongs to a recorded trace; `ctx` is the exporter. */
 void otlp_note(void *ctx, const struct observed *observed);
-/** Spans that were dropped so far. */
-uint64_t otlp_dropped(const struct otlp *otlp);
 /** Sends what is left, for OTLP_CLOSE_MS at most and not at all where the collector did not take the last;
  * then `closed` runs from the loop. `closed` NULL: sends nothing, and nobody waits. */
 void otlp_close(struct otlp *otlp, void (*closed)(void *ctx), void *ctx);

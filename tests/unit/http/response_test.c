@@ -78,7 +78,8 @@ static struct seen read_all(struct slice bytes, size_t piece, bool to_head)
 static int clear(void **state)
 {
     (void)state;
-    response_clear(&response);
+    buffer_clear(&response.head);
+    buffer_clear(&response.own.line);
     memset(&response, 0, sizeof response);
     return 0;
 }
