@@ -350,6 +350,19 @@ static int replay_with(struct replay *replay)
     return code;
 }
 
+static const char intro[] =
+    "Sends dead letters through the agent's own delivery, with the agent's own settings and "
+    "mappings:\n"
+    "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
+    "remembered\n"
+    "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
+    "another ID. A line that is no letter, or that was changed since the agent wrote it, is refused "
+    "and named,\n"
+    "and nothing of it is sent. The agent may run meanwhile. A second replay of one directory "
+    "waits for the first\n"
+    "one's end; of one topic, run one at a time. Log lines go to standard error.\n\n"
+    "  port-agent dead-letters replay --all --since 2026-01-13";
+
 int dead_letters_replay(int argc, char **argv)
 {
     struct replay replay = {.lock = -1};
@@ -373,18 +386,7 @@ int dead_letters_replay(int argc, char **argv)
     const struct command_usage usage = {
         .command = "dead-letters replay",
         .summary = "[OPTIONS] ID…|--all",
-        .intro =
-            "Sends dead letters through the agent's own delivery, with the agent's own settings and "
-            "mappings:\n"
-            "verified, signed anew, tried again, and reported to Port. A letter that was replayed is "
-            "remembered\n"
-            "and not sent again unless --again is given; one that fails again is a dead letter again, under\n"
-            "another ID. A line that is no letter, or that was changed since the agent wrote it, is refused "
-            "and named,\n"
-            "and nothing of it is sent. The agent may run meanwhile. A second replay of one directory "
-            "waits for the first\n"
-            "one's end; of one topic, run one at a time. Log lines go to standard error.\n\n"
-            "  port-agent dead-letters replay --all --since 2026-01-13",
+        .intro = intro,
         .exit_codes =
             "Exit codes: 0 all were delivered; 1 not all, or it could not go on; 64 wrong usage; 78 "
             "wrong settings.",

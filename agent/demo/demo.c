@@ -291,6 +291,23 @@ static int run(struct demo *demo)
     return demo->show.problems ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
 
+/** `shown`: the agent's log goes to standard error; else its warnings are kept. */
+static int run_with_log(struct demo *demo, bool shown)
+{
+    struct log_options options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
+    demo->kept = shown ? -1 : memfd_create("demo-log", MFD_CLOEXEC);
+    if (!shown)
+        options = (struct log_options){.fd = demo->kept, .format = LOG_FORMAT_TEXT, .level = LOG_WARNING};
+    demo->log = options.fd >= 0 ? log_new(&options) : NULL;
+    log_set_current(demo->log);
+    int exit_code = run(demo);
+    log_set_current(NULL);
+    log_free(demo->log, 1000);
+    if (!shown && options.fd >= 0)
+        close(options.fd);
+    return exit_code;
+}
+
 int command_demo(int argc, char **argv)
 {
     static struct demo demo;
@@ -335,16 +352,5 @@ int command_demo(int argc, char **argv)
     demo.show.colour = terminal_has_colour(STDOUT_FILENO);
     demo.show.width = terminal_width(STDOUT_FILENO, WIDTH_USUAL);
     signals_ignore_strays();
-    struct log_options log_options = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = LOG_INFO};
-    demo.kept = logs ? -1 : memfd_create("demo-log", MFD_CLOEXEC);
-    if (!logs)
-        log_options = (struct log_options){.fd = demo.kept, .format = LOG_FORMAT_TEXT, .level = LOG_WARNING};
-    demo.log = log_options.fd >= 0 ? log_new(&log_options) : NULL;
-    log_set_current(demo.log);
-    int exit_code = run(&demo);
-    log_set_current(NULL);
-    log_free(demo.log, 1000);
-    if (!logs && log_options.fd >= 0)
-        close(log_options.fd);
-    return exit_code;
+    return run_with_log(&demo, logs);
 }

@@ -28,7 +28,7 @@ struct listening {
     /** What it answers. */
     int status;
     struct slice body;
-    int64_t delay_ms;
+    int64_t port, delay_ms;
     bool json, colour, unwritable;
 };
 
@@ -233,29 +233,63 @@ static bool take_answer(const char *text, struct listening *listening)
     return digits == 3 && listening->status >= 200 && (text[digits] == ':' || text[digits] == '\0');
 }
 
+/** Options as they were written; NULL: not given. */
+struct listen_texts {
+    const char *port, *forward, *respond, *delay, *secret;
+};
+
+static int take_texts(const struct listen_texts *texts, const struct command_usage *usage,
+                      struct listening *listening)
+{
+    if (texts->port && !read_number(texts->port, PORT_MAX, &listening->port))
+        return options_wrong(usage, "--port: '%s' is not a port; write 8080", texts->port);
+    if (texts->delay && !read_number(texts->delay, DELAY_MAX_MS, &listening->delay_ms))
+        return options_wrong(usage, "--delay: '%s' is not a number of milliseconds up to %d; write 2000",
+                             texts->delay, DELAY_MAX_MS);
+    if (texts->forward && texts->respond)
+        return options_wrong(usage, "--forward and --respond are both given; leave one of them out");
+    if (texts->respond && !take_answer(texts->respond, listening))
+        return options_wrong(usage, "--respond: '%s' is not an answer; write 503 or 200:{\"ok\":true}",
+                             texts->respond);
+    return secret_read("listen", texts->secret, &listening->secret);
+}
+
+static const char intro[] =
+    "Receives webhooks on your own machine, on 127.0.0.1 alone. Shows each webhook with its\n"
+    "headers and body, says whether its signature is valid, over the body as it came and over\n"
+    "JSON.stringify(JSON.parse(body)), and if not, what differs. It answers as --respond says, "
+    "or passes\n"
+    "webhooks on to your own handler. Ctrl-C ends it.\n\n"
+    "  port-agent listen\n"
+    "  port-agent listen --forward http://localhost:3000\n"
+    "  port-agent listen --respond '503:{\"error\":\"busy\"}' --delay 2000\n"
+    "  port-agent listen --output json | jq .signature";
+
 int command_listen(int argc, char **argv)
 {
-    struct listening listening = {.status = 200, .body = SLICE_LITERAL("{\"ok\":true}")};
-    const char *port = NULL, *forward = NULL, *respond = NULL, *delay = NULL, *secret = NULL;
-    int64_t port_number = PORT_USUAL;
+    struct listening listening = {.port = PORT_USUAL, .status = 200, .body = SLICE_LITERAL("{\"ok\":true}")};
+    struct listen_texts texts = {0};
     const struct command_option options[] = {
         {.name = "port",
          .value = "N",
-         .text = &port,
+         .text = &texts.port,
          .help = "the port to listen on (8080 by default); 0: any free port"},
         {.name = "forward",
          .value = "URL",
-         .text = &forward,
+         .text = &texts.forward,
          .help = "pass each webhook on to this handler, and its answer back; where URL has no path, "
                  "the webhook's path is used"},
         {.name = "respond",
          .value = "STATUS[:BODY]",
-         .text = &respond,
+         .text = &texts.respond,
          .help = "the answer; 200:{\"ok\":true} by default"},
-        {.name = "delay", .value = "MS", .text = &delay, .help = "wait MS milliseconds before the answer"},
+        {.name = "delay",
+         .value = "MS",
+         .text = &texts.delay,
+         .help = "wait MS milliseconds before the answer"},
         {.name = "secret-file",
          .value = "FILE",
-         .text = &secret,
+         .text = &texts.secret,
          .help =
              "a file with the client secret (its final newline is left out); PORT_CLIENT_SECRET by default"},
         OPTION_OUTPUT(&listening.json, "json: one object a line for each webhook"),
@@ -263,15 +297,7 @@ int command_listen(int argc, char **argv)
     const struct command_usage usage = {
         .command = "listen",
         .summary = "[--port N] [--forward URL | --respond STATUS[:BODY]] [--delay MS]",
-        .intro = "Receives webhooks on your own machine, on 127.0.0.1 alone. Shows each webhook with its\n"
-                 "headers and body, says whether its signature is valid, over the body as it came and over\n"
-                 "JSON.stringify(JSON.parse(body)), and if not, what differs. It answers as --respond says, "
-                 "or passes\n"
-                 "webhooks on to your own handler. Ctrl-C ends it.\n\n"
-                 "  port-agent listen\n"
-                 "  port-agent listen --forward http://localhost:3000\n"
-                 "  port-agent listen --respond '503:{\"error\":\"busy\"}' --delay 2000\n"
-                 "  port-agent listen --output json | jq .signature",
+        .intro = intro,
         .exit_codes = "Exit codes: 0 stopped as asked; 1 it cannot listen, or its output cannot be written; "
                       "64 wrong usage;\n78 no client secret.",
         .options = options,
@@ -280,22 +306,12 @@ int command_listen(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (port && !read_number(port, PORT_MAX, &port_number))
-        return options_wrong(&usage, "--port: '%s' is not a port; write 8080", port);
-    if (delay && !read_number(delay, DELAY_MAX_MS, &listening.delay_ms))
-        return options_wrong(&usage, "--delay: '%s' is not a number of milliseconds up to %d; write 2000",
-                             delay, DELAY_MAX_MS);
-    if (forward && respond)
-        return options_wrong(&usage, "--forward and --respond are both given; leave one of them out");
-    if (respond && !take_answer(respond, &listening))
-        return options_wrong(&usage, "--respond: '%s' is not an answer; write 503 or 200:{\"ok\":true}",
-                             respond);
-    code = secret_read("listen", secret, &listening.secret);
+    code = take_texts(&texts, &usage, &listening);
     if (code != EXIT_CODE_OK)
         return code;
     listening.colour = terminal_has_colour(STDOUT_FILENO);
     signals_ignore_strays();
-    code = listen_until_stopped(&listening, &usage, (int)port_number, forward);
+    code = listen_until_stopped(&listening, &usage, (int)listening.port, texts.forward);
     secret_clear(&listening.secret);
     return code;
 }

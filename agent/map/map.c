@@ -336,6 +336,17 @@ static bool read_kind(const char *text, enum explain_kind *kind)
     return !text || *kind == EXPLAIN_CHANGE_LOG || strcmp(text, "run") == 0;
 }
 
+static const char intro[] =
+    "Shows what the mapping file makes of an event: which mapping applies and why, what each jq\n"
+    "expression gives, the request that is sent and, for an answer, the report to Port. Nothing is\n"
+    "sent, and no setting is needed; PORT_CLIENT_SECRET, where it is set, decrypts\n"
+    "fieldsToDecryptPaths. Decrypted values, headers like Authorization and values from variables\n"
+    "that are named like secrets are shown as ***. MAPPING_TIMEOUT and MAPPING_MAX_MEMORY bound\n"
+    "each event as they do in the agent.\n\n"
+    "  port-agent map --event event.json --mapping mapping.json --response answer.json\n"
+    "  port-agent map --event event.json --output json > expected.json\n"
+    "  port-agent map --event event.json --expect expected.json";
+
 static int parse_and_map(struct map_command *command, int argc, char **argv)
 {
     const struct command_option options[] = {
@@ -372,16 +383,7 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
     const struct command_usage usage = {
         .command = "map",
         .summary = "--event FILE [--mapping FILE] [--response FILE] [--output text|json]",
-        .intro =
-            "Shows what the mapping file makes of an event: which mapping applies and why, what each jq\n"
-            "expression gives, the request that is sent and, for an answer, the report to Port. Nothing is\n"
-            "sent, and no setting is needed; PORT_CLIENT_SECRET, where it is set, decrypts\n"
-            "fieldsToDecryptPaths. Decrypted values, headers like Authorization and values from variables\n"
-            "that are named like secrets are shown as ***. MAPPING_TIMEOUT and MAPPING_MAX_MEMORY bound\n"
-            "each event as they do in the agent.\n\n"
-            "  port-agent map --event event.json --mapping mapping.json --response answer.json\n"
-            "  port-agent map --event event.json --output json > expected.json\n"
-            "  port-agent map --event event.json --expect expected.json",
+        .intro = intro,
         .exit_codes = "Exit codes: 0 every event makes a request (--expect: the expected one); 1 one does "
                       "not (no mapping applies, or its "
                       "result is\n"

@@ -76,6 +76,19 @@ static int verify_body(struct verifying *verifying)
     return judge(verifying);
 }
 
+static const char intro[] =
+    "Verifies the signature of a webhook's body, or of a whole event as it stands in the topic "
+    "(FILE, or\n"
+    "standard input). When the signature is wrong, other readings of the secret, the timestamp "
+    "and the "
+    "body\n"
+    "are tried (blanks, line breaks, other ways to write the same JSON, the rules of headers), "
+    "and the\n"
+    "difference is named where it can be found.\n\n"
+    "  port-agent verify --signature \"$X_PORT_SIGNATURE\" --timestamp \"$X_PORT_TIMESTAMP\" "
+    "body.json\n"
+    "  port-agent verify --event record.json";
+
 int command_verify(int argc, char **argv)
 {
     struct verifying verifying = {0};
@@ -101,17 +114,7 @@ int command_verify(int argc, char **argv)
     const struct command_usage usage = {
         .command = "verify",
         .summary = "--signature TEXT --timestamp TEXT [OPTIONS] [FILE], or --event [OPTIONS] [FILE]",
-        .intro = "Verifies the signature of a webhook's body, or of a whole event as it stands in the topic "
-                 "(FILE, or\n"
-                 "standard input). When the signature is wrong, other readings of the secret, the timestamp "
-                 "and the "
-                 "body\n"
-                 "are tried (blanks, line breaks, other ways to write the same JSON, the rules of headers), "
-                 "and the\n"
-                 "difference is named where it can be found.\n\n"
-                 "  port-agent verify --signature \"$X_PORT_SIGNATURE\" --timestamp \"$X_PORT_TIMESTAMP\" "
-                 "body.json\n"
-                 "  port-agent verify --event record.json",
+        .intro = intro,
         .exit_codes = "Exit codes: 0 valid; 1 not valid, or the body cannot be read; 64 wrong usage; 78 no "
                       "client secret.",
         .options = options,

@@ -42,57 +42,58 @@ void confine_calls(void)
 
 #else
 
+static const int allowed_calls[] = {SCMP_SYS(read),
+                                    SCMP_SYS(write),
+                                    SCMP_SYS(readv),
+                                    SCMP_SYS(writev),
+                                    SCMP_SYS(sendmsg),
+                                    SCMP_SYS(close),
+                                    SCMP_SYS(brk),
+                                    SCMP_SYS(mmap),
+                                    SCMP_SYS(munmap),
+                                    SCMP_SYS(mremap),
+                                    SCMP_SYS(madvise),
+                                    SCMP_SYS(mprotect),
+                                    SCMP_SYS(futex),
+                                    SCMP_SYS(setitimer),
+                                    SCMP_SYS(getrusage),
+                                    SCMP_SYS(clock_gettime),
+                                    SCMP_SYS(gettimeofday),
+                                    SCMP_SYS(time),
+                                    SCMP_SYS(clock_getres),
+                                    SCMP_SYS(rt_sigaction),
+                                    SCMP_SYS(rt_sigreturn),
+                                    SCMP_SYS(rt_sigprocmask),
+                                    SCMP_SYS(getpid),
+                                    SCMP_SYS(gettid),
+                                    SCMP_SYS(tgkill),
+                                    SCMP_SYS(getrandom),
+                                    SCMP_SYS(exit),
+                                    SCMP_SYS(exit_group),
+                                    SCMP_SYS(fstat),
+                                    SCMP_SYS(newfstatat),
+                                    SCMP_SYS(restart_syscall)};
+static const int fatal_calls[] = {SCMP_SYS(execve),
+                                  SCMP_SYS(execveat),
+                                  SCMP_SYS(socket),
+                                  SCMP_SYS(connect),
+                                  SCMP_SYS(ptrace),
+                                  SCMP_SYS(fork),
+                                  SCMP_SYS(vfork),
+                                  SCMP_SYS(clone),
+                                  SCMP_SYS(clone3),
+                                  SCMP_SYS(bpf),
+                                  SCMP_SYS(open_by_handle_at),
+                                  SCMP_SYS(process_vm_readv)};
+
 void confine_calls(void)
 {
-    static const int allowed[] = {SCMP_SYS(read),
-                                  SCMP_SYS(write),
-                                  SCMP_SYS(readv),
-                                  SCMP_SYS(writev),
-                                  SCMP_SYS(sendmsg),
-                                  SCMP_SYS(close),
-                                  SCMP_SYS(brk),
-                                  SCMP_SYS(mmap),
-                                  SCMP_SYS(munmap),
-                                  SCMP_SYS(mremap),
-                                  SCMP_SYS(madvise),
-                                  SCMP_SYS(mprotect),
-                                  SCMP_SYS(futex),
-                                  SCMP_SYS(setitimer),
-                                  SCMP_SYS(getrusage),
-                                  SCMP_SYS(clock_gettime),
-                                  SCMP_SYS(gettimeofday),
-                                  SCMP_SYS(time),
-                                  SCMP_SYS(clock_getres),
-                                  SCMP_SYS(rt_sigaction),
-                                  SCMP_SYS(rt_sigreturn),
-                                  SCMP_SYS(rt_sigprocmask),
-                                  SCMP_SYS(getpid),
-                                  SCMP_SYS(gettid),
-                                  SCMP_SYS(tgkill),
-                                  SCMP_SYS(getrandom),
-                                  SCMP_SYS(exit),
-                                  SCMP_SYS(exit_group),
-                                  SCMP_SYS(fstat),
-                                  SCMP_SYS(newfstatat),
-                                  SCMP_SYS(restart_syscall)};
-    static const int fatal[] = {SCMP_SYS(execve),
-                                SCMP_SYS(execveat),
-                                SCMP_SYS(socket),
-                                SCMP_SYS(connect),
-                                SCMP_SYS(ptrace),
-                                SCMP_SYS(fork),
-                                SCMP_SYS(vfork),
-                                SCMP_SYS(clone),
-                                SCMP_SYS(clone3),
-                                SCMP_SYS(bpf),
-                                SCMP_SYS(open_by_handle_at),
-                                SCMP_SYS(process_vm_readv)};
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     bool whole = filter != NULL;
-    for (size_t i = 0; whole && i < sizeof allowed / sizeof *allowed; i++)
-        whole = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0) == 0;
-    for (size_t i = 0; whole && i < sizeof fatal / sizeof *fatal; i++)
-        seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i],
+    for (size_t i = 0; whole && i < sizeof allowed_calls / sizeof *allowed_calls; i++)
+        whole = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0) == 0;
+    for (size_t i = 0; whole && i < sizeof fatal_calls / sizeof *fatal_calls; i++)
+        seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal_calls[i],
                          0); /* those that it has not would fail anyway */
     if (whole)
         seccomp_load(filter);
