@@ -83,7 +83,8 @@ def test_every_file_that_names_the_version_has_that_of_the_file_version():
     assert subprocess.run([BINARY, "--version"], check=True, capture_output=True, text=True).stdout.startswith(f"port-agent {VERSION} (")
     for path, pattern in (("deploy/helm/port-agent/Chart.yaml", r'^(?:version|appVersion): "?([^"\n]+)'),
                           ("deploy/kubernetes/deployment.yaml", r"image: port-agent:(\S+)"),
-                          ("deploy/README.md", r"(?:port-agent:|image\.tag=)(\d[\w.]*)"),
+                          ("deploy/README.md", r"(?:port-agent[:_]|image\.tag=)(\d+\.\d+\.\d+)"),
+                          ("docs/demo.md", r"port-agent/(\d\S*)"),
                           ("docker/Dockerfile", r"^ARG VERSION=(\S+)"),
                           ("lib/base/version.h", r'"(?:port-agent/)?(\d[^"]*)"')):
         found = re.findall(pattern, (ROOT / path).read_text(), re.M)
