@@ -1,6 +1,7 @@
 /* Connections that end, as the table of docs/operating.md has them: what of it is an answer, what is sent
  * again, and what is told. On both ways, over TCP and TLS. */
 #include "asker.h"
+#include "promises.h"
 #include <curl/curl.h>
 #include <signal.h>
 
@@ -22,8 +23,9 @@ static void open_world(struct world *world, enum way way, void (*asked)(struct e
 
 static const char *const WAY_NAMES[WAYS] = {"TCP", "TLS", "libcurl's TCP", "libcurl's TLS"};
 enum how { FIN, CUT, RESET };
-enum { LARGE = 6 * 1024 * 1024, CELL_MAX = 160, ROWS_MAX = 16 };
+enum { LARGE = 6 * 1024 * 1024 };
 
+#define TITLE "| how an HTTP/1.1 connection ends | first use | used before |\n"
 /** What libcurl's ordinary way does otherwise. */
 #define BY_LIBCURL "; sent again once on libcurl's ordinary way"
 
@@ -70,12 +72,6 @@ static const struct ending ENDINGS[] = {
     {.row = "while nobody", .said = "", .how = CUT, .idle = true},
     {.row = "while nobody", .said = "", .how = RESET, .idle = true},
     {.row = "while nobody", .said = HEAD "Content-Length: 1\r\n\r\nx", .idle = true, .only_says = true},
-};
-
-/** A row of the table: how a connection ends, and what comes of it on first use and later. */
-struct row {
-    char cells[3][CELL_MAX];
-    size_t endings;
 };
 
 static void end_connection(struct endpoint_peer *peer, const struct ending *ending)
@@ -163,50 +159,6 @@ static void try_ending(const struct ending *ending, const char *promised, enum w
     asker_close(&world.asker);
 }
 
-/** Splits "| a | b | c |"; "the same" is what the cell before says. */
-static void read_row(const char *line, struct row *row)
-{
-    *row = (struct row){0};
-    for (int i = 0; i < 3; i++) {
-        assert_memory_equal(line, "| ", 2);
-        const char *end = strstr(line + 2, " |");
-        assert_non_null(end);
-        snprintf(row->cells[i], CELL_MAX, "%.*s", (int)(end - line - 2), line + 2);
-        line = end + 1;
-    }
-    if (strcmp(row->cells[2], "the same") == 0)
-        snprintf(row->cells[2], CELL_MAX, "%s", row->cells[1]);
-}
-
-static size_t read_table(struct row *rows)
-{
-    static const char title[] = "| how an HTTP/1.1 connection ends | first use | used before |\n";
-    char line[512];
-    size_t count = 0;
-    const char *path = getenv("OPERATING_MD");
-    FILE *file = path ? fopen(path, "r") : NULL;
-    if (!file)
-        skip();
-    while (fgets(line, sizeof line, file) && strcmp(line, title) != 0)
-        ;
-    assert_non_null(fgets(line, sizeof line, file)); /* the line under the title */
-    while (fgets(line, sizeof line, file) && *line == '|') {
-        assert_in_range(count, 0, ROWS_MAX - 1);
-        read_row(line, &rows[count++]);
-    }
-    fclose(file);
-    return count;
-}
-
-static struct row *row_of(struct row *rows, size_t count, const struct ending *ending)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(rows[i].cells[0], ending->row, strlen(ending->row)) == 0)
-            return &rows[i];
-    fail_msg("the table has no row that begins with '%s'", ending->row);
-    return NULL;
-}
-
 /** An old libcurl uses no connection twice on its ordinary way, and has no HTTP/2, for which alone https
  * URLs go that way. */
 static bool can_happen(const struct ending *ending, enum way way, bool reused)
@@ -224,9 +176,9 @@ static void connections_that_end_keep_the_promises_of_the_document(void **state)
 {
     (void)state;
     struct row rows[ROWS_MAX];
-    size_t count = read_table(rows);
+    size_t count = read_table(TITLE, rows);
     for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
-        struct row *row = row_of(rows, count, &ENDINGS[i]);
+        struct row *row = row_of(rows, count, ENDINGS[i].row);
         row->endings++;
         for (enum way way = 0; way < WAYS; way++)
             for (int reused = 0; reused <= 1; reused++)
@@ -234,10 +186,7 @@ static void connections_that_end_keep_the_promises_of_the_document(void **state)
                     (ENDINGS[i].idle ? try_idle_ending : try_ending)(&ENDINGS[i], row->cells[1 + reused], way,
                                                                      reused);
     }
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].endings == 0)
-            fail_msg("no connection here ends as in the row '%s'", rows[i].cells[0]);
-    assert_true(count > 0);
+    assert_all_tried(rows, count);
 }
 
 int main(void)
