@@ -30,27 +30,39 @@ static bool is_cut_by_tls(const struct http_call *call)
     return strstr(call->curl_error, "unexpected eof") != NULL;
 }
 
-/** The connection was lost before the request had wholly gone, and before anything came. */
-static bool is_cut_while_sending(const struct http_call *call, CURLcode code)
+static bool is_lost(CURLcode code)
+{
+    return code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+}
+
+/** The connection was lost before anything came: while the request was being sent, or later? Over HTTP/2
+ * libcurl has something to send at any time. */
+static CURLcode lost_when(const struct http_call *call, CURLcode code)
 {
     curl_off_t uploaded = 0;
     curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
-    return (code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) && call->sends > 0 &&
-           call->header_bytes == 0 && (size_t)uploaded < call->body.len;
+    bool gone = (size_t)uploaded >= call->body.len;
+    if (!gone)
+        return CURLE_SEND_ERROR;
+    return call->stream.id > 0 && code == CURLE_SEND_ERROR ? CURLE_RECV_ERROR : code;
 }
 
 CURLcode transfer_result(struct http_call *call, CURLcode code)
 {
-    bool head_came = call_status(call) >= 200 && !call->in_head, http2 = call_version(call) == 20;
+    bool head_came = call_status(call) >= 200 && !call->in_head, http2 = call->stream.id > 0;
     if (code == CURLE_OK && call->in_head)
         return CURLE_PARTIAL_FILE;
     if (code == CURLE_OK && http2 && call->stream.cut && is_without_length(call))
         return CURLE_PARTIAL_FILE;
+    if (!is_lost(code) || call->sends == 0)
+        return code;
+    if (head_came && http2)
+        return call->stream.ended ? CURLE_OK : CURLE_RECV_ERROR;
     if (code == CURLE_SEND_ERROR && head_came && is_whole(call))
         return CURLE_OK;
-    if (code == CURLE_RECV_ERROR && head_came && !http2 && is_cut_by_tls(call) && is_without_length(call)) {
+    if (code == CURLE_RECV_ERROR && head_came && is_cut_by_tls(call) && is_without_length(call)) {
         call->cut = HTTP_CUT_UNSURE;
         return CURLE_OK;
     }
-    return is_cut_while_sending(call, code) ? CURLE_SEND_ERROR : code;
+    return call->header_bytes > 0 ? code : lost_when(call, code);
 }

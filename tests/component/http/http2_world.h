@@ -85,7 +85,7 @@ static inline void heard(struct endpoint_peer *peer, const char *bytes, size_t l
     const struct endpoint *endpoint = peer->endpoint;
     if (peer->requests++ == 0) {
         peer->skip = PREFACE;
-        say_frame(peer, SETTINGS, 0, 0, (struct slice){NULL, 0});
+        say_frame(peer, SETTINGS, 0, 0, SLICE_LITERAL("\0\x04\x3f\xff\0\0")); /* a stream's window */
         say_frame(peer, WINDOW_UPDATE, 0, 0, SLICE_LITERAL("\x3f\xff\x00\x00"));
     }
     while (len > 0) {
