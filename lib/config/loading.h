@@ -7,6 +7,7 @@
  *   problems.c  what is wrong with them
  *   near_name.c  names that miss a setting
  *   table.c   which settings there are
+ *   choices.h  the words that some are chosen from
  *   effective.c  how they are shown
  */
 #pragma once
