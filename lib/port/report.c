@@ -15,6 +15,7 @@
 #include "event/event.h"
 #include "port/lasting.h"
 #include "port/result_body.h"
+#include "port/step.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,6 @@ enum { FIRST_BACKOFF_MS = 500, MAX_BACKOFF_MS = 30000, LOGS_MAX = 10000, SAY_AGA
 enum { CALL_OVERHEAD = 256, LOG_BYTES_MAX = 4 << 20 };
 /** OVERDUE_MAX: logs in a row. */
 enum { LOG_TICK_MS = 500, LOG_TICKS = 10, LAST_LOGS_TICKS = 4, OVERDUE_MAX = 3, PROBE_LOG_MS = 30000 };
-
-struct step {
-    struct step *next;
-    /** It is a part of the result; false: a log. */
-    bool result;
-    struct buffer body;
-    /** With its NUL. */
-    size_t path_size;
-    char path[];
-};
 
 struct run_report {
     LIST_ENTRY(run_report) all;
@@ -77,19 +68,6 @@ static void report_advance(struct run_report *report);
 
 /* Steps */
 
-static size_t step_bytes(const struct step *step)
-{
-    return sizeof *step + step->path_size + step->body.len;
-}
-
-/** One that is in no queue. NULL: nothing. */
-static void step_discard(struct step *step)
-{
-    if (step)
-        buffer_clear(&step->body);
-    free(step);
-}
-
 static void step_free(struct reports *reports, struct step *step)
 {
     reports->bytes -= step_bytes(step);
@@ -98,25 +76,6 @@ static void step_free(struct reports *reports, struct step *step)
         reports->log_bytes -= step_bytes(step);
     }
     step_discard(step);
-}
-
-/** Takes the body. NULL: out of memory. */
-static struct step *step_new(const struct run_report *report, bool result, const char *suffix,
-                             struct buffer *body)
-{
-    char path[192]; /* a run's id has 128 characters at most */
-    int length = snprintf(path, sizeof path, "/v1/%s/%s%s",
-                          report->node_run ? "workflows/nodes/runs" : "actions/runs", report->run_id, suffix);
-    size_t path_size = (size_t)length + 1;
-    struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size);
-    if (!step) {
-        buffer_clear(body);
-        return NULL;
-    }
-    *step = (struct step){.result = result, .body = *body, .path_size = path_size};
-    memcpy(step->path, path, path_size);
-    *body = (struct buffer){0};
-    return step;
 }
 
 static void step_append(struct run_report *report, struct step *step)
@@ -419,7 +378,7 @@ void run_report_log(struct run_report *report, struct slice text)
     }
     struct buffer body = {0};
     run_log_body_write(report->node_run, text, &body);
-    struct step *step = step_new(report, false, "/logs", &body);
+    struct step *step = step_new(report->node_run, report->run_id, false, "/logs", &body);
     if (step) {
         step_append(report, step);
         report_advance(report);
@@ -435,7 +394,7 @@ static struct step *response_step(const struct run_report *report, struct slice 
 {
     struct buffer body = {0};
     action_response_write(response, &body);
-    return step_new(report, true, "/response", &body);
+    return step_new(report->node_run, report->run_id, true, "/response", &body);
 }
 
 /** Queues all of the result, or, when out of memory, nothing of it: false. */
@@ -450,7 +409,7 @@ static bool result_append(struct run_report *report, const struct run_result *re
     bool has_response = !report->node_run && !slice_is_null(result->response);
     bool has_result = body.len > 0 || body.failed;
     if (has_result)
-        result_step = step_new(report, true, "", &body);
+        result_step = step_new(report->node_run, report->run_id, true, "", &body);
     if (has_response)
         response = response_step(report, result->response);
     if ((has_result && !result_step) || (has_response && !response)) {
