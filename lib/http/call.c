@@ -115,7 +115,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     return call->header_overflow ? 0 : len;
 }
 
-/** Called each time a request is about to be written to a connection. */
+/** Called each time a request is about to be written to a connection. libcurl sends one that HTTP/2 has
+ * refused again of its own accord. */
 static int on_send(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_call *call = ctx;
@@ -123,6 +124,8 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     (void)local;
     (void)remote_port;
     (void)local_port;
+    if (call->sends > 0 && call->shared->options.never_resends)
+        return CURL_PREREQFUNC_ABORT;
     call->sends++;
     call->resent |= call->sends > 1;
     return CURL_PREREQFUNC_OK;

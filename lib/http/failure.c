@@ -193,6 +193,7 @@ static enum http_failure kind_of(struct http_call *call, CURLcode code)
     case CURLE_PARTIAL_FILE:
     case CURLE_HTTP2_STREAM:
     case CURLE_HTTP2:
+    case CURLE_ABORTED_BY_CALLBACK: /* sent once, and not to be sent again */
         return HTTP_RESET;
     case CURLE_OUT_OF_MEMORY:
         return HTTP_MEMORY;
