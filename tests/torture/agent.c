@@ -160,7 +160,7 @@ static void source_failed(void *ctx)
 
 /** libcurl may take a failure of OpenSSL's for want of memory for "would wait", and then only a deadline ends
  * the call: the time to connect, or the longest silence, which must never be over for want of a processor. */
-static struct http_client *client_new(struct agent *agent, const char *ca_bundle)
+static struct http_client *client_new(struct agent *agent, const char *ca_bundle, const char *http_proxy)
 {
     struct error err = {0};
     struct http_client_options options = {.loop = &agent->loop,
@@ -173,6 +173,8 @@ static struct http_client *client_new(struct agent *agent, const char *ca_bundle
                                           .max_connections = 4,
                                           .verify_tls = true,
                                           .ca_bundle = ca_bundle,
+                                          .http_proxy = http_proxy,
+                                          .no_proxy = "",
                                           .redirects = HTTP_REDIRECTS_SAME_HOST,
                                           .judges_egress = true,
                                           .egress_deny = "10.0.0.0/8"};
@@ -330,8 +332,9 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
     speed = kind->consumed || kind->tls ? 1 : SPEED;
     grow_watchers(&agent->loop);
     log_set_current(agent->log);
-    agent->webhooks = client_new(agent, kind->tls ? outside_ca_bundle(outside) : NULL);
-    agent->port_http = client_new(agent, NULL);
+    agent->webhooks = client_new(agent, kind->tls ? outside_ca_bundle(outside) : NULL,
+                                 kind->proxied ? outside_url(outside) : NULL);
+    agent->port_http = client_new(agent, NULL, NULL);
     open_port(agent, outside_url(outside));
     if (kind->mapping)
         open_mapper(agent);

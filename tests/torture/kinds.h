@@ -15,6 +15,7 @@ struct kind {
     const char *mapping; /* the mapping file, of mappings.h; NULL: none */
     bool buried;         /* dead letters are written */
     bool tls;            /* its endpoint is reached over TLS */
+    bool proxied;        /* through an HTTP proxy, which is the endpoint itself: libcurl's ordinary way */
     size_t webhooks;     /* at least, when all goes well */
     /* What Port is told when all goes well, %s being the run's id: one line for each PATCH. NULL: that it
      * failed. */

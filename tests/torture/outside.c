@@ -223,10 +223,15 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
 static void handle(void *ctx, struct http_exchange *exchange, const struct http_server_request *request)
 {
     struct outside *outside = ctx;
-    if (slice_starts_with(request->target, "/v1/"))
-        answer_port(outside, exchange, request);
+    struct http_server_request asked = *request;
+    if (slice_starts_with(asked.target, outside->url)) { /* as a proxy is asked for itself */
+        size_t len = strlen(outside->url);
+        asked.target = (struct slice){asked.target.ptr + len, asked.target.len - len};
+    }
+    if (slice_starts_with(asked.target, "/v1/"))
+        answer_port(outside, exchange, &asked);
     else
-        answer_endpoint(outside, exchange, request);
+        answer_endpoint(outside, exchange, &asked);
 }
 
 /* Life */
