@@ -114,6 +114,16 @@ static void what_its_mapping_says_is_sent_and_reported(void **state)
     mapped_free(&mapped);
 }
 
+static void its_query_goes_behind_the_url(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{" URL ",\"query\":\"{run: .context.runId}\"}]", false, (struct deliver_options){0});
+    reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok"});
+    assert_string_equal(mapped.world->paths[0], "/ok/mapped?run=r_1");
+    mapped_free(&mapped);
+}
+
 static void a_mapping_without_a_report_leaves_the_usual_result(void **state)
 {
     (void)state;
@@ -405,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_its_mapping_says_is_sent_and_reported),
+        cmocka_unit_test(its_query_goes_behind_the_url),
         cmocka_unit_test(a_mapping_without_a_report_leaves_the_usual_result),
         cmocka_unit_test(a_report_that_does_not_end_is_left_out_as_a_whole),
         cmocka_unit_test(headers_beyond_the_bound_are_left_out_and_told),

@@ -288,12 +288,13 @@ static void what_was_done_before_is_not_taken(void **state)
 {
     (void)state;
     struct offsets before;
-    struct offset_entry entries[2];
+    struct offset_entry entries[4];
     struct buffer note = {0};
     offsets_init(&before, 100);
-    assert_int_equal(offsets_take(&before, &entries[0], 100), OFFSETS_TAKEN);
-    assert_int_equal(offsets_take(&before, &entries[1], 101), OFFSETS_TAKEN);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(offsets_take(&before, &entries[i], 100 + (int64_t)i), OFFSETS_TAKEN);
     offsets_done(&before, &entries[1]);
+    offsets_done(&before, &entries[3]);
     offsets_note(&before, &note);
     assert_true(offsets_restore(&partition->offsets, buffer_slice(&note)));
     take_at(100);
@@ -303,6 +304,14 @@ static void what_was_done_before_is_not_taken(void **state)
     assert_int_equal(partition->live, 1);
     assert_true(partition->changed);
     assert_non_null(consumer.free_tickets);
+    take_at(102);
+    give_back(0, true);
+    give_back(1, true);
+    take_at(103);
+    assert_int_equal(consumer.restored_skips, 2);
+    assert_non_null(consumer.free_tickets);
+    assert_non_null(consumer.free_tickets->next); /* the two tickets that there were */
+    assert_null(consumer.free_tickets->next->next);
     offsets_clear(&before);
     buffer_clear(&note);
 }
