@@ -1,4 +1,4 @@
-/* Time and randomness enter here, so that a test can turn them. */
+/* Time and randomness enter here, so that a test can set them. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Words that were meant for another one: how many slips of the finger are between them. */
+/* Words that were meant for another one: how many typing errors lie between the two. */
 #pragma once
 #include "base/must_use.h"
 

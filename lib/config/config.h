@@ -1,5 +1,5 @@
 /* Environment, .env and NAME_FILE to one validated struct. One table (config_settings) feeds the loader,
- * --help and README.md. */
+ * --help and docs/settings.md. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"

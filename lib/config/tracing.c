@@ -1,5 +1,5 @@
 /* What OpenTelemetry's settings mean for the agent: where spans go, and which traces are recorded. They are
- * often set for everything on a machine, for programs that can more than this one. So, as the standard has
+ * often set for everything on a machine, for programs that can do more than this one. So, as the standard has
  * it, what cannot be read is warned of and never stops the start. */
 #include "config/loading.h"
 #include "http/url.h"

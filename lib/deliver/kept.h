@@ -92,7 +92,7 @@ void kept_is_first(struct deliver *deliver, struct kept *kept);
 PA_MUST_USE struct kept *kept_next(struct deliver *deliver);
 /** Its record was asked for: reserves the memory. */
 void kept_reserve(struct deliver *deliver, struct kept *kept);
-/** Its record could not be taken, for want of memory: it waits for its turn again. */
+/** Its record could not be taken, because the agent is out of memory: it waits for its turn again. */
 void kept_again(struct deliver *deliver, struct kept *kept);
 /** The memory is given back. Its slot must be out of the window, and its report and ticket another's. */
 void kept_free(struct deliver *deliver, struct kept *kept);

@@ -61,7 +61,7 @@ struct deliver {
     size_t in_state[LIFE_STATES];
     struct memory memory;
     struct kept_all kept;
-    /** When what is kept is asked for again, after memory was out. */
+    /** When what is kept is asked for again, after there was no memory for it. */
     struct due recall_due;
     /** Since when there has been no space for records; 0: there is. */
     int64_t full_since_ms;

@@ -34,7 +34,7 @@ struct targets {
     size_t bytes;
 };
 
-/** None is kept yet. */
+/** No URL is kept yet. */
 void targets_open(struct targets *targets, bool hide_paths);
 
 /** NULL with the cause in err. Release with target_release. */

@@ -359,7 +359,7 @@ struct http_sockets {
     void *ctx;
 };
 /** Takes the socket of a connection over from libcurl, which has made it: `taken_ready` is told of it, with
- * this owner. False: there is none such. */
+ * this owner. False: there is no such socket. */
 PA_MUST_USE bool socket_take(struct http_sockets *sockets, curl_socket_t fd, void *owner);
 /** Libcurl closes it next. */
 void socket_give_back(struct http_sockets *sockets, curl_socket_t fd);

@@ -273,7 +273,8 @@ struct framing {
     bool closes, keeps;
 };
 
-/** "identity" is none (RFC 7230's predecessors had it), whatever else says how long the body is counts. */
+/** "identity" is no coding (RFC 7230's predecessors had it): then the other headers say how long the body is.
+ */
 static bool read_transfer_coding(struct response *response, struct framing *framing, struct slice value)
 {
     struct slice element;

@@ -1,5 +1,5 @@
-/* What came of a transfer on libcurl's ordinary way, where its result code does not say enough: what is an
- * answer, and what is none, is the same as in exchange.c. */
+/* What came of a transfer on libcurl's ordinary way, where its result code does not say enough: what counts
+ * as an answer is the same as in exchange.c. */
 #include "http/client_internal.h"
 #include <string.h>
 

@@ -33,7 +33,7 @@ PA_MUST_USE struct mapper *mapper_new(const struct mapper_options *options);
 void mapper_close(struct mapper *mapper, void (*closed)(void *ctx), void *ctx);
 
 /** Asks for an event's request. `event` is borrowed until done has run or the call is forgotten. NULL: out of
- * memory. done runs once, from the loop, in the order of the calls, but for those that need more time or
+ * memory. done runs once, from the loop, in the order of the calls, except those that need more time or
  * memory than the first evaluator has, and those of mappings that ran out of time lately: they are overtaken.
  */
 PA_MUST_USE struct map_call *mapper_request(struct mapper *mapper, struct slice event, map_done *done,

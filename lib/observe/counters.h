@@ -49,7 +49,7 @@ struct counters {
 
 enum { COUNTERS_COUNT = sizeof(struct counters) / sizeof(uint64_t) };
 
-/** The value of a counter that this agent has not got: it is in no line. */
+/** The value of a counter that this agent does not have: it is in no line. */
 #define COUNTER_NONE UINT64_MAX
 
 /** One row of the table; its text lives for ever. */

@@ -32,7 +32,7 @@ struct record {
      * Idempotency-Key. Printable ASCII, not empty. Kafka: topic-partition-offset; polled: the run's id. */
     struct slice id;
     /** The id of the record that this one is once more, at a person's word: the webhook's
-     * X-Port-Redelivery-Of. NULL: it is none's. */
+     * X-Port-Redelivery-Of. NULL: it is a record of its own. */
     const char *redelivery_of;
     /** Whose run it is, where the source knows without the event: that run is reported failed when the event
      * cannot be read. Null: the event says. */

@@ -2,7 +2,7 @@
  * written again, and the ids of spans. Pure: whatever reads events may use it. What is exported of a trace is
  * otlp/'s.
  *
- * Must never make a trace of text that is none: what is not valid is ignored, and not sent on. */
+ * Must never make a trace of text that is not valid: such text is ignored, and not sent on. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>

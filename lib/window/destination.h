@@ -70,7 +70,7 @@ struct destinations {
     unsigned breakers_open;
 };
 
-/** There are none yet. */
+/** There are no destinations yet. */
 void destinations_open(struct destinations *all, struct schedule *schedule);
 /** The destination of that name, made with `limit` if there is none. NULL: out of memory. */
 PA_MUST_USE struct destination *destination_find(struct destinations *all, const char *name, unsigned limit);

@@ -4,10 +4,10 @@
 #include "window/destination.h"
 #include "window/lane.h"
 
-/** The memory for records as a whole; all zero but for `bytes` at first. */
+/** The memory for records as a whole; all zero at first, except `bytes`. */
 struct fair {
     const struct clock *clock;
-    /** There is; 0: nobody has a share. */
+    /** All that there is; 0: nobody has a share. */
     size_t bytes;
     /** Held for destinations that do not answer. */
     size_t unproven_held;

@@ -223,8 +223,8 @@ static struct unreadable search_from(struct search *search, int64_t position)
         if (to < 0)
             break;
         if (found.batches == 0) {
-            /* A gap before it (control records, compaction) is none of it. A record's own offset is none
-             * either where it lies. */
+            /* A gap before it (control records, compaction) is no part of it. A record's own offset says
+             * nothing where it lies. */
             bool names_batch = trouble.sight == SIGHT_ERROR && trouble.offset < to;
             found.from = names_batch ? later(from, trouble.offset) : from;
             found.code = trouble.code;
