@@ -44,6 +44,18 @@ def parser_of(command, text, per_second, seconds, what):
     return parser
 
 
+def latency_figures(pairs, options, what):
+    """For `judge`: of each pair {form: the sink's latencies in µs}, p50 and p99."""
+    return {f"{options.per_second} {what}/s for {options.seconds} s: {key}, ms":
+            (by_form([{form: latency[key] / 1000 for form, latency in pair.items()} for pair in pairs]), False) for key in ("p50", "p99")}
+
+
+def verdict(wrong, allowed):
+    """Says whether a p99 was worse by more than `allowed`; returns the exit code."""
+    print(*wrong or [f"the p99 differs by no more than {allowed:.0%}"], sep="\n")
+    return 1 if wrong else 0
+
+
 def compare_latencies(world, run, options, what, allowed, names):
     """Rounds of run(world, form, number, options), whose value is the sink's latencies in µs; closes the world. Returns the exit code: 1
     when the p99 is worse by more than `allowed`."""
@@ -56,8 +68,4 @@ def compare_latencies(world, run, options, what, allowed, names):
     finally:
         world.close()
     print(f"{os.cpu_count()} cores, {options.rounds} rounds, median (lowest – highest)")
-    figures = {f"{options.per_second} {what}/s for {options.seconds} s: {key}, ms":
-               (by_form([{form: latency[key] / 1000 for form, latency in pair.items()} for pair in rounds]), False) for key in ("p50", "p99")}
-    wrong = judge(figures, allowed, names, only="p99")
-    print(*wrong or [f"the p99 differs by no more than {allowed:.0%}"], sep="\n")
-    return 1 if wrong else 0
+    return verdict(judge(latency_figures(rounds, options, what), allowed, names, only="p99"), allowed)
