@@ -78,6 +78,14 @@ void write_succeeded(struct dead_letter_write *write)
         done(ctx);
 }
 
+/** The id within its traceparent, which is one ("00-ID-…"); null: it has none. */
+static struct slice trace_of(const struct dead_letter *letter)
+{
+    enum { BEFORE = 3, ID = 32 };
+    return letter->traceparent.len > BEFORE + ID ? (struct slice){letter->traceparent.ptr + BEFORE, ID}
+                                                 : (struct slice){NULL, 0};
+}
+
 static void say_failure(struct dead_letters *letters, const struct dead_letter_write *write,
                         const char *reason)
 {
@@ -90,7 +98,8 @@ static void say_failure(struct dead_letters *letters, const struct dead_letter_w
               F_STR("error.message", reason), F_STR("messaging.destination.name", write->letter.topic),
               F_INT("messaging.destination.partition.id", write->letter.partition),
               F_INT("messaging.kafka.offset", write->letter.offset),
-              F_SLICE("port.run_id", write->letter.run_id), F_INT("waiting", letters->counters.waiting));
+              F_SLICE("port.run_id", write->letter.run_id), F_INT("waiting", letters->counters.waiting),
+              F_SLICE("trace_id", trace_of(&write->letter)));
 }
 
 /** It fails for the first time. */

@@ -6,8 +6,11 @@
 
 void delivery_open_report(struct delivery *delivery)
 {
-    if (delivery->is_run && !delivery->report)
-        delivery->report = run_report_open(delivery->deliver->options.reports, delivery->event.run_id);
+    if (!delivery->is_run || delivery->report)
+        return;
+    delivery->report = run_report_open(delivery->deliver->options.reports, delivery->event.run_id);
+    if (delivery->report)
+        run_report_trace(delivery->report, delivery->trace.id);
 }
 
 /* The result */

@@ -30,6 +30,8 @@ struct run_report {
     LIST_ENTRY(run_report) all;
     struct reports *reports;
     char run_id[132];
+    /** "": it has none. */
+    char trace_id[33];
     bool node_run;
     struct step *first, *last;
     struct port_call *call;
@@ -63,6 +65,8 @@ struct reports {
     /** Logs given up in a row. */
     unsigned overdue;
 };
+
+#define F_TRACE(report_) F_STR("trace_id", *(report_)->trace_id ? (report_)->trace_id : NULL)
 
 static void report_advance(struct run_report *report);
 
@@ -186,7 +190,7 @@ static void log_lost(struct run_report *report, int status, const char *reason)
     reports->said_ms = now;
     log_warning("a run's progress log did not reach Port; logs are best effort",
                 F_STR("port.run_id", report->run_id), F_STATUS(status), F_STR("error.message", reason),
-                F_INT("failed_so_far", reports->logs_failed));
+                F_INT("failed_so_far", reports->logs_failed), F_TRACE(report));
 }
 
 static void retry_due(uv_timer_t *timer)
@@ -208,7 +212,7 @@ static void retry_later(struct run_report *report, const struct port_result *res
             reports->accepted_late = 0;
         log_warning("a result waits for Port; it is tried until Port accepts it",
                     F_STR("port.run_id", report->run_id), F_STATUS(result ? result->status : 0),
-                    F_STR("error.message", reason));
+                    F_STR("error.message", reason), F_TRACE(report));
     }
     lasting_wait(reports->options.conditions, reports->waiting, report->attempt, reason);
     uv_timer_start(report->timer, retry_due, (uint64_t)wait_ms, 0);
@@ -220,7 +224,7 @@ static void accepted(struct run_report *report)
     report->verdict = REPORT_ACCEPTED;
     if (report->attempt > 0) {
         log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
-                  F_INT("attempts", report->attempt + 1));
+                  F_INT("attempts", report->attempt + 1), F_TRACE(report));
         attempts_ended(report);
         reports->accepted_late++;
     }
@@ -248,7 +252,7 @@ static void step_answered(void *ctx, const struct port_result *result)
         return;
     } else if (result->answer == PORT_REFUSED) {
         log_error("result refused by Port", F_STR("port.run_id", report->run_id), F_STATUS(result->status),
-                  F_STR("error.message", result->reason));
+                  F_STR("error.message", result->reason), F_TRACE(report));
         report->verdict = REPORT_REFUSED;
         free(report->refusal);
         report->refusal = strdup(result->reason);
@@ -365,6 +369,11 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
     report->node_run = run_id_is_node_run(run_id);
     LIST_INSERT_HEAD(&reports->all, report, all);
     return report;
+}
+
+void run_report_trace(struct run_report *report, const char *trace_id)
+{
+    snprintf(report->trace_id, sizeof report->trace_id, "%s", trace_id);
 }
 
 void run_report_log(struct run_report *report, struct slice text)

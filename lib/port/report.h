@@ -31,6 +31,8 @@ void reports_free(struct reports *reports);
 
 /** Opens the queue of one run. `run_id` is copied; it must satisfy run_id_is_usable. NULL: out of memory. */
 PA_MUST_USE struct run_report *run_report_open(struct reports *reports, struct slice run_id);
+/** Log lines about the run end with this id of its trace; copied. "": they have none. */
+void run_report_trace(struct run_report *report, const char *trace_id);
 /** Queues POST …/logs {"message": text} (workflow node runs: their form). Text is copied. The log may be
  * lost, with a warning: when Port refuses it or does not answer in time, when too many wait, and while Port
  * leaves one after another unanswered. */

@@ -10,6 +10,9 @@
 /** The event's own URL, with what a mapping adds. */
 #define URL "\"url\":\".payload.action.invocationMethod.url + \\\"/mapped\\\"\""
 
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+#define PARENT "00-" TRACE "-00f067aa0ba902b7-01"
+
 struct mapped_world {
     struct world *world;
     struct mapper *mapper;
@@ -328,7 +331,6 @@ static void the_line_says_that_a_letter_keeps_the_event_once_it_is_written(void 
     (void)state;
     struct mapped_world mapped = mapped_new(NULL, true, (struct deliver_options){0});
     struct world *world = mapped.world;
-    struct counters counters = {0};
     struct caught caught = logs_catch();
     reported(&mapped, (struct event_text){.run_id = "r_kept", .path = "/500"});
     char *lines = logs_end(&caught);
@@ -340,11 +342,9 @@ static void the_line_says_that_a_letter_keeps_the_event_once_it_is_written(void 
     buffer_clear(&written);
     put_file_in_place(&mapped);
     caught = logs_catch();
-    give(world, (struct event_text){.run_id = "r_held", .path = "/500"});
-    while (counters.dead_letters_waiting == 0) {
+    give(world, (struct event_text){.run_id = "r_held", .path = "/500", .traceparent = PARENT});
+    while (!dead_letters_view(mapped.letters).failing)
         run_for(world->port, 1);
-        deliver_counters(world->deliver, &counters);
-    }
     world->port->turned_ms += 6000;
     deliver_tick(world->deliver);
     unlink(mapped.folder);
@@ -353,6 +353,10 @@ static void the_line_says_that_a_letter_keeps_the_event_once_it_is_written(void 
     assert_int_equal(occurrences(lines, "\"msg\":\"webhook failed\""), 1);
     assert_int_equal(occurrences(lines, "\"dead_letter\":false"), 1);
     assert_int_equal(occurrences(lines, "\"waited_for\":\"dead letter 6."), 1);
+    const char *cannot = strstr(lines, "\"msg\":\"a dead letter cannot be written");
+    assert_non_null(cannot);
+    const char *trace = strstr(cannot, ",\"trace_id\":\"" TRACE "\"}");
+    assert_true(trace && trace < strchr(cannot, '\n'));
     free(lines);
     mapped_free(&mapped);
 }

@@ -101,6 +101,44 @@ static void each_attempt_is_a_span_of_its_own_where_spans_are_recorded(void **st
     world_free(world);
 }
 
+static struct reply refuses_after_a_while(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    static unsigned patches;
+    bool patch = strcmp(request->method, "PATCH") == 0;
+    int status = !patch ? 200 : patches++ % 2 == 0 ? 503 : 422;
+    return (struct reply){.status = status};
+}
+
+static void lines_about_the_result_name_the_trace_too(void **state)
+{
+    (void)state;
+    static const char *const messages[] = {"a result waits for Port", "result refused by Port",
+                                           "webhook delivered"};
+    for (int traced = 0; traced < 2; traced++) {
+        struct world *world = world_traced(NULL);
+        struct caught caught = logs_catch();
+        world->port->script = refuses_after_a_while;
+        give(world,
+             (struct event_text){
+                 .run_id = "r_1", .path = "/", .synchronized = true, .traceparent = traced ? PARENT : NULL});
+        run_until(world->port, &world->done, 1);
+        char *text = logs_end(&caught);
+        for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+            char start[96];
+            snprintf(start, sizeof start, "\"msg\":\"%s", messages[i]);
+            const char *line = strstr(text, start);
+            assert_non_null(line);
+            const char *id = strstr(line, ",\"trace_id\":\"" TRACE "\"}");
+            assert_int_equal(id && id < strchr(line, '\n'), traced);
+        }
+        assert_int_equal(strstr(text, "trace_id") != NULL, traced);
+        free(text);
+        world_free(world);
+    }
+}
+
 static void nothing_begins_where_nothing_is_recorded_and_lines_of_no_trace_say_nothing_of_it(void **state)
 {
     (void)state;
@@ -170,6 +208,7 @@ int main(void)
         cmocka_unit_test(what_is_not_valid_does_not_go_on),
         cmocka_unit_test(a_large_records_trace_goes_on),
         cmocka_unit_test(each_attempt_is_a_span_of_its_own_where_spans_are_recorded),
+        cmocka_unit_test(lines_about_the_result_name_the_trace_too),
         cmocka_unit_test(nothing_begins_where_nothing_is_recorded_and_lines_of_no_trace_say_nothing_of_it),
         cmocka_unit_test(the_end_is_told_where_spans_are_recorded),
         cmocka_unit_test(a_redirect_takes_the_trace_along),

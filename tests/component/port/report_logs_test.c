@@ -15,6 +15,7 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     struct caught caught = logs_catch();
     runs->port->script = logs_fail;
     struct run_report *report = open_run(runs, "r_1");
+    run_report_trace(report, "4bf92f3577b34da6a3ce929d0e0e4736");
     for (int i = 0; i < 10; i++)
         run_report_log(report, SLICE_LITERAL("x"));
     finish(runs, report, FAILURE_RESULT);
@@ -24,6 +25,8 @@ static void a_lost_log_is_not_retried_and_holds_nothing_up(void **state)
     runs_free(runs);
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "progress log did not reach Port"), 1);
+    assert_int_equal(
+        occurrences(lines, "\"failed_so_far\":1,\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}"), 1);
     free(lines);
 }
 
