@@ -13,6 +13,9 @@ static char *part(CURLU *handle, CURLUPart what, unsigned flags)
     return curl_url_get(handle, what, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
+/** Bytes of a parameter without a '=' from which on it is no name any more, but a key that stands alone. */
+enum { KEY_ALONE = 16 };
+
 /** Names of the query's parameters with their values hidden. */
 static void append_query(struct buffer *out, const char *query)
 {
@@ -23,9 +26,9 @@ static void append_query(struct buffer *out, const char *query)
         size_t len = strcspn(at, "&");
         size_t name = strcspn(at, "&=");
         buffer_append_char(out, before);
-        buffer_append(out, at, name);
-        if (name < len)
-            buffer_append_text(out, "=***");
+        if (name < len || name < KEY_ALONE)
+            buffer_append(out, at, name);
+        buffer_append_text(out, name < len ? "=***" : name < KEY_ALONE ? "" : "***");
         before = '&';
         at += len;
         if (*at == '&')
@@ -161,8 +164,9 @@ void url_append_query_values(struct slice url, struct buffer *out)
         const char *next = memchr(at, '&', (size_t)(end - at));
         size_t len = (size_t)((next ? next : end) - at);
         const char *value = memchr(at, '=', len);
-        if (value) {
-            append_decoded(out, value + 1, len - (size_t)(value + 1 - at));
+        const char *start = value ? value + 1 : at;
+        if (value || len >= KEY_ALONE) {
+            append_decoded(out, start, len - (size_t)(start - at));
             buffer_append_char(out, '\0');
         }
         at += len + 1;
@@ -195,5 +199,7 @@ void url_append_shown(struct buffer *out, struct slice url)
         buffer_append_text(out, "***");
         url = (struct slice){at, rest - (size_t)(at - start)};
     }
-    buffer_append_slice(out, url);
+    const char *query = url.len > 0 ? memchr(url.ptr, '?', url.len) : NULL;
+    buffer_append(out, url.ptr, query ? (size_t)(query - url.ptr) : url.len);
+    buffer_append_text(out, query ? "?***" : "");
 }

@@ -41,11 +41,12 @@ struct slice url_user_info(struct slice url);
 /** Appends them as "user:password", decoded, to `plain`, and as they are sent, the base64 of Basic
  * authentication (RFC 7617), to `basic`; nothing where the URL has none. */
 void url_credentials(struct slice url, struct buffer *plain, struct buffer *basic);
-/** Appends each value of the query, decoded (RFC 3986, section 2.1) and followed by a NUL. */
+/** Appends each value of the query, and each long parameter without one, decoded (RFC 3986, section 2.1) and
+ * followed by a NUL. */
 void url_append_query_values(struct slice url, struct buffer *out);
 /** Takes the path and the query out of what is shown of the URL, where the path itself is a secret. False:
  * out of memory. */
 PA_MUST_USE bool url_hide_path(struct url_parts *parts);
 /** Appends the text of a URL, right or wrong, as it may be shown: "***" stands for what is or could be a user
- * and password, whatever stands unescaped in it. */
+ * and password, whatever stands unescaped in it, and for its query, in which collectors have keys. */
 void url_append_shown(struct buffer *out, struct slice url);

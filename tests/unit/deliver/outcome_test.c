@@ -120,6 +120,8 @@ static void what_the_url_has_of_credentials_is_masked(void **state)
     assert_told("dXNlci1uYW1lOnBhc3Mtd29yZA==", "***"); /* as it is sent */
     assert_told("query-value and other-value, token", "*** and ***, token");
     assert_told("path svc", "path svc");
+    goes_to("http://svc/path?key-that-stands-alone&short");
+    assert_told("key-that-stands-alone and short", "*** and short");
     goes_to("http://token-alone@svc/"); /* without a password it is one itself */
     assert_told("token-alone", "***");
     goes_to("http://token-alone:@svc/");

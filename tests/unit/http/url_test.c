@@ -18,6 +18,8 @@ static void a_url_has_a_destination_and_a_form_for_logs(void **state)
         {"https://user:passw0rd@svc:8443/a?token=secret&b#frag", "https://svc:8443",
          "https://svc:8443/a?token=***&b"},
         {"http://[::1]:8080/?", "http://[::1]:8080", "http://[::1]:8080/"},
+        {"http://svc/?0123456789abcde&0123456789abcdef&c=", "http://svc:80",
+         "http://svc/?0123456789abcde&***&c=***"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct url_parts parts;
@@ -226,6 +228,9 @@ static void a_shown_url_has_no_user_info_however_it_is_written(void **state)
                                            {"http://u:p@127.0.0.1:9/x", "http://***@127.0.0.1:9/x"},
                                            {"http://u:a/b@c?d@host", "http://***@host"},
                                            {"u:p@host", "***@host"},
+                                           {"https://collector/v1?api-key=hush", "https://collector/v1?***"},
+                                           {"collector?hush", "collector?***"},
+                                           {"?hush?hush", "?***"},
                                            {"", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer out = {0};
