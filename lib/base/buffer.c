@@ -32,11 +32,16 @@ static int resize(struct buffer *b, size_t cap)
     return 0;
 }
 
+static bool room_is_there(const struct buffer *b, size_t more)
+{
+    return b->ptr && !b->failed && b->cap - b->len >= more;
+}
+
 int buffer_reserve(struct buffer *b, size_t more)
 {
     if (b->failed)
         return PA_ERR_MEMORY;
-    if (b->ptr && b->cap - b->len >= more)
+    if (room_is_there(b, more))
         return 0;
     size_t cap = b->cap < 64 ? 64 : b->cap;
     while (cap - b->len < more) {
@@ -64,7 +69,7 @@ int buffer_reserve_to(struct buffer *b, size_t cap)
 
 void buffer_append(struct buffer *b, const void *bytes, size_t len)
 {
-    if (len == 0 || buffer_reserve(b, len) != 0)
+    if (len == 0 || (!room_is_there(b, len) && buffer_reserve(b, len) != 0))
         return;
     memcpy(b->ptr + b->len, bytes, len);
     b->len += len;
@@ -73,11 +78,6 @@ void buffer_append(struct buffer *b, const void *bytes, size_t len)
 void buffer_append_slice(struct buffer *b, struct slice s)
 {
     buffer_append(b, s.ptr, s.len);
-}
-
-void buffer_append_text(struct buffer *b, const char *text)
-{
-    buffer_append(b, text, strlen(text));
 }
 
 void buffer_append_char(struct buffer *b, char c)
@@ -219,7 +219,10 @@ void buffer_append_json_escaped(struct buffer *b, struct slice text)
         size_t size = escaped_size(text, at, &end);
         if (buffer_reserve(b, size) != 0)
             return;
-        write_escaped(text, at, end, b->ptr + b->len);
+        if (size == end - at) /* nothing has an escape */
+            memcpy(b->ptr + b->len, text.ptr + at, size);
+        else
+            write_escaped(text, at, end, b->ptr + b->len);
         b->len += size;
     }
 }

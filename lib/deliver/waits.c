@@ -1,7 +1,6 @@
 /* See waits.h. */
 #include "deliver/waits.h"
 #include "deliver/shared.h"
-#include <stdio.h>
 
 enum { WORTH_MS = 100 };
 
@@ -58,10 +57,17 @@ struct slice waits_text(struct delivery *delivery, char out[WAITS_TEXT_SIZE])
     waits_move(delivery, delivery->state);
     if (longest(&delivery->waits, 0) == WAITS)
         return slice_of(NULL);
-    for (int wait; (wait = longest(&delivery->waits, said)) < WAITS; said |= 1u << wait)
-        buffer_appendf(&text, "%s%s %.1f s", said ? ", " : "", words[wait],
-                       delivery->waits.ms[wait] / 1000.0);
-    snprintf(out, WAITS_TEXT_SIZE, "%s", buffer_text(&text));
+    for (int wait; (wait = longest(&delivery->waits, said)) < WAITS; said |= 1u << wait) {
+        uint32_t tenths = (delivery->waits.ms[wait] + 50) / 100;
+        buffer_append_text(&text, said ? ", " : "");
+        buffer_append_text(&text, words[wait]);
+        buffer_append_char(&text, ' ');
+        buffer_append_int(&text, tenths / 10);
+        buffer_append_char(&text, '.');
+        buffer_append_int(&text, tenths % 10);
+        buffer_append_text(&text, " s");
+    }
+    slice_copy_cut(buffer_slice(&text), out, WAITS_TEXT_SIZE);
     buffer_clear(&text);
     return slice_of(out);
 }
