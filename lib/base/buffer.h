@@ -21,7 +21,10 @@ PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
 PA_MUST_USE int buffer_reserve_to(struct buffer *b, size_t cap);
 void buffer_append(struct buffer *b, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);
-void buffer_append_text(struct buffer *b, const char *text);
+static inline void buffer_append_text(struct buffer *b, const char *text)
+{
+    buffer_append(b, text, strlen(text));
+}
 void buffer_append_char(struct buffer *b, char c);
 void buffer_append_int(struct buffer *b, int64_t value);
 /** printf into the buffer: for our own formats, never with a format from outside. */

@@ -1,37 +1,11 @@
 /* Borrowed bytes, and UTF-8 in them. */
 #include "base/slice.h"
 #include <stdlib.h>
-#include <string.h>
 #include <strings.h>
-
-struct slice slice_of(const char *text)
-{
-    return (struct slice){text, text ? strlen(text) : 0};
-}
-
-bool slice_is_null(struct slice s)
-{
-    return s.ptr == NULL;
-}
-
-bool slice_equal(struct slice a, struct slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool slice_equal_text(struct slice a, const char *text)
-{
-    return slice_equal(a, slice_of(text));
-}
 
 bool slice_equal_ignore_case(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool slice_equal_text_ignore_case(struct slice a, const char *text)
-{
-    return slice_equal_ignore_case(a, slice_of(text));
 }
 
 bool slice_starts_with(struct slice s, const char *prefix)

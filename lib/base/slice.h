@@ -1,10 +1,12 @@
 /* Byte strings, borrowed: a pointer and a length.
- * Nothing from outside is assumed to end in NUL; sizes are size_t. */
+ * Nothing from outside is assumed to end in NUL; sizes are size_t. What is asked with literals, dozens of
+ * times an event, stands here whole, so that their lengths are known when it is compiled. */
 #pragma once
 #include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /** Borrowed bytes. `ptr` may be NULL when `len` is 0 (an absent value; see slice_is_null). */
 struct slice {
@@ -30,13 +32,28 @@ static inline bool char_is_blank(char c)
 }
 
 /** Wraps a NUL-terminated string (NULL gives the null slice). The string must outlive the slice. */
-struct slice slice_of(const char *text);
-PA_MUST_USE bool slice_is_null(struct slice s);
-PA_MUST_USE bool slice_equal(struct slice a, struct slice b);
-PA_MUST_USE bool slice_equal_text(struct slice a, const char *text);
+static inline struct slice slice_of(const char *text)
+{
+    return (struct slice){text, text ? strlen(text) : 0};
+}
+PA_MUST_USE static inline bool slice_is_null(struct slice s)
+{
+    return s.ptr == NULL;
+}
+PA_MUST_USE static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+PA_MUST_USE static inline bool slice_equal_text(struct slice a, const char *text)
+{
+    return slice_equal(a, slice_of(text));
+}
 /** Case-insensitive in ASCII only, as header names and boolean settings are compared. */
 PA_MUST_USE bool slice_equal_ignore_case(struct slice a, struct slice b);
-PA_MUST_USE bool slice_equal_text_ignore_case(struct slice a, const char *text);
+PA_MUST_USE static inline bool slice_equal_text_ignore_case(struct slice a, const char *text)
+{
+    return slice_equal_ignore_case(a, slice_of(text));
+}
 PA_MUST_USE bool slice_starts_with(struct slice s, const char *prefix);
 /** Without ASCII blanks (space, tab, CR, LF) on both sides. */
 struct slice slice_trim(struct slice s);

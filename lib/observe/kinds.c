@@ -69,9 +69,10 @@ enum observed_end observed_end(enum observed_kind kind)
 
 struct slice observed_why(const struct observed *observed)
 {
+    const size_t before = sizeof OBSERVED_REFUSED - 1; /* "event refused: " */
     enum observed_end end = observed_end(observed->kind);
-    const char *message = observed_message(observed->kind);
-    if (end == END_REFUSED) /* without "event refused: " */
-        return slice_of(message + sizeof OBSERVED_REFUSED - 1);
+    struct slice message = slice_of(observed_message(observed->kind));
+    if (end == END_REFUSED)
+        return (struct slice){message.ptr + before, message.len - before};
     return end == END_SKIPPED ? SLICE_LITERAL("not for an agent") : observed->reason;
 }
