@@ -160,6 +160,24 @@ static void a_revocation_cancels_what_is_left_without_a_report(void **state)
     world_free(world);
 }
 
+static void the_lane_of_what_is_withdrawn_is_free_for_what_comes_then(void **state)
+{
+    (void)state;
+    int revoked = 0;
+    struct world *world = world_new(4, 1 << 20);
+    give(world, (struct event_text){.run_id = "r_1", .path = "/hold", .key = "k", .assignment = &revoked});
+    give(world, (struct event_text){.run_id = "r_2", .path = "/ok", .key = "k", .assignment = &revoked});
+    run_until(world->port, &world->held_count, 1);
+    world->sink.withdraw(world->sink.ctx, &revoked, true);
+    assert_int_equal(world->dropped, 2);
+    give(world, (struct event_text){.run_id = "r_3", .path = "/ok", .key = "k"});
+    run_until(world->port, &world->done, 1);
+    assert_int_equal(world->arrived, 2);
+    http_server_abort(world->held[0]);
+    assert_holds_nothing(world);
+    world_free(world);
+}
+
 /* What waits for Port is withdrawn like the rest: a completion after the revocation would touch a partition
  * that is gone. */
 static void a_revocation_withdraws_what_waits_for_port(void **state)
@@ -315,6 +333,7 @@ int main(void)
         cmocka_unit_test(there_is_room_again_when_something_is_done),
         cmocka_unit_test(a_revocation_drops_what_has_not_started),
         cmocka_unit_test(a_revocation_cancels_what_is_left_without_a_report),
+        cmocka_unit_test(the_lane_of_what_is_withdrawn_is_free_for_what_comes_then),
         cmocka_unit_test(a_revocation_withdraws_what_waits_for_port),
         cmocka_unit_test(a_forged_node_run_is_reported_failed_and_no_other),
         cmocka_unit_test(forged_node_runs_are_reported_at_a_pace_and_told_in_groups),

@@ -203,8 +203,10 @@ static void what_no_mapping_wants_is_another_agents(void **state)
     assert_string_equal(reported(&mapped, (struct event_text){.run_id = "r_2", .path = "/ok", .key = "k"}),
                         "");
     assert_int_equal(mapped.world->arrived, 0);
+    assert_int_equal(mapped.world->deliver->standing.unwanted, 1);
     reported(&mapped, (struct event_text){.run_id = "r_1", .path = "/ok", .key = "k"}); /* its lane goes on */
     assert_string_equal(mapped.world->paths[0], "/ok");
+    assert_int_equal(mapped.world->deliver->standing.unwanted, 0);
     mapped_free(&mapped);
 }
 
