@@ -70,7 +70,7 @@ void flow_note(struct flow *flow, const struct observed *observed)
     KEEP(entry->topic, slice_of(observed->topic));
     KEEP(entry->method, slice_of(observed->method));
     KEEP(entry->error_type, slice_of(observed->error_type));
-    KEEP(entry->cause, observed_why(observed));
+    observed_cause(observed, entry->cause, sizeof entry->cause);
     KEEP(entry->reported, slice_of(observed->reported));
     keep_url(flow, entry, observed);
 }

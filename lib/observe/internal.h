@@ -29,5 +29,7 @@ void run_log_write(void (*tell_run)(struct run_report *report, struct slice text
                    const struct observed *observed);
 /** In words; "" for a whole body. */
 const char *observed_cut_words(enum observed_cut cut);
+/** Why the record ended so (observed_why), with its mapping's warning behind it as far as there is space. */
+void observed_cause(const struct observed *observed, char *out, size_t size);
 /** `text` as it may be shown: itself, or what `show` makes of it, in `room` (cleared by the caller). */
 struct slice observed_shown(const struct observed *observed, struct slice text, struct buffer *room);

@@ -1,6 +1,8 @@
 /* See kinds.h. */
 #include "observe/kinds.h"
+#include "observe/internal.h"
 #include <stddef.h>
+#include <string.h>
 
 #define COUNTS(member_) (1 + offsetof(struct counters, member_) / sizeof(uint64_t))
 
@@ -65,6 +67,18 @@ const char *observed_message(enum observed_kind kind)
 enum observed_end observed_end(enum observed_kind kind)
 {
     return observed_kinds[kind].end;
+}
+
+void observed_cause(const struct observed *observed, char *out, size_t size)
+{
+    static const char before[] = " (";
+    slice_copy_cut(observed_why(observed), out, size);
+    size_t len = strlen(out), ends = sizeof before + 1;
+    if (observed->warning.len == 0 || size - len <= ends)
+        return;
+    memcpy(out + len, before, sizeof before);
+    slice_copy_cut(observed->warning, out + len + sizeof before - 1, size - len - ends);
+    memcpy(out + strlen(out), ")", sizeof ")");
 }
 
 struct slice observed_why(const struct observed *observed)

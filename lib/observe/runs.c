@@ -1,6 +1,7 @@
 /* See runs.h. Two rings; the hashes of a ring's runs lie together, so that one is found without looking at
  * the rest. */
 #include "observe/runs.h"
+#include "observe/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,19 +109,6 @@ static struct run_seen *seen_of(struct run_memory *runs, const struct observed *
     return seen;
 }
 
-/** Behind the cause, as far as there is space. */
-static void add_warning(struct run_try *try, struct slice warning)
-{
-    size_t len = strlen(try->cause), left = sizeof try->cause - len;
-    const char before[] = " (";
-    if (left <= sizeof before + 1)
-        return;
-    memcpy(try->cause + len, before, sizeof before);
-    len += sizeof before - 1;
-    slice_copy_cut(warning, try->cause + len, sizeof try->cause - len - 1);
-    memcpy(try->cause + strlen(try->cause), ")", sizeof ")");
-}
-
 static void note_try(struct run_seen *seen, const struct observed *observed, int64_t now_ms)
 {
     if (seen->failed_tries >= RUN_TRIES_MAX)
@@ -130,9 +118,7 @@ static void note_try(struct run_seen *seen, const struct observed *observed, int
     seen->failed_tries++;
     try->at_ms = now_ms;
     try->status = observed->status;
-    slice_copy_cut(observed->reason, try->cause, sizeof try->cause);
-    if (observed->warning.len > 0)
-        add_warning(try, observed->warning);
+    observed_cause(observed, try->cause, sizeof try->cause);
 }
 
 static void note_attempt(struct run_memory *runs, const struct observed *observed)

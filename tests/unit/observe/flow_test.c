@@ -131,6 +131,19 @@ static void texts_of_any_length_are_cut_to_fit(void **state)
     flow_free(flow);
 }
 
+static void what_its_mapping_was_warned_of_is_behind_the_cause(void **state)
+{
+    (void)state;
+    struct flow *flow = flow_new(&the_clock);
+    struct observed observed = {.kind = OBSERVED_UNSENT,
+                                .error_type = "mapping",
+                                .reason = SLICE_LITERAL("the url is null"),
+                                .warning = SLICE_LITERAL("url: jq: no")};
+    flow_note(flow, &observed);
+    assert_string_equal(flow_find(flow, 1)->cause, "the url is null (url: jq: no)");
+    flow_free(flow);
+}
+
 static void a_failure_has_the_hint_of_its_log_line(void **state)
 {
     (void)state;
@@ -182,6 +195,7 @@ int main(void)
         cmocka_unit_test(the_oldest_make_room_and_numbers_go_on),
         cmocka_unit_test(only_ends_failed_attempts_and_refused_results_are_kept),
         cmocka_unit_test(texts_of_any_length_are_cut_to_fit),
+        cmocka_unit_test(what_its_mapping_was_warned_of_is_behind_the_cause),
         cmocka_unit_test(a_failure_has_the_hint_of_its_log_line),
         cmocka_unit_test(a_url_with_secrets_is_formatted_for_watchers_alone),
     };
