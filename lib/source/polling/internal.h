@@ -40,6 +40,10 @@ enum { LEFT_REASONS = LEFT_REFUSED + 1, RUN_ID_SIZE = 129 };
 
 /** A longer answer is read elsewhere. */
 enum { ANSWER_BYTES = 1024 * 1024 };
+/** Handed over in one turn of the loop, at most; a run that is larger goes alone. */
+enum { TURN_RUNS = 16, TURN_BYTES = 1024 * 1024 };
+/** What a run takes beside the bytes of its event. */
+enum { RUN_OVERHEAD = 1024 };
 
 struct left_line {
     bool said;
@@ -79,6 +83,8 @@ struct poller {
     int64_t retry_after_ms;
     /** Rounds that failed, in a row. */
     unsigned failures;
+    /** What its runs take, from their claims until their tickets are back. */
+    size_t held_bytes;
     struct left_line left[LEFT_REASONS];
 };
 
@@ -87,7 +93,7 @@ enum run_state {
     RUN_ACKNOWLEDGING,
     /** Inside the sink's `take`. */
     RUN_HANDING_OVER,
-    /** The sink had no memory for it. */
+    /** The sink had no memory for it, or the loop's turn had enough of others. */
     RUN_WAITING,
     /** The sink has it. */
     RUN_TAKEN
@@ -135,9 +141,14 @@ struct polling_source {
     /** Runs apart, and what their events take. */
     size_t apart, apart_bytes;
     uv_timer_t apart_timer;
+    /** Handed over in this turn of the loop, whose end `turn` sees. */
+    size_t turn_runs, turn_bytes;
+    uv_prepare_t turn;
     /** What a run takes, from those that came lately. */
     size_t run_bytes;
     bool stopped, fatal_said, worked;
+    /** There may be no other turn: everything goes over in this one. */
+    bool giving_up;
     /** -1: the last round worked. */
     int64_t failing_since_ms;
     uint64_t claims, claimed, refused_acks, lost;
@@ -156,6 +167,8 @@ void poller_note_failure(struct poller *poller, const char *reason, int64_t retr
 
 /** The answer to the claim has been read to its end; `failure`: or as far as it could be. */
 void poller_answer_read(struct poller *poller, const char *failure);
+/** May a run of so many bytes be handed over in this turn of the loop? It counts from then on. */
+PA_MUST_USE bool polling_turn_has_space(struct polling_source *source, size_t bytes);
 /** Goes on with runs apart, now and as long as there are some. */
 void poller_watch_apart(struct polling_source *source);
 

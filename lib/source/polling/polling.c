@@ -10,6 +10,8 @@
 enum {
     RUN_BYTES_FIRST = 16384,
     RUN_BYTES_LEAST = 1024,
+    /** A queue's share is this part of QUEUE_MAX_BYTES: an eighth of what the sink has. */
+    SHARES = 16,
     ANSWER_SLACK = 1 << 20,
     APART_MAX = 100,
     APART_MS = 1000,
@@ -225,15 +227,28 @@ static void claim_answered(void *ctx, const struct port_result *result)
     }
 }
 
+/** What is free of the other queues' shares. Nobody reads an acknowledged run again, so what one queue's runs
+ * take cannot be given up for another's: each queue finds its share, whatever the other's runs wait for. */
+static size_t left_to_others(const struct poller *poller)
+{
+    const struct polling_source *source = poller->source;
+    size_t share = (size_t)source->options.config->queue_max_bytes / SHARES, bytes = 0;
+    for (size_t i = 0; i < CLAIM_KINDS; i++)
+        if (&source->pollers[i] != poller && source->pollers[i].held_bytes < share)
+            bytes += share - source->pollers[i].held_bytes;
+    return bytes;
+}
+
 /** How many runs the sink has space for now; 0: none. */
 static size_t room_for(const struct poller *poller)
 {
     const struct source_sink *sink = &poller->source->options.sink;
     size_t run_bytes =
         poller->source->run_bytes < RUN_BYTES_LEAST ? RUN_BYTES_LEAST : poller->source->run_bytes;
+    size_t others = poller->source->apart_bytes + left_to_others(poller);
     size_t most = (size_t)settings(poller)->batch_size;
     size_t count = poller->limit < most ? poller->limit : most;
-    while (count > 0 && !sink->has_room(sink->ctx, count * run_bytes + poller->source->apart_bytes))
+    while (count > 0 && !sink->has_room(sink->ctx, count * run_bytes + others))
         count /= 2;
     return count;
 }
@@ -306,6 +321,26 @@ static void due(uv_timer_t *timer)
         claim(poller);
 }
 
+/* Turns of the loop: however many acknowledgements are answered at the same moment */
+
+/** The loop is about to wait. */
+static void turn_is_over(uv_prepare_t *turn)
+{
+    struct polling_source *source = turn->data;
+    source->turn_runs = source->turn_bytes = 0;
+    uv_prepare_stop(turn);
+}
+
+bool polling_turn_has_space(struct polling_source *source, size_t bytes)
+{
+    if (source->turn_runs > 0 && (source->turn_runs >= TURN_RUNS || source->turn_bytes + bytes > TURN_BYTES))
+        return false;
+    source->turn_runs++;
+    source->turn_bytes += bytes;
+    uv_prepare_start(&source->turn, turn_is_over);
+    return true;
+}
+
 /* As a source */
 
 static void polling_resume(struct source *source)
@@ -346,7 +381,7 @@ static bool polling_idle(const struct source *source)
     return polling->apart == 0;
 }
 
-static void polling_timer_closed(struct polling_source *polling)
+static void polling_handle_closed(struct polling_source *polling)
 {
     if (--polling->open_handles > 0)
         return;
@@ -358,12 +393,12 @@ static void polling_timer_closed(struct polling_source *polling)
 
 static void poller_timer_closed(uv_handle_t *handle)
 {
-    polling_timer_closed(((const struct poller *)handle->data)->source);
+    polling_handle_closed(((const struct poller *)handle->data)->source);
 }
 
-static void apart_timer_closed(uv_handle_t *handle)
+static void own_handle_closed(uv_handle_t *handle)
 {
-    polling_timer_closed(handle->data);
+    polling_handle_closed(handle->data);
 }
 
 static void polling_close(struct source *source, void (*closed)(void *ctx), void *ctx)
@@ -376,7 +411,8 @@ static void polling_close(struct source *source, void (*closed)(void *ctx), void
     runs_free(polling);
     for (size_t i = 0; i < CLAIM_KINDS; i++)
         uv_close((uv_handle_t *)&polling->pollers[i].timer, poller_timer_closed);
-    uv_close((uv_handle_t *)&polling->apart_timer, apart_timer_closed);
+    uv_close((uv_handle_t *)&polling->apart_timer, own_handle_closed);
+    uv_close((uv_handle_t *)&polling->turn, own_handle_closed);
 }
 
 static size_t polling_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
@@ -436,7 +472,9 @@ static struct source *polling_open(const struct source_options *options, struct 
     polling->failing_since_ms = -1;
     uv_timer_init(options->loop, &polling->apart_timer);
     polling->apart_timer.data = polling;
-    polling->open_handles++;
+    uv_prepare_init(options->loop, &polling->turn);
+    polling->turn.data = polling;
+    polling->open_handles += 2;
     for (size_t i = 0; i < CLAIM_KINDS; i++) {
         struct poller *poller = &polling->pollers[i];
         poller->source = polling;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AGAIN_MS = 500 };
+/** No timer that is due so much later runs in this turn of the loop. */
+enum { AGAIN_MS = 500, NEXT_TURN_MS = 1 };
 
 /* The list */
 
@@ -38,6 +39,7 @@ static struct polled_run *run_new(struct poller *poller, const struct claimed *c
     run->event = buffer_take(claimed->event, &run->event_len);
     LIST_INSERT_HEAD(&source->runs, run, all);
     source->held++;
+    poller->held_bytes += run->event_len + RUN_OVERHEAD;
     return run;
 }
 
@@ -47,6 +49,7 @@ static void run_free(struct polled_run *run)
     tdelete(run->id, &source->by_id, compare_runs);
     LIST_REMOVE(run, all);
     source->held--;
+    run->poller->held_bytes -= run->event_len + RUN_OVERHEAD;
     source->apart -= run->apart;
     source->apart_bytes -= run->apart ? run->event_len : 0;
     free(run->broken);
@@ -106,14 +109,15 @@ static void settled(struct ticket *ticket, bool done)
     }
 }
 
-static void wait_for_memory(struct polled_run *run)
+static void hand_over_in(struct polled_run *run, int64_t wait_ms)
 {
     struct polling_source *source = run->poller->source;
+    run->state = RUN_WAITING;
     if (!run->apart) {
-        poller_due_in(run->poller, AGAIN_MS);
+        poller_due_in(run->poller, wait_ms);
         return;
     }
-    run->due_ms = clock_monotonic_ms(source->options.clock) + AGAIN_MS;
+    run->due_ms = clock_monotonic_ms(source->options.clock) + wait_ms;
     poller_watch_apart(source);
 }
 
@@ -135,10 +139,14 @@ bool run_hand_over(struct polled_run *run)
         .value = {run->event, run->event_len},
         .assignment = source,
     };
+    if (!source->giving_up && !polling_turn_has_space(source, run->event_len)) {
+        hand_over_in(run, NEXT_TURN_MS);
+        return false;
+    }
     run->state = RUN_HANDING_OVER;
     source->options.sink.take(source->options.sink.ctx, &record, &run->ticket);
     if (run->state == RUN_WAITING) {
-        wait_for_memory(run);
+        hand_over_in(run, AGAIN_MS);
         return false;
     }
     bool apart = run->apart;
@@ -300,6 +308,7 @@ static struct polled_run *first_untried(const struct polling_source *source)
 size_t runs_give_up(struct polling_source *source)
 {
     size_t count = 0;
+    source->giving_up = true;
     runs_stop(source);
     for (struct polled_run *run = LIST_FIRST(&source->runs); run; run = LIST_NEXT(run, all)) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow run_free */

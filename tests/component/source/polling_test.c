@@ -127,7 +127,7 @@ static void claims_no_more_than_there_is_room_for(void **state)
     (void)state;
     struct world *world = world_new(runs_forever);
     world->config.polling.batch_size = 64;
-    world->room = 16384 * 10;
+    world->room = 16384 * 10 + (1 << 20) / 16; /* the latter is the other queue's share */
     start(world);
     run_until_asked(world, CLAIM, 1);
     for (size_t i = 0; i < world->port->count; i++)
@@ -143,6 +143,97 @@ static void claims_no_more_than_there_is_room_for(void **state)
     source_resume(world->source);
     run_until_asked(world, CLAIM, before + 1);
     world_free(world);
+}
+
+static const char *first_asked(const struct world *world, const char *target)
+{
+    for (size_t i = 0; i < world->port->count; i++)
+        if (is(&world->port->seen[i], target))
+            return world->port->seen[i].body;
+    return "";
+}
+
+static void a_queue_leaves_the_other_its_share(void **state)
+{
+    (void)state;
+    struct world *world = world_new(runs_forever);
+    world->config.polling.batch_size = 64;
+    world->config.queue_max_bytes =
+        16 * 16384 * 8; /* a share is eight runs, as long as their size is a guess */
+    world->room = 16384 * 16;
+    start(world);
+    run_until_asked(world, CLAIM, 1);
+    run_until_asked(world, NODE_CLAIM, 1);
+    assert_non_null(strstr(first_asked(world, CLAIM), "\"limit\":8,"));
+    assert_non_null(strstr(first_asked(world, NODE_CLAIM), "\"limit\":8}"));
+    run_until(world->port, &world->count, 1);
+    world_free(world);
+}
+
+enum { MANY = 100, LARGE = 6, LARGE_BYTES = 300 * 1024 };
+
+static size_t batch, padding;
+
+/** One batch, and all acknowledgements answered at once. */
+static struct reply batch_at_once(struct fake_port *port, size_t n, const struct seen *request)
+{
+    static char text[2 << 20];
+    size_t len = 0;
+    (void)n;
+    if (is(request, ACK))
+        return (struct reply){.body = "{\"ackedCount\":1}"};
+    if (!is(request, CLAIM) || asked(port, CLAIM) > 1)
+        return (struct reply){0};
+    for (size_t i = 0; i < batch; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "%s{\"id\":\"r_%zu\",\"payload\":{\"agent\":true,\"body\":{\"a\":\"%*s\"}}}",
+                                i ? "," : "{\"runs\":[", i, (int)padding, "");
+    snprintf(text + len, sizeof text - len, "]}");
+    return (struct reply){.body = text};
+}
+
+static struct {
+    const struct world *world;
+    size_t before, most;
+} turns;
+
+static void count_turn(uv_prepare_t *prepare)
+{
+    (void)prepare;
+    if (turns.world->count - turns.before > turns.most)
+        turns.most = turns.world->count - turns.before;
+    turns.before = turns.world->count;
+}
+
+/** The most that came in one turn of the loop. */
+static size_t most_in_a_turn(size_t runs, size_t bytes)
+{
+    batch = runs;
+    padding = bytes;
+    struct world *world = world_new(batch_at_once);
+    uv_prepare_t prepare;
+    world->config.polling.batch_size = (int64_t)runs;
+    turns.world = world;
+    turns.before = turns.most = 0;
+    uv_prepare_init(&world->port->loop, &prepare);
+    uv_prepare_start(&prepare, count_turn);
+    start(world);
+    run_until(world->port, &world->count, runs);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    world_free(world);
+    return turns.most;
+}
+
+static void a_turn_hands_over_a_bounded_number_of_runs(void **state)
+{
+    (void)state;
+    assert_in_range(most_in_a_turn(MANY, 0), 1, 16);
+}
+
+static void a_turn_hands_over_a_bounded_number_of_bytes(void **state)
+{
+    (void)state;
+    assert_in_range(most_in_a_turn(LARGE, LARGE_BYTES), 1, (1 << 20) / LARGE_BYTES);
 }
 
 /** The answer to the first acknowledgement comes when the test sends it. */
@@ -339,6 +430,9 @@ int main(void)
         cmocka_unit_test(asks_again_at_once_after_a_full_batch_only),
         cmocka_unit_test(a_run_in_progress_is_not_handed_over_twice),
         cmocka_unit_test(claims_no_more_than_there_is_room_for),
+        cmocka_unit_test(a_queue_leaves_the_other_its_share),
+        cmocka_unit_test(a_turn_hands_over_a_bounded_number_of_runs),
+        cmocka_unit_test(a_turn_hands_over_a_bounded_number_of_bytes),
         cmocka_unit_test(a_stop_finishes_what_is_being_acknowledged),
         cmocka_unit_test(what_is_given_up_at_the_end_is_said),
         cmocka_unit_test(memory_that_is_out_loses_no_run),

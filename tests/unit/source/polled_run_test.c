@@ -226,6 +226,40 @@ static void one_that_the_sink_has_no_memory_for_waits(void **state)
     source_ticket_done(fake.tickets[0]);
 }
 
+/* The loop's turn that has had enough */
+
+static void one_that_the_turn_has_no_space_for_comes_in_the_next(void **state)
+{
+    (void)state;
+    claim("r_1", 100);
+    assert_int_equal(poller->held_bytes, 100 + RUN_OVERHEAD);
+    fake.turn_full = true;
+    acknowledge();
+    assert_int_equal(fake.taken, 0);
+    assert_int_equal(fake.due_in_ms, 1);
+    assert_int_equal(fake.advances, 0); /* its round does not end without it */
+    runs_go_on(poller);
+    assert_int_equal(fake.taken, 0);
+    fake.turn_full = false;
+    runs_go_on(poller);
+    assert_int_equal(fake.taken, 1);
+    assert_int_equal(fake.advances, 1);
+    assert_int_equal(poller->held_bytes, 100 + RUN_OVERHEAD);
+    source_ticket_done(fake.tickets[0]);
+    assert_int_equal(poller->held_bytes, 0);
+}
+
+static void at_the_end_no_turn_is_too_full(void **state)
+{
+    (void)state;
+    claim("r_1", 100);
+    fake.turn_full = true;
+    acknowledge();
+    assert_int_equal(runs_give_up(&source), 1);
+    assert_int_equal(fake.taken, 1);
+    source_ticket_done(fake.tickets[0]);
+}
+
 static void one_that_is_apart_waits_there(void **state)
 {
     (void)state;
@@ -297,6 +331,8 @@ int main(void)
         TEST(one_that_is_apart_is_tried_at_once_when_port_offers_it_again),
         TEST(what_nobody_can_take_is_left_to_port),
         TEST(one_that_the_sink_has_no_memory_for_waits),
+        TEST(one_that_the_turn_has_no_space_for_comes_in_the_next),
+        TEST(at_the_end_no_turn_is_too_full),
         TEST(one_that_is_apart_waits_there),
         TEST(only_the_pollers_own_runs_go_on_one_at_a_time),
         TEST(one_in_doubt_for_too_long_is_handed_over_as_given_up),
