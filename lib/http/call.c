@@ -87,20 +87,20 @@ void call_keep_header(struct http_call *call, struct slice line)
 }
 
 /** A line as libcurl tells of it: a head's first, a header, the empty one, or a trailer, which is no header
- * (RFC 9110, section 6.5.1). */
-static void take_line(struct http_call *call, struct slice line)
+ * (RFC 9110, section 6.5.1). False: the head breaks the rules. */
+static bool take_line(struct http_call *call, struct slice line)
 {
-    if (!call->in_head) {
-        call->in_head = line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0;
-        if (!call->in_head)
-            return;
+    bool first = !call->in_head, http = line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0;
+    if (first && (call->lower_names ? !http : call->exchange.response.status != 0))
+        return true;
+    if (first) {
         call->response_headers.len = 0; /* what came before was another response's */
-        call->lower_names = line.ptr[5] > '1';
-    } else if (*line.ptr == '\r' || *line.ptr == '\n') {
-        call->in_head = false;
-    } else if (call->keep_headers) {
-        call_keep_header(call, line);
+        call->lower_names = http && line.ptr[5] > '1';
     }
+    call->in_head = first || (*line.ptr != '\r' && *line.ptr != '\n');
+    if (!first && call->in_head && call->keep_headers)
+        call_keep_header(call, line);
+    return call->lower_names || transfer_may_read(call, line);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
@@ -111,8 +111,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
     if (call->sends == 0 && goes_through_tunnel(call))
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
-    take_line(call, (struct slice){bytes, len});
-    return call->header_overflow ? 0 : len;
+    return !call->header_overflow && take_line(call, (struct slice){bytes, len}) ? len : 0;
 }
 
 /** Called each time a request is about to be written to a connection. libcurl sends one that HTTP/2 has
@@ -126,6 +125,7 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     (void)local_port;
     if (call->sends > 0 && call->shared->options.never_resends)
         return CURL_PREREQFUNC_ABORT;
+    response_begin(&call->exchange.response, strcmp(call->method, "HEAD") == 0);
     call->sends++;
     call->resent |= call->sends > 1;
     return CURL_PREREQFUNC_OK;

@@ -130,6 +130,8 @@ struct http_call {
     bool lower_names;
     /** libcurl tells of a head, whose empty line has not come. */
     bool in_head;
+    /** Its last header says where the body ends. */
+    bool line_frames;
     /** Decoded bytes that came, kept or not. */
     size_t received;
     size_t header_bytes;
@@ -250,6 +252,9 @@ void http2_streams_begin(void);
 void http2_streams_watch(CURL *easy);
 
 /* transfer.c */
+/** May libcurl read this line of a head of HTTP/1, with its end? Not where it breaks the rules, as
+ * `exchange.response` says then. */
+PA_MUST_USE bool transfer_may_read(struct http_call *call, struct slice line);
 /** libcurl's result of a transfer, put right: CURLE_PARTIAL_FILE for half an answer that it takes for a whole
  * one, CURLE_OK for an answer that came though the connection was lost. May set `cut`. */
 PA_MUST_USE CURLcode transfer_result(struct http_call *call, CURLcode code);

@@ -154,6 +154,8 @@ static enum http_failure kind_of(struct http_call *call, CURLcode code)
 {
     if (proxy_at_fault(call, code))
         return HTTP_PROXY;
+    if (!call->ours && call->exchange.response.why)
+        return strcmp(call->exchange.response.why, "out of memory") == 0 ? HTTP_MEMORY : HTTP_PROTOCOL;
     if (call->header_overflow || header_line_too_long(call, code))
         return HTTP_PROTOCOL;
     switch (code) {
@@ -308,7 +310,9 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
         snprintf(destination, sizeof destination, "the endpoint");
     origin_clear(&origin);
     const char *detail = call->curl_error[0] ? call->curl_error : curl_easy_strerror(code);
-    if (call->header_overflow)
+    if (!call->ours && call->exchange.response.why)
+        detail = call->exchange.response.why;
+    else if (call->header_overflow)
         detail = "more than 64 KiB of headers";
     else if (header_line_too_long(call, code))
         detail = code == CURLE_OUT_OF_MEMORY ? "a header line over 100 KiB, or out of memory"

@@ -1,7 +1,29 @@
 /* What came of a transfer on libcurl's ordinary way, where its result code does not say enough: what counts
- * as an answer is the same as in exchange.c. */
+ * as an answer is the same as in exchange.c, whose parser sees every head of HTTP/1 first. */
 #include "http/client_internal.h"
 #include <string.h>
+
+/** The header says where the body ends. */
+static bool frames_body(struct slice line)
+{
+    const char *colon = memchr(line.ptr, ':', line.len);
+    struct slice name = slice_trim((struct slice){line.ptr, colon ? (size_t)(colon - line.ptr) : 0});
+    return slice_equal_text_ignore_case(name, "Content-Length") ||
+           slice_equal_text_ignore_case(name, "Transfer-Encoding");
+}
+
+bool transfer_may_read(struct http_call *call, struct slice line)
+{
+    struct response *response = &call->exchange.response;
+    struct slice body;
+    bool goes_on = *line.ptr == ' ' || *line.ptr == '\t';
+    /* libcurl does not read a header and the line in which it goes on as one. */
+    if (goes_on && call->line_frames)
+        response->why = "a header that says where its body ends has several lines";
+    if (!goes_on)
+        call->line_frames = frames_body(line);
+    return !response->why && response_read(response, &line, &body) != RESPONSE_BROKEN;
+}
 
 static bool is_bodiless(const struct http_call *call)
 {
