@@ -96,6 +96,28 @@ static void failures_of_each_queue_are_told_and_their_end(void **state)
     free(log);
 }
 
+static struct reply failing_except_the_third(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)n;
+    size_t claims = asked(port, is(request, NODE_CLAIM) ? NODE_CLAIM : CLAIM);
+    return claims == 3 ? (struct reply){.body = "{}"} : (struct reply){.status = 500};
+}
+
+static void waits_begin_anew_after_a_round_that_worked(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    struct world *world = world_new(failing_except_the_third);
+    start(world);
+    run_until_asked(world, CLAIM, 5);
+    run_until_asked(world, NODE_CLAIM, 5);
+    world_free(world);
+    char *log = logs_end(&caught);
+    assert_int_equal(occurrences(log, "\"next_attempt_in\":0.021}"),
+                     4); /* the first and the fourth of each */
+    free(log);
+}
+
 static struct reply too_many_requests(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -187,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(its_state_and_its_counts_follow_what_it_does),
         cmocka_unit_test(failures_of_each_queue_are_told_and_their_end),
+        cmocka_unit_test(waits_begin_anew_after_a_round_that_worked),
         cmocka_unit_test(port_says_how_long_to_wait),
         cmocka_unit_test(an_answer_that_cannot_be_read_is_a_failure_with_its_cause),
         cmocka_unit_test(a_single_run_that_is_too_large_is_a_failure),
