@@ -35,7 +35,13 @@ static void what_is_done_is_committed_and_the_rest_comes_again(void **state)
     produce("1");
     produce("2");
     world_open(&world, "again", "range,roundrobin");
+    world.refuse = 1; /* it asks once, and then it waits to be told */
+    while (world.refuse > 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(world.count, 0);
+    kafka_consumer_resume(world.consumer);
     wait_for_records(&world, 3);
+    assert_int_equal(world.offsets[0], 0);
     give_back(&world, 2, true);
     give_back(&world, 0, true);
     world_close(&world);
