@@ -1,6 +1,7 @@
 /* What a person changes of a running agent: `port-agent pause`, `resume` and `cancel`, the brake, and
  * `log-level`. */
 #include "agent/commands.h"
+#include "base/log.h"
 #include "client.h"
 #include <stdio.h>
 
@@ -16,6 +17,9 @@ struct change {
     const char *done;
     /** Without a target it cannot be; NULL: it can. */
     const char *missing;
+    /** Whether the target can be one, and those that can, in words; NULL: the agent knows. */
+    bool (*fits)(const char *target);
+    const char *choices;
 };
 
 static int ask_for(const struct change *change, const char *target, bool json)
@@ -61,6 +65,8 @@ static int run_change(struct change change, int argc, char **argv)
         return code;
     if (!target && change.missing)
         return options_wrong(&change.usage, "%s", change.missing);
+    if (target && change.fits && !change.fits(target))
+        return options_wrong(&change.usage, "'%s' is not what it takes; write %s", target, change.choices);
     return ask_for(&change, target, json);
 }
 
@@ -112,6 +118,12 @@ int command_cancel(int argc, char **argv)
         argc, argv);
 }
 
+static bool is_log_level(const char *name)
+{
+    enum log_level level;
+    return log_level_of(name, &level);
+}
+
 int command_log_level(int argc, char **argv)
 {
     return run_change(
@@ -125,6 +137,8 @@ int command_log_level(int argc, char **argv)
                                "Example: port-agent log-level debug"},
             .path = "/log-level",
             .done = "log level",
+            .fits = is_log_level,
+            .choices = "DEBUG, INFO, WARNING, ERROR or CRITICAL",
             .missing = "the level is missing; write port-agent log-level LEVEL"},
         argc, argv);
 }

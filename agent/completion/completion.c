@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/help.h"
 #include "agent/settings.h"
+#include "base/near.h"
 #include "base/version.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -142,8 +143,12 @@ int command_completion(int argc, char **argv)
         shells[i].print();
         return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
     }
-    return options_wrong(&usage, "%s%s%s; write bash, zsh or fish", shell ? "'" : "",
-                         shell ? shell : "the shell is missing", shell ? "' is not known" : "");
+    if (!shell)
+        return options_wrong(&usage, "the shell is missing; write bash, zsh or fish");
+    static const char *const names[] = {"fish", "bash", "zsh", NULL};
+    const char *near = near_word(shell, names);
+    return options_wrong(&usage, "'%s' is not known%s%s%s; write bash, zsh or fish", shell,
+                         near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
 /* Manual pages */

@@ -1,5 +1,6 @@
 /* See event.h. */
 #include "event.h"
+#include "base/near.h"
 #include "event/signature.h"
 #include "json_set.h"
 #include "json/canonical.h"
@@ -79,7 +80,27 @@ bool event_template(const char *name, struct buffer *out)
     return true;
 }
 
+const char *event_template_near(const char *name)
+{
+    const char *names[TEMPLATE_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < TEMPLATE_COUNT; i++)
+        names[i] = TEMPLATES[i].name;
+    return near_word(name, names);
+}
+
 /* Changes */
+
+bool event_wish_is_whole(const char *wish)
+{
+    const char *equals = strchr(wish, '=');
+    size_t part = 0;
+    for (const char *at = wish; equals && at < equals; at++) {
+        if (*at == '.' && part == 0)
+            return false;
+        part = *at == '.' ? 0 : part + 1;
+    }
+    return equals && part > 0;
+}
 
 static int set_string(struct buffer *json, const char *path, const char *text, struct error *err)
 {
@@ -95,9 +116,8 @@ static int set_wish(struct buffer *json, const char *wish, struct error *err)
 {
     const char *equals = strchr(wish, '=');
     struct buffer value = {0};
-    if (!equals || equals == wish)
-        return error_set(err, PA_ERR_INVALID, "--set: '%.100s' is not path=value; write %s", wish,
-                         "payload.properties.region=eu-west-1");
+    if (!event_wish_is_whole(wish))
+        return error_set(err, PA_ERR_INVALID, "--set: '%.100s' is not path=value", wish);
     char *path = slice_to_text((struct slice){wish, (size_t)(equals - wish)});
     int failed = path ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
     if (!failed && json_canonical(slice_of(equals + 1), &value, NULL) != 0)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/signals.h"
 #include "event.h"
+#include "http/url.h"
 #include "port_stub.h"
 #include "produce.h"
 #include <stdio.h>
@@ -327,8 +328,10 @@ static int read_event(struct sending *sending)
                                                                              : cannot(sending, &err);
     if (event_template(sending->template, &sending->in))
         return EXIT_CODE_OK;
-    return options_wrong(sending->usage, "--template: '%s' is none of %s", sending->template,
-                         event_template_names);
+    const char *near = event_template_near(sending->template);
+    return options_wrong(sending->usage, "--template: '%s' is none of %s%s%s%s", sending->template,
+                         event_template_names, near ? " (did you mean " : "", near ? near : "",
+                         near ? "?)" : "");
 }
 
 static int make_event(struct sending *sending, struct slice secret)
@@ -434,6 +437,15 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
                              event_template_names);
     if (!sending->url && !sending->to_topic)
         return options_wrong(&usage, "the destination is missing; write --to URL, or --topic");
+    struct url_parts parts = {0};
+    if (sending->url && url_parse(slice_of(sending->url), &parts, NULL) != 0)
+        return options_wrong(&usage, "--to: '%s' is no http or https URL; write http://localhost:3000",
+                             sending->url);
+    url_parts_clear(&parts);
+    for (size_t i = 0; i < sending->sets.count; i++)
+        if (!event_wish_is_whole(sending->sets.items[i]))
+            return options_wrong(&usage, "--set: '%s' is not path=value; write %s", sending->sets.items[i],
+                                 "payload.properties.region=eu-west-1");
     sending->colour = terminal_has_colour(STDOUT_FILENO);
     return send_event(sending);
 }

@@ -63,7 +63,8 @@ def test_a_failure_is_told_at_once(tmp_path):
 
 def test_wrong_usage_exits_64_and_settings_78(tmp_path):
     for wrong in (["--template", "x", "--to", "http://a"], ["--template", "sync"], ["--to", "http://a"], ["--template", "sync", "--event", "-", "--to", "http://a"],
-                  ["--template", "sync", "--to", "http://a", "--output", "xml"]):
+                  ["--template", "sync", "--to", "http://a", "--output", "xml"], ["--template", "sync", "--to", "nonsense"], ["--template", "sync", "--to", "ftp://a"],
+                  *(["--template", "sync", "--to", "http://a", "--set", wish] for wish in ("payload", "=1", "a..b=1", "a.=1", ".a=1"))):
         assert send(*wrong).returncode == 64, wrong
     assert "port-agent send --template sync --to" in send("--help").stdout
     done = send("--template", "sync", "--to", "http://a", PORT_CLIENT_SECRET="")

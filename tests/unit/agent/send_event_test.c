@@ -117,6 +117,17 @@ static void what_is_no_event_is_told(void **state)
     event_clear(&event);
 }
 
+static void each_part_of_a_path_has_a_name(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {"a=1", "a.b=", "a.b=c=d", "a.0.b=x.y", "a= .. "};
+    static const char *const broken[] = {"", "a", "=1", ".=1", "a.=1", ".a=1", "a..b=1", "a.b", "..=1"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        assert_true(event_wish_is_whole(whole[i]));
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        assert_false(event_wish_is_whole(broken[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +135,7 @@ int main(void)
         cmocka_unit_test(every_template_is_an_event_that_the_agent_believes),
         cmocka_unit_test(an_event_of_ones_own_is_changed_and_signed_anew),
         cmocka_unit_test(what_is_no_event_is_told),
+        cmocka_unit_test(each_part_of_a_path_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
