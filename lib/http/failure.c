@@ -293,6 +293,18 @@ static void shortage_reason(const char *destination, char *out, size_t size)
              destination, (unsigned long long)files.rlim_cur);
 }
 
+/** How long it was waited for; "" where it is no matter of time. */
+static void add_timeout(const struct http_client_options *options, enum http_failure failure, char *out,
+                        size_t size)
+{
+    int64_t ms = failure == HTTP_CONNECT_TIMEOUT ? options->connect_timeout_ms
+                 : failure == HTTP_IDLE_TIMEOUT  ? options->idle_timeout_ms
+                 : failure == HTTP_TOTAL_TIMEOUT ? options->total_timeout_ms
+                                                 : 0;
+    if (ms > 0)
+        snprintf(out, size, " (%.6g s)", (double)ms / 1000);
+}
+
 /** A scheme, a host name (253 characters, RFC 1035) and a port. */
 enum { DESTINATION_SIZE = 300 };
 
@@ -324,6 +336,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     char hint[160] = "";
     if (failure == HTTP_TLS)
         alert_hint(call, hint, sizeof hint);
+    add_timeout(&call->shared->options, failure, hint, sizeof hint);
     if (failure == HTTP_NO_DESCRIPTOR)
         shortage_reason(destination, out, size);
     else if (failure == HTTP_EGRESS)

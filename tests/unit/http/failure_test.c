@@ -348,6 +348,22 @@ static void a_reason_names_the_destination_and_what_happened(void **state)
         assert_string_equal(reason_of(cases[i].failure, CURLE_OK), cases[i].reason);
 }
 
+static void a_reason_says_how_long_was_waited(void **state)
+{
+    (void)state;
+    begin(https_url, 0);
+    shared.options.connect_timeout_ms = 1500;
+    shared.options.idle_timeout_ms = 10000;
+    shared.options.total_timeout_ms = 1200000;
+    assert_string_equal(reason_of(HTTP_CONNECT_TIMEOUT, CURLE_OK),
+                        "https://svc:443: no connection in time (1.5 s)");
+    assert_string_equal(reason_of(HTTP_IDLE_TIMEOUT, CURLE_OK), "https://svc:443: no answer in time (10 s)");
+    assert_string_equal(reason_of(HTTP_TOTAL_TIMEOUT, CURLE_OK),
+                        "https://svc:443: the whole took longer than allowed (1200 s)");
+    assert_string_equal(reason_of(HTTP_DNS, CURLE_OK), "https://svc:443: host name not found");
+    shared.options.connect_timeout_ms = shared.options.idle_timeout_ms = shared.options.total_timeout_ms = 0;
+}
+
 static void a_reason_says_more_where_more_is_known(void **state)
 {
     (void)state;
@@ -391,6 +407,7 @@ int main(void)
         cmocka_unit_test_teardown(a_key_that_cannot_be_read_is_known_by_openssls_code, end),
         cmocka_unit_test_teardown(nothing_came_means_that_an_address_is_in_doubt, end),
         cmocka_unit_test_teardown(a_reason_names_the_destination_and_what_happened, end),
+        cmocka_unit_test_teardown(a_reason_says_how_long_was_waited, end),
         cmocka_unit_test_teardown(a_reason_says_more_where_more_is_known, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
