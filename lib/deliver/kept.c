@@ -10,9 +10,16 @@ enum {
     OVERHEAD = 80
 };
 
+/** With an id of so many bytes, which begins within the last word. */
+static size_t own_bytes(size_t id_len)
+{
+    size_t bytes = offsetof(struct kept, run_id) + id_len + 1;
+    return bytes > sizeof(struct kept) ? bytes : sizeof(struct kept);
+}
+
 static size_t kept_bytes(const struct kept *kept)
 {
-    return sizeof *kept + strlen(kept->run_id) + OVERHEAD + (kept->past ? sizeof *kept->past : 0);
+    return own_bytes(strlen(kept->run_id)) + OVERHEAD + (kept->past ? sizeof *kept->past : 0);
 }
 
 bool kept_has_room(const struct deliver *deliver)
@@ -52,7 +59,7 @@ struct kept *kept_new(struct deliver *deliver, const char *topic, bool change, s
         tell_full(deliver, true);
         return NULL;
     }
-    struct kept *kept = know_topic(all, topic, change) ? calloc(1, sizeof *kept + run_id.len + 1) : NULL;
+    struct kept *kept = know_topic(all, topic, change) ? calloc(1, own_bytes(run_id.len)) : NULL;
     if (!kept)
         return NULL;
     kept->change = change;
@@ -144,14 +151,14 @@ struct kept *kept_next(struct deliver *deliver)
 void kept_reserve(struct deliver *deliver, struct kept *kept)
 {
     kept->wanted = true;
-    memory_reserve(&deliver->memory, kept->bytes);
-    window_hold(deliver->window, &kept->slot, kept->bytes);
+    memory_reserve(&deliver->memory, kept->slot.needs);
+    window_hold(deliver->window, &kept->slot, kept->slot.needs);
 }
 
 void kept_again(struct deliver *deliver, struct kept *kept)
 {
     if (kept->wanted) {
-        memory_unreserve(&deliver->memory, kept->bytes);
+        memory_unreserve(&deliver->memory, kept->slot.needs);
         window_hold(deliver->window, &kept->slot, 0);
     }
     kept->wanted = false;
@@ -164,7 +171,7 @@ void kept_free(struct deliver *deliver, struct kept *kept)
     if (kept->past)
         schedule_remove(&deliver->schedule, &kept->past->due);
     if (kept->wanted)
-        memory_unreserve(&deliver->memory, kept->bytes);
+        memory_unreserve(&deliver->memory, kept->slot.needs);
     LIST_REMOVE(kept, all);
     all->count--;
     all->bytes -= kept_bytes(kept);

@@ -38,8 +38,6 @@ struct kept {
     uint64_t content;
     int64_t taken_ms, offset;
     int32_t partition;
-    /** What its delivery held. */
-    uint32_t bytes;
     bool wait_told : 1;
     /** It is of the change log. */
     bool change : 1;

@@ -216,7 +216,6 @@ bool delivery_keep(struct delivery *delivery)
     kept->content = delivery->content;
     kept->partition = delivery->partition;
     kept->offset = delivery->offset;
-    kept->bytes = (uint32_t)delivery->charge.bytes; /* of a record, which Kafka bounds at 2 GiB */
     window_take_place(deliver->window, &delivery->slot, &kept->slot, true);
     life_enter(delivery, LIFE_KEPT);
     release(delivery);

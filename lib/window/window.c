@@ -355,7 +355,7 @@ void window_take_place(struct window *window, struct slot *from, struct slot *to
         queue_replace(from, to);
     if (to->lane && to->lane->head == from)
         to->lane->head = to;
-    *from = (struct slot){0};
+    *from = (struct slot){.needs = from->needs}; /* whoever reserved them gives them back */
 }
 
 void window_keep(struct window *window, struct slot *slot, bool tried)
