@@ -117,7 +117,8 @@ static bool read_settings(struct reading *reading)
     struct config_input input = {.environment = environ,
                                  .dotenv_path = ".env",
                                  .needs = needs,
-                                 .needs_count = sizeof needs / sizeof *needs};
+                                 .needs_count = sizeof needs / sizeof *needs,
+                                 .again = true};
     const struct reload *reload = reading->reload;
     struct buffer *problems = &reading->problems[PART_SECRET];
     struct setting_problems found = {0};

@@ -7,11 +7,13 @@
 #include "config/near_name.h"
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /** SECRET_BYTES: what HMAC-SHA-256 takes for a whole key (RFC 2104, section 3). */
 enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249, SECRET_BYTES = 32 };
@@ -67,9 +69,12 @@ void config_hide(void)
 }
 
 /** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */
-static bool read_file(const char *path, struct buffer *out)
+static bool read_file(const struct loading *loading, const char *path, struct buffer *out)
 {
-    FILE *file = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (loading->input->again ? O_NONBLOCK : 0));
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (!file && fd >= 0)
+        close(fd);
     if (!file)
         return false;
     char chunk[4096];
@@ -135,7 +140,7 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
     buffer_append(&loading->config->files, path, strlen(path) + 1);
     loading->problems->failed |= loading->config->files.failed;
     errno = 0;
-    if (!read_file(path, &value)) {
+    if (!read_file(loading, path, &value)) {
         char rest[160];
         snprintf(rest, sizeof rest, "cannot be read: %s", strerror(errno));
         loading_file_problem(loading, setting->name, path, rest);
@@ -459,7 +464,7 @@ static void load_dotenv(struct loading *loading)
     struct buffer text = {0};
     const char *path = loading->input->dotenv_path;
     errno = 0;
-    if (path && read_file(path, &text))
+    if (path && read_file(loading, path, &text))
         loading->problems->failed |= dotenv_parse(buffer_slice(&text), loading->input->environment,
                                                   &loading->dotenv, &loading->config->warnings) != 0;
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)

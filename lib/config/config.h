@@ -169,6 +169,8 @@ struct config_input {
      * all, and what is required must be set. Borrowed during the call. */
     const char *const *needs;
     size_t needs_count;
+    /** A running agent reads once more: a pipe that nobody writes to now is not waited for. */
+    bool again;
 };
 
 /** Loads and validates. 0; PA_ERR_INVALID, and `problems` (empty before) holds all of them; PA_ERR_MEMORY. In

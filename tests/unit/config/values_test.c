@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -124,6 +125,29 @@ static void numbers_may_be_written_as_for_todays_agent(void **state)
     static const char *const whole[] = {"+", "++1", "+-1", "1__0", "_1", "1_", "1e1", "+ 1"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         assert_refused("POLLING_RUNS_BATCH_SIZE", whole[i], "a whole number from 1 to 1000");
+}
+
+/** Tools hand secrets over in pipes, once: who reads such a one again must not stand still at its end. */
+static void a_pipe_is_not_waited_for_when_it_is_read_again(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/values-pipe-XXXXXX", path[64], line[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/secret", folder);
+    snprintf(line, sizeof line, "PORT_CLIENT_SECRET_FILE=%s", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], line, NULL};
+    const struct config_input input = {.environment = environment, .again = true};
+    struct config config;
+    struct buffer problems = {0};
+    alarm(60); /* it would wait for ever */
+    assert_int_equal(load_lines(&config, &input, &problems), PA_ERR_INVALID);
+    alarm(0);
+    assert_non_null(strstr(buffer_text(&problems), "PORT_CLIENT_SECRET: is not set"));
+    config_clear(&config);
+    buffer_clear(&problems);
+    unlink(path);
+    rmdir(folder);
 }
 
 #define ASSERT_NEAREST(name, value, member, expected, bounds, nearest)                             \
@@ -274,6 +298,7 @@ int main(void)
         cmocka_unit_test(numbers_of_bytes_may_have_a_unit),
         cmocka_unit_test(whole_numbers_have_no_unit),
         cmocka_unit_test(seconds_may_have_a_fraction),
+        cmocka_unit_test(a_pipe_is_not_waited_for_when_it_is_read_again),
         cmocka_unit_test(numbers_may_be_written_as_for_todays_agent),
         cmocka_unit_test(numbers_that_todays_agent_takes_count_as_the_nearest),
         cmocka_unit_test(numbers_with_which_todays_agent_does_nothing_are_refused),
