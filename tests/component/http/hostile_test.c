@@ -220,7 +220,7 @@ static void post(struct world *world, const char *before_port, const char *path)
 struct expectation {
     const char *name;
     struct script script;
-    const char *failure; /* "": a response; with a bar: what libcurls of different ages say */
+    const char *failure; /* "": a response; with a bar: what both ways say, or libcurls of different ages */
     const char *body;    /* of a response; NULL: not looked at */
     enum http_cut cut;
 };
@@ -262,6 +262,14 @@ static const struct expectation EXPECTATIONS[] = {
      .script = {.once = HEAD "Transfer-Encoding: chunked\r\n\r\n", .forever = "10\r\n0123456789abcdef\r\n"},
      .failure = "",
      .cut = HTTP_CUT_TOO_LONG},
+    {.name = "a chunk's extension without end",
+     .script = {.once = HEAD "Transfer-Encoding: chunked\r\n\r\n1;",
+                .forever = "0123456789012345678901234567890123456789"},
+     .failure = "protocol|timeout"},
+    {.name = "trailers without end",
+     .script = {.once = HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n",
+                .forever = "X-A: 0123456789012345678901234567890123456789\r\n"},
+     .failure = "protocol"},
     {.name = "less than announced",
      .script = {.once = HEAD "Content-Length: 50\r\n\r\nshort", .close = true},
      .failure = "reset"},
