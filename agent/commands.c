@@ -45,8 +45,8 @@ const struct command *commands_all(size_t *count)
 
 const char *commands_near(const char *word)
 {
-    const char *names[sizeof COMMANDS / sizeof *COMMANDS + 1] = {NULL};
+    const char *names[sizeof COMMANDS / sizeof *COMMANDS + 3] = {"--help", "--version"};
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
-        names[i] = COMMANDS[i].name;
+        names[i + 2] = COMMANDS[i].name;
     return near_word(word, names);
 }

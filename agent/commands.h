@@ -40,5 +40,5 @@ struct command {
 
 /** All of them, in the order in which help lists them. */
 const struct command *commands_all(size_t *count);
-/** The command that was meant by a word that is none; NULL: nobody knows. */
+/** The command, --help or --version that was meant by a word that is none; NULL: nobody knows. */
 const char *commands_near(const char *word);

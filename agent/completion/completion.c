@@ -230,8 +230,11 @@ int command_man(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
     while (name && i < count && strcmp(commands[i].name, name) != 0)
         i++;
-    if (name && i == count)
-        return options_wrong(&usage, "there is no command '%s'", name);
+    if (name && i == count) {
+        const char *near = commands_near(name);
+        return options_wrong(&usage, "there is no command '%s'%s%s%s", name, near ? " (did you mean " : "",
+                             near ? near : "", near ? "?)" : "");
+    }
     if (name)
         print_page(&commands[i]);
     else

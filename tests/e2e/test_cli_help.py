@@ -40,7 +40,7 @@ def test_every_command_has_help_with_an_example_and_its_exit_codes():
 
 def test_what_was_meant_is_suggested():
     for words, meant in ((["verfy"], "verify"), (["map", "--mapings"], "--mapping"), (["dead-letters", "reply"], "replay"), (["check", "--conect"], "--connect"),
-                         (["completion", "fsh"], "fish"), (["send", "--template", "sycn", "--to", "http://a"], "sync")):
+                         (["completion", "fsh"], "fish"), (["man", "evnts"], "events"), (["--hlep"], "--help"), (["send", "--template", "sycn", "--to", "http://a"], "sync")):
         done = call(*words)
         assert done.returncode == 64 and f"(did you mean {meant}?)" in done.stderr and done.stderr.count("\n") == 1, words
     assert "did you mean" not in call("deploy").stderr
