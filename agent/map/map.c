@@ -336,6 +336,20 @@ static bool read_kind(const char *text, enum explain_kind *kind)
     return !text || *kind == EXPLAIN_CHANGE_LOG || strcmp(text, "run") == 0;
 }
 
+static unsigned is_input(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
+/** How many files of the command line are standard input, which can be read once. */
+static unsigned count_inputs(const struct map_command *command)
+{
+    unsigned inputs = is_input(command->lines) + is_input(command->response) + is_input(command->expect);
+    for (size_t i = 0; i < command->events.count; i++)
+        inputs += is_input(command->events.items[i]);
+    return inputs;
+}
+
 static const char intro[] =
     "Shows what the mapping file makes of an event: which mapping applies and why, what each jq\n"
     "expression gives, the request that is sent and, for an answer, the report to Port. Nothing is\n"
@@ -399,6 +413,8 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
         return options_wrong(&usage, "--kind: '%s' is neither run nor change-log", command->kind);
     if (command->events.count == 0 && !command->lines)
         return options_wrong(&usage, "--event is missing; write --event FILE, or --events FILE");
+    if (count_inputs(command) > 1)
+        return options_wrong(&usage, "standard input (-) is named twice and can be read once; write a file");
     return map_events(command);
 }
 

@@ -299,6 +299,8 @@ def test_a_mapping_is_tested_by_what_is_expected_of_it(run_map):
     assert run_map(mapping=mapping, files={"expect": []}).returncode == 1
     done = run_map(mapping=mapping, files={"expect": "no JSON"})
     assert done.returncode == 1 and "--expect: " in done.stderr
+    done = run_map(arguments=("--expect", "-", "--event", "-"))
+    assert done.returncode == 64 and "named twice" in done.stderr
 
 
 def test_usual_mistakes_have_a_hint(run_map):
