@@ -148,6 +148,8 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
         return NULL;
     }
     strip_newline(&value);
+    if (slice_starts_with(buffer_slice(&value), "\xef\xbb\xbf")) /* a byte order mark, an editor's */
+        memmove(value.ptr, value.ptr + 3, value.len -= 3);
     /* An empty variable is the usual way to have no proxy; an empty file is a secret that is missing. */
     const char *wrong = NULL;
     if (value.len > 0 && memchr(value.ptr, '\0', value.len))

@@ -232,6 +232,16 @@ static const struct setting_choice *choice_of(struct loading *loading, const str
     return NULL;
 }
 
+/** .env's own quotes are gone by now; Docker's --env-file takes them for a part of the value. */
+static void warn_of_quotes(struct loading *loading, const struct setting *setting, const char *value)
+{
+    size_t len = strlen(value);
+    if (len >= 2 && value[0] == value[len - 1] && (*value == '"' || *value == '\''))
+        buffer_appendf(&loading->config->warnings,
+                       "%s: its value begins and ends with a quote, which counts as a part of it\n",
+                       setting->name);
+}
+
 static void set_text(struct loading *loading, const struct setting *setting, const char *value)
 {
     char **target = member(loading, setting);
@@ -440,9 +450,11 @@ void loading_set(struct loading *loading, const struct setting *setting, const c
 {
     switch (setting->kind) {
     case SETTING_TEXT:
+        warn_of_quotes(loading, setting, value);
         set_text(loading, setting, value);
         break;
     case SETTING_SECRET:
+        warn_of_quotes(loading, setting, value);
         set_secret(loading, setting, value);
         break;
     case SETTING_BOOLEAN:

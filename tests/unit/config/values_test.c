@@ -150,6 +150,28 @@ static void a_pipe_is_not_waited_for_when_it_is_read_again(void **state)
     rmdir(folder);
 }
 
+static void a_value_in_quotes_is_taken_with_a_warning(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {{"PORT_CLIENT_SECRET_PREVIOUS", "\"hush\"", "1"},
+                                           {"PORT_CLIENT_SECRET_PREVIOUS", "'hush'", "1"},
+                                           {"KAFKA_CONSUMER_GROUP_INSTANCE_ID", "\"\"", "1"},
+                                           {"KAFKA_CONSUMER_GROUP_INSTANCE_ID", "\"", NULL},
+                                           {"KAFKA_CONSUMER_GROUP_INSTANCE_ID", "\"a'", NULL},
+                                           {"KAFKA_CONSUMER_GROUP_INSTANCE_ID", "a\"", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config config;
+        struct buffer problems = {0};
+        char told[160];
+        snprintf(told, sizeof told,
+                 "%s: its value begins and ends with a quote, which counts as a part of it\n", cases[i][0]);
+        assert_true(load_one(&config, cases[i][0], cases[i][1], &problems));
+        assert_string_equal(buffer_text(&config.warnings), cases[i][2] ? told : "");
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+}
+
 #define ASSERT_NEAREST(name, value, member, expected, bounds, nearest)                             \
     do {                                                                                           \
         struct config config;                                                                      \
@@ -276,6 +298,9 @@ static void one_line_break_at_a_files_end_is_not_the_values(void **state)
     assert_true(load_text("h\r\n", 3, secret));
     assert_true(load_text("h\r", 2, secret));
     assert_true(load_text("\nh", 2, SLICE_LITERAL("\nh")));
+    assert_true(load_text("\xef\xbb\xbfh\r\n", 6, secret));
+    assert_true(load_text("h\xef\xbb\xbf", 4, SLICE_LITERAL("h\xef\xbb\xbf")));
+    assert_false(load_text("\xef\xbb\xbf", 3, secret));
     assert_false(load_text("\n", 1, secret));
     assert_false(load_text("\r\n", 2, secret));
     assert_false(load_text("\r", 1, secret));
@@ -298,6 +323,7 @@ int main(void)
         cmocka_unit_test(numbers_of_bytes_may_have_a_unit),
         cmocka_unit_test(whole_numbers_have_no_unit),
         cmocka_unit_test(seconds_may_have_a_fraction),
+        cmocka_unit_test(a_value_in_quotes_is_taken_with_a_warning),
         cmocka_unit_test(a_pipe_is_not_waited_for_when_it_is_read_again),
         cmocka_unit_test(numbers_may_be_written_as_for_todays_agent),
         cmocka_unit_test(numbers_that_todays_agent_takes_count_as_the_nearest),
