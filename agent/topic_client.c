@@ -33,8 +33,9 @@ static int topic_refused(const char *name, rd_kafka_resp_err_t code, struct erro
 {
     bool unknown =
         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    return error_set(err, unknown ? PA_ERR_NOT_FOUND : PA_ERR_UNAVAILABLE, "topic %.200s: %s", name,
-                     rd_kafka_err2str(code));
+    return error_set(err, unknown ? PA_ERR_NOT_FOUND : PA_ERR_UNAVAILABLE, "topic %.200s: %s%s", name,
+                     rd_kafka_err2str(code),
+                     unknown ? "" : "; 'port-agent check --connect' goes the way to the brokers");
 }
 
 int topic_client_topic(rd_kafka_t *client, const char *name, rd_kafka_topic_t **topic, int32_t *partitions,

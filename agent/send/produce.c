@@ -45,7 +45,10 @@ static int produce(rd_kafka_t *producer, const char *topic, struct slice value, 
         rd_kafka_flush(producer, ANSWER_MS);
         code = producing->code;
     }
-    return code ? error_set(err, PA_ERR_UNAVAILABLE, "topic %.200s: %s", topic, rd_kafka_err2str(code)) : 0;
+    return code ? error_set(err, PA_ERR_UNAVAILABLE,
+                            "topic %.200s: %s; 'port-agent check --connect' goes the way to the brokers",
+                            topic, rd_kafka_err2str(code))
+                : 0;
 }
 
 int record_produce(const struct config *config, const char *ca_bundle, const char *topic, struct slice value,

@@ -141,6 +141,10 @@ static void what_is_wrong_is_told(void **state)
     rd_kafka_mock_topic_set_error(mock.cluster, "org_x.nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     call(command_events, "--topic", "runs", NULL);
     expect(EXIT_CODE_FAILURE, "", "there is no topic org_x.nowhere");
+    rd_kafka_mock_topic_set_error(mock.cluster, "org_x.nowhere",
+                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    call(command_events, "--topic", "runs", NULL);
+    expect(EXIT_CODE_FAILURE, "", "'port-agent check --connect'");
     unsetenv("KAFKA_RUNS_TOPIC");
     unsetenv("PORT_ORG_ID");
     call(command_events, NULL);
