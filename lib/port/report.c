@@ -567,7 +567,8 @@ int64_t reports_waiting_since_ms(const struct reports *reports)
     int64_t since_ms = -1;
     const struct run_report *report;
     LIST_FOREACH(report, &reports->all, all)
-    if (report->finished && report->has_result && (since_ms < 0 || report->finished_ms < since_ms))
+    /* A paused one has nobody to tell, and is not counted as waiting either. */
+    if (report->done && report->has_result && (since_ms < 0 || report->finished_ms < since_ms))
         since_ms = report->finished_ms;
     return since_ms;
 }

@@ -128,6 +128,7 @@ static void a_paused_run_goes_on_past_a_log_that_hangs(void **state)
     run_until(runs->port, &runs->port->count, 2);
     run_report_pause(report);
     assert_int_equal(reports_waiting(runs->reports), 0);
+    assert_int_equal(reports_waiting_since_ms(runs->reports), -1);
     run_report_resume(report, told, runs);
     run_until(runs->port, &runs->done, 1);
     assert_int_equal(runs->accepted, 1);
