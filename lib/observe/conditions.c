@@ -54,7 +54,7 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_PORT_CREDENTIALS] = {.begun = "credentials refused by Port: it can be asked for nothing",
                                     .ended = "Port accepts the credentials"},
     [CONDITION_RESULTS_WAIT] = {.begun = "results wait for Port; they are tried until Port accepts them",
-                                .ended = "Port accepts results again",
+                                .ended = "no result waits for Port any more",
                                 .value = SLICE_LITERAL("results")},
     [CONDITION_RESULTS_REFUSED] = {.begun = "Port refuses results of runs",
                                    .ended = "Port accepts results",

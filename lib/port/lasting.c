@@ -31,11 +31,9 @@ void lasting_refusal(struct conditions *conditions, uint64_t in_a_row, const cha
     condition_stands(conditions, CONDITION_RESULTS_REFUSED, NULL, (int64_t)in_a_row, sentence);
 }
 
-void lasting_acceptance(struct conditions *conditions, size_t retrying, size_t accepted)
+void lasting_acceptance(struct conditions *conditions)
 {
     condition_ended(conditions, CONDITION_RESULTS_REFUSED, NULL, 0);
-    if (retrying == 0)
-        condition_ended(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)accepted);
 }
 
 void lasting_wait(struct conditions *conditions, size_t waiting, unsigned attempts, const char *reason)
@@ -45,4 +43,9 @@ void lasting_wait(struct conditions *conditions, size_t waiting, unsigned attemp
         return;
     snprintf(sentence, sizeof sentence, "%.250s; 'port-agent check --connect' goes the way to Port", reason);
     condition_stands(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)waiting, sentence);
+}
+
+void lasting_wait_ended(struct conditions *conditions, size_t accepted)
+{
+    condition_ended(conditions, CONDITION_RESULTS_WAIT, NULL, (int64_t)accepted);
 }

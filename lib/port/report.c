@@ -147,8 +147,9 @@ static void result_ended(struct run_report *report)
 
 static void attempts_ended(struct run_report *report)
 {
-    if (report->attempt > 0)
-        report->reports->retrying--;
+    struct reports *reports = report->reports;
+    if (report->attempt > 0 && --reports->retrying == 0)
+        lasting_wait_ended(reports->options.conditions, reports->accepted_late);
     report->attempt = 0;
 }
 
@@ -225,10 +226,10 @@ static void accepted(struct run_report *report)
     if (report->attempt > 0) {
         log_debug("a waiting result was accepted by Port", F_STR("port.run_id", report->run_id),
                   F_INT("attempts", report->attempt + 1), F_TRACE(report));
-        attempts_ended(report);
         reports->accepted_late++;
+        attempts_ended(report);
     }
-    lasting_acceptance(reports->options.conditions, reports->retrying, reports->accepted_late);
+    lasting_acceptance(reports->options.conditions);
     reports->refused_in_a_row = 0;
 }
 
@@ -477,6 +478,7 @@ void run_report_pause(struct run_report *report)
     if (report->has_result)
         report->reports->waiting--;
     call_drop(report);
+    attempts_ended(report);
     uv_timer_stop(report->timer);
     undefer(report);
 }
@@ -554,6 +556,7 @@ void reports_free(struct reports *reports)
 {
     if (!reports)
         return;
+    reports->options.conditions = NULL; /* that what waits is dropped is no news of Port */
     while (!LIST_EMPTY(&reports->all)) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
         report_free(LIST_FIRST(&reports->all));

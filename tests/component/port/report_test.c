@@ -162,7 +162,7 @@ static struct reply fail_until_each_came_often(struct fake_port *port, size_t n,
     return (struct reply){.status = all ? 200 : 503};
 }
 
-static void it_is_said_once_that_port_accepts_results_again(void **state)
+static void it_is_said_once_that_no_result_waits_any_more(void **state)
 {
     (void)state;
     struct conditions *conditions = conditions_new(clock_system());
@@ -177,7 +177,7 @@ static void it_is_said_once_that_port_accepts_results_again(void **state)
     runs_free(runs);
     char *lines = logs_end(&caught);
     assert_int_equal(occurrences(lines, "\"level\":\"INFO\""), 1);
-    assert_int_equal(occurrences(lines, "Port accepts results again"), 1);
+    assert_int_equal(occurrences(lines, "no result waits for Port any more"), 1);
     assert_int_equal(occurrences(lines, "\"results\":3"), 2); /* waiting, and accepted */
     assert_int_equal(occurrences(lines, "\"level\":\"WARNING\",\"msg\":\"results wait for Port"), 1);
     free(lines);
@@ -245,7 +245,8 @@ static void results_that_waited_are_counted_anew_each_time(void **state)
     }
     runs_free(runs);
     char *lines = logs_end(&caught);
-    assert_int_equal(occurrences(lines, "\"msg\":\"Port accepts results again\",\"results\":1,"), TIMES);
+    assert_int_equal(occurrences(lines, "\"msg\":\"no result waits for Port any more\",\"results\":1,"),
+                     TIMES);
     free(lines);
     conditions_free(conditions);
 }
@@ -255,6 +256,64 @@ static struct reply wait_a_second(struct fake_port *port, size_t n, const struct
     (void)port;
     (void)request;
     return n == 0 ? (struct reply){.status = 429, .headers = "Retry-After: 1\r\n"} : (struct reply){0};
+}
+
+static struct reply away_and_then_gone(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    (void)request;
+    return (struct reply){.status = unavailable > 0 && unavailable-- > 0 ? 503 : 404};
+}
+
+/** With the last of those that waited the condition ends, however that one ends. */
+static void no_result_waits_once_the_last_one_is_refused_or_given_away(void **state)
+{
+    (void)state;
+    static void (*const ends[])(struct run_report *) = {NULL, run_report_pause, run_report_cancel};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct conditions *conditions = conditions_new(clock_system());
+        struct runs *runs = runs_new_with(
+            8,
+            (struct reports_options){.conditions = conditions, .first_backoff_ms = 5, .max_backoff_ms = 5});
+        struct caught caught = logs_catch();
+        unavailable = ends[i] ? 1000000 : 5;
+        runs->port->script = away_and_then_gone;
+        struct run_report *report = open_run(runs, "r_1");
+        finish(runs, report, FAILURE_RESULT);
+        while (ends[i] && !conditions_next(conditions, NULL))
+            uv_run(&runs->port->loop, UV_RUN_ONCE);
+        if (ends[i])
+            ends[i](report);
+        else
+            run_until(runs->port, &runs->done, 1);
+        assert_null(conditions_next(conditions, NULL));
+        runs_free(runs);
+        char *lines = logs_end(&caught);
+        assert_int_equal(occurrences(lines, "no result waits for Port any more"), 1);
+        free(lines);
+        conditions_free(conditions);
+    }
+}
+
+/** Who ends drops what waits: that is no news of Port. */
+static void nothing_is_said_of_results_that_wait_at_the_end(void **state)
+{
+    (void)state;
+    struct conditions *conditions = conditions_new(clock_system());
+    struct runs *runs = runs_new_with(
+        8, (struct reports_options){.conditions = conditions, .first_backoff_ms = 5, .max_backoff_ms = 5});
+    struct caught caught = logs_catch();
+    unavailable = 1000000;
+    runs->port->script = away_and_then_gone;
+    finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+    while (!conditions_next(conditions, NULL))
+        uv_run(&runs->port->loop, UV_RUN_ONCE);
+    runs_free(runs);
+    char *lines = logs_end(&caught);
+    assert_int_equal(occurrences(lines, "any more"), 0);
+    free(lines);
+    conditions_free(conditions);
 }
 
 static void a_result_honours_retry_after(void **state)
@@ -442,8 +501,10 @@ int main(void)
         cmocka_unit_test(hostile_texts_stay_inside_their_strings),
         cmocka_unit_test(a_result_is_retried_until_port_accepts_it),
         cmocka_unit_test(results_that_are_all_refused_stand_until_one_is_accepted),
-        cmocka_unit_test(it_is_said_once_that_port_accepts_results_again),
+        cmocka_unit_test(it_is_said_once_that_no_result_waits_any_more),
         cmocka_unit_test(results_that_waited_are_counted_anew_each_time),
+        cmocka_unit_test(no_result_waits_once_the_last_one_is_refused_or_given_away),
+        cmocka_unit_test(nothing_is_said_of_results_that_wait_at_the_end),
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),
         cmocka_unit_test(a_refused_response_is_followed_by_the_outcome_which_decides),
