@@ -53,6 +53,12 @@ void http_call_forget(struct http_call *call, http_done *instead, void *ctx)
     free(call);
 }
 
+void http_client_secrets(struct http_client *client, struct secrets *out)
+{
+    (void)client;
+    (void)out;
+}
+
 static void answer(struct slice *in)
 {
     static const int statuses[] = {200, 200, 201, 204, 401, 403, 404, 408, 422, 429, 500, 503, 302, 0};
