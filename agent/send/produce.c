@@ -3,7 +3,7 @@
 #include "agent/kafka_login.h"
 #include <string.h>
 
-enum { ANSWER_MS = 20000 };
+enum { ANSWER_MS = 10000 };
 
 struct producing {
     struct produced *out;

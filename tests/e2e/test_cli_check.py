@@ -423,7 +423,8 @@ def test_the_way_to_an_endpoint_is_told_step_by_step(check, environment, port):
     assert list(refused)[-1] == "egress policy" and "EGRESS_DENY" in refused["egress policy"]["detail"] + refused["egress policy"]["hint"]
     assert list(steps(port.url.replace("http:", "https:"), code=1))[-1] == "tls"
     assert way["proxy"]["detail"] == f"none (to {port.url})"
-    assert steps("svc/vm", code=1)["proxy"]["outcome"] == "failed"
+    for wrong in ("svc/vm", "nope", "ftp://svc/vm", ""):
+        assert f"--destination: '{wrong}' is no http or https URL" in check(environment, "--destination", port.url, "--destination", wrong, code=64).stderr
     assert "--request needs a destination; write --destination URL too" in check(environment, "--request", code=64).stderr
 
 
