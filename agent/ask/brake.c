@@ -35,6 +35,9 @@ static int ask_for(const struct change *change, const char *target, bool json)
         code = ask_agent(&config, usage, &question, &answer);
     }
     bool done = answer.status == 200;
+    if (code == EXIT_CODE_OK && *answer.found)
+        fprintf(stderr, "port-agent %s: asked the agent at %s, the only one on this machine\n",
+                usage->command, answer.found);
     if (code == EXIT_CODE_OK && json)
         ask_print_json("done", done, target, buffer_text(&answer.body));
     else if (code == EXIT_CODE_OK && done)

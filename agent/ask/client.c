@@ -1,7 +1,6 @@
 /* See client.h. libcurl speaks HTTP over a socket that is connected, and whose other end is looked at, here.
  */
 #include "client.h"
-#include "admin/socket.h"
 #include "agent/commands.h"
 #include "agent/input.h"
 #include <curl/curl.h>
@@ -64,9 +63,10 @@ static int find_agent(const struct config *config, const struct command_usage *u
     if (!*search->name && search->refused.kind)
         fprintf(stderr, "port-agent %s: %s\n", usage->command, search->refused.message);
     else if (!*search->name)
-        fprintf(stderr,
-                "port-agent %s: no agent %s on this machine; STATUS_SOCKET says where another one listens\n",
-                usage->command, *config->org_id ? "of these settings runs" : "was found");
+        fprintf(stderr, "port-agent %s: no agent %s on this machine%s%s; %s\n", usage->command,
+                *config->org_id && !*config->status_socket ? "of these settings runs" : "was found",
+                *config->status_socket ? " at STATUS_SOCKET=" : "", config->status_socket,
+                "STATUS_SOCKET says where another one listens");
     else if (search->others.len > 0)
         fprintf(stderr,
                 "port-agent %s: several agents run here; say which one is meant:\n  STATUS_SOCKET=%s\n%s",
@@ -144,6 +144,8 @@ int ask_agent(const struct config *config, const struct command_usage *usage, co
     buffer_clear(&search.others);
     if (code != EXIT_CODE_OK)
         return code;
+    if (!*config->org_id && !*config->status_socket)
+        snprintf(answer->found, sizeof answer->found, "%s", search.name);
     CURL *curl = curl_easy_init();
     CURLcode failed = curl ? perform(curl, search.name, question, answer) : CURLE_OUT_OF_MEMORY;
     curl_easy_cleanup(curl);

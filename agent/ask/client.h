@@ -1,5 +1,6 @@
 /* One question to the running agent, over its Unix socket, for the subcommands that ask one. Blocks. */
 #pragma once
+#include "admin/socket.h"
 #include "agent/options.h"
 #include "base/buffer.h"
 #include "config/config.h"
@@ -9,6 +10,8 @@ struct answer {
     /** Of HTTP; 0: there was none. */
     long status;
     struct buffer body;
+    /** The socket of the agent that was found without settings that name it; "": they name it. */
+    char found[ADMIN_SOCKET_NAME_SIZE];
 };
 
 /** What is asked: the path with its query ("/run?target=r_1", made by ask_path), and the method. */

@@ -118,7 +118,7 @@ def test_the_port_shows_runs_to_loopback_and_changes_nothing_without_the_token(a
     assert get(environment, "/nothing")[0] == 404
 
 
-def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, port):
+def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, port, environment):
     assert (ask("health").returncode, ask("health").stdout) == (0, "alive\n")
     assert json.loads(ask("health", "--output", "json").stdout) == {"alive": True, "message": "alive"}
     port.close()
@@ -128,7 +128,8 @@ def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, 
     agent.process.send_signal(signal.SIGCONT)
     assert stuck.returncode == 1 and "its loop is stuck" in stuck.stderr
     agent.kill()
-    assert ask("health").returncode == 1
+    gone = ask("health")
+    assert gone.returncode == 1 and f"no agent was found on this machine at STATUS_SOCKET={environment['STATUS_SOCKET']}; " in gone.stderr
 
 
 def test_a_port_that_is_taken_is_a_warning_and_work_goes_on(environment, port, held):
