@@ -58,6 +58,9 @@ void daemon_free(struct daemon *daemon);
  * others are given, or stopped. 0; PA_ERR_MEMORY: call it again. Not once it stops. */
 PA_MUST_USE int daemon_use_secrets(struct daemon *daemon, struct slice secret, struct slice previous,
                                    struct slice former);
+/** The token of the agent's own port, which is masked in what endpoints answer. Borrowed until another is
+ * given, or stopped. Not once it stops. */
+void daemon_use_admin_token(struct daemon *daemon, struct slice token);
 /** Exports of traces that start from now on carry these headers, which are copied. False: out of memory, and
  * they carry those before. Not once it stops. */
 PA_MUST_USE bool daemon_use_collector_headers(struct daemon *daemon, struct slice headers);

@@ -282,6 +282,7 @@ static bool use_token(struct reload *reload, const struct reading *reading)
     if (used) {
         exchange(&reload->token, &fresh);
         status_service_use_token(reload->status, buffer_slice(&reload->token));
+        daemon_use_admin_token(reload->daemon, buffer_slice(&reload->token));
     }
     buffer_wipe(&fresh);
     return used;

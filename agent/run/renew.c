@@ -15,6 +15,11 @@ int daemon_use_secrets(struct daemon *daemon, struct slice secret, struct slice 
     return failed;
 }
 
+void daemon_use_admin_token(struct daemon *daemon, struct slice token)
+{
+    deliver_use_admin_token(daemon->deliver, token);
+}
+
 bool daemon_use_collector_headers(struct daemon *daemon, struct slice headers)
 {
     return traces_use_headers(&daemon->traces, headers);

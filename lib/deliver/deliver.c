@@ -67,6 +67,11 @@ void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct sl
     deliver->options.client_secret_former = former;
 }
 
+void deliver_use_admin_token(struct deliver *deliver, struct slice token)
+{
+    deliver->options.admin_token = token;
+}
+
 void deliver_use_client(struct deliver *deliver, struct http_client *http)
 {
     deliver->options.http = http;

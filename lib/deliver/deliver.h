@@ -92,6 +92,8 @@ void deliver_free(struct deliver *deliver);
 /** Replaces the three secrets of the options; the signer is the caller's to change. */
 void deliver_use_secrets(struct deliver *deliver, struct slice secret, struct slice previous,
                          struct slice former);
+/** Replaces the token of the options. */
+void deliver_use_admin_token(struct deliver *deliver, struct slice token);
 /** Attempts that start from now on go through this client, borrowed as the one before it, which attempts
  * under way still need. */
 void deliver_use_client(struct deliver *deliver, struct http_client *http);

@@ -38,6 +38,18 @@ class Endpoint(Held):
 
         self.server.RequestHandlerClass = Noting
 
+    def fail(self, text):
+        """From the next connection on."""
+        class Failing(self.server.RequestHandlerClass):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(400)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+        self.server.RequestHandlerClass = Failing
+
 
 @pytest.fixture
 def authority():
@@ -208,7 +220,7 @@ def asked(address, token):
         return refused.code
 
 
-def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port, environment, tmp_path):
+def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port, endpoint, environment, tmp_path):
     token, address = tmp_path / "token", f"127.0.0.1:{free_port()}"
     token.write_text("first-token-of-the-administrator\n")
     agent = start(RELOAD_INTERVAL_SECONDS="0.1", ADMIN_LISTEN=address, ADMIN_TOKEN_FILE=str(token), CONTROL_THE_PAYLOAD_CONFIG_PATH="")
@@ -223,6 +235,9 @@ def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port
     agent.wait_log("what had been refused is mended", what="admin token")
     assert asked(address, "second-token-of-the-administrator") == 200
     assert asked(address, "first-token-of-the-administrator") == 403
+    endpoint.fail("told: second-token-of-the-administrator")
+    port.offer(polled_run("r_told", endpoint.url))
+    assert "told: ***" in json.dumps(agent.wait_log("webhook failed"))
     assert "of-the-administrator" not in json.dumps(agent.log.snapshot() + [status(environment)])
     assert agent.terminate() == 0
 
