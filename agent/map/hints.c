@@ -21,13 +21,28 @@ static struct slice word_before(const char *line, const char *end)
     return (struct slice){start, (size_t)(end - start)};
 }
 
+/** The whole of an expression that begins with that word and has nothing of a program about it, such as
+ * application/json; otherwise the word. */
+static struct slice text_meant(const char *line, struct slice word)
+{
+    static const char before[] = ", line 1: ";
+    const char *text = NULL;
+    for (const char *next = line; (next = strstr(next, before)); next = text)
+        text = next + strlen(before);
+    const char *end = text ? strstr(text, " (line ") : NULL;
+    size_t len = end ? (size_t)(end - text) : text ? strlen(text) : 0;
+    bool plain =
+        len > word.len && memcmp(text, word.ptr, word.len) == 0 && strcspn(text, " \"'$()[]{}|\\") >= len;
+    return plain ? (struct slice){text, len} : word;
+}
+
 static void hint_text(const char *line, struct buffer *out)
 {
     const char *undefined = strstr(line, "/0 is not defined");
     const char *jq = strstr(line, ": jq: ");
     if (!jq || (!undefined && !strstr(line, "syntax error")))
         return;
-    struct slice word = undefined ? word_before(line, undefined) : (struct slice){NULL, 0};
+    struct slice word = undefined ? text_meant(line, word_before(line, undefined)) : (struct slice){NULL, 0};
     if (!undefined && !strstr(line, "://") && !strstr(line, "unexpected IDENT"))
         return;
     buffer_append(out, line, (size_t)(jq - line));
@@ -83,31 +98,70 @@ static void hint_member(struct explanation *explanation, const char *where, stru
 {
     char *word = name.len <= NEAR_MAX_LEN ? slice_to_text(name) : NULL;
     struct slice near = word ? near_member(object, word) : (struct slice){NULL, 0};
+    size_t before = explanation->notes.len;
     if (!slice_is_null(near))
         buffer_appendf(&explanation->notes, "%s: the event has no %.*s; did you mean %.*s.%.*s?\n", where,
                        (int)path.len, path.ptr, (int)parent.len, parent.ptr, (int)near.len, near.ptr);
+    /* An expression may ask for the same member twice. */
+    const char *notes = buffer_text(&explanation->notes);
+    if (!explanation->notes.failed && explanation->notes.len > before &&
+        strstr(notes, notes + before) < notes + before)
+        explanation->notes.len = before;
     free(word);
 }
 
-/** Follows the members that the expression begins with, through the event. */
-static void follow_path(struct explanation *explanation, const char *where, struct slice expression)
+/** Follows the members that stand at `at` of the expression, through the event. */
+static void follow_path(struct explanation *explanation, const char *where, struct slice expression,
+                        size_t at)
 {
     struct slice value = buffer_slice(&explanation->event.payload);
-    size_t at = 0, len;
-    expression = slice_trim(expression);
+    size_t start = at, len;
     while ((len = member_name(expression, at)) > 0) {
         char *name = slice_to_text((struct slice){expression.ptr + at + 1, len});
         bool object = value.len > 0 && *value.ptr == '{';
         struct slice inner = name && object ? members_find(value, name) : (struct slice){NULL, 0};
         free(name);
         if (object && slice_is_null(inner))
-            hint_member(explanation, where, (struct slice){expression.ptr, at + 1 + len},
-                        (struct slice){expression.ptr, at}, value,
+            hint_member(explanation, where, (struct slice){expression.ptr + start, at + 1 + len - start},
+                        (struct slice){expression.ptr + start, at - start}, value,
                         (struct slice){expression.ptr + at + 1, len});
         if (slice_is_null(inner))
             return;
         value = inner;
         at += 1 + len;
+    }
+}
+
+/** Follows each path of the expression that begins at the event: up to the first | or argument of a
+ * function, behind which a dot is something else. Texts are passed over, except for their \(...). */
+static void follow_paths(struct explanation *explanation, const char *where, struct slice expression)
+{
+    enum { LEVELS = 8 };
+    unsigned open[LEVELS] = {0}, level = 0;
+    bool text = false;
+    char before = ' ';
+    for (size_t at = 0; at < expression.len && level < LEVELS; before = expression.ptr[at++]) {
+        char c = expression.ptr[at];
+        if (text && c == '\\' && ++at < expression.len && expression.ptr[at] == '(') {
+            if (++level < LEVELS)
+                open[level] = 0;
+            text = false;
+        } else if (c == '"') {
+            text = !text;
+        } else if (text) {
+            continue;
+        } else if (c == '|' || (c == '(' && is_word_char(before))) {
+            return;
+        } else if (c == '(') {
+            open[level]++;
+        } else if (c == ')' && open[level] > 0) {
+            open[level]--;
+        } else if (c == ')' && level > 0) {
+            level--;
+            text = true;
+        } else if (c == '.' && !is_word_char(before) && !strchr(")]}\".?", before)) {
+            follow_path(explanation, where, expression, at);
+        }
     }
 }
 
@@ -150,7 +204,7 @@ void map_hint_members(struct explanation *explanation)
         if (strstr(one->where, ", report"))
             look_at_report(explanation, one->where, buffer_slice(&one->expression));
         else
-            follow_path(explanation, one->where, buffer_slice(&one->expression));
+            follow_paths(explanation, one->where, buffer_slice(&one->expression));
     }
     look_at_headers(explanation);
 }

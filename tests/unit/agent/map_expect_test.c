@@ -70,6 +70,13 @@ static void a_text_without_quotes_of_its_own_is_named(void **state)
           "mapping 1, url: hint: each is a jq program, in which a text has quotes of its own: write "
           "\"\\\"the text\\\"\"\n");
     hints("mapping 1, url: jq: syntax error, unexpected '}'\n", "");
+    hints("mapping 1, headers.A: jq: application/0 is not defined at <top-level>, line 1: application/json; "
+          "json/0 is not defined at <top-level>, line 1: application/json (line 1, column 1)\n",
+          "mapping 1, headers.A: hint: each is a jq program, in which a text has quotes of its own: write "
+          "\"\\\"application/json\\\"\"\n");
+    hints("mapping 1, url: jq: foo/0 is not defined at <top-level>, line 1: foo + .a (line 1, column 1)\n",
+          "mapping 1, url: hint: each is a jq program, in which a text has quotes of its own: write "
+          "\"\\\"foo\\\"\"\n");
 }
 
 static void notes(const char *file, const char *says)
@@ -102,6 +109,20 @@ static void members_that_are_not_there_and_headers_that_are_not_sent(void **stat
     notes("[{\"body\":{\"r\":\".payload.properties.regoin | ascii_downcase?\"}}]",
           "mapping 1, body.r: the event has no .payload.properties.regoin; did you mean "
           ".payload.properties.region?\n");
+    static const char *const asking[] = {
+        "\\\"/\\\" + .payload.properties.regoin", "\\\"/\\\\(.payload.properties.regoin)/\\\"",
+        "if (.payload.properties.regoin == 1) then 2 else .payload.properties.regoin end",
+        "\\\"a \\\\(\\\".x\\\" + (.action // 1)) .contxt\\\" + .payload.properties.regoin"};
+    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) {
+        char file[256];
+        snprintf(file, sizeof file, "[{\"body\":{\"r\":\"%s\"}}]", asking[i]);
+        notes(file, "mapping 1, body.r: the event has no .payload.properties.regoin; did you mean "
+                    ".payload.properties.region?\n");
+    }
+    /* There the dot is no event, or nobody asks the event. */
+    notes(
+        "[{\"body\":{\"a\":\".payload | .contxt\",\"b\":\"[1] | map(.contxt?)\",\"c\":\"\\\".contxt\\\"\"}}]",
+        "");
     notes("[{\"body\":{\"a\":\".payload.properties.region\",\"b\":\".quite.another\",\"c\":\".\"}}]", "");
     notes(
         "[{\"headers\":{\"x-port-signature\":\"\\\"mine\\\"\",\"X-Mine\":\"\\\"1\\\"\"}}]",
