@@ -69,7 +69,7 @@ static int run_change(struct change change, int argc, char **argv)
     if (!target && change.missing)
         return options_wrong(&change.usage, "%s", change.missing);
     if (target && change.fits && !change.fits(target))
-        return options_wrong(&change.usage, "'%s' is not what it takes; write %s", target, change.choices);
+        return options_wrong(&change.usage, "'%s' is not accepted; write %s", target, change.choices);
     return ask_for(&change, target, json);
 }
 

@@ -195,7 +195,7 @@ def test_what_is_logged_is_changed_while_it_runs(agent, ask, environment):
     assert ask("log-level", "debug").stdout == "log level: DEBUG\n"
     assert agent.wait_log("the operator has changed the log level", log_level="DEBUG")["level"] == "WARNING"
     loud = ask("log-level", "loud")
-    assert loud.returncode == 64 and "'loud' is not what it takes; write DEBUG, INFO, WARNING, ERROR or CRITICAL" in loud.stderr
+    assert loud.returncode == 64 and "'loud' is not accepted; write DEBUG, INFO, WARNING, ERROR or CRITICAL" in loud.stderr
     assert get(environment, "/log-level?target=loud", "POST", Authorization="Bearer a-token-of-the-test")[0] == 400
     assert get(environment, "/log-level?target=DEBUG", "POST")[0] == 403
     assert get(environment, "/log-level?target=INFO", "POST", Authorization="Bearer a-token-of-the-test") == (200, "INFO\n")
