@@ -29,8 +29,10 @@ static struct slice text_meant(const char *line, struct slice word)
     const char *text = NULL;
     for (const char *next = line; (next = strstr(next, before)); next = text)
         text = next + strlen(before);
-    const char *end = text ? strstr(text, " (line ") : NULL;
-    size_t len = end ? (size_t)(end - text) : text ? strlen(text) : 0;
+    if (!text)
+        return word;
+    const char *end = strstr(text, " (line ");
+    size_t len = end ? (size_t)(end - text) : strlen(text);
     bool plain =
         len > word.len && memcmp(text, word.ptr, word.len) == 0 && strcspn(text, " \"'$()[]{}|\\") >= len;
     return plain ? (struct slice){text, len} : word;
