@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "commands.h"
 #include "help.h"
+#include "http/url.h"
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,21 @@ int options_wrong(const struct command_usage *usage, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "; try 'port-agent %s --help'\n", usage->command);
     return EXIT_CODE_USAGE;
+}
+
+int options_url(const struct command_usage *usage, const char *option, const char *url, const char *example)
+{
+    struct url_parts parts = {0};
+    struct buffer shown = {0};
+    int failed = url_parse(slice_of(url), &parts, NULL);
+    url_parts_clear(&parts);
+    if (failed != PA_ERR_INVALID)
+        return OPTIONS_GO_ON;
+    url_append_shown(&shown, slice_of(url));
+    int code = options_wrong(usage, "--%s: '%s' is no http or https URL; write %s", option,
+                             buffer_text(&shown), example);
+    buffer_clear(&shown);
+    return code;
 }
 
 static int take_form(const struct command_usage *usage, const struct command_option *option,

@@ -57,3 +57,8 @@ PA_MUST_USE int options_parse(const struct command_usage *usage, int argc, char 
  * --help and returns EXIT_CODE_USAGE. */
 PA_MUST_USE int options_wrong(const struct command_usage *usage, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** OPTIONS_GO_ON for an http or https URL (or when out of memory, which shows later). Any other
+ * is refused on standard error, without its user info and query: EXIT_CODE_USAGE. `option`: without dashes.
+ */
+PA_MUST_USE int options_url(const struct command_usage *usage, const char *option, const char *url,
+                            const char *example);

@@ -9,7 +9,6 @@
 #include "config/effective.h"
 #include "destination.h"
 #include "http/authorities.h"
-#include "http/url.h"
 #include "kafka.h"
 #include "port.h"
 #include <errno.h>
@@ -353,14 +352,10 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
                              command->timeout);
     if (command->request && command->destinations.count == 0)
         return options_wrong(&usage, "--request needs a destination; write --destination URL too");
-    for (size_t i = 0; i < command->destinations.count; i++) {
-        struct url_parts parts = {0};
-        if (url_parse(slice_of(command->destinations.items[i]), &parts, NULL) != 0)
-            return options_wrong(&usage,
-                                 "--destination: '%s' is no http or https URL; write https://svc.internal/vm",
-                                 command->destinations.items[i]);
-        url_parts_clear(&parts);
-    }
+    for (size_t i = 0; i < command->destinations.count && code == OPTIONS_GO_ON; i++)
+        code = options_url(&usage, "destination", command->destinations.items[i], "https://svc.internal/vm");
+    if (code != OPTIONS_GO_ON)
+        return code;
     return command->effective ? show_effective(command) : run_checks(command);
 }
 

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/signals.h"
 #include "event.h"
-#include "http/url.h"
 #include "port_stub.h"
 #include "produce.h"
 #include <stdio.h>
@@ -437,11 +436,9 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
                              event_template_names);
     if (!sending->url && !sending->to_topic)
         return options_wrong(&usage, "the destination is missing; write --to URL, or --topic");
-    struct url_parts parts = {0};
-    if (sending->url && url_parse(slice_of(sending->url), &parts, NULL) != 0)
-        return options_wrong(&usage, "--to: '%s' is no http or https URL; write http://localhost:3000",
-                             sending->url);
-    url_parts_clear(&parts);
+    code = sending->url ? options_url(&usage, "to", sending->url, "http://localhost:3000") : OPTIONS_GO_ON;
+    if (code != OPTIONS_GO_ON)
+        return code;
     for (size_t i = 0; i < sending->sets.count; i++)
         if (!event_wish_is_whole(sending->sets.items[i]))
             return options_wrong(&usage, "--set: '%s' is not path=value; write %s", sending->sets.items[i],

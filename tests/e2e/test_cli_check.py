@@ -425,6 +425,8 @@ def test_the_way_to_an_endpoint_is_told_step_by_step(check, environment, port):
     assert way["proxy"]["detail"] == f"none (to {port.url})"
     for wrong in ("svc/vm", "nope", "ftp://svc/vm", ""):
         assert f"--destination: '{wrong}' is no http or https URL" in check(environment, "--destination", port.url, "--destination", wrong, code=64).stderr
+    hidden = check(environment, "--destination", "http://user:secret-word@svc:99999/?key=secret-word", code=64).stderr
+    assert "'http://***@svc:99999/?***' is no http or https URL" in hidden and "secret-word" not in hidden
     assert "--request needs a destination; write --destination URL too" in check(environment, "--request", code=64).stderr
 
 
