@@ -66,7 +66,7 @@ static int run_change(struct change change, int argc, char **argv)
     int code = options_parse(&change.usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!target && change.missing)
+    if ((!target || !*target) && change.missing)
         return options_wrong(&change.usage, "%s", change.missing);
     if (target && change.fits && !change.fits(target))
         return options_wrong(&change.usage, "'%s' is not accepted; write %s", target, change.choices);

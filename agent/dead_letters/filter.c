@@ -46,6 +46,8 @@ int letters_filter_parse(struct letters_filter *filter, const struct command_usa
     static const char accepted[] = "is no time; write 2026-01-13 or 2026-01-13T15:20:16Z";
     filter->since_ms = INT64_MIN;
     filter->until_ms = INT64_MAX;
+    if (filter->run && !*filter->run)
+        return options_wrong(usage, "--run is empty; write the run's ID");
     if (filter->since && !parse_time(filter->since, false, &filter->since_ms))
         return options_wrong(usage, "--since: '%s' %s", filter->since, accepted);
     if (filter->until && !parse_time(filter->until, true, &filter->until_ms))

@@ -285,6 +285,8 @@ int command_events(int argc, char **argv)
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)
         return code;
+    if (events.run && !*events.run)
+        return options_wrong(&usage, "--run is empty; write the run's ID");
     if (events.run && last)
         return options_wrong(&usage, "--run and --last are both given");
     if (!read_place(&events, last, &tail))

@@ -298,6 +298,8 @@ int command_redeliver(int argc, char **argv)
         return code;
     if (redelivery.run && offsets)
         return options_wrong(&usage, "--run and --offsets are both given; leave one of them out");
+    if (redelivery.run && !*redelivery.run)
+        return options_wrong(&usage, "--run is empty; write the run's ID");
     if (!redelivery.run && !offsets)
         return options_wrong(&usage, "the events are missing; write --run ID or --offsets P:A-B");
     if (offsets && !read_offsets(offsets, &redelivery))
