@@ -31,6 +31,9 @@ static int show_answer(const struct command_usage *usage, const struct config *c
         code = EXIT_CODE_FAILURE;
     if (code != EXIT_CODE_OK && answer.status == 404 && !json)
         fprintf(stderr, "port-agent %s: %s", usage->command, UNKNOWN);
+    else if (answer.status != 0 && answer.status != 200 && !json)
+        fprintf(stderr, "port-agent %s: the agent answers %ld: %s", usage->command, answer.status,
+                buffer_text(&answer.body));
     buffer_clear(&answer.body);
     fflush(stdout);
     return code;

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -130,6 +131,27 @@ def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, 
     agent.kill()
     gone = ask("health")
     assert gone.returncode == 1 and f"no agent was found on this machine at STATUS_SOCKET={environment['STATUS_SOCKET']}; " in gone.stderr
+
+
+def test_a_question_that_is_refused_is_not_refused_in_silence(ask, environment):
+    """As another user's agent refuses it where its socket has been opened to all."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(environment["STATUS_SOCKET"])
+        door.listen()
+
+        def refuse():
+            peer = door.accept()[0]
+            peer.close()  # that was a look at who is there
+            peer = door.accept()[0]
+            peer.recv(1 << 16)
+            peer.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 29\r\nConnection: close\r\n\r\nthis is another user's agent\n")
+            peer.close()
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        done = ask("status")
+        thread.join(60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "port-agent status: the agent answers 403: this is another user's agent\n")
 
 
 def test_a_port_that_is_taken_is_a_warning_and_work_goes_on(environment, port, held):
