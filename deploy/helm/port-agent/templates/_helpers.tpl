@@ -226,7 +226,7 @@ that names the mapping file's path itself finds it at its old one. */}}
 {{- end }}
 {{- end }}
 
-{{/* The volumes of these mounts, but for that of dead letters. */}}
+{{/* The volumes of these mounts, except that of dead letters. */}}
 {{- define "port-agent.volumes" -}}
 {{- $fullname := include "port-agent.fullname" . }}
 {{- $certificate := .Values.selfSignedCertificate }}
