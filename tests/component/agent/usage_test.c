@@ -65,7 +65,9 @@ static void wrong_usage_is_told_with_what_to_write(void **state)
          {NULL},
          "run-status: the run's ID is missing; write port-agent run-status RUN_ID"},
         {command_completion, {NULL}, "completion: the shell is missing; write bash, zsh or fish"},
-        {command_completion, {"csh"}, "completion: 'csh' is not known (did you mean zsh?); write bash, zsh or fish"},
+        {command_completion,
+         {"csh"},
+         "completion: 'csh' is not known (did you mean zsh?); write bash, zsh or fish"},
         {command_man, {"women"}, "man: there is no command 'women'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
