@@ -141,10 +141,14 @@ static void what_is_wrong_is_told(void **state)
     rd_kafka_mock_topic_set_error(mock.cluster, "org_x.nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     call(command_events, "--topic", "runs", NULL);
     expect(EXIT_CODE_FAILURE, "", "there is no topic org_x.nowhere");
-    rd_kafka_mock_topic_set_error(mock.cluster, "org_x.nowhere",
-                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    call(command_events, "--topic", "runs", NULL);
-    expect(EXIT_CODE_FAILURE, "", "'port-agent check --connect'");
+    /* Beside this error the mock cluster names partitions, which no broker does, and librdkafka 2.8 reads
+     * through a NULL pointer then (rd_kafka_topic_metadata_update). */
+    if (rd_kafka_version() < 0x02030000) {
+        rd_kafka_mock_topic_set_error(mock.cluster, "org_x.nowhere",
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        call(command_events, "--topic", "runs", NULL);
+        expect(EXIT_CODE_FAILURE, "", "'port-agent check --connect'");
+    }
     unsetenv("KAFKA_RUNS_TOPIC");
     unsetenv("PORT_ORG_ID");
     call(command_events, NULL);
