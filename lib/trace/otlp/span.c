@@ -84,7 +84,12 @@ struct span {
 static void append_begin(struct buffer *out, const struct trace *trace, const struct span *span)
 {
     int flags = FLAG_SAMPLED | FLAG_REMOTE_KNOWN | (span->parent_is_remote ? FLAG_REMOTE : 0);
-    int64_t from_ms = span->from_ms < span->to_ms ? span->from_ms : span->to_ms; /* the clock was turned */
+    /* A duration is of the other clock, whose milliseconds begin at other moments: by it an attempt may have
+     * begun a millisecond before its delivery. */
+    int64_t taken_ms = trace_taken_ms(trace);
+    int64_t from_ms = span->from_ms > taken_ms ? span->from_ms : taken_ms;
+    if (from_ms > span->to_ms) /* the clock was turned back */
+        from_ms = span->to_ms;
     buffer_appendf(out, "{\"traceId\":\"%s\",\"spanId\":\"%s\"", trace->id, span->id);
     if (*span->parent)
         buffer_appendf(out, ",\"parentSpanId\":\"%s\"", span->parent);

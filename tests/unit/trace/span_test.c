@@ -267,6 +267,24 @@ static void a_clock_that_was_turned_back_makes_no_span_end_before_it_begins(void
     buffer_clear(&out);
 }
 
+static void an_attempt_does_not_begin_before_its_delivery(void **state)
+{
+    (void)state;
+    struct trace trace = traced(NULL); /* 1,877 ms ago */
+    const struct observed observed = {.kind = OBSERVED_DELIVERED,
+                                      .trace = &trace,
+                                      .method = "GET",
+                                      .url = SLICE_LITERAL("http://svc"),
+                                      .attempt = 1,
+                                      .status = 200,
+                                      .error_type = "",
+                                      .duration_ms = 1878};
+    struct buffer out = {0};
+    assert_int_equal(spans_append(&source, &observed, &out), 1);
+    assert_non_null(strstr(buffer_text(&out), "\"startTimeUnixNano\":\"1700000000123000000\","));
+    buffer_clear(&out);
+}
+
 static void assert_head(const char *service, const char *attributes, const char *expected)
 {
     struct buffer out = {0}, text = {0};
@@ -317,6 +335,7 @@ int main(void)
         cmocka_unit_test(what_ends_nothing_is_no_span),
         cmocka_unit_test(a_url_is_shown_as_it_may_be_and_not_at_any_length),
         cmocka_unit_test(a_clock_that_was_turned_back_makes_no_span_end_before_it_begins),
+        cmocka_unit_test(an_attempt_does_not_begin_before_its_delivery),
         cmocka_unit_test(the_resource_has_the_services_name_and_the_operators_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
