@@ -127,7 +127,8 @@ static void check_tree(enum event_kind kind, struct slice record, const struct e
     EXPECT(expected && got);
     check_fields(kind, event, expected);
     cut_signatures(expected);
-    if (kind == EVENT_RUN && slice_equal_text(event->invocation.type, "GITLAB"))
+    while (kind == EVENT_RUN && slice_equal_text(event->invocation.type, "GITLAB") &&
+           cJSON_GetObjectItemCaseSensitive(expected, "headers")) /* each of them */
         cJSON_DeleteItemFromObjectCaseSensitive(expected, "headers");
     char *expected_text = cJSON_PrintUnformatted(expected), *got_text = cJSON_PrintUnformatted(got);
     EXPECT(expected_text && got_text && strcmp(expected_text, got_text) == 0);

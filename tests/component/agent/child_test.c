@@ -40,6 +40,14 @@ static void wait_for_end(struct child *child)
     assert_true(child->ended);
 }
 
+static void wait_for_line(struct child *child, const char *line)
+{
+    for (int i = 0; i < LOOKS && slice_is_null(child_line_with(child, line)); i++) {
+        child_look(child);
+        poll(NULL, 0, LOOK_MS);
+    }
+}
+
 static void assert_says(struct child *child, const char *line)
 {
     struct slice found = child_line_with(child, line);
@@ -91,6 +99,7 @@ static void a_child_that_is_killed_or_stopped_is_heard_of_and_starts_again(void 
     assert_int_equal(child.exit_code, 128 + SIGKILL);
     assert_int_equal(child_start(&child, words, &settings, -1, &err), 0);
     assert_false(child.ended);
+    wait_for_line(&child, "waiting"); /* valgrind may lose a signal that comes before the program has begun */
     child_stop(&child);
     wait_for_end(&child);
     assert_int_equal(child.exit_code, 128 + SIGTERM);
@@ -108,7 +117,10 @@ int main(int argc, char **argv)
     };
     if (argc > 2 && strcmp(argv[1], "say") == 0)
         return say((int)strtol(argv[2], NULL, 10));
-    if (argc > 1 && strcmp(argv[1], "wait") == 0)
+    if (argc > 1 && strcmp(argv[1], "wait") == 0) {
+        puts("waiting");
+        fflush(stdout);
         return pause();
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
