@@ -4,6 +4,7 @@
 #include "http/client_internal.h"
 #include "http/header_name.h"
 #include "http/url.h"
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ void call_keep_header(struct http_call *call, struct slice line)
     }
     const char *colon = memchr(line.ptr, ':', line.len);
     keep_decoded(kept, line);
-    if (call->lower_names && colon && !kept->failed)
+    if (call->http2 && colon && !kept->failed)
         header_name_capitals(kept->ptr + before, (size_t)(colon - line.ptr));
 }
 
@@ -91,16 +92,14 @@ void call_keep_header(struct http_call *call, struct slice line)
 static bool take_line(struct http_call *call, struct slice line)
 {
     bool first = !call->in_head, http = line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0;
-    if (first && (call->lower_names ? !http : call->exchange.response.status != 0))
+    if (first && (call->http2 ? !http : call->exchange.response.status != 0))
         return true;
-    if (first) {
+    if (first)
         call->response_headers.len = 0; /* what came before was another response's */
-        call->lower_names = http && line.ptr[5] > '1';
-    }
     call->in_head = first || (*line.ptr != '\r' && *line.ptr != '\n');
     if (!first && call->in_head && call->keep_headers)
         call_keep_header(call, line);
-    return call->lower_names || transfer_may_read(call, line);
+    return call->http2 || transfer_may_read(call, line);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
@@ -112,6 +111,18 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     if (call->sends == 0 && goes_through_tunnel(call))
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
     return !call->header_overflow && take_line(call, (struct slice){bytes, len}) ? len : 0;
+}
+
+/** Have both sides agreed on HTTP/2 (RFC 7301), whatever the first line of an answer says? */
+static bool agreed_on_http2(CURL *easy)
+{
+    struct curl_tlssessioninfo *session = NULL;
+    const unsigned char *protocol = NULL;
+    unsigned len = 0;
+    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK && session &&
+        session->backend == CURLSSLBACKEND_OPENSSL && session->internals)
+        SSL_get0_alpn_selected((const SSL *)session->internals, &protocol, &len);
+    return slice_equal_text((struct slice){(const char *)protocol, len}, "h2");
 }
 
 /** Called each time a request is about to be written to a connection. libcurl sends one that HTTP/2 has
@@ -126,6 +137,8 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     if (call->sends > 0 && call->shared->options.never_resends)
         return CURL_PREREQFUNC_ABORT;
     response_begin(&call->exchange.response, strcmp(call->method, "HEAD") == 0);
+    call->stream = (struct stream){0};
+    call->http2 = call->shared->options.http2 && agreed_on_http2(call->easy);
     call->sends++;
     call->resent |= call->sends > 1;
     return CURL_PREREQFUNC_OK;
@@ -283,7 +296,7 @@ bool call_begin_hop(struct http_call *call)
     call->refused = false;
     call->proxy_words = NULL;
     call->header_bytes = 0;
-    call->lower_names = call->in_head = false;
+    call->http2 = call->in_head = false;
     call->received = 0;
     call->response.len = 0;
     call->response_headers.len = 0;

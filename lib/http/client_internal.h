@@ -126,8 +126,8 @@ struct http_call {
     void *ctx;
 
     struct buffer response, response_headers, text;
-    /** The present response is HTTP/2's. */
-    bool lower_names;
+    /** The connection that the request was last sent over speaks HTTP/2. */
+    bool http2;
     /** libcurl tells of a head, whose empty line has not come. */
     bool in_head;
     /** Its last header says where the body ends. */

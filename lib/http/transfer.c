@@ -66,19 +66,19 @@ static CURLcode lost_when(const struct http_call *call, CURLcode code)
     bool gone = (size_t)uploaded >= call->body.len;
     if (!gone)
         return CURLE_SEND_ERROR;
-    return call->stream.id > 0 && code == CURLE_SEND_ERROR ? CURLE_RECV_ERROR : code;
+    return call->http2 && code == CURLE_SEND_ERROR ? CURLE_RECV_ERROR : code;
 }
 
 CURLcode transfer_result(struct http_call *call, CURLcode code)
 {
-    bool head_came = call_status(call) >= 200 && !call->in_head, http2 = call->stream.id > 0;
+    bool head_came = call_status(call) >= 200 && !call->in_head;
     if (code == CURLE_OK && call->in_head)
         return CURLE_PARTIAL_FILE;
-    if (code == CURLE_OK && http2 && call->stream.cut && is_without_length(call))
+    if (code == CURLE_OK && call->stream.cut && is_without_length(call))
         return CURLE_PARTIAL_FILE;
     if (!is_lost(code) || call->sends == 0)
         return code;
-    if (head_came && http2)
+    if (head_came && call->http2)
         return call->stream.ended ? CURLE_OK : CURLE_RECV_ERROR;
     if (code == CURLE_SEND_ERROR && head_came && is_whole(call))
         return CURLE_OK;

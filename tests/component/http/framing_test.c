@@ -342,6 +342,7 @@ static void a_status_line_may_be_without_a_reason(void **state)
         {.says = "HTTP/1.1 20\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/1.1 2000 OK\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/1.1\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = "HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
         {.says = "HTTP/9.9 200 OK\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/.1 503 No\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/1.1 100 C\r\n\r\nHtTP/1.1 503 No\r\n\r\n", .closes = true, .failure = "protocol"},

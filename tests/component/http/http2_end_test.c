@@ -181,6 +181,76 @@ static void what_is_refused_again_and_again_is_sent_six_times_unless_that_is_for
     }
 }
 
+static void answer_half_and_cut(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    if (!whole)
+        return;
+    say_part(peer, stream, BODY);
+    endpoint_close(peer, false);
+}
+
+/** As where Port is asked: its answers are short, and their streams are not watched. */
+static void half_an_answer_is_none_where_streams_are_not_watched(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world_with(&world, (struct http_client_options){.watches_streams = false}, answer_half_and_cut);
+    ask(&world);
+    assert_string_equal(http_failure_name(world.asker.result.failure), "reset");
+    close_world(&world);
+}
+
+static int choose_http1(SSL *ssl, const unsigned char **out, unsigned char *len, const unsigned char *in,
+                        unsigned in_len, void *ctx)
+{
+    static const unsigned char chosen[] = "http/1.1";
+    (void)ssl;
+    (void)in;
+    (void)in_len;
+    (void)ctx;
+    *out = chosen;
+    *len = sizeof chosen - 1;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static void answer_and_cut(struct endpoint_peer *peer, int n)
+{
+    (void)n;
+    endpoint_say(peer, "HTTP/1.1 200 OK\r\n\r\nok");
+    endpoint_close(peer, false);
+}
+
+/** The endpoint speaks HTTP/1.1 from then on. */
+static void end_for_http1(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    struct endpoint *endpoint = peer->endpoint;
+    if (!whole)
+        return;
+    SSL_CTX_set_alpn_select_cb(endpoint->tls, choose_http1, NULL);
+    endpoint->heard = NULL;
+    endpoint->asked = answer_and_cut;
+    say_frame(peer, GOAWAY, 0, 0, (struct slice){"\0\0\0\0\0\0\0", 8});
+    (void)stream;
+}
+
+static void what_was_lost_over_http2_may_be_answered_over_http1(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, end_for_http1);
+    ask(&world);
+    assert_string_equal(world.asker.body, "ok");
+    assert_string_equal(http_failure_name(world.asker.result.failure), "");
+    assert_int_equal(world.asker.result.body_cut, HTTP_CUT_UNSURE);
+    assert_int_equal(world.asker.result.http_version, 11);
+    assert_true(world.asker.result.resent);
+    close_world(&world);
+}
+
 static void streams_that_end_keep_the_promises_of_the_document(void **state)
 {
     (void)state;
@@ -203,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_that_end_keep_the_promises_of_the_document),
         cmocka_unit_test(what_is_refused_again_and_again_is_sent_six_times_unless_that_is_forbidden),
+        cmocka_unit_test(half_an_answer_is_none_where_streams_are_not_watched),
+        cmocka_unit_test(what_was_lost_over_http2_may_be_answered_over_http1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

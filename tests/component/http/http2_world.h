@@ -123,18 +123,24 @@ static inline int choose_http2(SSL *ssl, const unsigned char **out, unsigned cha
 
 /* The world */
 
-static inline void open_world(struct world *world, bool never_resends,
-                              void (*asked)(struct endpoint_peer *, uint32_t, bool))
+/** `options`: those that differ from the usual. */
+static inline void open_world_with(struct world *world, struct http_client_options options,
+                                   void (*asked)(struct endpoint_peer *, uint32_t, bool))
 {
     *world = (struct world){.asked = asked};
-    const struct http_client_options options = {.idle_timeout_ms = IDLE_MS,
-                                                .watches_streams = true,
-                                                .total_timeout_ms = 600000,
-                                                .never_resends = never_resends,
-                                                .redirects = HTTP_REDIRECTS_NONE};
+    options.idle_timeout_ms = IDLE_MS;
+    options.total_timeout_ms = 600000;
+    options.redirects = HTTP_REDIRECTS_NONE;
     asker_open(&world->asker, options, LIBCURL_TLS, NULL, world);
     world->asker.endpoint.heard = heard;
     SSL_CTX_set_alpn_select_cb(world->asker.endpoint.tls, choose_http2, NULL);
+}
+
+static inline void open_world(struct world *world, bool never_resends,
+                              void (*asked)(struct endpoint_peer *, uint32_t, bool))
+{
+    const struct http_client_options options = {.watches_streams = true, .never_resends = never_resends};
+    open_world_with(world, options, asked);
 }
 
 static inline void close_world(struct world *world)

@@ -173,7 +173,7 @@ static void names_of_an_answers_headers_are_shown_alike_by_all_versions(void **s
     (void)state;
     for (int lower = 0; lower < 2; lower++) {
         struct http_call *call = new_call(&shared, "GET", "http://a/", NO_BODY, NULL, 0);
-        call->lower_names = lower == 1;
+        call->http2 = lower == 1;
         call_keep_header(call, SLICE_LITERAL("x-first-one: a-b"));
         call_keep_header(call, SLICE_LITERAL("no-colon"));
         call_keep_header(call, SLICE_LITERAL(" goes-on: here"));
