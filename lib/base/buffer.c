@@ -67,6 +67,15 @@ int buffer_reserve_to(struct buffer *b, size_t cap)
     return resize(b, cap);
 }
 
+void buffer_trim(struct buffer *b)
+{
+    char *trimmed = b->len > 0 && b->len < b->cap ? realloc(b->ptr, b->len) : NULL;
+    if (trimmed) {
+        b->ptr = trimmed;
+        b->cap = b->len;
+    }
+}
+
 void buffer_append(struct buffer *b, const void *bytes, size_t len)
 {
     if (len == 0 || (!room_is_there(b, len) && buffer_reserve(b, len) != 0))

@@ -19,6 +19,8 @@ void buffer_wipe(struct buffer *b);
 PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
 /** Makes space for `cap` bytes in all and not one more, where buffer_reserve doubles; results as there. */
 PA_MUST_USE int buffer_reserve_to(struct buffer *b, size_t cap);
+/** Gives back what its bytes do not need of its memory; an empty one keeps all. */
+void buffer_trim(struct buffer *b);
 void buffer_append(struct buffer *b, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *b, struct slice s);
 static inline void buffer_append_text(struct buffer *b, const char *text)

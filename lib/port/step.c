@@ -6,7 +6,7 @@
 
 size_t step_bytes(const struct step *step)
 {
-    return sizeof *step + step->path_size + step->body.len;
+    return sizeof *step + step->path_size + step->body.cap;
 }
 
 void step_discard(struct step *step)
@@ -22,6 +22,7 @@ struct step *step_new(bool node_run, const char *run_id, bool result, const char
     int length = snprintf(path, sizeof path, "/v1/%s/%s%s",
                           node_run ? "workflows/nodes/runs" : "actions/runs", run_id, suffix);
     size_t path_size = (size_t)length + 1;
+    buffer_trim(body);
     struct step *step = body->failed ? NULL : malloc(sizeof *step + path_size);
     if (!step) {
         buffer_clear(body);

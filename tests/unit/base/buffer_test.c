@@ -55,6 +55,24 @@ static void a_bound_is_reserved_to_the_byte(void **state)
     assert_true(!b.ptr && b.len == 0 && b.cap == 0 && !b.failed);
 }
 
+static void what_is_not_needed_is_given_back(void **state)
+{
+    (void)state;
+    struct buffer b = {0};
+    buffer_trim(&b);
+    assert_true(!b.ptr && b.cap == 0);
+    assert_int_equal(buffer_reserve(&b, 300), 0);
+    buffer_trim(&b);
+    assert_int_equal(b.cap, 300); /* empty: its memory is for what comes */
+    buffer_append_text(&b, "abc");
+    buffer_trim(&b);
+    assert_int_equal(b.cap, 3);
+    assert_memory_equal(b.ptr, "abc", 3);
+    buffer_trim(&b);
+    assert_int_equal(b.cap, 3);
+    buffer_clear(&b);
+}
+
 /** More than there can ever be; afterwards nothing is appended. */
 static void a_buffer_that_has_failed_stays_as_it_is(void **state)
 {
@@ -271,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_reserved_is_there),
         cmocka_unit_test(a_bound_is_reserved_to_the_byte),
+        cmocka_unit_test(what_is_not_needed_is_given_back),
         cmocka_unit_test(a_buffer_that_has_failed_stays_as_it_is),
         cmocka_unit_test(what_is_taken_is_a_text_and_leaves_nothing),
         cmocka_unit_test(a_secret_is_wiped),
