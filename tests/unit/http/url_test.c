@@ -147,6 +147,24 @@ static void what_is_asked_for_begins_behind_the_host(void **state)
     assert_string_equal(url_target("https://u:p@[::1]:8443/"), "/");
 }
 
+static void a_path_that_is_a_secret_is_hidden_with_its_query(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"https://user:passw0rd@svc:8443/T0/secret?b=c", "https://svc:8443/***"},
+        {"http://a?b", "http://a/***"},
+        {"http://a", "http://a/***"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct url_parts parts;
+        struct error err = {0};
+        assert_int_equal(url_parse(edge_of(cases[i][0]), &parts, &err), 0);
+        assert_true(url_hide_path(&parts));
+        assert_string_equal(parts.redacted, cases[i][1]);
+        url_parts_clear(&parts);
+    }
+}
+
 static void a_url_may_have_64_kib(void **state)
 {
     (void)state;
@@ -247,6 +265,7 @@ int main(void)
         cmocka_unit_test(only_http_and_https_are_taken),
         cmocka_unit_test(a_url_is_sent_without_what_http_has_no_place_for),
         cmocka_unit_test(what_is_asked_for_begins_behind_the_host),
+        cmocka_unit_test(a_path_that_is_a_secret_is_hidden_with_its_query),
         cmocka_unit_test(a_url_may_have_64_kib),
         cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(a_zone_is_left_to_libcurl),

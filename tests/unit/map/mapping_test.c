@@ -16,6 +16,15 @@ static void the_first_enabled_mapping_is_used(void **state)
     assert_request("[]", "{}", "x \n");
 }
 
+/** Some editors write one. */
+static void a_byte_order_mark_before_the_list_is_passed_over(void **state)
+{
+    (void)state;
+    assert_request("\xef\xbb\xbf[{\"body\":\".a\"}]", "{\"a\":1}", "i 1\nb 1\n");
+    assert_problem("\xef\xbb[]", "is not JSON: ");
+    assert_problem("\xef\xbb\xbf\xef\xbb\xbf[]", "is not JSON: ");
+}
+
 static void a_mapping_without_fields_leaves_the_request_as_it_is(void **state)
 {
     (void)state;
@@ -539,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_enabled_mapping_is_used),
+        cmocka_unit_test(a_byte_order_mark_before_the_list_is_passed_over),
         cmocka_unit_test(a_mapping_without_fields_leaves_the_request_as_it_is),
         cmocka_unit_test(every_field_is_evaluated),
         cmocka_unit_test(an_error_or_no_output_is_null_and_a_warning),

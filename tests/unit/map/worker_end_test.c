@@ -88,6 +88,22 @@ static void nobody_waits_for_what_was_forgotten_when_an_evaluator_ends(void **st
     assert_answered("a=f d=f ");
 }
 
+static void all_that_one_was_sent_goes_to_the_next(void **state)
+{
+    (void)state;
+    char names[66];
+    memset(names, 'x', sizeof names);
+    names[65] = '\0';
+    request_each(names);
+    turn();
+    assert_int_equal(fake.links[0].puts, 64);
+    die(MAP_QUICK, MAP_END_RETIRED, 0);
+    wake(MAP_QUICK);
+    assert_int_equal(fake.links[1].puts, 64);
+    answer(MAP_QUICK);
+    assert_int_equal(fake.links[1].puts, 65);
+}
+
 /* Evaluators that answer nothing */
 
 static void evaluators_that_end_before_they_answer_are_asked_for_less_and_less_often(void **state)
@@ -288,6 +304,30 @@ static void a_former_file_is_kept_for_the_reports_of_its_requests(void **state)
     close(former);
 }
 
+static void a_former_file_ends_with_the_last_report_that_it_was_held_for(void **state)
+{
+    (void)state;
+    struct map_call *call = mapper_request(mapper, SLICE_LITERAL("a"), answered_and_held, &call);
+    assert_non_null(call);
+    turn();
+    answer(MAP_QUICK);
+    struct map_generation *first = held;
+    call = mapper_request(mapper, SLICE_LITERAL("b"), answered_and_held, &call);
+    turn();
+    answer(MAP_QUICK);
+    assert_ptr_equal(held, first);
+    int former = renew();
+    map_generation_release(held);
+    turn();
+    assert_int_equal(mapper_generations(mapper), 2);
+    map_generation_release(held);
+    turn();
+    assert_int_equal(mapper_generations(mapper), 1);
+    assert_false(fake.links[0].open);
+    map_generation_release(NULL);
+    close(former);
+}
+
 static void when_a_former_file_is_lost_its_reports_fail_and_its_requests_begin_anew(void **state)
 {
     (void)state;
@@ -316,6 +356,7 @@ int main(void)
         TEST(a_crash_fails_the_call_that_it_came_of),
         TEST(what_an_evaluator_was_killed_over_is_tried_once_more_after_a_while),
         TEST(nobody_waits_for_what_was_forgotten_when_an_evaluator_ends),
+        TEST(all_that_one_was_sent_goes_to_the_next),
         TEST(evaluators_that_end_before_they_answer_are_asked_for_less_and_less_often),
         TEST(why_they_answer_nothing_is_told),
         TEST(one_that_could_not_be_made_is_barren_without_a_call),
@@ -327,6 +368,7 @@ int main(void)
         TEST(a_compiler_that_goes_is_the_end),
         TEST(what_was_not_sent_goes_to_the_new_file),
         TEST(a_former_file_is_kept_for_the_reports_of_its_requests),
+        TEST(a_former_file_ends_with_the_last_report_that_it_was_held_for),
         TEST(when_a_former_file_is_lost_its_reports_fail_and_its_requests_begin_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,8 @@ int map_process_evaluator(int asked, enum map_evaluator which, int *fd)
 
 void map_process_end(struct map_process *process)
 {
-    process->pid = -1;
+    assert_int_equal(process->pid, -1);
+    assert_int_equal(process->fd, -1); /* the generation's */
 }
 
 struct map_link *map_link_open(const struct map_link_options *options)
