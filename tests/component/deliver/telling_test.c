@@ -189,6 +189,29 @@ static void a_run_reads_whether_its_endpoint_answered(void **state)
     world_free(world);
 }
 
+static void a_run_reads_once_that_its_webhook_is_sent_and_of_each_failed_attempt(void **state)
+{
+    (void)state;
+    struct world *world = world_open_with(true);
+    world_deliver(world, (struct deliver_options){.max_in_flight = 4,
+                                                  .max_bytes = 1 << 20,
+                                                  .retry = {.max_attempts = 3,
+                                                            .max_elapsed_ms = 60000,
+                                                            .initial_backoff_ms = 1,
+                                                            .max_backoff_ms = 1}});
+    world->failures = 2;
+    deliver_one(world, (struct event_text){.run_id = "r_1", .path = "/flaky", .synchronized = true});
+    size_t sent = 0, failed = 0;
+    for (size_t i = 0; i < world->port->count; i++) {
+        const char *body = world->port->seen[i].body;
+        sent += occurrences(body, "\"Sending POST http://");
+        failed += occurrences(body, "\"Attempt ");
+    }
+    assert_int_equal(sent, 1);
+    assert_int_equal(failed, 2);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_result_that_waits_is_told_after_a_while_and_once),
         cmocka_unit_test(a_run_that_waits_for_its_lane_says_so_once_and_for_how_long),
         cmocka_unit_test(a_run_reads_whether_its_endpoint_answered),
+        cmocka_unit_test(a_run_reads_once_that_its_webhook_is_sent_and_of_each_failed_attempt),
         cmocka_unit_test(an_observer_is_told_of_everything_that_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
