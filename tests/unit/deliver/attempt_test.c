@@ -1,5 +1,6 @@
 /* One request and what follows from its answer: deliveries whose HTTP client and clock are the test's. Their
  * events are of the change log, so that nothing is owed to Port. */
+#include "../still.h"
 #include "deliver/deliver.h"
 #include "observe/conditions.h"
 #include "port/result.h"
@@ -33,7 +34,6 @@ static struct {
     size_t given;
 } fake;
 
-static int64_t now_ms;
 static uv_loop_t loop;
 static struct signer *signer;
 static struct observer *observer;
@@ -94,25 +94,11 @@ void http_client_secrets(struct http_client *client, struct secrets *out)
 
 /* Deliveries */
 
-static int64_t now(void *ctx)
-{
-    (void)ctx;
-    return now_ms;
-}
-
-static double half(void *ctx)
-{
-    (void)ctx;
-    return 0.5;
-}
-
-static const struct clock test_clock = {.monotonic_ms = now, .wall_ms = now, .random = half};
-
 static int begin(void **state)
 {
     (void)state;
     memset(&fake, 0, sizeof fake);
-    now_ms = 1000000;
+    still_begin(0.5);
     uv_loop_init(&loop);
     signer = signer_new(SLICE_LITERAL("secret"));
     observer = observer_new(&(struct observer_options){.clock = &test_clock});
@@ -203,21 +189,11 @@ static void answer(size_t n, struct http_result result)
     call->done(call->ctx, &result);
 }
 
-static void find_timer(uv_handle_t *handle, void *found)
-{
-    if (handle->type == UV_TIMER && uv_is_active(handle))
-        *(uv_timer_t **)found = (uv_timer_t *)handle;
-}
-
 /** So much time passes, and what is due by then happens. */
 static void pass(int64_t ms)
 {
-    uv_timer_t *timer = NULL;
     now_ms += ms;
-    uv_walk(&loop, find_timer, &timer);
-    if (timer)
-        uv_timer_start(timer, timer->timer_cb, 0, 0);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    still_fire(&loop, still_timer(&loop));
 }
 
 static struct counters counted(void)

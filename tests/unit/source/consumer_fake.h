@@ -1,6 +1,7 @@
 /* A consumer whose librdkafka, partitions and errors are the test's: what comes from the two queues, and what
  * is made of it. Nothing here waits: time is the test's too. */
 #pragma once
+#include "../still.h"
 #include "source/kafka/internal.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +50,6 @@ static struct {
     size_t closed;
 } fake;
 
-static int64_t now_ms;
 static uv_loop_t loop;
 static struct kafka_consumer *consumer;
 
@@ -432,20 +432,6 @@ void commit_answered(struct kafka_consumer *of, rd_kafka_event_t *event)
 
 /* The owner */
 
-static inline int64_t now(void *ctx)
-{
-    (void)ctx;
-    return now_ms;
-}
-
-static inline double no_jitter(void *ctx)
-{
-    (void)ctx;
-    return 0.5;
-}
-
-static const struct clock test_clock = {.monotonic_ms = now, .wall_ms = now, .random = no_jitter};
-
 static inline bool has_room(void *ctx, size_t bytes)
 {
     (void)ctx;
@@ -502,7 +488,7 @@ static inline int begin(void **state)
     (void)state;
     memset(&fake, 0, sizeof fake);
     fake.room = SIZE_MAX;
-    now_ms = 1000000;
+    still_begin(0.5);
     uv_loop_init(&loop);
     struct error err = {0};
     const struct kafka_consumer_options options = options_of_test();
@@ -536,8 +522,7 @@ static inline int end(void **state)
 /** A second is over. */
 static inline void tick(void)
 {
-    uv_timer_start(&consumer->tick, consumer->tick.timer_cb, 0, uv_timer_get_repeat(&consumer->tick));
-    turn();
+    still_fire(&loop, &consumer->tick);
 }
 
 /** librdkafka says that something has come. */

@@ -1,6 +1,7 @@
 /* A polling source for the tests of claimed runs, with a Port that answers what a test says, and a clock that
  * does not go by itself. */
 #pragma once
+#include "../still.h"
 #include "source/polling/internal.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,21 +125,6 @@ static inline void take(void *ctx, const struct record *record, struct ticket *t
 
 /* The source */
 
-static int64_t now_ms;
-
-static inline int64_t now(void *ctx)
-{
-    (void)ctx;
-    return now_ms;
-}
-
-static inline double no_jitter(void *ctx)
-{
-    (void)ctx;
-    return 0.5;
-}
-
-static const struct clock test_clock = {.monotonic_ms = now, .wall_ms = now, .random = no_jitter};
 static struct config config;
 static struct polling_source source;
 static struct poller *poller;
@@ -148,7 +134,7 @@ static inline int begin(void **state)
     (void)state;
     memset(&fake, 0, sizeof fake);
     fake.due_in_ms = -1;
-    now_ms = 1000000;
+    still_begin(0.5);
     config = (struct config){.polling = {.max_failure_ms = 60000}};
     source =
         (struct polling_source){.options = {.clock = &test_clock, .config = &config, .sink = {.take = take}}};

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "../../component/logs.h"
+#include "../still.h"
 #include "source/polling/internal.h"
 
 enum { CALLS = 32, INTERVAL_MS = 7000, BACKOFF_MS = 100, FAILING_MS = 10000, TURN_OVER = 1 << 20 };
@@ -39,7 +40,6 @@ static struct {
     bool apart_end;
 } fake;
 
-static int64_t now_ms;
 static uv_loop_t loop;
 static struct config config;
 static struct polling_source *source;
@@ -156,20 +156,6 @@ static inline void is_closed(void *ctx)
     fake.closed++;
 }
 
-static inline int64_t now(void *ctx)
-{
-    (void)ctx;
-    return now_ms;
-}
-
-static inline double no_jitter(void *ctx)
-{
-    (void)ctx;
-    return 0;
-}
-
-static const struct clock test_clock = {.monotonic_ms = now, .wall_ms = now, .random = no_jitter};
-
 static inline void turn(void)
 {
     uv_run(&loop, UV_RUN_NOWAIT);
@@ -180,7 +166,7 @@ static inline int begin(void **state)
     (void)state;
     memset(&fake, 0, sizeof fake);
     fake.room = SIZE_MAX;
-    now_ms = 1000000;
+    still_begin(0);
     config = (struct config){.polling = {.interval_ms = INTERVAL_MS,
                                          .batch_size = 8,
                                          .initial_backoff_ms = BACKOFF_MS,

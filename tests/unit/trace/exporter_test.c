@@ -1,5 +1,6 @@
 /* When spans are exported, how often that is tried, and which are dropped: an exporter whose client and spans
  * are the test's. Nothing here waits: what is due later is looked up in the timer. */
+#include "../still.h"
 #include "observe/conditions.h"
 #include "trace/otlp/otlp.h"
 #include "trace/otlp/span.h"
@@ -34,7 +35,6 @@ static struct {
 } fake;
 
 static uv_loop_t loop;
-static int64_t wall_ms;
 static struct otlp *otlp;
 static struct conditions *conditions;
 
@@ -101,20 +101,6 @@ void spans_append_head(const char *service, const char *attributes, const char *
     buffer_append_text(out, "HEAD");
 }
 
-static int64_t now(void *ctx)
-{
-    (void)ctx;
-    return wall_ms;
-}
-
-static double half(void *ctx)
-{
-    (void)ctx;
-    return 0.5;
-}
-
-static const struct clock test_clock = {.monotonic_ms = now, .wall_ms = now, .random = half};
-
 /* The exporter */
 
 static void is_closed(void *ctx)
@@ -128,7 +114,7 @@ static int begin(void **state)
     (void)state;
     memset(&fake, 0, sizeof fake);
     fake.spans = 1;
-    wall_ms = 1000000;
+    still_begin(0.5);
     uv_loop_init(&loop);
     conditions = conditions_new(&test_clock);
     const struct otlp_options options = {.loop = &loop,
@@ -167,16 +153,9 @@ static void come(unsigned count)
         otlp_note(otlp, NULL);
 }
 
-static void find_timer(uv_handle_t *handle, void *found)
-{
-    if (handle->type == UV_TIMER)
-        *(uv_timer_t **)found = (uv_timer_t *)handle;
-}
-
 static uv_timer_t *timer(void)
 {
-    uv_timer_t *found = NULL;
-    uv_walk(&loop, find_timer, &found);
+    uv_timer_t *found = still_timer(&loop);
     assert_non_null(found);
     return found;
 }
@@ -191,8 +170,7 @@ static int64_t waits(void)
 static void wake(void)
 {
     assert_true(waits() >= 0);
-    uv_timer_start(timer(), timer()->timer_cb, 0, 0);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    still_fire(&loop, timer());
 }
 
 static const struct http_call *last(void)
