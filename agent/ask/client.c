@@ -55,11 +55,27 @@ static bool look(void *ctx, const char *name)
     return true;
 }
 
-static int find_agent(const struct config *config, const struct command_usage *usage, struct search *search)
+static void search_agents(const struct config *config, struct search *search)
 {
     const struct admin_socket_choice choice = {
         .setting = config->status_socket, .org_id = config->org_id, .group_id = config->group_id};
     admin_socket_each(&choice, look, search);
+}
+
+bool ask_finds_agent(const struct config *config, struct error *why)
+{
+    struct search search = {0};
+    search_agents(config, &search);
+    bool one = *search.name && search.others.len == 0;
+    if (!*search.name)
+        *why = search.refused;
+    buffer_clear(&search.others);
+    return one;
+}
+
+static int find_agent(const struct config *config, const struct command_usage *usage, struct search *search)
+{
+    search_agents(config, search);
     if (!*search->name && search->refused.kind)
         fprintf(stderr, "port-agent %s: %s\n", usage->command, search->refused.message);
     else if (!*search->name)

@@ -28,6 +28,9 @@ PA_MUST_USE int ask_settings(struct config *config, const struct command_usage *
  * nobody answers, or several agents may be meant. Clear the body in all cases. */
 PA_MUST_USE int ask_agent(const struct config *config, const struct command_usage *usage,
                           const struct question *question, struct answer *answer);
+/** Does an agent of these settings run, and only one that may be meant? False with `why` set where one is
+ * there that cannot be asked. Tells nothing. */
+PA_MUST_USE bool ask_finds_agent(const struct config *config, struct error *why);
 /** Appends the path and ?target=, percent-encoded; without it for NULL. */
 void ask_path(struct buffer *out, const char *path, const char *target);
 /** Prints {"KEY":true,"target":"…","message":"…"} for --output json; NULL for `target`: none. */

@@ -1,14 +1,16 @@
 /* `port-agent redeliver`: what is still in the topics goes once more through the agent's own delivery, at a
- * person's word, and is reported to Port. No group is joined and no offset moves. */
+ * person's word, and is reported to Port: by the agent that runs (by_agent.c), or, where none does, here. No
+ * group is joined and no offset moves. */
 #include "agent/commands.h"
 #include "agent/options.h"
+#include "agent/record_outcome.h"
 #include "agent/record_source/record_source.h"
 #include "agent/run/running.h"
 #include "agent/run/setup.h"
-#include "agent/terminal.h"
 #include "agent/topics/topics.h"
 #include "base/clock.h"
 #include "base/signals.h"
+#include "by_agent.h"
 #include "source/kafka/trace_headers.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,42 +107,10 @@ static int collect(struct redelivery *redelivery, struct topics *topics, struct 
 
 static void redelivery_told(void *ctx, const struct observed *observed)
 {
-    static const char *const names[] = {[END_DELIVERED] = "delivered",
-                                        [END_FAILED] = "failed",
-                                        [END_SKIPPED] = "skipped",
-                                        [END_UNREADABLE] = "unreadable",
-                                        [END_REFUSED] = "refused"};
     struct redelivery *redelivery = ctx;
-    enum observed_end end = observed_end(observed->kind);
-    struct buffer line = {0};
-    struct slice why = observed_why(observed);
-    if (end == END_NONE)
-        return;
-    redelivery->delivered += end == END_DELIVERED;
-    if (redelivery->json) {
-        buffer_appendf(&line, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"run_id\":",
-                       observed->topic ? observed->topic : "", (int)observed->partition,
-                       (long long)observed->offset);
-        buffer_append_json_string(&line, observed->run_id);
-        buffer_appendf(&line,
-                       ",\"outcome\":\"%s\",\"status\":%d,\"duration_ms\":%lld,\"reason\":", names[end],
-                       observed->status, (long long)observed->duration_ms);
-        buffer_append_json_string(&line, why);
-        buffer_append_text(&line, "}\n");
-    } else {
-        buffer_appendf(&line, "%s[%d]@%lld ", observed->topic ? observed->topic : "",
-                       (int)observed->partition, (long long)observed->offset);
-        terminal_append(&line, observed->run_id, false);
-        buffer_appendf(&line, "  %s", names[end]);
-        if (observed->status)
-            buffer_appendf(&line, " %d in %lld ms", observed->status, (long long)observed->duration_ms);
-        buffer_append_text(&line, why.len > 0 ? ": " : "");
-        terminal_append(&line, why, false);
-        buffer_append_char(&line, '\n');
-    }
-    fwrite(buffer_text(&line), 1, line.len, stdout);
-    fflush(stdout);
-    buffer_clear(&line);
+    struct record_outcome outcome;
+    if (record_outcome_of(observed, &outcome))
+        redelivery->delivered += record_outcome_print(&outcome, redelivery->json);
 }
 
 static void redelivery_ended(void *ctx, size_t left)
@@ -188,6 +158,38 @@ static int deliver_kept(struct redelivery *redelivery)
     int code = running_end(&redelivery->running);
     if (!started)
         return setup_cannot_start(&err);
+    return code;
+}
+
+/** By the agent that runs, which no outcome passes by: its pauses, breakers and bounds hold for these too. */
+static int ask_agent_to_deliver(struct redelivery *redelivery)
+{
+    struct record_place *places = calloc(redelivery->count, sizeof *places);
+    if (!places)
+        return EXIT_CODE_FAILURE;
+    for (size_t i = 0; i < redelivery->count; i++)
+        places[i] = (struct record_place){redelivery->records[i].partition, redelivery->records[i].offset};
+    signals_release();
+    int code = by_agent_deliver(&redelivery->setup.config, redelivery->usage, redelivery->json, places,
+                                redelivery->count, &redelivery->delivered);
+    signals_hold();
+    free(places);
+    return code;
+}
+
+static int deliver_once_more(struct redelivery *redelivery)
+{
+    struct error why = {0};
+    int code = BY_AGENT_CANNOT;
+    if (ask_finds_agent(&redelivery->setup.config, &why))
+        code = ask_agent_to_deliver(redelivery);
+    else if (why.kind)
+        fprintf(stderr, "port-agent redeliver: %s\n", why.message);
+    bool own = code == BY_AGENT_CANNOT;
+    if (own) {
+        fputs("port-agent redeliver: no running agent can be asked; this command delivers\n", stderr);
+        code = deliver_kept(redelivery);
+    }
     if (!redelivery->json)
         printf("%zu delivered, %zu not\n", redelivery->delivered, redelivery->count - redelivery->delivered);
     bool all = redelivery->delivered == redelivery->count && fflush(stdout) == 0;
@@ -212,7 +214,7 @@ static int redeliver_from(struct redelivery *redelivery)
     else if (redelivery->count == 0)
         fputs("port-agent redeliver: the topic has no such record any more\n", stderr);
     if (!failed)
-        code = redelivery->count > 0 ? deliver_kept(redelivery) : EXIT_CODE_FAILURE;
+        code = redelivery->count > 0 ? deliver_once_more(redelivery) : EXIT_CODE_FAILURE;
     for (size_t i = 0; i < redelivery->count; i++)
         rd_kafka_message_destroy(redelivery->kept[i].message);
     topics_close(topics);
@@ -277,12 +279,14 @@ int command_redeliver(int argc, char **argv)
         .command = "redeliver",
         .summary = "--run ID | --offsets P:A-B",
         .intro =
-            "Sends what is still in the runs topic once more through the agent's own delivery, with the "
-            "agent's settings and mappings, and reports the results to Port. It joins no consumer group, "
-            "and no offset moves; the agent may run meanwhile. The endpoint gets a new Idempotency-Key, "
-            "and the first one in X-Port-Redelivery-Of: the endpoint may have done its work already. At most "
-            "1,000 "
-            "records. Log lines go to standard error.\n\n"
+            "Has what is still in the runs topic delivered once more, and reported to Port. The running "
+            "agent of "
+            "these settings does it, beside its other work: 'pause', breakers and 'run-status' hold for it. "
+            "Without one the command does it itself, with the agent's settings and mappings; its log lines "
+            "go to standard error then. No consumer group is joined, and no offset moves. The endpoint gets "
+            "a new Idempotency-Key, and the first one in X-Port-Redelivery-Of: the endpoint may have done "
+            "its work already. At most 1,000 records. Once the command is interrupted, what the agent has "
+            "taken goes on.\n\n"
             "  port-agent redeliver --run r_HardNzG6kzc9vWOQ\n"
             "  port-agent redeliver --offsets 0:1200-1250",
         .exit_codes =

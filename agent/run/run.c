@@ -86,6 +86,12 @@ static void parts_asked(void *ctx, struct status_parts *parts)
     parts->reload = reload_view(run->reload);
 }
 
+static void run_told(void *ctx, const struct observed *observed)
+{
+    const struct run *run = ctx;
+    status_service_told(run->status, observed);
+}
+
 static void open_status(struct run *run)
 {
     const struct status_service_options options = {.loop = &run->running.loop,
@@ -125,7 +131,7 @@ static void start_timer(struct run *run, uv_timer_t *timer, uv_timer_cb due, uin
 
 static int run_daemon(struct run *run)
 {
-    struct daemon_options options = {.stopped = stopped, .stuck = stuck, .ctx = run};
+    struct daemon_options options = {.stopped = stopped, .stuck = stuck, .told = run_told, .ctx = run};
     const struct signal_watch signals = {
         .stop = stop_asked, .summary = summary_asked, .reload = reload_asked, .ctx = run};
     struct error err = {0};

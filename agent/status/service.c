@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "observe/conditions.h"
 #include "page.h"
+#include "redeliveries.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ struct status_service {
     struct status_service_options options;
     int64_t started_wall_ms;
     struct live *live;
+    /** NULL: out of memory, and nothing is delivered once more. */
+    struct redeliveries *redeliveries;
     struct admin_server *local, *port;
     struct slice token;
     /** NULL: out of memory, and it is not measured. */
@@ -224,6 +227,25 @@ static void post_log_level(struct status_service *service, const struct admin_re
     answer_text(answer, 200, log_level_name(level));
 }
 
+static void post_redeliver(struct status_service *service, const struct admin_request *request,
+                           struct admin_answer *answer)
+{
+    struct status_parts parts = parts_of(service);
+    redeliveries_ask(service->redeliveries, &parts, request->target, answer);
+}
+
+static void get_redelivery(struct status_service *service, const struct admin_request *request,
+                           struct admin_answer *answer)
+{
+    redeliveries_fetch(service->redeliveries, request->target, answer);
+}
+
+void status_service_told(struct status_service *service, const struct observed *observed)
+{
+    if (service)
+        redeliveries_told(service->redeliveries, observed);
+}
+
 /* Routes */
 
 struct route {
@@ -246,6 +268,8 @@ static const struct route routes[] = {
     {"/resume", "POST", true, post_resume},
     {"/cancel", "POST", true, post_cancel},
     {"/log-level", "POST", true, post_log_level},
+    {"/redeliver", "POST", true, post_redeliver},
+    {"/redelivery", "GET", true, get_redelivery},
 };
 
 static void answer_request(void *ctx, const struct admin_request *request, struct admin_answer *answer)
@@ -326,6 +350,7 @@ struct status_service *status_service_new(const struct status_service_options *o
         free(service);
         return NULL;
     }
+    service->redeliveries = redeliveries_new(options->clock);
     service->lag = loop_lag_new(options->loop);
     open_socket(service);
     open_port(service);
@@ -351,6 +376,7 @@ void status_service_close(struct status_service *service)
     if (service->local)
         admin_socket_remove(service->socket);
     live_free(service->live);
+    redeliveries_free(service->redeliveries);
     free(service);
 }
 

@@ -22,5 +22,7 @@ PA_MUST_USE struct status_service *status_service_new(const struct status_servic
 void status_service_use_token(struct status_service *service, struct slice token);
 /** Its handles close on the loop. NULL is allowed. */
 void status_service_close(struct status_service *service);
+/** A listener of the observer's (observer_options.told). NULL is allowed. */
+void status_service_told(struct status_service *service, const struct observed *observed);
 /** The status as log lines. NULL is allowed. */
 void status_service_log(const struct status_service *service);

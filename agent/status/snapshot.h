@@ -29,7 +29,7 @@ struct status_parts {
     const struct config *config;
     const struct clock *clock;
     struct deliver *deliver;
-    const struct source *source;
+    struct source *source;
     struct conditions *conditions;
     const struct observer *observer;
     const struct reports *reports;

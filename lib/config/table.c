@@ -441,7 +441,7 @@ const struct setting config_settings[] = {
      .kind = SETTING_SECRET,
      AT(admin_token),
      .help = "whoever sends it as a bearer token sees the status on that port from other hosts too, and may "
-             "pause and cancel"},
+             "pause, cancel and deliver once more"},
     {.name = "STATUS_SOCKET",
      .kind = SETTING_TEXT,
      AT(status_socket),

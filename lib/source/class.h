@@ -32,6 +32,8 @@ struct source_class {
     struct source_view (*view)(const struct source *source);
     void (*each_partition)(const struct source *source,
                            void (*each)(void *ctx, const struct source_partition *partition), void *ctx);
+    /** NULL: its records cannot be read by their place. */
+    int (*redeliver)(struct source *source, const struct redelivery_request *request);
     size_t (*give_up)(struct source *source);
     /** NULL: what it hands over comes again. */
     size_t (*abandon)(const struct source *source);

@@ -1,5 +1,6 @@
 /* From the seam to whichever source it is. */
 #include "source/source.h"
+#include "base/error.h"
 #include "source/class.h"
 
 void source_ticket_done(struct ticket *ticket)
@@ -79,4 +80,9 @@ void source_each_partition(const struct source *source,
 {
     if (source->class->each_partition)
         source->class->each_partition(source, each, ctx);
+}
+
+int source_redeliver(struct source *source, const struct redelivery_request *request)
+{
+    return source->class->redeliver ? source->class->redeliver(source, request) : PA_ERR_INVALID;
 }

@@ -102,6 +102,32 @@ PA_MUST_USE enum source_reading source_ticket_read_again(struct ticket *ticket, 
 
 /* A source, whichever it is */
 
+/** How the way of a record ended that somebody asked for once more. */
+enum redelivery_end {
+    /** The sink is done with it. */
+    REDELIVERY_DONE,
+    /** The sink gave it back undone, or did not get it: the agent stops, or connects anew. */
+    REDELIVERY_LEFT,
+    /** It is no longer in its topic. */
+    REDELIVERY_GONE,
+    /** It could not be read within half a minute. */
+    REDELIVERY_UNREAD,
+    /** There is no space for it in the sink now. */
+    REDELIVERY_NO_ROOM
+};
+enum { REDELIVERY_ID_SIZE = 352 };
+
+/** A record that a person wants once more. Copied. */
+struct redelivery_request {
+    int32_t partition;
+    int64_t offset;
+    /** What the record is known by this time: not as any other. */
+    const char *id;
+    /** Once, from the loop, and never during source_redeliver. */
+    void (*ended)(void *ctx, enum redelivery_end end);
+    void *ctx;
+};
+
 struct source;
 struct conditions;
 struct config;
@@ -174,6 +200,11 @@ PA_MUST_USE bool source_comes_again(const struct source *source);
 /** Gives back what it holds (Kafka: commits what is done and leaves the group), bounded by about four
  * seconds, withdraws what is left from the sink; then `closed` runs from the loop and the source is freed. */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
+
+/** Reads a record of the runs once more and hands it to the sink as one of its own, whatever became of it
+ * before; no offset moves by that, and its share of the work need not be this agent's. 0: `ended` follows;
+ * PA_ERR_INVALID: this source cannot, PA_ERR_UNAVAILABLE: not now, PA_ERR_MEMORY. */
+PA_MUST_USE int source_redeliver(struct source *source, const struct redelivery_request *request);
 
 enum { SOURCE_FIELDS_MAX = 8 };
 /** What the summary line says about the source: fields, and how many. Kept small. */

@@ -20,11 +20,6 @@ enum {
     MISSES = 3
 };
 
-static int64_t offset_of(const struct wanted *wanted)
-{
-    return wanted->ticket->entry.offset;
-}
-
 /* Life */
 
 /** The consumer's, for a client without a group. NULL: it cannot be made. */
@@ -102,21 +97,19 @@ static struct reading *reading_find(const struct again *again, const char *topic
 }
 
 /** NULL: out of memory. */
-static struct reading *reading_of(struct partition *partition)
+static struct reading *reading_of(struct again *again, const char *name, int32_t number)
 {
-    struct again *again = &partition->consumer->again;
-    if (!partition->reading)
-        partition->reading = reading_find(again, partition->topic, partition->number);
-    if (partition->reading)
-        return partition->reading;
-    struct reading *reading = calloc(1, sizeof *reading);
-    rd_kafka_topic_t *topic = reading ? rd_kafka_topic_new(again->rk, partition->topic, NULL) : NULL;
+    struct reading *reading = reading_find(again, name, number);
+    if (reading)
+        return reading;
+    reading = calloc(1, sizeof *reading);
+    rd_kafka_topic_t *topic = reading ? rd_kafka_topic_new(again->rk, name, NULL) : NULL;
     if (!topic) {
         free(reading);
         return NULL;
     }
-    *reading = (struct reading){.next = again->readings, .topic = topic, .number = partition->number};
-    again->readings = partition->reading = reading;
+    *reading = (struct reading){.next = again->readings, .topic = topic, .number = number};
+    again->readings = reading;
     return reading;
 }
 
@@ -139,7 +132,7 @@ static struct wanted *next_wanted(const struct reading *reading)
     for (struct wanted *wanted = reading->wanted; wanted; wanted = wanted->next) {
         if (wanted->rests)
             continue;
-        if (offset_of(wanted) >= reading->position)
+        if (wanted->offset >= reading->position)
             return wanted;
         if (!lowest)
             lowest = wanted;
@@ -155,6 +148,7 @@ static void go_to(struct again *again, struct reading *reading, int64_t offset)
     else /* without waiting for librdkafka's thread; what was fetched for the old position does not come */
         rd_kafka_seek(reading->topic, reading->number, offset, 0);
     reading->position = offset;
+    reading->at_end = false;
 }
 
 static void aim(struct again *again, struct reading *reading)
@@ -163,9 +157,9 @@ static void aim(struct again *again, struct reading *reading)
     reading->changed = false;
     if (!wanted)
         return;
-    int64_t offset = offset_of(wanted);
+    int64_t offset = wanted->offset;
     bool near = offset >= reading->position && offset - reading->position <= NEAR;
-    if (reading->started && !reading->paused && near)
+    if (reading->started && !reading->paused && !reading->at_end && near)
         return;
     if (reading->paused)
         reading_pause(again, reading, false);
@@ -178,15 +172,19 @@ static void aim(struct again *again, struct reading *reading)
 static struct wanted **wanted_from(struct reading *reading, int64_t offset)
 {
     struct wanted **at = &reading->wanted;
-    while (*at && offset_of(*at) < offset)
+    while (*at && (*at)->offset < offset)
         at = &(*at)->next;
     return at;
 }
 
-/** Takes it out of `reading`, and tells the sink. */
+/** Takes it out of its reading, and tells whoever wants it. */
 static void wanted_comes(struct wanted *wanted, const rd_kafka_message_t *message)
 {
     struct kafka_ticket *ticket = wanted->ticket;
+    if (!ticket) {
+        redelivery_read(wanted->redelivery, message);
+        return;
+    }
     void *reader = wanted->reader;
     free(again_unlink(ticket));
     partition_tell_again(ticket->partition, ticket->entry.offset, message, reader);
@@ -196,9 +194,9 @@ static void wanted_comes(struct wanted *wanted, const rd_kafka_message_t *messag
 static struct wanted *expected(struct reading *reading, int64_t from, int64_t to)
 {
     struct wanted *wanted = *wanted_from(reading, from);
-    while (wanted && offset_of(wanted) < to && wanted->rests)
+    while (wanted && wanted->offset < to && wanted->rests)
         wanted = wanted->next;
-    return wanted && offset_of(wanted) < to ? wanted : NULL;
+    return wanted && wanted->offset < to ? wanted : NULL;
 }
 
 /** What should have come between the two offsets did not. */
@@ -206,7 +204,7 @@ static void missed(struct reading *reading, int64_t from, int64_t to)
 {
     struct wanted *wanted;
     while ((wanted = expected(reading, from, to))) {
-        from = offset_of(wanted);
+        from = wanted->offset;
         wanted->rests = true;
         if (++wanted->misses == MISSES)
             wanted_comes(wanted, NULL);
@@ -226,7 +224,7 @@ static void take(struct again *again, struct reading *reading, const rd_kafka_me
     if (unreadable_is_error(message->err)) {
         const struct wanted *wanted = *wanted_from(reading, position);
         if (wanted)
-            missed(reading, offset_of(wanted), offset_of(wanted) + 1);
+            missed(reading, wanted->offset, wanted->offset + 1);
         return;
     }
     if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
@@ -235,9 +233,10 @@ static void take(struct again *again, struct reading *reading, const rd_kafka_me
     /* Before the position: it was beyond the log's end, and librdkafka has begun at the log's start. */
     bool elsewhere = offset < position;
     reading->position = end ? offset : offset + 1;
+    reading->at_end = end;
     missed(reading, position, elsewhere || end ? INT64_MAX : offset);
     struct wanted *here = end ? NULL : *wanted_from(reading, offset);
-    if (here && offset_of(here) == offset)
+    if (here && here->offset == offset)
         wanted_comes(here, message);
 }
 
@@ -311,19 +310,42 @@ void again_stop(struct kafka_consumer *consumer)
 
 /* What is wanted */
 
+struct reading *again_want_of(struct kafka_consumer *consumer, const char *topic, int32_t number,
+                              struct wanted *wanted)
+{
+    struct reading *reading = again_open(consumer) ? reading_of(&consumer->again, topic, number) : NULL;
+    if (!reading)
+        return NULL;
+    struct wanted **at = wanted_from(reading, wanted->offset);
+    wanted->next = *at;
+    *at = wanted;
+    reading->changed = true;
+    again_woken(consumer);
+    return reading;
+}
+
+void again_forget(struct reading *reading, const struct wanted *wanted)
+{
+    struct wanted **at = wanted_from(reading, wanted->offset);
+    while (*at != wanted)
+        at = &(*at)->next;
+    *at = wanted->next;
+    reading->changed = true;
+}
+
 enum source_reading again_want(struct kafka_ticket *ticket, void *reader)
 {
     struct partition *partition = ticket->partition;
-    struct reading *reading = again_open(partition->consumer) ? reading_of(partition) : NULL;
-    struct wanted *wanted = reading ? malloc(sizeof *wanted) : NULL;
+    struct wanted *wanted = malloc(sizeof *wanted);
     if (!wanted)
         return READING_FAILED;
-    struct wanted **at = wanted_from(reading, ticket->entry.offset);
-    *wanted = (struct wanted){.next = *at, .ticket = ticket, .reader = reader};
-    *at = wanted;
+    *wanted = (struct wanted){.offset = ticket->entry.offset, .ticket = ticket, .reader = reader};
+    partition->reading = again_want_of(partition->consumer, partition->topic, partition->number, wanted);
+    if (!partition->reading) {
+        free(wanted);
+        return READING_FAILED;
+    }
     ticket->wanted = wanted;
-    reading->changed = true;
-    again_woken(partition->consumer);
     return READING_COMES;
 }
 
@@ -333,8 +355,6 @@ struct wanted *again_unlink(struct kafka_ticket *ticket)
     if (!wanted)
         return NULL;
     ticket->wanted = NULL;
-    struct reading *reading = ticket->partition->reading;
-    *wanted_from(reading, ticket->entry.offset) = wanted->next;
-    reading->changed = true;
+    again_forget(ticket->partition->reading, wanted);
     return wanted;
 }

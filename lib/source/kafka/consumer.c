@@ -241,6 +241,7 @@ void kafka_consumer_stop_taking(struct kafka_consumer *consumer)
 {
     consumer->stopped_taking = true;
     uv_idle_stop(&consumer->more);
+    redeliveries_leave(consumer);
 }
 
 static void try_close(struct kafka_consumer *consumer);
@@ -267,6 +268,7 @@ static void ticked(uv_timer_t *tick)
     standing_tick(consumer);
     poison_tick(consumer);
     again_tick(consumer);
+    redeliveries_tick(consumer);
     watch_tick(consumer);
     if (consumer->credentials_failing && !consumer->closing)
         ask_for_credentials(consumer);

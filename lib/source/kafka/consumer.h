@@ -32,6 +32,8 @@ struct kafka_consumer_options {
     size_t prefetch_bytes;
     size_t record_max_bytes;
     const char *runs_topic, *change_log_topic;
+    /** What records name as their assignment that are delivered once more: they outlive the consumer. */
+    const void *redeliveries;
     /** How often a missing topic is logged again; 0: once a minute. */
     int64_t ask_topics_ms;
     /** How long nothing may come from a partition whose end is further on before it is looked into; 0: 30 s.
@@ -63,6 +65,9 @@ PA_MUST_USE struct kafka_consumer *kafka_consumer_new(const struct kafka_consume
                                                       struct error *err);
 /** There is space in the sink again. */
 void kafka_consumer_resume(struct kafka_consumer *consumer);
+/** As source_redeliver. */
+PA_MUST_USE int kafka_consumer_redeliver(struct kafka_consumer *consumer,
+                                         const struct redelivery_request *request);
 PA_MUST_USE int kafka_consumer_set_credentials(struct kafka_consumer *consumer, const char *username,
                                                struct secret password);
 /** Takes no more records from now on; assignments stay and commits go on. */

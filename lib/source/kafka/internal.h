@@ -10,6 +10,7 @@
  *   watch.c      topics that are made anew while we consume
  *   poison.c     what cannot be read is passed
  *   again.c      records that are read a second time
+ *   redelivery.c records that a person wants once more
  *   view.c       what stands
  */
 #pragma once
@@ -22,6 +23,7 @@
 #include "source/kafka/unreadable.h"
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 struct partition {
     struct partition *next;
@@ -101,8 +103,11 @@ struct kafka_ticket {
 /** A record that is to be read again. */
 struct wanted {
     struct wanted *next;
+    int64_t offset;
+    /** Whose record it is; NULL: it is a redelivery's. */
     struct kafka_ticket *ticket;
     void *reader;
+    struct redelivery *redelivery;
     /** How often it was not where it should be. */
     unsigned misses;
     /** Not looked for before the next tick. */
@@ -119,8 +124,27 @@ struct reading {
     /** What comes next is here, or further on. */
     int64_t position;
     bool started, paused;
+    /** The log's end has been reached: nothing more comes from there by itself. */
+    bool at_end;
     /** Something is wanted that may be elsewhere. */
     bool changed;
+};
+
+/** A record that a person wants once more (redelivery.c). */
+struct redelivery {
+    /** First: the seam's view of it, once the sink has it. */
+    struct ticket ticket;
+    /** Of those that are being read. */
+    LIST_ENTRY(redelivery) others;
+    /** NULL: it has been read. */
+    struct kafka_consumer *consumer;
+    struct reading *reading;
+    struct wanted wanted;
+    struct redelivery_request request;
+    /** So often was it not there yet. */
+    unsigned ticks;
+    /** What the record's first delivery was known by, and what this one is. */
+    char first[REDELIVERY_ID_SIZE], id[REDELIVERY_ID_SIZE];
 };
 
 /** The second client, which reads records again (again.c). */
@@ -299,6 +323,7 @@ struct kafka_consumer {
     struct standing standing;
     struct poison_search poison;
     struct again again;
+    LIST_HEAD(redeliveries, redelivery) redeliveries;
     /** Because they could not be read. */
     uint64_t batches_passed;
     /** Refused, and nothing has worked since. */
@@ -427,6 +452,12 @@ void poison_overtake(struct kafka_consumer *consumer);
 PA_MUST_USE enum source_reading again_want(struct kafka_ticket *ticket, void *reader);
 /** The ticket does not want its record any more; returns what wanted it, to be freed; NULL: nothing did. */
 PA_MUST_USE struct wanted *again_unlink(struct kafka_ticket *ticket);
+/** Wants `wanted`, whose offset is set, of that partition, whoever has it; the reading that it is in. NULL:
+ * out of memory. */
+PA_MUST_USE struct reading *again_want_of(struct kafka_consumer *consumer, const char *topic, int32_t number,
+                                          struct wanted *wanted);
+/** Takes it out of the reading that it is in. */
+void again_forget(struct reading *reading, const struct wanted *wanted);
 /** There may be records. */
 void again_woken(struct kafka_consumer *consumer);
 void again_tick(struct kafka_consumer *consumer);
@@ -434,6 +465,14 @@ void again_tick(struct kafka_consumer *consumer);
 void again_stop(struct kafka_consumer *consumer);
 /** Destroys the second client. Blocks: for the thread pool. */
 void again_close(struct again *again);
+
+/* redelivery.c */
+/** Its record is here; NULL: it is gone. */
+void redelivery_read(struct redelivery *redelivery, const rd_kafka_message_t *message);
+/** A second is over. */
+void redeliveries_tick(struct kafka_consumer *consumer);
+/** Nothing is read any more. */
+void redeliveries_leave(struct kafka_consumer *consumer);
 
 /* errors.c */
 /** Logs an error of librdkafka's with a hint: each at once, then at most once a minute with the number left

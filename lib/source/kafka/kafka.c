@@ -80,6 +80,7 @@ static int consume(struct kafka_source *kafka, const struct kafka_credentials *c
     options.clock = kafka->options.clock;
     options.conditions = kafka->options.conditions;
     options.sink = kafka->options.sink;
+    options.redeliveries = kafka;
     options.credentials_refused = credentials ? credentials_refused : NULL;
     options.begun = kafka->begun;
     options.renew = renew;
@@ -210,9 +211,17 @@ static void consumer_closed(void *ctx)
     kafka_access_close(kafka->access, access_closed, kafka);
 }
 
+static int kafka_redeliver(struct source *source, const struct redelivery_request *request)
+{
+    struct kafka_source *kafka = kafka_of(source);
+    return kafka->consumer ? kafka_consumer_redeliver(kafka->consumer, request) : PA_ERR_UNAVAILABLE;
+}
+
 static void kafka_close(struct source *source, void (*closed)(void *ctx), void *ctx)
 {
     struct kafka_source *kafka = kafka_of(source);
+    const struct source_sink *sink = &kafka->options.sink;
+    sink->withdraw(sink->ctx, kafka, true); /* what is delivered once more */
     kafka->closed = closed;
     kafka->closed_ctx = ctx;
     stop_fetching(kafka);
@@ -318,4 +327,5 @@ const struct source_class kafka_source = {
     .assigned = kafka_assigned,
     .view = kafka_view,
     .each_partition = kafka_each_partition,
+    .redeliver = kafka_redeliver,
 };

@@ -87,7 +87,7 @@ static void tell_gone(const struct partition *partition, struct wanted *orphans)
     while (orphans) {
         struct wanted *wanted = orphans;
         orphans = wanted->next;
-        int64_t offset = wanted->ticket->entry.offset;
+        int64_t offset = wanted->offset;
         void *reader = wanted->reader;
         free(wanted);
         partition_tell_again(partition, offset, NULL, reader);

@@ -127,7 +127,7 @@ bool poison_is_astray(struct partition *partition, int64_t offset)
 enum source_reading again_want(struct kafka_ticket *ticket, void *reader)
 {
     struct wanted *wanted = malloc(sizeof *wanted);
-    *wanted = (struct wanted){.ticket = ticket, .reader = reader};
+    *wanted = (struct wanted){.offset = ticket->entry.offset, .ticket = ticket, .reader = reader};
     ticket->wanted = wanted;
     return READING_COMES;
 }

@@ -90,8 +90,8 @@ static void all_that_is_wanted_behind_the_end_is_missed(void **state)
     message(&run0, 4);
     assert_follows("4 ", "");
     for (int misses = 2; misses <= 3; misses++) {
-        tick();
-        assert_follows("", "");
+        tick(); /* librdkafka tells of the same end once, unless it is sent there again */
+        assert_follows("", misses == 3 ? "seek runs-0 11;" : "");
         if (misses == 2)
             fails(&run0, RD_KAFKA_RESP_ERR__PARTITION_EOF, 11);
         assert_follows("", "");

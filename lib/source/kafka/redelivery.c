@@ -1,0 +1,108 @@
+/* Records of the runs that a person wants once more. The second client reads them (again.c), from whichever
+ * partition they lie in, assigned or not; the sink gets them as records of their own, under another id. They
+ * have no offset that could be committed: what becomes of them counts for nobody but the person. Must never
+ * wait for space: who asked asks again. */
+#include "source/kafka/internal.h"
+#include "source/kafka/trace_headers.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/** Of which a record has to be read. */
+enum { TICKS = 30 };
+
+static void redelivery_end(struct redelivery *redelivery, enum redelivery_end end)
+{
+    redelivery->request.ended(redelivery->request.ctx, end);
+    free(redelivery);
+}
+
+static void redelivery_settle(struct ticket *ticket, bool done)
+{
+    redelivery_end((struct redelivery *)ticket, done ? REDELIVERY_DONE : REDELIVERY_LEFT);
+}
+
+static void stop_reading(struct redelivery *redelivery)
+{
+    again_forget(redelivery->reading, &redelivery->wanted);
+    LIST_REMOVE(redelivery, others);
+    redelivery->consumer = NULL;
+}
+
+static void give_to_sink(const struct kafka_consumer *consumer, struct redelivery *redelivery,
+                         const rd_kafka_message_t *message)
+{
+    const struct source_sink *sink = &consumer->options.sink;
+    struct record record = {
+        .kind = EVENT_RUN,
+        .id = slice_of(redelivery->id),
+        .redelivery_of = redelivery->first,
+        .topic = consumer->options.runs_topic,
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = -1, /* how old it is was known when it was asked for */
+        .key = {message->key, message->key_len},
+        .value = {message->payload, message->len},
+        .assignment = consumer->options.redeliveries,
+    };
+    record_read_trace(&record, message);
+    redelivery->ticket = (struct ticket){.settle = redelivery_settle};
+    sink->take(sink->ctx, &record, &redelivery->ticket);
+}
+
+void redelivery_read(struct redelivery *redelivery, const rd_kafka_message_t *message)
+{
+    const struct kafka_consumer *consumer = redelivery->consumer;
+    const struct source_sink *sink = &consumer->options.sink;
+    stop_reading(redelivery);
+    if (!message)
+        redelivery_end(redelivery, REDELIVERY_GONE);
+    else if (!sink->has_room(sink->ctx, message->len + message->key_len))
+        redelivery_end(redelivery, REDELIVERY_NO_ROOM);
+    else
+        give_to_sink(consumer, redelivery, message);
+}
+
+void redeliveries_tick(struct kafka_consumer *consumer)
+{
+    struct redelivery *next;
+    for (struct redelivery *one = LIST_FIRST(&consumer->redeliveries); one; one = next) {
+        next = LIST_NEXT(one, others);
+        if (++one->ticks < TICKS)
+            continue;
+        stop_reading(one);
+        redelivery_end(one, REDELIVERY_UNREAD);
+    }
+}
+
+void redeliveries_leave(struct kafka_consumer *consumer)
+{
+    struct redelivery *one;
+    while ((one = LIST_FIRST(&consumer->redeliveries))) {
+        stop_reading(one);
+        redelivery_end(one, REDELIVERY_LEFT);
+    }
+}
+
+int kafka_consumer_redeliver(struct kafka_consumer *consumer, const struct redelivery_request *request)
+{
+    if (consumer->stopped_taking)
+        return PA_ERR_UNAVAILABLE;
+    struct redelivery *redelivery = calloc(1, sizeof *redelivery);
+    if (!redelivery)
+        return PA_ERR_MEMORY;
+    redelivery->request = *request;
+    redelivery->wanted = (struct wanted){.offset = request->offset, .redelivery = redelivery};
+    snprintf(redelivery->id, sizeof redelivery->id, "%s", request->id);
+    snprintf(redelivery->first, sizeof redelivery->first, "%.249s-%d-%lld", consumer->options.runs_topic,
+             (int)request->partition, (long long)request->offset);
+    redelivery->request.id = redelivery->id;
+    redelivery->reading =
+        again_want_of(consumer, consumer->options.runs_topic, request->partition, &redelivery->wanted);
+    if (!redelivery->reading) {
+        free(redelivery);
+        return PA_ERR_MEMORY;
+    }
+    redelivery->consumer = consumer;
+    LIST_INSERT_HEAD(&consumer->redeliveries, redelivery, others);
+    return 0;
+}
