@@ -39,6 +39,8 @@ struct run_report {
     uv_timer_t *timer;
     unsigned attempt, log_ticks;
     bool finished, has_result;
+    /** Counted among the results that wait: not while it is paused. */
+    bool waits;
     /** When it was finished. */
     int64_t finished_ms;
     enum report_verdict verdict;
@@ -138,10 +140,16 @@ static void call_drop(struct run_report *report)
     call_ended(report);
 }
 
+static void set_waits(struct run_report *report, bool waits)
+{
+    report->reports->waiting += waits;
+    report->reports->waiting -= report->waits;
+    report->waits = waits;
+}
+
 static void result_ended(struct run_report *report)
 {
-    if (report->finished && report->has_result)
-        report->reports->waiting--;
+    set_waits(report, false);
     report->has_result = false;
 }
 
@@ -464,7 +472,7 @@ bool run_report_finish(struct run_report *report, const struct run_result *resul
     report->finished_ms = clock_monotonic_ms(report->reports->options.clock);
     report->log_ticks = LAST_LOGS_TICKS;
     if (report->has_result) {
-        report->reports->waiting++;
+        set_waits(report, true);
         report_advance(report);
         return true;
     }
@@ -475,8 +483,7 @@ bool run_report_finish(struct run_report *report, const struct run_result *resul
 void run_report_pause(struct run_report *report)
 {
     report->done = NULL;
-    if (report->has_result)
-        report->reports->waiting--;
+    set_waits(report, false);
     call_drop(report);
     attempts_ended(report);
     uv_timer_stop(report->timer);
@@ -487,8 +494,7 @@ void run_report_resume(struct run_report *report, report_done *done, void *ctx)
 {
     report->done = done;
     report->ctx = ctx;
-    if (report->has_result)
-        report->reports->waiting++;
+    set_waits(report, report->has_result);
     if (report->first)
         report_advance(report);
     else
@@ -570,8 +576,7 @@ int64_t reports_waiting_since_ms(const struct reports *reports)
     int64_t since_ms = -1;
     const struct run_report *report;
     LIST_FOREACH(report, &reports->all, all)
-    /* A paused one has nobody to tell, and is not counted as waiting either. */
-    if (report->done && report->has_result && (since_ms < 0 || report->finished_ms < since_ms))
+    if (report->waits && (since_ms < 0 || report->finished_ms < since_ms))
         since_ms = report->finished_ms;
     return since_ms;
 }
