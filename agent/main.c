@@ -1,5 +1,6 @@
 /* port-agent: help, version, and the subcommand that is asked for. No logic of its own. */
 #include "base/containment.h"
+#include "base/near.h"
 #include "base/signals.h"
 #include "base/version.h"
 #include "commands.h"
@@ -53,9 +54,9 @@ static int print_help(void)
 
 static int usage_error(const char *argument)
 {
-    const char *near = commands_near(argument);
-    fprintf(stderr, "port-agent: unknown command or option '%s'%s%s%s; try 'port-agent --help'\n", argument,
-            near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    char question[NEAR_QUESTION_SIZE];
+    fprintf(stderr, "port-agent: unknown command or option '%s'%s; try 'port-agent --help'\n", argument,
+            near_question("", commands_near(argument), question));
     return EXIT_CODE_USAGE;
 }
 

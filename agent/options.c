@@ -92,9 +92,8 @@ static int unknown_option(const struct command_usage *usage, const char *word)
         names[i + 1] = usage->options[i].name;
     const char *near = name ? near_word(name, names) : NULL;
     free(name);
-    if (near)
-        return options_wrong(usage, "unknown option '%s' (did you mean --%s?)", word, near);
-    return options_wrong(usage, "unknown option '%s'", word);
+    char question[NEAR_QUESTION_SIZE];
+    return options_wrong(usage, "unknown option '%s'%s", word, near_question("--", near, question));
 }
 
 static int read_options(const struct command_usage *usage, const struct option *known, int argc, char **argv)

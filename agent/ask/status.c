@@ -21,8 +21,10 @@ static int show_answer(const struct command_usage *usage, const struct config *c
     const struct question question = {.method = "GET", .path = path};
     struct answer answer = {0};
     int code = ask_agent(config, usage, &question, &answer);
-    if (code == EXIT_CODE_OK && json) {
+    if (code == EXIT_CODE_OK && json && answer.status == 200) {
         fputs(buffer_text(&answer.body), stdout);
+    } else if (code == EXIT_CODE_OK && json && answer.body.len > 0) {
+        ask_print_json("shown", false, NULL, buffer_text(&answer.body)); /* a refusal is in plain words */
     } else if (code == EXIT_CODE_OK && answer.status == 200 && !show(stdout, buffer_slice(&answer.body))) {
         fprintf(stderr, "port-agent %s: the agent's answer cannot be read\n", usage->command);
         code = EXIT_CODE_FAILURE;

@@ -146,9 +146,9 @@ int command_completion(int argc, char **argv)
     if (!shell)
         return options_wrong(&usage, "the shell is missing; write bash, zsh or fish");
     static const char *const names[] = {"fish", "bash", "zsh", NULL};
-    const char *near = near_word(shell, names);
-    return options_wrong(&usage, "'%s' is not known%s%s%s; write bash, zsh or fish", shell,
-                         near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    char question[NEAR_QUESTION_SIZE];
+    return options_wrong(&usage, "'%s' is not known%s; write bash, zsh or fish", shell,
+                         near_question("", near_word(shell, names), question));
 }
 
 /* Manual pages */
@@ -231,9 +231,9 @@ int command_man(int argc, char **argv)
     while (name && i < count && strcmp(commands[i].name, name) != 0)
         i++;
     if (name && i == count) {
-        const char *near = commands_near(name);
-        return options_wrong(&usage, "there is no command '%s'%s%s%s", name, near ? " (did you mean " : "",
-                             near ? near : "", near ? "?)" : "");
+        char question[NEAR_QUESTION_SIZE];
+        return options_wrong(&usage, "there is no command '%s'%s", name,
+                             near_question("", commands_near(name), question));
     }
     if (name)
         print_page(&commands[i]);

@@ -192,9 +192,9 @@ int command_dead_letters(int argc, char **argv)
     if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)
         return help();
     static const char *const parts[] = {"list", "show", "replay", NULL};
-    const char *near = near_word(what, parts);
-    fprintf(stderr, "port-agent dead-letters: %s%s%s%s%s%s; write list, show or replay\n",
+    char question[NEAR_QUESTION_SIZE];
+    fprintf(stderr, "port-agent dead-letters: %s%s%s%s; write list, show or replay\n",
             argc > 0 ? "there is no '" : "the subcommand is missing", what, argc > 0 ? "'" : "",
-            near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+            near_question("", near_word(what, parts), question));
     return EXIT_CODE_USAGE;
 }

@@ -345,8 +345,12 @@ int command_demo(int argc, char **argv)
         return code;
     const char *secret = demo.world.to ? getenv("PORT_CLIENT_SECRET") : NULL;
     demo.world.secret = secret && *secret ? secret : DEMO_SECRET;
-    if (demo.world.to && (strncmp(demo.world.to, "http", 4) != 0 || strpbrk(demo.world.to, "\"\\ ")))
-        return options_wrong(&usage, "--to: '%s' is no URL; write http://localhost:3000", demo.world.to);
+    if (demo.world.to && strpbrk(demo.world.to, "\"\\ "))
+        return options_wrong(&usage,
+                             "--to: a URL has no quotes, backslashes or spaces; write %%22, %%5C or %%20");
+    code = demo.world.to ? options_url(&usage, "to", demo.world.to, "http://localhost:3000") : OPTIONS_GO_ON;
+    if (code != OPTIONS_GO_ON)
+        return code;
     if (strlen(demo.world.secret) > SECRET_MAX)
         return options_wrong(&usage, "PORT_CLIENT_SECRET is longer than %d bytes", SECRET_MAX);
     demo.show.colour = terminal_has_colour(STDOUT_FILENO);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/signals.h"
 #include "forward.h"
+#include "http/url.h"
 #include "show.h"
 #include "json/canonical.h"
 #include <stdio.h>
@@ -185,9 +186,14 @@ static void listen_stop_asked(void *ctx, int number, bool again)
 
 static void say_where(const struct listening *listening, const char *forward)
 {
-    fprintf(stderr, "listening on http://127.0.0.1:%d", http_server_port(listening->server));
-    if (forward)
-        fprintf(stderr, ", passing webhooks on to %s", forward);
+    struct buffer shown = {0};
+    if (forward) {
+        buffer_append_text(&shown, ", passing webhooks on to ");
+        url_append_shown(&shown, slice_of(forward));
+    }
+    fprintf(stderr, "listening on http://127.0.0.1:%d%s", http_server_port(listening->server),
+            buffer_text(&shown));
+    buffer_clear(&shown);
     fputs("; Ctrl-C ends\n", stderr);
 }
 

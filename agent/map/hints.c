@@ -95,14 +95,20 @@ static struct slice near_member(struct slice object, const char *name)
     return found;
 }
 
-static void hint_member(struct explanation *explanation, const char *where, struct slice path,
-                        struct slice parent, struct slice object, struct slice name)
+/** What an expression sees: "the event", or "a report", and that as JSON. */
+struct sight {
+    const char *whose;
+    struct slice seen;
+};
+
+static void hint_member(struct explanation *explanation, const char *whose, const char *where,
+                        struct slice path, struct slice parent, struct slice object, struct slice name)
 {
     char *word = name.len <= NEAR_MAX_LEN ? slice_to_text(name) : NULL;
     struct slice near = word ? near_member(object, word) : (struct slice){NULL, 0};
     size_t before = explanation->notes.len;
     if (!slice_is_null(near))
-        buffer_appendf(&explanation->notes, "%s: the event has no %.*s; did you mean %.*s.%.*s?\n", where,
+        buffer_appendf(&explanation->notes, "%s: %s no %.*s; did you mean %.*s.%.*s?\n", where, whose,
                        (int)path.len, path.ptr, (int)parent.len, parent.ptr, (int)near.len, near.ptr);
     /* An expression may ask for the same member twice. */
     const char *notes = buffer_text(&explanation->notes);
@@ -112,11 +118,11 @@ static void hint_member(struct explanation *explanation, const char *where, stru
     free(word);
 }
 
-/** Follows the members that stand at `at` of the expression, through the event. */
-static void follow_path(struct explanation *explanation, const char *where, struct slice expression,
-                        size_t at)
+/** Follows the members that stand at `at` of the expression, through what it sees. */
+static void follow_path(struct explanation *explanation, const struct sight *sight, const char *where,
+                        struct slice expression, size_t at)
 {
-    struct slice value = buffer_slice(&explanation->event.payload);
+    struct slice value = sight->seen;
     size_t start = at, len;
     while ((len = member_name(expression, at)) > 0) {
         char *name = slice_to_text((struct slice){expression.ptr + at + 1, len});
@@ -124,7 +130,8 @@ static void follow_path(struct explanation *explanation, const char *where, stru
         struct slice inner = name && object ? members_find(value, name) : (struct slice){NULL, 0};
         free(name);
         if (object && slice_is_null(inner))
-            hint_member(explanation, where, (struct slice){expression.ptr + start, at + 1 + len - start},
+            hint_member(explanation, sight->whose, where,
+                        (struct slice){expression.ptr + start, at + 1 + len - start},
                         (struct slice){expression.ptr + start, at - start}, value,
                         (struct slice){expression.ptr + at + 1, len});
         if (slice_is_null(inner))
@@ -136,7 +143,8 @@ static void follow_path(struct explanation *explanation, const char *where, stru
 
 /** Follows each path of the expression that begins at the event: up to the first | or argument of a
  * function, behind which a dot is something else. Texts are passed over, except for their \(...). */
-static void follow_paths(struct explanation *explanation, const char *where, struct slice expression)
+static void follow_paths(struct explanation *explanation, const struct sight *sight, const char *where,
+                         struct slice expression)
 {
     enum { LEVELS = 8 };
     unsigned open[LEVELS] = {0}, level = 0;
@@ -162,13 +170,14 @@ static void follow_paths(struct explanation *explanation, const char *where, str
             level--;
             text = true;
         } else if (c == '.' && !is_word_char(before) && !strchr(")]}\".?", before)) {
-            follow_path(explanation, where, expression, at);
+            follow_path(explanation, sight, where, expression, at);
         }
     }
 }
 
 /** A report sees more than the event: the event is its `body`. */
-static void look_at_report(struct explanation *explanation, const char *where, struct slice expression)
+static void look_at_report(struct explanation *explanation, const struct sight *sight, const char *where,
+                           struct slice expression)
 {
     static const char *const own[] = {"body", "request", "response"};
     expression = slice_trim(expression);
@@ -181,7 +190,19 @@ static void look_at_report(struct explanation *explanation, const char *where, s
         buffer_appendf(&explanation->notes,
                        "%s: a report sees body (the event), request and response: write .body.%s\n", where,
                        name);
+    else
+        follow_paths(explanation, sight, where, expression);
     free(name);
+}
+
+/** Of an answer only the names are known here that each one has (docs/contract.md, the report context). */
+static void write_report_sight(const struct explanation *explanation, struct buffer *out)
+{
+    buffer_append_text(out, "{\"body\":");
+    buffer_append_slice(out, buffer_slice(&explanation->event.payload));
+    buffer_append_text(
+        out, ",\"request\":{\"method\":\"\",\"url\":\"\",\"body\":null,\"headers\":null,\"query\":null},"
+             "\"response\":{\"statusCode\":0,\"headers\":null,\"text\":\"\",\"json\":null}}");
 }
 
 /* Headers */
@@ -201,12 +222,17 @@ static void look_at_headers(struct explanation *explanation)
 
 void map_hint_members(struct explanation *explanation)
 {
-    for (size_t i = 0; i < explanation->expression_count; i++) {
+    struct buffer report = {0};
+    write_report_sight(explanation, &report);
+    const struct sight event_seen = {"the event has", buffer_slice(&explanation->event.payload)},
+                       report_seen = {"a report sees", buffer_slice(&report)};
+    for (size_t i = 0; i < explanation->expression_count && !report.failed; i++) {
         const struct explained_expression *one = &explanation->expressions[i];
         if (strstr(one->where, ", report"))
-            look_at_report(explanation, one->where, buffer_slice(&one->expression));
+            look_at_report(explanation, &report_seen, one->where, buffer_slice(&one->expression));
         else
-            follow_paths(explanation, one->where, buffer_slice(&one->expression));
+            follow_paths(explanation, &event_seen, one->where, buffer_slice(&one->expression));
     }
+    buffer_clear(&report);
     look_at_headers(explanation);
 }

@@ -3,7 +3,7 @@
 #include "agent/commands.h"
 #include "agent/record_outcome.h"
 #include "base/clock.h"
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

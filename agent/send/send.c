@@ -9,6 +9,7 @@
 #include "agent/run/setup.h"
 #include "agent/terminal.h"
 #include "base/clock.h"
+#include "base/near.h"
 #include "base/signals.h"
 #include "event.h"
 #include "port_stub.h"
@@ -327,10 +328,10 @@ static int read_event(struct sending *sending)
                                                                              : cannot(sending, &err);
     if (event_template(sending->template, &sending->in))
         return EXIT_CODE_OK;
-    const char *near = event_template_near(sending->template);
-    return options_wrong(sending->usage, "--template: '%s' is none of %s%s%s%s", sending->template,
-                         event_template_names, near ? " (did you mean " : "", near ? near : "",
-                         near ? "?)" : "");
+    char question[NEAR_QUESTION_SIZE];
+    return options_wrong(sending->usage, "--template: '%s' is none of %s%s", sending->template,
+                         event_template_names,
+                         near_question("", event_template_near(sending->template), question));
 }
 
 static int make_event(struct sending *sending, struct slice secret)

@@ -2,6 +2,7 @@
 #include "base/near.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LETTERS_FOR_EACH = 3, ALLOWED_MAX = 3 };
@@ -53,4 +54,12 @@ const char *near_word(const char *word, const char *const *list)
         }
     }
     return found;
+}
+
+const char *near_question(const char *prefix, const char *near, char out[NEAR_QUESTION_SIZE])
+{
+    *out = '\0';
+    if (near)
+        snprintf(out, NEAR_QUESTION_SIZE, " (did you mean %.2s%.*s?)", prefix, NEAR_MAX_LEN, near);
+    return out;
 }

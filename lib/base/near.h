@@ -12,3 +12,7 @@ PA_MUST_USE unsigned near_distance(const char *a, const char *b);
 PA_MUST_USE unsigned near_allowed(const char *word);
 /** The word of the list (NULL at the end) that is nearest to `word`; NULL: none is near. */
 const char *near_word(const char *word, const char *const *list);
+enum { NEAR_QUESTION_SIZE = NEAR_MAX_LEN + 24 };
+/** Writes " (did you mean PREFIXnear?)", for behind a word that was not understood; "" where `near` is NULL.
+ * Returns `out`. */
+const char *near_question(const char *prefix, const char *near, char out[NEAR_QUESTION_SIZE]);

@@ -72,6 +72,15 @@ def test_it_passes_webhooks_on_byte_for_byte_and_the_answer_back():
     assert " POST /deep/path?q=1\n" in passed and f"X-Port-Signature: {sign(body)}\n" in passed and "signature valid over the body as it came" in passed
 
 
+def test_the_password_of_a_handlers_url_is_not_shown():
+    process = subprocess.Popen([BINARY, "listen", "--forward", "http://me:hush-hush@127.0.0.1:1/"], env={"PATH": os.environ["PATH"], "PORT_CLIENT_SECRET": SECRET},
+                               cwd="/tmp", stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    said = process.stderr.readline()
+    process.terminate()
+    process.wait(timeout=30)
+    assert "passing webhooks on to http://" in said and "hush-hush" not in said
+
+
 def test_a_handler_that_is_not_there_is_told():
     with Listener("--forward", "http://127.0.0.1:1/only/here") as listener:
         status, body, _ = listener.ask("{}")

@@ -308,3 +308,10 @@ def test_usual_mistakes_have_a_hint(run_map):
     assert done.returncode == 78 and 'mapping 1, method: hint: ' in done.stderr and r'write "\"POST\""' in done.stderr and "mapping 1, url: hint: " in done.stderr
     done = run_map(mapping=[{"body": ".payload.propertys"}])
     assert "did you mean .payload.properties?" in done.stdout
+    for report, hint in ((".body.payload.propertys", "did you mean .body.payload.properties?"), (".response.statusCod", "did you mean .response.statusCode?"),
+                         (".bodi.context", "a report sees no .bodi; did you mean .body?"), (".payload.action", "write .body.payload"),
+                         (".request.metod", "did you mean .request.method?")):
+        done = run_map(mapping=[{"report": {"summary": report}}], files={"response": {"statusCode": 200}})
+        assert hint in done.stdout, (report, done)
+    done = run_map(mapping=[{"report": {"summary": ".response.json.ide, .response.headers.Viia, .request.body.x"}}], files={"response": {"statusCode": 200, "json": {"id": 1}}})
+    assert "did you mean" not in done.stdout, done

@@ -127,4 +127,5 @@ def test_its_events_go_to_a_handler_of_ones_own():
     assert done.returncode == 0 and f"Everything was sent to {handler.url}/mine" in done.stdout, done
     assert {one["method"] for one in seen} == {"POST", "PUT", "PATCH", "DELETE", "GET"} and {one["path"] for one in seen} == {"/mine"}
     assert all(one["signature"]["valid"] for one in seen)
-    assert demo(words=("--to", "localhost")).returncode == 64
+    for wrong in ("localhost", "httpx://localhost", "http", "http:///path", "http://a b", 'http://a/"x'):
+        assert demo(words=("--to", wrong)).returncode == 64, wrong

@@ -81,6 +81,20 @@ static void words_that_are_too_long_are_none(void **state)
     assert_null(near_word(longer, words));
 }
 
+static void a_question_is_asked_of_what_is_near_alone(void **state)
+{
+    (void)state;
+    char question[NEAR_QUESTION_SIZE], longest[NEAR_MAX_LEN + 1];
+    assert_string_equal(near_question("", NULL, question), "");
+    assert_string_equal(near_question("", "check", question), " (did you mean check?)");
+    assert_string_equal(near_question("--", "run", question), " (did you mean --run?)");
+    memset(longest, 'a', NEAR_MAX_LEN);
+    longest[NEAR_MAX_LEN] = '\0';
+    assert_int_equal(strlen(near_question("--", longest, question)),
+                     strlen(" (did you mean --?)") + NEAR_MAX_LEN);
+    assert_string_equal(question + strlen(question) - 2, "?)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +102,7 @@ int main(void)
         cmocka_unit_test(longer_words_are_allowed_more_slips),
         cmocka_unit_test(the_nearest_word_is_meant_and_the_first_of_those_as_near),
         cmocka_unit_test(words_that_are_too_long_are_none),
+        cmocka_unit_test(a_question_is_asked_of_what_is_near_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
