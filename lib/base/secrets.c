@@ -170,6 +170,16 @@ static bool is_cut_escape(struct slice text)
     return (text.ptr[0] == '%' || text.ptr[0] == '\\') && text.len < whole;
 }
 
+/** What is left of the text before it ends or was cut ("…"), where that is within the bytes of an escape. */
+static struct slice until_cut(struct slice text)
+{
+    enum { ESCAPE_MAX = 12 };
+    static const char mark[] = "…";
+    size_t near = text.len < ESCAPE_MAX + sizeof mark ? text.len : ESCAPE_MAX + sizeof mark;
+    const char *at = near > 0 ? memmem(text.ptr, near, mark, sizeof mark - 1) : NULL;
+    return at ? (struct slice){text.ptr, (size_t)(at - text.ptr)} : text;
+}
+
 static bool same_byte(const struct secret_form *form, char of_text, char of_secret)
 {
     return of_text == of_secret || (form->any_case && tolower((unsigned char)of_text) == of_secret);
@@ -193,10 +203,13 @@ static size_t begins_with_escaped(struct slice text, const struct secret_form *f
             at++;
             secret = after(secret, 1);
         } else {
-            bool cut = at < text.len ? is_cut_escape(after(text, at)) : true;
-            if (whole - secret.len >= SECRET_ENOUGH) /* nobody looks at these bytes again */
+            size_t found = whole - secret.len;
+            if (found >= SECRET_ENOUGH) /* nobody looks at these bytes again */
                 return at;
-            return cut && whole - secret.len >= SECRET_MIN ? text.len : 0;
+            if (found < SECRET_MIN)
+                return 0;
+            struct slice rest = until_cut(after(text, at));
+            return rest.len == 0 || is_cut_escape(rest) ? at + rest.len : 0;
         }
     }
     return at;

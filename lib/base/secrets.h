@@ -46,8 +46,8 @@ PA_MUST_USE bool secret_name(struct slice name);
 
 /** Appends `text` with every secret replaced by ***, however its characters are written: as they are, escaped
  * as in a JSON string (RFC 8259, section 7) or percent-encoded (RFC 3986, section 2.1). The longest secret
- * that begins at a place counts; so does the beginning of one, of SECRET_MIN bytes where the text ends and of
- * SECRET_ENOUGH anywhere. The time it takes grows with the text, whatever stands in it.
+ * that begins at a place counts; so does the beginning of one, of SECRET_MIN bytes where the text ends or was
+ * cut ("…"), and of SECRET_ENOUGH anywhere. The time it takes grows with the text, whatever stands in it.
  * `limit`: bytes after which no more is wanted: at most as many are appended, none of a character that they
  * do not hold whole; SIZE_MAX: all. Where very many secrets begin as the text does, again and again, what is
  * left of the text after REDACT_STEPS_MIN and REDACT_STEPS_PER_BYTE comparisons is one ***. Returns how many

@@ -344,7 +344,7 @@ void failure_reason(struct http_call *call, enum http_failure failure, CURLcode 
     else if (failure == HTTP_PROXY)
         proxy_reason(call, destination, code, detail, out, size);
     else
-        snprintf(out, size, "%s: %s%s%.120s%s%s%s", destination, sentence(failure), more ? ": " : "",
-                 more ? detail : "", hint, call->proxy ? ", through the proxy " : "",
-                 call->proxy ? call->proxy->url : "");
+        snprintf(out, size, "%s: %s%s%.120s%s%s%s%s", destination, sentence(failure), more ? ": " : "",
+                 more ? detail : "", more && strlen(detail) > 120 ? "…" : "", hint,
+                 call->proxy ? ", through the proxy " : "", call->proxy ? call->proxy->url : "");
 }

@@ -107,6 +107,21 @@ static void the_beginning_of_one_at_the_end_of_a_text_counts(void **state)
     redacted(one, "a secrets", "a secrets");
 }
 
+static void the_beginning_of_one_where_a_text_was_cut_counts(void **state)
+{
+    (void)state;
+    static const char *const one[] = {"secret/value", NULL}, *const dotted[] = {"secret…value", NULL};
+    redacted(one, "a secret/valu… not followed", "a ***… not followed");
+    redacted(one, "a secret… and secret…", "a ***… and ***…");
+    redacted(one, "a secre… not", "a secre… not"); /* too little to tell */
+    redacted(one, "a secret%2… not", "a ***… not");
+    redacted(one, "a secret\\u002…", "a ***…");
+    redacted(one, "a secret%20… not", "a secret%20… not");
+    redacted(one, "a secret..… not", "a secret..… not");
+    redacted(one, "a secret\xE2\x80", "a secret\xE2\x80");
+    redacted(dotted, "a secret…value, secret…valu, secret…val…", "a ***, secret…valu, ***…");
+}
+
 static void no_more_than_the_limit_is_given(void **state)
 {
     (void)state;
@@ -271,6 +286,7 @@ int main(void)
         cmocka_unit_test(base64_and_hexadecimal_are_seen_through),
         cmocka_unit_test(a_long_one_is_known_by_its_beginning),
         cmocka_unit_test(the_beginning_of_one_at_the_end_of_a_text_counts),
+        cmocka_unit_test(the_beginning_of_one_where_a_text_was_cut_counts),
         cmocka_unit_test(no_more_than_the_limit_is_given),
         cmocka_unit_test(a_limit_cuts_between_characters),
         cmocka_unit_test(short_ones_are_left_out),
