@@ -44,6 +44,7 @@ int port_client_open(struct port_client *client, const struct port_client_option
                                          .base_url = config->api_base_url,
                                          .client_id = config->client_id,
                                          .client_secret = config->client_secret.value,
+                                         .former_secret = config->client_secret_previous.value,
                                          .max_concurrent = connections_of(options)};
     client->api = port_api_new(&api);
     if (client->api)

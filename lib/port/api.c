@@ -535,12 +535,14 @@ struct port_api *port_api_new(const struct port_api_options *options)
     api->base_url = strdup(options->base_url);
     api->client_id = strdup(options->client_id);
     buffer_append_slice(&api->client_secret, options->client_secret);
+    buffer_append_slice(&api->former_secret, options->former_secret);
     api->quiet = calloc(1, sizeof *api->quiet);
     if (api->quiet) {
         uv_timer_init(options->loop, api->quiet);
         api->quiet->data = api;
     }
-    if (!api->base_url || !api->client_id || api->client_secret.failed || !api->quiet) {
+    bool failed = api->client_secret.failed || api->former_secret.failed;
+    if (!api->base_url || !api->client_id || failed || !api->quiet) {
         port_api_free(api);
         return NULL;
     }

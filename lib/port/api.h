@@ -25,8 +25,9 @@ struct port_api_options {
     const char *base_url;
     /** Copied. */
     const char *client_id;
-    /** Copied, wiped on free. */
-    struct slice client_secret;
+    /** Copied, wiped on free. The second one is the one before it, which is not shown either, should Port say
+     * it; empty: none. */
+    struct slice client_secret, former_secret;
     /** Calls at once; 0: 32. */
     unsigned max_concurrent;
 };

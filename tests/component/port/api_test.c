@@ -238,7 +238,8 @@ static struct reply echo_401(struct fake_port *port, size_t n, const struct seen
 {
     (void)port;
     (void)n;
-    snprintf(echoed, sizeof echoed, "{\"sent\":\"%s\",\"old\":\"token-1\",\"s\":\"s\\\\3cret\",\"%0150d%s\"}",
+    snprintf(echoed, sizeof echoed,
+             "{\"sent\":\"%s\",\"old\":\"token-1\",\"s\":\"s\\\\3cret\",\"b\":\"bef0re-it\",\"%0150d%s\"}",
              request->authorization, 0, request->authorization);
     return (struct reply){.status = 401, .body = echoed};
 }
@@ -253,7 +254,7 @@ static void what_port_echoes_of_our_secrets_is_masked(void **state)
     assert_int_equal(answers.refused, 1);
     assert_int_equal(port->tokens, 2);
     static const char said[] =
-        "Port answered 401: {\"sent\":\"Bearer ***\",\"old\":\"***\",\"s\":\"***\",\"000";
+        "Port answered 401: {\"sent\":\"Bearer ***\",\"old\":\"***\",\"s\":\"***\",\"b\":\"***\",\"000";
     if (strncmp(answers.reason, said, sizeof said - 1) != 0)
         fail_msg("%s", answers.reason);
     assert_null(strstr(answers.reason, "token-"));

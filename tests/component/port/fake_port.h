@@ -146,6 +146,7 @@ static inline struct fake_port *fake_port_new(unsigned max_concurrent)
                                    .base_url = port->url,
                                    .client_id = "id\"1",
                                    .client_secret = SLICE_LITERAL("s\\3cret"),
+                                   .former_secret = SLICE_LITERAL("bef0re-it"),
                                    .max_concurrent = max_concurrent};
     port->api = port_api_new(&api);
     assert_non_null(port->api);
