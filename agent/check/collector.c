@@ -11,6 +11,7 @@ struct collector_asked {
     uv_loop_t *loop;
     struct check_steps *steps;
     const struct config *config;
+    struct http_client *client;
 };
 
 static void collector_answered(void *ctx, const struct http_result *result)
@@ -21,10 +22,13 @@ static void collector_answered(void *ctx, const struct http_result *result)
     struct check_step *step =
         check_begin(asked->steps, COLLECTOR, "export", taken ? CHECK_OK : CHECK_WARNING);
     url_append_shown(&step->detail, slice_of(asked->config->tracing.url));
-    if (result->failure == HTTP_OK)
+    if (result->failure == HTTP_OK) {
         buffer_appendf(&step->detail, " answers %d", result->status);
-    else
-        buffer_appendf(&step->detail, ": %s", result->reason);
+    } else {
+        buffer_append_text(&step->detail, ": ");
+        otlp_append_reason(asked->client, asked->config->tracing.url, asked->config->tracing.headers.value,
+                           result->reason, &step->detail);
+    }
     if (result->status == 401 || result->status == 403)
         buffer_append_text(&step->hint, "check OTEL_EXPORTER_OTLP_HEADERS");
     else if (!taken)
@@ -49,7 +53,7 @@ void check_collector(struct check_steps *steps, const struct config *config, con
     options.clock = clock_system();
     options.connect_timeout_ms = options.idle_timeout_ms = options.total_timeout_ms = timeout_ms;
     options.max_connections = 1;
-    struct http_client *client = http_client_new(&options, &err);
+    struct http_client *client = asked.client = http_client_new(&options, &err);
     if (!client)
         check_say(steps, COLLECTOR, "export", CHECK_WARNING, err.message, NULL);
     else if (!otlp_probe(client, config->tracing.url, config->tracing.headers.value, collector_answered,

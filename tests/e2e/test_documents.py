@@ -284,6 +284,19 @@ def test_prose_is_wrapped_at_100_columns():
     assert long == []
 
 
+def test_each_row_belongs_to_a_table():
+    """A row behind an empty line would be shown as text, and be in no table that a test reads."""
+    alone = []
+    for path in markdown():
+        code, lines = False, ["", *path.read_text().splitlines(), ""]
+        for number, (before, line, behind) in enumerate(zip(lines, lines[1:], lines[2:]), 1):
+            if line.lstrip().startswith("```"):
+                code = not code
+            if not code and line.startswith("|") and not before.startswith("|") and not re.match(r"\|[-: ]+\|", behind):
+                alone.append(f"{path.relative_to(ROOT)}:{number}")
+    assert alone == []
+
+
 def test_the_drawing_of_a_deliverys_life_is_the_table_of_its_states():
     """An arrow from a group (`state name { ... }`) leads from every state in it. DROPPED, to which all lead, is not drawn."""
     code = (ROOT / "lib/deliver/life.c").read_text()

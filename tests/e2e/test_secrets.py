@@ -132,3 +132,51 @@ def test_no_secret_is_shown_in_any_writing(world, port, echo, authority, tmp_pat
     secrets = [PASSWORD, TOKEN, KEY, SEALED, IN_BODY, SECRET, *signatures, *lines] + ([PATH, PATH.split("/")[1], PATH.split("/")[2]] if paths == "false" else [])
     assert shown_of(secrets, told) == []
     assert (PATH in told) == (paths == "true") and f"http://127.0.0.1:{echo.server_port}/" in told
+
+
+def serving(answer):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", answer(self))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_a_redirect_shows_no_part_of_a_secret_wherever_it_is_cut(world, port, tmp_path):
+    (tmp_path / "mapping.json").write_text(json.dumps([{"headers": {"X-Custom": "\"Key \" + env.GATEWAY"}}]))
+    endpoint = serving(lambda asked: "http://elsewhere.test/" + "a" * int(asked.path.rsplit("/", 1)[1]) + "/" + asked.headers["X-Custom"].split()[1])
+    agent = world.agent(CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"), GATEWAY=TOKEN.replace("?>~", "")).assigned()
+    lengths = range(870, 920, 2)
+    world.produce(*(run_event(f"r_{length}", f"http://127.0.0.1:{endpoint.server_port}/{length}", synchronized=False) for length in lengths))
+    summaries = [outcome(port, f"r_{length}")["summary"] for length in lengths]
+    assert agent.terminate() == 0
+    endpoint.shutdown()
+    endpoint.server_close()
+    assert summaries[0].count("/***") == 1 and summaries[-1].count("aaa…") == 1 and sum("***…" in summary for summary in summaries) > 5, summaries
+    assert [text for text in summaries + [json.dumps(line, ensure_ascii=False) for line in agent.log.snapshot()] if TOKEN[:6] in text] == []
+
+
+def test_what_a_collector_sends_back_is_not_shown(world, receiver, tmp_path):
+    collector = serving(lambda asked: "http://elsewhere.test/" + asked.headers["Authorization"].split()[1])
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}", "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{KEY}"}
+    agent = world.agent(**settings).assigned()
+    world.produce(run_event("r_1", f"{receiver.url}/answered"))
+    told = agent.wait_log("traces do not reach their collector")["reason"]
+    assert agent.terminate() == 0
+    checked = subprocess.run([BINARY, "check", "--connect"], env={"PATH": "/usr/bin:/bin", **world.environment, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    collector.shutdown()
+    collector.server_close()
+    assert told == "redirect 307 to http://elsewhere.test/*** not followed: no redirect is followed"
+    assert told in checked.stdout, checked.stdout
+    assert KEY not in checked.stdout + checked.stderr + json.dumps(agent.log.snapshot())

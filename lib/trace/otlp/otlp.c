@@ -6,7 +6,9 @@
  *
  * One batch at a time; it is the queue's own bytes with a tail. */
 #include "trace/otlp/otlp.h"
+#include "base/secrets.h"
 #include "http/retry_after.h"
+#include "http/url.h"
 #include "observe/conditions.h"
 #include "trace/otlp/pairs.h"
 #include "trace/otlp/span.h"
@@ -15,16 +17,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKOFF_MS = 1000, HEADERS_MAX = 32, ANSWER_BYTES = 4096 };
+enum { BACKOFF_MS = 1000, HEADERS_MAX = 32, ANSWER_BYTES = 4096, REASON_SHOWN_MAX = 250 };
+
+/** Headers of an export; the last one says the body's type, and is nobody's secret. */
+struct header_list {
+    /** What `all` borrows from. */
+    struct buffer texts;
+    struct http_header all[HEADERS_MAX + 1];
+    size_t count;
+};
 
 struct otlp {
     struct otlp_options options;
     struct span_source source;
     char *url, *group;
-    /** What `headers` borrows from. */
-    struct buffer header_texts;
-    struct http_header headers[HEADERS_MAX + 1];
-    size_t header_count;
+    /** Those of exports that begin, and those before them: an answer to an export under way may say these. */
+    struct header_list headers, former;
     /** What each export begins with. */
     struct buffer head;
     struct buffer queue, batch;
@@ -48,9 +56,9 @@ struct otlp {
 /* Headers */
 
 /** Copies the pairs, then points at them. */
-static size_t read_headers(struct slice pairs, struct buffer *texts, struct http_header *out)
+static void read_headers(struct slice pairs, struct header_list *out)
 {
-    struct buffer name = {0}, value = {0};
+    struct buffer name = {0}, value = {0}, *texts = &out->texts;
     size_t count = 0, at = 0;
     while (count < HEADERS_MAX && pairs_take(&pairs, &name, &value)) {
         if (!pair_is_header(buffer_slice(&name), buffer_slice(&value)) ||
@@ -58,20 +66,75 @@ static size_t read_headers(struct slice pairs, struct buffer *texts, struct http
             continue;
         buffer_append_slice(texts, buffer_slice(&name));
         buffer_append_slice(texts, buffer_slice(&value));
-        out[count].name.len = name.len;
-        out[count++].value.len = value.len;
+        out->all[count].name.len = name.len;
+        out->all[count++].value.len = value.len;
     }
     texts->failed |= name.failed || value.failed;
     buffer_clear(&name);
     buffer_wipe(&value);
     for (size_t i = 0; i < count && !texts->failed; i++) {
-        out[i].name.ptr = texts->ptr + at;
-        out[i].value.ptr = texts->ptr + at + out[i].name.len;
-        at += out[i].name.len + out[i].value.len;
+        out->all[i].name.ptr = texts->ptr + at;
+        out->all[i].value.ptr = texts->ptr + at + out->all[i].name.len;
+        at += out->all[i].name.len + out->all[i].value.len;
     }
-    out[count++] = (struct http_header){SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
-    return count;
+    out->all[count++] =
+        (struct http_header){SLICE_LITERAL("Content-Type"), SLICE_LITERAL("application/json")};
+    out->count = count;
 }
+
+static void forget_headers(struct header_list *headers)
+{
+    buffer_wipe(&headers->texts);
+    headers->count = 0;
+}
+
+/* What may be shown */
+
+static void add_headers(const struct header_list *headers, struct secrets *out)
+{
+    for (size_t i = 0; i + 1 < headers->count; i++) {
+        struct slice value = headers->all[i].value;
+        const char *blank = value.len > 0 ? memchr(value.ptr, ' ', value.len) : NULL;
+        secrets_add(out, value, SECRET_MIN);
+        if (blank) /* "Bearer abc": it may come back without its scheme */
+            secrets_add(out, slice_trim((struct slice){blank, value.len - (size_t)(blank - value.ptr)}),
+                        SECRET_MIN);
+    }
+}
+
+/** Why an export failed, without what the collector was sent, should it come back. */
+static void append_reason(struct http_client *http, const char *url,
+                          const struct header_list *const headers[2], const char *reason, struct buffer *out)
+{
+    struct secrets secrets = {0};
+    struct buffer user_info = {0}, basic = {0};
+    add_headers(headers[0], &secrets);
+    if (headers[1])
+        add_headers(headers[1], &secrets);
+    url_credentials(slice_of(url), &user_info, &basic);
+    secrets_add_user_info(&secrets, buffer_slice(&user_info));
+    secrets_add(&secrets, buffer_slice(&basic), SECRET_MIN);
+    http_client_secrets(http, &secrets);
+    secrets.failed |= user_info.failed || basic.failed;
+    redact(&secrets, slice_of(reason), REASON_SHOWN_MAX, out);
+    secrets_clear(&secrets);
+    buffer_wipe(&user_info);
+    buffer_wipe(&basic);
+}
+
+void otlp_append_reason(struct http_client *http, const char *url, struct slice headers, const char *reason,
+                        struct buffer *out)
+{
+    struct header_list sent = {0};
+    read_headers(headers, &sent);
+    if (sent.texts.failed) /* better nothing than a secret */
+        out->failed = true;
+    else
+        append_reason(http, url, (const struct header_list *const[2]){&sent, NULL}, reason, out);
+    forget_headers(&sent);
+}
+
+/* Exports are requests */
 
 static struct http_request request_of(const char *url, const struct http_header *headers, size_t count,
                                       struct slice body)
@@ -111,7 +174,8 @@ static void finish_closing(struct otlp *otlp)
     buffer_clear(&otlp->queue);
     buffer_clear(&otlp->batch);
     buffer_clear(&otlp->head);
-    buffer_wipe(&otlp->header_texts);
+    forget_headers(&otlp->headers);
+    forget_headers(&otlp->former);
     free(otlp->url);
     free(otlp->group);
     otlp->open_parts = 2;
@@ -160,7 +224,7 @@ static void batch_over(struct otlp *otlp)
 static void send_batch(struct otlp *otlp)
 {
     const struct http_request request =
-        request_of(otlp->url, otlp->headers, otlp->header_count, buffer_slice(&otlp->batch));
+        request_of(otlp->url, otlp->headers.all, otlp->headers.count, buffer_slice(&otlp->batch));
     otlp->tries++;
     otlp->call = http_start(otlp->options.http, &request, batch_answered, otlp);
     if (otlp->call)
@@ -240,14 +304,17 @@ static int64_t next_try_ms(const struct otlp *otlp, const struct http_result *re
 
 static void tell_failure(const struct otlp *otlp, const struct http_result *result)
 {
-    char sentence[256];
+    const struct header_list *const headers[2] = {&otlp->headers, &otlp->former};
+    struct buffer sentence = {0};
     if (!otlp->options.conditions)
         return;
     if (result->failure == HTTP_OK)
-        snprintf(sentence, sizeof sentence, "the collector answered %d", result->status);
+        buffer_appendf(&sentence, "the collector answered %d", result->status);
     else
-        snprintf(sentence, sizeof sentence, "%.250s", result->reason);
-    condition_met(otlp->options.conditions, CONDITION_SPANS, NULL, (int64_t)otlp->dropped, sentence);
+        append_reason(otlp->options.http, otlp->url, headers, result->reason, &sentence);
+    condition_met(otlp->options.conditions, CONDITION_SPANS, NULL, (int64_t)otlp->dropped,
+                  buffer_text(&sentence));
+    buffer_clear(&sentence);
 }
 
 static void batch_answered(void *ctx, const struct http_result *result)
@@ -327,17 +394,15 @@ struct http_client *otlp_use_client(struct otlp *otlp, struct http_client *http)
 
 bool otlp_use_headers(struct otlp *otlp, struct slice headers)
 {
-    struct buffer texts = {0};
-    struct http_header list[HEADERS_MAX + 1] = {0};
-    size_t count = read_headers(headers, &texts, list);
-    if (texts.failed) {
-        buffer_wipe(&texts);
+    struct header_list list = {0};
+    read_headers(headers, &list);
+    if (list.texts.failed) {
+        forget_headers(&list);
         return false;
     }
-    buffer_wipe(&otlp->header_texts);
-    otlp->header_texts = texts;
-    memcpy(otlp->headers, list, sizeof list);
-    otlp->header_count = count;
+    forget_headers(&otlp->former);
+    otlp->former = otlp->headers;
+    otlp->headers = list;
     return true;
 }
 
@@ -356,11 +421,11 @@ struct otlp *otlp_new(const struct otlp_options *options)
     otlp->group = slice_to_text(slice_of(options->group));
     otlp->source =
         (struct span_source){.tracing = options->tracing, .clock = options->clock, .group = otlp->group};
-    otlp->header_count = read_headers(options->headers, &otlp->header_texts, otlp->headers);
+    read_headers(options->headers, &otlp->headers);
     spans_append_head(options->service, options->attributes, options->instance, &otlp->head);
-    if (!otlp->url || !otlp->group || otlp->header_texts.failed || otlp->head.failed) {
+    if (!otlp->url || !otlp->group || otlp->headers.texts.failed || otlp->head.failed) {
         buffer_clear(&otlp->head);
-        buffer_wipe(&otlp->header_texts);
+        forget_headers(&otlp->headers);
         free(otlp->url);
         free(otlp->group);
         free(otlp);
@@ -391,11 +456,11 @@ void otlp_close(struct otlp *otlp, void (*closed)(void *ctx), void *ctx)
 struct http_call *otlp_probe(struct http_client *http, const char *url, struct slice headers, http_done *done,
                              void *ctx)
 {
-    struct buffer texts = {0};
-    struct http_header list[HEADERS_MAX + 1] = {0};
-    size_t count = read_headers(headers, &texts, list);
-    const struct http_request request = request_of(url, list, count, SLICE_LITERAL("{\"resourceSpans\":[]}"));
-    struct http_call *call = texts.failed ? NULL : http_start(http, &request, done, ctx);
-    buffer_wipe(&texts);
+    struct header_list sent = {0};
+    read_headers(headers, &sent);
+    const struct http_request request =
+        request_of(url, sent.all, sent.count, SLICE_LITERAL("{\"resourceSpans\":[]}"));
+    struct http_call *call = sent.texts.failed ? NULL : http_start(http, &request, done, ctx);
+    forget_headers(&sent);
     return call;
 }

@@ -67,3 +67,7 @@ void otlp_close(struct otlp *otlp, void (*closed)(void *ctx), void *ctx);
 /** Asks the collector at `url` whether it takes spans: an export without any. As http_start. */
 PA_MUST_USE struct http_call *otlp_probe(struct http_client *http, const char *url, struct slice headers,
                                          http_done *done, void *ctx);
+/** Appends why an export, or a probe, failed, without what the collector was sent (these headers, the URL's
+ * user and password, the proxies' passwords), should it come back. At most 250 bytes. */
+void otlp_append_reason(struct http_client *http, const char *url, struct slice headers, const char *reason,
+                        struct buffer *out);

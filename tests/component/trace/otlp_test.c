@@ -471,6 +471,26 @@ static void other_headers_go_with_the_next_export(void **state)
     world_free(world);
 }
 
+static void what_it_was_sent_is_not_told_should_it_come_back(void **state)
+{
+    (void)state;
+    static const struct script back[] = {
+        {.status = 307,
+         .headers = "Location: http://other.example/t0ken-of-before/t0ken-of-now/eDp0MGtlbi1vZi1ub3c=\r\n"},
+        END};
+    struct world *world = world_new(back, 1, 0);
+    assert_true(otlp_use_headers(world->otlp, SLICE_LITERAL("x-tenant=t0ken-of-before")));
+    assert_true(otlp_use_headers(world->otlp, SLICE_LITERAL("authorization=Bearer%20t0ken-of-now")));
+    note_spans(world, 1);
+    run_until_dropped(world, 1);
+    const struct condition *condition = conditions_next(world->conditions, NULL);
+    assert_non_null(condition);
+    assert_string_equal(condition->sentence,
+                        "redirect 307 to http://other.example/***/***/eDp***c= not followed: "
+                        "no redirect is followed");
+    world_free(world);
+}
+
 static void probed(void *ctx, const struct http_result *result)
 {
     *(int *)ctx = result->status;
@@ -511,6 +531,7 @@ int main(void)
         cmocka_unit_test(closing_without_a_wait_ends_what_is_under_way),
         cmocka_unit_test(another_client_takes_over_and_an_export_under_way_counts),
         cmocka_unit_test(other_headers_go_with_the_next_export),
+        cmocka_unit_test(what_it_was_sent_is_not_told_should_it_come_back),
         cmocka_unit_test(a_probe_is_an_export_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
