@@ -3,6 +3,7 @@
  *   polling.c  life, and when Port is asked again
  *   run.c      a claimed run, from its claim to its end: the list, into the sink and back
  *   ack.c      its acknowledgement, and what the answers to it mean
+ *   turn.c     what one turn of the loop does of it, and what waits for the next
  *   left.c     lines about runs that are left to Port, grouped
  *   answer.c   a long answer to a claim, read in the thread pool
  *   claim.c    the formats
@@ -40,8 +41,9 @@ enum { LEFT_REASONS = LEFT_REFUSED + 1, RUN_ID_SIZE = 129 };
 
 /** A longer answer is read elsewhere. */
 enum { ANSWER_BYTES = 1024 * 1024 };
-/** Handed over in one turn of the loop, at most; a run that is larger goes alone. */
-enum { TURN_RUNS = 16, TURN_BYTES = 1024 * 1024 };
+/** Handed over in one turn of the loop, at most; a run that is larger goes alone. And acknowledgements that
+ * are begun in one. */
+enum { TURN_RUNS = 16, TURN_BYTES = 1024 * 1024, TURN_ASKS = 16 };
 /** What a run takes beside the bytes of its event. */
 enum { RUN_OVERHEAD = 1024 };
 
@@ -93,7 +95,7 @@ enum run_state {
     RUN_ACKNOWLEDGING,
     /** Inside the sink's `take`. */
     RUN_HANDING_OVER,
-    /** The sink had no memory for it, or the loop's turn had enough of others. */
+    /** The sink had no memory for it, or the loop's turn has enough of others. */
     RUN_WAITING,
     /** The sink has it. */
     RUN_TAKEN
@@ -103,6 +105,9 @@ struct polled_run {
     /** First: the seam's view of it. */
     struct ticket ticket;
     LIST_ENTRY(polled_run) all;
+    /** In the queue for a turn of the loop: to be acknowledged (again, where it is taken), or handed over. */
+    TAILQ_ENTRY(polled_run) turn;
+    bool queued;
     struct poller *poller;
     enum run_state state;
     struct port_call *ack;
@@ -128,6 +133,19 @@ struct polled_run {
     char id[];
 };
 
+/** A turn of the loop. */
+struct turn {
+    /** Handed over in it, and acknowledgements begun. */
+    size_t runs, bytes, asks;
+    /** It has the queue's. */
+    bool going_on;
+    TAILQ_HEAD(queued_runs, polled_run) queue;
+    /** Its end. */
+    uv_prepare_t prepare;
+    /** As long as some are in the queue. */
+    uv_idle_t idle;
+};
+
 struct polling_source {
     /** First: the seam's view of it. */
     struct source source;
@@ -141,9 +159,7 @@ struct polling_source {
     /** Runs apart, and what their events take. */
     size_t apart, apart_bytes;
     uv_timer_t apart_timer;
-    /** Handed over in this turn of the loop, whose end `turn` sees. */
-    size_t turn_runs, turn_bytes;
-    uv_prepare_t turn;
+    struct turn turn;
     /** What a run takes, from those that came lately. */
     size_t run_bytes;
     bool stopped, fatal_said, worked;
@@ -167,10 +183,22 @@ void poller_note_failure(struct poller *poller, const char *reason, int64_t retr
 
 /** The answer to the claim has been read to its end; `failure`: or as far as it could be. */
 void poller_answer_read(struct poller *poller, const char *failure);
-/** May a run of so many bytes be handed over in this turn of the loop? It counts from then on. */
-PA_MUST_USE bool polling_turn_has_space(struct polling_source *source, size_t bytes);
 /** Goes on with runs apart, now and as long as there are some. */
 void poller_watch_apart(struct polling_source *source);
+
+/* turn.c */
+/** Returns how many handles it has. */
+PA_MUST_USE unsigned turn_open(struct turn *turn, uv_loop_t *loop);
+/** Calls `closed` for each of them, whose data is `data` then. Nothing may be in the queue. */
+void turn_close(struct turn *turn, void *data, uv_close_cb closed);
+/** May a run of so many bytes be handed over in this turn? It counts from then on. */
+PA_MUST_USE bool turn_has_space(struct turn *turn, size_t bytes);
+/** The same for an acknowledgement. */
+PA_MUST_USE bool turn_may_ask(struct turn *turn);
+/** It goes on in a later turn: see run_has_its_turn. */
+void turn_queue(struct turn *turn, struct polled_run *run);
+/** It does not wait for a turn, if it did. */
+void turn_unqueue(struct turn *turn, struct polled_run *run);
 
 /* run.c */
 /** A run has been claimed: acknowledges it. Called with a poller as `ctx`; see claim_each. */
@@ -178,6 +206,8 @@ void run_claimed(void *ctx, const struct claimed *claimed);
 /** It is ours: hands it over. False: it has to wait, and is tried again when
  * there is space. */
 PA_MAY_IGNORE bool run_hand_over(struct polled_run *run);
+/** Goes on with a run of the turn's queue. False: the turn has no space for it, and it is still there. */
+PA_MUST_USE bool run_has_its_turn(struct polled_run *run);
 /** Not ours: Port gives it to somebody else, or to us again. */
 void run_leave(struct polled_run *run);
 /** Nothing may leave its acknowledgement open for ever: it goes on beside the rounds. */

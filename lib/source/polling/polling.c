@@ -321,26 +321,6 @@ static void due(uv_timer_t *timer)
         claim(poller);
 }
 
-/* Turns of the loop: however many acknowledgements are answered at the same moment */
-
-/** The loop is about to wait. */
-static void turn_is_over(uv_prepare_t *turn)
-{
-    struct polling_source *source = turn->data;
-    source->turn_runs = source->turn_bytes = 0;
-    uv_prepare_stop(turn);
-}
-
-bool polling_turn_has_space(struct polling_source *source, size_t bytes)
-{
-    if (source->turn_runs > 0 && (source->turn_runs >= TURN_RUNS || source->turn_bytes + bytes > TURN_BYTES))
-        return false;
-    source->turn_runs++;
-    source->turn_bytes += bytes;
-    uv_prepare_start(&source->turn, turn_is_over);
-    return true;
-}
-
 /* As a source */
 
 static void polling_resume(struct source *source)
@@ -412,7 +392,7 @@ static void polling_close(struct source *source, void (*closed)(void *ctx), void
     for (size_t i = 0; i < CLAIM_KINDS; i++)
         uv_close((uv_handle_t *)&polling->pollers[i].timer, poller_timer_closed);
     uv_close((uv_handle_t *)&polling->apart_timer, own_handle_closed);
-    uv_close((uv_handle_t *)&polling->turn, own_handle_closed);
+    turn_close(&polling->turn, polling, own_handle_closed);
 }
 
 static size_t polling_summary(const struct source *source, struct log_field fields[SOURCE_FIELDS_MAX])
@@ -472,9 +452,7 @@ static struct source *polling_open(const struct source_options *options, struct 
     polling->failing_since_ms = -1;
     uv_timer_init(options->loop, &polling->apart_timer);
     polling->apart_timer.data = polling;
-    uv_prepare_init(options->loop, &polling->turn);
-    polling->turn.data = polling;
-    polling->open_handles += 2;
+    polling->open_handles += 1 + turn_open(&polling->turn, options->loop);
     for (size_t i = 0; i < CLAIM_KINDS; i++) {
         struct poller *poller = &polling->pollers[i];
         poller->source = polling;

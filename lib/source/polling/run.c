@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** No timer that is due so much later runs in this turn of the loop. */
-enum { AGAIN_MS = 500, NEXT_TURN_MS = 1 };
+enum { AGAIN_MS = 500 };
 
 /* The list */
 
@@ -48,6 +47,7 @@ static void run_free(struct polled_run *run)
     struct polling_source *source = run->poller->source;
     tdelete(run->id, &source->by_id, compare_runs);
     LIST_REMOVE(run, all);
+    turn_unqueue(&source->turn, run);
     source->held--;
     run->poller->held_bytes -= run->event_len + RUN_OVERHEAD;
     source->apart -= run->apart;
@@ -139,10 +139,12 @@ bool run_hand_over(struct polled_run *run)
         .value = {run->event, run->event_len},
         .assignment = source,
     };
-    if (!source->giving_up && !polling_turn_has_space(source, run->event_len)) {
-        hand_over_in(run, NEXT_TURN_MS);
+    if (!source->giving_up && !turn_has_space(&source->turn, run->event_len)) {
+        run->state = RUN_WAITING;
+        turn_queue(&source->turn, run);
         return false;
     }
+    turn_unqueue(&source->turn, run);
     run->state = RUN_HANDING_OVER;
     source->options.sink.take(source->options.sink.ctx, &record, &run->ticket);
     if (run->state == RUN_WAITING) {
@@ -174,15 +176,44 @@ void run_leave(struct polled_run *run)
 
 /* Claimed */
 
+static bool ask_port(struct polled_run *run)
+{
+    turn_unqueue(&run->poller->source->turn, run);
+    if (run->state != RUN_TAKEN)
+        return ack_start(run);
+    ack_again(run);
+    return true;
+}
+
+/** False: out of memory; it is seen to. */
+static bool ask_in_turn(struct polled_run *run)
+{
+    struct turn *turn = &run->poller->source->turn;
+    if (turn_may_ask(turn))
+        return ask_port(run);
+    turn_queue(turn, run);
+    return true;
+}
+
+bool run_has_its_turn(struct polled_run *run)
+{
+    if (run->state == RUN_WAITING)
+        return run_hand_over(run) || !run->queued;
+    if (!turn_may_ask(&run->poller->source->turn))
+        return false;
+    PA_IGNORE(ask_port(run)); /* it waits elsewhere then */
+    return true;
+}
+
 /** It is offered again, so Port answers, and does not know yet that it is taken. */
 static void offered_again(struct polled_run *run)
 {
     if (run->state == RUN_TAKEN) {
         log_debug("run claimed again while it is in progress", F_STR("port.run_id", run->id));
-        ack_again(run);
+        PA_IGNORE(ask_in_turn(run)); /* Port offers it once more */
     } else if (run->apart && run->state == RUN_ACKNOWLEDGING && !run->ack) {
         run->attempts = 0;
-        ack_start(run);
+        PA_IGNORE(ask_in_turn(run)); /* it is due later */
     }
 }
 
@@ -211,19 +242,20 @@ void run_claimed(void *ctx, const struct claimed *claimed)
         return;
     }
     poller->pending++;
-    ack_start(run);
+    PA_IGNORE(ask_in_turn(run)); /* it is due later */
 }
 
 /* Going on */
 
+/** For a time, not for a turn. */
 static bool waits(const struct polled_run *run)
 {
-    return run->state == RUN_WAITING || (run->state == RUN_ACKNOWLEDGING && !run->ack);
+    return !run->queued && (run->state == RUN_WAITING || (run->state == RUN_ACKNOWLEDGING && !run->ack));
 }
 
 static bool go_on(struct polled_run *run)
 {
-    return run->state == RUN_WAITING ? run_hand_over(run) : ack_start(run);
+    return run->state == RUN_WAITING ? run_hand_over(run) : ask_in_turn(run);
 }
 
 /** One at a time: handing over may bring other tickets back, which are then gone from the list. */

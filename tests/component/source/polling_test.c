@@ -170,7 +170,7 @@ static void a_queue_leaves_the_other_its_share(void **state)
     world_free(world);
 }
 
-enum { MANY = 100, LARGE = 6, LARGE_BYTES = 300 * 1024 };
+enum { ASKS_IN_A_TURN = 16, MANY = 100, LARGE = 6, LARGE_BYTES = 300 * 1024 };
 
 static size_t batch, padding;
 
@@ -205,6 +205,13 @@ static void count_turn(uv_prepare_t *prepare)
     turns.before = turns.world->count;
 }
 
+/** The oldest first; which acknowledgement of those in one turn is answered first is for Port to say. */
+static bool came_about_in_its_place(const struct world *world, size_t place)
+{
+    size_t n = strtoul(world->taken[place].id + 2, NULL, 10);
+    return n < place + 2 * ASKS_IN_A_TURN && place < n + 2 * ASKS_IN_A_TURN;
+}
+
 /** The most that came in one turn of the loop. */
 static size_t most_in_a_turn(size_t runs, size_t bytes)
 {
@@ -220,6 +227,8 @@ static size_t most_in_a_turn(size_t runs, size_t bytes)
     start(world);
     run_until(world->port, &world->count, runs);
     uv_close((uv_handle_t *)&prepare, NULL);
+    for (size_t i = 0; i < runs; i++)
+        assert_true(came_about_in_its_place(world, i));
     world_free(world);
     return turns.most;
 }

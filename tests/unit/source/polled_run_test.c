@@ -236,17 +236,74 @@ static void one_that_the_turn_has_no_space_for_comes_in_the_next(void **state)
     fake.turn_full = true;
     acknowledge();
     assert_int_equal(fake.taken, 0);
-    assert_int_equal(fake.due_in_ms, 1);
     assert_int_equal(fake.advances, 0); /* its round does not end without it */
     runs_go_on(poller);
+    next_turn(0);
     assert_int_equal(fake.taken, 0);
-    fake.turn_full = false;
-    runs_go_on(poller);
+    next_turn(1);
     assert_int_equal(fake.taken, 1);
     assert_int_equal(fake.advances, 1);
     assert_int_equal(poller->held_bytes, 100 + RUN_OVERHEAD);
     source_ticket_done(fake.tickets[0]);
     assert_int_equal(poller->held_bytes, 0);
+}
+
+static void those_that_wait_for_a_turn_go_in_the_order_of_their_claims(void **state)
+{
+    (void)state;
+    struct polled_run *run[3];
+    for (size_t i = 0; i < 3; i++)
+        run[i] = claim((const char *[]){"r_1", "r_2", "r_3"}[i], 100);
+    fake.turn_full = true;
+    for (size_t i = 0; i < 3; i++) {
+        fake.calls[i].over = true;
+        fake.calls[i].done(run[i], &(struct port_result){.answer = PORT_ACCEPTED,
+                                                         .body = SLICE_LITERAL("{\"ackedCount\":1}")});
+    }
+    next_turn(2);
+    assert_int_equal(fake.taken, 2);
+    assert_ptr_equal(fake.tickets[0], &run[0]->ticket);
+    assert_ptr_equal(fake.tickets[1], &run[1]->ticket);
+    next_turn(1);
+    assert_ptr_equal(fake.tickets[2], &run[2]->ticket);
+    for (size_t i = 0; i < 3; i++)
+        source_ticket_done(fake.tickets[i]);
+}
+
+static void a_turn_that_is_full_acknowledges_nothing(void **state)
+{
+    (void)state;
+    claim("r_1", 100);
+    acknowledge();
+    fake.turn_full = true;
+    const struct polled_run *run = claim("r_2", 100);
+    claim("r_1", 100); /* once more */
+    assert_int_equal(fake.count, 1);
+    assert_int_equal(run->attempts, 0);
+    runs_go_on(poller); /* it waits for no time */
+    assert_int_equal(fake.count, 1);
+    next_turn(1);
+    assert_int_equal(fake.count, 2);
+    assert_ptr_equal(fake.calls[1].ctx, run);
+    next_turn(1);
+    assert_int_equal(fake.count, 3);
+    assert_null(fake.calls[2].ctx); /* of the one that is taken */
+    fake.calls[1].over = fake.calls[2].over = true;
+    fake.calls[1].done(fake.calls[1].ctx, &(struct port_result){.answer = PORT_ACCEPTED,
+                                                                .body = SLICE_LITERAL("{\"ackedCount\":0}")});
+    source_ticket_done(fake.tickets[0]);
+}
+
+static void what_waits_for_its_acknowledgement_is_left_at_the_end(void **state)
+{
+    (void)state;
+    fake.turn_full = true;
+    claim("r_1", 100);
+    runs_stop(&source);
+    assert_int_equal(source.held, 0);
+    assert_int_equal(fake.count, 0);
+    assert_int_equal(source.refused_acks, 1);
+    assert_int_equal(fake.advances, 1);
 }
 
 static void at_the_end_no_turn_is_too_full(void **state)
@@ -332,6 +389,9 @@ int main(void)
         TEST(what_nobody_can_take_is_left_to_port),
         TEST(one_that_the_sink_has_no_memory_for_waits),
         TEST(one_that_the_turn_has_no_space_for_comes_in_the_next),
+        TEST(those_that_wait_for_a_turn_go_in_the_order_of_their_claims),
+        TEST(a_turn_that_is_full_acknowledges_nothing),
+        TEST(what_waits_for_its_acknowledgement_is_left_at_the_end),
         TEST(at_the_end_no_turn_is_too_full),
         TEST(one_that_is_apart_waits_there),
         TEST(only_the_pollers_own_runs_go_on_one_at_a_time),

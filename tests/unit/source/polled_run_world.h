@@ -36,8 +36,10 @@ static struct {
     size_t taken, refuse;
     /** It gives tickets back while it takes them. */
     bool at_once;
-    /** The loop's turn has had enough. */
+    /** The loop's turn has had enough; what is in its queue, the oldest first. */
     bool turn_full;
+    struct polled_run *queue[RECORDS];
+    size_t queued;
 } fake;
 
 /* What run.c and ack.c call */
@@ -91,11 +93,46 @@ void poller_watch_apart(struct polling_source *source)
     fake.watched++;
 }
 
-bool polling_turn_has_space(struct polling_source *asked, size_t bytes)
+bool turn_has_space(struct turn *turn, size_t bytes)
 {
-    (void)asked;
+    (void)turn;
     (void)bytes;
     return !fake.turn_full;
+}
+
+bool turn_may_ask(struct turn *turn)
+{
+    (void)turn;
+    return !fake.turn_full;
+}
+
+void turn_queue(struct turn *turn, struct polled_run *run)
+{
+    (void)turn;
+    if (!run->queued)
+        fake.queue[fake.queued++] = run;
+    run->queued = true;
+}
+
+void turn_unqueue(struct turn *turn, struct polled_run *run)
+{
+    size_t kept = 0;
+    (void)turn;
+    for (size_t i = 0; i < fake.queued; i++)
+        if (fake.queue[i] != run)
+            fake.queue[kept++] = fake.queue[i];
+    fake.queued = kept;
+    run->queued = false;
+}
+
+/** The loop's next turn has space for so many of the queue. */
+static inline void next_turn(size_t space)
+{
+    for (fake.turn_full = false; space > 0 && fake.queued > 0; space--)
+        assert_true(run_has_its_turn(fake.queue[0]));
+    fake.turn_full = true;
+    if (fake.queued > 0)
+        assert_false(run_has_its_turn(fake.queue[0]));
 }
 
 void left_say(struct poller *poller, enum left why, struct slice id, const struct port_result *result)
@@ -152,6 +189,7 @@ static inline int end(void **state)
     assert_int_equal(source.apart, 0);
     assert_int_equal(source.apart_bytes, 0);
     assert_int_equal(poller->held_bytes, 0);
+    assert_int_equal(fake.queued, 0);
     assert_null(source.by_id);
     return 0;
 }

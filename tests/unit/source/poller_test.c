@@ -164,15 +164,50 @@ static void a_turn_has_space_for_sixteen_runs_and_a_mebibyte(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 16; i++)
-        assert_true(polling_turn_has_space(source, 10));
-    assert_false(polling_turn_has_space(source, 10));
+        assert_true(turn_has_space(&source->turn, 10));
+    assert_false(turn_has_space(&source->turn, 10));
     turn();
-    assert_true(polling_turn_has_space(source, TURN_OVER - 10));
-    assert_false(polling_turn_has_space(source, 11));
-    assert_true(polling_turn_has_space(source, 10));
+    assert_true(turn_has_space(&source->turn, TURN_OVER - 10));
+    assert_false(turn_has_space(&source->turn, 11));
+    assert_true(turn_has_space(&source->turn, 10));
     turn();
-    assert_true(polling_turn_has_space(source, TURN_OVER + 1)); /* alone */
-    assert_false(polling_turn_has_space(source, 1));
+    assert_true(turn_has_space(&source->turn, TURN_OVER + 1)); /* alone */
+    assert_false(turn_has_space(&source->turn, 1));
+}
+
+static void a_turn_begins_sixteen_acknowledgements(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 16; i++)
+        assert_true(turn_may_ask(&source->turn));
+    assert_false(turn_may_ask(&source->turn));
+    assert_true(turn_has_space(&source->turn, 10));
+    turn();
+    assert_true(turn_may_ask(&source->turn));
+}
+
+static void what_a_turn_had_no_space_for_goes_before_others(void **state)
+{
+    (void)state;
+    struct polled_run queued[2];
+    memset(queued, 0, sizeof queued);
+    fake.space = 0;
+    for (size_t i = 0; i < 2; i++)
+        turn_queue(&source->turn, &queued[i]);
+    turn_queue(&source->turn, &queued[0]); /* it is there */
+    assert_false(turn_has_space(&source->turn, 10));
+    assert_false(turn_may_ask(&source->turn));
+    turn();
+    assert_true(queued[0].queued);
+    fake.space = 1;
+    turn();
+    assert_false(queued[0].queued);
+    assert_true(queued[1].queued);
+    assert_false(turn_may_ask(&source->turn));
+    turn_unqueue(&source->turn, &queued[1]);
+    assert_true(turn_may_ask(&source->turn));
+    turn();
+    assert_false(uv_is_active((const uv_handle_t *)&source->turn.idle));
 }
 
 int main(void)
@@ -188,6 +223,8 @@ int main(void)
         TEST(a_full_sink_is_asked_again_once_it_has_space),
         TEST(an_answer_has_space_for_the_queue_or_the_largest_record),
         TEST(a_turn_has_space_for_sixteen_runs_and_a_mebibyte),
+        TEST(a_turn_begins_sixteen_acknowledgements),
+        TEST(what_a_turn_had_no_space_for_goes_before_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,8 @@ static struct {
     bool no_call;
     /** What the sink has space for, and what it was asked for last. */
     size_t room, wanted;
+    /** Of a turn, for those in its queue. */
+    size_t space;
     size_t went_on, apart_went_on, fatal, forgotten, withdrawn, closed;
     /** The answer that is read elsewhere; NULL: there is no memory for it. */
     struct answer *answer;
@@ -82,6 +84,15 @@ void runs_go_on(struct poller *poller)
 {
     (void)poller;
     fake.went_on++;
+}
+
+bool run_has_its_turn(struct polled_run *run)
+{
+    if (fake.space == 0)
+        return false;
+    fake.space--;
+    turn_unqueue(&source->turn, run);
+    return true;
 }
 
 void runs_apart_go_on(struct polling_source *polling)
