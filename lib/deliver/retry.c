@@ -1,5 +1,5 @@
 /* Which failed attempts are followed by another, and when. By default only what the endpoint provably did not
- * process: nothing was sent, or it says so itself (429; 503 with Retry-After). Pure. */
+ * process: nothing was sent, or it says so itself (429; 503 with Retry-After; REFUSED_STREAM). Pure. */
 #include "deliver/retry.h"
 #include "http/retry_after.h"
 
@@ -33,7 +33,7 @@ static bool is_wanted(const struct retry_on *on, const struct http_result *resul
         return on->timeout;
     case HTTP_RESET:
     case HTTP_SEND:
-        return on->reset;
+        return on->reset || (result->refused && !result->processed);
     default:
         return never_sent(result);
     }

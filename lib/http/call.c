@@ -137,6 +137,7 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     if (call->sends > 0 && call->shared->options.never_resends)
         return CURL_PREREQFUNC_ABORT;
     response_begin(&call->exchange.response, strcmp(call->method, "HEAD") == 0);
+    call->always_refused = call->sends == 0 || (call->always_refused && call->stream.refused);
     call->stream = (struct stream){0};
     call->http2 = call->shared->options.http2 && agreed_on_http2(call->easy);
     call->sends++;
@@ -590,6 +591,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
     result->processed = call->processed;
     result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);
     result->resent = call->resent;
+    result->refused =
+        failure == HTTP_RESET && call->sends > 0 && call->always_refused && call->stream.refused;
     result->redirects = call->redirects;
     result->http_version = call_version(call);
 }

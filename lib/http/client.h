@@ -217,6 +217,9 @@ struct http_result {
     bool proxy_refused;
     /** The request was sent again because a connection that had been used before died unanswered. */
     bool resent;
+    /** HTTP_RESET: each time that it was sent, the endpoint said over HTTP/2 that it did not look at the
+     * request. */
+    bool refused;
     /** Redirects followed. */
     unsigned redirects;
     /** One of them took the request's body: the request itself was processed, and what failed is what was

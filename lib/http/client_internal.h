@@ -95,6 +95,8 @@ struct stream {
     int id;
     /** By END_STREAM; by RST_STREAM before that. */
     bool ended, cut;
+    /** By RST_STREAM with REFUSED_STREAM: nothing was done for it (RFC 9113, section 8.7). */
+    bool refused;
 };
 
 struct http_call {
@@ -184,6 +186,8 @@ struct http_call {
     /** Of the present hop: more than one is libcurl sending again. */
     unsigned sends;
     bool resent;
+    /** Each time before the last one it was refused. */
+    bool always_refused;
     int64_t started_ms, deadline_ms, active_ms;
     /** Bytes in and out at the last sweep. */
     curl_off_t progress;

@@ -49,6 +49,7 @@ static void frame_came(struct http_call *told, int id, const char *frame)
     if (!call)
         return;
     call->stream.cut = reset && !call->stream.ended;
+    call->stream.refused = reset && strstr(frame, "error=7") != NULL;
     call->stream.ended |= ended;
 }
 

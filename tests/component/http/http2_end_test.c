@@ -177,8 +177,37 @@ static void what_is_refused_again_and_again_is_sent_six_times_unless_that_is_for
         assert_string_equal(http_failure_name(world.asker.result.failure), "reset");
         assert_int_equal(world.asker.result.resent, !never);
         assert_int_equal(world.requests, never ? 1 : 6);
+        assert_true(world.asker.result.refused);
         close_world(&world);
     }
+}
+
+/** The first time with another error: the endpoint may have done its work then. */
+static void reset_then_refuse(struct endpoint_peer *peer, uint32_t stream, bool whole)
+{
+    const struct world *world = peer->endpoint->ctx;
+    if (whole && world->requests == 2)
+        endpoint_reset(peer);
+    else if (whole && world->requests == 1)
+        answer(peer, stream);
+    else
+        refuse(peer, stream, whole);
+}
+
+static void what_was_not_always_refused_is_not_refused(void **state)
+{
+    (void)state;
+    if (!http_client_can_http2())
+        skip();
+    struct world world;
+    open_world(&world, false, reset_then_refuse);
+    ask(&world);
+    assert_string_equal(world.asker.body, "ok");
+    ask(&world);
+    assert_string_equal(http_failure_name(world.asker.result.failure), "reset");
+    assert_true(world.requests > 2);
+    assert_false(world.asker.result.refused);
+    close_world(&world);
 }
 
 static void answer_half_and_cut(struct endpoint_peer *peer, uint32_t stream, bool whole)
@@ -273,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_that_end_keep_the_promises_of_the_document),
         cmocka_unit_test(what_is_refused_again_and_again_is_sent_six_times_unless_that_is_forbidden),
+        cmocka_unit_test(what_was_not_always_refused_is_not_refused),
         cmocka_unit_test(half_an_answer_is_none_where_streams_are_not_watched),
         cmocka_unit_test(what_was_lost_over_http2_may_be_answered_over_http1),
     };

@@ -9,7 +9,7 @@
 
 struct retry_case {
     enum http_failure failure;
-    bool sent, processed;
+    bool sent, processed, refused;
     int status;
     const char *retry_after, *retry_on;
     bool expected;
@@ -26,6 +26,7 @@ static bool is_tried_again(const struct retry_case *one)
     struct http_result result = {.failure = one->failure,
                                  .sent = one->sent,
                                  .processed = one->processed,
+                                 .refused = one->refused,
                                  .status = one->status,
                                  .retry_after = slice_of(one->retry_after)};
     return retry_wait(&options, 1, clock_monotonic_ms(options.clock), &result, &wait_ms);
@@ -78,6 +79,18 @@ static void what_may_have_been_processed_is_not_unless_asked_for(void **state)
     check(cases, sizeof cases / sizeof *cases);
 }
 
+static void what_the_endpoint_refused_to_look_at_is_tried_again(void **state)
+{
+    (void)state;
+    const struct retry_case cases[] = {
+        {.failure = HTTP_RESET, .sent = true, .refused = true, .expected = true},
+        {.failure = HTTP_RESET, .sent = true, .refused = true, .retry_on = "none"},
+        /* Of what a redirect asked for instead. */
+        {.failure = HTTP_RESET, .sent = true, .processed = true, .refused = true},
+    };
+    check(cases, sizeof cases / sizeof *cases);
+}
+
 static void an_answer_that_says_later_is_tried_again(void **state)
 {
     (void)state;
@@ -100,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_never_sent_is_tried_again_but_for_what_fails_again),
         cmocka_unit_test(what_may_have_been_processed_is_not_unless_asked_for),
+        cmocka_unit_test(what_the_endpoint_refused_to_look_at_is_tried_again),
         cmocka_unit_test(an_answer_that_says_later_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
