@@ -47,7 +47,7 @@ static struct {
     bool no_memory;
     bool left, close_fails, no_client;
     rd_kafka_resp_err_t subscription;
-    size_t closed;
+    size_t closed, redeliveries_left;
 } fake;
 
 static uv_loop_t loop;
@@ -398,6 +398,17 @@ void again_stop(struct kafka_consumer *of)
 void again_close(struct again *again)
 {
     (void)again;
+}
+
+void redeliveries_tick(struct kafka_consumer *of)
+{
+    (void)of;
+}
+
+void redeliveries_leave(struct kafka_consumer *of)
+{
+    (void)of;
+    fake.redeliveries_left++;
 }
 
 void watch_start(struct kafka_consumer *of)

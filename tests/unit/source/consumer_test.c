@@ -153,6 +153,7 @@ static void begin_closing(void)
 {
     kafka_consumer_close(consumer, is_closed, NULL);
     assert_calls("hurry;");
+    assert_true(fake.redeliveries_left > 0);
     turn();
 }
 

@@ -31,7 +31,7 @@ static struct {
     /** What was called, a word or two each with a semicolon behind; consumers by their number, from 0. */
     char calls[1024];
     struct kafka_consumer consumers[CONSUMERS];
-    size_t count, closed;
+    size_t count, closed, withdrawn;
     bool cannot_be;
     struct kafka_access_options access;
     void (*access_closed)(void *ctx);
@@ -125,6 +125,13 @@ void kafka_consumer_each_partition(const struct kafka_consumer *consumer,
     each(ctx, &(struct source_partition){.topic = "t"});
 }
 
+int kafka_consumer_redeliver(struct kafka_consumer *consumer, const struct redelivery_request *request)
+{
+    (void)request;
+    call("redeliver %d;", number(consumer));
+    return 0;
+}
+
 struct kafka_access *kafka_access_new(const struct kafka_access_options *options)
 {
     fake.access = *options;
@@ -165,6 +172,15 @@ static void is_fatal(void *ctx)
     call("fatal;");
 }
 
+/** What is delivered once more is the source's own. */
+static void withdraw(void *ctx, const void *assignment, bool cancel_started)
+{
+    (void)ctx;
+    assert_ptr_equal(assignment, source);
+    assert_true(cancel_started);
+    fake.withdrawn++;
+}
+
 static void is_closed(void *ctx)
 {
     (void)ctx;
@@ -188,8 +204,11 @@ static int begin(void **state)
 static struct source *open_with(bool brokers_are_set, struct error *err)
 {
     config.local_port = brokers_are_set;
-    const struct source_options options = {
-        .clock = &test_clock, .config = &config, .ca_bundle = "ca", .fatal = is_fatal};
+    const struct source_options options = {.clock = &test_clock,
+                                           .config = &config,
+                                           .ca_bundle = "ca",
+                                           .sink = {.withdraw = withdraw},
+                                           .fatal = is_fatal};
     source = kafka_source.open(&options, err);
     return source;
 }
@@ -206,6 +225,7 @@ static void finish_closing(void)
     assert_int_equal(fake.closed, 0);
     fake.access_closed(fake.access_closed_ctx);
     assert_int_equal(fake.closed, 1);
+    assert_int_equal(fake.withdrawn, 1);
 }
 
 static void close_source(void)
@@ -433,6 +453,22 @@ static void one_that_cannot_follow_is_the_end(void **state)
     close_source();
 }
 
+/* Records that are delivered once more */
+
+static void they_are_read_by_the_consumer_that_there_is(void **state)
+{
+    (void)state;
+    const struct redelivery_request request = {.partition = 1, .offset = 5, .id = "again"};
+    open_source(false);
+    assert_int_equal(source_redeliver(source, &request), PA_ERR_UNAVAILABLE);
+    come("word");
+    *fake.calls = '\0';
+    assert_int_equal(source_redeliver(source, &request), 0);
+    assert_calls("redeliver 0;");
+    assert_ptr_equal(fake.consumers[0].options.redeliveries, source);
+    close_source();
+}
+
 /* Closing */
 
 static void it_closes_while_it_waits_for_credentials(void **state)
@@ -460,6 +496,7 @@ int main(void)
         TEST(none_follows_after_a_stop),
         TEST(closing_hurries_the_one_that_leaves),
         TEST(one_that_cannot_follow_is_the_end),
+        TEST(they_are_read_by_the_consumer_that_there_is),
         TEST(it_closes_while_it_waits_for_credentials),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,6 +217,7 @@ static void after_a_stop_nothing_is_taken(void **state)
     message(0, 1, 1);
     kafka_consumer_resume(consumer);
     kafka_consumer_stop_taking(consumer);
+    assert_int_equal(fake.redeliveries_left, 1);
     turn();
     kafka_consumer_resume(consumer);
     wake();
