@@ -5,9 +5,9 @@
 #include "admin/socket.h"
 #include "config/loading.h"
 #include "config/near_name.h"
+#include "config/value_file.h"
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /** SECRET_BYTES: what HMAC-SHA-256 takes for a whole key (RFC 2104, section 3). */
-enum { FILE_MAX = 1 << 20, TOPIC_NAME_MAX = 249, SECRET_BYTES = 32 };
+enum { TOPIC_NAME_MAX = 249, SECRET_BYTES = 32 };
 
 static const char BROKERS[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS";
 
@@ -68,27 +68,11 @@ void config_hide(void)
         }
 }
 
-/** The file's bytes; false with errno set (EFBIG: more than 1 MiB). */
+/** See value_file_read. */
 static bool read_file(const struct loading *loading, const char *path, struct buffer *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | (loading->input->again ? O_NONBLOCK : 0));
-    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (!file && fd >= 0)
-        close(fd);
-    if (!file)
-        return false;
-    char chunk[4096];
-    size_t got;
-    while (out->len <= FILE_MAX && (got = fread(chunk, 1, sizeof chunk, file)) > 0)
-        buffer_append(out, chunk, got);
-    bool ok = !ferror(file);
-    fclose(file);
-    if (ok && (out->len > FILE_MAX || out->failed)) {
-        errno = out->failed ? ENOMEM : EFBIG;
-        ok = false;
-    }
-    explicit_bzero(chunk, sizeof chunk);
-    return ok;
+    int wait_ms = loading->input->pipe_ms > 0 ? loading->input->pipe_ms : VALUE_FILE_PIPE_MS;
+    return value_file_read(path, loading->input->again ? 0 : wait_ms, out);
 }
 
 static void strip_newline(struct buffer *value)
@@ -142,7 +126,7 @@ static char *written_text_of(struct loading *loading, const struct setting *sett
     errno = 0;
     if (!read_file(loading, path, &value)) {
         char rest[160];
-        snprintf(rest, sizeof rest, "cannot be read: %s", strerror(errno));
+        snprintf(rest, sizeof rest, "cannot be read: %s", value_file_why(errno));
         loading_file_problem(loading, setting->name, path, rest);
         buffer_clear(&value);
         return NULL;
@@ -470,7 +454,7 @@ static void load_dotenv(struct loading *loading)
         loading->problems->failed |= dotenv_parse(buffer_slice(&text), loading->input->environment,
                                                   &loading->dotenv, &loading->config->warnings) != 0;
     else if (path && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
-        dotenv_problem(loading, path, strerror(errno));
+        dotenv_problem(loading, path, value_file_why(errno));
     buffer_wipe(&text);
 }
 

@@ -171,6 +171,8 @@ struct config_input {
     size_t needs_count;
     /** A running agent reads once more: a pipe that nobody writes to now is not waited for. */
     bool again;
+    /** Otherwise it is waited for so long; 0: as value_file.h says. */
+    int pipe_ms;
 };
 
 /** Loads and validates. 0; PA_ERR_INVALID, and `problems` (empty before) holds all of them; PA_ERR_MEMORY. In

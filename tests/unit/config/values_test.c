@@ -1,10 +1,12 @@
 /* Values at the edges of what is accepted, one setting at a time. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -144,6 +146,55 @@ static void a_pipe_is_not_waited_for_when_it_is_read_again(void **state)
     assert_int_equal(load_lines(&config, &input, &problems), PA_ERR_INVALID);
     alarm(0);
     assert_non_null(strstr(buffer_text(&problems), "PORT_CLIENT_SECRET: is not set"));
+    config_clear(&config);
+    buffer_clear(&problems);
+    unlink(path);
+    rmdir(folder);
+}
+
+/** Has the pipe open, writes into it when a wait for a writer would be over, and goes. */
+static pid_t slow_writer(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        bool ok = write(fd, "hu", 2) == 2;
+        usleep(100000);
+        _exit(ok && write(fd, "sh\n", 3) == 3 ? 0 : 1);
+    }
+    close(fd);
+    return writer;
+}
+
+static void a_pipe_is_waited_for_at_the_start_but_not_for_ever(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/values-pipe-XXXXXX", path[64], line[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/secret", folder);
+    snprintf(line, sizeof line, "PORT_CLIENT_SECRET_FILE=%s", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[3], line, NULL};
+    const struct config_input input = {.environment = environment, .pipe_ms = 20};
+    struct config config;
+    struct buffer problems = {0};
+    alarm(60); /* it would wait for ever */
+    assert_int_equal(load_lines(&config, &input, &problems), PA_ERR_INVALID);
+    assert_non_null(
+        strstr(buffer_text(&problems), "' cannot be read: it is a pipe, and nobody writes to it"));
+    config_clear(&config);
+    buffer_clear(&problems);
+
+    pid_t writer = slow_writer(path);
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
+    alarm(0);
+    assert_int_equal(config.client_secret.value.len, 4);
+    assert_memory_equal(config.client_secret.value.ptr, "hush", 4);
+    int ended;
+    assert_int_equal(waitpid(writer, &ended, 0), writer);
+    assert_int_equal(ended, 0);
     config_clear(&config);
     buffer_clear(&problems);
     unlink(path);
@@ -325,6 +376,7 @@ int main(void)
         cmocka_unit_test(seconds_may_have_a_fraction),
         cmocka_unit_test(a_value_in_quotes_is_taken_with_a_warning),
         cmocka_unit_test(a_pipe_is_not_waited_for_when_it_is_read_again),
+        cmocka_unit_test(a_pipe_is_waited_for_at_the_start_but_not_for_ever),
         cmocka_unit_test(numbers_may_be_written_as_for_todays_agent),
         cmocka_unit_test(numbers_that_todays_agent_takes_count_as_the_nearest),
         cmocka_unit_test(numbers_with_which_todays_agent_does_nothing_are_refused),
