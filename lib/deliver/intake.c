@@ -282,7 +282,7 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
     struct record_read read = {.record = record, .ticket = ticket};
     struct error err = {0};
     event_init(&read.event);
-    deliver->can_keep = source_ticket_can_read_again(ticket);
+    deliver->can_keep |= source_ticket_can_read_again(ticket);
     record_tell(deliver, record, &read.event, OBSERVED_TAKEN);
     if (deliver->stopped && !record->unrepeatable) {
         source_ticket_drop(ticket);

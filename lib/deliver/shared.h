@@ -67,7 +67,7 @@ struct deliver {
     int64_t full_since_ms;
     /** When space was made last. */
     int64_t evicted_ms;
-    /** The source's records can be read again. */
+    /** The source's records can be read again, if not those that a person wants once more. */
     bool can_keep;
     /** There is no space, and what is taken is kept by reference at once. */
     bool by_reference;

@@ -163,6 +163,32 @@ static void where_nothing_drains_records_are_kept_before_they_are_mapped(void **
     topic_close(topic);
 }
 
+static void a_redelivery_that_takes_the_last_space_holds_no_others_up(void **state)
+{
+    (void)state;
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = 32 * 1024});
+    struct world *world = topic->world;
+    world->port->script = port_away;
+    while (world->sink.has_room(world->sink.ctx, 300)) {
+        produce_many(
+            topic, 1,
+            (struct event_text){.path = "/ok", .synchronized = true, .redelivery_of = "org.runs-0-0"});
+        run_for(world->port, 1);
+        if (topic->count == 1) /* what the source itself has can be read again */
+            produce_many(topic, 1, (struct event_text){.path = "/ok", .synchronized = true});
+    }
+    size_t held = topic->count, kept = counters_of(topic).kept;
+    world->port->turned_ms += 1500;
+    assert_true(world->sink.has_room(world->sink.ctx, 300));
+    produce_many(topic, 1, (struct event_text){.path = "/ok", .key = "k"});
+    assert_int_equal(counters_of(topic).kept, kept + 1);
+    world->port->script = NULL;
+    let_all_go(topic, held + 1);
+    assert_int_equal(world->arrived, held + 1);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
 /** A polled run, say, or a letter that is replayed. */
 static void what_cannot_be_read_again_stays_in_memory(void **state)
 {
@@ -327,6 +353,7 @@ int main(void)
         cmocka_unit_test(what_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(a_change_that_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
+        cmocka_unit_test(a_redelivery_that_takes_the_last_space_holds_no_others_up),
         cmocka_unit_test(what_cannot_be_read_again_stays_in_memory),
         cmocka_unit_test(references_are_bounded),
         cmocka_unit_test(others_go_on_while_references_are_full),

@@ -116,7 +116,9 @@ static inline struct stored *produce(struct topic *topic, struct event_text text
 {
     struct world *world = topic->world;
     struct stored *stored = &topic->records[topic->count];
-    *stored = (struct stored){.given = {.ticket = {stored_settle, stored_read_again}, .world = world},
+    /* what a person wants once more is not read again a third time */
+    enum source_reading (*again)(struct ticket *, void *) = text.redelivery_of ? NULL : stored_read_again;
+    *stored = (struct stored){.given = {.ticket = {stored_settle, again}, .world = world},
                               .topic = topic,
                               .change = text.change_log,
                               .offset = (int64_t)topic->count};
@@ -124,6 +126,7 @@ static inline struct stored *produce(struct topic *topic, struct event_text text
     snprintf(stored->key, sizeof stored->key, "%s", text.key ? text.key : "");
     write_event(world, &text, &stored->value);
     struct record record = record_of(stored);
+    record.redelivery_of = text.redelivery_of;
     world->sink.take(world->sink.ctx, &record, &stored->given.ticket);
     return stored;
 }
