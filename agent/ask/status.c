@@ -2,6 +2,7 @@
 #include "agent/commands.h"
 #include "client.h"
 #include "show.h"
+#include <cjson/cJSON.h>
 #include <time.h>
 
 static const char EXIT_CODES[] =
@@ -14,6 +15,19 @@ static const char UNKNOWN[] =
     "  next step    'port-agent status' shows whether events come; with Kafka, 'port-agent events --run "
     "RUN_ID'\n               says whether its event is in the topic\n";
 
+/** False: it is no JSON, so that it is some other program's, and nothing was printed. */
+static bool print_answer(struct answer *answer, bool json, bool (*show)(FILE *out, struct slice json))
+{
+    if (!json)
+        return show(stdout, buffer_slice(&answer->body));
+    cJSON *read = cJSON_Parse(buffer_text(&answer->body));
+    bool readable = read != NULL;
+    if (readable)
+        fputs(buffer_text(&answer->body), stdout);
+    cJSON_Delete(read);
+    return readable;
+}
+
 /** One answer, as JSON or in words. */
 static int show_answer(const struct command_usage *usage, const struct config *config, const char *path,
                        bool json, bool (*show)(FILE *out, struct slice json))
@@ -21,11 +35,9 @@ static int show_answer(const struct command_usage *usage, const struct config *c
     const struct question question = {.method = "GET", .path = path};
     struct answer answer = {0};
     int code = ask_agent(config, usage, &question, &answer);
-    if (code == EXIT_CODE_OK && json && answer.status == 200) {
-        fputs(buffer_text(&answer.body), stdout);
-    } else if (code == EXIT_CODE_OK && json && answer.body.len > 0) {
+    if (code == EXIT_CODE_OK && json && answer.status != 200 && answer.body.len > 0) {
         ask_print_json("shown", false, NULL, buffer_text(&answer.body)); /* a refusal is in plain words */
-    } else if (code == EXIT_CODE_OK && answer.status == 200 && !show(stdout, buffer_slice(&answer.body))) {
+    } else if (code == EXIT_CODE_OK && answer.status == 200 && !print_answer(&answer, json, show)) {
         fprintf(stderr, "port-agent %s: the agent's answer cannot be read\n", usage->command);
         code = EXIT_CODE_FAILURE;
     }

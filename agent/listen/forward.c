@@ -38,10 +38,6 @@ struct forward *forward_new(uv_loop_t *loop, const char *url, struct error *err)
                                                 .max_response_bytes = ANSWER_MAX,
                                                 .max_connections = CONNECTIONS,
                                                 .redirects = HTTP_REDIRECTS_ANSWER};
-    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) {
-        error_set(err, PA_ERR_INVALID, "'%.200s' is no http or https URL; write http://localhost:3000", url);
-        return NULL;
-    }
     struct forward *forward = calloc(1, sizeof *forward);
     if (!forward) {
         error_set(err, PA_ERR_MEMORY, "out of memory");

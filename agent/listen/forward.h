@@ -5,8 +5,8 @@
 
 struct forward;
 
-/** Passes webhooks on to `url`: exactly there if it has a path or a query, otherwise the webhook's own are
- * appended. `url` is borrowed. NULL, with the cause in err (PA_ERR_INVALID: it is no http or https URL). */
+/** Passes webhooks on to `url`, an http or https URL: exactly there if it has a path or a query, otherwise
+ * the webhook's own are appended. `url` is borrowed. NULL, with the cause in err. */
 PA_MUST_USE struct forward *forward_new(uv_loop_t *loop, const char *url, struct error *err);
 /** Ends with `done`, from the loop; everything is copied. 0, or PA_ERR_MEMORY, and then `done` does not run.
  */

@@ -197,14 +197,14 @@ static void say_where(const struct listening *listening, const char *forward)
     fputs("; Ctrl-C ends\n", stderr);
 }
 
-static int listen_until_stopped(struct listening *listening, const struct command_usage *usage, int port,
-                                const char *forward)
+static int listen_until_stopped(struct listening *listening, int port, const char *forward)
 {
     struct error err = {0};
     uv_loop_init(&listening->loop);
     if (forward && !(listening->forward = forward_new(&listening->loop, forward, &err))) {
         uv_loop_close(&listening->loop);
-        return options_wrong(usage, "--forward: %s", err.message);
+        fprintf(stderr, "port-agent listen: --forward: %s\n", err.message);
+        return EXIT_CODE_FAILURE;
     }
     listening->server = http_server_new(&listening->loop, port, webhook_came, listening, &err);
     if (listening->server) {
@@ -257,6 +257,10 @@ static int take_texts(const struct listen_texts *texts, const struct command_usa
     if (texts->respond && !take_answer(texts->respond, listening))
         return options_wrong(usage, "--respond: '%s' is not an answer; write 503 or 200:{\"ok\":true}",
                              texts->respond);
+    int code = texts->forward ? options_url(usage, "forward", texts->forward, "http://localhost:3000")
+                              : OPTIONS_GO_ON;
+    if (code != OPTIONS_GO_ON)
+        return code;
     return secret_read("listen", texts->secret, &listening->secret);
 }
 
@@ -317,7 +321,7 @@ int command_listen(int argc, char **argv)
         return code;
     listening.colour = terminal_has_colour(STDOUT_FILENO);
     signals_ignore_strays();
-    code = listen_until_stopped(&listening, &usage, (int)listening.port, texts.forward);
+    code = listen_until_stopped(&listening, (int)listening.port, texts.forward);
     secret_clear(&listening.secret);
     return code;
 }

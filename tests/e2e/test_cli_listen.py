@@ -79,6 +79,9 @@ def test_the_password_of_a_handlers_url_is_not_shown():
     process.terminate()
     process.wait(timeout=30)
     assert "passing webhooks on to http://" in said and "hush-hush" not in said
+    refused = subprocess.run([BINARY, "listen", "--forward", "ftp://me:hush-hush@127.0.0.1:1/"], env={"PATH": os.environ["PATH"]}, cwd="/tmp", capture_output=True,
+                             text=True, timeout=120)
+    assert refused.returncode == 64 and "is no http or https URL" in refused.stderr and "hush-hush" not in refused.stderr
 
 
 def test_a_handler_that_is_not_there_is_told():
@@ -92,8 +95,8 @@ def test_wrong_usage_exits_64_and_no_secret_78():
     def call(*arguments, **environment):
         return subprocess.run([BINARY, "listen", *arguments], env={"PATH": os.environ["PATH"], **environment}, cwd="/tmp", capture_output=True, text=True,
                               timeout=120)
-    for wrong in (["--port", "70000"], ["--respond", "99"], ["--respond", "200-x"], ["--forward", "localhost:1"], ["--delay", "x"], ["--output", "xml"],
-                  ["--forward", "http://a", "--respond", "200"], ["more"]):
+    for wrong in (["--port", "70000"], ["--respond", "99"], ["--respond", "200-x"], ["--forward", "localhost:1"], ["--forward", "http://"], ["--forward", "http://a b"],
+                  ["--delay", "x"], ["--output", "xml"], ["--forward", "http://a", "--respond", "200"], ["more"]):
         done = call(*wrong, PORT_CLIENT_SECRET=SECRET)
         assert done.returncode == 64 and done.stderr.count("\n") == 1, wrong
     assert call().returncode == 78

@@ -1,4 +1,5 @@
 """A running agent is asked: status, run-status, health, pause, resume, cancel; its port; what a stuck loop looks like."""
+import contextlib
 import json
 import os
 import signal
@@ -133,25 +134,45 @@ def test_health_fails_for_a_loop_that_is_stuck_and_for_nothing_else(agent, ask, 
     assert gone.returncode == 1 and f"no agent was found on this machine at STATUS_SOCKET={environment['STATUS_SOCKET']}; " in gone.stderr
 
 
-def test_a_question_that_is_refused_is_not_refused_in_silence(ask, environment):
-    """As another user's agent refuses it where its socket has been opened to all."""
+@contextlib.contextmanager
+def answers(path, answer):
+    """Something else at the agent's socket, that answers one question so."""
     with socket.socket(socket.AF_UNIX) as door:
-        door.bind(environment["STATUS_SOCKET"])
+        door.bind(path)
         door.listen()
 
-        def refuse():
+        def reply():
             peer = door.accept()[0]
             peer.close()  # that was a look at who is there
             peer = door.accept()[0]
             peer.recv(1 << 16)
-            peer.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 29\r\nConnection: close\r\n\r\nthis is another user's agent\n")
+            peer.sendall(answer)
             peer.close()
 
-        thread = threading.Thread(target=refuse, daemon=True)
+        thread = threading.Thread(target=reply, daemon=True)
         thread.start()
-        done = ask("status")
+        yield
         thread.join(60)
+    os.unlink(path)
+
+
+def test_a_question_that_is_refused_is_not_refused_in_silence(ask, environment):
+    """As another user's agent refuses it where its socket has been opened to all."""
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 29\r\nConnection: close\r\n\r\nthis is another user's agent\n"
+    with answers(environment["STATUS_SOCKET"], refusal):
+        done = ask("status")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "port-agent status: the agent answers 403: this is another user's agent\n")
+    with answers(environment["STATUS_SOCKET"], refusal):
+        done = ask("status", "--output", "json")
+    assert done.returncode == 1 and json.loads(done.stdout) == {"shown": False, "message": "this is another user's agent"}
+
+
+@pytest.mark.parametrize("words", [("status",), ("run-status", "r_1")])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_answer_that_is_no_agents_is_not_printed(ask, environment, words, form):
+    with answers(environment["STATUS_SOCKET"], b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"):
+        done = ask(*words, "--output", form)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"port-agent {words[0]}: the agent's answer cannot be read\n")
 
 
 def test_a_port_that_is_taken_is_a_warning_and_work_goes_on(environment, port, held):
