@@ -238,7 +238,7 @@ static void send_queue(struct otlp *otlp)
     uv_timer_t *timer = &otlp->timer;
     if (!otlp->closing)
         uv_timer_stop(timer);
-    buffer_append_text(&otlp->queue, spans_tail);
+    spans_append_tail(&otlp->queue);
     otlp->batch = otlp->queue;
     otlp->sending = otlp->queued;
     otlp->queue = (struct buffer){0};

@@ -38,8 +38,6 @@ static void attribute_number(struct buffer *out, const char *name, int64_t value
 
 /** The resource */
 
-const char spans_tail[] = "]}]}]}";
-
 void spans_append_head(const char *service, const char *attributes, const char *instance, struct buffer *out)
 {
     struct slice rest = slice_of(attributes);
@@ -69,6 +67,11 @@ void spans_append_head(const char *service, const char *attributes, const char *
     out->failed |= name.failed || value.failed;
     buffer_clear(&name);
     buffer_clear(&value);
+}
+
+void spans_append_tail(struct buffer *out)
+{
+    buffer_append_text(out, "]}]}]}");
 }
 
 /* A span: ids and times, then its attributes, then how it ended */

@@ -22,4 +22,4 @@ PA_MUST_USE unsigned spans_append(const struct span_source *source, const struct
  * the name of the service goes before. `service`: "" or NULL: the attributes', or else the program's. */
 void spans_append_head(const char *service, const char *attributes, const char *instance, struct buffer *out);
 /** And what stands behind the last. */
-extern const char spans_tail[];
+void spans_append_tail(struct buffer *out);

@@ -46,6 +46,8 @@ static struct {
     /** There is none for a ticket. */
     bool no_memory;
     bool left, close_fails, no_client;
+    /** The loop is woken by the queue of records, by that of events. */
+    bool wakes[2];
     rd_kafka_resp_err_t subscription;
     size_t closed, redeliveries_left;
 } fake;
@@ -121,10 +123,9 @@ rd_kafka_resp_err_t rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_queue_t *que
 
 void rd_kafka_queue_io_event_enable(rd_kafka_queue_t *queue, int fd, const void *payload, size_t size)
 {
-    (void)queue;
-    (void)fd;
     (void)payload;
     (void)size;
+    fake.wakes[(void *)queue == &events] = fd >= 0;
 }
 
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
@@ -313,8 +314,7 @@ void partition_end_reached(struct partition *partition, int64_t offset)
 
 void partition_tell_full(struct partition *partition, bool full)
 {
-    (void)partition;
-    (void)full;
+    partition->full_stands = full;
 }
 
 void partition_free(struct partition *partition)

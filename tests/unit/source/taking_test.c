@@ -4,6 +4,7 @@
 static void records_are_taken_in_their_order(void **state)
 {
     (void)state;
+    assert_true(fake.wakes[false] && fake.wakes[true]);
     message(0, 5, 10);
     message(2, 1, 10);
     message(0, 6, 10);
@@ -97,13 +98,13 @@ static void one_partition_whose_note_is_full_holds_no_other_up(void **state)
     wake();
     assert_calls("pause 0;1-1;");
     assert_int_equal(fake.destroyed, 2);
-    assert_true(fake.partitions[0].paused);
+    assert_true(fake.partitions[0].paused && fake.partitions[0].full_stands);
     fake.note_full[0] = false;
     message(0, 8, 10);
     wake();
     assert_calls("0-7;resume 0;0-8;");
     assert_int_equal(fake.destroyed, 4);
-    assert_false(fake.partitions[0].paused);
+    assert_false(fake.partitions[0].paused || fake.partitions[0].full_stands);
     assert_null(fake.partitions[0].parked);
 }
 

@@ -85,7 +85,10 @@ void http_client_secrets(struct http_client *client, struct secrets *out)
     (void)out;
 }
 
-const char spans_tail[] = "TAIL";
+void spans_append_tail(struct buffer *out)
+{
+    buffer_append_text(out, "TAIL");
+}
 
 unsigned spans_append(const struct span_source *source, const struct observed *observed, struct buffer *out)
 {

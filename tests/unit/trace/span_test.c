@@ -322,7 +322,10 @@ static void the_resource_has_the_services_name_and_the_operators_attributes(void
         assert_head(cases[i].service, cases[i].attributes, buffer_text(&expected));
         buffer_clear(&expected);
     }
-    assert_string_equal(spans_tail, "]}]}]}");
+    struct buffer tail = {0};
+    spans_append_tail(&tail);
+    assert_string_equal(buffer_text(&tail), "]}]}]}");
+    buffer_clear(&tail);
 }
 
 int main(void)
