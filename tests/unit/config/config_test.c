@@ -94,6 +94,7 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"POLLING_BACKOFF_FACTOR=-0.5", "a number from 1 to 100"},
         {"MAPPING_MISS=ignore", "report, skip"},
         {"WEBHOOK_RETRY_ON=502,6xx", "WEBHOOK_RETRY_ON: '6xx' is not accepted"},
+        {"WEBHOOK_RETRY_ON=502,5,timeout", "WEBHOOK_RETRY_ON: '5' is not accepted"},
         {"WEBHOOK_RETRY_ON=none,502", "none alone"},
         {"WEBHOOK_RETRY_ON=500,,502",
          "WEBHOOK_RETRY_ON: '500,,502' has nothing beside a comma; write status"},
