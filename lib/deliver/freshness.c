@@ -45,7 +45,8 @@ bool freshness_is_over(struct deliver *deliver, const struct record *record, con
 {
     int64_t age_ms = 0, tolerance_ms = deliver->options.replay_tolerance_ms;
     bool is_signed = record->kind == EVENT_RUN;
-    if (record->trusted || !age_of(deliver, event, &age_ms))
+    bool asked_for = record->trusted || record->redelivery_of;
+    if (asked_for || !age_of(deliver, event, &age_ms))
         return false;
     if (is_signed) {
         deliver->signature_age_s = age_ms > 0 ? (uint64_t)(age_ms / 1000) : 0;

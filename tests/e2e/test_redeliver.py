@@ -105,6 +105,19 @@ def test_a_partition_that_another_agent_has_is_delivered_once_more_too(make_worl
     assert first.terminate() == 0 and second.terminate() == 0
 
 
+def test_the_age_of_a_signature_does_not_matter_when_a_person_asks(world, port, receiver):
+    tolerance = {"REPLAY_TOLERANCE_SECONDS": "60"}
+    agent = world.agent(**tolerance).assigned()
+    world.produce(run_event("r_old", receiver.url))
+    port.wait(lambda: results(port, "r_old") == ["FAILURE"])
+    by_agent = redeliver({**world.environment, **tolerance}, "--run", "r_old")
+    assert by_agent.returncode == 0 and "this command delivers" not in by_agent.stderr, by_agent
+    port.wait(lambda: results(port, "r_old") == ["FAILURE", "SUCCESS"])
+    assert agent.terminate() == 0
+    alone = redeliver({**world.environment, **tolerance}, "--run", "r_old")
+    assert alone.returncode == 0 and "this command delivers" in alone.stderr, alone
+
+
 def test_wrong_usage_of_redeliver_exits_64():
     for wrong in ([], ["--run", "a", "--offsets", "0:1"], ["--offsets", "0"], ["--offsets", "0:5-1"], ["--offsets", "x:1-2"], ["--offsets", "0:1-2x"]):
         assert redeliver({}, *wrong).returncode == 64, wrong

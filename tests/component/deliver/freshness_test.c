@@ -64,6 +64,23 @@ static void an_old_signature_fails_its_run(void **state)
     world_free(world);
 }
 
+static void what_a_person_wants_once_more_is_not_judged(void **state)
+{
+    (void)state;
+    struct world *world = world_of(TOLERANCE_MS, NULL);
+    deliver_one(world, (struct event_text){.run_id = "r_new", .path = "/1", .timestamp = ago(world, 0)});
+    uint64_t age_s = counted(world).signature_age_s;
+    deliver_one(world, (struct event_text){.run_id = "r_old",
+                                           .path = "/2",
+                                           .timestamp = ago(world, 1000),
+                                           .redelivery_of = "org.runs-0-0"});
+    assert_int_equal(world->arrived, 2);
+    assert_int_equal(counted(world).stale, 0);
+    assert_int_equal(counted(world).signature_age_s, age_s);
+    assert_holds_nothing(world);
+    world_free(world);
+}
+
 static void without_a_tolerance_any_age_is_delivered(void **state)
 {
     (void)state;
@@ -146,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_old_signature_fails_its_run),
+        cmocka_unit_test(what_a_person_wants_once_more_is_not_judged),
         cmocka_unit_test(without_a_tolerance_any_age_is_delivered),
         cmocka_unit_test(what_has_no_signature_is_judged_by_its_own_timestamp_if_at_all),
         cmocka_unit_test(one_ahead_of_the_clock_is_delivered_and_told_while_it_lasts),
