@@ -115,6 +115,9 @@ def test_the_port_shows_runs_to_loopback_and_changes_nothing_without_the_token(a
     assert get(environment, "/status.json", Host="evil.example", Authorization="Bearer a-token-of-the-test")[0] == 200
     assert get(environment, "/pause", "POST")[0] == 403
     assert get(environment, "/pause", "POST", Authorization="Bearer a-token-of-the-tesT")[0] == 403
+    assert get(environment, "/redeliver?target=0:0", "POST")[0] == 403
+    assert get(environment, "/redelivery?target=0:0", Host="evil.example")[0] == 403
+    assert get(environment, "/redelivery?target=0:0") == (404, "nothing is known of it\n")
     assert get(environment, "/pause", "POST", Authorization="Bearer a-token-of-the-test") == (200, "every destination\n")
     assert get(environment, "/pause")[0] == 405
     assert get(environment, "/nothing")[0] == 404
