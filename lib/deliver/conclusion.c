@@ -9,7 +9,9 @@
 /** False: the answer is gone, and there was no memory to keep of it what is reported. */
 static bool answer_is_kept(const struct delivery *delivery)
 {
-    return !delivery->is_run || (!delivery->outcome.response.failed && !delivery->context.failed);
+    const struct outcome *outcome = &delivery->outcome;
+    return !delivery->is_run ||
+           (!outcome->response.failed && !outcome->answer.failed && !delivery->context.failed);
 }
 
 /** The record has to be delivered again. False: nobody gets it again, so its result is told without that. */
@@ -18,6 +20,7 @@ static bool leave_unkept(struct delivery *delivery)
     delivery_tell(delivery, delivery->unrepeatable ? OBSERVED_ANSWER_LOST : OBSERVED_LEFT);
     if (delivery->unrepeatable) {
         buffer_clear(&delivery->outcome.response);
+        buffer_clear(&delivery->outcome.answer);
         buffer_clear(&delivery->context);
         return false;
     }

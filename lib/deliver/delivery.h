@@ -95,6 +95,8 @@ struct delivery {
     } ending;
     /** What its mapping's report is made from. */
     struct buffer context;
+    /** Its outcome's answer is being written elsewhere; NULL: it is not. */
+    struct writing *writing;
     struct run_report *report;
     struct charge charge;
     /** The record's, with a NUL; behind it its topic, and redelivery_of. */

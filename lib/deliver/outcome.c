@@ -2,6 +2,7 @@
  * of a delivery may be shown. */
 #include "deliver/outcome.h"
 #include "deliver/shared.h"
+#include "deliver/writing.h"
 #include "map/context.h"
 #include "port/result.h"
 #include <string.h>
@@ -122,6 +123,30 @@ static void describe_failure(const struct delivery *delivery, const struct http_
     forget_made(&made);
 }
 
+/** May an answer of that size be written at once? What is written in one turn of the loop, by its own clock,
+ * has a bound. */
+static bool is_written_at_once(struct deliver *deliver, size_t len)
+{
+    uint64_t turn_ms = uv_now(deliver->options.loop);
+    if (turn_ms != deliver->written_turn_ms)
+        deliver->written_bytes = 0;
+    deliver->written_turn_ms = turn_ms;
+    if (deliver->written_bytes + len > WRITING_BYTES)
+        return false;
+    deliver->written_bytes += len;
+    return true;
+}
+
+static void keep_answer(const struct delivery *delivery, const struct http_result *result,
+                        struct outcome *out)
+{
+    if (is_written_at_once(delivery->deliver, result->text.len))
+        result_response(delivery->event.run_id, delivery->synchronized, result->status, result->text,
+                        &out->response);
+    else
+        buffer_append_slice(&out->answer, result->text);
+}
+
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
                 struct outcome *out)
 {
@@ -132,15 +157,15 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     out->answered = result->failure == HTTP_OK || result->failure == HTTP_REDIRECT;
     if (!out->success)
         describe_failure(delivery, result, detailed, out);
-    if (delivery->is_run && result->failure == HTTP_OK)
-        result_response(delivery->event.run_id, delivery->synchronized, result->status, result->text,
-                        &out->response);
+    if (delivery->is_run && delivery->synchronized && result->failure == HTTP_OK)
+        keep_answer(delivery, result, out);
 }
 
 void outcome_clear(struct outcome *outcome)
 {
     buffer_clear(&outcome->cause);
     buffer_clear(&outcome->response);
+    buffer_clear(&outcome->answer);
     buffer_clear(&outcome->summary);
     buffer_clear(&outcome->detail);
     *outcome = (struct outcome){.error_type = ""};

@@ -18,6 +18,8 @@ struct outcome {
     struct buffer cause;
     /** Ready-made JSON for the run; empty: none. */
     struct buffer response;
+    /** The answer's text, which is yet to be written as `response`; empty: it is none of many bytes. */
+    struct buffer answer;
     struct buffer summary;
     /** The endpoint's answer, cut and masked; empty: not wanted or none. */
     struct buffer detail;

@@ -2,6 +2,7 @@
 #include "deliver/report.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
+#include "deliver/writing.h"
 #include "port/result.h"
 
 void delivery_open_report(struct delivery *delivery)
@@ -114,8 +115,41 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
     report(delivery, &result);
 }
 
+/* A long answer */
+
+static void answer_written(void *ctx, struct buffer *response)
+{
+    struct delivery *delivery = ctx;
+    delivery->writing = NULL;
+    if (response->failed) {
+        delivery_later(delivery, report_later);
+        return;
+    }
+    buffer_clear(&delivery->outcome.answer);
+    delivery->outcome.response = *response;
+    *response = (struct buffer){0};
+    delivery_charge(delivery);
+    delivery_report(delivery);
+}
+
+static void write_answer(struct delivery *delivery)
+{
+    const struct answer_text answer = {.run_id = delivery->event.run_id,
+                                       .synchronized = delivery->synchronized,
+                                       .status = delivery->outcome.status,
+                                       .text = buffer_slice(&delivery->outcome.answer)};
+    life_enter(delivery, LIFE_REPORT_OWED);
+    delivery->writing = writing_start(delivery->deliver->options.loop, &answer, answer_written, delivery);
+    if (!delivery->writing)
+        delivery_later(delivery, report_later);
+}
+
 void delivery_report(struct delivery *delivery)
 {
+    if (delivery->outcome.answer.len > 0) {
+        write_answer(delivery);
+        return;
+    }
     if (delivery->context.len == 0 || !delivery->is_run) {
         struct run_result result = result_of(delivery);
         report(delivery, &result);

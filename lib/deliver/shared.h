@@ -13,6 +13,7 @@
  *   signing.c      large bodies, signed in the thread pool
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means
+ *   writing.c      long answers, written as JSON in the thread pool
  *   telling.c      what lib/observe is told of
  *   standing.c     what goes on being wrong
  *   waits.c        how long it waited, and for what
@@ -56,6 +57,9 @@ struct deliver {
     /** Bytes of bodies signed on the loop, in the turn that began then (uv_now). */
     size_t signed_bytes;
     uint64_t signed_turn_ms;
+    /** The same of answers' texts that were written. */
+    size_t written_bytes;
+    uint64_t written_turn_ms;
     /** When Port may be told of another refused node run. */
     int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];

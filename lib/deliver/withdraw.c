@@ -4,6 +4,7 @@
 #include "deliver/attempt.h"
 #include "deliver/reading.h"
 #include "deliver/shared.h"
+#include "deliver/writing.h"
 
 /** Ends what is under way for it. */
 static void interrupt(struct delivery *delivery)
@@ -11,6 +12,9 @@ static void interrupt(struct delivery *delivery)
     if (delivery->map_call)
         map_call_forget(delivery->map_call);
     delivery->map_call = NULL;
+    if (delivery->writing)
+        writing_forget(delivery->writing, &delivery->outcome.answer);
+    delivery->writing = NULL;
     if (delivery->state == LIFE_SENDING)
         delivery_cancel_attempt(delivery);
 }

@@ -169,7 +169,7 @@ static struct http_client *client_new(struct agent *agent, const char *ca_bundle
                                           .connect_timeout_ms = ca_bundle ? TLS_CONNECT_MS : FAR_MS,
                                           .idle_timeout_ms = ca_bundle ? TLS_IDLE_MS : FAR_MS,
                                           .total_timeout_ms = FAR_MS,
-                                          .max_response_bytes = 65536,
+                                          .max_response_bytes = OUTSIDE_LARGE_BYTES,
                                           .max_connections = 4,
                                           .verify_tls = true,
                                           .ca_bundle = ca_bundle,

@@ -9,6 +9,7 @@
 #define NODE "/v1/workflows/nodes/runs/%s"
 #define SUCCESS RUN " {\"status\":\"SUCCESS\"}\n"
 #define RESPONSE RUN "/response {\"response\":{\"ok\":true}}\n"
+#define LARGE(how_) RUN "/response " how_ "\n"
 #define NODE_SUCCESS(data_)                                                                            \
     NODE " {\"status\":\"COMPLETED\",\"result\":\"SUCCESS\",\"output\":{\"response\":{\"status\":200," \
          "\"data\":" data_ "}}}\n"
@@ -40,6 +41,13 @@ const struct kind kinds[] = {
      .webhooks = 1,
      .results = RESPONSE SUCCESS,
      .results_cut = {SUCCESS}},
+    {.name = "large",
+     .run_id = "r_",
+     .endpoint = "large",
+     .synchronized = true,
+     .webhooks = 1,
+     .results = LARGE("large") SUCCESS,
+     .results_cut = {SUCCESS, LARGE("cut") SUCCESS}},
     {.name = "dead-letter", .run_id = "r_", .endpoint = "fail", .keyed = true, .buried = true, .webhooks = 1},
     {.name = "tls",
      .run_id = "r_",

@@ -77,6 +77,11 @@ static void answer(struct http_exchange *exchange, int status, struct slice body
     http_server_answer(exchange, status, "application/json", NULL, body, 0);
 }
 
+static struct slice body_of(const struct http_server_request *request)
+{
+    return request->body.ptr ? request->body : (struct slice){"", 0};
+}
+
 /* Port */
 
 static void answer_claim(struct outside *outside, struct http_exchange *exchange, bool node_runs)
@@ -120,8 +125,10 @@ static void answer_port(struct outside *outside, struct http_exchange *exchange,
     } else {
         if (slice_equal_text(request->method, "PATCH")) {
             char line[512];
-            snprintf(line, sizeof line, "%.*s %.*s", (int)target.len, target.ptr, (int)request->body.len,
-                     request->body.ptr ? request->body.ptr : "");
+            struct slice body = body_of(request);
+            if (body.len > sizeof line)
+                body = body.len > 2 * OUTSIDE_LARGE_BYTES ? SLICE_LITERAL("large") : SLICE_LITERAL("cut");
+            snprintf(line, sizeof line, "%.*s %.*s", (int)target.len, target.ptr, (int)body.len, body.ptr);
             remember(outside, target, line);
         }
         answer(exchange, 200, SLICE_LITERAL("{}"));
@@ -129,11 +136,6 @@ static void answer_port(struct outside *outside, struct http_exchange *exchange,
 }
 
 /* Endpoints */
-
-static struct slice body_of(const struct http_server_request *request)
-{
-    return request->body.ptr ? request->body : (struct slice){"", 0};
-}
 
 static void check_signature(struct outside *outside, struct http_exchange *exchange,
                             const struct http_server_request *request)
@@ -171,6 +173,14 @@ static void answer_moved(struct http_exchange *exchange, struct slice target)
     int status = slice_starts_with(target, "/moved/") ? 307 : 303;
     snprintf(location, sizeof location, "Location: /ok%.*s\r\n", (int)(target.ptr + target.len - name), name);
     http_server_answer(exchange, status, "text/plain", location, SLICE_LITERAL("moved"), 0);
+}
+
+/** Every byte of it has an escape. */
+static void answer_large(struct http_exchange *exchange)
+{
+    static char body[OUTSIDE_LARGE_BYTES];
+    memset(body, '"', sizeof body);
+    http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){body, sizeof body}, 0);
 }
 
 /** Until outside_release. */
@@ -213,6 +223,8 @@ static void answer_endpoint(struct outside *outside, struct http_exchange *excha
         answer(exchange, 429, SLICE_LITERAL("\"later\""));
     else if (slice_starts_with(request->target, "/held/"))
         hold(outside, exchange);
+    else if (slice_starts_with(request->target, "/large/"))
+        answer_large(exchange);
     else if (slice_starts_with(request->target, "/zipped/"))
         http_server_answer(exchange, 200, "application/json; charset=iso-8859-1",
                            "Content-Encoding: gzip\r\n", ok_zipped, 0);

@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/** Of the answer to /large/. Where Port is told of a long answer, its line has "large" for the whole of it,
+ * and "cut" for less. */
+enum { OUTSIDE_LARGE_BYTES = (1 << 20) + 1024 };
 #define OUTSIDE_SECRET SLICE_LITERAL("0123456789abcdef0123456789abcdef")
 
 struct outside;

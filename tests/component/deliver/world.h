@@ -5,7 +5,7 @@
 #include "port/report.h"
 #include "source/class.h"
 
-enum { RECORDS = 1024, LONG = 20000 };
+enum { RECORDS = 1024, LONG = 20000, ZEROS = 60000 };
 
 struct world;
 struct given {
@@ -71,7 +71,7 @@ static inline void echo(struct world *world, struct http_exchange *exchange)
 
 /** /hold… waits until it is let go, /flaky… fails for a while, /500… always, /echo with what it was sent,
  * /moved-303 and the like redirect to /echo, /headers has 300 of its own, /unreadable… has a body that cannot
- * be decoded, /long… one of LONG bytes; anything else is answered 200. */
+ * be decoded, /long… one of LONG bytes, /zeros… one of ZEROS zero bytes; anything else is answered 200. */
 static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
                                    const struct http_server_request *request)
 {
@@ -98,6 +98,9 @@ static inline void endpoint_handle(void *ctx, struct http_exchange *exchange,
     else if (slice_starts_with(request->target, "/long")) {
         static char body[LONG];
         memset(body, 'x', sizeof body);
+        http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){body, sizeof body}, 0);
+    } else if (slice_starts_with(request->target, "/zeros")) {
+        static const char body[ZEROS];
         http_server_answer(exchange, 200, "text/plain", NULL, (struct slice){body, sizeof body}, 0);
     } else if (slice_starts_with(request->target, "/headers")) {
         struct buffer headers = {0};
