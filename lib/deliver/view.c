@@ -25,6 +25,8 @@ static const char *waits_for(const struct delivery *delivery)
         [LIFE_REPORT_OWED] = "memory for its result",
         [LIFE_REPORTING] = "Port to accept its result",
     };
+    if (delivery->writing)
+        return "its answer to be written for Port";
     if (delivery->state == LIFE_READY)
         return waits_at(delivery->deliver->window, &delivery->slot);
     return words[delivery->state] ? words[delivery->state] : "nothing";
