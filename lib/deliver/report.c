@@ -5,6 +5,8 @@
 #include "deliver/writing.h"
 #include "port/result.h"
 
+enum { NEXT_TURN_MS = 1 };
+
 void delivery_open_report(struct delivery *delivery)
 {
     if (!delivery->is_run || delivery->report)
@@ -117,6 +119,21 @@ static void report_mapped(void *ctx, struct slice fields, const char *failure)
 
 /* A long answer */
 
+/** It is copied for its call, so a turn of the loop, by its own clock, has one of them. */
+static void give_to_port(struct due *due)
+{
+    struct delivery *delivery = delivery_of_due(due);
+    struct deliver *deliver = delivery->deliver;
+    uint64_t turn_ms = uv_now(deliver->options.loop);
+    if (turn_ms == deliver->given_turn_ms) {
+        schedule_add(&deliver->schedule, due, clock_monotonic_ms(deliver->options.clock) + NEXT_TURN_MS,
+                     give_to_port);
+        return;
+    }
+    deliver->given_turn_ms = turn_ms;
+    delivery_report(delivery);
+}
+
 static void answer_written(void *ctx, struct buffer *response)
 {
     struct delivery *delivery = ctx;
@@ -129,7 +146,7 @@ static void answer_written(void *ctx, struct buffer *response)
     delivery->outcome.response = *response;
     *response = (struct buffer){0};
     delivery_charge(delivery);
-    delivery_report(delivery);
+    give_to_port(&delivery->due);
 }
 
 static void write_answer(struct delivery *delivery)

@@ -60,6 +60,8 @@ struct deliver {
     /** The same of answers' texts that were written. */
     size_t written_bytes;
     uint64_t written_turn_ms;
+    /** The turn in which a long response was given to Port, last. */
+    uint64_t given_turn_ms;
     /** When Port may be told of another refused node run. */
     int64_t next_refusal_report_ms;
     size_t in_state[LIFE_STATES];

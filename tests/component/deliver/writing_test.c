@@ -74,6 +74,52 @@ static void a_long_answer_is_written_elsewhere(void **state)
     world_free(world);
 }
 
+static struct {
+    const struct reports *reports;
+    size_t before, most;
+} turns;
+
+/** What results hold grows by what Port is given. */
+static void count_turn(uv_prepare_t *prepare)
+{
+    size_t held = reports_bytes(turns.reports);
+    (void)prepare;
+    if (held > turns.before && held - turns.before > turns.most)
+        turns.most = held - turns.before;
+    turns.before = held;
+}
+
+/** The most that results grow in a turn, when so many answers come at once. */
+static size_t most_in_a_turn(size_t count)
+{
+    static const char *const ids[] = {"r_1", "r_2", "r_3", "r_4"};
+    struct world *world = quiet_world();
+    uv_prepare_t prepare;
+    turns.reports = world->reports;
+    turns.before = turns.most = 0;
+    uv_prepare_init(&world->port->loop, &prepare);
+    uv_prepare_start(&prepare, count_turn);
+    for (size_t i = 0; i < count; i++)
+        give(world, synchronous(ids[i], "/zeros"));
+    run_until(world->port, &world->done, count);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    assert_int_equal(queued, count);
+    for (size_t i = 0; i < count; i++)
+        assert_zeros_told(world, ids[i]);
+    assert_holds_nothing(world);
+    world_free(world);
+    return turns.most;
+}
+
+static void a_turn_gives_port_few_of_them(void **state)
+{
+    (void)state;
+    enum { ONE_MORE = 6 * ZEROS };
+    size_t one = most_in_a_turn(1);
+    assert_true(one >= ONE_MORE);
+    assert_in_range(most_in_a_turn(4), one, 2 * one + ONE_MORE / 2); /* the clock may go on in a turn, once */
+}
+
 static void a_short_answer_is_written_at_once(void **state)
 {
     (void)state;
@@ -143,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_answer_is_written_elsewhere),
+        cmocka_unit_test(a_turn_gives_port_few_of_them),
         cmocka_unit_test(a_short_answer_is_written_at_once),
         cmocka_unit_test(where_nobody_waits_for_the_answer_none_is_written),
         cmocka_unit_test(one_that_finds_no_memory_is_written_later),
