@@ -281,6 +281,10 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
     const struct deliver_options *options = &deliver->options;
     struct record_read read = {.record = record, .ticket = ticket};
     struct error err = {0};
+    if (record->redelivery_of && deliver->by_reference) { /* there is no space, and it cannot be kept */
+        source_ticket_drop(ticket);
+        return;
+    }
     event_init(&read.event);
     deliver->can_keep |= source_ticket_can_read_again(ticket);
     record_tell(deliver, record, &read.event, OBSERVED_TAKEN);

@@ -143,6 +143,8 @@ struct redelivery {
     struct redelivery_request request;
     /** So often was it not there yet. */
     unsigned ticks;
+    /** While the sink is given it: set once it has been given back. NULL at other times. */
+    bool *settled;
     /** What the record's first delivery was known by, and what this one is. */
     char first[REDELIVERY_ID_SIZE], id[REDELIVERY_ID_SIZE];
 };

@@ -16,9 +16,14 @@ static void redelivery_end(struct redelivery *redelivery, enum redelivery_end en
     free(redelivery);
 }
 
+/** What the sink does not even take has found no space there. */
 static void redelivery_settle(struct ticket *ticket, bool done)
 {
-    redelivery_end((struct redelivery *)ticket, done ? REDELIVERY_DONE : REDELIVERY_LEFT);
+    struct redelivery *redelivery = (struct redelivery *)ticket;
+    enum redelivery_end undone = redelivery->settled ? REDELIVERY_NO_ROOM : REDELIVERY_LEFT;
+    if (redelivery->settled)
+        *redelivery->settled = true;
+    redelivery_end(redelivery, done ? REDELIVERY_DONE : undone);
 }
 
 static void stop_reading(struct redelivery *redelivery)
@@ -45,8 +50,12 @@ static void give_to_sink(const struct kafka_consumer *consumer, struct redeliver
         .assignment = consumer->options.redeliveries,
     };
     record_read_trace(&record, message);
+    bool settled = false;
     redelivery->ticket = (struct ticket){.settle = redelivery_settle};
+    redelivery->settled = &settled;
     sink->take(sink->ctx, &record, &redelivery->ticket);
+    if (!settled) /* else it is freed */
+        redelivery->settled = NULL;
 }
 
 void redelivery_read(struct redelivery *redelivery, const rd_kafka_message_t *message)

@@ -189,6 +189,27 @@ static void a_redelivery_that_takes_the_last_space_holds_no_others_up(void **sta
     topic_close(topic);
 }
 
+static void a_redelivery_is_not_taken_where_records_are_by_reference_alone(void **state)
+{
+    (void)state;
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = 32 * 1024});
+    struct world *world = topic->world;
+    world->port->script = port_away;
+    while (world->sink.has_room(world->sink.ctx, 300)) {
+        produce_many(topic, 1, (struct event_text){.path = "/ok", .synchronized = true});
+        run_for(world->port, 1);
+    }
+    world->port->turned_ms += 1500;
+    assert_true(world->sink.has_room(world->sink.ctx, 300));
+    uint64_t held = counters_of(topic).bytes_held;
+    produce_many(topic, 1, (struct event_text){.path = "/ok", .redelivery_of = "org.runs-0-0"});
+    assert_int_equal(world->dropped, 1);
+    assert_int_equal(counters_of(topic).bytes_held, held);
+    world->port->script = NULL;
+    let_all_go(topic, topic->count - 1);
+    topic_close(topic);
+}
+
 /** A polled run, say, or a letter that is replayed. */
 static void what_cannot_be_read_again_stays_in_memory(void **state)
 {
@@ -354,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_change_that_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(where_nothing_drains_records_are_kept_before_they_are_mapped),
         cmocka_unit_test(a_redelivery_that_takes_the_last_space_holds_no_others_up),
+        cmocka_unit_test(a_redelivery_is_not_taken_where_records_are_by_reference_alone),
         cmocka_unit_test(what_cannot_be_read_again_stays_in_memory),
         cmocka_unit_test(references_are_bounded),
         cmocka_unit_test(others_go_on_while_references_are_full),

@@ -28,7 +28,7 @@ struct world {
     uv_loop_t loop;
     uv_timer_t deadline;
     struct kafka_consumer *consumer;
-    bool full, closed;
+    bool full, drops, closed;
     size_t taken, ended;
     /** The last one of the second life, with its ticket. */
     char id[REDELIVERY_ID_SIZE], first[REDELIVERY_ID_SIZE], value[32];
@@ -80,7 +80,10 @@ static void take(void *ctx, const struct record *record, struct ticket *ticket)
     world->partition = record->partition;
     world->offset = record->offset;
     world->assignment = record->assignment;
-    world->again = ticket;
+    if (world->drops)
+        source_ticket_drop(ticket);
+    else
+        world->again = ticket;
 }
 
 static void withdraw(void *ctx, const void *assignment, bool cancel_started)
@@ -221,6 +224,11 @@ static void what_does_not_fit_or_is_not_there_is_told(void **state)
     wait_for_end(world, &asked);
     assert_int_equal(asked.end, REDELIVERY_NO_ROOM);
     world->full = false;
+    world->drops = true; /* at once: it is not for a stop that it does so */
+    assert_int_equal(ask(world, &asked, 0, 3), 0);
+    wait_for_end(world, &asked);
+    assert_int_equal(asked.end, REDELIVERY_NO_ROOM);
+    world->drops = false;
     assert_int_equal(ask(world, &asked, 0, RECORDS + 5), 0);
     wait_for_end(world, &asked);
     assert_int_equal(asked.end, REDELIVERY_GONE);
