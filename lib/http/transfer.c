@@ -31,11 +31,20 @@ static bool is_bodiless(const struct http_call *call)
     return strcmp(call->method, "HEAD") == 0 || status == 204 || status == 304;
 }
 
+/** "identity" is no coding, to libcurl either. */
+static bool is_coded(const struct http_call *call)
+{
+    struct slice value;
+    for (size_t i = 0; !slice_is_null(value = call_header(call, "Transfer-Encoding", i)); i++)
+        if (!slice_equal_text_ignore_case(slice_trim(value), "identity"))
+            return true;
+    return false;
+}
+
 /** Its head has come, which says nothing of where the body ends. */
 static bool is_without_length(const struct http_call *call)
 {
-    return !is_bodiless(call) && call_length(call) < 0 &&
-           slice_is_null(call_header(call, "Transfer-Encoding", 0));
+    return !is_bodiless(call) && call_length(call) < 0 && !is_coded(call);
 }
 
 /** As long as it said. */

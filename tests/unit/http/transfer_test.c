@@ -159,6 +159,16 @@ static void an_end_without_a_word_of_tls_is_an_answer_that_may_be_cut(void **sta
     char chunked[] = "chunked";
     knows.transfer_encoding = chunked;
     assert_result(CURLE_RECV_ERROR, CURLE_RECV_ERROR);
+    came(post, 200, -1, 5);
+    strcpy(call.curl_error, words);
+    char none[] = "Identity", more[] = "identity, chunked";
+    knows.transfer_encoding = none; /* is no coding */
+    assert_result(CURLE_RECV_ERROR, CURLE_OK);
+    assert_int_equal(call.cut, HTTP_CUT_UNSURE);
+    came(post, 200, -1, 5);
+    strcpy(call.curl_error, words);
+    knows.transfer_encoding = more;
+    assert_result(CURLE_RECV_ERROR, CURLE_RECV_ERROR);
     came(post, 200, 9, 5);
     strcpy(call.curl_error, words);
     assert_result(CURLE_RECV_ERROR, CURLE_RECV_ERROR);
