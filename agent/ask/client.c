@@ -62,15 +62,23 @@ static void search_agents(const struct config *config, struct search *search)
     admin_socket_each(&choice, look, search);
 }
 
-bool ask_finds_agent(const struct config *config, struct error *why)
+static void say_several(const struct command_usage *usage, struct search *search)
+{
+    fprintf(stderr, "port-agent %s: several agents run here; say which one is meant:\n  STATUS_SOCKET=%s\n%s",
+            usage->command, search->name, buffer_text(&search->others));
+}
+
+int ask_finds_agent(const struct config *config, const struct command_usage *usage, struct error *why)
 {
     struct search search = {0};
     search_agents(config, &search);
-    bool one = *search.name && search.others.len == 0;
-    if (!*search.name)
+    bool several = search.others.len > 0;
+    if (several)
+        say_several(usage, &search);
+    else if (!*search.name)
         *why = search.refused;
     buffer_clear(&search.others);
-    return one;
+    return several ? EXIT_CODE_USAGE : *search.name ? EXIT_CODE_OK : EXIT_CODE_FAILURE;
 }
 
 static int find_agent(const struct config *config, const struct command_usage *usage, struct search *search)
@@ -84,9 +92,7 @@ static int find_agent(const struct config *config, const struct command_usage *u
                 *config->status_socket ? " at STATUS_SOCKET=" : "", config->status_socket,
                 "STATUS_SOCKET says where another one listens");
     else if (search->others.len > 0)
-        fprintf(stderr,
-                "port-agent %s: several agents run here; say which one is meant:\n  STATUS_SOCKET=%s\n%s",
-                usage->command, search->name, buffer_text(&search->others));
+        say_several(usage, search);
     if (*search->name && search->others.len == 0)
         return EXIT_CODE_OK;
     return search->others.len > 0 ? EXIT_CODE_USAGE : EXIT_CODE_FAILURE;

@@ -28,9 +28,11 @@ PA_MUST_USE int ask_settings(struct config *config, const struct command_usage *
  * nobody answers, or several agents may be meant. Clear the body in all cases. */
 PA_MUST_USE int ask_agent(const struct config *config, const struct command_usage *usage,
                           const struct question *question, struct answer *answer);
-/** Does an agent of these settings run, and only one that may be meant? False with `why` set where one is
- * there that cannot be asked. Tells nothing. */
-PA_MUST_USE bool ask_finds_agent(const struct config *config, struct error *why);
+/** Looks for the agent of these settings. EXIT_CODE_OK: there is one; EXIT_CODE_USAGE, with the cause told:
+ * several may be meant; EXIT_CODE_FAILURE: there is none, or, as `why` says then, one that cannot be asked.
+ */
+PA_MUST_USE int ask_finds_agent(const struct config *config, const struct command_usage *usage,
+                                struct error *why);
 /** Appends the path and ?target=, percent-encoded; without it for NULL. */
 void ask_path(struct buffer *out, const char *path, const char *target);
 /** Prints {"KEY":true,"target":"…","message":"…"} for --output json; NULL for `target`: none. */

@@ -180,8 +180,10 @@ static int ask_agent_to_deliver(struct redelivery *redelivery)
 static int deliver_once_more(struct redelivery *redelivery)
 {
     struct error why = {0};
-    int code = BY_AGENT_CANNOT;
-    if (ask_finds_agent(&redelivery->setup.config, &why))
+    int found = ask_finds_agent(&redelivery->setup.config, redelivery->usage, &why), code = BY_AGENT_CANNOT;
+    if (found == EXIT_CODE_USAGE)
+        return found;
+    if (found == EXIT_CODE_OK)
         code = ask_agent_to_deliver(redelivery);
     else if (why.kind)
         fprintf(stderr, "port-agent redeliver: %s\n", why.message);
@@ -280,19 +282,17 @@ int command_redeliver(int argc, char **argv)
         .summary = "--run ID | --offsets P:A-B",
         .intro =
             "Has what is still in the runs topic delivered once more, and reported to Port. The running "
-            "agent of "
-            "these settings does it, beside its other work: 'pause', breakers and 'run-status' hold for it. "
-            "Without one the command does it itself, with the agent's settings and mappings; its log lines "
-            "go to standard error then. No consumer group is joined, and no offset moves. The endpoint gets "
-            "a new Idempotency-Key, and the first one in X-Port-Redelivery-Of: the endpoint may have done "
-            "its work already. At most 1,000 records. Once the command is interrupted, what the agent has "
-            "taken goes on.\n\n"
+            "agent of these settings does it, beside its other work: 'pause', breakers and 'run-status' hold "
+            "for it. Without one the command does it itself, with the agent's settings and mappings; its log "
+            "lines go to standard error then. No consumer group is joined, and no offset moves. The endpoint "
+            "gets a new Idempotency-Key, and the first one in X-Port-Redelivery-Of: the endpoint may have "
+            "done its work already. At most 1,000 records. Once the command is interrupted, what the agent "
+            "has taken goes on.\n\n"
             "  port-agent redeliver --run r_HardNzG6kzc9vWOQ\n"
             "  port-agent redeliver --offsets 0:1200-1250",
         .exit_codes =
             "Exit codes: 0 all events were delivered; 1 not all were, or there is no such event; 64 wrong "
-            "usage; 78 wrong "
-            "settings.",
+            "usage, or several agents may be meant; 78 wrong settings.",
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };

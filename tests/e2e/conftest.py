@@ -1,4 +1,5 @@
 import itertools
+import os
 import pathlib
 import signal
 import sys
@@ -105,7 +106,8 @@ class World:
 
     def __init__(self, kafka, port, partitions):
         self.kafka, self.port = kafka, port
-        self.org = f"org_{next(numbers)}"
+        # Of one of several processes: agents of the same organisation and group are found by each other's commands.
+        self.org = f"org_{next(numbers)}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
         self.runs, self.changes, self.group = f"{self.org}.runs", f"{self.org}.change.log", f"{self.org}-group"
         kafka.create(self.runs, self.changes, partitions=partitions)
         self.agents = []

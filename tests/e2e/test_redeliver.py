@@ -118,6 +118,15 @@ def test_the_age_of_a_signature_does_not_matter_when_a_person_asks(world, port, 
     assert alone.returncode == 0 and "this command delivers" in alone.stderr, alone
 
 
+def test_which_of_several_agents_is_meant_has_to_be_said(world, receiver):
+    world.produce(run_event("r_1", receiver.url))
+    world.agent().assigned()
+    world.agent().wait_log("connected to the Kafka brokers")
+    done = redeliver(world.environment, "--run", "r_1")
+    assert done.returncode == 64 and "several agents run here" in done.stderr and done.stdout == "", done
+    assert len(receiver.runs()) <= 1
+
+
 def test_wrong_usage_of_redeliver_exits_64():
     for wrong in ([], ["--run", "a", "--offsets", "0:1"], ["--offsets", "0"], ["--offsets", "0:5-1"], ["--offsets", "x:1-2"], ["--offsets", "0:1-2x"]):
         assert redeliver({}, *wrong).returncode == 64, wrong
