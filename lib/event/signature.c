@@ -1,11 +1,9 @@
 /* HMAC-SHA-256 with one reused EVP_MAC_CTX per key. */
 #include "event/signature.h"
-#include <inttypes.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,7 +126,9 @@ enum { SECONDS_SIZE = 24 };
 
 static struct slice seconds_text(int64_t timestamp_s, char out[SECONDS_SIZE])
 {
-    return (struct slice){out, (size_t)snprintf(out, SECONDS_SIZE, "%" PRId64, timestamp_s)};
+    struct buffer text = {.ptr = out, .cap = SECONDS_SIZE};
+    buffer_append_int(&text, timestamp_s);
+    return buffer_slice(&text);
 }
 
 int signer_begin(struct signer *signer, int64_t timestamp_s)
