@@ -97,6 +97,18 @@ static void the_last_of_them_are_remembered(void **state)
     }
 }
 
+static void records_with_neighbouring_numbers_are_told_apart(void **state)
+{
+    (void)state;
+    struct dedup dedup;
+    assert_true(dedup_open(&dedup, 2000, 1000));
+    for (int i = 0; i < 3000; i += 2)
+        add(&dedup, i);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(found(&dedup, i), i % 2 == 0);
+    dedup_close(&dedup);
+}
+
 static void a_record_that_is_answered_again_is_remembered_from_then_on(void **state)
 {
     (void)state;
@@ -269,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_that_had_its_answer_is_known),
         cmocka_unit_test(the_last_of_them_are_remembered),
+        cmocka_unit_test(records_with_neighbouring_numbers_are_told_apart),
         cmocka_unit_test(a_record_that_is_answered_again_is_remembered_from_then_on),
         cmocka_unit_test(another_record_with_the_same_id_is_another),
         cmocka_unit_test(without_a_signature_the_event_itself_counts),
