@@ -1,11 +1,11 @@
 /* See client_certificates.h. */
 #include "http/client_certificates.h"
+#include "http/egress_address.h"
 #include <assert.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /** Each takes a descriptor. */
 enum { HOSTS_MAX = 128 };
@@ -16,6 +16,9 @@ struct host_certificate {
     /** Within the name: behind "*" of "*.domain", and "" for "*" alone. */
     struct slice host;
     bool below;
+    /** The host is an address, which may be written in several ways. */
+    bool is_address;
+    struct egress_address address;
     /** 0: any. */
     int port;
     struct client_certificate certificate;
@@ -64,17 +67,42 @@ static bool is_address_text(struct slice text)
            strspn(text.ptr + 1, accepted) == text.len - 2;
 }
 
+/** "svc." is "svc". */
+static struct slice without_final_dot(struct slice name)
+{
+    if (name.len > 1 && name.ptr[name.len - 1] == '.')
+        name.len--;
+    return name;
+}
+
+static bool read_address(struct slice host, struct egress_address *address)
+{
+    char text[64];
+    slice_copy_cut(host, text, sizeof text);
+    return host.len < sizeof text && egress_address_of_host(text, address);
+}
+
 /** False: it names no host. */
 static bool read_name(struct host_certificate *entry)
 {
     struct slice name = slice_of(entry->name);
     if (!cut_port(&name, &entry->port))
         return false;
+    name = without_final_dot(name);
     entry->below = name.len > 0 && name.ptr[0] == '*';
     entry->host = entry->below ? (struct slice){name.ptr + 1, name.len - 1} : name;
     if (entry->below)
         return entry->host.len == 0 || (entry->host.ptr[0] == '.' && is_host_text(entry->host));
+    entry->is_address = read_address(entry->host, &entry->address);
     return is_host_text(entry->host) || is_address_text(entry->host);
+}
+
+static bool names_host(const struct host_certificate *entry, struct slice host)
+{
+    struct egress_address address;
+    if (entry->is_address && read_address(host, &address))
+        return memcmp(address.bytes, entry->address.bytes, sizeof address.bytes) == 0;
+    return slice_equal_ignore_case(host, entry->host);
 }
 
 /** How exactly the entry means this host; 0: not at all. */
@@ -85,7 +113,7 @@ static size_t exactness(const struct host_certificate *entry, struct slice host,
         return 0;
     if (entry->below && (host.len <= entry->host.len || !slice_equal_ignore_case(end, entry->host)))
         return 0;
-    if (!entry->below && !slice_equal_ignore_case(host, entry->host))
+    if (!entry->below && !names_host(entry, host))
         return 0;
     size_t named = entry->host.len + (entry->below ? 0 : host.len);
     return 1 + (entry->port ? 1U : 0U) + 2 * named;
@@ -94,11 +122,9 @@ static size_t exactness(const struct host_certificate *entry, struct slice host,
 const char *client_certificates_for(const struct client_certificates *certificates, const char *host,
                                     int port)
 {
-    struct slice name = slice_of(host);
+    struct slice name = without_final_dot(slice_of(host));
     size_t best = 0;
     const char *path = NULL;
-    if (name.len > 1 && name.ptr[name.len - 1] == '.') /* "svc." is "svc" */
-        name.len--;
     for (size_t i = 0; i < certificates->count; i++) {
         size_t exact = exactness(&certificates->hosts[i], name, port);
         if (exact > best) {
@@ -110,6 +136,13 @@ const char *client_certificates_for(const struct client_certificates *certificat
 }
 
 /* Reading */
+
+static bool mean_the_same(const struct host_certificate *a, const struct host_certificate *b)
+{
+    if (a->port != b->port || a->below != b->below)
+        return false;
+    return a->below ? slice_equal_ignore_case(a->host, b->host) : names_host(a, b->host);
+}
 
 static int add_host(struct client_certificates *certificates, const char *name,
                     const struct client_certificate_source *source, struct error *err)
@@ -126,7 +159,7 @@ static int add_host(struct client_certificates *certificates, const char *name,
                          "name in its xn-- form)",
                          certificates->setting, name);
     for (size_t i = 0; i + 1 < certificates->count; i++)
-        if (strcasecmp(certificates->hosts[i].name, name) == 0)
+        if (mean_the_same(&certificates->hosts[i], entry))
             return error_set(err, PA_ERR_INVALID, "%s: '%.200s' is there twice", certificates->setting, name);
     return client_certificate_read(source, &entry->certificate, err);
 }

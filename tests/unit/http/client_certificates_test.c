@@ -307,6 +307,34 @@ static void the_most_exact_name_counts(void **state)
     buffer_clear(&world.warnings);
 }
 
+/** However the name or the address is written in the file, and in the URL. */
+static void a_host_may_be_written_in_several_ways(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"svc.corp.",       "*.eu.corp.", "[2001:db8:0:0::1]",
+                                        "[FD00::0:1]:443", "127.1",      NULL};
+    static const struct {
+        const char *host;
+        int port;
+    } cases[] = {{"svc.corp", 1},    {"svc.corp.", 1}, {"a.eu.corp", 1}, {"[2001:db8::1]", 1},
+                 {"[fd00::1]", 443}, {"127.0.0.1", 1}, {"0x7f.1", 1}};
+    struct buffer json = {0};
+    hosts_of(names, &json);
+    const struct client_certificate_source source = source_of(buffer_text(&json), NULL);
+    struct error err = {0};
+    struct client_certificates *certificates = client_certificates_new(&source, &err);
+    if (!certificates)
+        fail_msg("%s", err.message);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (!client_certificates_for(certificates, cases[i].host, cases[i].port))
+            fail_msg("none for %s", cases[i].host);
+    assert_null(client_certificates_for(certificates, "[2001:db8::2]", 1));
+    assert_null(client_certificates_for(certificates, "[fd00::1]", 444));
+    client_certificates_free(certificates);
+    buffer_clear(&json);
+    buffer_clear(&world.warnings);
+}
+
 static void one_certificate_is_for_all_and_so_is_a_star(void **state)
 {
     (void)state;
@@ -355,12 +383,18 @@ static void json_that_is_wrong_is_told_by_host(void **state)
         if (err.kind != PA_ERR_INVALID || !strstr(err.message, cases[i][1]))
             fail_msg("%s: %s", cases[i][0], err.message);
     }
-    static const char *const twice[] = {"a", "A", NULL};
+    static const char *const twice[][3] = {{"[::1]", "[0::1]"}, {"*.a:1", "*.A.:1"}, {"a", "A."}, {"a", "A"}};
     struct buffer json = {0};
-    hosts_of(twice, &json);
-    struct client_certificate_source source = source_of(buffer_text(&json), NULL);
-    assert_null(client_certificates_new(&source, &err));
-    assert_string_equal(err.message, "CERT: 'A' is there twice");
+    struct client_certificate_source source = {0};
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        char expected[64];
+        json.len = 0;
+        hosts_of(twice[i], &json);
+        source = source_of(buffer_text(&json), NULL);
+        assert_null(client_certificates_new(&source, &err));
+        snprintf(expected, sizeof expected, "CERT: '%s' is there twice", twice[i][1]);
+        assert_string_equal(err.message, expected);
+    }
     source.key = world.key;
     assert_null(client_certificates_new(&source, &err));
     assert_string_equal(err.message, "KEY: is set, and CERT names a key for each host; leave this one out");
@@ -376,6 +410,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_used_is_told_without_a_secret),
         cmocka_unit_test(one_that_is_not_valid_now_is_taken_with_a_warning),
         cmocka_unit_test(the_most_exact_name_counts),
+        cmocka_unit_test(a_host_may_be_written_in_several_ways),
         cmocka_unit_test(one_certificate_is_for_all_and_so_is_a_star),
         cmocka_unit_test(json_that_is_wrong_is_told_by_host),
     };
