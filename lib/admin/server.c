@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -86,7 +87,7 @@ static bool host_is_plain(const char *host)
         name[len - 1] = '\0';
         return inet_pton(AF_INET6, name + 1, address) == 1;
     }
-    return strcmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1;
+    return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1;
 }
 
 struct headers {
@@ -128,7 +129,9 @@ static bool has_token(const struct admin_server *server, const struct headers *h
 {
     static const char scheme[] = "Bearer ";
     struct slice given = slice_of(headers->authorization), token = server->options.token;
-    if (token.len == 0 || !slice_starts_with(given, scheme))
+    bool bearer = given.len >= sizeof scheme - 1 &&
+                  slice_equal_text_ignore_case((struct slice){given.ptr, sizeof scheme - 1}, scheme);
+    if (token.len == 0 || !bearer)
         return false;
     given = slice_trim((struct slice){given.ptr + sizeof scheme - 1, given.len - (sizeof scheme - 1)});
     return given.len == token.len && CRYPTO_memcmp(given.ptr, token.ptr, token.len) == 0;

@@ -159,8 +159,37 @@ static void open_metrics_names_counters_without_total_and_ends(void **state)
     expect_lines(text, lines, sizeof lines / sizeof *lines);
     assert_string_equal(text + strlen(text) - 6, "# EOF\n");
     free(text);
-    assert_true(metrics_wants_open("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
-    assert_false(metrics_wants_open("text/plain"));
+}
+
+static void the_form_is_the_one_that_accept_prefers(void **state)
+{
+    (void)state;
+    static const char *const open[] = {
+        "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+        "APPLICATION/OpenMetrics-Text ; version=1.0.0",
+        "text/plain;q=0.3, application/openmetrics-text;q=0.4;version=0.0.1,*/*;q=0.1",
+        "text/plain, application/openmetrics-text",
+        "application/openmetrics-text;q=0.001",
+        "application/openmetrics-text;Q=1.000",
+        "application/openmetrics-text;q=much",
+    };
+    static const char *const classic[] = {
+        "",
+        "text/plain",
+        "*/*",
+        "application/*",
+        "application/openmetrics-text;q=0, text/plain",
+        "application/openmetrics-text; q=0.000",
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.9",
+        "application/openmetrics-text-or-so",
+        ",;,;q=1,",
+    };
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        if (!metrics_wants_open(open[i]))
+            fail_msg("not open: %s", open[i]);
+    for (size_t i = 0; i < sizeof classic / sizeof *classic; i++)
+        if (metrics_wants_open(classic[i]))
+            fail_msg("open: %s", classic[i]);
 }
 
 static void a_time_is_in_the_first_bucket_that_holds_it(void **state)
@@ -221,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counters_histograms_and_what_stands_are_there),
         cmocka_unit_test(open_metrics_names_counters_without_total_and_ends),
+        cmocka_unit_test(the_form_is_the_one_that_accept_prefers),
         cmocka_unit_test(a_time_is_in_the_first_bucket_that_holds_it),
         cmocka_unit_test(topics_are_counted_by_name_up_to_a_bound),
         cmocka_unit_test(the_document_is_the_table),
