@@ -280,7 +280,10 @@ static void no_webhook_starts_while_too_much_is_held_of_answers(void **state)
         run_for(world->port, 1);
     assert_int_equal(counters_of(world).queued + counters_of(world).waiting_for_port, GIVEN);
     assert_in_range(world->arrived, 5, 5 + WINDOW - 1);
-    assert_true(deliver_answer_bytes(world->deliver) < BOUND + WINDOW * (LONG + 4096));
+    /* While an answer is written as JSON it is there in both forms. */
+    assert_true(deliver_answer_bytes(world->deliver) < BOUND + 2 * WINDOW * (LONG + 4096));
+    while (deliver_answer_bytes(world->deliver) >= BOUND + WINDOW * (LONG + 4096))
+        run_for(world->port, 1);
     world->port->script = NULL;
     run_until(world->port, &world->done, GIVEN);
     assert_int_equal(world->arrived, GIVEN);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../frozen_loop.h"
 #include "map/mapper_internal.h"
 #include <sys/socket.h>
 #include <unistd.h>
