@@ -243,7 +243,13 @@ static void print_bash(const struct command_usage *usage, FILE *out)
         }
         fputs("return;;\n", out);
     }
-    fputs("esac\nwords='", out);
+    fputs("esac\n", out);
+    if (usage->operand_words) {
+        fputs("if [[ $cur != -* ]]; then COMPREPLY=($(compgen -W '", out);
+        print_choices(usage->operand_words, out);
+        fputs("' -- \"$cur\")); return; fi\n", out);
+    }
+    fputs("words='", out);
     for (size_t i = 0; i < usage->option_count; i++)
         fprintf(out, "--%s ", usage->options[i].name);
     fputs("--help';;\n", out);
@@ -266,20 +272,40 @@ static void print_zsh(const struct command_usage *usage, FILE *out)
         }
         fputc('\'', out);
     }
-    fprintf(out, " \\\n'--help[this text]'%s;;\n",
-            usage->operand || usage->operands ? " '*:file:_files'" : "");
+    fputs(" \\\n'--help[this text]'", out);
+    if (usage->operand_words) {
+        fputs(" ':word:(", out);
+        print_choices(usage->operand_words, out);
+        fputs(")'", out);
+    } else if (usage->operand || usage->operands) {
+        fputs(" '*:file:_files'", out);
+    }
+    fputs(";;\n", out);
+}
+
+/** "dead-letters show" is two words that fish has seen. */
+static void print_fish_seen(const struct command_usage *usage, FILE *out)
+{
+    const char *part = strchr(usage->command, ' ');
+    int len = part ? (int)(part - usage->command) : (int)strlen(usage->command);
+    fprintf(out, "complete -c port-agent -n '__fish_seen_subcommand_from %.*s", len, usage->command);
+    if (part)
+        fprintf(out, "; and __fish_seen_subcommand_from%s", part);
+    fputc('\'', out);
 }
 
 static void print_fish(const struct command_usage *usage, FILE *out)
 {
-    const char *part = strchr(usage->command, ' ');
-    int len = part ? (int)(part - usage->command) : (int)strlen(usage->command);
+    if (usage->operand_words) {
+        print_fish_seen(usage, out);
+        fputs(" -f -a '", out);
+        print_choices(usage->operand_words, out);
+        fputs("'\n", out);
+    }
     for (size_t i = 0; i < usage->option_count; i++) {
         const struct command_option *option = &usage->options[i];
-        fprintf(out, "complete -c port-agent -n '__fish_seen_subcommand_from %.*s", len, usage->command);
-        if (part)
-            fprintf(out, "; and __fish_seen_subcommand_from%s", part);
-        fprintf(out, "' -l %s -d '", option->name);
+        print_fish_seen(usage, out);
+        fprintf(out, " -l %s -d '", option->name);
         print_plain_help(option->help, out);
         fputc('\'', out);
         if (option->value && has_choices(option->value)) {

@@ -44,6 +44,8 @@ struct command_usage {
     size_t option_count;
     /** The one operand; NULL: the command has none. */
     const char **operand;
+    /** Its words for shells ("bash|zsh"); NULL: it is any text, or a file. */
+    const char *operand_words;
     /** Instead: as many as there are. */
     struct option_list *operands;
 };

@@ -137,7 +137,8 @@ int command_log_level(int argc, char **argv)
                                "CRITICAL, until the next\n"
                                "change or the end of the agent's process, which begins with LOG_LEVEL "
                                "again.\n\n"
-                               "Example: port-agent log-level debug"},
+                               "Example: port-agent log-level debug",
+                      .operand_words = "debug|info|warning|error|critical"},
             .path = "/log-level",
             .done = "log level",
             .fits = is_log_level,

@@ -133,6 +133,7 @@ int command_completion(int argc, char **argv)
                  "  port-agent completion fish > ~/.config/fish/completions/port-agent.fish",
         .exit_codes = "Exit codes: 0 printed; 1 it cannot be written; 64 wrong usage.",
         .operand = &shell,
+        .operand_words = "bash|zsh|fish",
     };
     int code = options_parse(&usage, argc, argv);
     if (code != OPTIONS_GO_ON)

@@ -386,9 +386,9 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
 {
     const struct command_option options[] = {
         {.name = "template",
-         .value = "NAME",
+         .value = "sync|async|change-log|gitlab|node-run",
          .text = &sending->template,
-         .help = "a built-in event: sync, async, change-log, gitlab or node-run"},
+         .help = "a built-in event"},
         {.name = "event",
          .value = "FILE",
          .text = &sending->file,

@@ -74,6 +74,9 @@ def test_bash_completes_commands_options_and_values(tmp_path):
     assert completed("ver") == {"verify"}
     assert completed("map", "--ma") == {"--mapping"}
     assert completed("map", "--output", "") == {"text", "json"}
+    assert completed("send", "--template", "") == {"sync", "async", "change-log", "gitlab", "node-run"}
+    assert completed("log-level", "") == {"debug", "info", "warning", "error", "critical"} and completed("log-level", "--out") == {"--output"}
+    assert completed("completion", "") == {"bash", "zsh", "fish"} and completed("completion", "z") == {"zsh"}
     assert completed("dead-letters", "") == set(PARTS["dead-letters"])
     assert completed("dead-letters", "show", "--pay") == {"--payload"}
     (tmp_path / "event.json").write_text("")
@@ -82,7 +85,7 @@ def test_bash_completes_commands_options_and_values(tmp_path):
 
 
 def test_the_other_shells_get_the_same_words():
-    for shell, pieces in {"zsh": ["#compdef port-agent", "'--mapping[", ":file:_files'"], "fish": ["-l mapping -d '", "-r -F", "-x -a 'text json'"]}.items():
+    for shell, pieces in {"zsh": ["#compdef port-agent", "'--mapping[", ":file:_files'", "':word:(bash zsh fish)'"], "fish": ["-l mapping -d '", "-r -F", "-x -a 'text json'", "-n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'"]}.items():
         done = call("completion", shell)
         assert done.returncode == 0 and [piece for piece in pieces if piece not in done.stdout] == []
     assert call("completion", "tcsh").returncode == call("completion").returncode == 64
