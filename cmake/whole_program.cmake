@@ -1,7 +1,8 @@
-# What ships is optimised as one program: the functions that every event passes are small, and stand in many files.
-# Not where a sanitizer or a counter of what ran wants each file as it was written.
-include(CheckIPOSupported)
-if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT PA_SANITIZE AND NOT PA_COVERAGE)
+# The image's agent is optimised as one program: the functions that every event passes are small, and stand in many files.
+# Linking takes half a minute with it, so other builds are without, except for the benchmark's.
+option(PA_WHOLE_PROGRAM "Optimise the release across its files, when it is linked" OFF)
+if(PA_WHOLE_PROGRAM)
+  include(CheckIPOSupported)
   check_ipo_supported(RESULT PA_HAS_IPO LANGUAGES C)
   if(PA_HAS_IPO)
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)

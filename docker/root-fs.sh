@@ -13,7 +13,7 @@ if [ "$CROSS" = arm64 ]; then
     export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig
     options=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=${tools}gcc -DCMAKE_LIBRARY_ARCHITECTURE=aarch64-linux-gnu)
 fi
-cmake --preset release -DPA_REVISION="$REVISION" "${options[@]}"
+cmake --preset release -DPA_WHOLE_PROGRAM=ON -DPA_REVISION="$REVISION" "${options[@]}"
 cmake --build --preset release
 mkdir -p "$root"/{usr/local/bin,etc/ssl/certs,app,tmp,usr/lib/locale/C.utf8}
 cp "$agent" "$root/usr/local/bin/"

@@ -3,7 +3,6 @@
 #include "agent/record_outcome.h"
 #include "base/log.h"
 #include "source/source.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,10 +116,15 @@ static void answer_words(struct admin_answer *answer, unsigned status, const cha
 /** False: it is no place. */
 static bool read_record_place(const char *target, int32_t *partition, int64_t *offset)
 {
-    int end = 0;
-    bool read = target && strspn(target, "0123456789:") == strlen(target) && strlen(target) < 32 &&
-                sscanf(target, "%9" SCNd32 ":%18" SCNd64 "%n", partition, offset, &end) == 2;
-    return read && target[end] == '\0';
+    static const char digits[] = "0123456789";
+    size_t len = target ? strspn(target, digits) : 0;
+    if (len == 0 || len > 9 || target[len] != ':')
+        return false;
+    const char *rest = target + len + 1;
+    size_t rest_len = strspn(rest, digits);
+    *partition = (int32_t)strtol(target, NULL, 10);
+    *offset = strtoll(rest, NULL, 10);
+    return rest_len > 0 && rest_len <= 18 && rest[rest_len] == '\0';
 }
 
 static struct redelivered *place_at(struct redeliveries *redeliveries, int32_t partition, int64_t offset)
