@@ -52,6 +52,7 @@ static void give_to_sink(const struct kafka_consumer *consumer, struct redeliver
     record_read_trace(&record, message);
     bool settled = false;
     redelivery->ticket = (struct ticket){.settle = redelivery_settle};
+    // cppcheck-suppress autoVariables // it is let go before this returns, or all of it is freed
     redelivery->settled = &settled;
     sink->take(sink->ctx, &record, &redelivery->ticket);
     if (!settled) /* else it is freed */
@@ -87,6 +88,7 @@ void redeliveries_leave(struct kafka_consumer *consumer)
 {
     struct redelivery *one;
     while ((one = LIST_FIRST(&consumer->redeliveries))) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow the list */
         stop_reading(one);
         redelivery_end(one, REDELIVERY_LEFT);
     }
