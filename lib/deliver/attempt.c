@@ -167,27 +167,13 @@ static void signed_elsewhere(void *ctx, const char *signature)
     deliver_pump(deliver);
 }
 
-/** May a body of that size be signed at once? What is signed in one turn of the loop, by its own clock, has a
- * bound. */
-static bool fits_turn(struct deliver *deliver, size_t len)
-{
-    uint64_t turn_ms = uv_now(deliver->options.loop);
-    if (turn_ms != deliver->signed_turn_ms)
-        deliver->signed_bytes = 0;
-    deliver->signed_turn_ms = turn_ms;
-    if (deliver->signed_bytes + len > SIGNING_BYTES)
-        return false;
-    deliver->signed_bytes += len;
-    return true;
-}
-
 /** It is being signed, or is on its way. False: out of memory. */
 static bool sign_and_start(struct delivery *delivery)
 {
     const struct deliver_options *options = &delivery->deliver->options;
     struct slice body = body_of(delivery);
     delivery->signed_s = now_s(delivery);
-    if (!fits_turn(delivery->deliver, body.len)) {
+    if (!turn_bytes_fit(&delivery->deliver->signed_in_turn, options->loop, body.len, SIGNING_BYTES)) {
         delivery->signing = signing_start(options->loop, options->signer, delivery->signed_s, body,
                                           signed_elsewhere, delivery);
         return delivery->signing != NULL;

@@ -123,24 +123,11 @@ static void describe_failure(const struct delivery *delivery, const struct http_
     forget_made(&made);
 }
 
-/** May an answer of that size be written at once? What is written in one turn of the loop, by its own clock,
- * has a bound. */
-static bool is_written_at_once(struct deliver *deliver, size_t len)
-{
-    uint64_t turn_ms = uv_now(deliver->options.loop);
-    if (turn_ms != deliver->written_turn_ms)
-        deliver->written_bytes = 0;
-    deliver->written_turn_ms = turn_ms;
-    if (deliver->written_bytes + len > WRITING_BYTES)
-        return false;
-    deliver->written_bytes += len;
-    return true;
-}
-
 static void keep_answer(const struct delivery *delivery, const struct http_result *result,
                         struct outcome *out)
 {
-    if (is_written_at_once(delivery->deliver, result->text.len))
+    struct deliver *deliver = delivery->deliver;
+    if (turn_bytes_fit(&deliver->written_in_turn, deliver->options.loop, result->text.len, WRITING_BYTES))
         result_response(delivery->event.run_id, delivery->synchronized, result->status, result->text,
                         &out->response);
     else

@@ -152,7 +152,6 @@ static void answer_written(void *ctx, struct buffer *response)
 static void write_answer(struct delivery *delivery)
 {
     const struct answer_text answer = {.run_id = delivery->event.run_id,
-                                       .synchronized = delivery->synchronized,
                                        .status = delivery->outcome.status,
                                        .text = buffer_slice(&delivery->outcome.answer)};
     life_enter(delivery, LIFE_REPORT_OWED);

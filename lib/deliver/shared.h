@@ -14,6 +14,7 @@
  *   retry.c        which failures are tried again, and when
  *   outcome.c      what an answer means
  *   writing.c      long answers, written as JSON in the thread pool
+ *   turn_bytes.c   what is signed and written in one turn of the loop
  *   telling.c      what lib/observe is told of
  *   standing.c     what goes on being wrong
  *   waits.c        how long it waited, and for what
@@ -35,6 +36,7 @@
 #include "deliver/kept.h"
 #include "deliver/minute.h"
 #include "deliver/standing.h"
+#include "deliver/turn_bytes.h"
 
 /** How long what found no memory waits. */
 enum { MEMORY_WAIT_MS = 1000 };
@@ -54,12 +56,8 @@ struct deliver {
     int64_t shortage_told_ms;
     /** Of the event that was verified last; COUNTER_NONE: none was. */
     uint64_t signature_age_s;
-    /** Bytes of bodies signed on the loop, in the turn that began then (uv_now). */
-    size_t signed_bytes;
-    uint64_t signed_turn_ms;
-    /** The same of answers' texts that were written. */
-    size_t written_bytes;
-    uint64_t written_turn_ms;
+    /** Bodies that were signed, and answers' texts that were written, on the loop. */
+    struct turn_bytes signed_in_turn, written_in_turn;
     /** The turn in which a long response was given to Port, last. */
     uint64_t given_turn_ms;
     /** When Port may be told of another refused node run. */

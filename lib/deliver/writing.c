@@ -33,8 +33,7 @@ static void write_work(uv_work_t *work)
     struct writing *writing = work->data;
     const struct answer_text *answer = &writing->answer;
     if (!atomic_load(&writing->forgotten))
-        result_response(answer->run_id, answer->synchronized, answer->status, answer->text,
-                        &writing->response);
+        result_response(answer->run_id, true, answer->status, answer->text, &writing->response);
 }
 
 /* On the loop */

@@ -11,11 +11,10 @@ struct writing;
 
 enum { WRITING_BYTES = 32 * 1024 };
 
-/** A run's answer; see result_response. */
+/** The answer of a synchronous run; see result_response. */
 struct answer_text {
     /** Copied. */
     struct slice run_id;
-    bool synchronized;
     int status;
     /** Stays where it is until `done` or writing_forget. */
     struct slice text;
