@@ -106,13 +106,6 @@ static void redelivered_ended(void *ctx, enum redelivery_end end)
 
 /* Asking */
 
-static void answer_words(struct admin_answer *answer, unsigned status, const char *text)
-{
-    answer->status = status;
-    buffer_append_text(&answer->body, text);
-    buffer_append_char(&answer->body, '\n');
-}
-
 /** False: it is no place. */
 static bool read_record_place(const char *target, int32_t *partition, int64_t *offset)
 {
@@ -172,19 +165,19 @@ void redeliveries_ask(struct redeliveries *redeliveries, const struct status_par
     int32_t partition;
     int64_t offset;
     if (!read_record_place(target, &partition, &offset)) {
-        answer_words(answer, 400, "a record's place is PARTITION:OFFSET, such as 0:1200");
+        admin_answer_text(answer, 400, "a record's place is PARTITION:OFFSET, such as 0:1200");
         return;
     }
     struct redelivered *place = redeliveries ? place_at(redeliveries, partition, offset) : NULL;
     if (place && place->under_way) {
-        answer_words(answer, 409, "it is being delivered once more already");
+        admin_answer_text(answer, 409, "it is being delivered once more already");
         return;
     }
     if (place)
         free_place(place);
     place = redeliveries ? place_for_another(redeliveries) : NULL;
     if (!place) {
-        answer_words(answer, 503, "as many as can be at a time are delivered once more already");
+        admin_answer_text(answer, 503, "the agent delivers as many records once more as it can at a time");
         return;
     }
     *place = (struct redelivered){.owner = redeliveries,
@@ -199,15 +192,15 @@ void redeliveries_ask(struct redeliveries *redeliveries, const struct status_par
                     F_STR("messaging.destination.name", parts->config->runs_topic),
                     F_INT("messaging.destination.partition.id", partition),
                     F_INT("messaging.kafka.offset", offset));
-        answer_words(answer, 202, "its outcome follows");
+        admin_answer_text(answer, 202, "its outcome follows");
         return;
     }
     redeliveries->under_way--;
     free_place(place);
     if (failed == PA_ERR_INVALID)
-        answer_words(answer, 501, "this agent's events do not come from Kafka");
+        admin_answer_text(answer, 501, "this agent's events do not come from Kafka");
     else
-        answer_words(answer, 503, "the agent is not connected to Kafka, is stopping, or has no memory");
+        admin_answer_text(answer, 503, "the agent is not connected to Kafka, is stopping, or has no memory");
 }
 
 void redeliveries_fetch(struct redeliveries *redeliveries, const char *target, struct admin_answer *answer)
@@ -218,11 +211,11 @@ void redeliveries_fetch(struct redeliveries *redeliveries, const char *target, s
                                     ? place_at(redeliveries, partition, offset)
                                     : NULL;
     if (place && place->no_room) {
-        answer_words(answer, 503, "the agent's memory for records is full");
+        admin_answer_text(answer, 503, "the agent's memory for records is full");
     } else if (!place || (!place->under_way && place->outcome.len == 0)) {
-        answer_words(answer, 404, "nothing is known of it");
+        admin_answer_text(answer, 404, "nothing is known of it");
     } else if (place->outcome.len == 0) {
-        answer_words(answer, 202, "it is under way");
+        admin_answer_text(answer, 202, "it is under way");
     } else {
         answer->status = 200;
         answer->content_type = "application/json";

@@ -41,15 +41,6 @@ static struct snapshot *take(const struct status_service *service)
     return snapshot_take(&parts);
 }
 
-static void answer_text(struct admin_answer *answer, unsigned status, const char *text)
-{
-    answer->status = status;
-    answer->content_type = NULL;
-    buffer_clear(&answer->body);
-    buffer_append_text(&answer->body, text);
-    buffer_append_char(&answer->body, '\n');
-}
-
 static void parts_for_page(void *ctx, struct status_parts *parts)
 {
     *parts = parts_of(ctx);
@@ -63,7 +54,7 @@ static void get_livez(struct status_service *service, const struct admin_request
 {
     (void)request;
     bool lost = parts_of(service).mapping_lost;
-    answer_text(answer, lost ? 503 : 200, lost ? "the mappings' process is gone for good" : "alive");
+    admin_answer_text(answer, lost ? 503 : 200, lost ? "the mappings' process is gone for good" : "alive");
 }
 
 static void get_readyz(struct status_service *service, const struct admin_request *request,
@@ -107,8 +98,8 @@ static void get_page(struct status_service *service, const struct admin_request 
                      struct admin_answer *answer)
 {
     if (!request->may_see && service->token.len == 0) {
-        answer_text(answer, 403,
-                    "without ADMIN_TOKEN this page is shown over loopback alone (kubectl port-forward)");
+        admin_answer_text(
+            answer, 403, "without ADMIN_TOKEN this page is shown over loopback alone (kubectl port-forward)");
         return;
     }
     answer->status = 200;
@@ -145,8 +136,8 @@ static bool destination_of(const struct admin_request *request, struct url_parts
     struct error err = {0};
     if (!request->target || url_parse(slice_of(request->target), url, &err) == 0)
         return true;
-    answer_text(answer, 400,
-                "a destination is a scheme, a host and a port, such as https://svc.internal:8443");
+    admin_answer_text(answer, 400,
+                      "a destination is a scheme, a host and a port, such as https://svc.internal:8443");
     return false;
 }
 
@@ -160,10 +151,10 @@ static void post_pause(struct status_service *service, const struct admin_reques
     if (!destination_of(request, &url, answer))
         return;
     if (!parts.deliver || !deliver_pause(parts.deliver, url.destination, true)) {
-        answer_text(answer, 503, "it cannot be paused: too many are, or the agent is stopping");
+        admin_answer_text(answer, 503, "it cannot be paused: too many are, or the agent is stopping");
     } else {
         condition_met(parts.conditions, CONDITION_PAUSED, url.destination, 0, PAUSED);
-        answer_text(answer, 200, url.destination ? url.destination : "every destination");
+        admin_answer_text(answer, 200, url.destination ? url.destination : "every destination");
     }
     url_parts_clear(&url);
 }
@@ -185,12 +176,12 @@ static void post_resume(struct status_service *service, const struct admin_reque
     if (!destination_of(request, &url, answer))
         return;
     if (!parts.deliver) {
-        answer_text(answer, 503, "the agent is stopping");
+        admin_answer_text(answer, 503, "the agent is stopping");
     } else {
         end_conditions(&parts, url.destination);
         /* Only more of them can be too many. */
         PA_IGNORE(deliver_pause(parts.deliver, url.destination, false));
-        answer_text(answer, 200, url.destination ? url.destination : "every destination");
+        admin_answer_text(answer, 200, url.destination ? url.destination : "every destination");
     }
     url_parts_clear(&url);
 }
@@ -205,11 +196,11 @@ static void post_cancel(struct status_service *service, const struct admin_reque
         parts.deliver && run_id.len > 0 ? deliver_cancel_run(parts.deliver, run_id, &answered) : 0;
     if (cancelled > 0) {
         log_warning("a run is cancelled by the operator", F_SLICE("port.run_id", run_id));
-        answer_text(answer, 200, "it fails: cancelled by the operator");
+        admin_answer_text(answer, 200, "it fails: cancelled by the operator");
     } else if (answered > 0) {
-        answer_text(answer, 409, "it has its last answer already: what is left is to tell Port");
+        admin_answer_text(answer, 409, "it has its last answer already: what is left is to tell Port");
     } else {
-        answer_text(answer, 404, "no delivery of that run is here");
+        admin_answer_text(answer, 404, "no delivery of that run is here");
     }
 }
 
@@ -219,12 +210,12 @@ static void post_log_level(struct status_service *service, const struct admin_re
     enum log_level level;
     (void)service;
     if (!request->target || !log_level_of(request->target, &level)) {
-        answer_text(answer, 400, "a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL");
+        admin_answer_text(answer, 400, "a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL");
         return;
     }
     log_set_level(level);
     log_warning("the operator has changed the log level", F_STR("log_level", log_level_name(level)));
-    answer_text(answer, 200, log_level_name(level));
+    admin_answer_text(answer, 200, log_level_name(level));
 }
 
 static void post_redeliver(struct status_service *service, const struct admin_request *request,
@@ -281,9 +272,9 @@ static void answer_request(void *ctx, const struct admin_request *request, struc
         bool changes = strcmp(route->method, "POST") == 0;
         if (strcmp(route->method, request->method) != 0) {
             answer->allow = changes ? "POST" : "GET, HEAD";
-            answer_text(answer, 405, "this is not done with that method");
+            admin_answer_text(answer, 405, "this is not done with that method");
         } else if (route->guarded && !(changes ? request->may_change : request->may_see)) {
-            answer_text(
+            admin_answer_text(
                 answer, 403,
                 "this needs the token (Authorization: Bearer, ADMIN_TOKEN), or the agent's Unix socket");
         } else {

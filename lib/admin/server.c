@@ -144,10 +144,13 @@ static int descriptor_of(struct MHD_Connection *connection)
     return info ? info->connect_fd : -1;
 }
 
-static void refuse(struct admin_answer *answer, unsigned status, const char *text)
+void admin_answer_text(struct admin_answer *answer, unsigned status, const char *text)
 {
     answer->status = status;
+    answer->content_type = NULL;
+    buffer_clear(&answer->body);
     buffer_append_text(&answer->body, text);
+    buffer_append_char(&answer->body, '\n');
 }
 
 static void answer_asked(struct admin_server *server, struct MHD_Connection *connection, const char *method,
@@ -157,11 +160,11 @@ static void answer_asked(struct admin_server *server, struct MHD_Connection *con
     int fd = descriptor_of(connection);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, note_header, &headers);
     if (server->options.local && !admin_socket_trusts_client(fd))
-        refuse(answer, 403, "this is another user's agent\n");
+        admin_answer_text(answer, 403, "this is another user's agent");
     else if (headers.hosts != 1)
-        refuse(answer, 400, "the request has no Host, or more than one\n");
+        admin_answer_text(answer, 400, "the request has no Host, or more than one");
     else if (headers.body)
-        refuse(answer, 413, "no request here has a body\n");
+        admin_answer_text(answer, 413, "no request here has a body");
     if (answer->status > 0)
         return;
     bool token = has_token(server, &headers);
@@ -230,8 +233,7 @@ static struct MHD_Response *begin_stream(struct admin_server *server, struct MHD
     else
         answer->stream.ended(answer->stream.ctx);
     if (!response) {
-        answer->content_type = NULL;
-        refuse(answer, 503, "too many watch already\n");
+        admin_answer_text(answer, 503, "too many watch already");
     } else if (!uv_is_active((const uv_handle_t *)&server->ticker)) {
         uint64_t every_ms = server->options.stream_ms > 0 ? (uint64_t)server->options.stream_ms : STREAM_MS;
         uv_timer_start(&server->ticker, time_to_tell, every_ms, every_ms);
@@ -244,7 +246,7 @@ static enum MHD_Result reply(struct admin_server *server, struct MHD_Connection 
 {
     struct MHD_Response *response = NULL;
     if (answer->status == 0)
-        refuse(answer, 404, "there is nothing here\n");
+        admin_answer_text(answer, 404, "there is nothing here");
     bool failed = answer->body.failed;
     if (failed)
         buffer_clear(&answer->body);

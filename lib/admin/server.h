@@ -60,6 +60,9 @@ struct admin_answer {
     struct admin_stream stream;
 };
 
+/** Answers with a line of plain text, in the place of whatever the body had. */
+void admin_answer_text(struct admin_answer *answer, unsigned status, const char *text);
+
 struct admin_server_options {
     /** Borrowed until closed. */
     uv_loop_t *loop;

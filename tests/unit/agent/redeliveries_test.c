@@ -197,7 +197,7 @@ static void places_are_bounded_and_the_oldest_outcome_makes_room(void **state)
         ask(world, target, 202, "follows");
         requests[i] = world->source.last;
     }
-    ask(world, "0:100", 503, "as many as can be");
+    ask(world, "0:100", 503, "as many records once more as it can");
     requests[9].ended(requests[9].ctx, REDELIVERY_GONE);
     requests[4].ended(requests[4].ctx, REDELIVERY_GONE);
     ask(world, "0:101", 202, "follows");
@@ -205,7 +205,7 @@ static void places_are_bounded_and_the_oldest_outcome_makes_room(void **state)
     fetch(world, "0:9", 200, "no longer");
     ask(world, "0:102", 202, "follows");
     fetch(world, "0:9", 404, "nothing is known");
-    ask(world, "0:103", 503, "as many as can be");
+    ask(world, "0:103", 503, "as many records once more as it can");
     world_free(world);
 }
 
