@@ -19,15 +19,36 @@ static bool says(struct slice text, const char *words)
 
 static const char *of_status(int status, bool kept)
 {
-    static const char *const refuses[] = EITHER(
-        "the endpoint refuses the sender: see that it checks signatures with this organisation's secret");
-    static const char *const nothing_there[] =
-        EITHER("see that the URL of the action, or of its mapping, has the right path");
     static const char *const failed[] = EITHER("the endpoint itself failed: look at its log");
-    if (status == 401 || status == 403)
-        return refuses[kept];
-    if (status == 404 || status == 405 || status == 410)
-        return nothing_there[kept];
+    static const struct {
+        int statuses[4];
+        const char *hints[2];
+    } known[] = {
+        {{401, 403},
+         EITHER("the endpoint refuses the sender: see that it checks signatures with this organisation's "
+                "secret")},
+        {{404, 405, 410}, EITHER("see that the URL of the action, or of its mapping, has the right path")},
+        {{400, 415, 422},
+         EITHER("the endpoint does not take this request: its answer says why, and 'port-agent map --event "
+                "FILE' shows the request")},
+        {{408},
+         EITHER("the endpoint did not wait for all of the request; 408 in WEBHOOK_RETRY_ON sends it "
+                "again")},
+        {{413, 414, 431},
+         EITHER("the endpoint, or a proxy before it, takes no request of this size: raise its limit, or send "
+                "less with a mapping")},
+        {{429},
+         EITHER("the endpoint wants fewer requests: WEBHOOK_MAX_IN_FLIGHT_PER_DESTINATION sends fewer "
+                "at once, WEBHOOK_RETRY_MAX_ELAPSED is how long one is tried again")},
+        {{502, 504},
+         EITHER(
+             "a proxy before the endpoint had no answer from it: is the endpoint up? It may have processed "
+             "the request: look at its log")},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        for (size_t j = 0; j < sizeof known->statuses / sizeof *known->statuses; j++)
+            if (status > 0 && known[i].statuses[j] == status)
+                return known[i].hints[kept];
     if (status >= 500)
         return failed[kept];
     return kept ? NULL : NOTHING_KEEPS;
@@ -38,8 +59,6 @@ static const char *of_error(struct slice error, bool kept)
     static const struct {
         const char *error, *hints[2];
     } known[] = {
-        {"tls", EITHER("does the endpoint speak TLS there? 'port-agent check --destination URL' goes the way "
-                       "to it step by step")},
         {"protocol",
          EITHER("does it speak HTTP there, and not TLS? 'port-agent check --destination URL' shows it")},
         {"timeout", EITHER("WEBHOOK_INVOKER_TIMEOUT is how long the endpoint may be silent")},
@@ -47,7 +66,8 @@ static const char *of_error(struct slice error, bool kept)
         {"total_timeout", EITHER("WEBHOOK_TOTAL_TIMEOUT is how long a request may take in all")},
         {"redirect", EITHER("if the new location is right, use it in the action; WEBHOOK_FOLLOW_REDIRECTS "
                             "says which are followed")},
-        {"dns", EITHER("is the host's name right, and known where the agent runs?")},
+        {"dns", EITHER("is the host's name right, and does DNS know it where the agent runs? 'port-agent "
+                       "check --destination URL' asks it")},
         {"connect", EITHER("'port-agent check --destination URL' goes the way to the endpoint step by step")},
         {"reset", EITHER(MAY_BE_PROCESSED)},
         {"send", EITHER(MAY_BE_PROCESSED)},
@@ -81,6 +101,21 @@ static const char *of_certificate(struct slice reason, bool kept)
     return says(reason, "has expired") ? expired[kept] : authority[kept];
 }
 
+/** An alert, or what OpenSSL says of the other end's version. */
+static const char *of_handshake(struct slice reason, bool kept)
+{
+    static const char *const client[] =
+        EITHER("WEBHOOK_CLIENT_CERT and WEBHOOK_CLIENT_KEY are what the endpoint is shown");
+    static const char *const older[] =
+        EITHER("the endpoint speaks an older TLS than 1.2, which is not used: raise its version");
+    static const char *const other[] = EITHER("does the endpoint speak TLS there? 'port-agent check "
+                                              "--destination URL' goes the way to it step by step");
+    if (says(reason, "client certificate"))
+        return client[kept];
+    return says(reason, "protocol version") || says(reason, "unsupported protocol") ? older[kept]
+                                                                                    : other[kept];
+}
+
 /** The agent ended, or a person ended the run. */
 static const char *of_end(struct slice reason, bool kept)
 {
@@ -94,6 +129,8 @@ static const char *of_failure(const struct observed *observed, bool kept)
     struct slice error = slice_of(observed->error_type);
     if (slice_equal_text(error, "tls_certificate"))
         return of_certificate(observed->reason, kept);
+    if (slice_equal_text(error, "tls"))
+        return of_handshake(observed->reason, kept);
     const char *hint =
         slice_equal_text(error, "cancelled") ? of_end(observed->reason, kept) : of_error(error, kept);
     return hint ? hint : of_status(observed->status, kept);

@@ -20,6 +20,16 @@ static void an_answer_that_fails_says_what_to_look_at_by_its_status(void **state
                  {404, "the right path"},
                  {405, "the right path"},
                  {410, "the right path"},
+                 {400, "its answer says why"},
+                 {415, "its answer says why"},
+                 {422, "its answer says why"},
+                 {408, "408 in WEBHOOK_RETRY_ON"},
+                 {413, "no request of this size"},
+                 {414, "no request of this size"},
+                 {431, "no request of this size"},
+                 {429, "WEBHOOK_MAX_IN_FLIGHT_PER_DESTINATION"},
+                 {502, "a proxy before the endpoint"},
+                 {504, "a proxy before the endpoint"},
                  {500, "the endpoint itself failed: look at its log"},
                  {503, "the endpoint itself failed"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -83,6 +93,28 @@ static void a_certificate_says_what_to_look_at_by_what_is_wrong_with_it(void **s
     }
 }
 
+static void a_handshake_says_what_to_look_at_by_what_it_ended_with(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason, *hint;
+    } cases[] = {
+        {"TLS handshake failed: OpenSSL/3.0.19: error:0A00042E:SSL routines::tlsv1 alert protocol version",
+         "older TLS than 1.2"},
+        {"TLS handshake failed: error:0A000102:SSL routines::unsupported protocol", "older TLS than 1.2"},
+        {"TLS handshake failed: error:0A000410:SSL routines::sslv3 alert handshake failure; perhaps it "
+         "wants a client certificate: see WEBHOOK_CLIENT_CERT",
+         "WEBHOOK_CLIENT_CERT and WEBHOOK_CLIENT_KEY"},
+        {"TLS handshake failed: error:0A00010B:SSL routines::wrong version number",
+         "does the endpoint speak TLS"},
+        {"", "does the endpoint speak TLS"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct observed observed = {
+            .kind = OBSERVED_FAILED, .error_type = "tls", .reason = slice_of(cases[i].reason)};
+        assert_non_null(strstr(observed_hint(&observed), cases[i].hint));
+    }
+}
+
 static void what_the_agents_end_cut_off_is_to_be_run_again(void **state)
 {
     (void)state;
@@ -102,6 +134,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_fails_says_what_to_look_at_by_its_status),
         cmocka_unit_test(whatever_failed_where_no_letter_keeps_the_event_it_is_said_to_be_gone),
         cmocka_unit_test(a_certificate_says_what_to_look_at_by_what_is_wrong_with_it),
+        cmocka_unit_test(a_handshake_says_what_to_look_at_by_what_it_ended_with),
         cmocka_unit_test(what_the_agents_end_cut_off_is_to_be_run_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
