@@ -1,26 +1,9 @@
 /* Records that are read a second time, on librdkafka's mock cluster, with a sink that is this test. */
-#include "../kafka/mock_cluster.h"
-#include "base/clock.h"
-#include "observe/conditions.h"
-#include "source/kafka/internal.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "mock_consumer.h"
 #include <unistd.h>
 
-#include <cmocka.h>
-
-enum { DEADLINE_MS = 60000, RECORDS = 22000, LONG = 32, BATCHED = 12, LARGE = 200 * 1024 };
-static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
-
-static struct mock_cluster cluster;
-
+enum { RECORDS = 22000, LONG = 32, BATCHED = 12, LARGE = 200 * 1024 };
 struct world {
-    uv_loop_t loop;
-    uv_timer_t deadline;
     struct kafka_consumer *consumer;
     struct conditions *conditions;
     struct ticket *tickets[RECORDS];
@@ -32,7 +15,6 @@ struct world {
     struct ticket *batched[BATCHED];
     size_t batched_count, in_turn, most_in_turn;
     uv_prepare_t prepare;
-    bool closed;
 };
 
 /** One compressed batch, so that all of it comes with one answer of the broker. */
@@ -44,33 +26,21 @@ static void produce_batch(void)
     rd_kafka_conf_set(conf, "message.max.bytes", "10000000", NULL, 0);
     rd_kafka_conf_set(conf, "batch.size", "10000000", NULL, 0);
     rd_kafka_conf_set(conf, "linger.ms", "60000", NULL, 0);
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    rd_kafka_t *producer = producer_open(conf);
     for (size_t i = 0; i < BATCHED; i++)
-        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(CHANGES), RD_KAFKA_V_PARTITION(0),
-                                           RD_KAFKA_V_VALUE(value, LARGE),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                         0);
-    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
-    rd_kafka_destroy(producer);
+        producer_put(producer, CHANGES, value, LARGE);
+    producer_close(producer);
 }
 
-static int open_cluster(void)
+static void produce_runs(void)
 {
-    if (!mock_cluster_open(&cluster, (const char *[]){RUNS, CHANGES}, 2))
-        return -1;
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, mock_cluster_conf(&cluster), NULL, 0);
+    rd_kafka_t *producer = producer_open(mock_cluster_conf(&cluster));
     for (size_t i = 0; i < RECORDS; i++) {
         char value[LONG];
         snprintf(value, sizeof value, "%0*zu", LONG - 1, i);
-        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(RUNS), RD_KAFKA_V_PARTITION(0),
-                                           RD_KAFKA_V_VALUE(value, sizeof value),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                         0);
+        producer_put(producer, RUNS, value, sizeof value);
     }
-    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
-    rd_kafka_destroy(producer);
-    produce_batch();
-    return 0;
+    producer_close(producer);
 }
 
 /* The sink */
@@ -141,73 +111,39 @@ static void turn_begins(uv_prepare_t *prepare)
     ((struct world *)prepare->data)->in_turn = 0;
 }
 
-static void too_late(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
-}
-
 /** One member for all tests: a group of the mock cluster waits some seconds for members. */
 static int world_open(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    struct error err = {0};
-    if (!world || open_cluster() != 0)
+    assert_non_null(world);
+    *state = world;
+    if (open_cluster(state) != 0 || open_loop(state) != 0)
         return -1;
-    uv_loop_init(&world->loop);
-    uv_timer_init(&world->loop, &world->deadline);
-    uv_timer_start(&world->deadline, too_late, DEADLINE_MS, 0);
-    uv_prepare_init(&world->loop, &world->prepare);
+    produce_runs();
+    produce_batch();
+    uv_prepare_init(&loop, &world->prepare);
     world->prepare.data = world;
     uv_prepare_start(&world->prepare, turn_begins);
     world->conditions = conditions_new(clock_system());
-    const struct kafka_consumer_options options = {
-        .loop = &world->loop,
-        .conditions = world->conditions,
-        .clock = clock_system(),
-        .sink = {world, has_room, take, withdraw, take_again},
-        .bootstrap_servers = mock_cluster_address(&cluster),
-        .security_protocol = "plaintext",
-        .sasl_mechanism = "",
-        .username = "",
-        .group_id = "again",
-        .assignment_strategy = "range,roundrobin",
-        .auto_offset_reset = "earliest",
-        .session_timeout_ms = 6000,
-        .drain_timeout_ms = 1000,
-        .prefetch_bytes = 1 << 20,
-        .record_max_bytes = 1 << 20,
-        .runs_topic = RUNS,
-        .change_log_topic = CHANGES,
-    };
-    world->consumer = kafka_consumer_new(&options, &err);
-    assert_non_null(world->consumer);
+    struct kafka_consumer_options options =
+        consumer_options("again", (struct source_sink){world, has_room, take, withdraw, take_again});
+    options.conditions = world->conditions;
+    world->consumer = consumer_open(&options);
     while (!conditions_next(world->conditions, NULL))
-        uv_run(&world->loop, UV_RUN_ONCE);
-    *state = world;
+        uv_run(&loop, UV_RUN_ONCE);
     return 0;
-}
-
-static void closed(void *ctx)
-{
-    ((struct world *)ctx)->closed = true;
 }
 
 static int world_close(void **state)
 {
     struct world *world = *state;
-    kafka_consumer_close(world->consumer, closed, world);
-    while (!world->closed)
-        uv_run(&world->loop, UV_RUN_ONCE);
+    consumer_close(world->consumer);
     assert_int_equal(world->wrong, 0);
-    uv_close((uv_handle_t *)&world->deadline, NULL);
     uv_close((uv_handle_t *)&world->prepare, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    assert_int_equal(close_loop(state), 0);
     conditions_free(world->conditions);
     free(world);
-    mock_cluster_close(&cluster);
-    return 0;
+    return close_cluster(state);
 }
 
 /** The next test's. */
@@ -228,7 +164,7 @@ static void want(struct world *world, int64_t offset)
 static void wait_for(struct world *world, size_t count)
 {
     while (world->again_count < count)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
 }
 
 static void give_back(struct world *world, int64_t offset, bool done)
@@ -299,11 +235,11 @@ static void what_is_read_again_in_a_turn_is_bounded(void **state)
 {
     struct world *world = world_of(state);
     while (world->batched_count < BATCHED)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
     world->most_in_turn = 0;
     for (size_t i = 0; i < BATCHED; i++)
         assert_int_equal(source_ticket_read_again(world->batched[i], world->batched), READING_COMES);
-    uv_run(&world->loop, UV_RUN_NOWAIT); /* it begins to read */
+    uv_run(&loop, UV_RUN_NOWAIT); /* it begins to read */
     let_them_gather(world, BATCHED);
     wait_for(world, BATCHED);
     assert_true(world->most_in_turn >= LARGE);
@@ -328,7 +264,7 @@ static void a_note_that_is_full_is_told_until_it_has_room(void **state)
         if (i % 16 != 1 && world->tickets[i])
             give_back(world, (int64_t)i, true);
     while (world->count < RECORDS)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
     assert_null(conditions_next(world->conditions, NULL));
 }
 
@@ -360,7 +296,7 @@ static void what_the_log_has_lost_is_gone_and_the_rest_comes(void **state)
     ticket->wanted->offset += RECORDS; /* nobody has produced that */
     want(world, 100);
     while (world->again_count < 2)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(world->again[0], 100);
     assert_int_equal(world->again[1], 1500);
     assert_int_equal(world->gone, 0);

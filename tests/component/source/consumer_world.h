@@ -1,25 +1,8 @@
-/* What a test of the Kafka consumer stands in: a mock cluster of librdkafka's, a loop with a deadline, and a
- * sink that is the test. */
+/* A sink that keeps the tickets of runs until the test gives them back, and the consumers that have it. */
 #pragma once
-#include "../kafka/mock_cluster.h"
-#include "base/buffer.h"
-#include "base/clock.h"
-#include "observe/conditions.h"
-#include "source/kafka/internal.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+#include "mock_consumer.h"
 
-#include <cmocka.h>
-
-#include "../logs.h"
-
-enum { DEADLINE_MS = 60000, TAKEN_MAX = 16, MEMBERS = 24 };
-static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
-
-static struct mock_cluster cluster;
+enum { TAKEN_MAX = 16, MEMBERS = 24 };
 static size_t produced;
 
 struct world {
@@ -33,50 +16,17 @@ struct world {
     bool closing, closed;
 };
 
-static inline int open_cluster(void **state)
-{
-    (void)state;
-    return mock_cluster_open(&cluster, (const char *[]){RUNS, CHANGES}, 2) ? 0 : -1;
-}
-
-static inline int close_cluster(void **state)
-{
-    (void)state;
-    mock_cluster_close(&cluster);
-    return 0;
-}
-
 static inline void produce_to(const char *topic, char *value)
 {
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, mock_cluster_conf(&cluster), NULL, 0);
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-                                       RD_KAFKA_V_VALUE(value, strlen(value)),
-                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                     0);
-    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
-    rd_kafka_destroy(producer);
+    rd_kafka_t *producer = producer_open(mock_cluster_conf(&cluster));
+    producer_put(producer, topic, value, strlen(value));
+    producer_close(producer);
 }
 
 static inline void produce(char *value)
 {
     produce_to(RUNS, value);
     produced++;
-}
-
-/** The group's committed offset, with what is beside it. */
-static inline int64_t committed(const char *group, const char *topic, struct facts *facts)
-{
-    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
-    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
-    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, 0);
-    assert_int_equal(rd_kafka_committed(reader, list, DEADLINE_MS), 0);
-    int64_t offset = list->elems[0].offset;
-    facts_read((struct slice){list->elems[0].metadata, list->elems[0].metadata_size}, facts);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(reader);
-    return offset;
 }
 
 /** As somebody else does, with `facts` beside it (NULL: nothing). */
@@ -146,31 +96,6 @@ static inline void withdraw(void *ctx, const void *assignment, bool cancel_start
 
 /* Life */
 
-static uv_loop_t loop;
-static uv_timer_t deadline;
-
-static inline void too_late(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
-}
-
-static inline int open_loop(void **state)
-{
-    (void)state;
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &deadline);
-    return uv_timer_start(&deadline, too_late, DEADLINE_MS, 0);
-}
-
-static inline int close_loop(void **state)
-{
-    (void)state;
-    uv_close((uv_handle_t *)&deadline, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    return uv_loop_close(&loop);
-}
-
 static int64_t ask_topics_ms;
 static struct conditions *conditions;
 
@@ -178,29 +103,13 @@ static inline void world_open_at(struct world *world, const char *start, const c
                                  const char *strategy)
 {
     *world = (struct world){0};
-    struct kafka_consumer_options options = {
-        .loop = &loop,
-        .clock = clock_system(),
-        .sink = {world, has_room, take, withdraw, NULL},
-        .bootstrap_servers = mock_cluster_address(&cluster),
-        .security_protocol = "plaintext",
-        .sasl_mechanism = "",
-        .username = "",
-        .group_id = group,
-        .assignment_strategy = strategy,
-        .auto_offset_reset = start,
-        .session_timeout_ms = 6000,
-        .drain_timeout_ms = 1000,
-        .prefetch_bytes = 1 << 20,
-        .record_max_bytes = 1 << 20,
-        .runs_topic = RUNS,
-        .change_log_topic = CHANGES,
-        .ask_topics_ms = ask_topics_ms,
-        .conditions = conditions,
-    };
-    struct error err = {0};
-    world->consumer = kafka_consumer_new(&options, &err);
-    assert_non_null(world->consumer);
+    struct kafka_consumer_options options =
+        consumer_options(group, (struct source_sink){world, has_room, take, withdraw, NULL});
+    options.assignment_strategy = strategy;
+    options.auto_offset_reset = start;
+    options.ask_topics_ms = ask_topics_ms;
+    options.conditions = conditions;
+    world->consumer = consumer_open(&options);
 }
 
 static inline void world_open(struct world *world, const char *group, const char *strategy)
@@ -210,9 +119,7 @@ static inline void world_open(struct world *world, const char *group, const char
 
 static inline bool is_assigned(const struct world *world)
 {
-    struct kafka_consumer_counters counters;
-    kafka_consumer_counters(world->consumer, &counters);
-    return counters.assigned == 2;
+    return counted(world->consumer).assigned == 2;
 }
 
 static inline void wait_for_records(struct world *world, size_t count)

@@ -1,26 +1,11 @@
 /* The Kafka consumer and batches that cannot be read, on librdkafka's mock cluster, with a sink that is this
  * test. */
-#include "../kafka/mock_cluster.h"
-#include "base/clock.h"
-#include "observe/conditions.h"
-#include "source/kafka/internal.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "../logs.h"
+#include "mock_consumer.h"
 #include "raw_batches.h"
 
-enum { DEADLINE_MS = 120000, TAKEN_MAX = 32 };
+enum { TAKEN_MAX = 32 };
 
-static struct mock_cluster cluster;
 static char runs[16], changes[16], group[16];
-static uv_loop_t loop;
-static uv_timer_t deadline;
 static struct conditions *conditions;
 
 struct world {
@@ -28,31 +13,11 @@ struct world {
     struct ticket *tickets[TAKEN_MAX];
     int64_t offsets[TAKEN_MAX];
     size_t count;
-    bool closed;
 };
-
-static int open_cluster(void **state)
-{
-    (void)state;
-    return mock_cluster_open(&cluster, NULL, 0) ? 0 : -1;
-}
-
-static int close_cluster(void **state)
-{
-    (void)state;
-    mock_cluster_close(&cluster);
-    return 0;
-}
 
 static const char *broker(void)
 {
     return mock_cluster_address(&cluster);
-}
-
-static void too_late(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
 }
 
 static int open_topics(void **state)
@@ -65,20 +30,15 @@ static int open_topics(void **state)
     snprintf(group, sizeof group, "group-%d", number);
     conditions = conditions_new(clock_system());
     assert_non_null(conditions);
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &deadline);
-    uv_timer_start(&deadline, too_late, DEADLINE_MS, 0);
-    return rd_kafka_mock_topic_create(cluster.cluster, runs, 1, 1) ||
+    return open_loop(state) || rd_kafka_mock_topic_create(cluster.cluster, runs, 1, 1) ||
            rd_kafka_mock_topic_create(cluster.cluster, changes, 1, 1);
 }
 
-static int close_loop(void **state)
+static int close_topics(void **state)
 {
-    (void)state;
-    uv_close((uv_handle_t *)&deadline, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
+    int failed = close_loop(state);
     conditions_free(conditions);
-    return uv_loop_close(&loop);
+    return failed;
 }
 
 /* The sink */
@@ -121,68 +81,19 @@ static void withdraw(void *ctx, const void *assignment, bool cancel_started)
 static void world_open(struct world *world, int64_t silence_ms)
 {
     *world = (struct world){0};
-    struct kafka_consumer_options options = {
-        .loop = &loop,
-        .clock = clock_system(),
-        .conditions = conditions,
-        .sink = {world, has_room, take, withdraw, NULL},
-        .bootstrap_servers = broker(),
-        .security_protocol = "plaintext",
-        .sasl_mechanism = "",
-        .username = "",
-        .group_id = group,
-        .assignment_strategy = "range,roundrobin",
-        .auto_offset_reset = "earliest",
-        .session_timeout_ms = 6000,
-        .drain_timeout_ms = 1000,
-        .prefetch_bytes = 1 << 20,
-        .record_max_bytes = 1 << 20,
-        .runs_topic = runs,
-        .change_log_topic = changes,
-        .silence_ms = silence_ms,
-    };
-    struct error err = {0};
-    world->consumer = kafka_consumer_new(&options, &err);
-    assert_non_null(world->consumer);
-}
-
-static struct kafka_consumer_counters counted(const struct world *world)
-{
-    struct kafka_consumer_counters counters;
-    kafka_consumer_counters(world->consumer, &counters);
-    return counters;
+    struct kafka_consumer_options options =
+        consumer_options(group, (struct source_sink){world, has_room, take, withdraw, NULL});
+    options.conditions = conditions;
+    options.runs_topic = runs;
+    options.change_log_topic = changes;
+    options.silence_ms = silence_ms;
+    world->consumer = consumer_open(&options);
 }
 
 static void wait_for_records(struct world *world, size_t count)
 {
     while (world->count < count)
         uv_run(&loop, UV_RUN_ONCE);
-}
-
-static void closed(void *ctx)
-{
-    ((struct world *)ctx)->closed = true;
-}
-
-static void world_close(struct world *world)
-{
-    kafka_consumer_close(world->consumer, closed, world);
-    while (!world->closed)
-        uv_run(&loop, UV_RUN_ONCE);
-}
-
-static int64_t committed(void)
-{
-    rd_kafka_conf_t *conf = mock_cluster_conf(&cluster);
-    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
-    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, runs, 0);
-    assert_int_equal(rd_kafka_committed(reader, list, DEADLINE_MS), 0);
-    int64_t offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(reader);
-    return offset;
 }
 
 /* Tests */
@@ -204,7 +115,7 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
     write_undecodable(broker(), runs, 2);
     world_open(&world, 1000);
     wait_for_records(&world, READABLE);
-    while (counted(&world).batches_passed < 4)
+    while (counted(world.consumer).batches_passed < 4)
         uv_run(&loop, UV_RUN_ONCE);
     while (conditions_next(conditions, NULL)) /* it is read from again */
         uv_run(&loop, UV_RUN_ONCE);
@@ -213,19 +124,20 @@ static void what_cannot_be_read_is_passed_and_nothing_else_is(void **state)
         if (i > 0)
             done(&world, i);
     }
-    world_close(&world);
-    assert_int_equal(committed(), 0);
+    consumer_close(world.consumer);
+    assert_int_equal(committed(group, runs, NULL), 0);
 
     /* What was done behind them is not done again, and what was not is. */
     world_open(&world, 1000);
     wait_for_records(&world, 1);
     assert_int_equal(world.offsets[0], 0);
-    while (counted(&world).restored_skips < READABLE - 1 || counted(&world).batches_passed < 4)
+    while (counted(world.consumer).restored_skips < READABLE - 1 ||
+           counted(world.consumer).batches_passed < 4)
         uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(world.count, 1);
     done(&world, 0);
-    world_close(&world);
-    assert_int_equal(committed(), 13);
+    consumer_close(world.consumer);
+    assert_int_equal(committed(group, runs, NULL), 13);
 
     char *logged = logs_end(&caught);
     assert_non_null(strstr(logged, "\"from\":1,\"to\":3,\"batches\":1,\"error.type\":\"_NOT_IMPLEMENTED\""));
@@ -269,8 +181,8 @@ static void a_slow_broker_loses_nothing(void **state)
     /* An assignment that was lost meanwhile begins again: what is not done comes twice. */
     while (seen(&world) != (1U << 9) - 1)
         uv_run(&loop, UV_RUN_ONCE);
-    assert_int_equal(counted(&world).batches_passed, 0);
-    world_close(&world);
+    assert_int_equal(counted(world.consumer).batches_passed, 0);
+    consumer_close(world.consumer);
 }
 
 /** A partition that goes while the end is looked for, and comes again. */
@@ -289,13 +201,13 @@ static void a_search_that_is_overtaken_passes_nothing(void **state)
     rd_kafka_topic_partition_list_add(list, changes, 0);
     rebalance_assigned(world.consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
-    assert_int_equal(counted(&world).batches_passed, 0);
+    assert_int_equal(counted(world.consumer).batches_passed, 0);
     wait_for_records(&world, 3);
     assert_int_equal(world.offsets[0], 0);
     assert_int_equal(world.offsets[1], 0);
     assert_int_equal(world.offsets[2], 101);
-    assert_int_equal(counted(&world).batches_passed, 1);
-    world_close(&world);
+    assert_int_equal(counted(world.consumer).batches_passed, 1);
+    consumer_close(world.consumer);
 }
 
 /** As librdkafka does where a fetch beyond the end was under way while the agent set its position. */
@@ -317,7 +229,7 @@ static void pass_one(struct world *world)
     done(world, 1);
     write_elsewhere(broker(), runs);
     write_good(broker(), runs, 1);
-    while (counted(world).batches_passed < 1)
+    while (counted(world->consumer).batches_passed < 1)
         uv_run(&loop, UV_RUN_ONCE);
 }
 
@@ -330,7 +242,7 @@ static void what_comes_from_the_logs_start_after_a_passing_is_not_done_again(voi
     go_astray(&world);
     wait_for_records(&world, 3);
     assert_int_equal(world.offsets[2], 3);
-    world_close(&world);
+    consumer_close(world.consumer);
     char *logged = logs_end(&caught);
     assert_null(strstr(logged, "partition rewound"));
     free(logged);
@@ -353,7 +265,7 @@ static void a_log_that_begins_anew_after_a_passing_is_believed_in_the_end(void *
     go_astray(&world);
     wait_for_records(&world, 3);
     assert_int_equal(world.offsets[2], 0);
-    world_close(&world);
+    consumer_close(world.consumer);
 }
 
 static void closing_does_not_wait_for_a_search(void **state)
@@ -365,7 +277,7 @@ static void closing_does_not_wait_for_a_search(void **state)
     while (!world.consumer->poison.running)
         uv_run(&loop, UV_RUN_ONCE);
     int64_t from_ms = clock_monotonic_ms(clock_system());
-    world_close(&world);
+    consumer_close(world.consumer);
     /* The search alone would take half a minute. */
     assert_in_range(clock_monotonic_ms(clock_system()) - from_ms, 0, 20000);
 }
@@ -374,14 +286,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_passed_and_nothing_else_is, open_topics,
-                                        close_loop),
-        cmocka_unit_test_setup_teardown(a_slow_broker_loses_nothing, open_topics, close_loop),
-        cmocka_unit_test_setup_teardown(a_search_that_is_overtaken_passes_nothing, open_topics, close_loop),
+                                        close_topics),
+        cmocka_unit_test_setup_teardown(a_slow_broker_loses_nothing, open_topics, close_topics),
+        cmocka_unit_test_setup_teardown(a_search_that_is_overtaken_passes_nothing, open_topics, close_topics),
         cmocka_unit_test_setup_teardown(what_comes_from_the_logs_start_after_a_passing_is_not_done_again,
-                                        open_topics, close_loop),
+                                        open_topics, close_topics),
         cmocka_unit_test_setup_teardown(a_log_that_begins_anew_after_a_passing_is_believed_in_the_end,
-                                        open_topics, close_loop),
-        cmocka_unit_test_setup_teardown(closing_does_not_wait_for_a_search, open_topics, close_loop),
+                                        open_topics, close_topics),
+        cmocka_unit_test_setup_teardown(closing_does_not_wait_for_a_search, open_topics, close_topics),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
 }

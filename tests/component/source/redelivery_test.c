@@ -1,22 +1,7 @@
 /* Records that a person wants once more, on librdkafka's mock cluster, with a sink that is this test. */
-#include "../kafka/mock_cluster.h"
-#include "base/clock.h"
-#include "base/error.h"
-#include "source/kafka/internal.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "mock_consumer.h"
 
-#include <cmocka.h>
-
-enum { DEADLINE_MS = 60000, RECORDS = 20 };
-static const char RUNS[] = "org.runs", CHANGES[] = "org.change.log";
-
-static struct mock_cluster cluster;
-
+enum { RECORDS = 20 };
 /** A record that was asked for. */
 struct asked {
     struct world *world;
@@ -25,10 +10,8 @@ struct asked {
 };
 
 struct world {
-    uv_loop_t loop;
-    uv_timer_t deadline;
     struct kafka_consumer *consumer;
-    bool full, drops, closed;
+    bool full, drops;
     size_t taken, ended;
     /** The last one of the second life, with its ticket. */
     char id[REDELIVERY_ID_SIZE], first[REDELIVERY_ID_SIZE], value[32];
@@ -38,20 +21,15 @@ struct world {
     struct ticket *again;
 };
 
-static void open_cluster(void)
+static void produce_records(void)
 {
-    assert_true(mock_cluster_open(&cluster, (const char *[]){RUNS, CHANGES}, 2));
-    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, mock_cluster_conf(&cluster), NULL, 0);
+    rd_kafka_t *producer = producer_open(mock_cluster_conf(&cluster));
     for (int i = 0; i < RECORDS; i++) {
         char value[16];
         snprintf(value, sizeof value, "event %d", i);
-        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(RUNS), RD_KAFKA_V_PARTITION(0),
-                                           RD_KAFKA_V_VALUE(value, strlen(value)),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                         0);
+        producer_put(producer, RUNS, value, strlen(value));
     }
-    assert_int_equal(rd_kafka_flush(producer, DEADLINE_MS), 0);
-    rd_kafka_destroy(producer);
+    producer_close(producer);
 }
 
 /* The sink */
@@ -95,63 +73,28 @@ static void withdraw(void *ctx, const void *assignment, bool cancel_started)
 
 /* Life */
 
-static void too_late(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("nothing came for %d s", DEADLINE_MS / 1000);
-}
-
 static int world_open(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    struct error err = {0};
     assert_non_null(world);
-    open_cluster();
-    uv_loop_init(&world->loop);
-    uv_timer_init(&world->loop, &world->deadline);
-    uv_timer_start(&world->deadline, too_late, DEADLINE_MS, 0);
-    const struct kafka_consumer_options options = {
-        .loop = &world->loop,
-        .clock = clock_system(),
-        .sink = {world, has_room, take, withdraw, NULL},
-        .bootstrap_servers = mock_cluster_address(&cluster),
-        .security_protocol = "plaintext",
-        .sasl_mechanism = "",
-        .username = "",
-        .group_id = "redelivery",
-        .assignment_strategy = "range,roundrobin",
-        .auto_offset_reset = "earliest",
-        .session_timeout_ms = 6000,
-        .drain_timeout_ms = 1000,
-        .prefetch_bytes = 1 << 20,
-        .record_max_bytes = 1 << 20,
-        .runs_topic = RUNS,
-        .change_log_topic = CHANGES,
-        .redeliveries = world,
-    };
-    world->consumer = kafka_consumer_new(&options, &err);
-    assert_non_null(world->consumer);
     *state = world;
+    if (open_cluster(state) != 0 || open_loop(state) != 0)
+        return -1;
+    produce_records();
+    struct kafka_consumer_options options =
+        consumer_options("redelivery", (struct source_sink){world, has_room, take, withdraw, NULL});
+    options.redeliveries = world;
+    world->consumer = consumer_open(&options);
     return 0;
-}
-
-static void closed(void *ctx)
-{
-    ((struct world *)ctx)->closed = true;
 }
 
 static int world_close(void **state)
 {
     struct world *world = *state;
-    kafka_consumer_close(world->consumer, closed, world);
-    while (!world->closed)
-        uv_run(&world->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&world->deadline, NULL);
-    uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
+    consumer_close(world->consumer);
+    assert_int_equal(close_loop(state), 0);
     free(world);
-    mock_cluster_close(&cluster);
-    return 0;
+    return close_cluster(state);
 }
 
 static void redelivery_over(void *ctx, enum redelivery_end end)
@@ -173,16 +116,16 @@ static int ask(struct world *world, struct asked *asked, int32_t partition, int6
     return failed;
 }
 
-static void wait_for_end(struct world *world, const struct asked *asked)
+static void wait_for_end(const struct asked *asked)
 {
     while (!asked->ended)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
 }
 
 static void wait_for_record(struct world *world)
 {
     while (!world->again)
-        uv_run(&world->loop, UV_RUN_ONCE);
+        uv_run(&loop, UV_RUN_ONCE);
 }
 
 static void settle(struct world *world, bool done)
@@ -221,16 +164,16 @@ static void what_does_not_fit_or_is_not_there_is_told(void **state)
     struct asked asked;
     world->full = true;
     assert_int_equal(ask(world, &asked, 0, 3), 0);
-    wait_for_end(world, &asked);
+    wait_for_end(&asked);
     assert_int_equal(asked.end, REDELIVERY_NO_ROOM);
     world->full = false;
     world->drops = true; /* at once: it is not for a stop that it does so */
     assert_int_equal(ask(world, &asked, 0, 3), 0);
-    wait_for_end(world, &asked);
+    wait_for_end(&asked);
     assert_int_equal(asked.end, REDELIVERY_NO_ROOM);
     world->drops = false;
     assert_int_equal(ask(world, &asked, 0, RECORDS + 5), 0);
-    wait_for_end(world, &asked);
+    wait_for_end(&asked);
     assert_int_equal(asked.end, REDELIVERY_GONE);
     assert_null(world->again);
 }
@@ -251,20 +194,16 @@ static void what_no_broker_sends_is_given_up(void **state)
 static void nothing_moves_by_that_and_nothing_is_read_once_taking_has_stopped(void **state)
 {
     struct world *world = *state;
-    struct kafka_consumer_counters counters;
     struct asked asked, late;
-    do {
-        uv_run(&world->loop, UV_RUN_ONCE);
-        kafka_consumer_counters(world->consumer, &counters);
-    } while (world->taken < RECORDS || counters.commits == 0);
+    while (world->taken < RECORDS || counted(world->consumer).commits == 0)
+        uv_run(&loop, UV_RUN_ONCE);
     assert_int_equal(world->taken, RECORDS);
-    uint64_t commits = counters.commits;
+    uint64_t commits = counted(world->consumer).commits;
     assert_int_equal(ask(world, &asked, 0, 2), 0);
     wait_for_record(world);
     settle(world, true);
-    kafka_consumer_counters(world->consumer, &counters);
-    assert_int_equal(counters.commits, commits);
-    assert_int_equal(counters.undone, 0);
+    assert_int_equal(counted(world->consumer).commits, commits);
+    assert_int_equal(counted(world->consumer).undone, 0);
     assert_int_equal(ask(world, &asked, 0, 4), 0);
     kafka_consumer_stop_taking(world->consumer);
     assert_true(asked.ended);
