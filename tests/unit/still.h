@@ -1,6 +1,8 @@
-/* A clock that goes when a test says so, and the timer of a loop that nobody waits for. */
+/* A clock that goes when a test says so, and the timer of a loop that nobody waits for: libuv's clock stands
+ * still too. */
 #pragma once
 #include "base/clock.h"
+#include "frozen_loop.h"
 #include <stdint.h>
 #include <uv.h>
 

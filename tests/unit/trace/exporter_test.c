@@ -1,6 +1,5 @@
 /* When spans are exported, how often that is tried, and which are dropped: an exporter whose client and spans
  * are the test's. Nothing here waits: what is due later is looked up in the timer. */
-#include "../frozen_loop.h"
 #include "../still.h"
 #include "observe/conditions.h"
 #include "trace/otlp/otlp.h"
