@@ -286,10 +286,14 @@ static bool explain_lines(struct map_command *command)
         if (record.len > 0)
             going = explain_event(command, name, record);
     }
+    bool cut = going && !feof(file), empty = going && !cut && command->shown == 0;
+    if (cut || empty)
+        fprintf(stderr, "port-agent map: --events: '%s' %s%s\n", command->lines,
+                cut ? "cannot be read: " : "is empty", cut ? strerror(errno) : "");
     free(line);
     if (!standard)
         fclose(file);
-    return going;
+    return going && !cut && !empty;
 }
 
 static int explain_all(struct map_command *command)

@@ -333,7 +333,7 @@ int json_walk(struct json_walk *walk, unsigned place, struct error *err)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     skip_blanks(walk);
     if (walk->at >= walk->in.len)
-        return error_set(err, PA_ERR_INVALID, "empty record");
+        return error_set(err, PA_ERR_INVALID, "not JSON: it is empty");
     if (walk_value(walk, place)) {
         copy_up_to_here(walk);
         skip_blanks(walk);

@@ -84,10 +84,11 @@ static void read_enabled(struct reading *reading, jv object)
 {
     char label[96];
     jv value = boolean_of(member(object, "enabled"));
+    jv_kind kind = jv_get_kind(value);
     where(reading, "", "enabled", label);
-    if (!is_given(value) || jv_get_kind(value) == JV_KIND_TRUE)
-        return;
-    if (jv_get_kind(value) == JV_KIND_FALSE)
+    if (kind == JV_KIND_INVALID || kind == JV_KIND_TRUE)
+        jv_free(value);
+    else if (kind == JV_KIND_FALSE)
         reading->mapping->enabled =
             template_compile(reading->mappings->expressions, value, label, reading->problems);
     else
@@ -381,7 +382,7 @@ static jv parse_file(struct slice text, struct buffer *problems, struct buffer *
         text = (struct slice){text.ptr + 3, text.len - 3};
     if (json_canonical(text, &canonical, &err) != 0) {
         const char *at = strstr(err.message, "at byte ");
-        buffer_append_text(problems, "is not JSON: ");
+        buffer_append_text(problems, err.kind == PA_ERR_INVALID ? "is " : ""); /* "not JSON: ..." */
         buffer_append_text(problems, err.message);
         if (at) {
             buffer_append_text(problems, " (");

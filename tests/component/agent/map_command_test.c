@@ -86,6 +86,11 @@ static void each_line_of_a_file_of_events_is_one(void **state)
     assert_has_not(printed, "line 2");
     assert_int_equal(run_command(command_map, "--events", "nowhere", NULL), EXIT_CODE_FAILURE);
     assert_has(complained, "port-agent map: --events: 'nowhere' cannot be read");
+    assert_int_equal(run_command(command_map, "--events", "/", NULL), EXIT_CODE_FAILURE);
+    assert_has(complained, "port-agent map: --events: '/' cannot be read: Is a directory");
+    write_file("lines", "\n");
+    assert_int_equal(run_command(command_map, "--events", "lines", NULL), EXIT_CODE_FAILURE);
+    assert_has(complained, "port-agent map: --events: 'lines' is empty");
     assert_int_equal(run_command(command_map, "--event", "nowhere", "--event", "event.json", NULL),
                      EXIT_CODE_FAILURE);
     assert_string_equal(printed, "");

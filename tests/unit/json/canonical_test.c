@@ -35,8 +35,8 @@ static void what_is_no_json_says_where(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"", "empty record"},
-        {" \n", "empty record"},
+        {"", "not JSON: it is empty"},
+        {" \n", "not JSON: it is empty"},
         {"nul", "not a value at byte 0"},
         {"trux", "not a value at byte 0"},
         {"fals", "not a value at byte 0"},

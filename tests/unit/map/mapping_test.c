@@ -31,7 +31,7 @@ static void a_mapping_without_fields_leaves_the_request_as_it_is(void **state)
     assert_request("[{}]", "{\"a\":12345678901234567890}", "i 1\n");
     assert_request("[{\"body\":\" . \"}]", "{\"a\":1.0}", "i 1\n");
     assert_request("[{\"url\":null,\"method\":null,\"headers\":null,\"query\":null,\"report\":null,"
-                   "\"fieldsToDecryptPaths\":null,\"enabled\":null}]",
+                   "\"fieldsToDecryptPaths\":null}]",
                    "{}", "i 1\n");
 }
 
@@ -303,11 +303,14 @@ static void problems_name_mapping_field_and_place(void **state)
     (void)state;
     assert_problem("{}", "is object; write a list of mappings");
     assert_problem("[{\"url\": \n x}]", "(line 2, column 2)");
-    assert_problem("", "is not JSON");
+    assert_problem("[x", "is not JSON: not a value at byte 1");
+    assert_problem("", "is not JSON: it is empty\n");
     assert_problem("[5]", "mapping 1: is number; write an object\n");
     assert_problem("[{},{\"url\":5}]", "mapping 2, url: is number; write a jq expression in quotes\n");
     assert_problem("[{\"enabled\":3}]",
                    "mapping 1, enabled: is number; write true, false or a jq expression");
+    assert_problem("[{\"enabled\":null}]",
+                   "mapping 1, enabled: is null; write true, false or a jq expression");
     assert_problem("[{\"headers\":[]}]", "mapping 1, headers: is array");
     assert_problem("[{\"query\":[[\"x\"]]}]",
                    "mapping 1, query: is array; write each of its elements as a pair");
