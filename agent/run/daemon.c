@@ -296,6 +296,8 @@ static void mapper_barren(void *ctx, const char *reason)
         condition_met(daemon->conditions, CONDITION_NO_EVALUATOR, NULL, 0, reason);
     else
         condition_ended(daemon->conditions, CONDITION_NO_EVALUATOR, NULL, 0);
+    if (reason && daemon->options.unmappable)
+        daemon->options.unmappable(daemon->options.ctx, reason);
 }
 
 static int make_mapper(struct daemon *daemon)

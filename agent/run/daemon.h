@@ -38,6 +38,8 @@ struct daemon_options {
     void (*told)(void *ctx, const struct observed *observed);
     /** And of answers whole. */
     bool keeps_answers;
+    /** No event can be mapped now, and why; it is tried again. NULL: the log alone has it. */
+    void (*unmappable)(void *ctx, const char *reason);
     void *ctx;
 };
 

@@ -71,6 +71,8 @@ struct sending {
     /** Text or JSON, of what Port would be told. */
     struct buffer reports;
     struct buffer answer, method, webhook_url, reason;
+    /** Nothing can map the event: nobody waits for that to change. */
+    bool unmappable;
     enum observed_end end;
     int status;
     int64_t duration_ms;
@@ -88,6 +90,8 @@ static void port_told(void *ctx, struct slice method, struct slice path, struct 
 {
     struct sending *sending = ctx;
     struct buffer *out = &sending->reports;
+    if (sending->unmappable)
+        return;
     if (!sending->json) {
         buffer_append_text(out, "  ");
         terminal_append(out, method, false);
@@ -123,7 +127,7 @@ static void event_told(void *ctx, const struct observed *observed)
         keep_text(&sending->reason, SLICE_LITERAL("no mapping wants the event"));
     if (observed->kind == OBSERVED_UNWANTED)
         sending->end = END_SKIPPED;
-    if (end == END_NONE)
+    if (end == END_NONE || sending->unmappable)
         return;
     sending->end = end;
     sending->status = observed->status;
@@ -207,6 +211,16 @@ static void event_ended(void *ctx, size_t left)
     daemon_stop(sending->running.daemon);
 }
 
+static void event_unmappable(void *ctx, const char *reason)
+{
+    struct sending *sending = ctx;
+    sending->unmappable = true;
+    buffer_clear(&sending->reason);
+    buffer_appendf(&sending->reason, "the process that evaluates mappings cannot work: %s", reason);
+    sending->setup.config.drain_timeout_ms = 0;
+    daemon_stop(sending->running.daemon);
+}
+
 static struct source *open_event_source(void *ctx, const struct source_options *options, struct error *err)
 {
     static struct record record; /* one event a process */
@@ -260,6 +274,7 @@ static int deliver_event(struct sending *sending)
                                      .stopped = send_stopped,
                                      .told = event_told,
                                      .keeps_answers = true,
+                                     .unmappable = event_unmappable,
                                      .ctx = sending};
     const struct signal_watch signals = {.stop = send_stop_asked, .ctx = sending};
     struct error err = {0};
@@ -343,9 +358,13 @@ static int make_event(struct sending *sending, struct slice secret)
                                         .secret = secret,
                                         .now_s = clock_wall_ms(clock_system()) / 1000};
     buffer_clear(&sending->record);
-    return event_make(buffer_slice(&sending->in), &wishes, &sending->record, &sending->kind, &err) == 0
-               ? EXIT_CODE_OK
-               : cannot(sending, &err);
+    if (event_make(buffer_slice(&sending->in), &wishes, &sending->record, &sending->kind, &err) == 0)
+        return EXIT_CODE_OK;
+    fprintf(stderr, "port-agent send: ");
+    if (sending->file)
+        fprintf(stderr, "%s: ", strcmp(sending->file, "-") == 0 ? "standard input" : sending->file);
+    fprintf(stderr, "%s\n", err.message);
+    return EXIT_CODE_FAILURE;
 }
 
 static int send_with_settings(struct sending *sending)
@@ -356,14 +375,15 @@ static int send_with_settings(struct sending *sending)
         return EXIT_CODE_CONFIG;
     }
     int code = make_event(sending, secret);
-    if (code != EXIT_CODE_OK || !sending->to_topic)
-        return code != EXIT_CODE_OK ? code : deliver_event(sending);
-    signals_release(); /* nothing is on its way yet that would have to be finished */
-    return produce_event(sending);
+    if (code != EXIT_CODE_OK || sending->to_topic)
+        return code != EXIT_CODE_OK ? code : produce_event(sending);
+    signals_hold();
+    return deliver_event(sending);
 }
 
 static int send_event(struct sending *sending)
 {
+    signals_release(); /* nothing is on its way yet that would have to be finished */
     int code = read_event(sending);
     if (code == EXIT_CODE_OK)
         code = make_event(sending, SLICE_LITERAL("the settings are read later"));

@@ -72,4 +72,4 @@ def test_wrong_usage_exits_64_and_settings_78(tmp_path):
     assert send("--template", "sync", "--to", "http://a", WEBHOOK_VERIFY_SSL="perhaps").returncode == 78
     assert send("--template", "sync", "--topic").returncode == 78
     done = send("--event", "-", "--to", "http://a", body=compact({"a": 1}))
-    assert done.returncode == 1 and "it is no event" in done.stderr
+    assert done.returncode == 1 and "port-agent send: standard input: it is no event" in done.stderr
