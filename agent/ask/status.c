@@ -5,9 +5,9 @@
 #include <cjson/cJSON.h>
 #include <time.h>
 
-static const char EXIT_CODES[] =
-    "Exit codes: 0 shown; 1 no agent answers, or it knows nothing of the run; 64 wrong "
-    "usage, or several agents\nmay be meant; 78 wrong settings.";
+#define EXIT_CODES(none)                                                                         \
+    "Exit codes: 0 shown; 1 " none "; 64 wrong usage, or several agents may be meant; 78 wrong " \
+    "settings."
 
 static const char UNKNOWN[] =
     "nothing is known of the run here: it has not come yet, came to another agent of the group, or\nended "
@@ -80,7 +80,7 @@ int command_status(int argc, char **argv)
             "partitions, destinations, Port, memory, settings. Without settings: the agent that is found "
             "here.\n"
             "\nExample: kubectl exec POD -- port-agent status",
-        .exit_codes = EXIT_CODES,
+        .exit_codes = EXIT_CODES("no agent answers"),
         .options = options,
         .option_count = sizeof options / sizeof *options,
     };
@@ -111,7 +111,7 @@ int command_run_status(int argc, char **argv)
             "and what\n"
             "Port was told. The agent remembers the last 1,000 runs that ended.\n\n"
             "Example: port-agent run-status r_HardNzG6kzc9vWOQ",
-        .exit_codes = EXIT_CODES,
+        .exit_codes = EXIT_CODES("no agent answers, or it knows nothing of the run"),
         .options = options,
         .option_count = sizeof options / sizeof *options,
         .operand = &run,

@@ -108,8 +108,11 @@ static void fish(void)
                commands[i].help);
     for (size_t i = 0; i < count; i++) {
         for (const char *const *part = commands[i].parts; part && *part; part++) {
-            printf("complete -c port-agent -n '__fish_seen_subcommand_from %s' -f -a %s\n", commands[i].name,
-                   *part);
+            printf("complete -c port-agent -n '__fish_seen_subcommand_from %s; and not "
+                   "__fish_seen_subcommand_from ",
+                   commands[i].name);
+            print_parts(&commands[i]);
+            printf("' -f -a %s\n", *part);
             print_part(&commands[i], *part, "--help-as=fish");
         }
         if (!commands[i].parts)

@@ -88,4 +88,5 @@ def test_the_other_shells_get_the_same_words():
     for shell, pieces in {"zsh": ["#compdef port-agent", "'--mapping[", ":file:_files'", "':word:(bash zsh fish)'"], "fish": ["-l mapping -d '", "-r -F", "-x -a 'text json'", "-n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'"]}.items():
         done = call("completion", shell)
         assert done.returncode == 0 and [piece for piece in pieces if piece not in done.stdout] == []
+    assert "-n '__fish_seen_subcommand_from dead-letters; and not __fish_seen_subcommand_from list show replay' -f -a show\n" in done.stdout
     assert call("completion", "tcsh").returncode == call("completion").returncode == 64
