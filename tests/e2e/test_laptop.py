@@ -33,8 +33,8 @@ def answers(port, process):
     raise AssertionError("the handler does not listen")
 
 
-def send(url, *more, secret=SECRET):
-    return subprocess.run([BINARY, "send", "--template", "sync", "--to", url, "--output", "json", *more],
+def send(url, *more, secret=SECRET, template="sync"):
+    return subprocess.run([BINARY, "send", "--template", template, "--to", url, "--output", "json", *more],
                           env={"PATH": os.environ["PATH"], "PORT_CLIENT_SECRET": secret}, cwd="/tmp", capture_output=True, text=True, timeout=60)
 
 
@@ -53,6 +53,8 @@ def test_each_documented_handler_believes_what_is_signed_and_nothing_else(langua
         url = f"http://127.0.0.1:{port}/"
         done = send(url, "--set", 'payload.properties.title="Zoë 東京 🚀"', "--set", "payload.properties.n=1.0")
         assert done.returncode == 0 and json.loads(done.stdout)["answer"] == {"did": "create_vm"}, done
+        for template in ("node-run", "change-log", "gitlab"):
+            assert send(url, template=template).returncode == 0, template
         done = send(url, secret="another secret, of more than thirty-two bytes")
         assert done.returncode == 1 and json.loads(done.stdout)["status"] == 401
         old = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", "{}", "-H", "X-Port-Timestamp: 1768317616", "-H",
