@@ -22,13 +22,19 @@ static const char BROKERS[] = "KAFKA_CONSUMER_BOOTSTRAP_SERVERS";
 
 /* Where values come from */
 
-static const char *lookup(const struct loading *loading, const char *name)
+static const char *environment_value(const struct loading *loading, const char *name)
 {
     size_t len = strlen(name);
     for (char **entry = loading->input->environment; entry && *entry; entry++)
         if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
             return *entry + len + 1;
-    return dotenv_get(&loading->dotenv, name);
+    return NULL;
+}
+
+static const char *lookup(const struct loading *loading, const char *name)
+{
+    const char *value = environment_value(loading, name);
+    return value ? value : dotenv_get(&loading->dotenv, name);
 }
 
 enum { NAME_SIZE = 128, FORMS = 3 };
@@ -44,15 +50,33 @@ static bool name_in_form(const struct setting *setting, const char *suffix, size
     return in_lower_case[form] == 0 || setting->either_case;
 }
 
-/** The value of NAME, or of name where that counts, with this behind it; NULL when it is not set or empty. */
-static const char *lookup_setting(const struct loading *loading, const struct setting *setting,
-                                  const char *suffix)
+/** The first form's that has a value there, in the environment or in the file. An empty value is passed over,
+ * except a proxy's in lower case: `http_proxy=` takes HTTP_PROXY back, as curl and Python have it. NULL: no
+ * form is there. */
+static const char *lookup_forms(const struct loading *loading, const struct setting *setting,
+                                const char *suffix, bool in_file)
 {
     char name[NAME_SIZE];
     const char *value = NULL;
-    for (size_t form = 0; form < FORMS && (!value || !*value); form++)
-        if (name_in_form(setting, suffix, form, name))
-            value = lookup(loading, name);
+    for (size_t form = 0; form < FORMS; form++) {
+        if (!name_in_form(setting, suffix, form, name))
+            continue;
+        const char *found = in_file ? dotenv_get(&loading->dotenv, name) : environment_value(loading, name);
+        value = found ? found : value;
+        if (found && (*found || setting->kind == SETTING_PROXY))
+            break;
+    }
+    return value;
+}
+
+/** The value of NAME, or of name where that counts, with this behind it: the environment's, in whatever form,
+ * else the file's. NULL when it is not set or empty. */
+static const char *lookup_setting(const struct loading *loading, const struct setting *setting,
+                                  const char *suffix)
+{
+    const char *value = lookup_forms(loading, setting, suffix, false);
+    if (!value)
+        value = lookup_forms(loading, setting, suffix, true);
     return value && *value ? value : NULL;
 }
 

@@ -272,40 +272,58 @@ static void set_enum(struct loading *loading, const struct setting *setting, con
         *target = choice->value;
 }
 
-static void problem_without_scheme(struct loading *loading, const struct setting *setting, const char *shown)
+/** There may be a password in the URL. */
+static void url_problem(struct loading *loading, const struct setting *setting, const char *value,
+                        const char *why, const char *accepted)
 {
-    struct buffer rest = {0};
-    buffer_append_text(&rest, "has no scheme; write https://");
-    buffer_append_one_line(&rest, (struct slice){shown, strnlen(shown, SHOWN_MAX)});
-    loading_problem(loading, setting->name, slice_of(shown), buffer_text(&rest));
+    struct buffer shown = {0}, rest = {0};
+    url_append_shown(&shown, slice_of(value));
+    buffer_appendf(&rest, "%s; write %s", why, accepted ? accepted : "https://");
+    if (!accepted)
+        buffer_append_one_line(&rest, (struct slice){buffer_text(&shown), strnlen(shown.ptr, SHOWN_MAX)});
+    loading_problem(loading, setting->name, buffer_slice(&shown), buffer_text(&rest));
+    loading->problems->failed |= shown.failed || rest.failed;
+    buffer_clear(&shown);
     buffer_clear(&rest);
+}
+
+/** Can anybody be called there? `err`: why not. */
+static bool is_callable(struct loading *loading, struct slice url, struct error *err)
+{
+    struct url_parts parts = {0};
+    int failed = url_parse(url, &parts, err);
+    if (!failed && strcmp(strrchr(parts.destination, ':'), ":0") == 0)
+        failed = error_set(err, PA_ERR_INVALID, "its port is 0");
+    url_parts_clear(&parts);
+    loading->problems->failed |= failed == PA_ERR_MEMORY;
+    return !failed;
 }
 
 static void set_url(struct loading *loading, const struct setting *setting, const char *value)
 {
     struct slice url = slice_trim(slice_of(value));
-    while (url.len > 0 && url.ptr[url.len - 1] == '/')
-        url.len--;
+    struct error err = {0};
     bool scheme = strncasecmp(url.ptr, "https://", 8) == 0 || strncasecmp(url.ptr, "http://", 7) == 0;
     bool plain = url.len <= 1024 && !memchr(url.ptr, ' ', url.len) && !memchr(url.ptr, '?', url.len) &&
                  !memchr(url.ptr, '#', url.len);
-    if (!scheme || !plain) {
-        struct buffer shown = {0}; /* there may be a password in it */
-        url_append_shown(&shown, slice_of(value));
-        if (scheme)
-            problem(loading, setting, buffer_text(&shown),
+    if (!scheme && !strstr(value, "://")) {
+        url_problem(loading, setting, value, "has no scheme", NULL);
+    } else if (!scheme) {
+        url_problem(loading, setting, value, "is not accepted", "a URL that starts with https:// or http://");
+    } else if (!plain) {
+        url_problem(loading, setting, value, "is not accepted",
                     "a URL without blanks, query and fragment, at most 1024 characters");
-        else if (strstr(value, "://"))
-            problem(loading, setting, buffer_text(&shown), "a URL that starts with https:// or http://");
-        else
-            problem_without_scheme(loading, setting, buffer_text(&shown));
-        loading->problems->failed |= shown.failed;
-        buffer_clear(&shown);
-        return;
+    } else if (!is_callable(loading, url, &err)) {
+        char why[sizeof err.message + 32];
+        snprintf(why, sizeof why, "is not accepted (%s)", err.message);
+        url_problem(loading, setting, value, why, "https://host or https://host:port");
+    } else {
+        char **target = member(loading, setting);
+        while (url.ptr[url.len - 1] == '/')
+            url.len--;
+        free(*target);
+        *target = slice_to_text(url);
     }
-    char **target = member(loading, setting);
-    free(*target);
-    *target = slice_to_text(url);
 }
 
 /** A name, an IPv4 address, or an IPv6 address in brackets. */

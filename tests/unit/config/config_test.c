@@ -76,6 +76,12 @@ static void wrong_values_are_told_with_what_is_accepted(void **state)
         {"LOG_LEVEL=loud", "DEBUG"},
         {"PORT_API_BASE_URL=api.getport.io", "has no scheme; write https://api.getport.io"},
         {"PORT_API_BASE_URL=ftp://x", "write a URL that starts with https://"},
+        {"PORT_API_BASE_URL=https://", "PORT_API_BASE_URL: 'https://' is not accepted (not a URL: there is"},
+        {"PORT_API_BASE_URL=https:///v1", "'https:///v1' is not accepted (not a URL: there is no host name)"},
+        {"PORT_API_BASE_URL=https://h:99999", "'https://h:99999' is not accepted (not a URL"},
+        {"PORT_API_BASE_URL=http://u:hush@h:0/", "'http://***@h:0/' is not accepted (its port is 0); write"},
+        {"PORT_API_BASE_URL=https://h:x", "'https://h:x' is not accepted (not a URL: its port is not"},
+        {"PORT_API_BASE_URL=https://h o", "a URL without blanks"},
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a:99999", "write host:port"},
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS=h:9092;h2:9092", "'h:9092;h2:9092' is not accepted"},
         {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS=a:9092,,b:9092", "'' is not accepted"},
@@ -340,7 +346,42 @@ static void proxies_are_read_in_either_case(void **state)
     assert_string_equal(config.https_proxy, "all:3");
     assert_string_equal(config.no_proxy, ".internal");
     config_clear(&config);
+    /* As curl and Python have it: an empty name in lower case is no proxy, and NO_PROXY needs a value. */
+    assert_int_equal(load(&config, "HTTP_PROXY=http://upper:1", "http_proxy=", "NO_PROXY=.internal",
+                          "no_proxy=", &problems),
+                     0);
+    assert_string_equal(config.http_proxy, "");
+    assert_string_equal(config.no_proxy, ".internal");
+    config_clear(&config);
+    assert_int_equal(load(&config, "HTTPS_PROXY=http://upper:1", "https_proxy=", "ALL_PROXY=all:3",
+                          "all_proxy=http://lower:4", &problems),
+                     0);
+    assert_string_equal(config.https_proxy, "http://lower:4");
+    config_clear(&config);
     buffer_clear(&problems);
+}
+
+static void the_environment_wins_in_either_case(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/dotenv-XXXXXX", text[] = "http_proxy=http://file:2\nhttps_proxy=http://file:2\n"
+                                                 "all_proxy=http://file:3\nLOG_LEVEL=DEBUG\n";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == sizeof text - 1);
+    close(fd);
+    char *environment[] = {
+        MINIMUM[0],     MINIMUM[1],   MINIMUM[2], MINIMUM[3], "HTTP_PROXY=http://environment:1",
+        "HTTPS_PROXY=", "LOG_LEVEL=", NULL};
+    struct config_input input = {.environment = environment, .dotenv_path = path};
+    struct config config;
+    struct buffer problems = {0};
+    assert_int_equal(load_lines(&config, &input, &problems), 0);
+    assert_string_equal(config.http_proxy, "http://environment:1");
+    assert_string_equal(config.https_proxy, "http://file:3");
+    assert_int_equal(config.log_level, LOG_INFO);
+    config_clear(&config);
+    buffer_clear(&problems);
+    unlink(path);
 }
 
 static void polling_has_the_contracts_defaults(void **state)
@@ -463,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_reference_is_compared_within_its_bounds),
         cmocka_unit_test(http_2_is_taken_where_libcurl_can_do_it),
         cmocka_unit_test(proxies_are_read_in_either_case),
+        cmocka_unit_test(the_environment_wins_in_either_case),
         cmocka_unit_test(polling_has_the_contracts_defaults),
         cmocka_unit_test(secrets_that_are_easily_had_are_told),
         cmocka_unit_test(a_line_of_dotenv_that_cannot_be_read_is_left_out),
