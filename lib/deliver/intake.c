@@ -191,6 +191,8 @@ static const char *whose_run_is_unclear(const struct event *event)
         return NULL;
     if (event->duplicate_run)
         return "context or context.runId comes twice: no run can be told";
+    if (event->context_wrong)
+        return "context is not an object: no run can be told";
     return event->run_id_wrong ? "context.runId is not a text: no run can be told" : NULL;
 }
 

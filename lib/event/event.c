@@ -46,6 +46,7 @@ static void fill(struct event *event, const struct scan *scan)
     event->has_signature_member = scan->signature_member;
     event->has_timestamp_member = scan->timestamp_member;
     event->run_id_wrong = scan->found[SCAN_RUN_ID].wrong;
+    event->context_wrong = scan->context_wrong;
     event->other_topics = scan->other_topics;
     event->duplicate = scan->duplicate;
     event->duplicate_run = scan->duplicate_run;

@@ -52,6 +52,8 @@ struct event {
     bool has_timestamp_member;
     /** `.context.runId` is there, and neither a text nor null. */
     bool run_id_wrong;
+    /** `.context` is there, and neither an object nor null. */
+    bool context_wrong;
     /* The event has the other kind's invocation method (of whatever type): a run event a top-level
      * changelogDestination, a change-log event a payload.action.invocationMethod. Nobody delivers it. */
     bool other_topics;

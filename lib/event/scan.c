@@ -191,6 +191,8 @@ static bool member_ends(void *ctx, unsigned parent, const struct json_member *me
 {
     struct scan *s = ctx;
     check_type(s, member->place, value);
+    if (member->place == PLACE_CONTEXT)
+        s->context_wrong = *value.ptr != '{' && *value.ptr != 'n';
     note_member(s, parent, member->note, name, value);
     if (member->note == SCAN_SIGNATURE || member->note == SCAN_TIMESTAMP)
         return false;

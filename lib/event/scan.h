@@ -55,6 +55,8 @@ struct scan {
     struct scan_range found[SCAN_TEXTS];
     bool invocation, agent, synchronized, signature_member, timestamp_member;
     /** As in struct event. */
+    bool context_wrong;
+    /** As in struct event. */
     const char *wrong_type;
     /** As in struct event. */
     bool other_topics;

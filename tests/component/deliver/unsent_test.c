@@ -63,6 +63,8 @@ static void an_event_whose_run_is_unclear_tells_none(void **state)
     } cases[] = {
         {"\"context\":{\"runId\":\"r_1\",\"runId\":\"r_2\"}", "comes twice: no run can be told"},
         {"\"context\":{\"runId\":7}", "context.runId is not a text: no run can be told"},
+        {"\"context\":[{\"runId\":\"r_1\"}]", "context is not an object: no run can be told"},
+        {"\"context\":\"r_1\"", "context is not an object: no run can be told"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world *world = world_new(4, 1 << 20);

@@ -280,6 +280,26 @@ static void a_type_that_a_member_cannot_have_is_named(void **state)
     }
 }
 
+static void what_cannot_say_whose_run_it_is_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record;
+        bool context, run_id;
+    } cases[] = {{"{\"context\":7}", true, false},
+                 {"{\"context\":[{\"runId\":\"r_1\"}]}", true, false},
+                 {"{\"context\":{\"runId\":[]}}", false, true},
+                 {"{\"context\":{\"runId\":null}}", false, false},
+                 {"{\"context\":null,\"payload\":{\"context\":7}}", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event event;
+        assert_int_equal(parse(EVENT_RUN, cases[i].record, strlen(cases[i].record), &event, NULL), 0);
+        assert_int_equal(event.context_wrong, cases[i].context);
+        assert_int_equal(event.run_id_wrong, cases[i].run_id);
+        event_clear(&event);
+    }
+}
+
 /** A member that comes again, as another type: what was known by the first is void. */
 static void what_is_known_of_a_member_is_of_its_last(void **state)
 {
@@ -565,6 +585,7 @@ int main(void)
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_truncation_and_corruption_is_survived),
         cmocka_unit_test(a_type_that_a_member_cannot_have_is_named),
+        cmocka_unit_test(what_cannot_say_whose_run_it_is_is_told),
         cmocka_unit_test(what_is_known_of_a_member_is_of_its_last),
         cmocka_unit_test(members_that_decide_come_once),
         cmocka_unit_test(truth_is_as_python_has_it),
