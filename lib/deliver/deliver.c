@@ -84,7 +84,7 @@ void deliver_use_mapping_file(struct deliver *deliver)
 
 /* Life */
 
-enum { EVICT_EVERY_MS = 250, STALLED_MS = 1000 };
+enum { STALLED_MS = 1000 };
 
 /** Space is made, if need be; and where there has been none for a while, whatever holds it, records are taken
  * all the same, for as long as there is space for references. Without that space none is taken: what comes
@@ -98,8 +98,7 @@ static bool has_room(void *ctx, size_t bytes)
     }
     bool room = memory_has_room(&deliver->memory, bytes);
     int64_t now_ms = room ? 0 : clock_monotonic_ms(deliver->options.clock);
-    if (!room && deliver->can_keep && now_ms - deliver->evicted_ms >= EVICT_EVERY_MS) {
-        deliver->evicted_ms = now_ms;
+    if (!room && deliver->can_keep) {
         deliver_evict(deliver);
         room = memory_has_room(&deliver->memory, bytes);
     }

@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum {
+    /** The least time between two searches for what may go out: each looks at all deliveries. */
+    EVICT_EVERY_MS = 250,
     /** Records asked for in one turn of the loop, and those behind the first of a lane. */
     ASK_MAX = 64,
     LANE_MAX = 32
@@ -22,14 +24,20 @@ enum {
 
 static bool may_be_evicted(const struct delivery *delivery)
 {
+    const struct window *window = delivery->deliver->window;
     return delivery->addressed &&
            (delivery->state == LIFE_READY || delivery->state == LIFE_QUEUED ||
             delivery->state == LIFE_WAITING) &&
-           window_is_beyond_share(delivery->deliver->window, &delivery->slot, true);
+           (window_is_beyond_share(window, &delivery->slot, true) ||
+            window_is_blocked(window, &delivery->slot));
 }
 
 void deliver_evict(struct deliver *deliver)
 {
+    int64_t now_ms = clock_monotonic_ms(deliver->options.clock);
+    if (now_ms - deliver->evicted_ms < EVICT_EVERY_MS)
+        return;
+    deliver->evicted_ms = now_ms;
     struct delivery *next;
     for (struct delivery *delivery = LIST_FIRST(&deliver->deliveries);
          delivery && !memory_is_free_by(&deliver->memory, 4); delivery = next) {
@@ -188,9 +196,27 @@ static void recall_again(struct due *due)
     deliver_pump(deliver);
 }
 
+static void recall_in(struct deliver *deliver, int64_t ms)
+{
+    if (!deliver->recall_due.fired)
+        schedule_add(&deliver->schedule, &deliver->recall_due,
+                     clock_monotonic_ms(deliver->options.clock) + ms, recall_again);
+}
+
+/** Whether what is in memory goes on says nobody: it may wait for what is kept, and the source need not ask
+ * for space. */
+static void make_space(struct deliver *deliver)
+{
+    if (deliver->stopped || deliver->kept.count == 0 || memory_is_free_by(&deliver->memory, 4))
+        return;
+    deliver_evict(deliver);
+    recall_in(deliver, EVICT_EVERY_MS);
+}
+
 void deliver_recall(struct deliver *deliver)
 {
     struct kept *kept;
+    make_space(deliver);
     for (int asked = 0; asked < ASK_MAX && !deliver->stopped && (kept = kept_next(deliver)); asked++) {
         switch (read_again(deliver, kept)) {
         case READING_COMES:
@@ -201,9 +227,7 @@ void deliver_recall(struct deliver *deliver)
             break;
         default: /* out of memory: perhaps nothing else is under way that would come by here */
             kept_again(deliver, kept);
-            if (!deliver->recall_due.fired)
-                schedule_add(&deliver->schedule, &deliver->recall_due,
-                             clock_monotonic_ms(deliver->options.clock) + MEMORY_WAIT_MS, recall_again);
+            recall_in(deliver, MEMORY_WAIT_MS);
             return;
         }
     }

@@ -4,7 +4,8 @@
 
 struct deliver;
 
-/** Makes space: what is beyond its share, and has not started, is kept by reference. */
+/** Makes space, unless that was tried a moment ago: what has not started, and is beyond its share or behind
+ * something that does not go on, is kept by reference, until a quarter of the memory is free. */
 void deliver_evict(struct deliver *deliver);
 /** Reads again what there is space for. */
 void deliver_recall(struct deliver *deliver);

@@ -7,7 +7,8 @@
  *   - The first record for a destination that is not known yet goes, as long as there is space at all.
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
  *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
- *   - A lane may hold a sixteenth.
+ *   - A lane may hold a sixteenth. Those behind one that does not go on by itself hold what they hold for as
+ *     long as that takes, wherever they go: under pressure they have no share.
  *   - While there is no space for anybody (`pressed`), the shares are half of that. So they are, for what
  *     comes anew for one that does not answer, while anything is kept for such a destination: what comes
  *     later would take the space that others wait for.
@@ -109,6 +110,14 @@ bool fair_lane_is_full(const struct fair *fair, const struct slot *slot)
     if (!lane || lane->head == slot || fair->bytes == 0)
         return false;
     return (slot->previous && slot->previous->kept) || lane->held > fair->bytes / SHARE_PART;
+}
+
+bool fair_is_blocked(const struct fair *fair, const struct slot *slot)
+{
+    const struct slot *head = slot->lane ? slot->lane->head : slot;
+    const struct destination *destination = head->destination;
+    return head != slot &&
+           (head->kept || (destination && (!destination->answers || is_slow(fair, destination))));
 }
 
 /* What is kept */

@@ -338,6 +338,11 @@ bool window_lane_is_full(const struct window *window, const struct slot *slot)
     return fair_lane_is_full(&window->fair, slot);
 }
 
+bool window_is_blocked(const struct window *window, const struct slot *slot)
+{
+    return fair_is_blocked(&window->fair, slot);
+}
+
 void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept)
 {
     struct destination *destination = from->destination;

@@ -118,6 +118,9 @@ void window_hold(struct window *window, struct slot *slot, size_t bytes);
 PA_MUST_USE bool window_is_beyond_share(const struct window *window, const struct slot *slot, bool pressed);
 /** Its lane holds more than its share, or the slot before it is kept already. */
 PA_MUST_USE bool window_lane_is_full(const struct window *window, const struct slot *slot);
+/** The first of its lane is another, which is kept by reference, or whose destination does not answer or is
+ * slow. */
+PA_MUST_USE bool window_is_blocked(const struct window *window, const struct slot *slot);
 /** `to`, all zero, takes the place of `from` in its lane and at its destination, and holds nothing; `from`
  * must not be under way, and is all zero then. `kept`: the record of `to` is not in memory. */
 void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept);

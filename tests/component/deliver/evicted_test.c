@@ -27,6 +27,66 @@ static void many_names_that_refuse_leave_space_for_others(void **state)
     topic_close(topic);
 }
 
+enum { LANES = 16, BEHIND = 2 };
+
+/** The first of each lane waits for a destination that refuses; those behind it would go to one that answers,
+ * and hold most of the memory. */
+static void block_lanes(struct topic *topic, int first, int count)
+{
+    for (int lane = first; lane < first + count; lane++) {
+        char host[24], key[16];
+        uint64_t retries = counters_of(topic).retries;
+        snprintf(host, sizeof host, "127.0.77.%d", lane + 1); /* nobody listens there */
+        snprintf(key, sizeof key, "k%d", lane);
+        produce_many(topic, 1, (struct event_text){.path = "/ok", .key = key, .host = host});
+        while (counters_of(topic).retries == retries)
+            run_for(topic->world->port, 1);
+        produce_many(topic, BEHIND, (struct event_text){.path = "/ok", .key = key, .padding = 500});
+    }
+}
+
+static struct topic *open_with_blocked_lanes(void)
+{
+    struct topic *topic = topic_open((struct deliver_options){.retry = {.max_attempts = 3,
+                                                                        .max_elapsed_ms = 600000,
+                                                                        .initial_backoff_ms = 600000,
+                                                                        .max_backoff_ms = 600000}});
+    produce(topic, (struct event_text){.run_id = "r_0", .path = "/ok"});
+    run_until(topic->world->port, &topic->world->done, 1);
+    block_lanes(topic, 0, LANES);
+    assert_int_equal(counters_of(topic).kept, 0);
+    assert_true(counters_of(topic).bytes_held > BYTES * 7 / 8);
+    return topic;
+}
+
+static void what_waits_behind_one_that_does_not_go_on_leaves_space_for_others(void **state)
+{
+    (void)state;
+    struct topic *topic = open_with_blocked_lanes();
+    struct world *world = topic->world;
+    assert_true(world->sink.has_room(world->sink.ctx, BYTES / 8));
+    assert_true(counters_of(topic).bytes_held <= BYTES * 3 / 4);
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
+    run_until(world->port, &world->done, 2);
+    topic_close(topic);
+}
+
+/** A partition is not read on where too much of it is done out of order. */
+static void space_is_made_for_what_is_kept_where_the_source_asks_for_none(void **state)
+{
+    (void)state;
+    struct topic *topic = open_with_blocked_lanes();
+    struct world *world = topic->world;
+    assert_true(world->sink.has_room(world->sink.ctx, BYTES / 8));
+    assert_true(counters_of(topic).kept > 0);
+    block_lanes(topic, LANES, LANES / 2);
+    assert_true(counters_of(topic).bytes_held > BYTES * 7 / 8);
+    world->port->turned_ms += 300;
+    while (counters_of(topic).bytes_held > BYTES * 3 / 4)
+        run_for(world->port, 1);
+    topic_close(topic);
+}
+
 /** It had answered, so it could fill the memory before anybody knew. */
 static void what_fell_silent_goes_out_of_memory_when_others_need_it(void **state)
 {
@@ -370,6 +430,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
+        cmocka_unit_test(what_waits_behind_one_that_does_not_go_on_leaves_space_for_others),
+        cmocka_unit_test(space_is_made_for_what_is_kept_where_the_source_asks_for_none),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(what_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(a_change_that_waits_for_a_connection_is_kept_until_its_time),
