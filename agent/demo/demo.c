@@ -224,6 +224,9 @@ static int load_demo_settings(struct demo *demo)
         child_set(&settings, "WEBHOOK_RETRY_ON", "500");
         child_set(&settings, "WEBHOOK_RETRY_MAX_ATTEMPTS", "%d", DEMO_LETTER_ATTEMPTS);
         child_set(&settings, "WEBHOOK_RETRY_INITIAL_BACKOFF", "0.2");
+    } else { /* whoever waits hears soon that nobody listens there */
+        child_set(&settings, "WEBHOOK_RETRY_MAX_ATTEMPTS", "3");
+        child_set(&settings, "WEBHOOK_BREAKER_FAILURES", "0");
     }
     struct config_input input = {.environment = settings.list};
     int err = input_load(&demo->config, &input, &problems);

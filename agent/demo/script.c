@@ -220,6 +220,8 @@ void script_told(struct script *script, const struct observed *observed)
     expected->seen = true;
     if (expected->end != end && !script->world->to) /* one's own handler answers as it likes */
         demo_problem(script->show, "%s: expected %s", expected->what, end_names[expected->end]);
+    else if (script->world->to && end == END_FAILED && observed->status == 0)
+        demo_problem(script->show, "%s: your handler gave no answer", expected->what);
 }
 
 bool script_complete(const struct script *script)

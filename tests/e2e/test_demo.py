@@ -127,5 +127,7 @@ def test_its_events_go_to_a_handler_of_ones_own():
     assert done.returncode == 0 and f"Everything was sent to {handler.url}/mine" in done.stdout, done
     assert {one["method"] for one in seen} == {"POST", "PUT", "PATCH", "DELETE", "GET"} and {one["path"] for one in seen} == {"/mine"}
     assert all(one["signature"]["valid"] for one in seen)
+    done = demo(words=("--to", "http://127.0.0.1:1"))
+    assert done.returncode == 1 and done.stdout.count("your handler gave no answer") == 9 and "nothing was heard of it" not in done.stdout, done.stdout
     for wrong in ("localhost", "httpx://localhost", "http", "http:///path", "http://a b", 'http://a/"x'):
         assert demo(words=("--to", wrong)).returncode == 64, wrong
