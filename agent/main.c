@@ -9,6 +9,7 @@
 #include "terminal.h"
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <openssl/crypto.h>
@@ -90,12 +91,8 @@ static int run_command(const struct command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
-int main(int argc, char **argv)
+static int do_as_asked(int argc, char **argv)
 {
-    hold_standard_descriptors();
-    /* Where the system has none of these, or there is no memory, the agent goes on as it did before. */
-    (void)!containment_enter();
-    (void)!environment_take();
     if (argc < 2)
         return command_run(0, NULL);
     const char *first = argv[1];
@@ -109,4 +106,24 @@ int main(int argc, char **argv)
         if (strcmp(first, commands[i].name) == 0)
             return run_command(&commands[i], argc - 2, argv + 2);
     return usage_error(first);
+}
+
+/** What was printed and not written is a failure, unless there is one already. */
+static int end_output(int code)
+{
+    bool whole = !ferror(stdout) && fflush(stdout) == 0;
+    if (whole || code != EXIT_CODE_OK)
+        return code;
+    if (errno != EPIPE)
+        fputs("port-agent: standard output cannot be written\n", stderr);
+    return EXIT_CODE_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    hold_standard_descriptors();
+    /* Where the system has none of these, or there is no memory, the agent goes on as it did before. */
+    (void)!containment_enter();
+    (void)!environment_take();
+    return end_output(do_as_asked(argc, argv));
 }

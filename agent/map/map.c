@@ -268,32 +268,52 @@ static bool explain_file(struct map_command *command, const char *path)
     return going;
 }
 
+/** The next line, without its end. False: there is none, it cannot be read, or it is longer than `max`. */
+static bool read_line(FILE *file, size_t max, struct buffer *line)
+{
+    int c;
+    line->len = 0;
+    while ((c = getc_unlocked(file)) != EOF && c != '\n' && line->len <= max && !line->failed)
+        buffer_append_char(line, (char)c);
+    return !ferror(file) && !line->failed && line->len <= max && (c != EOF || line->len > 0);
+}
+
+/** Why it ended; NULL: there is nothing more. */
+static const char *why_no_line(FILE *file, const struct buffer *line, size_t max)
+{
+    return ferror(file)      ? strerror(errno)
+           : line->failed    ? "out of memory"
+           : line->len > max ? "a line is longer than RECORD_MAX_BYTES"
+                             : NULL;
+}
+
 static bool explain_lines(struct map_command *command)
 {
     bool going = true, standard = strcmp(command->lines, "-") == 0;
-    char *line = NULL, name[300];
-    size_t capacity = 0, number = 0;
-    ssize_t len;
+    char name[300];
+    struct buffer line = {0};
+    size_t number = 0, max = (size_t)command->config.record_max_bytes;
     FILE *file = standard ? stdin : fopen(command->lines, "re");
     if (!file) {
         fprintf(stderr, "port-agent map: --events: '%s' cannot be read: %s\n", command->lines,
                 strerror(errno));
         return false;
     }
-    while (going && (len = getline(&line, &capacity, file)) > 0) {
-        struct slice record = slice_trim((struct slice){line, (size_t)len});
+    while (going && read_line(file, max, &line)) {
+        struct slice record = slice_trim(buffer_slice(&line));
         snprintf(name, sizeof name, "%s, line %zu", standard ? "standard input" : command->lines, ++number);
         if (record.len > 0)
             going = explain_event(command, name, record);
     }
-    bool cut = going && !feof(file), empty = going && !cut && command->shown == 0;
-    if (cut || empty)
+    const char *why = going ? why_no_line(file, &line, max) : NULL;
+    bool empty = going && !why && command->shown == 0;
+    if (why || empty)
         fprintf(stderr, "port-agent map: --events: '%s' %s%s\n", command->lines,
-                cut ? "cannot be read: " : "is empty", cut ? strerror(errno) : "");
-    free(line);
+                why ? "cannot be read: " : "is empty", why ? why : "");
+    buffer_clear(&line);
     if (!standard)
         fclose(file);
-    return going && !cut && !empty;
+    return going && !why && !empty;
 }
 
 static int explain_all(struct map_command *command)

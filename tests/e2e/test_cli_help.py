@@ -38,6 +38,13 @@ def test_every_command_has_help_with_an_example_and_its_exit_codes():
         assert call(*words, "--no-such-thing").returncode == 64
 
 
+def test_what_cannot_be_written_is_a_failure():
+    for words in (["--help"], ["--version"], ["man"], ["map", "--help"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BINARY, *words], env=PLAIN, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (1, "port-agent: standard output cannot be written\n"), words
+
+
 def test_what_was_meant_is_suggested():
     for words, meant in ((["verfy"], "verify"), (["map", "--mapings"], "--mapping"), (["dead-letters", "reply"], "replay"), (["check", "--conect"], "--connect"),
                          (["completion", "fsh"], "fish"), (["man", "evnts"], "events"), (["--hlep"], "--help"), (["send", "--template", "sycn", "--to", "http://a"], "sync")):

@@ -91,6 +91,14 @@ static void each_line_of_a_file_of_events_is_one(void **state)
     write_file("lines", "\n");
     assert_int_equal(run_command(command_map, "--events", "lines", NULL), EXIT_CODE_FAILURE);
     assert_has(complained, "port-agent map: --events: 'lines' is empty");
+    setenv("RECORD_MAX_BYTES", "1024", 1);
+    char words[1100];
+    memset(words, 'x', sizeof words);
+    words[sizeof words - 1] = '\0';
+    write_file("lines", words);
+    assert_int_equal(run_command(command_map, "--events", "lines", NULL), EXIT_CODE_FAILURE);
+    assert_has(complained, "'lines' cannot be read: a line is longer than RECORD_MAX_BYTES");
+    unsetenv("RECORD_MAX_BYTES");
     assert_int_equal(run_command(command_map, "--event", "nowhere", "--event", "event.json", NULL),
                      EXIT_CODE_FAILURE);
     assert_string_equal(printed, "");
