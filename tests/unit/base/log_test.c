@@ -103,6 +103,53 @@ static void a_reader_that_does_not_read_stops_nobody_and_drops_are_told(void **s
     close(ends[1]);
 }
 
+/** How many lines were dropped, by what the lines that came say. */
+static uint64_t told_dropped(struct buffer *come)
+{
+    static const char field[] = "\"dropped\":";
+    uint64_t told = 0;
+    for (const char *at = buffer_text(come); (at = strstr(at, field)) != NULL;)
+        told += strtoull(at += strlen(field), NULL, 10);
+    return told;
+}
+
+static void read_what_is_there(int fd, struct buffer *come)
+{
+    char chunk[65536];
+    ssize_t got;
+    while ((got = read(fd, chunk, sizeof chunk)) > 0)
+        buffer_append(come, chunk, (size_t)got);
+}
+
+static void each_dropped_line_is_told_of_once(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct buffer come = {0};
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    struct log_options options = {
+        .fd = ends[1], .format = LOG_FORMAT_JSON, .level = LOG_INFO, .buffer_bytes = 20000};
+    struct log *log = log_new(&options);
+    log_set_current(log);
+    for (int i = 0; i < 5000; i++)
+        log_info("nobody reads this", F_INT("number", i));
+    for (int i = 0; i < 5000 && told_dropped(&come) < log_dropped(log); i++) {
+        read_what_is_there(ends[0], &come);
+        usleep(1000);
+        log_info("one more", F_NONE);
+    }
+    log_info("and another", F_NONE);
+    uint64_t dropped = log_dropped(log);
+    log_free(log, 10000);
+    read_what_is_there(ends[0], &come);
+    assert_true(dropped > 0);
+    assert_int_equal(told_dropped(&come), dropped);
+    buffer_clear(&come);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes(void **state)
 {
     (void)state;
@@ -179,6 +226,7 @@ int main(void)
         cmocka_unit_test(a_line_cannot_be_forged),
         cmocka_unit_test(what_readers_or_terminals_would_act_on_is_escaped),
         cmocka_unit_test(a_reader_that_does_not_read_stops_nobody_and_drops_are_told),
+        cmocka_unit_test(each_dropped_line_is_told_of_once),
         cmocka_unit_test(a_line_after_a_pause_comes_at_once_and_a_burst_in_few_writes),
         cmocka_unit_test(the_level_can_be_changed_while_it_runs),
         cmocka_unit_test(json_strings_hold_anything),

@@ -162,6 +162,8 @@ static const struct text_case CASES[] = {
     {"utf-16 cut pair", "text/plain; charset=utf-16le", "\x61\x00\x3d\xd8", 4, "\x61\xef\xbf\xbd"},
     {"utf-32 beyond", "text/plain; charset=utf-32be", "\x00\x11\x00\x00\x00\x00\x00\x61", 8,
      "\xef\xbf\xbd\x61"},
+    {"utf-32le far beyond", "text/plain; charset=utf-32le", "\x61\x00\x00\x01\x61\x00\x00\x00", 8,
+     "\xef\xbf\xbd\x61"},
     {"utf-32 odd", "text/plain; charset=utf-32be", "\x00\x00\x00\x61\x00\x00", 6, "\x61\xef\xbf\xbd"},
     {"cp1252 hole", "text/plain; charset=windows-1252", "\x61\x81\x62", 3, "\x61\xef\xbf\xbd\x62"},
     {"shift_jis 61812062", "text/plain; charset=shift_jis", "\x61\x81\x20\x62", 4,

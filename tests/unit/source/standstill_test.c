@@ -395,6 +395,15 @@ static void without_a_position_the_logs_start_is_looked_at(void **state)
     assert_int_equal(fake.searched_from, 0);
 }
 
+static void the_very_first_record_is_a_position(void **state)
+{
+    (void)state;
+    offsets_rewind(&partition.offsets, 0);
+    fake.low = 7; /* the log has lost it meanwhile */
+    assert_int_equal(tick_after(SILENCE_MS), 1);
+    assert_int_equal(fake.searched_from, 0);
+}
+
 /** Whoever is somewhere else by then begins to be patient anew. */
 static void what_was_found_of_another_position_is_forgotten(void **state)
 {
@@ -508,6 +517,7 @@ int main(void)
         TEST(a_record_beyond_the_end_is_a_lie),
         TEST(the_end_must_be_known_for_a_lie),
         TEST(without_a_position_the_logs_start_is_looked_at),
+        TEST(the_very_first_record_is_a_position),
         TEST(what_was_found_of_another_position_is_forgotten),
         TEST(a_partition_that_goes_takes_its_search_along),
         TEST(one_search_at_a_time_and_none_at_the_end),
