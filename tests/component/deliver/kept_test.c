@@ -60,6 +60,30 @@ static void what_a_key_is_kept_of_comes_back_in_its_order(void **state)
     topic_close(topic);
 }
 
+/** What is behind the first of a key is asked for with it: then the key is not as slow as its readings. */
+static void those_behind_the_first_of_a_key_are_read_with_it(void **state)
+{
+    (void)state;
+    enum { OF_KEY = 40 };
+    struct topic *topic = topic_open((struct deliver_options){0});
+    struct world *world = topic->world;
+    produce(topic, (struct event_text){.run_id = "r_0", .path = "/hold/0", .key = "k"});
+    produce_many(topic, OF_KEY - 1, (struct event_text){.path = "/hold", .key = "k"});
+    size_t gone = 0;
+    while (topic->read_again == 0) {
+        while (gone < world->held_count)
+            let_go(world, gone++);
+        run_for(world->port, 1);
+    }
+    assert_true(topic->read_again > OF_KEY / 2);
+    while (world->done < OF_KEY) {
+        while (gone < world->held_count)
+            let_go(world, gone++);
+        run_for(world->port, 1);
+    }
+    topic_close(topic);
+}
+
 /** A key's records that wait for a destination without room hold their key's place. */
 static void order_is_kept_at_a_silent_destination_too(void **state)
 {
@@ -243,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_silent_destination_fills_its_share_and_nobody_elses),
         cmocka_unit_test(the_time_out_of_memory_counts_as_waiting),
         cmocka_unit_test(what_a_key_is_kept_of_comes_back_in_its_order),
+        cmocka_unit_test(those_behind_the_first_of_a_key_are_read_with_it),
         cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
         cmocka_unit_test(a_large_record_behind_another_is_read_when_that_one_is_done),
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),

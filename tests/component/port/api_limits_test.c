@@ -195,6 +195,30 @@ static void the_cause_of_quiet_is_told_while_it_lasts(void **state)
     free(logs_end(&caught));
 }
 
+/** Its request is over, and there is nothing of it left to forget. */
+static void a_call_that_waits_for_a_fresh_token_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct fake_port *port = fake_port_new(8);
+    struct answers answers = {0}, cancelled = {0};
+    finish_call(port, &answers); /* there is a token */
+    port->script = say_401;
+    port->token_reply.delay_ms = 200;
+    const struct port_request request = {
+        .method = "PATCH", .path = "/v1/x", .body = SLICE_LITERAL("{}"), .body_is_lent = true};
+    struct port_call *call = port_api_start(port->api, &request, note_answer, &cancelled);
+    assert_non_null(call);
+    run_until(port, &port->tokens, 2);
+    assert_false(port_call_is_sent(call));
+    port_call_cancel(call);
+    port->script = NULL;
+    finish_call(port, &answers);
+    assert_int_equal(answers.accepted, 2);
+    assert_int_equal(cancelled.count, 0);
+    assert_string_equal(port->seen[port->count - 1].authorization, "Bearer token-2");
+    fake_port_free(port);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_token_that_is_refused_is_replaced_less_and_less_often),
         cmocka_unit_test(a_token_that_has_to_wait_holds_all_calls_up),
         cmocka_unit_test(the_cause_of_quiet_is_told_while_it_lasts),
+        cmocka_unit_test(a_call_that_waits_for_a_fresh_token_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
