@@ -90,6 +90,24 @@ static const char *ports_word(const struct run_seen *seen, bool live)
     return *seen->port_result ? seen->port_result : "none";
 }
 
+/** What to do about a result that Port refuses, by what it answered. */
+static const char *refusal_hint(const char *refusal)
+{
+    static const struct {
+        const char *begins, *hint;
+    } known[] = {{"Port answered 403",
+                  "may the client of PORT_CLIENT_ID report runs? see its permissions in Port; what "
+                  "the endpoint did stands"},
+                 {"Port answered 413",
+                  "the endpoint's answer is too long for Port, or for a proxy on the way: "
+                  "WEBHOOK_MAX_RESPONSE_BYTES is how much of it is reported; what the endpoint did "
+                  "stands"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(refusal, known[i].begins, strlen(known[i].begins)) == 0)
+            return known[i].hint;
+    return "look at the run in Port: it may have ended, or be gone; what the endpoint did stands";
+}
+
 static void write_seen(struct json_writer *writer, const struct run_seen *seen, bool live)
 {
     unsigned kept = seen->failed_tries < RUN_TRIES_MAX ? seen->failed_tries : RUN_TRIES_MAX;
@@ -123,8 +141,7 @@ static void write_seen(struct json_writer *writer, const struct run_seen *seen, 
     piece_text(writer, "port", ports_word(seen, live));
     if (seen->refused) {
         piece_text(writer, "refusal", seen->refusal);
-        piece_text(writer, "refusal_hint",
-                   "look at the run in Port: it may have ended, or be gone; what the endpoint did stands");
+        piece_text(writer, "refusal_hint", refusal_hint(seen->refusal));
     }
 }
 

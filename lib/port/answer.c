@@ -12,15 +12,30 @@ bool port_answer_starved(const struct http_result *http)
            (http->failure == HTTP_OK && http->body_cut == HTTP_CUT_NO_ROOM);
 }
 
+static bool is_success(const struct http_result *http)
+{
+    return http->failure == HTTP_OK && http->status >= 200 && http->status < 300;
+}
+
+/** HTML or XML, which Port does not write: something on the way answered in its place. */
+static bool is_page(struct slice body)
+{
+    size_t at = 0;
+    while (at < body.len && strchr(" \t\r\n", body.ptr[at]))
+        at++;
+    return at < body.len && body.ptr[at] == '<';
+}
+
 enum port_answer port_answer_of(const struct http_result *http)
 {
-    if (http->failure != HTTP_OK && http->failure != HTTP_REDIRECT)
+    if (http->failure != HTTP_OK)
         return PORT_UNAVAILABLE;
-    if (http->status >= 200 && http->status < 300) /* what Port says in it may be what matters */
-        return http->body_cut == HTTP_CUT_NO_ROOM ? PORT_UNAVAILABLE : PORT_ACCEPTED;
-    if (http->status >= 500 || http->status == 408 || http->status == 429)
+    if (is_success(http)) /* what Port says in it may be what matters */
+        return http->body_cut == HTTP_CUT_NO_ROOM || is_page(http->body) ? PORT_UNAVAILABLE : PORT_ACCEPTED;
+    /* Whoever redirects, or wants a proxy's password, is not Port, and has decided nothing. */
+    if (http->status < 400 || http->status == 407 || http->status == 408 || http->status == 429)
         return PORT_UNAVAILABLE;
-    return PORT_REFUSED;
+    return http->status >= 500 ? PORT_UNAVAILABLE : PORT_REFUSED;
 }
 
 int64_t port_answer_quiet_ms(const struct http_result *http, const struct clock *clock)
@@ -45,6 +60,16 @@ void port_answer_describe(const struct http_result *http, bool quoted, const str
     *out = '\0';
     if (http->failure != HTTP_OK) {
         append_shown(secrets, slice_of(http->reason), size, out, size);
+        if (http->failure == HTTP_REDIRECT)
+            append_shown(secrets, SLICE_LITERAL("; is PORT_API_BASE_URL right?"), size, out, size);
+        return;
+    }
+    if (is_success(http) && is_page(http->body)) {
+        snprintf(
+            out, size,
+            "a page came in place of Port's answer (status %d): is a proxy or a login on the way, and is "
+            "PORT_API_BASE_URL right?",
+            http->status);
         return;
     }
     bool said = quoted && port_answer_of(http) == PORT_REFUSED && http->body.len > 0;

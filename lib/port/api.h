@@ -44,13 +44,14 @@ void port_api_use_client(struct port_api *api, struct http_client *http);
 
 /** How one call ended. */
 enum port_answer {
-    /** 2xx. */
+    /** 2xx with anything but a page. */
     PORT_ACCEPTED,
-    /** A 4xx that another attempt will not change (every 4xx except 401 before a fresh token, 408 and 429).
-     */
+    /** A 4xx that another attempt will not change (every 4xx except 401 before a fresh token, 407, 408 and
+       429). */
     PORT_REFUSED,
-    /** No response, a response for which there was no memory, 5xx, 408 or 429: try later; retry_after_ms says
-       when, -1 if Port did not say. */
+    /** No response, a response for which there was no memory, one that is not Port's (a redirect, or a page
+       where Port writes JSON), 5xx, 407, 408 or 429: try later; retry_after_ms says when, -1 if Port did not
+       say. */
     PORT_UNAVAILABLE
 };
 struct port_result {

@@ -256,7 +256,7 @@ static void step_answered(void *ctx, const struct port_result *result)
     call_ended(report);
     if (!report->first->result) {
         log_answered(report, result);
-    } else if (result->answer == PORT_UNAVAILABLE) {
+    } else if (result->answer == PORT_UNAVAILABLE || result->status == 401) { /* not about this run */
         retry_later(report, result);
         return;
     } else if (result->answer == PORT_REFUSED) {

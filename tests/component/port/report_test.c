@@ -357,6 +357,30 @@ static void a_result_survives_port_being_away(void **state)
     runs_free(runs);
 }
 
+static struct reply not_ports_at_first(struct fake_port *port, size_t n, const struct seen *request)
+{
+    static const struct reply replies[] = {{.body = "<html><body>Sign in to this network</body></html>"},
+                                           {.status = 302, .headers = "Location: https://login.example/\r\n"},
+                                           {.status = 401},
+                                           {.status = 401}};
+    (void)port;
+    (void)request;
+    return n < sizeof replies / sizeof *replies ? replies[n] : (struct reply){0};
+}
+
+static void a_result_waits_while_somebody_else_answers_or_the_token_is_refused(void **state)
+{
+    (void)state;
+    struct runs *runs = runs_new(1);
+    runs->port->script = not_ports_at_first;
+    finish(runs, open_run(runs, "r_1"), FAILURE_RESULT);
+    run_until(runs->port, &runs->done, 1);
+    assert_int_equal(runs->accepted, 1);
+    assert_int_equal(runs->port->count - runs->port->tokens, 5);
+    assert_nothing_held(runs);
+    runs_free(runs);
+}
+
 static struct reply refuse_response(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -507,6 +531,7 @@ int main(void)
         cmocka_unit_test(nothing_is_said_of_results_that_wait_at_the_end),
         cmocka_unit_test(a_result_honours_retry_after),
         cmocka_unit_test(a_result_survives_port_being_away),
+        cmocka_unit_test(a_result_waits_while_somebody_else_answers_or_the_token_is_refused),
         cmocka_unit_test(a_refused_response_is_followed_by_the_outcome_which_decides),
         cmocka_unit_test(runs_go_side_by_side),
         cmocka_unit_test(a_cancelled_run_sends_nothing_more_and_is_silent),
