@@ -383,6 +383,8 @@ static const char *const condition_kinds[CONDITION_KINDS] = {
     [CONDITION_PORT_CREDENTIALS] = "port_credentials",
     [CONDITION_RESULTS_WAIT] = "results_wait",
     [CONDITION_RESULTS_REFUSED] = "results_refused",
+    [CONDITION_PORT_GIVES_NOTHING] = "port_gives_nothing",
+    [CONDITION_GROUP_REFUSED] = "group_refused",
     [CONDITION_RELOAD_REFUSED] = "reload_refused",
 };
 

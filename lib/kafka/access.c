@@ -64,8 +64,8 @@ void kafka_access_refresh(struct kafka_access *access)
 {
     if (access->call)
         return;
-    access->call = port_api_call(access->options.port, "GET", "/v1/kafka-credentials",
-                                 (struct slice){NULL, 0}, answered, access);
+    access->call = port_api_call(access->options.port, "GET", KAFKA_ACCESS_PATH, (struct slice){NULL, 0},
+                                 answered, access);
     if (!access->call)
         uv_timer_start(&access->timer, no_memory, 0, 0);
 }

@@ -5,6 +5,9 @@
 
 struct kafka_access;
 
+/** What Port is asked. */
+#define KAFKA_ACCESS_PATH "/v1/kafka-credentials"
+
 /** Why they could not be fetched. */
 struct kafka_access_failure {
     /** Port refused the agent's own credentials. */

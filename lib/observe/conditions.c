@@ -59,6 +59,12 @@ static const struct condition_words words[CONDITION_KINDS] = {
     [CONDITION_RESULTS_REFUSED] = {.begun = "Port refuses results of runs",
                                    .ended = "Port accepts results",
                                    .value = SLICE_LITERAL("in_a_row")},
+    [CONDITION_PORT_GIVES_NOTHING] = {.begun = "nothing comes from Port: what the source asks it for fails",
+                                      .ended = "Port gives the source what it asks for",
+                                      .subject = SLICE_LITERAL("url.path")},
+    [CONDITION_GROUP_REFUSED] = {.begun = "the consumer group may not be used",
+                                 .ended = "the consumer group may be used",
+                                 .subject = SLICE_LITERAL("messaging.consumer.group.name")},
     [CONDITION_RELOAD_REFUSED] = {.begun = "what has changed is refused: what it was before stays in force",
                                   .ended = "what had been refused is mended, or as it was before",
                                   .subject = SLICE_LITERAL("what")}};

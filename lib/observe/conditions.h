@@ -53,6 +53,10 @@ enum condition_kind {
     CONDITION_RESULTS_WAIT,
     /** Port refuses results for good; value: how many in a row. */
     CONDITION_RESULTS_REFUSED,
+    /** What the source asks Port for (claims of runs, Kafka credentials) fails; subject: the call. */
+    CONDITION_PORT_GIVES_NOTHING,
+    /** The Kafka user may not use the consumer group. */
+    CONDITION_GROUP_REFUSED,
     /** What was read again cannot be used, and what it was before stays in force. */
     CONDITION_RELOAD_REFUSED
 };

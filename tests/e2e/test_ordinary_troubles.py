@@ -10,8 +10,9 @@ import signal
 import subprocess
 
 import pytest
-from broker import SCRAM_USER, free_port
+from broker import SCRAM_PASSWORD, SCRAM_USER, free_port
 from certificates import Authority, server_context
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 from harness import BINARY, ROOT, SECRET, Agent, run_event, wait_until
 from port_api import PortApi
 from raw import Raw
@@ -127,13 +128,24 @@ def refuses_results(port):
     port.serve = lambda method, path, *rest: (422, {"message": "it has ended"}) if method == "PATCH" and "/runs/r_" in path else serve(method, path, *rest)
 
 
+def forbids_results(port):
+    serve = port.serve
+    port.serve = lambda method, path, *rest: (403, {"message": "not yours"}) if method == "PATCH" and "/runs/r_" in path else serve(method, path, *rest)
+
+
+def a_page_instead(port):
+    serve = port.serve
+    page = (200, b"<html><body>Sign in to use this network</body></html>")
+    port.serve = lambda method, path, *rest: serve(method, path, *rest) if path.endswith(("/access_token", "/ack")) else page
+
+
 def an_hour_ahead(port):
     port.date_offset = 3600
 
 
 def test_port(polling):
     troubles = {"Port is down": gone, "Port answers 401": refuses_tokens, "Port answers 429": wants_quiet, "Port refuses results": refuses_results,
-                "the clock is an hour off": an_hour_ahead}
+                "Port forbids results": forbids_results, "something else answers in Port's place": a_page_instead, "the clock is an hour off": an_hour_ahead}
     made = {trouble: polling() for trouble in troubles}
     for pod, port, held in made.values():
         port.offer(*[polled_run(f"r_{number}", held.url) for number in range(3)])
@@ -179,13 +191,25 @@ def test_brokers(make_world, kafka, start, receiver):
     credentials, refusing = PortApi(), PortApi()
     refusing.token_status = 401
     credentials.credentials = {"brokers": [kafka.tls_bootstrap], "username": SCRAM_USER, "password": "another-password"}
+    right, plain = PortApi(), PortApi()
+    right.credentials = {**credentials.credentials, "password": SCRAM_PASSWORD}
+    plain.credentials = {**right.credentials, "brokers": [kafka.bootstrap]}
     from_port = {"USING_LOCAL_PORT_INSTANCE": "false", "PORT_API_BASE_URL": credentials.url, "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": ""}
+    logs_in = {**from_port, "SSL_CERT_FILE": str(kafka.ca), "PORT_API_BASE_URL": right.url}
+    forbidden = AclBinding(ResourceType.GROUP, f"{world.group}-forbidden", ResourcePatternType.LITERAL, f"User:{SCRAM_USER}", "*", AclOperation.READ, AclPermissionType.DENY)
+    admin = kafka.admin()  # kept while its futures are waited for
+    for made in admin.create_acls([forbidden]).values():
+        made.result(30)
     differs = {"the client secret is wrong": {"PORT_CLIENT_SECRET": "the-secret-of-another-organisation"},
                "the organisation is wrong": {"PORT_ORG_ID": "org_of_nobody"},
                "the broker refuses connections": {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"},
                "the broker's name is not known": {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS": "broker.invalid:9092"},
                "the broker's certificate is not trusted": from_port,
                "the broker refuses the password": {**from_port, "SSL_CERT_FILE": str(kafka.ca)},
+               "the broker wants another way of login": {**logs_in, "KAFKA_CONSUMER_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM": "PLAIN"},
+               "the broker does not speak TLS": {**logs_in, "PORT_API_BASE_URL": plain.url},
+               "the broker wants TLS": {"KAFKA_CONSUMER_BOOTSTRAP_SERVERS": kafka.tls_bootstrap},
+               "the consumer group is forbidden": {**logs_in, "KAFKA_CONSUMER_GROUP_ID": forbidden.name},
                "Port is down when the agent starts": {**from_port, "PORT_API_BASE_URL": f"http://127.0.0.1:{free_port()}"},
                "Port refuses the client when the agent starts": {**from_port, "PORT_API_BASE_URL": refusing.url}}
     pods = {trouble: start(**{**world.environment, **environment}) for trouble, environment in differs.items()}
@@ -204,8 +228,8 @@ def test_brokers(make_world, kafka, start, receiver):
     stands_by = lambda pod: any(line["msg"].startswith("no partitions assigned: standing by") for line in pod.agent.log.snapshot())
     wait_until(lambda: any(map(stands_by, members)), "one of two members stands by")
     next(filter(stands_by, members)).shows("other members hold all partitions", "r_0", named=[])
-    credentials.close()
-    refusing.close()
+    for api in (credentials, refusing, right, plain):
+        api.close()
 
 
 def test_each_trouble_of_the_page_is_played():

@@ -1,6 +1,7 @@
 /* Kafka's errors in words: each at most once a minute, with a hint about what to look at. */
 #include "base/log.h"
 #include "source/kafka/internal.h"
+#include <string.h>
 
 enum {
     SAY_AGAIN_MS = 60000,
@@ -9,8 +10,33 @@ enum {
     SCRAM_NONCE_MENDED = 0x020601ff
 };
 
-const char *kafka_error_hint(rd_kafka_resp_err_t code)
+/** librdkafka's words say more than its codes: where the setting is one of ours, it is named. */
+static const char *hint_of_words(const char *reason)
 {
+    static const char tls[] =
+        "trying again; does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL";
+    static const struct {
+        const char *words, *hint;
+    } known[] = {
+        {"Unsupported SASL mechanism",
+         "trying again; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM: the broker has others"},
+        {"connecting to a SSL listener",
+         "trying again; does the broker want TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {"wrong version number", tls},
+        {"packet length too long", tls},
+        {"unexpected eof", tls},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(reason, known[i].words))
+            return known[i].hint;
+    return NULL;
+}
+
+const char *kafka_error_hint(rd_kafka_resp_err_t code, const char *reason)
+{
+    const char *hint = hint_of_words(reason);
+    if (hint)
+        return hint;
     switch (code) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -73,7 +99,7 @@ static void say(struct kafka_error_said *slot, uint64_t subject, int64_t now, rd
                 const char *reason)
 {
     uint64_t suppressed = slot->subject == subject ? slot->suppressed : 0;
-    const char *hint = kafka_error_hint(code);
+    const char *hint = kafka_error_hint(code, reason);
     *slot = (struct kafka_error_said){.subject = subject, .at_ms = now};
     log_warning("Kafka error", F_STR("error.type", rd_kafka_err2name(code)), F_STR("error.message", reason),
                 hint ? F_STR("hint", hint) : F_NONE, suppressed ? F_INT("suppressed", suppressed) : F_NONE);
@@ -92,7 +118,7 @@ void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, 
 
 void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason)
 {
-    const char *hint = kafka_error_hint(code);
+    const char *hint = kafka_error_hint(code, reason);
     log_critical("Kafka consumer cannot go on", F_STR("error.type", rd_kafka_err2name(code)),
                  F_STR("error.message", reason), hint ? F_STR("hint", hint) : F_NONE);
 }

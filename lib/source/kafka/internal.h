@@ -330,6 +330,8 @@ struct kafka_consumer {
     uint64_t batches_passed;
     /** Refused, and nothing has worked since. */
     bool credentials_failing;
+    /** The consumer group may not be used. */
+    bool group_refused;
     /** When to ask for fresh ones again. */
     int64_t credentials_asked_ms;
     int64_t credentials_wait_ms;
@@ -430,6 +432,8 @@ void standing_refused(struct kafka_consumer *consumer, const char *reason);
 void standing_connected(struct kafka_consumer *consumer);
 /** The same, to somebody whose credentials it accepts. */
 void standing_works(struct kafka_consumer *consumer);
+/** There is another assignment: of topics that were missing, some may be there. */
+void standing_assigned(struct kafka_consumer *consumer);
 /** Asks the cluster again when it is time. */
 void standing_tick(struct kafka_consumer *consumer);
 
@@ -481,7 +485,7 @@ void redeliveries_leave(struct kafka_consumer *consumer);
  * out.
  */
 void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason);
-/** What to look at; NULL: nothing is known. Lives for ever. */
-const char *kafka_error_hint(rd_kafka_resp_err_t code);
+/** What to look at, by the error and librdkafka's words; NULL: nothing is known. Lives for ever. */
+const char *kafka_error_hint(rd_kafka_resp_err_t code, const char *reason);
 /** Logs, with a hint, what the consumer cannot go on after. */
 void kafka_error_say_fatal(rd_kafka_resp_err_t code, const char *reason);

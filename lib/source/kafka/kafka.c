@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "kafka/access.h"
+#include "observe/conditions.h"
 #include "source/class.h"
 #include "source/kafka/consumer.h"
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static void credentials_fetched(void *ctx, const struct kafka_credentials *crede
     struct kafka_source *kafka = ctx;
     struct error err = {0};
     kafka->credentials_fetched++;
+    condition_ended(kafka->options.conditions, CONDITION_PORT_GIVES_NOTHING, KAFKA_ACCESS_PATH, 0);
     if (kafka->consumer) {
         log_info("fresh Kafka credentials fetched from Port", F_NONE);
         /* What librdkafka refuses has been said; the ones before stay, and are refreshed again when they
@@ -129,6 +131,8 @@ static void credentials_not_fetched(void *ctx, const struct kafka_access_failure
     } else {
         log_warning("Kafka credentials could not be fetched from Port; trying again",
                     F_STR("error.message", failure->reason), F_SECONDS("next_attempt_in", failure->wait_ms));
+        condition_stands_with(kafka->options.conditions, CONDITION_PORT_GIVES_NOTHING, KAFKA_ACCESS_PATH, 0,
+                              failure->reason, "'port-agent check --connect' goes the way to Port");
     }
 }
 

@@ -146,6 +146,7 @@ static void assign(struct kafka_consumer *consumer)
     else
         answer_failed(consumer, NULL, rd_kafka_assign(consumer->rk, consumer->changing));
     assignment_said(consumer);
+    standing_assigned(consumer);
     rebalance_end(consumer);
     commit_now(consumer, NULL);
 }

@@ -73,7 +73,8 @@ static void away_stands(struct kafka_consumer *consumer)
 {
     const struct standing *standing = &consumer->standing;
     char sentence[CONDITION_SENTENCE_SIZE];
-    snprintf(sentence, sizeof sentence, "%s; %s", standing->cause, kafka_error_hint(standing->cause_code));
+    snprintf(sentence, sizeof sentence, "%s; %s", standing->cause,
+             kafka_error_hint(standing->cause_code, standing->cause));
     condition_met(consumer->options.conditions, CONDITION_BROKERS_AWAY, NULL, 0, sentence);
 }
 
@@ -105,7 +106,7 @@ void standing_refused(struct kafka_consumer *consumer, const char *reason)
     char sentence[CONDITION_SENTENCE_SIZE];
     consumer->credentials_failing = true;
     snprintf(sentence, sizeof sentence, "%.200s; %s", reason,
-             kafka_error_hint(RD_KAFKA_RESP_ERR__AUTHENTICATION));
+             kafka_error_hint(RD_KAFKA_RESP_ERR__AUTHENTICATION, reason));
     condition_met(consumer->options.conditions, CONDITION_KAFKA_CREDENTIALS, NULL, 0, sentence);
 }
 
@@ -114,7 +115,21 @@ void standing_works(struct kafka_consumer *consumer)
     if (consumer->credentials_failing)
         condition_ended(consumer->options.conditions, CONDITION_KAFKA_CREDENTIALS, NULL, 0);
     consumer->credentials_failing = false;
+    if (consumer->group_refused)
+        condition_ended(consumer->options.conditions, CONDITION_GROUP_REFUSED, consumer->options.group_id, 0);
+    consumer->group_refused = false;
     standing_connected(consumer);
+}
+
+/** It is a broker's answer. */
+static void group_stands(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, const char *reason)
+{
+    char sentence[CONDITION_SENTENCE_SIZE];
+    standing_connected(consumer);
+    consumer->group_refused = true;
+    snprintf(sentence, sizeof sentence, "%.200s; %s", reason, kafka_error_hint(code, reason));
+    condition_met(consumer->options.conditions, CONDITION_GROUP_REFUSED, consumer->options.group_id, 0,
+                  sentence);
 }
 
 /* Topics */
@@ -122,7 +137,7 @@ void standing_works(struct kafka_consumer *consumer)
 static void topic_stands(struct kafka_consumer *consumer, int topic, rd_kafka_resp_err_t code)
 {
     char sentence[256];
-    const char *hint = kafka_error_hint(code);
+    const char *hint = kafka_error_hint(code, "");
     snprintf(sentence, sizeof sentence, "%s; %s", rd_kafka_err2str(code), hint ? hint : "trying again");
     condition_stands(consumer->options.conditions, CONDITION_TOPIC_MISSING, topic_name(consumer, topic), 0,
                      sentence);
@@ -162,8 +177,16 @@ void standing_error(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, c
     kafka_error_say(consumer, code, reason);
     if (is_of_connection(code) && note_cause(consumer, code, reason) && consumer->standing.away)
         away_stands(consumer);
+    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
+        group_stands(consumer, code, reason);
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         brokers_away(consumer, reason);
+}
+
+void standing_assigned(struct kafka_consumer *consumer)
+{
+    if (consumer->standing.lasts && consumer->partitions)
+        consumer->standing.ask_ms = now_ms(consumer);
 }
 
 /* Nothing is assigned */

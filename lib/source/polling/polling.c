@@ -3,6 +3,7 @@
  * interval, and after a growing wait when something failed. A round ends when its last run is in the sink, so
  * what is claimed and not yet acknowledged is one batch at most. */
 #include "base/log.h"
+#include "observe/conditions.h"
 #include "source/polling/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@ enum {
     SHARES = 16,
     ANSWER_SLACK = 1 << 20,
     APART_MAX = 100,
+    /** Rounds in a row; fewer are a moment. */
+    FAILURES_MIN = 3,
     APART_MS = 1000,
     APART_STOPPED_MS = 100
 };
@@ -108,6 +111,10 @@ static void failed_round(struct poller *poller)
     poller->failures++;
     log_warning("polling failed; trying again", F_STR("url.path", claim_path(poller->kind)),
                 F_STR("error.message", poller->error), F_SECONDS("next_attempt_in", wait_ms));
+    if (poller->failures >= FAILURES_MIN)
+        condition_stands_with(source->options.conditions, CONDITION_PORT_GIVES_NOTHING,
+                              claim_path(poller->kind), 0, poller->error,
+                              "'port-agent check --connect' goes the way to Port");
     wait_for(poller, wait_ms);
 }
 
@@ -115,6 +122,8 @@ static void round_worked(struct poller *poller)
 {
     if (poller->failures > 0)
         log_info("polling works again", F_STR("url.path", claim_path(poller->kind)));
+    condition_ended(poller->source->options.conditions, CONDITION_PORT_GIVES_NOTHING,
+                    claim_path(poller->kind), 0);
     poller->failures = 0;
 }
 

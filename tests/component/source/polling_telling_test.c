@@ -118,6 +118,42 @@ static void waits_begin_anew_after_a_round_that_worked(void **state)
     free(log);
 }
 
+static bool gives_no_runs;
+
+static struct reply no_runs_for_a_while(struct fake_port *port, size_t n, const struct seen *request)
+{
+    (void)port;
+    (void)n;
+    return gives_no_runs && is(request, CLAIM) ? (struct reply){.status = 403} : (struct reply){.body = "{}"};
+}
+
+static void claims_that_fail_on_stand_with_their_cause_until_one_works(void **state)
+{
+    (void)state;
+    struct caught caught = logs_catch();
+    struct world *world = world_new(no_runs_for_a_while);
+    gives_no_runs = true;
+    start(world);
+    run_until_asked(world, CLAIM, 1);
+    assert_null(conditions_next(world->conditions, NULL)); /* a moment */
+    run_until_asked(world, CLAIM, 5);
+    const struct condition *condition = conditions_next(world->conditions, NULL);
+    assert_non_null(condition);
+    assert_int_equal(condition->kind, CONDITION_PORT_GIVES_NOTHING);
+    assert_string_equal(condition->subject, CLAIM);
+    assert_string_equal(condition->sentence, "Port answered 403: {}");
+    assert_non_null(strstr(condition->hint, "check --connect"));
+    assert_null(conditions_next(world->conditions, condition));
+    gives_no_runs = false;
+    run_until_asked(world, CLAIM, asked(world->port, CLAIM) + 3);
+    assert_null(conditions_next(world->conditions, NULL));
+    world_free(world);
+    char *log = logs_end(&caught);
+    assert_int_equal(occurrences(log, "nothing comes from Port: what the source asks it for fails"), 1);
+    assert_int_equal(occurrences(log, "Port gives the source what it asks for"), 1);
+    free(log);
+}
+
 static struct reply too_many_requests(struct fake_port *port, size_t n, const struct seen *request)
 {
     (void)port;
@@ -210,6 +246,7 @@ int main(void)
         cmocka_unit_test(its_state_and_its_counts_follow_what_it_does),
         cmocka_unit_test(failures_of_each_queue_are_told_and_their_end),
         cmocka_unit_test(waits_begin_anew_after_a_round_that_worked),
+        cmocka_unit_test(claims_that_fail_on_stand_with_their_cause_until_one_works),
         cmocka_unit_test(port_says_how_long_to_wait),
         cmocka_unit_test(an_answer_that_cannot_be_read_is_a_failure_with_its_cause),
         cmocka_unit_test(a_single_run_that_is_too_large_is_a_failure),

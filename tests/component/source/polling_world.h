@@ -2,6 +2,7 @@
 #pragma once
 #include "../port/fake_port.h"
 #include "config/config.h"
+#include "observe/conditions.h"
 #include "source/class.h"
 #include "source/polling/polling.h"
 
@@ -18,6 +19,7 @@ struct world {
     struct source *source;
     struct taken taken[TAKEN_MAX];
     size_t count, fatal, closed, withdrawn;
+    struct conditions *conditions;
     size_t room;   /* bytes */
     size_t refuse; /* so many records are dropped at once, as if memory was out */
 };
@@ -81,6 +83,7 @@ static inline struct world *world_new(struct reply (*script)(struct fake_port *,
     world->port = fake_port_new(0);
     world->port->script = script;
     world->room = SIZE_MAX;
+    world->conditions = conditions_new(clock_system());
     world->config = (struct config){.polling = {.interval_ms = 20,
                                                 .batch_size = 2,
                                                 .initial_backoff_ms = 20,
@@ -100,6 +103,7 @@ static inline void start(struct world *world)
                                      .clock = &world->port->clock,
                                      .config = &world->config,
                                      .port = world->port->api,
+                                     .conditions = world->conditions,
                                      .sink = {world, has_room, take, withdraw, NULL},
                                      .fatal = fatal,
                                      .ctx = world};
@@ -119,6 +123,7 @@ static inline void world_free(struct world *world)
         free(world->taken[i].given_up);
     }
     fake_port_free(world->port);
+    conditions_free(world->conditions);
     free(world);
 }
 

@@ -48,8 +48,9 @@ void kafka_error_say(struct kafka_consumer *consumer, rd_kafka_resp_err_t code, 
     (void)reason;
 }
 
-const char *kafka_error_hint(rd_kafka_resp_err_t code)
+const char *kafka_error_hint(rd_kafka_resp_err_t code, const char *reason)
 {
+    (void)reason;
     return code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ? NULL : "look there";
 }
 
@@ -166,6 +167,39 @@ static void a_missing_topic_is_asked_about_until_it_is_there(void **state)
     assert_true(asks_after(MINUTE_MS));
     assert_int_equal(standing(CONDITION_TOPIC_MISSING), 0);
     assert_false(asks_after(MINUTE_MS));
+}
+
+static void a_missing_topic_is_asked_about_as_soon_as_something_is_assigned(void **state)
+{
+    (void)state;
+    standing_assigned(&consumer);
+    assert_false(asks_after(0)); /* all is well */
+    cluster.codes[0] = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    miss("runs", cluster.codes[0]);
+    cluster.codes[0] = RD_KAFKA_RESP_ERR_NO_ERROR;
+    consumer.partitions = NULL;
+    standing_assigned(&consumer);
+    assert_false(asks_after(1));
+    consumer.partitions = &partition;
+    standing_assigned(&consumer);
+    assert_true(asks_after(0));
+    assert_int_equal(standing(CONDITION_TOPIC_MISSING), 0);
+}
+
+static void a_group_that_may_not_be_used_stands_until_it_may(void **state)
+{
+    (void)state;
+    consumer.connected = false;
+    standing_error(&consumer, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "FindCoordinator response error");
+    assert_int_equal(standing(CONDITION_GROUP_REFUSED), 1);
+    assert_true(consumer.connected); /* it is a broker's answer */
+    const struct condition *condition = conditions_next(consumer.options.conditions, NULL);
+    assert_string_equal(condition->subject, "group");
+    assert_string_equal(condition->sentence, "FindCoordinator response error; look there");
+    standing_error(&consumer, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "FindCoordinator response error");
+    assert_int_equal(standing(CONDITION_GROUP_REFUSED), 1);
+    standing_works(&consumer);
+    assert_int_equal(standing(CONDITION_GROUP_REFUSED), 0);
 }
 
 static void an_error_names_a_topic_as_a_word_of_its_own(void **state)
@@ -324,6 +358,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nobody_is_asked_while_all_is_well),
         TEST(a_missing_topic_is_asked_about_until_it_is_there),
+        TEST(a_missing_topic_is_asked_about_as_soon_as_something_is_assigned),
+        TEST(a_group_that_may_not_be_used_stands_until_it_may),
         TEST(an_error_names_a_topic_as_a_word_of_its_own),
         TEST(brokers_that_are_away_are_asked_soon_until_they_answer),
         TEST(how_often_is_asked_can_be_set),

@@ -375,6 +375,11 @@ void standing_works(struct kafka_consumer *of)
     of->credentials_failing = false;
 }
 
+void standing_assigned(struct kafka_consumer *of)
+{
+    (void)of;
+}
+
 void standing_tick(struct kafka_consumer *of)
 {
     (void)of;

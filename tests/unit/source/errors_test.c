@@ -95,6 +95,35 @@ static void each_error_says_what_to_look_at(void **state)
     free(other);
 }
 
+static void librdkafkas_words_lead_to_the_setting(void **state)
+{
+    (void)state;
+    static const struct {
+        rd_kafka_resp_err_t code;
+        const char *reason, *hint;
+    } cases[] = {
+        {RD_KAFKA_RESP_ERR__AUTHENTICATION,
+         "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported "
+         "mechanisms: SCRAM-SHA-512",
+         "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT,
+         "Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol "
+         "configuration (connecting to a SSL listener?)",
+         "does the broker want TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {RD_KAFKA_RESP_ERR__SSL,
+         "SSL handshake failed: error:0A000126:SSL routines::unexpected eof while reading",
+         "does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {RD_KAFKA_RESP_ERR__SSL, "SSL handshake failed: error:0A00010B:SSL routines::wrong version number",
+         "does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {RD_KAFKA_RESP_ERR__SSL, "error:0A000086:SSL routines::certificate verify failed",
+         "set SSL_CERT_FILE"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        now_ms += MINUTE_MS;
+        assert_told(cases[i].code, cases[i].reason, cases[i].hint);
+    }
+}
+
 static void brokers_of_kafka_4_are_named_where_this_librdkafka_cannot_log_in_there(void **state)
 {
     (void)state;
@@ -220,6 +249,7 @@ static void a_topic_that_is_missing_is_asked_about_while_that_lasts(void **state
                                                     RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
                                                     RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED};
     standing_error(&consumer, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, runs);
+    consumer.connected = false; /* that was an answer */
     standing_error(&consumer, of_topics[0], "not available: org.runs.more: Unknown topic");
     assert_false(consumer.standing.lasts);
     for (size_t i = 0; i < sizeof of_topics / sizeof *of_topics; i++) {
@@ -307,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_error_says_what_to_look_at, new_consumer),
+        cmocka_unit_test_setup(librdkafkas_words_lead_to_the_setting, new_consumer),
         cmocka_unit_test_setup(brokers_of_kafka_4_are_named_where_this_librdkafka_cannot_log_in_there,
                                new_consumer),
         cmocka_unit_test_setup(an_error_is_told_once_a_minute_with_how_often_it_came_meanwhile, new_consumer),
