@@ -14,6 +14,9 @@
  *     later would take the space that others wait for.
  *
  * A slot that is alone in its share is never beyond it, or a record larger than the share would never go.
+ * Smaller ones that come without an end would keep such a record from coming back, so two things differ for
+ * it: what comes anew for its destination goes behind it (unless that drains), and beside it all that do not
+ * answer may hold three quarters together. Where not even that is enough, nothing waits behind it.
  * Shares are refilled up to half, and by what fits into them, so that what is read again is not at once too
  * much; for a destination that answers, and is not slow, up to a quarter of the memory, or its part of the
  * window would not be full. */
@@ -89,11 +92,35 @@ static bool is_slow(const struct fair *fair, const struct destination *destinati
     return oldest && clock_monotonic_ms(fair->clock) - oldest->queued_ms > SLOW_MS;
 }
 
+static bool is_large(const struct fair *fair, size_t bytes)
+{
+    return bytes > fair->bytes / SHARE_PART;
+}
+
+/** What all that do not answer may hold together beside a large record. */
+static size_t beside_a_large_one(const struct fair *fair)
+{
+    return fair->bytes / 4 * 3;
+}
+
+/** A large record waits there, for nothing but that its destination holds nothing else. */
+static bool large_one_is_first(const struct fair *fair, const struct destination *destination)
+{
+    const struct slot *first = destination->kept.first;
+    if (!first || !is_large(fair, first->needs))
+        return false;
+    if (destination->answers)
+        return is_slow(fair, destination);
+    return fair->unproven_held - destination->held + first->needs <= beside_a_large_one(fair);
+}
+
 bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool pressed)
 {
     const struct destination *destination = slot->destination;
     if (fair->bytes == 0)
         return false;
+    if (!slot->recalled && large_one_is_first(fair, destination))
+        return true;
     bool comes_later = !slot->recalled && !destination->answers && !TAILQ_EMPTY(&fair->kept[false]);
     size_t bytes = pressed || comes_later ? fair->bytes / 2 : fair->bytes;
     bool over = destination->held > slot->held && destination->held > bytes / SHARE_PART;
@@ -101,7 +128,9 @@ bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool press
         return over && is_slow(fair, destination);
     if (!destination->failed && !pressed && destination->held == slot->held)
         return false; /* unknown: whether it answers is soon seen */
-    return over || (fair->unproven_held > slot->held && fair->unproven_held > bytes / UNPROVEN_PART);
+    bool alone_and_large = slot->recalled && !over && is_large(fair, slot->held);
+    size_t all = alone_and_large ? beside_a_large_one(fair) : bytes / UNPROVEN_PART;
+    return over || (fair->unproven_held > slot->held && fair->unproven_held > all);
 }
 
 bool fair_lane_is_full(const struct fair *fair, const struct slot *slot)

@@ -125,6 +125,26 @@ static void a_large_record_behind_another_is_read_when_that_one_is_done(void **s
     topic_close(topic);
 }
 
+/** There is space for the later one in half a share, and it goes behind the large one all the same. */
+static void a_large_record_is_not_overtaken_for_ever(void **state)
+{
+    (void)state;
+    enum { SMALL = 5 };
+    struct topic *topic = topic_open((struct deliver_options){.max_bytes = (size_t)4 * BYTES});
+    struct world *world = topic->world;
+    produce(topic, (struct event_text){.run_id = "r_small", .path = "/hold"});
+    produce(topic, (struct event_text){.run_id = "r_large", .path = "/hold/large", .padding = BYTES / 3});
+    assert_int_equal(counters_of(topic).kept, 1);
+    produce_many(topic, SMALL, (struct event_text){.path = "/hold"});
+    assert_int_equal(counters_of(topic).kept, 1 + SMALL);
+    run_until(world->port, &world->held_count, 1);
+    let_all_go(topic, topic->count);
+    assert_string_equal(world->paths[1], "/hold/large");
+    assert_int_equal(world->arrived, topic->count);
+    assert_holds_nothing(world);
+    topic_close(topic);
+}
+
 static void what_has_left_the_topic_fails_and_its_run_hears_of_it(void **state)
 {
     (void)state;
@@ -270,6 +290,7 @@ int main(void)
         cmocka_unit_test(those_behind_the_first_of_a_key_are_read_with_it),
         cmocka_unit_test(order_is_kept_at_a_silent_destination_too),
         cmocka_unit_test(a_large_record_behind_another_is_read_when_that_one_is_done),
+        cmocka_unit_test(a_large_record_is_not_overtaken_for_ever),
         cmocka_unit_test(what_has_left_the_topic_fails_and_its_run_hears_of_it),
         cmocka_unit_test(what_the_source_knows_to_be_gone_fails_where_it_stood),
         cmocka_unit_test(what_could_not_be_read_for_lack_of_memory_is_read_later),

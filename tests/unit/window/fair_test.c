@@ -162,6 +162,61 @@ static void what_would_be_beyond_its_share_does_not_come_back(void **state)
     world_free(world);
 }
 
+/** Of a record as large as two shares: the reference that waits for its turn. */
+static struct slot *keep_large(struct world *world, const char *name)
+{
+    struct slot *large = slot_to(world, name);
+    window_hold(world->window, large, 2 * (size_t)SHARE);
+    return keep_so(world, large, false);
+}
+
+/** Smaller ones would come before it for ever. */
+static void what_comes_later_goes_behind_a_large_one_that_is_kept(void **state)
+{
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        struct world *world = fair_world();
+        if (slow)
+            proven(world, "d");
+        struct slot *small = hold(world, "d");
+        pass_ms(world, 1001);
+        assert_false(beyond(world, small));
+        struct slot *kept = keep_large(world, "d"), *later = only_hold(world, "d");
+        assert_true(beyond(world, later));
+        assert_false(beyond(world, only_hold(world, "other")));
+        keep(world, later);
+        assert_null(window_recall(world->window));
+        window_hold(world->window, small, 0);
+        assert_ptr_equal(window_recall(world->window), kept);
+        world_free(world);
+    }
+}
+
+/** Others that do not answer hold three eighths, and so they would for ever. */
+static void a_large_one_that_is_kept_comes_beside_what_others_hold(void **state)
+{
+    (void)state;
+    struct world *world = fair_world();
+    for (size_t i = 0; i < BYTES / 8 * 3 / RECORD; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "dead-%zu", i % 12);
+        only_hold(world, name);
+    }
+    struct slot *large = slot_to(world, "large"), *back = &world->slots[world->count++];
+    silent(world, "large");
+    window_hold(world->window, large, 3 * (size_t)SHARE);
+    assert_true(beyond(world, large));
+    struct slot *kept = keep_so(world, large, false);
+    assert_ptr_equal(window_recall(world->window), kept);
+    window_take_place(world->window, kept, back, false);
+    window_hold(world->window, back, 3 * (size_t)SHARE);
+    assert_false(beyond(world, back));
+    assert_false(window_is_beyond_share(world->window, back, true)); /* or it would go out at once */
+    keep(world, hold(world, "another"));
+    assert_null(window_recall(world->window)); /* one such record at a time */
+    world_free(world);
+}
+
 /** A destination that was silent once, and will answer, say. */
 static void what_comes_later_does_not_take_the_place_of_what_is_kept(void **state)
 {
@@ -351,6 +406,8 @@ int main(void)
         cmocka_unit_test(shares_are_smaller_while_there_is_no_room),
         cmocka_unit_test(what_is_kept_comes_back_in_turns_up_to_half_a_share),
         cmocka_unit_test(what_would_be_beyond_its_share_does_not_come_back),
+        cmocka_unit_test(what_comes_later_goes_behind_a_large_one_that_is_kept),
+        cmocka_unit_test(a_large_one_that_is_kept_comes_beside_what_others_hold),
         cmocka_unit_test(what_comes_later_does_not_take_the_place_of_what_is_kept),
         cmocka_unit_test(those_that_answer_come_back_first),
         cmocka_unit_test(what_was_read_again_has_its_whole_share),
