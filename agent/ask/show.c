@@ -1,6 +1,7 @@
 /* See show.h. What comes from the agent is printed on its line: control characters are escaped. */
 #include "show.h"
 #include "base/buffer.h"
+#include "base/json_tree.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <string.h>
@@ -269,7 +270,7 @@ static void show_settings(FILE *out, const cJSON *status)
 
 bool show_status(FILE *out, struct slice json)
 {
-    cJSON *status = cJSON_ParseWithLength(json.ptr ? json.ptr : "", json.len);
+    cJSON *status = json_tree(json, NULL);
     bool read = cJSON_IsObject(status);
     if (read) {
         show_head(out, status);
@@ -341,7 +342,7 @@ static void show_passed(FILE *out, const cJSON *run)
 
 bool show_run(FILE *out, struct slice json)
 {
-    cJSON *run = cJSON_ParseWithLength(json.ptr ? json.ptr : "", json.len);
+    cJSON *run = json_tree(json, NULL);
     bool read = cJSON_IsObject(run);
     const cJSON *delivery, *remembered = item_of(run, "remembered"), *passed = item_of(run, "passed");
     if (read) {

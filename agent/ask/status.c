@@ -1,5 +1,6 @@
 /* `port-agent status` and `run-status`: what the running agent says of itself, and of one run. */
 #include "agent/commands.h"
+#include "base/json_tree.h"
 #include "client.h"
 #include "show.h"
 #include <cjson/cJSON.h>
@@ -20,7 +21,7 @@ static bool print_answer(struct answer *answer, bool json, bool (*show)(FILE *ou
 {
     if (!json)
         return show(stdout, buffer_slice(&answer->body));
-    cJSON *read = cJSON_Parse(buffer_text(&answer->body));
+    cJSON *read = json_tree(buffer_slice(&answer->body), NULL);
     bool readable = read != NULL;
     if (readable)
         fputs(buffer_text(&answer->body), stdout);

@@ -3,6 +3,7 @@
 #include "port.h"
 #include "agent/kafka_login.h"
 #include "agent/port_client.h"
+#include "base/json_tree.h"
 #include "route.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -273,7 +274,7 @@ static struct check_step *call_step(const struct checking *checking, const char 
 /** "organization.id" of the answer, when it has one that is not ours. */
 static void compare_organisation(const struct checking *checking, const struct answered *answered)
 {
-    cJSON *root = cJSON_ParseWithLength(answered->body.ptr ? answered->body.ptr : "", answered->body.len);
+    cJSON *root = json_tree(buffer_slice(&answered->body), NULL);
     const cJSON *organisation = cJSON_GetObjectItemCaseSensitive(root, "organization");
     const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(organisation, "id"));
     if (id) {

@@ -2,6 +2,7 @@
  * checks each signature over the raw body, as an endpoint should. */
 #include "world.h"
 #include "agent/body.h"
+#include "base/json_tree.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -87,7 +88,7 @@ static void receive(void *ctx, struct http_exchange *exchange, const struct http
     /* Out of memory: nothing is expected, and so the signature does not match. */
     PA_IGNORE(signer_sign_text(world->signer, http_exchange_header(exchange, "X-Port-Timestamp"),
                                request->body, expected));
-    cJSON *event = cJSON_ParseWithLength(request->body.ptr, request->body.len);
+    cJSON *event = json_tree(request->body, NULL);
     const cJSON *context = cJSON_GetObjectItemCaseSensitive(event, "context");
     const cJSON *run_id =
         cJSON_GetObjectItemCaseSensitive(context ? context : event, context ? "runId" : "run");
@@ -130,7 +131,7 @@ static void remember(struct demo_world *world, struct slice path, struct slice b
             kept->report.len = 0;
             buffer_append_slice(&kept->report, body);
         }
-        cJSON *patch = cJSON_ParseWithLength(body.ptr, body.len);
+        cJSON *patch = json_tree(body, NULL);
         const cJSON *status = cJSON_GetObjectItemCaseSensitive(patch, "status");
         snprintf(seen->status, sizeof seen->status, "%s", cJSON_IsString(status) ? status->valuestring : "");
         cJSON_Delete(patch);

@@ -1,6 +1,7 @@
 /* Reads a response file into an answer, and applies defaults and the mapping's report to it as the agent
  * would. */
 #include "report.h"
+#include "base/json_tree.h"
 #include "http/charset.h"
 #include "map/context.h"
 #include "port/result.h"
@@ -57,7 +58,7 @@ int map_response_read(struct slice text, struct explained_response *out, struct 
 {
     int failed = 0;
     *out = (struct explained_response){.given = true, .status = STATUS_OK};
-    cJSON *root = cJSON_ParseWithLength(text.ptr, text.len);
+    cJSON *root = json_tree(text, NULL);
     if (cJSON_IsObject(root) && cJSON_GetObjectItemCaseSensitive(root, "statusCode"))
         failed = read_object(root, out, err);
     else

@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/record_outcome.h"
 #include "base/clock.h"
+#include "base/json_tree.h"
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static void print_unsent(struct by_agent *by, size_t i, const char *why)
 
 static void read_outcome(struct by_agent *by, size_t i, struct slice body)
 {
-    cJSON *json = cJSON_ParseWithLength(body.ptr, body.len);
+    cJSON *json = json_tree(body, NULL);
     const struct record_outcome outcome = {.topic = text_member(json, "topic"),
                                            .run_id = text_member(json, "run_id"),
                                            .name = text_member(json, "outcome"),

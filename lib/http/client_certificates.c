@@ -1,5 +1,6 @@
 /* See client_certificates.h. */
 #include "http/client_certificates.h"
+#include "base/json_tree.h"
 #include "http/egress_address.h"
 #include <assert.h>
 #include <cjson/cJSON.h>
@@ -190,14 +191,19 @@ static int add_json_host(struct client_certificates *certificates,
     return add_host(certificates, host->string, &source, err);
 }
 
+/** `path`: the file with the text; NULL: it is the setting's own. */
 static int add_json(struct client_certificates *certificates, const struct client_certificate_source *source,
-                    struct slice text, struct error *err)
+                    const char *path, struct slice text, struct error *err)
 {
-    cJSON *root = cJSON_ParseWithLength(text.ptr, text.len);
-    int count = cJSON_IsObject(root) ? cJSON_GetArraySize(root) : 0, failed = 0;
-    if (!cJSON_IsObject(root))
-        failed = error_set(err, PA_ERR_INVALID, "%s: begins like JSON and is not an object of JSON",
-                           certificates->setting);
+    struct error own = {0};
+    char place[256] = "its text";
+    if (path)
+        snprintf(place, sizeof place, "'%.200s'", path);
+    cJSON *root = json_tree(text, &own);
+    int count = root ? cJSON_GetArraySize(root) : 0, failed = 0;
+    if (!root)
+        failed = error_set(err, PA_ERR_INVALID, "%s: %s begins like JSON and %.100s", certificates->setting,
+                           place, own.message);
     else if (count == 0 || count > HOSTS_MAX)
         failed = error_set(err, PA_ERR_INVALID, "%s: names %d hosts; it may name from 1 to %d",
                            certificates->setting, count, (int)HOSTS_MAX);
@@ -234,7 +240,7 @@ static int add_all(struct client_certificates *certificates, const struct client
     struct buffer text = {0};
     struct error own = {0};
     if (begins_like_json(slice_of(source->cert)))
-        return add_json(certificates, source, slice_of(source->cert), err);
+        return add_json(certificates, source, NULL, slice_of(source->cert), err);
     if (client_certificate_is_pem(source->cert))
         return add_one(certificates, source, err);
     if (source->reads)
@@ -243,7 +249,7 @@ static int add_all(struct client_certificates *certificates, const struct client
     if (failed)
         error_set(err, failed, "%s: %s", source->cert_name, own.message);
     else if (begins_like_json(buffer_slice(&text)))
-        failed = add_json(certificates, source, buffer_slice(&text), err);
+        failed = add_json(certificates, source, source->cert, buffer_slice(&text), err);
     else
         failed = add_one(certificates, source, err);
     buffer_wipe(&text);

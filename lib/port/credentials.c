@@ -1,4 +1,5 @@
 /* The answer of GET /v1/kafka-credentials. */
+#include "base/json_tree.h"
 #include "port/api.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static char *member_copy(const cJSON *object, const char *name)
 int kafka_credentials_parse(struct slice body, struct kafka_credentials *credentials, struct error *err)
 {
     *credentials = (struct kafka_credentials){0};
-    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
+    cJSON *answer = json_tree(body, NULL);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(answer, "credentials");
     credentials->brokers = brokers_of(cJSON_GetObjectItemCaseSensitive(inner, "brokers"));
     credentials->username = member_copy(inner, "username");

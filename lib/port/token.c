@@ -1,5 +1,6 @@
 /* See token.h. */
 #include "port/token.h"
+#include "base/json_tree.h"
 #include "base/secrets.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static bool is_sendable(const char *token)
 
 bool port_token_parse(struct slice body, struct port_token *out)
 {
-    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
+    cJSON *answer = json_tree(body, NULL);
     const cJSON *token = cJSON_GetObjectItemCaseSensitive(answer, "accessToken");
     const cJSON *lifetime = cJSON_GetObjectItemCaseSensitive(answer, "expiresIn");
     double seconds =

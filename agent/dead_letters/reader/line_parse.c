@@ -1,5 +1,6 @@
 /* A line of JSON back to the letter it was made from. Strict: every member that replay acts upon must be
  * there exactly once, with its type; otherwise the line is no letter. */
+#include "base/json_tree.h"
 #include "internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -152,10 +153,8 @@ static cJSON *object_of(struct slice text, const char **why)
         *why = "not UTF-8";
         return NULL;
     }
-    const char *end = NULL;
-    cJSON *json = cJSON_ParseWithLengthOpts(text.ptr, text.len, &end, false);
-    bool whole = json && slice_trim((struct slice){end, (size_t)(text.ptr + text.len - end)}).len == 0;
-    if (whole && cJSON_IsObject(json))
+    cJSON *json = json_tree(text, NULL);
+    if (cJSON_IsObject(json))
         return json;
     cJSON_Delete(json);
     *why = "not one JSON object";

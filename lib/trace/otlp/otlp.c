@@ -6,6 +6,7 @@
  *
  * One batch at a time; it is the queue's own bytes with a tail. */
 #include "trace/otlp/otlp.h"
+#include "base/json_tree.h"
 #include "base/secrets.h"
 #include "http/retry_after.h"
 #include "http/url.h"
@@ -265,7 +266,7 @@ static void timer_over(uv_timer_t *timer)
 /** The collector may take a part alone; then it says of how many it took none. */
 static uint64_t rejected_of(struct slice body)
 {
-    cJSON *answer = cJSON_ParseWithLength(body.ptr ? body.ptr : "", body.len);
+    cJSON *answer = json_tree(body, NULL);
     const cJSON *partial = cJSON_GetObjectItemCaseSensitive(answer, "partialSuccess");
     const cJSON *rejected = cJSON_GetObjectItemCaseSensitive(partial, "rejectedSpans");
     uint64_t count = 0;

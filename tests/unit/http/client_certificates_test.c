@@ -360,7 +360,9 @@ static void json_that_is_wrong_is_told_by_host(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"{", "CERT: begins like JSON and is not an object of JSON"},
+        {"{", "CERT: its text begins like JSON and is not JSON, at byte 1"},
+        {"{\"a\": }", "CERT: its text begins like JSON and is not JSON, at byte 7"},
+        {" {} {}", "CERT: its text begins like JSON and has something behind the end of its JSON, at byte 5"},
         {"{}", "CERT: names 0 hosts; it may name from 1 to 128"},
         {"{\"a\": 1}", "CERT: 'a' is not {\"cert\""},
         {"{\"a\": {}}", "CERT: 'a' is not {\"cert\""},
@@ -395,7 +397,17 @@ static void json_that_is_wrong_is_told_by_host(void **state)
         snprintf(expected, sizeof expected, "CERT: '%s' is there twice", twice[i][1]);
         assert_string_equal(err.message, expected);
     }
-    source.key = world.key;
+    hosts_of((const char *const[]){"a", NULL, NULL}, &json);
+    buffer_append_text(&json, "\n}");
+    write_text(world.json, buffer_text(&json));
+    source.cert = world.json;
+    assert_null(client_certificates_new(&source, &err));
+    char at[320];
+    snprintf(at, sizeof at,
+             "CERT: '%s' begins like JSON and has something behind the end of its JSON, at byte %zu",
+             world.json, json.len);
+    assert_string_equal(err.message, at);
+    source = source_of("{\"a\": {\"cert\": \"/x\"}}", world.key);
     assert_null(client_certificates_new(&source, &err));
     assert_string_equal(err.message, "KEY: is set, and CERT names a key for each host; leave this one out");
     buffer_clear(&json);

@@ -39,6 +39,7 @@ static void what_is_missing_is_named(void **state)
         {"[1]", "brokers"},
         {"{\"credentials\":", "brokers"},
         {"{\"credentials\":\"x\"}", "brokers"},
+        {"{\"credentials\":{\"brokers\":\"a\",\"username\":\"u\",\"password\":\"p\"}}}", "brokers"},
         {"{\"credentials\":{\"brokers\":[],\"username\":\"u\",\"password\":\"p\"}}", "brokers"},
         {"{\"credentials\":{\"brokers\":[1,null],\"username\":\"u\",\"password\":\"p\"}}", "brokers"},
         {"{\"credentials\":{\"brokers\":\"a\",\"password\":\"p\"}}", "username"},

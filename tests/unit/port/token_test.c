@@ -76,7 +76,8 @@ static void only_what_may_stand_in_a_header_is_a_token(void **state)
                                        "{\"accessToken\":\"a\\n\"}",
                                        "{\"accessToken\":\"\\u007f\"}",
                                        "{\"accessToken\":\"\\u00fc\"}",
-                                       "{\"accessToken\":\"t\""};
+                                       "{\"accessToken\":\"t\"",
+                                       "{\"accessToken\":\"t\"}}"};
     struct port_token token;
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         if (port_token_parse(edge_of(none[i]), &token) || token.text)
