@@ -1,6 +1,7 @@
 /* See client_certificate.h. What is kept is written anew by OpenSSL, so that it is what was checked, and
  * nothing else of the operator's files is in it. */
 #include "http/client_certificate.h"
+#include "http/openssl_memory.h"
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -74,15 +75,16 @@ static int read_chain(struct reading *reading, struct error *err)
     bool kept = pem != NULL;
     ERR_clear_error();
     while (kept && (certificate = PEM_read_bio_X509(pem, NULL, passphrase_asked, NULL))) {
-        kept = sk_X509_push(reading->chain, certificate) > 0;
+        kept = openssl_has_read(certificate) && sk_X509_push(reading->chain, certificate) > 0;
         if (!kept)
             X509_free(certificate);
     }
     unsigned long code = ERR_peek_last_error();
     bool over = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
     BIO_free(pem);
+    bool memory = !over && openssl_out_of_memory();
     ERR_clear_error();
-    if (!kept)
+    if (!kept || memory)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     if (!over)
         return problem(err, source->cert_name, source->cert, "holds a certificate that is damaged");
@@ -133,9 +135,15 @@ static int read_key(struct reading *reading, struct error *err)
     struct slice text = buffer_slice(apart ? &reading->key_text : &reading->cert_text);
     BIO *pem = BIO_new_mem_buf(text.ptr, (int)text.len);
     reading->key = pem ? PEM_read_bio_PrivateKey(pem, NULL, passphrase_asked, &asked) : NULL;
+    if (reading->key && openssl_key_bits(reading->key) == 0) { /* for lack of memory it would be too short */
+        EVP_PKEY_free(reading->key);
+        reading->key =
+            BIO_reset(pem) == 1 ? PEM_read_bio_PrivateKey(pem, NULL, passphrase_asked, NULL) : NULL;
+    }
+    bool memory = !reading->key && !asked && openssl_out_of_memory();
     BIO_free(pem);
     ERR_clear_error();
-    if (!pem)
+    if (!pem || memory)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     if (!reading->key && !apart && !asked && !memmem(text.ptr, text.len, "PRIVATE KEY", 11))
         return error_set(err, PA_ERR_INVALID, "%s: is not set, and %s has no private key in it",
@@ -144,7 +152,8 @@ static int read_key(struct reading *reading, struct error *err)
         return no_key(name, value, text, asked, err);
     if (X509_check_private_key(sk_X509_value(reading->chain, 0), reading->key) == 1)
         return 0;
-    ERR_clear_error();
+    if (openssl_out_of_memory())
+        return error_set(err, PA_ERR_MEMORY, "out of memory");
     return problem(err, name, value,
                    "holds the key of another certificate; the client's own certificate has to be the first");
 }
@@ -156,6 +165,7 @@ static int try_both(const struct reading *reading, struct error *err)
     const struct client_certificate_source *source = reading->source;
     SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
     char rest[200];
+    ERR_clear_error();
     if (!tls)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
     bool taken = SSL_CTX_use_certificate(tls, sk_X509_value(reading->chain, 0)) == 1 &&
@@ -166,8 +176,10 @@ static int try_both(const struct reading *reading, struct error *err)
     snprintf(rest, sizeof rest, "holds a certificate that TLS does not take: %.100s",
              reason ? reason : "no reason given");
     SSL_CTX_free(tls);
-    ERR_clear_error();
-    return taken ? 0 : problem(err, source->cert_name, source->cert, rest);
+    if (taken)
+        return 0;
+    return openssl_out_of_memory() ? error_set(err, PA_ERR_MEMORY, "out of memory")
+                                   : problem(err, source->cert_name, source->cert, rest);
 }
 
 /* Keeping both */

@@ -2,6 +2,8 @@
  * which. */
 #include "http/client_certificates.h"
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -23,6 +25,34 @@ struct world {
 };
 
 static struct world world; /* made once: keys take time */
+/** Which allocation of OpenSSL's fails, counted down; 0: none, or it has failed. */
+static size_t failing;
+
+static bool fails_now(void)
+{
+    return failing > 0 && --failing == 0;
+}
+
+static void *ssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return fails_now() ? NULL : malloc(size);
+}
+
+static void *ssl_realloc(void *block, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return fails_now() ? NULL : realloc(block, size);
+}
+
+static void ssl_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(block);
+}
 
 static X509 *certificate_of(const char *name, EVP_PKEY *key, long from_s, long to_s)
 {
@@ -236,6 +266,30 @@ static void what_cannot_be_used_is_told_without_a_secret(void **state)
     buffer_clear(&world.warnings);
 }
 
+/** The files are right: nobody is told to mend them. */
+static void that_there_is_no_memory_is_told_as_that(void **state)
+{
+    (void)state;
+    struct client_certificate kept;
+    struct error err = {0};
+    const struct client_certificate_source source = source_of(world.cert, world.key);
+    size_t refused = 0;
+    bool failed = true;
+    for (size_t n = 1; failed; n += 23) { /* all of them take long */
+        failing = n;
+        int result = client_certificate_read(&source, &kept, &err);
+        failed = failing == 0;
+        failing = 0;
+        if (result != 0 && result != PA_ERR_MEMORY)
+            fail_msg("allocation %zu fails: %s", n, err.message);
+        refused += result != 0;
+        client_certificate_clear(&kept);
+        ERR_clear_error();
+    }
+    assert_true(refused > 20);
+    buffer_clear(&world.warnings);
+}
+
 static void one_that_is_not_valid_now_is_taken_with_a_warning(void **state)
 {
     (void)state;
@@ -416,10 +470,13 @@ static void json_that_is_wrong_is_told_by_host(void **state)
 
 int main(void)
 {
+    if (!CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free))
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_are_kept_in_one_file_in_memory_whatever_their_form),
         cmocka_unit_test(those_who_signed_it_stay_behind_it),
         cmocka_unit_test(what_cannot_be_used_is_told_without_a_secret),
+        cmocka_unit_test(that_there_is_no_memory_is_told_as_that),
         cmocka_unit_test(one_that_is_not_valid_now_is_taken_with_a_warning),
         cmocka_unit_test(the_most_exact_name_counts),
         cmocka_unit_test(a_host_may_be_written_in_several_ways),
