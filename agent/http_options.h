@@ -3,6 +3,8 @@
 #include "config/config.h"
 #include "http/client.h"
 
-/** A client's options with our name, the proxies, `ca_bundle` (borrowed, as config is), certificates checked
- * and no redirect followed. The loop, the clock, deadlines and bounds are the caller's to set. */
-struct http_client_options http_options(const struct config *config, const char *ca_bundle);
+struct authorities;
+
+/** A client's options with our name, the proxies, `authorities` (borrowed, as config is), certificates
+ * checked and no redirect followed. The loop, the clock, deadlines and bounds are the caller's to set. */
+struct http_client_options http_options(const struct config *config, const struct authorities *authorities);

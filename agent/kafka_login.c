@@ -1,5 +1,6 @@
 /* See kafka_login.h. */
 #include "kafka_login.h"
+#include "http/authorities.h"
 #include "http/url.h"
 #include "kafka/access.h"
 #include "observe/conditions.h"
@@ -87,7 +88,7 @@ int kafka_login(struct port_api *port, uv_loop_t *loop, int64_t wait_ms, struct 
 /* With a loop of its own */
 
 /** 0, or an error with the cause in err. */
-static int fetch_credentials(const struct config *config, const char *ca_bundle,
+static int fetch_credentials(const struct config *config, const struct authorities *authorities,
                              struct kafka_credentials *out, struct error *err)
 {
     if (!*config->client_id || !config->client_secret.value.ptr)
@@ -102,7 +103,7 @@ static int fetch_credentials(const struct config *config, const char *ca_bundle,
                                                 .clock = clock_system(),
                                                 .conditions = conditions,
                                                 .config = config,
-                                                .ca_bundle = ca_bundle,
+                                                .authorities = authorities,
                                                 .idle_timeout_ms = PORT_SILENCE_MS,
                                                 .total_timeout_ms = PORT_WAIT_MS};
     int failed = port_client_open(&port, &options, err);
@@ -123,16 +124,16 @@ static int fetch_credentials(const struct config *config, const char *ca_bundle,
     return failed;
 }
 
-int kafka_reach(const struct config *config, const char *ca_bundle, struct kafka_credentials *credentials,
-                struct kafka_connection *out, struct error *err)
+int kafka_reach(const struct config *config, const struct authorities *authorities,
+                struct kafka_credentials *credentials, struct kafka_connection *out, struct error *err)
 {
     *credentials = (struct kafka_credentials){0};
     *out = (struct kafka_connection){.bootstrap_servers = config->bootstrap_servers,
                                      .security_protocol = config->security_protocol,
                                      .sasl_mechanism = config->sasl_mechanism,
-                                     .ca_bundle = ca_bundle,
+                                     .ca_bundle = authorities_bundle(authorities),
                                      .client_certificate = config->kafka_certificate.path};
-    int failed = config->local_port ? 0 : fetch_credentials(config, ca_bundle, credentials, err);
+    int failed = config->local_port ? 0 : fetch_credentials(config, authorities, credentials, err);
     if (!config->local_port) {
         out->bootstrap_servers = credentials->brokers;
         out->username = credentials->username;

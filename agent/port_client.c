@@ -18,7 +18,7 @@ struct http_client *port_client_http(const struct port_client_options *options,
                                      const struct client_certificates *certificates, struct error *err)
 {
     const struct config *config = options->config;
-    struct http_client_options http = http_options(config, options->ca_bundle);
+    struct http_client_options http = http_options(config, options->authorities);
     http.client_certificates = certificates;
     http.client_certificate_setting = "PORT_API_CLIENT_CERT";
     http.loop = options->loop;

@@ -4,6 +4,8 @@
 #include "config/config.h"
 #include "port/api.h"
 
+struct authorities;
+
 /** The texts and the loop are borrowed until it is closed. */
 struct port_client_options {
     uv_loop_t *loop;
@@ -11,7 +13,7 @@ struct port_client_options {
     /** As in port_api_options. */
     struct conditions *conditions;
     const struct config *config;
-    const char *ca_bundle;
+    const struct authorities *authorities;
     /** 0: ten seconds to connect, half a minute for the other two. */
     int64_t connect_timeout_ms, idle_timeout_ms, total_timeout_ms;
     /** And calls at once; 0: one. */

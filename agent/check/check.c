@@ -180,21 +180,21 @@ static void check_odd_settings(struct check_command *command)
 static void check_connections(struct check_command *command)
 {
     const struct config *config = &command->config;
-    const char *ca_bundle = authorities_bundle(command->authorities);
+    const struct authorities *authorities = command->authorities;
     struct kafka_credentials credentials = {0};
-    check_port(&command->steps, config, ca_bundle, command->timeout_ms, &credentials);
+    check_port(&command->steps, config, authorities, command->timeout_ms, &credentials);
     if (config->streamer == STREAMER_POLLING)
         check_say(&command->steps, "Kafka", "broker", CHECK_SKIPPED,
                   "STREAMER_NAME is POLLING: no Kafka is needed", NULL);
     else if (config->local_port)
-        check_kafka(&command->steps, config, ca_bundle, command->timeout_ms, NULL);
+        check_kafka(&command->steps, config, authorities, command->timeout_ms, NULL);
     else if (credentials.brokers)
-        check_kafka(&command->steps, config, ca_bundle, command->timeout_ms, &credentials);
+        check_kafka(&command->steps, config, authorities, command->timeout_ms, &credentials);
     else
         check_say(&command->steps, "Kafka", "broker", CHECK_SKIPPED,
                   "the brokers are not known: Port's API names them", NULL);
     kafka_credentials_clear(&credentials);
-    check_collector(&command->steps, config, ca_bundle, command->timeout_ms);
+    check_collector(&command->steps, config, authorities, command->timeout_ms);
 }
 
 /* The settings in force */
@@ -244,9 +244,9 @@ static int show_effective(struct check_command *command)
 /** Whatever else is wrong with the settings: it needs those of webhooks alone. */
 static void check_destinations(struct check_command *command)
 {
-    const char *ca_bundle = authorities_bundle(command->authorities);
+    const struct authorities *authorities = command->authorities;
     for (size_t i = 0; i < command->destinations.count; i++)
-        check_destination(&command->steps, &command->config, ca_bundle, command->timeout_ms,
+        check_destination(&command->steps, &command->config, authorities, command->timeout_ms,
                           command->destinations.items[i], command->request);
 }
 

@@ -39,8 +39,8 @@ static void collector_answered(void *ctx, const struct http_result *result)
     check_end(asked->steps, step);
 }
 
-void check_collector(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                     int64_t timeout_ms)
+void check_collector(struct check_steps *steps, const struct config *config,
+                     const struct authorities *authorities, int64_t timeout_ms)
 {
     struct error err = {0};
     uv_loop_t loop;
@@ -48,7 +48,7 @@ void check_collector(struct check_steps *steps, const struct config *config, con
     if (!config->tracing.url)
         return;
     uv_loop_init(&loop);
-    struct http_client_options options = http_options(config, ca_bundle);
+    struct http_client_options options = http_options(config, authorities);
     options.loop = &loop;
     options.clock = clock_system();
     options.connect_timeout_ms = options.idle_timeout_ms = options.total_timeout_ms = timeout_ms;

@@ -2,9 +2,10 @@
 #pragma once
 #include "config/config.h"
 
+struct authorities;
 struct check_steps;
 
 /** An export without spans, where the settings name a collector. That it is refused is a warning: no delivery
  * needs it. */
-void check_collector(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                     int64_t timeout_ms);
+void check_collector(struct check_steps *steps, const struct config *config,
+                     const struct authorities *authorities, int64_t timeout_ms);

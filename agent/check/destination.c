@@ -131,10 +131,11 @@ static void tell_answer(struct check_steps *steps, const struct http_route *rout
     check_end(steps, step);
 }
 
-void check_destination(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                       int64_t timeout_ms, const char *url, bool request)
+void check_destination(struct check_steps *steps, const struct config *config,
+                       const struct authorities *authorities, int64_t timeout_ms, const char *url,
+                       bool request)
 {
-    struct http_client_options options = http_options(config, ca_bundle);
+    struct http_client_options options = http_options(config, authorities);
     struct http_route route = {0};
     struct error err = {0};
     uv_loop_t loop;

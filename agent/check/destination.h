@@ -4,7 +4,10 @@
 #include "config/config.h"
 #include "steps.h"
 
+struct authorities;
+
 /** Adds the steps: egress policy, proxy, name, connection, TLS and, if `request` is set, the answer to a GET
  * without a body. Otherwise nothing is sent over the connection. */
-void check_destination(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                       int64_t timeout_ms, const char *url, bool request);
+void check_destination(struct check_steps *steps, const struct config *config,
+                       const struct authorities *authorities, int64_t timeout_ms, const char *url,
+                       bool request);

@@ -3,6 +3,7 @@
 #include "kafka.h"
 #include "base/clock.h"
 #include "group.h"
+#include "http/authorities.h"
 #include "kafka_probe.h"
 #include "letters_topic.h"
 #include <arpa/inet.h>
@@ -221,14 +222,15 @@ static void group_step(const struct checking *checking, const struct kafka_probe
     check_end(checking->steps, step);
 }
 
-void check_kafka(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                 int64_t timeout_ms, const struct kafka_credentials *credentials)
+void check_kafka(struct check_steps *steps, const struct config *config,
+                 const struct authorities *authorities, int64_t timeout_ms,
+                 const struct kafka_credentials *credentials)
 {
     struct checking checking = {steps, config, timeout_ms, credentials != NULL};
     struct kafka_consumer_options options;
     struct kafka_probe probe;
     struct error err = {0};
-    kafka_consumer_settings(config, credentials, ca_bundle, &options);
+    kafka_consumer_settings(config, credentials, authorities_bundle(authorities), &options);
     options.clock = clock_system();
     if (kafka_probe_run(&options, config->dead_letter_topic, timeout_ms, &probe, &err) != 0)
         check_say(steps, AREA, "broker", CHECK_FAILED, *err.message ? err.message : "out of memory", NULL);

@@ -4,7 +4,10 @@
 #include "port/api.h"
 #include "steps.h"
 
+struct authorities;
+
 /** Blocks, each step within `timeout_ms`. `credentials` are Port's; NULL: the brokers are those of the
  * settings. */
-void check_kafka(struct check_steps *steps, const struct config *config, const char *ca_bundle,
-                 int64_t timeout_ms, const struct kafka_credentials *credentials);
+void check_kafka(struct check_steps *steps, const struct config *config,
+                 const struct authorities *authorities, int64_t timeout_ms,
+                 const struct kafka_credentials *credentials);

@@ -348,14 +348,14 @@ static void calls(struct checking *checking)
         kafka_credentials(checking);
 }
 
-void check_port(struct check_steps *steps, const struct config *config, const char *ca_bundle,
+void check_port(struct check_steps *steps, const struct config *config, const struct authorities *authorities,
                 int64_t timeout_ms, struct kafka_credentials *credentials)
 {
     struct checking checking = {.steps = steps, .config = config, .credentials = credentials};
     const struct port_client_options options = {.loop = &checking.loop,
                                                 .clock = clock_system(),
                                                 .config = config,
-                                                .ca_bundle = ca_bundle,
+                                                .authorities = authorities,
                                                 .connect_timeout_ms = timeout_ms,
                                                 .idle_timeout_ms = timeout_ms,
                                                 .total_timeout_ms = timeout_ms};

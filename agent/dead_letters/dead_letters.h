@@ -37,7 +37,7 @@ PA_MUST_USE int letters_place_check(const struct letters_place *place, const str
 PA_MUST_USE int letters_open(struct letters_place *place, const struct command_usage *usage);
 /** The same with settings that are loaded already. */
 PA_MUST_USE int letters_open_with(struct letters_place *place, const struct command_usage *usage,
-                                  const struct config *config, const char *ca_bundle);
+                                  const struct config *config, const struct authorities *authorities);
 /** Also of one that could not be opened. */
 void letters_close(struct letters_place *place);
 /** For dead_letter_reader_tell: says on standard error that something is no letter. `ctx` is the command's

@@ -10,12 +10,12 @@
 /* Opening */
 
 static struct dead_letter_reader *open_topic(const char *topic, const struct config *config,
-                                             const char *ca_bundle, struct error *err)
+                                             const struct authorities *authorities, struct error *err)
 {
     struct kafka_credentials credentials;
     struct dead_letter_reader *reader = NULL;
     struct kafka_connection connection;
-    int failed = kafka_reach(config, ca_bundle, &credentials, &connection, err);
+    int failed = kafka_reach(config, authorities, &credentials, &connection, err);
     if (!failed)
         reader = dead_letter_reader_topic(&connection, topic, (size_t)config->record_max_bytes, err);
     kafka_credentials_clear(&credentials);
@@ -29,7 +29,7 @@ static int tell_place(const struct command_usage *usage, const struct error *err
 }
 
 int letters_open_with(struct letters_place *place, const struct command_usage *usage,
-                      const struct config *config, const char *ca_bundle)
+                      const struct config *config, const struct authorities *authorities)
 {
     struct error err = {0};
     const char *directory = place->topic ? "" : place->directory ? place->directory : config->dead_letter_dir;
@@ -43,7 +43,7 @@ int letters_open_with(struct letters_place *place, const struct command_usage *u
     }
     place->reader = *directory
                         ? dead_letter_reader_directory(directory, (size_t)config->record_max_bytes, &err)
-                        : open_topic(topic, config, ca_bundle, &err);
+                        : open_topic(topic, config, authorities, &err);
     return place->reader ? EXIT_CODE_OK : tell_place(usage, &err);
 }
 
@@ -113,7 +113,7 @@ static int open_trusting(struct letters_place *place, const struct command_usage
     struct authorities *authorities = authorities_new(&options, &err);
     if (!authorities)
         return tell_place(usage, &err);
-    int code = letters_open_with(place, usage, config, authorities_bundle(authorities));
+    int code = letters_open_with(place, usage, config, authorities);
     authorities_free(authorities);
     return code;
 }

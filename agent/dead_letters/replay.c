@@ -286,7 +286,7 @@ static int open_letters(struct replay *replay)
     const struct config *config = &replay->setup.config;
     int code = lock_letters(replay);
     if (code == EXIT_CODE_OK)
-        code = letters_open_with(&replay->place, replay->usage, config, setup_ca_bundle(&replay->setup));
+        code = letters_open_with(&replay->place, replay->usage, config, replay->setup.authorities);
     if (code != EXIT_CODE_OK)
         return code;
     dead_letter_reader_tell(replay->place.reader, letters_tell_broken, (void *)(uintptr_t)replay->usage);

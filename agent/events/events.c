@@ -179,10 +179,10 @@ static void topic_missing(void *ctx, const char *name)
     fprintf(stderr, "port-agent %s: there is no topic %s\n", events->usage->command, name);
 }
 
-static int open_events(struct events *events, const char *ca_bundle, struct error *err)
+static int open_events(struct events *events, const struct authorities *authorities, struct error *err)
 {
     const struct config *config = &events->config;
-    struct topics_options options = {.config = config, .ca_bundle = ca_bundle};
+    struct topics_options options = {.config = config, .authorities = authorities};
     size_t count = 0;
     if (!events->topic || strcmp(events->topic, "runs") == 0)
         options.names[count++] = config->runs_topic;
@@ -212,7 +212,7 @@ static int events_with(struct events *events, int64_t tail)
     else if (!(authorities = authorities_new(&trust, &err)))
         failed = err.kind;
     if (!failed)
-        failed = open_events(events, authorities_bundle(authorities), &err);
+        failed = open_events(events, authorities, &err);
     if (!failed)
         failed = read_topics(events, tail, &err);
     if (failed)

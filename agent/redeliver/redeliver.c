@@ -204,7 +204,7 @@ static int redeliver_from(struct redelivery *redelivery)
 {
     const struct config *config = &redelivery->setup.config;
     const struct topics_options options = {
-        .config = config, .ca_bundle = setup_ca_bundle(&redelivery->setup), .names = {config->runs_topic}};
+        .config = config, .authorities = redelivery->setup.authorities, .names = {config->runs_topic}};
     struct error err = {0};
     signals_release(); /* nothing is on its way yet: they end the process */
     struct topics *topics = topics_open(&options, NULL, NULL, &err);

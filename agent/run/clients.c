@@ -3,7 +3,6 @@
  * under way, so it goes on as it was. */
 #include "agent/http_options.h"
 #include "daemon_internal.h"
-#include "http/authorities.h"
 
 /** What idle connections may hold where there are more of them than webhooks at once: somewhat more than a
  * thousand destinations need, and less than a third of the memory of the smallest pod. */
@@ -28,11 +27,11 @@ static struct webhooks_place *free_place(struct daemon *daemon)
     return &daemon->places[first ? 0 : 1];
 }
 
-struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_bundle,
+struct http_client *daemon_webhook_client(struct daemon *daemon, const struct authorities *authorities,
                                           const struct client_certificates *certificates, struct error *err)
 {
     const struct config *config = daemon->options.config;
-    struct http_client_options options = http_options(config, ca_bundle);
+    struct http_client_options options = http_options(config, authorities);
     struct webhooks_place *place = free_place(daemon);
     place->daemon = daemon;
     options.loop = daemon->options.loop;
@@ -71,11 +70,11 @@ bool daemon_former_clients(const struct daemon *daemon)
 static int make_clients(struct daemon *daemon, const struct client_files *files, struct client_set *out,
                         struct error *err)
 {
-    const char *ca_bundle = authorities_bundle(files->authorities);
-    const struct port_client_options port = daemon_port_options(daemon, ca_bundle);
-    const struct traces_options traces = daemon_traces_options(daemon, ca_bundle);
+    const struct authorities *authorities = files->authorities;
+    const struct port_client_options port = daemon_port_options(daemon, authorities);
+    const struct traces_options traces = daemon_traces_options(daemon, authorities);
     bool traced = traces_are_exported(&daemon->traces);
-    *out = (struct client_set){.webhooks = daemon_webhook_client(daemon, ca_bundle, files->webhooks, err)};
+    *out = (struct client_set){.webhooks = daemon_webhook_client(daemon, authorities, files->webhooks, err)};
     out->port = out->webhooks ? port_client_http(&port, files->port, err) : NULL;
     out->collector = out->port && traced ? traces_client(&traces, err) : NULL;
     if (out->port && (out->collector || !traced))

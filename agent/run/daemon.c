@@ -7,6 +7,7 @@
 #include "config/effective.h"
 #include "daemon_internal.h"
 #include "deadletter/dead_letter.h"
+#include "http/authorities.h"
 #include "http/url.h"
 #include "observe/conditions.h"
 #include <malloc.h>
@@ -181,7 +182,7 @@ static int make_source(struct daemon *daemon, struct error *err)
         .config = daemon->options.config,
         .port = daemon->port.api,
         .sink = deliver_sink(daemon->deliver),
-        .ca_bundle = daemon->options.ca_bundle,
+        .ca_bundle = authorities_bundle(daemon->options.authorities),
         .fatal = source_fatal,
         .ctx = daemon,
     };
@@ -228,13 +229,14 @@ static void announce(struct daemon *daemon)
 
 /* Making the parts */
 
-struct traces_options daemon_traces_options(const struct daemon *daemon, const char *ca_bundle)
+struct traces_options daemon_traces_options(const struct daemon *daemon,
+                                            const struct authorities *authorities)
 {
     return (struct traces_options){.loop = daemon->options.loop,
                                    .clock = daemon->options.clock,
                                    .conditions = daemon->conditions,
                                    .config = daemon->options.config,
-                                   .ca_bundle = ca_bundle};
+                                   .authorities = authorities};
 }
 
 static int make_observers(struct daemon *daemon, struct error *err)
@@ -250,26 +252,27 @@ static int make_observers(struct daemon *daemon, struct error *err)
     daemon->conditions = conditions_new(daemon->options.clock);
     if (!daemon->observer || !daemon->conditions)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    const struct traces_options traces = daemon_traces_options(daemon, daemon->options.ca_bundle);
+    const struct traces_options traces = daemon_traces_options(daemon, daemon->options.authorities);
     int failed = traces_open(&daemon->traces, &traces, err);
     if (!failed)
         traces_listen(&daemon->traces, daemon->observer);
     return failed;
 }
 
-struct port_client_options daemon_port_options(const struct daemon *daemon, const char *ca_bundle)
+struct port_client_options daemon_port_options(const struct daemon *daemon,
+                                               const struct authorities *authorities)
 {
     return (struct port_client_options){.loop = daemon->options.loop,
                                         .clock = daemon->options.clock,
                                         .conditions = daemon->conditions,
                                         .config = daemon->options.config,
-                                        .ca_bundle = ca_bundle,
+                                        .authorities = authorities,
                                         .connections = daemon->descriptors.port};
 }
 
 static int make_port(struct daemon *daemon, struct error *err)
 {
-    const struct port_client_options client = daemon_port_options(daemon, daemon->options.ca_bundle);
+    const struct port_client_options client = daemon_port_options(daemon, daemon->options.authorities);
     int failed = port_client_open(&daemon->port, &client, err);
     if (failed)
         return failed;
@@ -328,7 +331,7 @@ static int make_dead_letters(struct daemon *daemon, struct error *err)
         .bootstrap_servers = config->bootstrap_servers,
         .security_protocol = config->security_protocol,
         .sasl_mechanism = config->sasl_mechanism,
-        .ca_bundle = daemon->options.ca_bundle,
+        .ca_bundle = authorities_bundle(daemon->options.authorities),
         .client_certificate = config->kafka_certificate.path,
         .record_max_bytes = (size_t)config->record_max_bytes,
     };
@@ -404,7 +407,7 @@ static int make_parts(struct daemon *daemon, struct error *err)
     daemon->former = former_clients_new(daemon->options.loop);
     if (!daemon->former)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    daemon->webhooks = daemon_webhook_client(daemon, daemon->options.ca_bundle,
+    daemon->webhooks = daemon_webhook_client(daemon, daemon->options.authorities,
                                              daemon->options.config->webhook_certificates, err);
     if (!daemon->webhooks)
         return err->kind;

@@ -11,6 +11,7 @@
 #include "map/process.h"
 #include <uv.h>
 
+struct authorities;
 struct daemon;
 
 struct daemon_options {
@@ -20,8 +21,8 @@ struct daemon_options {
     const struct clock *clock;
     /** Borrowed until stopped. */
     const struct config *config;
-    /** authorities_bundle's; borrowed until stopped. NULL: the libraries' defaults. */
-    const char *ca_bundle;
+    /** Borrowed until stopped. NULL: the libraries' defaults. */
+    const struct authorities *authorities;
     /** Taken over; MAP_PROCESS_NONE: no event is mapped. */
     struct map_process map_process;
     /** It evaluates the operator's file, not the built-in mappings. */

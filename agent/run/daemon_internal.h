@@ -47,10 +47,13 @@ struct daemon {
 };
 
 /** For webhooks; the certificates are borrowed until it is closed. NULL with the cause in err. */
-PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon, const char *ca_bundle,
+PA_MUST_USE struct http_client *daemon_webhook_client(struct daemon *daemon,
+                                                      const struct authorities *authorities,
                                                       const struct client_certificates *certificates,
                                                       struct error *err);
 /** For an exporter of traces, or its client, with these authorities. */
-struct traces_options daemon_traces_options(const struct daemon *daemon, const char *ca_bundle);
+struct traces_options daemon_traces_options(const struct daemon *daemon,
+                                            const struct authorities *authorities);
 /** For a client for Port's API with these authorities. */
-struct port_client_options daemon_port_options(const struct daemon *daemon, const char *ca_bundle);
+struct port_client_options daemon_port_options(const struct daemon *daemon,
+                                               const struct authorities *authorities);

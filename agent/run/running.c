@@ -10,7 +10,7 @@ void running_open(struct running *running)
 void running_take_setup(struct daemon_options *options, struct setup *setup)
 {
     options->config = &setup->config;
-    options->ca_bundle = setup_ca_bundle(setup);
+    options->authorities = setup->authorities;
     options->map_process = setup->map_process;
     options->mapping_file = setup->mapping_file;
     setup->map_process = MAP_PROCESS_NONE;

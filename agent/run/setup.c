@@ -159,11 +159,6 @@ int setup_open(struct setup *setup, int log_fd)
     return EXIT_CODE_OK;
 }
 
-const char *setup_ca_bundle(const struct setup *setup)
-{
-    return authorities_bundle(setup->authorities);
-}
-
 void setup_close(struct setup *setup)
 {
     authorities_free(setup->authorities);

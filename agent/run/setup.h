@@ -38,8 +38,6 @@ PA_MUST_USE int setup_load_some(struct setup *setup, const char *const *names, s
 /** Opens the log on `log_fd` and tells the warnings there. EXIT_CODE_OK, or the exit code, with the cause
  * told; undo with setup_close in both cases. */
 PA_MUST_USE int setup_open(struct setup *setup, int log_fd);
-/** Of the authorities, for daemon_options. */
-const char *setup_ca_bundle(const struct setup *setup);
 void setup_close(struct setup *setup);
 /** One log line for each line of `lines`, as the text of `field`; empties it. */
 void setup_tell_lines(const char *message, struct log_field field, struct buffer *lines);

@@ -7,7 +7,7 @@ enum { RESPONSE_BYTES = 64 * 1024 };
 
 struct http_client *traces_client(const struct traces_options *options, struct error *err)
 {
-    struct http_client_options http = http_options(options->config, options->ca_bundle);
+    struct http_client_options http = http_options(options->config, options->authorities);
     http.loop = options->loop;
     http.clock = options->clock;
     http.connect_timeout_ms = http.idle_timeout_ms = http.total_timeout_ms =

@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "observe/observe.h"
 
+struct authorities;
 struct conditions;
 struct otlp;
 
@@ -20,7 +21,7 @@ struct traces_options {
     const struct clock *clock;
     struct conditions *conditions;
     const struct config *config;
-    const char *ca_bundle;
+    const struct authorities *authorities;
 };
 
 /** Opens what the settings say; `traces` must stay where it is. 0, or an error with its cause in err and

@@ -51,13 +51,13 @@ static int produce(rd_kafka_t *producer, const char *topic, struct slice value, 
                 : 0;
 }
 
-int record_produce(const struct config *config, const char *ca_bundle, const char *topic, struct slice value,
-                   struct produced *out, struct error *err)
+int record_produce(const struct config *config, const struct authorities *authorities, const char *topic,
+                   struct slice value, struct produced *out, struct error *err)
 {
     struct kafka_credentials credentials;
     struct kafka_connection connection;
     struct producing producing = {.out = out};
-    int failed = kafka_reach(config, ca_bundle, &credentials, &connection, err);
+    int failed = kafka_reach(config, authorities, &credentials, &connection, err);
     rd_kafka_t *producer = failed ? NULL : open_producer(&connection, &producing, err);
     if (!failed && !producer)
         failed = PA_ERR_INVALID;

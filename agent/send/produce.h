@@ -2,6 +2,8 @@
 #pragma once
 #include "config/config.h"
 
+struct authorities;
+
 struct produced {
     int32_t partition;
     int64_t offset;
@@ -9,5 +11,6 @@ struct produced {
 
 /** Writes `value` to the topic, where the settings say that the brokers are. 0, and where it stands now; or
  * an error with the cause in err. */
-PA_MUST_USE int record_produce(const struct config *config, const char *ca_bundle, const char *topic,
-                               struct slice value, struct produced *out, struct error *err);
+PA_MUST_USE int record_produce(const struct config *config, const struct authorities *authorities,
+                               const char *topic, struct slice value, struct produced *out,
+                               struct error *err);

@@ -310,7 +310,7 @@ static int produce_event(struct sending *sending)
         fprintf(stderr, "PORT_ORG_ID: is not set; it names the topic\n");
         return EXIT_CODE_CONFIG;
     }
-    int failed = record_produce(config, setup_ca_bundle(&sending->setup), topic, value, &produced, &err);
+    int failed = record_produce(config, sending->setup.authorities, topic, value, &produced, &err);
     if (failed) {
         int code = cannot(sending, &err);
         return failed == PA_ERR_INVALID ? EXIT_CODE_CONFIG : code;

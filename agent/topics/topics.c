@@ -43,7 +43,7 @@ static int open_topics(struct topics *topics, const struct topics_options *optio
 {
     const struct config *config = options->config;
     struct kafka_connection connection;
-    int failed = kafka_reach(config, options->ca_bundle, &topics->credentials, &connection, err);
+    int failed = kafka_reach(config, options->authorities, &topics->credentials, &connection, err);
     if (failed)
         return failed;
     topics->client = topic_client_new(&connection, (size_t)config->record_max_bytes, err);

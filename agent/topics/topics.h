@@ -4,13 +4,14 @@
 #include "config/config.h"
 #include <librdkafka/rdkafka.h>
 
+struct authorities;
 struct topics;
 
 enum { TOPICS_MAX = 2 };
 
 struct topics_options {
     const struct config *config;
-    const char *ca_bundle;
+    const struct authorities *authorities;
     /** NULL after the last. */
     const char *names[TOPICS_MAX + 1];
 };

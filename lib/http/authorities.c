@@ -1,9 +1,9 @@
 /* See authorities.h. Added certificates are read with OpenSSL and written anew, so that a key, a stray text
  * or a missing last newline in an operator's file breaks nothing; the system's bundle is copied as it is. The
- * whole goes into a memfd: it has a path (/proc/self/fd/N) also where no file system can be written, and
- * libcurl keeps one store in memory for all connections only where the authorities are one file. */
+ * whole goes into a memfd: it has a path (/proc/self/fd/N) also where no file system can be written. */
 #include "http/authorities.h"
 #include "base/buffer.h"
+#include "http/openssl_memory.h"
 #include "http/pem_file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +23,8 @@ struct authorities {
     int fd;
     size_t added;
     char *bundle;
+    /** NULL: there is no bundle. */
+    X509_STORE *store;
     unsigned char digest[PEM_DIGEST_SIZE];
 };
 
@@ -30,7 +32,8 @@ struct gathering {
     const struct authorities_options *options;
     /** NULL: none. */
     const char *system_bundle;
-    STACK_OF(X509) * certificates;
+    /** The system's own, and those that are added. */
+    STACK_OF(X509) * system, *certificates;
 };
 
 static const char *const SYSTEM_BUNDLES[] = {
@@ -68,14 +71,14 @@ static int no_passphrase(char *buffer, int size, int writing, void *ctx)
 }
 
 /** Ends at the last block, or at one that cannot be read. */
-static int read_certificates(struct gathering *gathering, BIO *pem, size_t *count)
+static int read_certificates(BIO *pem, STACK_OF(X509) * to, size_t *count)
 {
     X509 *certificate;
     ERR_clear_error();
     while ((certificate = PEM_read_bio_X509_AUX(pem, NULL, no_passphrase, NULL))) {
         ++*count;
-        if (!X509_add_cert(gathering->certificates, certificate,
-                           X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP)) {
+        if (!openssl_has_read(certificate) ||
+            !X509_add_cert(to, certificate, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP)) {
             X509_free(certificate);
             return PA_ERR_MEMORY;
         }
@@ -83,8 +86,9 @@ static int read_certificates(struct gathering *gathering, BIO *pem, size_t *coun
     }
     unsigned long code = ERR_peek_last_error();
     bool over = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+    int result = over ? 0 : openssl_out_of_memory() ? PA_ERR_MEMORY : PA_ERR_INVALID;
     ERR_clear_error();
-    return over ? 0 : PA_ERR_INVALID;
+    return result;
 }
 
 static int no_certificate(const char *path, struct slice bytes, struct error *err)
@@ -107,23 +111,16 @@ static void tell_of(const struct gathering *gathering, const char *path)
         gathering->options->reads(gathering->options->ctx, path);
 }
 
-static int add_file(struct gathering *gathering, const char *path, struct error *err)
+/** Those in the file's text. */
+static int add_from_text(const char *path, struct slice text, STACK_OF(X509) * to, struct error *err)
 {
-    struct buffer bytes = {0};
     size_t count = 0;
-    tell_of(gathering, path);
-    int result = pem_file_read(path, &bytes, err);
-    if (result != 0) {
-        buffer_clear(&bytes);
-        return result;
-    }
-    struct slice text = buffer_slice(&bytes);
     if (slice_starts_with(text, "\xef\xbb\xbf")) { /* a byte order mark hides the first block */
         text.ptr += 3;
         text.len -= 3;
     }
     BIO *pem = BIO_new_mem_buf(text.ptr, (int)text.len);
-    result = pem ? read_certificates(gathering, pem, &count) : PA_ERR_MEMORY;
+    int result = pem ? read_certificates(pem, to, &count) : PA_ERR_MEMORY;
     BIO_free(pem);
     if (result == PA_ERR_MEMORY)
         error_set(err, PA_ERR_MEMORY, "out of memory");
@@ -131,6 +128,16 @@ static int add_file(struct gathering *gathering, const char *path, struct error 
         error_set(err, result, "'%.200s': certificate %zu is damaged", path, count + 1);
     else if (count == 0)
         result = no_certificate(path, text, err);
+    return result;
+}
+
+static int add_file(struct gathering *gathering, const char *path, struct error *err)
+{
+    struct buffer bytes = {0};
+    tell_of(gathering, path);
+    int result = pem_file_read(path, &bytes, err);
+    if (result == 0)
+        result = add_from_text(path, buffer_slice(&bytes), gathering->certificates, err);
     buffer_clear(&bytes);
     return result;
 }
@@ -278,37 +285,82 @@ static int publish(struct authorities *authorities, struct slice bytes, struct e
     return 0;
 }
 
+/** A damaged one is a warning: what is added to it counts all the same. */
+static int read_system(const struct gathering *gathering, struct buffer *bytes, struct error *err)
+{
+    const char *path = gathering->system_bundle;
+    struct error problem = {0};
+    char sentence[sizeof problem.message + 64];
+    if (!path) {
+        if (sk_X509_num(gathering->certificates) > 0)
+            warn(gathering,
+                 "no bundle of the system's certificate authorities was found: only the added ones "
+                 "are trusted");
+        return 0;
+    }
+    tell_of(gathering, path);
+    int result = pem_file_read(path, bytes, err);
+    if (result != 0)
+        return result;
+    result = add_from_text(path, buffer_slice(bytes), gathering->system, &problem);
+    if (result == PA_ERR_MEMORY)
+        return error_set(err, result, "out of memory");
+    if (result != 0) {
+        snprintf(sentence, sizeof sentence, "%s; no more authorities are taken from it", problem.message);
+        warn(gathering, sentence);
+    }
+    return 0;
+}
+
+static bool add_to_store(X509_STORE *store, const STACK_OF(X509) * certificates)
+{
+    bool added = true;
+    for (int i = 0; added && i < sk_X509_num(certificates); i++)
+        added = X509_STORE_add_cert(store, sk_X509_value(certificates, i)) == 1;
+    return added;
+}
+
+/** One that somebody else signed is an authority all the same, as in libcurl's own stores. */
+static int make_store(struct authorities *authorities, const struct gathering *gathering, struct error *err)
+{
+    if (!*authorities->bundle)
+        return 0;
+    authorities->store = X509_STORE_new();
+    bool made = authorities->store &&
+                X509_STORE_set_flags(authorities->store,
+                                     X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+                add_to_store(authorities->store, gathering->system) &&
+                add_to_store(authorities->store, gathering->certificates);
+    ERR_clear_error();
+    return made ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+}
+
 static int make_bundle(struct authorities *authorities, const struct gathering *gathering, struct error *err)
 {
     struct buffer bytes = {0};
-    int result = 0;
     authorities->added = (size_t)sk_X509_num(gathering->certificates);
-    if (authorities->added == 0) {
+    int result = read_system(gathering, &bytes, err);
+    if (result == 0 && authorities->added == 0) {
         authorities->bundle = strdup(gathering->system_bundle ? gathering->system_bundle : "");
-        pem_file_digest(slice_of(authorities->bundle), authorities->digest);
-        return authorities->bundle ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+        result = authorities->bundle ? 0 : error_set(err, PA_ERR_MEMORY, "out of memory");
+    } else if (result == 0) {
+        result = append_certificates(gathering, &bytes) == 0 ? publish(authorities, buffer_slice(&bytes), err)
+                                                             : error_set(err, PA_ERR_MEMORY, "out of memory");
     }
-    if (gathering->system_bundle)
-        result = pem_file_read(gathering->system_bundle, &bytes, err);
-    else
-        warn(gathering,
-             "no bundle of the system's certificate authorities was found: only the added ones are trusted");
-    if (result == 0 && append_certificates(gathering, &bytes) != 0)
-        result = error_set(err, PA_ERR_MEMORY, "out of memory");
     pem_file_digest(buffer_slice(&bytes), authorities->digest);
-    if (result == 0)
-        result = publish(authorities, buffer_slice(&bytes), err);
     buffer_clear(&bytes);
-    return result;
+    return result == 0 ? make_store(authorities, gathering, err) : result;
 }
 
 struct authorities *authorities_new(const struct authorities_options *options, struct error *err)
 {
     struct authorities *authorities = calloc(1, sizeof *authorities);
-    struct gathering gathering = {
-        .options = options, .system_bundle = find_system_bundle(options), .certificates = sk_X509_new_null()};
+    struct gathering gathering = {.options = options,
+                                  .system_bundle = find_system_bundle(options),
+                                  .system = sk_X509_new_null(),
+                                  .certificates = sk_X509_new_null()};
     int result = 0;
-    if (!authorities || !gathering.certificates)
+    if (!authorities || !gathering.system || !gathering.certificates)
         result = error_set(err, PA_ERR_MEMORY, "out of memory");
     if (authorities)
         authorities->fd = -1;
@@ -320,6 +372,7 @@ struct authorities *authorities_new(const struct authorities_options *options, s
         result = add_mounted(&gathering, err);
     if (result == 0)
         result = make_bundle(authorities, &gathering, err);
+    sk_X509_pop_free(gathering.system, X509_free);
     sk_X509_pop_free(gathering.certificates, X509_free);
     if (result == 0)
         return authorities;
@@ -329,7 +382,12 @@ struct authorities *authorities_new(const struct authorities_options *options, s
 
 const char *authorities_bundle(const struct authorities *authorities)
 {
-    return authorities->bundle;
+    return authorities ? authorities->bundle : "";
+}
+
+X509_STORE *authorities_store(const struct authorities *authorities)
+{
+    return authorities ? authorities->store : NULL;
 }
 
 const unsigned char *authorities_digest(const struct authorities *authorities)
@@ -348,6 +406,7 @@ void authorities_free(struct authorities *authorities)
         return;
     if (authorities->fd >= 0)
         close(authorities->fd);
+    X509_STORE_free(authorities->store);
     free(authorities->bundle);
     free(authorities);
 }

@@ -1,7 +1,8 @@
 /* The certificate authorities that are trusted: the system's, and whatever the operator adds to them, as one
- * PEM file that libcurl and librdkafka both read. Nothing is written to a file system. */
+ * store for HTTP clients, and as one PEM file for librdkafka. Nothing is written to a file system. */
 #pragma once
 #include "http/pem_file.h"
+#include <openssl/types.h>
 #include <stddef.h>
 
 /** Where *.crt and *.pem files are mounted or, on Debian, installed. */
@@ -26,14 +27,18 @@ struct authorities_options {
 };
 
 /** Gathers them. A setting whose file cannot be read or holds no certificate is PA_ERR_INVALID with a
- * sentence that names the setting; a bad file in `directory` is a warning that names the file. Other
+ * sentence that names the setting; a bad file in `directory`, or a damaged bundle of the system's, is a
+ * warning that names the file. Takes some 25 ms for Debian's bundle, so it has no place on a loop. Other
  * failures: PA_ERR_MEMORY, PA_ERR_IO. NULL with the cause in err. */
 PA_MUST_USE struct authorities *authorities_new(const struct authorities_options *options, struct error *err);
 /** Path of the PEM file (the system's own where nothing is added to it); "" where the system has none and
  * nothing is added: the libraries' own defaults then count. Valid, and readable by this process alone, until
- * authorities_free. */
+ * authorities_free. NULL is allowed, and is "". */
 const char *authorities_bundle(const struct authorities *authorities);
-/** Stands for what is in the file; where nothing is added to the system's own, for its path. */
+/** The same, read: whoever keeps it for longer than until authorities_free takes a reference. NULL where the
+ * bundle is "". */
+PA_MUST_USE X509_STORE *authorities_store(const struct authorities *authorities);
+/** Stands for what is in the file. */
 const unsigned char *authorities_digest(const struct authorities *authorities);
 /** Certificates added to the system's. */
 size_t authorities_added(const struct authorities *authorities);

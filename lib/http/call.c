@@ -1,4 +1,5 @@
 /* One request: its easy handle's options and what libcurl calls back with. */
+#include "http/authorities.h"
 #include "http/charset.h"
 #include "http/client_certificates.h"
 #include "http/client_internal.h"
@@ -13,7 +14,6 @@
 /** libcurl asks first ("Expect: 100-continue") where a body is longer than 1 MiB (its
  * EXPECT_100_THRESHOLD). */
 enum { EXPECTED_FROM = 1024 * 1024 };
-enum { AUTHORITIES_S = 24 * 3600 };
 
 /** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a
  * 407, whatever its length, without a pause. */
@@ -153,13 +153,23 @@ static bool set_text(CURL *easy, CURLoption option, const char *text)
     return curl_easy_setopt(easy, option, text) == CURLE_OK;
 }
 
-static bool set_authorities(CURL *easy, const char *ca_bundle)
+/** For each new TLS connection, to a server or to a proxy. */
+static CURLcode trust(CURL *easy, void *tls, void *store)
 {
-    if (!ca_bundle || !*ca_bundle)
+    (void)easy;
+    SSL_CTX_set1_cert_store(tls, store);
+    return CURLE_OK;
+}
+
+/** libcurl would read them from a file, on the loop, and keep those for a day. */
+static bool set_authorities(CURL *easy, const struct authorities *authorities)
+{
+    X509_STORE *store = authorities_store(authorities);
+    if (!store)
         return true;
-    /* With a folder beside the file (Debian's default) libcurl would not share one store among connections,
-     * but read all authorities for each. */
-    return set_text(easy, CURLOPT_CAINFO, ca_bundle) && set_text(easy, CURLOPT_PROXY_CAINFO, ca_bundle) &&
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, trust);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, store);
+    return set_text(easy, CURLOPT_CAINFO, NULL) && set_text(easy, CURLOPT_PROXY_CAINFO, NULL) &&
            set_text(easy, CURLOPT_CAPATH, NULL) && set_text(easy, CURLOPT_PROXY_CAPATH, NULL);
 }
 
@@ -201,7 +211,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
     /* proxy_of decides; "" keeps libcurl from asking the environment. */
     return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") && set_text(easy, CURLOPT_PROXY, "") &&
-           set_text(easy, CURLOPT_NOPROXY, "") && set_authorities(easy, options->ca_bundle);
+           set_text(easy, CURLOPT_NOPROXY, "") && set_authorities(easy, options->authorities);
 }
 
 static bool set_proxy(struct http_call *call)
@@ -276,17 +286,6 @@ static bool set_target(CURL *easy, const struct http_call *call)
     return asks_proxy(call) ? set_whole_target(easy, call) : set_text(easy, CURLOPT_REQUEST_TARGET, target);
 }
 
-/** For how many seconds after they were read the authorities in libcurl's memory may be used: a day, but not
- * those that were read before they were last found unreadable, unless that was within the last second. So
- * they are read once a second at most, even if it is the server's own key that cannot be read. */
-static long authorities_age(const struct client_shared *shared)
-{
-    if (shared->suspected_ms == 0)
-        return AUTHORITIES_S;
-    int64_t since_s = (clock_monotonic_ms(shared->options.clock) - shared->suspected_ms) / 1000;
-    return since_s < 1 ? 1 : since_s < AUTHORITIES_S ? (long)since_s : AUTHORITIES_S;
-}
-
 bool call_begin_hop(struct http_call *call)
 {
     call->sends = 0;
@@ -351,7 +350,6 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, authorities_age(call->shared));
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
                      addresses_age(&call->shared->addresses, call->origin, call_now_ms(call)));

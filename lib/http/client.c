@@ -207,8 +207,6 @@ static void transfer_over(struct http_call *call, CURLcode code)
     if (failure == HTTP_NO_DESCRIPTOR && exchanges_give_descriptors(&call->client->exchanges, call) &&
         begin_transfer(call))
         return;
-    if (failure != HTTP_OK && key_was_unreadable(call))
-        call->shared->suspected_ms = clock_monotonic_ms(call->shared->options.clock);
     if (failure == HTTP_OK && proxy_refuses_password(call, code))
         failure = HTTP_PROXY;
     if (call->response_headers.failed)

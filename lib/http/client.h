@@ -12,6 +12,7 @@
 struct Curl_URL;
 struct http_client;
 struct http_call;
+struct authorities;
 struct client_certificates;
 
 /** What is done with 301, 302, 303, 307 and 308 that have a Location; every other response of their class is
@@ -71,9 +72,9 @@ struct http_client_options {
     bool judges_egress;
     /** As egress_new takes them; read when the client is made. */
     const char *egress_allow, *egress_deny;
-    /** PEM file of the authorities to trust (http/authorities.h), for servers and for https proxies; copied.
-     * NULL or "": libcurl's own default. */
-    const char *ca_bundle;
+    /** Whom to trust (http/authorities.h), for servers and for https proxies; borrowed until the client is
+     * closed. NULL, or one without a store: libcurl's own default. */
+    const struct authorities *authorities;
     /** Which server is shown which certificate of ours, if it asks; no proxy is, nor another origin than the
      * request's own. Borrowed until the client is closed. NULL: none. */
     const struct client_certificates *client_certificates;

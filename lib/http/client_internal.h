@@ -14,7 +14,7 @@
 #include <curl/curl.h>
 #include <sys/queue.h>
 
-enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 3, SPARE_CALLS = 64 };
+enum { MAX_REDIRECTS = 5, MAX_HEADER_BYTES = 64 * 1024, TEXT_OPTIONS = 2, SPARE_CALLS = 64 };
 /** Places for TLS sessions. */
 enum { SESSION_PLACES = 32 };
 
@@ -59,8 +59,6 @@ struct client_shared {
     CURLSH *sessions[SESSION_PLACES];
     /** When the last TLS connection was begun, on the loop's clock, and how many before it at that time. */
     uint64_t begun_ms, begun_together;
-    /** When the authorities in libcurl's memory proved unreadable, on the monotonic clock; 0: never. */
-    int64_t suspected_ms;
 };
 
 /** What a call has going on a connection of its own (exchange.c). */
@@ -316,9 +314,6 @@ void body_leave(struct http_call *call);
 /** Nothing came from where the name led, or nothing that can be used. */
 PA_MUST_USE bool nothing_came(enum http_failure failure);
 PA_MUST_USE enum http_failure failure_of(struct http_call *call, CURLcode code);
-/** The handshake met a key that could not be read when its certificate was: perhaps because memory had run
- * out, and then for as long as libcurl keeps the authorities, which it has read once for all connections. */
-PA_MUST_USE bool key_was_unreadable(const struct http_call *call);
 /** The proxy has answered itself: it wants another user and password. `code` is libcurl's. */
 PA_MUST_USE bool proxy_refuses_password(const struct http_call *call, CURLcode code);
 void failure_reason(struct http_call *call, enum http_failure failure, CURLcode code, char *out, size_t size);

@@ -2,8 +2,6 @@
 #include "http/client_internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,13 +105,6 @@ enum { HEADER_LINE_TOO_LONG = CURLE_OUT_OF_MEMORY };
 static bool header_line_too_long(const struct http_call *call, CURLcode code)
 {
     return request_is_written(call) && call->received == 0 && (int)code == (int)HEADER_LINE_TOO_LONG;
-}
-
-bool key_was_unreadable(const struct http_call *call)
-{
-    char code[24];
-    snprintf(code, sizeof code, "error:%08lX:", (unsigned long)ERR_PACK(ERR_LIB_EVP, 0, EVP_R_DECODE_ERROR));
-    return strstr(call->curl_error, code) != NULL;
 }
 
 /** Where libcurl (8) has no memory to write a parsed URL out it says that there is none. */

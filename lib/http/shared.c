@@ -20,8 +20,7 @@ static bool copy_options(struct client_shared *shared, const struct http_client_
     shared->options = *options;
     if (options->total_response_bytes > 0 && options->total_response_bytes / 2 < options->max_response_bytes)
         shared->options.total_response_bytes = options->max_response_bytes * 2;
-    const char **texts[TEXT_OPTIONS] = {&shared->options.user_agent, &shared->options.ca_bundle,
-                                        &shared->options.no_proxy};
+    const char **texts[TEXT_OPTIONS] = {&shared->options.user_agent, &shared->options.no_proxy};
     shared->options.http_proxy = shared->options.https_proxy = NULL;   /* their parsed form counts */
     shared->options.egress_allow = shared->options.egress_deny = NULL; /* and theirs */
     for (size_t i = 0; i < TEXT_OPTIONS; i++) {

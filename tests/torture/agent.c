@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "deadletter/dead_letter.h"
 #include "deliver/deliver.h"
+#include "http/authorities.h"
 #include "mappings.h"
 #include "source/class.h"
 #include "source/kafka/kafka.h"
@@ -31,7 +32,8 @@ struct agent {
     const struct kind *kind;
     uv_loop_t loop;
     struct log *log;
-    int log_fd; /* leads nowhere */
+    int log_fd;                      /* leads nowhere */
+    struct authorities *authorities; /* NULL: no TLS */
     struct http_client *webhooks, *port_http;
     struct port_api *api;
     struct reports *reports;
@@ -160,19 +162,20 @@ static void source_failed(void *ctx)
 
 /** libcurl may take a failure of OpenSSL's for want of memory for "would wait", and then only a deadline ends
  * the call: the time to connect, or the longest silence, which must never be over for want of a processor. */
-static struct http_client *client_new(struct agent *agent, const char *ca_bundle, const char *http_proxy)
+static struct http_client *client_new(struct agent *agent, const struct authorities *authorities,
+                                      const char *http_proxy)
 {
     struct error err = {0};
     struct http_client_options options = {.loop = &agent->loop,
                                           .clock = &fast_clock,
                                           .user_agent = "port-agent/torture",
-                                          .connect_timeout_ms = ca_bundle ? TLS_CONNECT_MS : FAR_MS,
-                                          .idle_timeout_ms = ca_bundle ? TLS_IDLE_MS : FAR_MS,
+                                          .connect_timeout_ms = authorities ? TLS_CONNECT_MS : FAR_MS,
+                                          .idle_timeout_ms = authorities ? TLS_IDLE_MS : FAR_MS,
                                           .total_timeout_ms = FAR_MS,
                                           .max_response_bytes = OUTSIDE_LARGE_BYTES,
                                           .max_connections = 4,
                                           .verify_tls = true,
-                                          .ca_bundle = ca_bundle,
+                                          .authorities = authorities,
                                           .http_proxy = http_proxy,
                                           .no_proxy = "",
                                           .redirects = HTTP_REDIRECTS_SAME_HOST,
@@ -332,8 +335,11 @@ struct agent *agent_open(const struct kind *kind, const struct outside *outside,
     speed = kind->consumed || kind->tls ? 1 : SPEED;
     grow_watchers(&agent->loop);
     log_set_current(agent->log);
-    agent->webhooks = client_new(agent, kind->tls ? outside_ca_bundle(outside) : NULL,
-                                 kind->proxied ? outside_url(outside) : NULL);
+    const struct authorities_options trusted = {.system_bundle = outside_ca_bundle(outside)};
+    agent->authorities = kind->tls ? authorities_new(&trusted, NULL) : NULL;
+    if (kind->tls && !agent->authorities)
+        abort();
+    agent->webhooks = client_new(agent, agent->authorities, kind->proxied ? outside_url(outside) : NULL);
     agent->port_http = client_new(agent, NULL, NULL);
     open_port(agent, outside_url(outside));
     if (kind->mapping)
@@ -368,6 +374,7 @@ bool agent_close(struct agent *agent)
     http_client_close(agent->webhooks, NULL, NULL);
     http_client_close(agent->port_http, NULL, NULL);
     uv_run(&agent->loop, UV_RUN_DEFAULT);
+    authorities_free(agent->authorities);
     signer_free(agent->signer);
     log_set_current(NULL);
     log_free(agent->log, 1000);

@@ -41,7 +41,7 @@ static struct http_client_options options_of(struct world *world)
                                         .max_response_bytes = 1000,
                                         .max_connections = 8,
                                         .verify_tls = true,
-                                        .ca_bundle = authorities_bundle(world->files.authorities),
+                                        .authorities = world->files.authorities,
                                         .client_certificates = world->files.webhooks};
 }
 

@@ -1,4 +1,5 @@
-/* Which server is shown which certificate of ours, over real TLS on loopback. */
+/* Which server is shown which certificate of ours, and whom we trust, over real TLS on loopback. */
+#include "http/authorities.h"
 #include "http/client.h"
 #include "http/client_certificates.h"
 #include "tested_client.h"
@@ -12,12 +13,22 @@ struct world {
     char directory[64], ca[96], one[96], two[96];
     EVP_PKEY *authority_key, *key;
     X509 *authority, *server;
+    struct authorities *authorities;
     struct client_certificates *certificates;
     size_t done;
     enum http_failure failure;
     int status;
     char reason[HTTP_REASON_SIZE];
 };
+
+/** How often libcurl has read authorities from a file. */
+static size_t files_read;
+
+int X509_STORE_load_file(X509_STORE *store, const char *file)
+{
+    files_read++;
+    return X509_STORE_load_locations(store, file, NULL);
+}
 
 static void make_certificate(struct world *world, const char *path, const char *name)
 {
@@ -55,6 +66,9 @@ static void open_client(struct world *world, const char *cert, enum http_redirec
     world->certificates = cert ? client_certificates_new(&source, &err) : NULL;
     if (cert && !world->certificates)
         fail_msg("%s", err.message);
+    const struct authorities_options trusted = {.system_bundle = world->ca};
+    world->authorities = authorities_new(&trusted, &err);
+    assert_non_null(world->authorities);
     for (size_t i = 0; i < 2; i++)
         tls_server_start(&world->servers[i]);
     struct http_client_options options = {.connect_timeout_ms = 60000,
@@ -63,7 +77,7 @@ static void open_client(struct world *world, const char *cert, enum http_redirec
                                           .max_response_bytes = 1000,
                                           .max_connections = 8,
                                           .verify_tls = true,
-                                          .ca_bundle = world->ca,
+                                          .authorities = world->authorities,
                                           .client_certificates = world->certificates,
                                           .client_certificate_setting = "CERT",
                                           .redirects = redirects};
@@ -77,6 +91,7 @@ static void close_world(struct world *world)
     for (size_t i = 0; i < 2; i++)
         tls_server_close(&world->servers[i]);
     client_certificates_free(world->certificates);
+    authorities_free(world->authorities);
     X509_free(world->authority);
     X509_free(world->server);
     EVP_PKEY_free(world->authority_key);
@@ -110,6 +125,23 @@ static void get_well(struct world *world, const char *host, size_t server)
     get(world, host, server);
     if (world->failure != HTTP_OK)
         fail_msg("%s", world->reason);
+}
+
+/** It would be done on the loop, and takes longer than a turn may. */
+static void no_connection_reads_the_authorities(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world);
+    open_client(&world, NULL, HTTP_REDIRECTS_NONE);
+    files_read = 0;
+    for (size_t i = 0; i < 2; i++) {
+        get_well(&world, "127.0.0.1", i);
+        get_well(&world, "localhost", i);
+        assert_int_equal(world.servers[i].connections, 2);
+    }
+    assert_int_equal(files_read, 0);
+    close_world(&world);
 }
 
 static void a_server_that_asks_is_shown_the_certificate(void **state)
@@ -269,6 +301,7 @@ static void nothing_older_than_tls_1_2_is_spoken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_connection_reads_the_authorities),
         cmocka_unit_test(a_server_that_asks_is_shown_the_certificate),
         cmocka_unit_test(each_host_has_its_own_and_others_have_none),
         cmocka_unit_test(a_redirect_to_another_origin_takes_none_along),

@@ -248,6 +248,56 @@ static void a_bad_file_in_the_folder_takes_no_other_with_it(void **state)
     close_world(&world);
 }
 
+static int stored(const struct authorities *authorities)
+{
+    STACK_OF(X509) *certificates = X509_STORE_get1_all_certs(authorities_store(authorities));
+    int count = sk_X509_num(certificates);
+    sk_X509_pop_free(certificates, X509_free);
+    return count;
+}
+
+static void what_stands_before_a_damage_of_the_systems_bundle_counts(void **state)
+{
+    (void)state;
+    struct world world;
+    struct error err = {0};
+    open_world(&world);
+    struct authorities_options options = options_of(&world);
+    write_certificate(world.system, "system", "",
+                      "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    write_certificate(world.one, "one", "", "");
+    options.ssl_cert_file = world.one;
+    struct authorities *authorities = authorities_new(&options, &err);
+    assert_non_null(authorities);
+    assert_int_equal(stored(authorities), 2);
+    assert_non_null(strstr(buffer_text(&world.warnings),
+                           "system.crt': certificate 2 is damaged; no more authorities are taken from it"));
+    authorities_free(authorities);
+    close_world(&world);
+}
+
+static void another_bundle_of_the_systems_has_another_digest(void **state)
+{
+    (void)state;
+    struct world world;
+    struct error err = {0};
+    unsigned char before[PEM_DIGEST_SIZE];
+    open_world(&world);
+    const struct authorities_options options = options_of(&world);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            write_certificate(world.system, "system", "", "");
+        struct authorities *authorities = authorities_new(&options, &err);
+        assert_non_null(authorities);
+        assert_int_equal(stored(authorities), 1);
+        if (i > 0)
+            assert_int_equal(memcmp(before, authorities_digest(authorities), sizeof before) == 0, i == 1);
+        memcpy(before, authorities_digest(authorities), sizeof before);
+        authorities_free(authorities);
+    }
+    close_world(&world);
+}
+
 static void a_system_without_a_bundle_is_told(void **state)
 {
     (void)state;
@@ -259,6 +309,7 @@ static void a_system_without_a_bundle_is_told(void **state)
     struct authorities *authorities = authorities_new(&options, &err);
     assert_non_null(authorities);
     assert_string_equal(authorities_bundle(authorities), "");
+    assert_null(authorities_store(authorities));
     authorities_free(authorities);
     write_certificate(world.one, "one", "", "");
     options.ssl_cert_file = world.one;
@@ -278,6 +329,8 @@ int main(void)
         cmocka_unit_test(the_same_certificate_counts_once),
         cmocka_unit_test(a_setting_that_gives_none_is_an_error_that_names_it),
         cmocka_unit_test(a_bad_file_in_the_folder_takes_no_other_with_it),
+        cmocka_unit_test(what_stands_before_a_damage_of_the_systems_bundle_counts),
+        cmocka_unit_test(another_bundle_of_the_systems_has_another_digest),
         cmocka_unit_test(a_system_without_a_bundle_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,6 @@
  * tests. */
 #include "http/client_internal.h"
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -287,19 +285,6 @@ static void without_an_answer_no_proxy_refuses_a_password(void **state)
     assert_false(proxy_refuses_password(&call, CURLE_OK));
 }
 
-static void a_key_that_cannot_be_read_is_known_by_openssls_code(void **state)
-{
-    (void)state;
-    begin(https_url, 0);
-    assert_false(key_was_unreadable(&call));
-    snprintf(call.curl_error, sizeof call.curl_error,
-             "SSL: error:%08lX:digital envelope routines::decode error",
-             (unsigned long)ERR_PACK(ERR_LIB_EVP, 0, EVP_R_DECODE_ERROR));
-    assert_true(key_was_unreadable(&call));
-    strcpy(call.curl_error, "error:0A000086:SSL routines::certificate verify failed");
-    assert_false(key_was_unreadable(&call));
-}
-
 static void nothing_came_means_that_an_address_is_in_doubt(void **state)
 {
     (void)state;
@@ -404,7 +389,6 @@ int main(void)
         cmocka_unit_test_teardown(before_the_tunnel_stands_it_is_the_proxys_fault, end),
         cmocka_unit_test_teardown(without_a_tunnel_the_proxy_is_whom_a_request_is_sent_to_first, end),
         cmocka_unit_test_teardown(without_an_answer_no_proxy_refuses_a_password, end),
-        cmocka_unit_test_teardown(a_key_that_cannot_be_read_is_known_by_openssls_code, end),
         cmocka_unit_test_teardown(nothing_came_means_that_an_address_is_in_doubt, end),
         cmocka_unit_test_teardown(a_reason_names_the_destination_and_what_happened, end),
         cmocka_unit_test_teardown(a_reason_says_how_long_was_waited, end),
