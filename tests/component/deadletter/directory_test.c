@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "../logs.h"
+
 /** Checks that every line is a letter and returns how many there are. */
 static unsigned count_letters(const char *text)
 {
@@ -337,6 +339,28 @@ static void a_directory_that_is_missing_is_made(void **state)
     free(text);
 }
 
+/** How often it is said at the start that letters cannot be written to this place. */
+static size_t said_at_the_start(const char *place)
+{
+    struct world world;
+    struct caught caught = logs_catch();
+    world_open(&world, &(struct dead_letters_options){.directory = place, .max_bytes = 1 << 20});
+    world_close(&world);
+    char *text = logs_end(&caught);
+    size_t said = occurrences(text, "dead letters cannot be written now");
+    free(text);
+    return said;
+}
+
+static void a_place_that_may_come_later_is_told_at_the_start(void **state)
+{
+    (void)state;
+    char place[256];
+    assert_int_equal(said_at_the_start(directory), 0);
+    snprintf(place, sizeof place, "%s/not/mounted/yet", directory);
+    assert_int_equal(said_at_the_start(place), 1);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
@@ -356,6 +380,7 @@ int main(int argc, char **argv)
         IN_A_DIRECTORY(an_agent_that_stopped_with_the_lock_holds_nobody_for_ever),
         IN_A_DIRECTORY(places_that_cannot_be_are_refused_at_once),
         IN_A_DIRECTORY(a_directory_that_is_missing_is_made),
+        IN_A_DIRECTORY(a_place_that_may_come_later_is_told_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
