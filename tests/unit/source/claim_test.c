@@ -277,6 +277,8 @@ static void an_answer_that_does_not_say_is_no_answer(void **state)
                                           "{\"acked\":{}}",
                                           "{\"acked\":[]}",
                                           "{\"acked\":\"maybe\"}",
+                                          "{\"ackedCount\":\"1 of 2\",\"acked\":\"1 of 2\"}",
+                                          "{\"ackedCount\":\"1e2\",\"acked\":\"1e2\"}",
                                           "1"};
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         assert_verdict(CLAIM_RUNS, answers[i], CLAIM_UNSAID);
