@@ -1,6 +1,7 @@
 /* See terminal.h. */
 #include "terminal.h"
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -8,8 +9,8 @@ enum { WIDTH_MIN = 40, WIDTH_MAX = 1000 };
 
 bool terminal_has_colour(int fd)
 {
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(fd) == 1 && !(no_color && *no_color);
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(fd) == 1 && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
 size_t terminal_width(int fd, size_t otherwise)

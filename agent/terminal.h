@@ -3,7 +3,7 @@
 #pragma once
 #include "base/buffer.h"
 
-/** Whether colours are shown there: a terminal, and NO_COLOR is not set. */
+/** Whether colours are shown there: a terminal that is not "dumb", and NO_COLOR is not set. */
 PA_MUST_USE bool terminal_has_colour(int fd);
 /** Its columns (COLUMNS, where that is set); `otherwise`: it is no terminal, or does not say. */
 PA_MUST_USE size_t terminal_width(int fd, size_t otherwise);

@@ -377,9 +377,9 @@ static void settle_admin(struct loading *loading)
 static void settle_log(struct loading *loading)
 {
     struct config *config = loading->config;
-    const char *no_color = lookup(loading, "NO_COLOR");
+    const char *no_color = lookup(loading, "NO_COLOR"), *term = lookup(loading, "TERM");
     config->log_colour = loading->input->stdout_is_terminal && config->log_format == LOG_FORMAT_TEXT &&
-                         !(no_color && *no_color);
+                         !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
 /* Loading */

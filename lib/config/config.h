@@ -144,7 +144,7 @@ struct config {
     struct tracing_config tracing;
     enum log_level log_level;
     enum log_format log_format;
-    /** Text on a terminal, and NO_COLOR is not set or empty. */
+    /** Text on a terminal that is not "dumb", and NO_COLOR is not set or empty. */
     bool log_colour;
     /** NAME=value of .env where the environment has no NAME, NULL at the end: what mappings see through `env`
      * beside the environment. */

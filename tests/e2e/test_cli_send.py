@@ -1,6 +1,7 @@
 """`port-agent send`: events of one's own through the agent's delivery, to a receiver of one's own."""
 import json
 import os
+import pty
 import subprocess
 
 import pytest
@@ -59,6 +60,16 @@ def test_a_failure_is_told_at_once(tmp_path):
     (tmp_path / "mapping.json").write_text('[{"enabled": false}]')
     done = send("--template", "sync", "--to", "http://127.0.0.1:1/", CONTROL_THE_PAYLOAD_CONFIG_PATH=str(tmp_path / "mapping.json"))
     assert done.returncode == 1 and "not sent: no mapping wants the event" in done.stdout
+
+
+@pytest.mark.parametrize("environment, coloured", [({"TERM": "xterm"}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_is_for_terminals_that_have_it(environment, coloured):
+    ours, theirs = pty.openpty()
+    subprocess.run([BINARY, "send", "--template", "change-log", "--to", "http://127.0.0.1:1"], env={"PORT_CLIENT_SECRET": SECRET, **environment}, cwd="/tmp", stdout=theirs,
+                   timeout=60)
+    os.close(theirs)
+    assert (b"\x1b[" in os.read(ours, 4096)) is coloured
+    os.close(ours)
 
 
 def test_wrong_usage_exits_64_and_settings_78(tmp_path):

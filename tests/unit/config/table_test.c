@@ -109,6 +109,22 @@ static void the_format_that_is_not_set_is_the_terminals(void **state)
     }
 }
 
+static void colour_is_for_terminals_that_have_it(void **state)
+{
+    (void)state;
+    static char *const lines[] = {"NO_COLOR=", "TERM=xterm", "NO_COLOR=1", "TERM=dumb"};
+    for (size_t i = 0; i < 4; i++) {
+        char *environment[] = {MINIMUM[0], MINIMUM[1], MINIMUM[2], MINIMUM[3], lines[i], NULL};
+        struct config_input input = {.environment = environment, .stdout_is_terminal = true};
+        struct config config;
+        struct buffer problems = {0};
+        assert_int_equal(load_lines(&config, &input, &problems), 0);
+        assert_int_equal(config.log_colour, i < 2);
+        config_clear(&config);
+        buffer_clear(&problems);
+    }
+}
+
 /** Is NAME=number accepted, and told to be out of its bounds if not? */
 static bool takes(const struct setting *setting, double number)
 {
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(every_word_of_a_choice_is_taken_for_what_it_means),
         cmocka_unit_test(a_word_may_be_taken_and_not_listed),
         cmocka_unit_test(the_format_that_is_not_set_is_the_terminals),
+        cmocka_unit_test(colour_is_for_terminals_that_have_it),
         cmocka_unit_test(the_bounds_of_numbers_are_known),
         cmocka_unit_test(every_number_is_taken_within_its_bounds_and_no_further),
         cmocka_unit_test(settings_are_hidden_in_every_form_in_which_they_are_read),
