@@ -269,7 +269,7 @@ static bool explain_file(struct map_command *command, const char *path)
 }
 
 /** The next line, without its end. False: there is none, it cannot be read, or it is longer than `max`. */
-static bool read_line(FILE *file, size_t max, struct buffer *line)
+static bool read_event_line(FILE *file, size_t max, struct buffer *line)
 {
     int c;
     line->len = 0;
@@ -299,7 +299,7 @@ static bool explain_lines(struct map_command *command)
                 strerror(errno));
         return false;
     }
-    while (going && read_line(file, max, &line)) {
+    while (going && read_event_line(file, max, &line)) {
         struct slice record = slice_trim(buffer_slice(&line));
         snprintf(name, sizeof name, "%s, line %zu", standard ? "standard input" : command->lines, ++number);
         if (record.len > 0)
