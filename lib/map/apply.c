@@ -5,6 +5,7 @@
 #include "map/json_text.h"
 #include "map/message.h"
 #include "map/pace.h"
+#include "map/splice.h"
 #include "json/canonical.h"
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,27 @@ static void decrypt_warning(struct applying *applying, jv components, const char
     jv_free(path);
 }
 
+/** Nobody asked for another body: the event's own bytes will do, with what was decrypted in its place. */
+static bool body_is_event(const struct mapping *mapping)
+{
+    struct slice expression;
+    return !mapping->fields[FIELD_BODY] ||
+           (template_is_expression(mapping->fields[FIELD_BODY], &expression) &&
+            slice_equal_text(slice_trim(expression), "."));
+}
+
+/** Puts what was decrypted into the event's own bytes. */
+static void decrypt_in_place(struct applying *applying, jv path, struct slice plain)
+{
+    struct buffer *event = &applying->decrypted_event;
+    if (applying->reporting || !body_is_event(applying->mapping))
+        return;
+    if (event->len == 0)
+        buffer_append_slice(event, applying->event);
+    if (!event->failed && !splice_text(event, path, plain))
+        applying_fail(applying, "a field that was decrypted is not found in the event's text");
+}
+
 /** With the secret, or one of those before it; `err` is what the first says. */
 static int decrypt_with_any(const struct applying *applying, struct slice text, struct buffer *plain,
                             struct error *err)
@@ -269,6 +291,7 @@ static jv decrypt_one(struct applying *applying, jv event, jv components)
     } else {
         applying->decrypted = true;
         mapped_append(applying->fields, MAPPED_SECRET, buffer_slice(&plain));
+        decrypt_in_place(applying, path, buffer_slice(&plain));
         event = jv_setpath(event, jv_copy(path), jv_string_sized(plain.ptr ? plain.ptr : "", (int)plain.len));
     }
     if (plain.ptr)
@@ -320,15 +343,6 @@ static void map_text(struct applying *applying, enum mapping_field field, jv eve
         mapped_append(applying->fields, method ? MAPPED_METHOD : MAPPED_URL, text);
     }
     jv_free(value);
-}
-
-/** Nobody asked for another body: the event's own bytes will do, unless something in it was decrypted. */
-static bool body_is_event(const struct mapping *mapping)
-{
-    struct slice expression;
-    return !mapping->fields[FIELD_BODY] ||
-           (template_is_expression(mapping->fields[FIELD_BODY], &expression) &&
-            slice_equal_text(slice_trim(expression), "."));
 }
 
 /** The member at the end of a path of names; invalid where there is none (`object` is borrowed). */
@@ -386,9 +400,12 @@ static void map_body(struct applying *applying, jv event)
     bool whole = body_is_event(applying->mapping);
     if (applying->failed || (whole && !applying->decrypted))
         return;
-    jv body = whole ? jv_copy(event)
-                    : applying_evaluate(applying, applying->mapping->fields[FIELD_BODY], event, "",
-                                        mapping_field_names[FIELD_BODY]);
+    if (whole) {
+        applying_append(applying, MAPPED_BODY, &applying->decrypted_event);
+        return;
+    }
+    jv body = applying_evaluate(applying, applying->mapping->fields[FIELD_BODY], event, "",
+                                mapping_field_names[FIELD_BODY]);
     if (jv_get_kind(body) == JV_KIND_NULL) {
         jv_free(body);
         mapped_append(applying->fields, MAPPED_NO_BODY, (struct slice){"", 0});
@@ -400,11 +417,6 @@ static void map_body(struct applying *applying, jv event)
         return;
     }
     struct buffer json = {0};
-    if (whole) {
-        char where[WHERE_SIZE];
-        snprintf(where, sizeof where, "mapping %zu, %s", applying->number, mapping_field_names[FIELD_BODY]);
-        warn_of_digits(applying, where, body);
-    }
     applying_append_json(applying, &json, body);
     applying_append(applying, MAPPED_BODY, &json);
 }
@@ -440,6 +452,7 @@ static void apply_mapping(struct applying *applying, jv event)
     applying_map_object(applying, FIELD_HEADERS, plain);
     applying_map_object(applying, FIELD_QUERY, plain);
     map_body(applying, plain);
+    buffer_wipe(&applying->decrypted_event);
     jv_free(plain);
 }
 
@@ -455,8 +468,11 @@ static jv parse_json(struct applying *applying, struct slice json)
 void mappings_request(const struct mappings *mappings, struct slice event, struct slice secret,
                       const struct mapping_trace *trace, struct buffer *fields)
 {
-    struct applying applying = {
-        .secret = secret, .previous_secrets = mappings->previous_secrets, .trace = trace, .fields = fields};
+    struct applying applying = {.event = event,
+                                .secret = secret,
+                                .previous_secrets = mappings->previous_secrets,
+                                .trace = trace,
+                                .fields = fields};
     jv value = parse_json(&applying, event);
     bool found = !jv_is_valid(value);
     applying.kind = kind_of(value);

@@ -13,6 +13,10 @@ struct applying {
     const struct slice *previous_secrets;
     const struct mapping_trace *trace;
     struct buffer *fields;
+    /** The event as it came; what is sent of it where no other body is asked for, once something in it was
+     * decrypted. */
+    struct slice event;
+    struct buffer decrypted_event;
     /** The event has decrypted values, which jq's messages might quote. */
     bool decrypted;
     enum event_kind kind;

@@ -391,6 +391,22 @@ static void encrypted_properties_are_decrypted_first(void **state)
     assert_request("[{\"fieldsToDecryptPaths\":[\"a\",\"b\",\"c\",\"d\"]}]", event, expected);
 }
 
+static void what_is_not_decrypted_keeps_its_own_bytes(void **state)
+{
+    (void)state;
+    char sealed[256], event[1024];
+    seal("a \"b\"\n", sealed);
+    snprintf(
+        event, sizeof event,
+        "{\"n\":[1.0,1e-7,-0,1E400,12345678901234567890123],\"k\":\"no\",\"l\":[5,{\"\\n\\\"é\":\"%s\"}],"
+        "\"m\":1,\"m\":2,\"k\":\"%s\"}",
+        sealed, sealed);
+    assert_request("[{\"fieldsToDecryptPaths\":[\"l.1.\\n\\\"é\",\"k\"],\"body\":\" . \"}]", event,
+                   "i 1\ns a \"b\"\n\ns a \"b\"\n\nb {\"n\":[1.0,1e-7,-0,1E400,12345678901234567890123],"
+                   "\"k\":\"no\",\"l\":[5,{\"\\n\\\"é\":\"a \\\"b\\\"\\n\"}],\"m\":1,\"m\":2,"
+                   "\"k\":\"a \\\"b\\\"\\n\"}\n");
+}
+
 static void the_secret_before_decrypts_what_the_secret_does_not(void **state)
 {
     (void)state;
@@ -568,6 +584,7 @@ int main(void)
         cmocka_unit_test(problems_name_mapping_field_and_place),
         cmocka_unit_test(all_problems_are_told_and_unknown_fields_warn),
         cmocka_unit_test(encrypted_properties_are_decrypted_first),
+        cmocka_unit_test(what_is_not_decrypted_keeps_its_own_bytes),
         cmocka_unit_test(the_secret_before_decrypts_what_the_secret_does_not),
         cmocka_unit_test(an_expression_that_reads_the_environment_is_known),
         cmocka_unit_test(messages_of_jq_do_not_quote_decrypted_values),
