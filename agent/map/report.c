@@ -92,9 +92,8 @@ static void write_context(const struct explained_response *response, const struc
         .query_json = explanation->mapped.query_json,
         .status = response->status,
         .response_headers_json = buffer_slice(&response->headers_json),
-        .text = buffer_slice(&response->text),
     };
-    report_context_write(&context, out);
+    report_context_write(&context, buffer_slice(&response->text), out);
 }
 
 /** What is reported where the mapping says nothing else. */

@@ -266,7 +266,8 @@ static void leave_retry(struct delivery *delivery, const struct http_result *res
 static void keep_context(struct delivery *delivery, const struct http_result *result)
 {
     char reason[64];
-    size_t left_out = outcome_context(delivery, result, body_of(delivery), &delivery->context);
+    size_t left_out =
+        outcome_context(delivery, result, body_of(delivery), &delivery->outcome, &delivery->context);
     if (left_out == 0)
         return;
     snprintf(reason, sizeof reason, "%zu headers beyond the first %d", left_out, ANSWER_HEADERS_MAX);

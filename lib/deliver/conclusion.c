@@ -21,6 +21,7 @@ static bool leave_unkept(struct delivery *delivery)
     if (delivery->unrepeatable) {
         buffer_clear(&delivery->outcome.response);
         buffer_clear(&delivery->outcome.answer);
+        delivery->outcome.owes_response = delivery->outcome.owes_context = false;
         buffer_clear(&delivery->context);
         return false;
     }

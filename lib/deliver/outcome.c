@@ -123,15 +123,27 @@ static void describe_failure(const struct delivery *delivery, const struct http_
     forget_made(&made);
 }
 
-static void keep_answer(const struct delivery *delivery, const struct http_result *result,
-                        struct outcome *out)
+/** May the answer's text be written as JSON in this turn? */
+static bool may_be_written(const struct delivery *delivery, const struct http_result *result)
 {
     struct deliver *deliver = delivery->deliver;
-    if (turn_bytes_fit(&deliver->written_in_turn, deliver->options.loop, result->text.len, WRITING_BYTES))
+    return turn_bytes_fit(&deliver->written_in_turn, deliver->options.loop, result->text.len, WRITING_BYTES);
+}
+
+static void keep_answer(const struct http_result *result, struct outcome *out)
+{
+    if (out->answer.len == 0)
+        buffer_append_slice(&out->answer, result->text);
+}
+
+static void answer_of(const struct delivery *delivery, const struct http_result *result, struct outcome *out)
+{
+    out->owes_response = !may_be_written(delivery, result);
+    if (out->owes_response)
+        keep_answer(result, out);
+    else
         result_response(delivery->event.run_id, delivery->synchronized, result->status, result->text,
                         &out->response);
-    else
-        buffer_append_slice(&out->answer, result->text);
 }
 
 void outcome_of(const struct delivery *delivery, const struct http_result *result, bool detailed,
@@ -145,7 +157,7 @@ void outcome_of(const struct delivery *delivery, const struct http_result *resul
     if (!out->success)
         describe_failure(delivery, result, detailed, out);
     if (delivery->is_run && delivery->synchronized && result->failure == HTTP_OK)
-        keep_answer(delivery, result, out);
+        answer_of(delivery, result, out);
 }
 
 void outcome_clear(struct outcome *outcome)
@@ -159,7 +171,7 @@ void outcome_clear(struct outcome *outcome)
 }
 
 size_t outcome_context(const struct delivery *delivery, const struct http_result *result, struct slice body,
-                       struct buffer *out)
+                       struct outcome *outcome, struct buffer *out)
 {
     struct buffer headers = {0};
     const struct mapped_request *mapped = &delivery->request;
@@ -173,9 +185,13 @@ size_t outcome_context(const struct delivery *delivery, const struct http_result
         .query_json = mapped->query_json,
         .status = result->status,
         .response_headers_json = buffer_slice(&headers),
-        .text = result->text,
     };
-    report_context_write(&context, out);
+    report_context_begin(&context, out);
+    outcome->owes_context = !may_be_written(delivery, result);
+    if (outcome->owes_context)
+        keep_answer(result, outcome);
+    else
+        report_context_end(result->text, out);
     out->failed |= headers.failed;
     buffer_clear(&headers);
     return left_out;

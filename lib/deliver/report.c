@@ -142,6 +142,7 @@ static void answer_written(void *ctx, struct buffer *response)
         delivery_later(delivery, report_later);
         return;
     }
+    delivery->outcome.owes_response = false;
     buffer_clear(&delivery->outcome.answer);
     delivery->outcome.response = *response;
     *response = (struct buffer){0};
@@ -149,20 +150,42 @@ static void answer_written(void *ctx, struct buffer *response)
     give_to_port(&delivery->due);
 }
 
+static void context_written(void *ctx, struct buffer *context)
+{
+    struct delivery *delivery = ctx;
+    bool failed = context->failed;
+    delivery->writing = NULL;
+    delivery->context = *context;
+    delivery->context.failed = false;
+    *context = (struct buffer){0};
+    if (failed) {
+        delivery_later(delivery, report_later);
+        return;
+    }
+    delivery->outcome.owes_context = false;
+    if (!delivery->outcome.owes_response)
+        buffer_clear(&delivery->outcome.answer);
+    delivery_charge(delivery);
+    give_to_port(&delivery->due);
+}
+
 static void write_answer(struct delivery *delivery)
 {
+    bool context = delivery->outcome.owes_context;
     const struct answer_text answer = {.run_id = delivery->event.run_id,
                                        .status = delivery->outcome.status,
-                                       .text = buffer_slice(&delivery->outcome.answer)};
+                                       .text = buffer_slice(&delivery->outcome.answer),
+                                       .context = context ? &delivery->context : NULL};
     life_enter(delivery, LIFE_REPORT_OWED);
-    delivery->writing = writing_start(delivery->deliver->options.loop, &answer, answer_written, delivery);
+    delivery->writing = writing_start(delivery->deliver->options.loop, &answer,
+                                      context ? context_written : answer_written, delivery);
     if (!delivery->writing)
         delivery_later(delivery, report_later);
 }
 
 void delivery_report(struct delivery *delivery)
 {
-    if (delivery->outcome.answer.len > 0) {
+    if (delivery->outcome.owes_context || delivery->outcome.owes_response) {
         write_answer(delivery);
         return;
     }

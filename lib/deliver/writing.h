@@ -11,19 +11,22 @@ struct writing;
 
 enum { WRITING_BYTES = 32 * 1024 };
 
-/** The answer of a synchronous run; see result_response. */
+/** An answer: of a synchronous run, see result_response; or of a report's context. */
 struct answer_text {
     /** Copied. */
     struct slice run_id;
     int status;
     /** Stays where it is until `done` or writing_forget. */
     struct slice text;
+    /** What report_context_begin has written, and which is written to its end: taken over, and given to
+     * `done`. NULL: `text` is a synchronous run's. */
+    struct buffer *context;
 };
 
-/** `response`: the callee may take it; failed: out of memory. */
-typedef void answer_was_written(void *ctx, struct buffer *response);
+/** `written`: the callee may take it; failed: out of memory, and a context is what it was. */
+typedef void answer_was_written(void *ctx, struct buffer *written);
 
-/** Has the answer written. `done` runs from the loop. NULL: out of memory. */
+/** Has the answer written. `done` runs from the loop. NULL: out of memory; the context is where it was. */
 PA_MUST_USE struct writing *writing_start(uv_loop_t *loop, const struct answer_text *answer,
                                           answer_was_written *done, void *ctx);
 /** `done` will not run; takes the text's own memory, which may be looked at for a while. */

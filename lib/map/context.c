@@ -17,10 +17,8 @@ static void append_text_member(struct buffer *out, const char *lead, struct slic
     buffer_append_json_string(out, text);
 }
 
-void report_context_write(const struct report_context *context, struct buffer *out)
+void report_context_begin(const struct report_context *context, struct buffer *out)
 {
-    struct buffer json = {0};
-    int failed = json_canonical(context->text, &json, NULL);
     append_member(out, "{\"body\":", context->event, "null");
     append_text_member(out, ",\"request\":{\"method\":", context->method);
     append_text_member(out, ",\"url\":", context->url);
@@ -29,9 +27,21 @@ void report_context_write(const struct report_context *context, struct buffer *o
     append_member(out, ",\"query\":", context->query_json, "{}");
     buffer_appendf(out, "},\"response\":{\"statusCode\":%d", context->status);
     append_member(out, ",\"headers\":", context->response_headers_json, "{}");
-    append_text_member(out, ",\"text\":", context->text);
+}
+
+void report_context_end(struct slice text, struct buffer *out)
+{
+    struct buffer json = {0};
+    int failed = json_canonical(text, &json, NULL);
+    append_text_member(out, ",\"text\":", text);
     append_member(out, ",\"json\":", failed ? (struct slice){NULL, 0} : buffer_slice(&json), "null");
     buffer_append_text(out, "}}");
     out->failed |= json.failed || failed == PA_ERR_MEMORY;
     buffer_clear(&json);
+}
+
+void report_context_write(const struct report_context *context, struct slice text, struct buffer *out)
+{
+    report_context_begin(context, out);
+    report_context_end(text, out);
 }

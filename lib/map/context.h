@@ -16,11 +16,12 @@ struct report_context {
     int status;
     /** An object; null: none. */
     struct slice response_headers_json;
-    /** The answer's body. */
-    struct slice text;
 };
 
 /** Appends {"body": event, "request": {"method","url","body","headers","query"}, "response":
  * {"statusCode","headers","text","json"}}; `json` is null where the text is not JSON, and an object that is
- * absent is {}. What mappings_report takes. */
-void report_context_write(const struct report_context *context, struct buffer *out);
+ * absent is {}. What mappings_report takes. `text`: the answer's body. */
+void report_context_write(const struct report_context *context, struct slice text, struct buffer *out);
+/** The same in two parts, as an answer may be long: all before its text, and the rest. */
+void report_context_begin(const struct report_context *context, struct buffer *out);
+void report_context_end(struct slice text, struct buffer *out);

@@ -6,12 +6,25 @@
 #include "observe/runs.h"
 #include "world.h"
 #include <dirent.h>
+#include <dlfcn.h>
 
 /** The event's own URL, with what a mapping adds. */
 #define URL "\"url\":\".payload.action.invocationMethod.url + \\\"/mapped\\\"\""
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
 #define PARENT "00-" TRACE "-00f067aa0ba902b7-01"
+
+typedef int queueing(uv_loop_t *, uv_work_t *, uv_work_cb, uv_after_work_cb);
+
+/** Pieces of work that went to the thread pool. */
+static size_t queued;
+
+/** In front of libuv's. */
+int uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb begin, uv_after_work_cb after)
+{
+    queued++;
+    return ((queueing *)dlsym(RTLD_NEXT, "uv_queue_work"))(loop, work, begin, after);
+}
 
 struct mapped_world {
     struct world *world;
@@ -114,6 +127,46 @@ static void what_its_mapping_says_is_sent_and_reported(void **state)
     assert_non_null(strstr(requests, "heard: {\\\"ok\\\":true}"));
     assert_non_null(strstr(requests, "https://ci/1"));
     assert_non_null(strstr(requests, "\"externalRunId\":\"e-1\""));
+    mapped_free(&mapped);
+}
+
+/** What an endpoint answers with many bytes is written twice for a synchronous run: for its report's context,
+ * and for whoever waits. */
+static void a_long_answer_is_written_for_its_report_elsewhere(void **state)
+{
+    (void)state;
+    struct mapped_world mapped =
+        mapped_new("[{" URL ",\"report\":{\"summary\":\"\\\"zeros: \\\" + (.response.text | length | "
+                   "tostring)\"}}]",
+                   false, (struct deliver_options){0});
+    const struct world *world = mapped.world;
+    for (int synchronized = 0; synchronized < 2; synchronized++) {
+        size_t before = queued, from = world->port->count, told = 0;
+        give(mapped.world, (struct event_text){.run_id = synchronized ? "r_2" : "r_1",
+                                               .path = "/zeros",
+                                               .synchronized = synchronized});
+        run_until(world->port, &mapped.world->done, world->done + 1);
+        assert_int_equal(queued - before, 1 + synchronized);
+        for (size_t i = from; i < world->port->count; i++)
+            told += strstr(world->port->seen[i].body, "\"zeros: 60000\"") != NULL;
+        assert_int_equal(told, 1);
+    }
+    mapped_free(&mapped);
+}
+
+static void what_is_withdrawn_while_its_context_is_written_is_given_back(void **state)
+{
+    (void)state;
+    struct mapped_world mapped = mapped_new("[{" URL ",\"report\":{\"summary\":\".response.text\"}}]", false,
+                                            (struct deliver_options){0});
+    struct world *world = mapped.world;
+    int mine = 0;
+    size_t before = queued;
+    size_t gone = give(world, (struct event_text){.run_id = "r_1", .path = "/zeros", .assignment = &mine});
+    while (queued == before)
+        uv_run(&world->port->loop, UV_RUN_ONCE);
+    world->sink.withdraw(world->sink.ctx, &mine, true);
+    assert_int_equal(world->given[gone].dropped, 1);
     mapped_free(&mapped);
 }
 
@@ -421,6 +474,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_its_mapping_says_is_sent_and_reported),
+        cmocka_unit_test(a_long_answer_is_written_for_its_report_elsewhere),
+        cmocka_unit_test(what_is_withdrawn_while_its_context_is_written_is_given_back),
         cmocka_unit_test(its_query_goes_behind_the_url),
         cmocka_unit_test(a_mapping_without_a_report_leaves_the_usual_result),
         cmocka_unit_test(a_report_that_does_not_end_is_left_out_as_a_whole),
