@@ -22,14 +22,22 @@ enum {
 
 /* Out */
 
-static bool may_be_evicted(const struct delivery *delivery)
+/** One that does not go on before long. */
+static bool waits_behind_another(struct delivery *delivery)
+{
+    struct slot *first = window_first_in_lane(&delivery->slot);
+    return first != &delivery->slot && (first->kept || delivery_of_slot(first)->state == LIFE_WAITING ||
+                                        window_is_held_back(delivery->deliver->window, first));
+}
+
+static bool may_be_evicted(struct delivery *delivery)
 {
     const struct window *window = delivery->deliver->window;
-    return delivery->addressed &&
-           (delivery->state == LIFE_READY || delivery->state == LIFE_QUEUED ||
-            delivery->state == LIFE_WAITING) &&
-           (window_is_beyond_share(window, &delivery->slot, true) ||
-            window_is_blocked(window, &delivery->slot));
+    enum life_state state = delivery->state;
+    if (!delivery->addressed || (state != LIFE_READY && state != LIFE_QUEUED && state != LIFE_WAITING))
+        return false;
+    return window_is_beyond_share(window, &delivery->slot, true) || waits_behind_another(delivery) ||
+           (state == LIFE_WAITING && window_has_used_share(window, &delivery->slot));
 }
 
 void deliver_evict(struct deliver *deliver)

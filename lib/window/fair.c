@@ -6,7 +6,8 @@
  *     and all such destinations together half.
  *   - The first record for a destination that is not known yet goes, as long as there is space at all.
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
- *     queue has waited for a second: it is slow, or paused, or its breaker holds it back.
+ *     queue has waited for a second: it is slow, or paused, or its breaker holds it back. Under pressure it
+ *     may hold no more than that of what has another attempt later: it may ask for that each time (429).
  *   - A lane may hold a sixteenth. Those behind one that does not go on by itself hold what they hold for as
  *     long as that takes, wherever they go: under pressure they have no share.
  *   - While there is no space for anybody (`pressed`), the shares are half of that. So they are, for what
@@ -114,6 +115,18 @@ static bool large_one_is_first(const struct fair *fair, const struct destination
     return fair->unproven_held - destination->held + first->needs <= beside_a_large_one(fair);
 }
 
+/** Of so many bytes in all. */
+static bool is_over(const struct slot *slot, size_t bytes)
+{
+    const struct destination *destination = slot->destination;
+    return destination->held > slot->held && destination->held > bytes / SHARE_PART;
+}
+
+bool fair_has_used_share(const struct fair *fair, const struct slot *slot)
+{
+    return fair->bytes > 0 && is_over(slot, fair->bytes / 2);
+}
+
 bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool pressed)
 {
     const struct destination *destination = slot->destination;
@@ -123,7 +136,7 @@ bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool press
         return true;
     bool comes_later = !slot->recalled && !destination->answers && !TAILQ_EMPTY(&fair->kept[false]);
     size_t bytes = pressed || comes_later ? fair->bytes / 2 : fair->bytes;
-    bool over = destination->held > slot->held && destination->held > bytes / SHARE_PART;
+    bool over = is_over(slot, bytes);
     if (destination->answers)
         return over && is_slow(fair, destination);
     if (!destination->failed && !pressed && destination->held == slot->held)
@@ -141,12 +154,10 @@ bool fair_lane_is_full(const struct fair *fair, const struct slot *slot)
     return (slot->previous && slot->previous->kept) || lane->held > fair->bytes / SHARE_PART;
 }
 
-bool fair_is_blocked(const struct fair *fair, const struct slot *slot)
+bool fair_is_held_back(const struct fair *fair, const struct slot *slot)
 {
-    const struct slot *head = slot->lane ? slot->lane->head : slot;
-    const struct destination *destination = head->destination;
-    return head != slot &&
-           (head->kept || (destination && (!destination->answers || is_slow(fair, destination))));
+    const struct destination *destination = slot->destination;
+    return destination && (!destination->answers || is_slow(fair, destination));
 }
 
 /* What is kept */

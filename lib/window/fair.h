@@ -26,8 +26,10 @@ void fair_answers(struct fair *fair, struct destination *destination, bool answe
 PA_MUST_USE bool fair_is_beyond(const struct fair *fair, const struct slot *slot, bool pressed);
 /** As window_lane_is_full. */
 PA_MUST_USE bool fair_lane_is_full(const struct fair *fair, const struct slot *slot);
-/** As window_is_blocked. */
-PA_MUST_USE bool fair_is_blocked(const struct fair *fair, const struct slot *slot);
+/** As window_is_held_back. */
+PA_MUST_USE bool fair_is_held_back(const struct fair *fair, const struct slot *slot);
+/** As window_has_used_share. */
+PA_MUST_USE bool fair_has_used_share(const struct fair *fair, const struct slot *slot);
 /** As window_keep. */
 void fair_keep(struct fair *fair, struct slot *slot, bool tried);
 /** As window_recall. */

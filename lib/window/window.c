@@ -280,6 +280,11 @@ bool window_is_in_lane(const struct slot *slot)
     return slot->lane != NULL;
 }
 
+struct slot *window_first_in_lane(struct slot *slot)
+{
+    return slot->lane ? slot->lane->head : slot;
+}
+
 bool window_is_first(const struct slot *slot)
 {
     return !slot->lane || slot->lane->head == slot;
@@ -338,9 +343,14 @@ bool window_lane_is_full(const struct window *window, const struct slot *slot)
     return fair_lane_is_full(&window->fair, slot);
 }
 
-bool window_is_blocked(const struct window *window, const struct slot *slot)
+bool window_is_held_back(const struct window *window, const struct slot *slot)
 {
-    return fair_is_blocked(&window->fair, slot);
+    return fair_is_held_back(&window->fair, slot);
+}
+
+bool window_has_used_share(const struct window *window, const struct slot *slot)
+{
+    return fair_has_used_share(&window->fair, slot);
 }
 
 void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept)

@@ -85,6 +85,8 @@ void window_free(struct window *window);
 /** The slot goes into the lane of that name, behind those that are there. False: out of memory. */
 PA_MUST_USE bool window_enter_lane(struct window *window, struct slot *slot, struct slice name);
 PA_MUST_USE bool window_is_in_lane(const struct slot *slot);
+/** The first of its lane, or itself where it has none. */
+PA_MUST_USE struct slot *window_first_in_lane(struct slot *slot);
 /** It is its turn in its lane, or it has none. */
 PA_MUST_USE bool window_is_first(const struct slot *slot);
 /** The lane goes on without the slot, wherever in it the slot stood: returns the one whose turn has come by
@@ -118,9 +120,11 @@ void window_hold(struct window *window, struct slot *slot, size_t bytes);
 PA_MUST_USE bool window_is_beyond_share(const struct window *window, const struct slot *slot, bool pressed);
 /** Its lane holds more than its share, or the slot before it is kept already. */
 PA_MUST_USE bool window_lane_is_full(const struct window *window, const struct slot *slot);
-/** The first of its lane is another, which is kept by reference, or whose destination does not answer or is
- * slow. */
-PA_MUST_USE bool window_is_blocked(const struct window *window, const struct slot *slot);
+/** Its destination does not answer, or is slow: it does not go on before long. */
+PA_MUST_USE bool window_is_held_back(const struct window *window, const struct slot *slot);
+/** Its destination holds more than its share where there is no space for anybody, whether it answers or not.
+ */
+PA_MUST_USE bool window_has_used_share(const struct window *window, const struct slot *slot);
 /** `to`, all zero, takes the place of `from` in its lane and at its destination, and holds nothing; `from`
  * must not be under way, and is all zero then. `kept`: the record of `to` is not in memory. */
 void window_take_place(struct window *window, struct slot *from, struct slot *to, bool kept);

@@ -3,15 +3,21 @@
 #include "kept_world.h"
 #include <sys/resource.h>
 
+/** Nothing is tried a second time while a test lasts. */
+static struct topic *open_patient(void)
+{
+    return topic_open((struct deliver_options){.retry = {.max_attempts = 3,
+                                                         .max_elapsed_ms = 600000,
+                                                         .initial_backoff_ms = 600000,
+                                                         .max_backoff_ms = 600000}});
+}
+
 /** Each is a destination of its own, and far below its share. */
 static void many_names_that_refuse_leave_space_for_others(void **state)
 {
     (void)state;
     enum { NAMES = 60 };
-    struct topic *topic = topic_open((struct deliver_options){.retry = {.max_attempts = 3,
-                                                                        .max_elapsed_ms = 600000,
-                                                                        .initial_backoff_ms = 600000,
-                                                                        .max_backoff_ms = 600000}});
+    struct topic *topic = open_patient();
     struct world *world = topic->world;
     for (int i = 0; i < NAMES; i++) {
         char host[24];
@@ -47,10 +53,7 @@ static void block_lanes(struct topic *topic, int first, int count)
 
 static struct topic *open_with_blocked_lanes(void)
 {
-    struct topic *topic = topic_open((struct deliver_options){.retry = {.max_attempts = 3,
-                                                                        .max_elapsed_ms = 600000,
-                                                                        .initial_backoff_ms = 600000,
-                                                                        .max_backoff_ms = 600000}});
+    struct topic *topic = open_patient();
     produce(topic, (struct event_text){.run_id = "r_0", .path = "/ok"});
     run_until(topic->world->port, &topic->world->done, 1);
     block_lanes(topic, 0, LANES);
@@ -84,6 +87,28 @@ static void space_is_made_for_what_is_kept_where_the_source_asks_for_none(void *
     world->port->turned_ms += 300;
     while (counters_of(topic).bytes_held > BYTES * 3 / 4)
         run_for(world->port, 1);
+    topic_close(topic);
+}
+
+/** It answers, and no breaker opens where some of its answers are good. */
+static void what_is_to_come_later_leaves_space_for_others(void **state)
+{
+    (void)state;
+    struct topic *topic = open_patient();
+    struct world *world = topic->world;
+    world->failures = RECORDS;
+    while (world->sink.has_room(world->sink.ctx, BYTES / 8)) {
+        uint64_t retries = counters_of(topic).retries;
+        produce_many(topic, 1, (struct event_text){.path = "/flaky", .to_other = true, .padding = 500});
+        while (counters_of(topic).kept == 0 && counters_of(topic).retries == retries)
+            run_for(world->port, 1);
+        if (counters_of(topic).kept > 0)
+            break;
+    }
+    assert_true(counters_of(topic).kept > 0);
+    assert_true(counters_of(topic).bytes_held <= BYTES * 3 / 4);
+    produce(topic, (struct event_text){.run_id = "good", .path = "/ok"});
+    run_until(world->port, &world->done, 1);
     topic_close(topic);
 }
 
@@ -432,6 +457,7 @@ int main(void)
         cmocka_unit_test(many_names_that_refuse_leave_space_for_others),
         cmocka_unit_test(what_waits_behind_one_that_does_not_go_on_leaves_space_for_others),
         cmocka_unit_test(space_is_made_for_what_is_kept_where_the_source_asks_for_none),
+        cmocka_unit_test(what_is_to_come_later_leaves_space_for_others),
         cmocka_unit_test(what_fell_silent_goes_out_of_memory_when_others_need_it),
         cmocka_unit_test(what_waits_for_a_connection_is_kept_until_its_time),
         cmocka_unit_test(a_change_that_waits_for_a_connection_is_kept_until_its_time),
