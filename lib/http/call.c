@@ -108,7 +108,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     size_t len = size * count;
     call->header_bytes += len;
     call->header_overflow = call->header_bytes > MAX_HEADER_BYTES;
-    if (call->sends == 0 && goes_through_tunnel(call))
+    if (goes_through_tunnel(call) && !call->tunnelled)
         return !call->header_overflow && on_connect_header(call, bytes, len) ? len : 0;
     return !call->header_overflow && take_line(call, (struct slice){bytes, len}) ? len : 0;
 }
@@ -142,6 +142,7 @@ static int on_send(void *ctx, char *remote, char *local, int remote_port, int lo
     call->http2 = call->shared->options.http2 && agreed_on_http2(call->easy);
     call->sends++;
     call->resent |= call->sends > 1;
+    call->tunnelled |= goes_through_tunnel(call); /* a connection that was used before has its tunnel */
     return CURL_PREREQFUNC_OK;
 }
 
@@ -587,7 +588,8 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         addresses_doubt(&call->shared->addresses, call->origin, call_now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->processed = call->processed;
-    result->sent = call->processed || (request_is_written(call) && !result->proxy_refused);
+    bool got_no_further = result->proxy_refused && asks_proxy(call) && call->sends == 1;
+    result->sent = call->processed || (request_is_written(call) && !got_no_further);
     result->resent = call->resent;
     result->refused =
         failure == HTTP_RESET && call->sends > 0 && call->always_refused && call->stream.refused;

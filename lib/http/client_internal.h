@@ -177,7 +177,7 @@ struct http_call {
     struct http_sockets *sockets;
     /** That the present hop connects to: a hash. */
     uint64_t origin;
-    /** It has answered its CONNECT with a 2xx. */
+    /** It has answered the CONNECT of the present connection with a 2xx. */
     bool tunnelled;
     /** Why its answer is not taken, where libcurl does not say so; NULL: it does. */
     const char *proxy_words;

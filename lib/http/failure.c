@@ -72,9 +72,11 @@ static bool connection_failed(const struct http_call *call, CURLcode code)
 
 static bool proxy_at_fault(const struct http_call *call, CURLcode code)
 {
-    if (!call->proxy || call->sends > 0 || call->tunnelled)
+    if (!call->proxy || call->tunnelled)
         return false;
-    return goes_through_tunnel(call) ? tunnel_failed(call, code) : connection_failed(call, code);
+    if (goes_through_tunnel(call)) /* that of a request that was sent before, too, on another connection */
+        return tunnel_failed(call, code);
+    return call->sends == 0 && connection_failed(call, code);
 }
 
 bool proxy_refuses_password(const struct http_call *call, CURLcode code)

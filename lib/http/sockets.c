@@ -258,6 +258,7 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
         close(fd);
         return CURL_SOCKET_BAD;
     }
+    call->tunnelled = false;
     if (asks_for_tunnel(call))
         interim_hold_request(fd);
     return fd;

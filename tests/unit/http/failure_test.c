@@ -240,7 +240,9 @@ static void before_the_tunnel_stands_it_is_the_proxys_fault(void **state)
     call.tunnelled = true;
     assert_int_equal(failure_of(&call, CURLE_RECV_ERROR), HTTP_RESET);
     begin(https_url, 1);
-    call.proxy = &through_http;
+    call.proxy = &through_http; /* of a second connection, for a request that was sent over the first */
+    assert_int_equal(failure_of(&call, CURLE_RECV_ERROR), HTTP_PROXY);
+    call.tunnelled = true;
     assert_int_equal(failure_of(&call, CURLE_RECV_ERROR), HTTP_RESET);
 }
 
