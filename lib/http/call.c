@@ -204,9 +204,7 @@ bool easy_prepare(CURL *easy, const struct http_client_options *options)
     curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, keeps_sessions() ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    if (options->http2 && options->watches_streams)
-        http2_streams_watch(easy);
+    transfer_prepare(easy, options);
     /* The buffers' default of 64 KiB each would cost 32 MiB at 256 in flight; webhooks are small. */
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
@@ -349,6 +347,7 @@ bool call_prepare(struct http_call *call)
     CURL *easy = call->easy;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    transfer_prepare(easy, &call->shared->options);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */

@@ -61,8 +61,12 @@ size_t http_client_active(const struct http_client *client)
 
 /* Easy handles */
 
-static CURL *easy_take(struct http_client *client)
+/** `before`: what the call's last hop used; NULL: nothing. */
+static CURL *easy_take(struct http_client *client, CURL *before)
 {
+    if (before && client->idle_room > 0)
+        return before;
+    curl_easy_cleanup(before);
     if (client->idle_count > 0)
         return client->idle[--client->idle_count];
     CURL *easy = curl_easy_init();
@@ -149,7 +153,7 @@ static bool begin_transfer(struct http_call *call)
     struct http_client *client = call->client;
     if (call->ours)
         exchanges_make_room(&client->exchanges, 1);
-    call->easy = call->easy ? call->easy : easy_take(client);
+    call->easy = easy_take(client, call->easy);
     if (!call->easy || !call_prepare(call))
         return false;
     if (call->ours)
@@ -267,8 +271,9 @@ static void all_read(uv_check_t *readied)
     end_exchanges(client);
 }
 
-static void act(struct http_client *client, curl_socket_t fd, int flags)
+static void act(void *ctx, curl_socket_t fd, int flags)
 {
+    struct http_client *client = ctx;
     int running;
     CURLMcode code = curl_multi_socket_action(client->multi, fd, flags, &running);
     if (code == CURLM_OK && fd != CURL_SOCKET_TIMEOUT) {
@@ -283,11 +288,6 @@ static void act(struct http_client *client, curl_socket_t fd, int flags)
     sockets_spoil(&client->sockets);
     end_unwatched(client);
     uv_timer_start(&client->timeout, timed_out, SWEEP_MIN_MS, 0);
-}
-
-static void socket_ready(void *ctx, curl_socket_t fd, int flags)
-{
-    act(ctx, fd, flags);
 }
 
 static void timed_out(uv_timer_t *timer)
@@ -559,7 +559,7 @@ static void open_handles(struct http_client *client)
     client->open_handles = 6;
     uv_timer_start(&client->sweep, swept, (uint64_t)sweep_ms, (uint64_t)sweep_ms);
     uv_timer_stop(&client->sweep);
-    sockets_open(&client->sockets, options->loop, client->multi, socket_ready, end_call_of_socket, client);
+    sockets_open(&client->sockets, options->loop, client->multi, act, end_call_of_socket, client);
     TAILQ_INIT(&client->over);
     client->exchanges = (struct exchanges){.multi = client->multi,
                                            .sockets = &client->sockets,
@@ -583,7 +583,7 @@ struct http_client *http_client_new(const struct http_client_options *options, s
         return NULL;
     }
     int result = shared_init(&client->shared, options, err);
-    client->idle_room = options->max_connections;
+    client->idle_room = easy_is_used_once(&client->shared) ? 0 : options->max_connections;
     client->idle = calloc(options->max_connections + 1, sizeof *client->idle);
     client->multi = curl_multi_init();
     if (result == 0 && (!client->idle || !client->multi))

@@ -250,10 +250,14 @@ PA_MUST_USE int64_t call_length(const struct http_call *call);
 /* streams.c */
 /** Once for the process, before any transfer. */
 void http2_streams_begin(void);
-/** For a fresh easy handle that may use HTTP/2: how each call's stream ends is in `stream` then. */
-void http2_streams_watch(CURL *easy);
+/** A line of the trace that was told to this call: how each call's stream ends is in `stream` then. */
+void http2_streams_traced(struct http_call *call, struct slice text);
 
 /* transfer.c */
+/** For a fresh easy handle, and once more before each hop. */
+void transfer_prepare(CURL *easy, const struct http_client_options *options);
+/** Each easy handle serves one hop at most (docs/workarounds.md). */
+PA_MUST_USE bool easy_is_used_once(const struct client_shared *shared);
 /** May libcurl read this line of a head of HTTP/1, with its end? Not where it breaks the rules, as
  * `exchange.response` says then. */
 PA_MUST_USE bool transfer_may_read(struct http_call *call, struct slice line);

@@ -416,7 +416,8 @@ static enum response_event read_extension(struct response *response, struct slic
     enum response_event event = next_line(response, in, &line);
     if (event != RESPONSE_HEAD)
         return event;
-    if (line.len > 0 && memchr(line.ptr, '\r', line.len))
+    struct slice extension = slice_trim(line);
+    if ((extension.len > 0 && *extension.ptr != ';') || (line.len > 0 && memchr(line.ptr, '\r', line.len)))
         return broken(response, "a chunk's size does not end with its line");
     if (line.len == 0)
         response->own.counted -=
@@ -490,6 +491,11 @@ enum response_event response_read(struct response *response, struct slice *in, s
         }
     }
     return event;
+}
+
+bool response_in_chunks(const struct response *response)
+{
+    return response->own.step >= SIZE && response->own.step <= TRAILERS;
 }
 
 bool response_ends_here(const struct response *response)

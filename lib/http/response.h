@@ -67,6 +67,8 @@ void response_begin(struct response *response, bool to_head);
  * `in` and is not used until response_take. */
 PA_MUST_USE enum response_event response_read(struct response *response, struct slice *in,
                                               struct slice *body);
+/** The final head has come, and a body in chunks follows. */
+PA_MUST_USE bool response_in_chunks(const struct response *response);
 /** Uses that body. */
 void response_take(struct response *response, struct slice *in, size_t len);
 /** The connection has ended. True: and with it the response, which is whole. */

@@ -53,29 +53,18 @@ static void frame_came(struct http_call *told, int id, const char *frame)
     call->stream.ended |= ended;
 }
 
-static int on_trace(CURL *easy, curl_infotype type, char *text, size_t len, void *ctx)
+void http2_streams_traced(struct http_call *call, struct slice text)
 {
     enum { MOST_OF_A_FRAME = 96 };
     char line[MOST_OF_A_FRAME];
     int id = 0, at = 0;
-    struct http_call *call = call_of(easy);
-    (void)ctx;
-    if (type != CURLINFO_TEXT || !call)
-        return 0;
-    snprintf(line, sizeof line, "%.*s", (int)(len < sizeof line ? len : sizeof line), text);
+    snprintf(line, sizeof line, "%.*s", (int)(text.len < sizeof line ? text.len : sizeof line), text.ptr);
     if (sscanf(line, "[HTTP/2] [%d] %n", &id, &at) != 1 || at == 0)
-        return 0;
+        return;
     if (starts_with(line + at, "OPENED "))
         call->stream = (struct stream){.id = id};
     else if (starts_with(line + at, "<- "))
         frame_came(call, id, line + at + 3);
-    return 0;
-}
-
-void http2_streams_watch(CURL *easy)
-{
-    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace);
-    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
 }
 
 #else /* HTTP/2 is not used (http_client_can_http2) */
@@ -84,9 +73,10 @@ void http2_streams_begin(void)
 {
 }
 
-void http2_streams_watch(CURL *easy)
+void http2_streams_traced(struct http_call *call, struct slice text)
 {
-    (void)easy;
+    (void)call;
+    (void)text;
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* What came of a transfer on libcurl's ordinary way, where its result code does not say enough: what counts
- * as an answer is the same as in exchange.c, whose parser sees every head of HTTP/1 first. */
+ * as an answer is the same as in exchange.c, whose parser sees every head of HTTP/1 first, and the bytes of
+ * every body in chunks. */
 #include "http/client_internal.h"
 #include <string.h>
 
@@ -12,6 +13,64 @@ static bool frames_body(struct slice line)
            slice_equal_text_ignore_case(name, "Transfer-Encoding");
 }
 
+/** libcurl is to tell of the body's bytes before it undoes the chunks: see chunks_came. */
+static void watch_chunks(CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+}
+
+/** libcurl reads what brings nothing forward, extensions and zeros of a chunk's size, for as long as it
+ * comes. So the parser that bounds it sees the bytes, too. */
+static void chunks_came(struct http_call *call, struct slice in)
+{
+    struct response *response = &call->exchange.response;
+    struct slice body;
+    enum response_event event = RESPONSE_MORE;
+    do {
+        event = response_read(response, &in, &body);
+        if (event == RESPONSE_BODY)
+            response_take(response, &in, body.len);
+    } while (event == RESPONSE_BODY);
+}
+
+static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *ctx)
+{
+    struct http_call *call = call_of(easy);
+    (void)ctx;
+    if (call && type == CURLINFO_TEXT)
+        http2_streams_traced(call, (struct slice){bytes, len});
+    else if (call && type == CURLINFO_DATA_IN && response_in_chunks(&call->exchange.response))
+        chunks_came(call, (struct slice){bytes, len});
+    return 0;
+}
+
+/** Called after libcurl has read something; true: it goes no further. */
+static int is_broken(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    const struct http_call *call = call_of(ctx);
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    return call && call->exchange.response.why != NULL;
+}
+
+void transfer_prepare(CURL *easy, const struct http_client_options *options)
+{
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, is_broken);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, easy);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, options->http2 && options->watches_streams ? 1L : 0L);
+}
+
+/** Before 8.1 a handle that is used again still points to the last header of its former transfer, which is
+ * freed, and a head that begins with a blank is read as the rest of that. Where neither a proxy nor HTTP/2 is
+ * wanted libcurl reads no head. */
+bool easy_is_used_once(const struct client_shared *shared)
+{
+    bool reads = has_proxy(shared) || shared->options.http2;
+    return reads && curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;
+}
+
 bool transfer_may_read(struct http_call *call, struct slice line)
 {
     struct response *response = &call->exchange.response;
@@ -22,7 +81,10 @@ bool transfer_may_read(struct http_call *call, struct slice line)
         response->why = "a header that says where its body ends has several lines";
     if (!goes_on)
         call->line_frames = frames_body(line);
-    return !response->why && response_read(response, &line, &body) != RESPONSE_BROKEN;
+    bool may = !response->why && response_read(response, &line, &body) != RESPONSE_BROKEN;
+    if (may && response_in_chunks(response))
+        watch_chunks(call->easy);
+    return may;
 }
 
 static bool is_bodiless(const struct http_call *call)

@@ -7,7 +7,7 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 
-enum { ENDPOINT_IN_MAX = 8192 };
+enum { ENDPOINT_IN_MAX = 32 * 1024 };
 
 struct endpoint {
     struct tested_client *http;
@@ -227,6 +227,7 @@ static inline void endpoint_end(struct endpoint *endpoint)
 {
     while (endpoint->peers)
         endpoint_close(endpoint->peers, false);
-    uv_close((uv_handle_t *)&endpoint->listener, NULL);
+    if (!uv_is_closing((uv_handle_t *)&endpoint->listener))
+        uv_close((uv_handle_t *)&endpoint->listener, NULL);
     SSL_CTX_free(endpoint->tls);
 }

@@ -2,6 +2,7 @@
  * agent's own exchange, and libcurl's ordinary way behind the same http_start; each over TCP and TLS.
  * docs/testing.md lists the items. */
 #include "asker.h"
+#include <curl/curl.h>
 #include <signal.h>
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -21,8 +22,8 @@ struct example {
     const char *headers;
     /** The exchange uses the connection no more. */
     bool last;
-    /** On libcurl's ordinary way it is `protocol`. */
-    bool refused_by_libcurl;
+    /** On libcurl's ordinary way it is `protocol`; with an old libcurl alone. */
+    bool refused_by_libcurl, refused_by_old_libcurl;
 };
 
 struct world {
@@ -82,7 +83,9 @@ static void next_is_not_touched(struct world *world, const struct example *examp
 
 static void try_example(struct world *world, const struct example *example)
 {
-    bool refused = example->refused_by_libcurl && !is_own(world);
+    bool old = curl_version_info(CURLVERSION_NOW)->version_num < 0x080300;
+    bool refused =
+        !is_own(world) && (example->refused_by_libcurl || (example->refused_by_old_libcurl && old));
     const char *failure = refused ? "protocol" : example->failure ? example->failure : "";
     world->says = slice_of(example->says);
     world->closes = example->closes;
@@ -202,6 +205,20 @@ static void chunks_have_extensions_and_trailers(void **state)
         {.says = CHUNKED "ffffffffffffffffff\r\nok\r\n", .closes = true, .failure = "protocol"},
         {.says = CHUNKED "2\r\nokay\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = CHUNKED " 2\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "+2\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "-2\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "0x2\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "2_\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "2 3\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED ";a\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "\r\n2\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "2\r;\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "2\r\nok\r0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "2\r\nok\r\n\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "10000000000000002\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "8000000000000002\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "protocol"},
+        {.says = CHUNKED "100000002\r\nok\r\n0\r\n\r\n", .closes = true, .failure = "reset"},
+        {.says = CHUNKED "2\r\nok\r\n0\r\nX: \r\n y\r\n\r\n", .status = 200, .body = "ok"},
         {.says = CHUNKED "2\r\nok0\r\n\r\n", .closes = true, .failure = "protocol"},
     };
     TRY(examples);
@@ -255,6 +272,12 @@ static void a_header_may_go_on_in_the_next_line(void **state)
          .status = 200,
          .body = "ok",
          .headers = "X-A: one\r\nContent-Length: 2\r\n"},
+        /* Before the first header: passed over (section 2.2). */
+        {.says = OK " Content-Length: 9\r\n\tX: x\r\nContent-Length: 2\r\n\r\nok",
+         .status = 200,
+         .body = "ok",
+         .headers = "Content-Length: 2\r\n",
+         .refused_by_old_libcurl = true},
         {.says = OK "X-A:\r\n one\r\nContent-Length: 2\r\n\r\nok",
          .status = 200,
          .body = "ok",
@@ -285,6 +308,18 @@ static void lengths_that_disagree_are_no_answer(void **state)
         {.says = OK "Content-Length: -2\r\n\r\nok", .closes = true, .failure = "protocol"},
         {.says = OK "Content-Length: +2\r\n\r\nok", .closes = true, .failure = "protocol"},
         {.says = OK "Content-Length: 2x\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 2 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 2;2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 0x2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 2.0\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: \"2\"\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 18446744073709551618\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = OK "Content-Length: 002\r\n\r\nok", .status = 200, .body = "ok"},
+        {.says = OK "Content-Length:\t2 \t\r\n\r\nok", .status = 200, .body = "ok"},
+        {.says = OK "Content-Length: 2\r\nContent-Length: 2, 2\r\n\r\nok", .status = 200, .body = "ok"},
+        {.says = OK "Content-Length: 2\r\nContent-Length: 2, 3\r\n\r\nok",
+         .closes = true,
+         .failure = "protocol"},
         {.says = OK "Content-Length:\r\n\r\nok", .closes = true, .failure = "protocol"},
         {.says = OK "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", .status = 200, .body = "ok"},
         {.says = OK "Content-Length: 2, 2\r\n\r\nok", .status = 200, .body = "ok"},
@@ -339,6 +374,16 @@ static void a_status_line_may_be_without_a_reason(void **state)
         {.says = "HTTP/1.1 599 \xff\xfe (strange)\r\nContent-Length: 2\r\n\r\nok",
          .status = 599,
          .body = "ok"},
+        /* Not of any class, but a status all the same (RFC 9110, section 15). */
+        {.says = "HTTP/1.1 600 S\r\nContent-Length: 2\r\n\r\nok", .status = 600, .body = "ok"},
+        {.says = "HTTP/1.1 999 S\r\nContent-Length: 2\r\n\r\nok", .status = 999, .body = "ok"},
+        {.says = "HTTP/1.1 000 S\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = "HTTP/1.1 099 S\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = "HTTP/1.1 +20 S\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = "http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = " HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", .closes = true, .failure = "protocol"},
+        {.says = "ok", .closes = true, .failure = "protocol"}, /* HTTP/0.9 */
         {.says = "HTTP/1.1 20\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/1.1 2000 OK\r\n\r\n", .closes = true, .failure = "protocol"},
         {.says = "HTTP/1.1\r\n\r\n", .closes = true, .failure = "protocol"},
