@@ -45,18 +45,26 @@ static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, voi
     return 0;
 }
 
+/** As long as it said, where libcurl goes by the connection's end alone: an old one does so for "identity",
+ * which is no coding. */
+static bool length_has_come(const struct http_call *call, curl_off_t came)
+{
+    int64_t length = call->exchange.response.length;
+    return call->exchange.response.status != 0 && length >= 0 && call_length(call) < 0 && came >= length;
+}
+
 /** Called after libcurl has read something; true: it goes no further. */
-static int is_broken(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int is_over(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
     const struct http_call *call = call_of(ctx);
-    (void)down_total, (void)down, (void)up_total, (void)up;
-    return call && call->exchange.response.why != NULL;
+    (void)down_total, (void)up_total, (void)up;
+    return call && (call->exchange.response.why || length_has_come(call, down));
 }
 
 void transfer_prepare(CURL *easy, const struct http_client_options *options)
 {
     curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, is_broken);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, is_over);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, easy);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_VERBOSE, options->http2 && options->watches_streams ? 1L : 0L);
@@ -71,6 +79,21 @@ bool easy_is_used_once(const struct client_shared *shared)
     return reads && curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;
 }
 
+/** Once the head has come. False: the status is all that counts. */
+static bool begin_body(struct http_call *call)
+{
+    const struct response *response = &call->exchange.response;
+    if (response->strange_coding) {
+        call->cut = HTTP_CUT_UNREADABLE;
+        return false;
+    }
+    if (response_in_chunks(response))
+        watch_chunks(call->easy);
+    else if (!slice_is_null(response_header(response, "Transfer-Encoding", 0)))
+        curl_easy_setopt(call->easy, CURLOPT_NOPROGRESS, 0L);
+    return true;
+}
+
 bool transfer_may_read(struct http_call *call, struct slice line)
 {
     struct response *response = &call->exchange.response;
@@ -81,10 +104,7 @@ bool transfer_may_read(struct http_call *call, struct slice line)
         response->why = "a header that says where its body ends has several lines";
     if (!goes_on)
         call->line_frames = frames_body(line);
-    bool may = !response->why && response_read(response, &line, &body) != RESPONSE_BROKEN;
-    if (may && response_in_chunks(response))
-        watch_chunks(call->easy);
-    return may;
+    return !response->why && response_read(response, &line, &body) != RESPONSE_BROKEN && begin_body(call);
 }
 
 static bool is_bodiless(const struct http_call *call)
@@ -145,6 +165,8 @@ CURLcode transfer_result(struct http_call *call, CURLcode code)
     bool head_came = call_status(call) >= 200 && !call->in_head;
     if (code == CURLE_OK && call->in_head)
         return CURLE_PARTIAL_FILE;
+    if (code == CURLE_ABORTED_BY_CALLBACK && head_came && !call->exchange.response.why)
+        return CURLE_OK; /* length_has_come */
     if (code == CURLE_OK && call->stream.cut && is_without_length(call))
         return CURLE_PARTIAL_FILE;
     if (!is_lost(code) || call->sends == 0)

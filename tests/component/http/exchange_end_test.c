@@ -22,7 +22,8 @@ static void open_world(struct world *world, enum way way, void (*asked)(struct e
 }
 
 static const char *const WAY_NAMES[WAYS] = {"TCP", "TLS", "libcurl's TCP", "libcurl's TLS"};
-enum how { FIN, CUT, RESET };
+/** Over TLS alone: a fatal alert, and then the FIN. */
+enum how { FIN, CUT, RESET, ALERT };
 enum { LARGE = 6 * 1024 * 1024 };
 
 #define TITLE "| how an HTTP/1.1 connection ends | first use | used before |\n"
@@ -52,6 +53,7 @@ static const struct ending ENDINGS[] = {
     {.row = "before anything", .said = "", .how = CUT},
     {.row = "before anything", .said = "", .how = RESET},
     {.row = "before anything", .said = "", .how = RESET, .unsent = true},
+    {.row = "before anything", .said = "", .how = ALERT, .tls_only = true},
     {.row = "within the first line", .said = "H", .how = FIN},
     {.row = "within the first line", .said = "HTTP/1.1 20", .how = RESET},
     {.row = "within the answer's head", .said = HEAD "X-A: a\r\n", .how = FIN},
@@ -61,6 +63,10 @@ static const struct ending ENDINGS[] = {
     {.row = "within a body", .said = HEAD "Content-Length: 9\r\n\r\nx", .how = RESET},
     {.row = "within a body", .said = HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", .how = FIN},
     {.row = "within a body", .said = HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n", .how = FIN},
+    {.row = "within a body",
+     .said = HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+     .how = ALERT,
+     .tls_only = true},
     {.row = "closed at the end", .said = HEAD "\r\nx", .how = FIN},
     {.row = "the same over TLS", .said = HEAD "\r\nx", .how = CUT, .tls_only = true},
     {.row = "the same over TLS",
@@ -68,21 +74,37 @@ static const struct ending ENDINGS[] = {
      .how = CUT,
      .tls_only = true},
     {.row = "reset within such", .said = HEAD "\r\nx", .how = RESET, .tcp_only = true},
+    {.row = "reset within such", .said = HEAD "\r\nx", .how = ALERT, .tls_only = true},
     {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = FIN},
+    {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = ALERT, .tls_only = true},
     {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = RESET},
     {.row = "after the whole", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = CUT},
     {.row = "while the request", .said = HEAD "Content-Length: 1\r\n\r\nx", .how = FIN, .unsent = true},
     {.row = "while nobody", .said = "", .how = FIN, .idle = true},
     {.row = "while nobody", .said = "", .how = CUT, .idle = true},
     {.row = "while nobody", .said = "", .how = RESET, .idle = true},
+    {.row = "while nobody", .said = "", .how = ALERT, .idle = true, .tls_only = true},
     {.row = "while nobody", .said = HEAD "Content-Length: 1\r\n\r\nx", .idle = true, .only_says = true},
 };
+
+/** The alert that answers a record which cannot be read. */
+static void say_alert(struct endpoint_peer *peer)
+{
+    static const char record[] = "\x17\x03\x03\0\x20no record that anybody enciphered.";
+    char byte;
+    BIO_write(SSL_get_rbio(peer->ssl), record, sizeof record - 1);
+    assert_int_equal(SSL_read(peer->ssl, &byte, 1), -1);
+    assert_true(BIO_pending(SSL_get_wbio(peer->ssl)) > 0);
+    endpoint_flush(peer);
+}
 
 static void end_connection(struct endpoint_peer *peer, const struct ending *ending)
 {
     endpoint_say(peer, ending->said);
     if (ending->only_says)
         return;
+    if (ending->how == ALERT)
+        say_alert(peer);
     if (ending->how == RESET)
         endpoint_reset(peer);
     else
