@@ -471,7 +471,8 @@ static void read_done(uv_work_t *work, int status)
         for (int part = 0; part < PARTS; part++)
             judge_part(reload, (enum part)part, &reading->problems[part]);
         setup_tell_lines("mapping file", F_STR("reason", ""), &reading->warnings);
-        if (reading->changed[PART_CERTIFICATES])
+        if (reading->changed[PART_CERTIFICATES] || reading->changed[PART_SECRET] ||
+            reading->changed[PART_TOKEN] || reading->changed[PART_COLLECTOR])
             setup_tell_lines("settings", F_STR("reason", ""), &reading->config.warnings);
         tell_outcome(reload, reading);
         reload->again = reading->again || reading->marks.failed || reading->paths.failed;

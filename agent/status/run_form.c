@@ -38,7 +38,8 @@ static const char *hint_of(const struct status_parts *parts, const struct delive
                "goes "
                "the way to Port";
     if (delivery->at_letter)
-        return "make space for dead letters, or mend their rights: it is tried until it is written";
+        return "make space for dead letters, or mend what DEAD_LETTER_DIR or DEAD_LETTER_TOPIC leads to: it "
+               "is tried until it is written";
     return delivery->hint;
 }
 

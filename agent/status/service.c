@@ -141,7 +141,8 @@ static bool destination_of(const struct admin_request *request, struct url_parts
     return false;
 }
 
-static const char PAUSED[] = "the operator has paused it: deliveries wait, and fill the memory for records";
+static const char PAUSED[] =
+    "the operator has paused it: deliveries wait, and fill the memory for records, until 'port-agent resume'";
 
 static void post_pause(struct status_service *service, const struct admin_request *request,
                        struct admin_answer *answer)

@@ -94,10 +94,12 @@ static void say_failure(struct dead_letters *letters, const struct dead_letter_w
         return;
     letters->failing = letters->said = true;
     letters->said_ms = now_ms;
+    bool of_topic = *write->letter.topic; /* a polled run is of none */
     log_error("a dead letter cannot be written: its record is held back and the write tried again",
-              F_STR("error.message", reason), F_STR("messaging.destination.name", write->letter.topic),
-              F_INT("messaging.destination.partition.id", write->letter.partition),
-              F_INT("messaging.kafka.offset", write->letter.offset),
+              F_STR("error.message", reason),
+              of_topic ? F_STR("messaging.destination.name", write->letter.topic) : F_NONE,
+              of_topic ? F_INT("messaging.destination.partition.id", write->letter.partition) : F_NONE,
+              of_topic ? F_INT("messaging.kafka.offset", write->letter.offset) : F_NONE,
               F_SLICE("port.run_id", write->letter.run_id), F_INT("waiting", letters->counters.waiting),
               F_SLICE("trace_id", trace_of(&write->letter)));
 }

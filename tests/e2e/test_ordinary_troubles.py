@@ -183,6 +183,9 @@ def test_mappings_letters_and_the_end(polling, receiver, tmp_path):
     pod.shows("a mapping fails", "r_fails")
     pod.shows("no mapping wants the event", "r_unwanted", named=["log"])
     full.shows("dead letters are full", "r_letter")
+    full.ask("pause")
+    full_port.offer(polled_run("r_paused", receiver.url))
+    full.shows("deliveries are paused, and that was forgotten", "r_paused", named=["status"])
     assert ends.agent.wait() == 0
 
 

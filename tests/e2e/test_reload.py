@@ -238,6 +238,8 @@ def test_another_admin_token_takes_over_and_an_empty_file_is_refused(start, port
     endpoint.fail("told: second-token-of-the-administrator")
     port.offer(polled_run("r_told", endpoint.url))
     assert "told: ***" in json.dumps(agent.wait_log("webhook failed"))
+    token.write_text('"third-token-of-the-administrator"')
+    agent.wait_log("settings", reason="ADMIN_TOKEN: its value begins and ends with a quote, which counts as a part of it")
     assert "of-the-administrator" not in json.dumps(agent.log.snapshot() + [status(environment)])
     assert agent.terminate() == 0
 

@@ -220,6 +220,24 @@ static void a_failure_is_logged_at_once_and_then_once_a_minute(void **state)
     assert_null(strstr(text, "payload"));
 }
 
+static void a_letter_of_no_topic_is_told_of_without_one(void **state)
+{
+    (void)state;
+    struct world world;
+    struct caught caught = logs_catch();
+    open_directory(&world, 10);
+    struct dead_letter letter = letter_of(-1, "{}");
+    letter.topic = "";
+    letter.partition = -1;
+    world_write(&world, &letter);
+    world_run_failures(&world, 1);
+    world_close(&world);
+    char *text = logs_end(&caught);
+    assert_non_null(strstr(text, "a dead letter cannot be written"));
+    assert_null(strstr(text, "messaging."));
+    free(text);
+}
+
 static void closing_forgets_what_waits_and_waits_for_what_is_under_way(void **state)
 {
     (void)state;
@@ -375,6 +393,7 @@ int main(int argc, char **argv)
         IN_A_DIRECTORY(a_line_that_a_crash_left_unfinished_is_closed_by_the_next),
         IN_A_DIRECTORY(a_forgotten_letter_tells_nobody_and_its_bytes_are_not_read_again),
         IN_A_DIRECTORY(a_failure_is_logged_at_once_and_then_once_a_minute),
+        IN_A_DIRECTORY(a_letter_of_no_topic_is_told_of_without_one),
         IN_A_DIRECTORY(closing_forgets_what_waits_and_waits_for_what_is_under_way),
         IN_A_DIRECTORY(several_agents_share_a_directory),
         IN_A_DIRECTORY(an_agent_that_stopped_with_the_lock_holds_nobody_for_ever),
