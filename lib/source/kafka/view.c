@@ -10,12 +10,13 @@ struct source_view kafka_consumer_view(const struct kafka_consumer *consumer)
         [REBALANCE_COMMITTING] = "revoked: committing",
     };
     const char *idle = !consumer->connected        ? "not connected to the brokers"
+                       : consumer->group_refused   ? "the consumer group may not be used"
                        : consumer->partitions      ? "consuming"
                        : consumer->rebalances == 0 ? "joining the group"
                                                    : "no partition is assigned";
     const char *state = consumer->rebalance == REBALANCE_IDLE ? idle : states[consumer->rebalance];
     return (struct source_view){.state = consumer->closing ? "leaving the group" : state,
-                                .connected = consumer->connected,
+                                .connected = consumer->connected && !consumer->group_refused,
                                 .credentials_refused = consumer->credentials_failing,
                                 .rebalances = consumer->rebalances,
                                 .commits = consumer->commits,

@@ -142,7 +142,10 @@ static void the_consumers_state_is_told_in_words(void **state)
     (void)state;
     assert_state("not connected to the brokers");
     assert_false(kafka_consumer_view(&consumer).connected);
-    consumer.connected = true;
+    consumer.connected = consumer.group_refused = true;
+    assert_state("the consumer group may not be used");
+    assert_false(kafka_consumer_view(&consumer).connected);
+    consumer.group_refused = false;
     assert_state("joining the group");
     consumer.rebalances = 1;
     assert_state("no partition is assigned");
