@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** Together: a colon, and the two characters that end a line. */
+enum { SEPARATORS_MAX = 3 };
+
 /* The list */
 
 static void add_form(struct secrets *secrets, struct secret_form form)
@@ -34,7 +37,7 @@ static void add_form(struct secrets *secrets, struct secret_form form)
 static void add_own_form(struct secrets *secrets, struct buffer *digits, bool any_case)
 {
     secrets->failed |= digits->failed;
-    struct secret_form form = {.bytes.len = digits->len, .any_case = any_case};
+    struct secret_form form = {.bytes.len = digits->len, .any_case = any_case, .in_lines = true};
     form.own = buffer_take(digits, NULL);
     form.bytes.ptr = form.own;
     secrets->failed |= !form.own;
@@ -185,15 +188,30 @@ static bool same_byte(const struct secret_form *form, char of_text, char of_secr
     return of_text == of_secret || (form->any_case && tolower((unsigned char)of_text) == of_secret);
 }
 
+/** What stands between digits, and is none: the end of a line, as it is or escaped, or a colon. Bytes of the
+ * text; 0: it is something else. */
+static size_t separator(struct slice text, const struct secret_form *form)
+{
+    char bytes[4];
+    size_t len, taken;
+    if (!form->in_lines || text.len == 0)
+        return 0;
+    if (*text.ptr == '\r' || *text.ptr == '\n' || (form->any_case && *text.ptr == ':'))
+        return 1;
+    taken = unescape(text, bytes, &len);
+    return taken > 0 && (bytes[0] == '\r' || bytes[0] == '\n') ? taken : 0;
+}
+
 /** Does the text begin with the secret, each character as it is or escaped? Then how many bytes of it. */
 static size_t begins_with_escaped(struct slice text, const struct secret_form *form, size_t *steps)
 {
     struct slice secret = form->bytes;
-    size_t at = 0, whole = secret.len;
+    size_t at = 0, whole = secret.len, between = 0;
     while (secret.len > 0) {
         ++*steps;
         char bytes[4];
-        size_t len, taken = at < text.len ? unescape(after(text, at), bytes, &len) : 0;
+        size_t left = secret.len, apart = 0, len;
+        size_t taken = at < text.len ? unescape(after(text, at), bytes, &len) : 0;
         if (taken > 0 && len <= secret.len && memcmp(bytes, secret.ptr, len) == 0) {
             at += taken;
             secret = after(secret, len);
@@ -202,6 +220,10 @@ static size_t begins_with_escaped(struct slice text, const struct secret_form *f
                     (text.ptr[at] == '+' && secret.ptr[0] == ' '))) { /* forms write blanks so */
             at++;
             secret = after(secret, 1);
+        } else if (left < whole && between < SEPARATORS_MAX && at < text.len &&
+                   (apart = separator(after(text, at), form)) > 0) {
+            at += apart;
+            between++;
         } else {
             size_t found = whole - secret.len;
             if (found >= SECRET_ENOUGH) /* nobody looks at these bytes again */
@@ -211,6 +233,8 @@ static size_t begins_with_escaped(struct slice text, const struct secret_form *f
             struct slice rest = until_cut(after(text, at));
             return rest.len == 0 || is_cut_escape(rest) ? at + rest.len : 0;
         }
+        if (secret.len < left)
+            between = 0;
     }
     return at;
 }

@@ -15,8 +15,10 @@ struct secret_form {
     struct slice bytes;
     /** What `bytes` is in, if that is the list's own. */
     char *own;
-    /** Hexadecimal digits have two cases. */
+    /** Hexadecimal digits have two cases, and may have colons between them. */
     bool any_case;
+    /** It may be broken into lines. */
+    bool in_lines;
     /** The one before it that begins with the same byte, counted from 1; 0: none. */
     size_t next;
 };
@@ -32,8 +34,8 @@ struct secrets {
 };
 
 /** Adds a value of at least `shortest` bytes; a shorter one, and an empty one, is left out. One of SECRET_MIN
- * bytes or more is looked for in its other writings too: hexadecimal, and base64 in both alphabets (RFC 4648)
- * wherever it stands in what was encoded. */
+ * bytes or more is looked for in its other writings too: hexadecimal, with colons or without, and base64 in
+ * both alphabets (RFC 4648) wherever it stands in what was encoded; both also in lines of any length. */
 void secrets_add(struct secrets *secrets, struct slice value, size_t shortest);
 /** Adds "user:password" whole, and the password; without a password the user, which is a token then.
  * Borrowed. */

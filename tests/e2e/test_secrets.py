@@ -24,13 +24,13 @@ def writings(secret):
         coded = base64.b64encode(before + value + b"#")
         yield coded.decode()
         yield base64.urlsafe_b64encode(before + value).decode()
-    yield from (secret, value.hex(), value.hex().upper(), urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], "".join(f"%{b:02x}" for b in value))
+    yield from (secret, value.hex(), value.hex().upper(), value.hex(":"), urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], "".join(f"%{b:02x}" for b in value))
 
 
 def cores(secret):
     """What of each writing the secret alone decides."""
     value = secret.encode()
-    yield from (secret, value.hex(), value.hex().upper(), urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], "".join(f"%{b:02x}" for b in value))
+    yield from (secret, value.hex(), value.hex().upper(), value.hex(":"), urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1], "".join(f"%{b:02x}" for b in value))
     for before in range(3):
         bits = (b"\0" * before + value + b"\0\0")
         first, last = (before * 8 + 5) // 6, (before + len(value)) * 8 // 6

@@ -75,6 +75,21 @@ static void base64_and_hexadecimal_are_seen_through(void **state)
     redacted(few, "c2hvcnQ= 73686f7274", "c2hvcnQ= 73686f7274");
 }
 
+static void digits_in_lines_and_with_colons_are_seen_through(void **state)
+{
+    (void)state;
+    static const char *const password[] = {"pass>word?~", NULL};
+    redacted(password,
+             "cGFz\r\ncz53b3J\nkP34= cGFz\\r\\ncz53b3J\\nkP34= cGFz%0D%0Acz53b3JkP34=", "***4= ***4= ***4=");
+    redacted(password, "c\nG\nF\nz\nc\nz\n5\n3\nb\n3\nJ\nk\nP\n3\n4=", "***\n4=");
+    redacted(password, "70:61:73:73:3e:77:6f:72:64:3f:7e 70:61:73:73:3E:\n77:6F:72:64:3F:7E:", "*** ***:");
+    redacted(password, "706173733e\n776f72643f7e", "***");
+    redacted(password, "706173733e\n\n\n\n776f72643f7e cGFzcz5:3b3JkP34=",
+             "706173733e\n\n\n\n776f72643f7e cGFzcz5:3b3JkP34=");
+    redacted(password, "pass\n>word?~", "pass\n>word?~"); /* as it is it has no lines */
+    redacted_within(password, "x 70:61:73:73:3e:77", 19, "x ***");
+}
+
 /** Whatever is compared is consumed, or soon given up. */
 static void a_long_one_is_known_by_its_beginning(void **state)
 {
@@ -284,6 +299,7 @@ int main(void)
         cmocka_unit_test(the_longest_of_overlapping_ones_counts),
         cmocka_unit_test(escapes_are_seen_through),
         cmocka_unit_test(base64_and_hexadecimal_are_seen_through),
+        cmocka_unit_test(digits_in_lines_and_with_colons_are_seen_through),
         cmocka_unit_test(a_long_one_is_known_by_its_beginning),
         cmocka_unit_test(the_beginning_of_one_at_the_end_of_a_text_counts),
         cmocka_unit_test(the_beginning_of_one_where_a_text_was_cut_counts),
