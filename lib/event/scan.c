@@ -187,7 +187,7 @@ static void member_begins(void *ctx, unsigned parent, struct slice name, char fi
 }
 
 static bool member_ends(void *ctx, unsigned parent, const struct json_member *member, struct slice name,
-                        struct slice value, size_t mark)
+                        struct slice value, struct json_part part)
 {
     struct scan *s = ctx;
     check_type(s, member->place, value);
@@ -201,8 +201,8 @@ static bool member_ends(void *ctx, unsigned parent, const struct json_member *me
             return false;
         s->headers_twice |= s->headers_found;
         s->headers_found = true;
-        s->headers_start = mark;
-        s->headers_end = s->out->len;
+        s->headers_start = part.begin;
+        s->headers_end = part.end;
     }
     return true;
 }

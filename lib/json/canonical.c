@@ -33,8 +33,8 @@ static char peek(const struct json_walk *walk)
     return walk->at < walk->in.len ? walk->in.ptr[walk->at] : '\0';
 }
 
-/* What is canonical already is copied in the largest pieces there are. There is room for all of it from the
- * beginning: it is never longer than the text. */
+/* What is canonical already is copied in the largest pieces there are: mostly the whole text in one. There is
+ * room for all of it from the beginning: it is never longer than the text. */
 
 static void copy_up_to_here(struct json_walk *walk)
 {
@@ -44,6 +44,31 @@ static void copy_up_to_here(struct json_walk *walk)
     memcpy(walk->out->ptr + walk->out->len, walk->in.ptr + walk->copied, len);
     walk->out->len += len;
     walk->copied = walk->at;
+}
+
+/** How long the output is with all up to here. */
+static size_t length_up_to_here(const struct json_walk *walk)
+{
+    return walk->out->len + (walk->at - walk->copied);
+}
+
+/** Where a part begins: in the text, and in the output. */
+struct beginning {
+    size_t in, out;
+};
+
+static struct beginning begin_here(const struct json_walk *walk)
+{
+    return (struct beginning){walk->at, length_up_to_here(walk)};
+}
+
+/** The canonical form of what stands from there up to here: the text itself, where it was canonical. */
+static struct slice canonical_from(struct json_walk *walk, struct beginning from)
+{
+    if (walk->copied <= from.in)
+        return (struct slice){walk->in.ptr + from.in, walk->at - from.in};
+    copy_up_to_here(walk);
+    return (struct slice){walk->out->ptr + from.out, walk->out->len - from.out};
 }
 
 static bool is_blank(char c)
@@ -59,11 +84,14 @@ static void leave_blanks_out(struct json_walk *walk)
     walk->copied = walk->at;
 }
 
-/** Records have none, mostly. */
-static inline void skip_blanks(struct json_walk *walk)
+/** The next byte that is not blank; NUL at the end. Records have no blanks, mostly. */
+static inline char next_byte(struct json_walk *walk)
 {
-    if (walk->at < walk->in.len && is_blank(walk->in.ptr[walk->at]))
-        leave_blanks_out(walk);
+    char c = peek(walk);
+    if (!is_blank(c))
+        return c;
+    leave_blanks_out(walk);
+    return peek(walk);
 }
 
 /* Strings */
@@ -95,53 +123,50 @@ static bool escape(struct json_walk *walk)
     return true;
 }
 
-/** Goes on to the next byte that a string may not hold as it is. Sixteen bytes at a time where the processor
+/** Where the next byte is that a string may not hold as it is. Sixteen bytes at a time where the processor
  * can; else eight: in `stops` the first such byte has its highest bit set (the trick with the borrow is that
  * of "Determine if a word has a zero byte" in Bit Twiddling Hacks, Stanford; bits behind the first are not to
  * be trusted). */
-static void skip_plain(struct json_walk *walk)
+static size_t skip_plain(struct slice in, size_t at)
 {
     const uint64_t ones = UINT64_MAX / 255, high = ones << 7;
 #ifdef __SSE2__
     const __m128i quotes = _mm_set1_epi8('"'), backslashes = _mm_set1_epi8('\\'),
                   controls = _mm_set1_epi8(0x1f);
-    while (walk->in.len - walk->at >= sizeof(__m128i)) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(walk->in.ptr + walk->at));
+    while (in.len - at >= sizeof(__m128i)) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(in.ptr + at));
         /* As signed bytes those beyond ASCII are less than the controls. */
         __m128i plain =
             _mm_andnot_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quotes), _mm_cmpeq_epi8(bytes, backslashes)),
                              _mm_cmpgt_epi8(bytes, controls));
         unsigned stops = (unsigned)_mm_movemask_epi8(plain) ^ 0xffffU;
-        if (stops) {
-            walk->at += (size_t)__builtin_ctz(stops);
-            return;
-        }
-        walk->at += sizeof(__m128i);
+        if (stops)
+            return at + (size_t)__builtin_ctz(stops);
+        at += sizeof(__m128i);
     }
 #endif
-    while (walk->in.len - walk->at >= 8) {
+    while (in.len - at >= 8) {
         uint64_t bytes;
-        memcpy(&bytes, walk->in.ptr + walk->at, sizeof bytes);
+        memcpy(&bytes, in.ptr + at, sizeof bytes);
         bytes = le64toh(bytes);
         uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
         uint64_t stops = (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
                           ((bytes - ones * ' ') & ~bytes) | bytes) &
                          high;
-        if (stops) {
-            walk->at += (size_t)__builtin_ctzll(stops) / 8;
-            return;
-        }
-        walk->at += 8;
+        if (stops)
+            return at + (size_t)__builtin_ctzll(stops) / 8;
+        at += 8;
     }
-    while (walk->at < walk->in.len && PLAIN[(unsigned char)walk->in.ptr[walk->at]])
-        walk->at++;
+    while (at < in.len && PLAIN[(unsigned char)in.ptr[at]])
+        at++;
+    return at;
 }
 
 static bool walk_string(struct json_walk *walk)
 {
     walk->at++;
     for (;;) {
-        skip_plain(walk);
+        walk->at = skip_plain(walk->in, walk->at);
         if (walk->at >= walk->in.len)
             return fail(walk, "string that does not end");
         unsigned char c = (unsigned char)walk->in.ptr[walk->at];
@@ -212,45 +237,42 @@ static bool walk_value(struct json_walk *walk, unsigned place);
 /** A member's name, and on to its value. */
 static bool walk_name(struct json_walk *walk)
 {
-    if (peek(walk) != '"')
+    if (next_byte(walk) != '"')
         return fail(walk, "member name expected");
     return walk_string(walk);
 }
 
-static bool walk_to_value(struct json_walk *walk)
+static bool walk_colon(struct json_walk *walk)
 {
-    skip_blanks(walk);
-    if (peek(walk) != ':')
+    if (next_byte(walk) != ':')
         return fail(walk, "':' expected");
     walk->at++;
-    skip_blanks(walk);
     return true;
 }
 
-/** A member of the object at `parent`, which is watched. It begins at `mark` in the output, with the comma
- * before it. */
-static bool walk_watched(struct json_walk *walk, unsigned parent, size_t mark, bool *kept)
+/** A member of the object at `parent`, which is watched; the first one has no comma before it. */
+static bool walk_watched(struct json_walk *walk, unsigned parent, bool first, bool *kept)
 {
     struct json_member member = {0};
-    struct slice name, value;
-    copy_up_to_here(walk);
-    size_t name_at = walk->out->len;
+    struct json_part part = {.begin = length_up_to_here(walk) - !first};
+    next_byte(walk); /* what is blank is no part of the name */
+    struct beginning name_from = begin_here(walk);
     if (!walk_name(walk))
         return false;
-    copy_up_to_here(walk);
-    name = (struct slice){walk->out->ptr + name_at, walk->out->len - name_at};
-    if (!walk_to_value(walk))
+    struct slice name = canonical_from(walk, name_from);
+    if (!walk_colon(walk))
         return false;
-    walk->watch->begins(walk->ctx, parent, name, peek(walk), &member);
-    copy_up_to_here(walk);
-    size_t value_at = walk->out->len;
+    walk->watch->begins(walk->ctx, parent, name, next_byte(walk), &member);
+    struct beginning value_from = begin_here(walk);
     if (!walk_value(walk, member.place))
         return false;
-    copy_up_to_here(walk);
-    value = (struct slice){walk->out->ptr + value_at, walk->out->len - value_at};
-    *kept = walk->watch->ends(walk->ctx, parent, &member, name, value, mark);
-    if (!*kept)
-        walk->out->len = mark;
+    struct slice value = canonical_from(walk, value_from);
+    part.end = length_up_to_here(walk);
+    *kept = walk->watch->ends(walk->ctx, parent, &member, name, value, part);
+    if (!*kept) {
+        copy_up_to_here(walk);
+        walk->out->len = part.begin;
+    }
     return true;
 }
 
@@ -258,20 +280,16 @@ static bool walk_object(struct json_walk *walk, unsigned place)
 {
     bool first = true, kept = true;
     walk->at++;
-    skip_blanks(walk);
-    if (peek(walk) == '}') {
+    if (next_byte(walk) == '}') {
         walk->at++;
         return true;
     }
     for (;;) {
-        size_t mark = walk->out->len + (walk->at - walk->copied) - !first; /* the comma has been passed */
-        skip_blanks(walk);
-        if (place != 0 ? !walk_watched(walk, place, mark, &kept)
-                       : !walk_name(walk) || !walk_to_value(walk) || !walk_value(walk, 0))
+        if (place != 0 ? !walk_watched(walk, place, first, &kept)
+                       : !walk_name(walk) || !walk_colon(walk) || !walk_value(walk, 0))
             return false;
         first = first && !kept;
-        skip_blanks(walk);
-        char c = peek(walk);
+        char c = next_byte(walk);
         if (c != ',' && c != '}')
             return fail(walk, "',' or '}' expected");
         walk->at++;
@@ -285,17 +303,14 @@ static bool walk_object(struct json_walk *walk, unsigned place)
 static bool walk_array(struct json_walk *walk)
 {
     walk->at++;
-    skip_blanks(walk);
-    if (peek(walk) == ']') {
+    if (next_byte(walk) == ']') {
         walk->at++;
         return true;
     }
     for (;;) {
-        skip_blanks(walk);
         if (!walk_value(walk, 0))
             return false;
-        skip_blanks(walk);
-        char c = peek(walk);
+        char c = next_byte(walk);
         if (c != ',' && c != ']')
             return fail(walk, "',' or ']' expected");
         walk->at++;
@@ -306,7 +321,7 @@ static bool walk_array(struct json_walk *walk)
 
 static bool walk_value(struct json_walk *walk, unsigned place)
 {
-    char c = peek(walk);
+    char c = next_byte(walk);
     if (c == '{' || c == '[') {
         if (++walk->depth > JSON_MAX_DEPTH)
             return fail(walk, "nesting too deep");
@@ -331,12 +346,12 @@ int json_walk(struct json_walk *walk, unsigned place, struct error *err)
 {
     if (buffer_reserve(walk->out, walk->in.len) != 0)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    skip_blanks(walk);
+    next_byte(walk); /* there may be none */
     if (walk->at >= walk->in.len)
         return error_set(err, PA_ERR_INVALID, "not JSON: it is empty");
     if (walk_value(walk, place)) {
         copy_up_to_here(walk);
-        skip_blanks(walk);
+        next_byte(walk); /* there should be none */
         if (walk->at < walk->in.len)
             fail(walk, "something after the end");
     }
@@ -365,11 +380,12 @@ static bool is_zero(struct slice number)
 
 bool json_is_truthy(struct slice value)
 {
-    static const char *const falsy[] = {"false", "null", "\"\"", "[]", "{}", "0"};
+    static const struct slice falsy[] = {SLICE_LITERAL("false"), SLICE_LITERAL("null"), SLICE_LITERAL("\"\""),
+                                         SLICE_LITERAL("[]"),    SLICE_LITERAL("{}"),   SLICE_LITERAL("0")};
     if (value.len == 0)
         return false;
     for (size_t i = 0; i < sizeof falsy / sizeof *falsy; i++)
-        if (slice_equal_text(value, falsy[i]))
+        if (slice_equal(value, falsy[i]))
             return false;
     bool number = *value.ptr == '-' || (*value.ptr >= '0' && *value.ptr <= '9');
     return !number || !is_zero(value);

@@ -17,14 +17,19 @@ struct json_member {
     unsigned note;
 };
 
+/** Where something stands in the output, and where it ends there. */
+struct json_part {
+    size_t begin, end;
+};
+
 struct json_watch {
     /** A member's value is about to be written. `name` is canonical, quotes included; `first` is the value's
      * first byte (NUL: the text ends). Fills in `member`, which is zero. */
     void (*begins)(void *ctx, unsigned parent, struct slice name, char first, struct json_member *member);
-    /** It has been written: `value` is canonical, and the member begins at `mark` in the output, with the
-     * comma before it, if there is one. False: it is left out. */
+    /** It has ended: `value` is canonical, and the member is `part` of the output, with the comma before it,
+     * if there is one, though it need not be written yet. False: it is left out. */
     bool (*ends)(void *ctx, unsigned parent, const struct json_member *member, struct slice name,
-                 struct slice value, size_t mark);
+                 struct slice value, struct json_part part);
 };
 
 struct json_walk {

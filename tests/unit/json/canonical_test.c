@@ -154,10 +154,10 @@ static void note_begin(void *ctx, unsigned parent, struct slice name, char first
 }
 
 static bool note_end(void *ctx, unsigned parent, const struct json_member *member, struct slice name,
-                     struct slice value, size_t mark)
+                     struct slice value, struct json_part part)
 {
-    buffer_appendf(ctx, "%u%u%c %.*s %.*s %zu\n", parent, member->place, (char)member->note, (int)name.len,
-                   name.ptr, (int)value.len, value.ptr, mark);
+    buffer_appendf(ctx, "%u%u%c %.*s %.*s %zu-%zu\n", parent, member->place, (char)member->note,
+                   (int)name.len, name.ptr, (int)value.len, value.ptr, part.begin, part.end);
     return name.ptr[1] != 'x';
 }
 
@@ -173,12 +173,12 @@ static void members_are_watched_and_may_be_left_out(void **state)
                              .ctx = &noted};
     assert_int_equal(json_walk(&walk, 1, NULL), 0);
     assert_string_equal(buffer_text(&out), "{\"a\":{\"d\":\"A\"},\"-\":{\"e\":2}}");
-    assert_string_equal(buffer_text(&noted), "111 \"x\" 1 1\n"
-                                             "11[ \"xb\" [{\"c\":1}] 6\n"
-                                             "11\" \"d\" \"A\" 6\n"
-                                             "11{ \"a\" {\"d\":\"A\"} 1\n"
-                                             "10{ \"-\" {\"e\":2} 14\n"
-                                             "113 \"x\" 3 26\n");
+    assert_string_equal(buffer_text(&noted), "111 \"x\" 1 1-6\n"
+                                             "11[ \"xb\" [{\"c\":1}] 6-20\n"
+                                             "11\" \"d\" \"A\" 6-13\n"
+                                             "11{ \"a\" {\"d\":\"A\"} 1-14\n"
+                                             "10{ \"-\" {\"e\":2} 14-26\n"
+                                             "113 \"x\" 3 26-32\n");
     buffer_clear(&out);
     buffer_clear(&noted);
 }
