@@ -32,16 +32,11 @@ static int resize(struct buffer *b, size_t cap)
     return 0;
 }
 
-static bool room_is_there(const struct buffer *b, size_t more)
-{
-    return b->ptr && !b->failed && b->cap - b->len >= more;
-}
-
 int buffer_reserve(struct buffer *b, size_t more)
 {
     if (b->failed)
         return PA_ERR_MEMORY;
-    if (room_is_there(b, more))
+    if (b->ptr && b->cap - b->len >= more)
         return 0;
     size_t cap = b->cap < 64 ? 64 : b->cap;
     while (cap - b->len < more) {
@@ -74,27 +69,6 @@ void buffer_trim(struct buffer *b)
         b->ptr = trimmed;
         b->cap = b->len;
     }
-}
-
-void buffer_append(struct buffer *b, const void *bytes, size_t len)
-{
-    if (len == 0 || (!room_is_there(b, len) && buffer_reserve(b, len) != 0))
-        return;
-    memcpy(b->ptr + b->len, bytes, len);
-    b->len += len;
-}
-
-void buffer_append_slice(struct buffer *b, struct slice s)
-{
-    buffer_append(b, s.ptr, s.len);
-}
-
-void buffer_append_char(struct buffer *b, char c)
-{
-    if (b->len < b->cap && !b->failed)
-        b->ptr[b->len++] = c;
-    else
-        buffer_append(b, &c, 1);
 }
 
 void buffer_append_int(struct buffer *b, int64_t value)

@@ -21,13 +21,28 @@ PA_MUST_USE int buffer_reserve(struct buffer *b, size_t more);
 PA_MUST_USE int buffer_reserve_to(struct buffer *b, size_t cap);
 /** Gives back what its bytes do not need of its memory; an empty one keeps all. */
 void buffer_trim(struct buffer *b);
-void buffer_append(struct buffer *b, const void *bytes, size_t len);
-void buffer_append_slice(struct buffer *b, struct slice s);
+/* Here, so that what is appended is copied without a call where its length is known: most of it is texts of
+ * ours, of a few bytes. */
+static inline void buffer_append(struct buffer *b, const void *bytes, size_t len)
+{
+    bool fits = b->ptr && !b->failed && b->cap - b->len >= len;
+    if (len == 0 || (!fits && buffer_reserve(b, len) != 0))
+        return;
+    memcpy(b->ptr + b->len, bytes, len);
+    b->len += len;
+}
+static inline void buffer_append_slice(struct buffer *b, struct slice s)
+{
+    buffer_append(b, s.ptr, s.len);
+}
 static inline void buffer_append_text(struct buffer *b, const char *text)
 {
     buffer_append(b, text, strlen(text));
 }
-void buffer_append_char(struct buffer *b, char c);
+static inline void buffer_append_char(struct buffer *b, char c)
+{
+    buffer_append(b, &c, 1);
+}
 void buffer_append_int(struct buffer *b, int64_t value);
 /** printf into the buffer: for our own formats, never with a format from outside. */
 void buffer_appendf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
