@@ -11,10 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-/** libcurl asks first ("Expect: 100-continue") where a body is longer than 1 MiB (its
- * EXPECT_100_THRESHOLD). */
-enum { EXPECTED_FROM = 1024 * 1024 };
-
 /** A line of the proxy's answer to CONNECT; false: it is not gone on with. libcurl would read the body of a
  * 407, whatever its length, without a pause. */
 static bool on_connect_header(struct http_call *call, const char *line, size_t len)
@@ -319,12 +315,14 @@ static bool may_reuse(const struct http_client_options *options)
 static bool prepare_request(struct http_call *call)
 {
     CURL *easy = call->easy;
+    if (!call_headers_list(call))
+        return false;
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, may_reuse(&call->shared->options) ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers.list);
     bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
     const char *method = call->method;
     curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
@@ -357,72 +355,6 @@ bool call_prepare(struct http_call *call)
         sessions_choose(call->shared, easy, call->origin);
     return set_proxy(call) && set_certificate(call) && set_text(easy, CURLOPT_URL, call->url) &&
            (call->ours || prepare_request(call));
-}
-
-void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent)
-{
-    snprintf(fixed->user_agent, sizeof fixed->user_agent, "User-Agent: %s", user_agent);
-    snprintf(fixed->accept_encoding, sizeof fixed->accept_encoding, "Accept-Encoding: %s", DECODING_ACCEPTED);
-}
-
-/** One header line into `node`, its text at `at`; returns where the text ends. "Name;" is libcurl's way to
- * send a header without a value. */
-static char *write_header(struct curl_slist *node, char *at, const struct http_header *header)
-{
-    bool empty = slice_trim(header->value).len == 0;
-    node->data = at;
-    memcpy(at, header->name.ptr, header->name.len);
-    at += header->name.len;
-    *at++ = empty ? ';' : ':';
-    if (!empty) {
-        *at++ = ' ';
-        memcpy(at, header->value.ptr, header->value.len);
-        at += header->value.len;
-    }
-    *at++ = '\0';
-    return at;
-}
-
-static bool has_header(const struct http_header *headers, size_t count, struct slice name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (slice_equal_ignore_case(headers[i].name, name))
-            return true;
-    return false;
-}
-
-/** The list and its texts are one piece of memory: the nodes, then the lines. */
-bool http_call_headers(struct http_call *call, const struct http_header *headers, size_t count)
-{
-    /* "Name:" leaves out what libcurl would add. */
-    static char no_content_type[] = "Content-Type:", no_expect[] = "Expect:";
-    struct fixed_headers *fixed = &call->shared->fixed_headers;
-    const struct {
-        struct slice name;
-        char *line;
-        bool wanted;
-    } ours[] = {{SLICE_LITERAL("User-Agent"), fixed->user_agent, true},
-                {SLICE_LITERAL("Accept-Encoding"), fixed->accept_encoding, true},
-                {SLICE_LITERAL("Content-Type"), no_content_type, true},
-                {SLICE_LITERAL("Expect"), no_expect, call->body.len >= EXPECTED_FROM}};
-    enum { OURS = sizeof ours / sizeof *ours, COLON_SPACE_NUL = 3 };
-    size_t given = count, text_bytes = 0;
-    for (size_t i = 0; i < given; i++)
-        text_bytes += headers[i].name.len + headers[i].value.len + COLON_SPACE_NUL;
-    struct curl_slist *nodes = malloc((count + OURS) * sizeof *nodes + text_bytes);
-    if (!nodes)
-        return false;
-    char *at = (char *)(nodes + count + OURS);
-    for (size_t i = 0; i < given; i++)
-        at = write_header(&nodes[i], at, &headers[i]);
-    for (size_t i = 0; i < OURS; i++)
-        if (ours[i].wanted && !has_header(headers, given, ours[i].name))
-            nodes[count++].data = ours[i].line;
-    for (size_t i = 0; i < count; i++)
-        nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
-    free(call->headers);
-    call->headers = nodes;
-    return true;
 }
 
 /** False: out of memory. */
@@ -486,26 +418,9 @@ bool call_drop_body(struct http_call *call)
     return call->method && (call->elsewhere || !call->without_body || call->without_body(call->ctx, call));
 }
 
-bool call_leave_origin(struct http_call *call)
-{
-    static const struct slice name = SLICE_LITERAL("Content-Type");
-    struct http_header type = {name, {NULL, 0}};
-    size_t count = 0;
-    for (const struct curl_slist *node = call->headers; node && call->has_body && count == 0;
-         node = node->next) {
-        struct slice line = slice_of(node->data);
-        if (line.len > name.len + 2 && line.ptr[name.len] == ':' &&
-            slice_equal_ignore_case((struct slice){line.ptr, name.len}, name)) {
-            type.value = (struct slice){line.ptr + name.len + 2, line.len - name.len - 2};
-            count = 1;
-        }
-    }
-    return http_call_headers(call, &type, count);
-}
-
 void call_free(struct http_call *call)
 {
-    free(call->headers);
+    call_headers_clear(&call->headers);
     buffer_clear(&call->response);
     buffer_clear(&call->response_headers);
     buffer_clear(&call->text);

@@ -1,9 +1,9 @@
 /* Shared by the files of the HTTP client only: client.c (loop and life), sockets.c (what the loop watches),
- * call.c (one request), exchange.c (requests and responses on connections of libcurl's), hop.c (where its
- * present hop leads), body.c (what is kept of responses), failure.c (libcurl's codes in words), alert.c
- * (a server's word on our certificate), redirect.c (which are followed), sessions.c (TLS sessions),
- * streams.c (how those of HTTP/2 end), transfer.c (what libcurl's result of a request does not say),
- * spare_calls.c (memory of calls that have ended). */
+ * call.c (one request), call_headers.c (its headers), exchange.c (requests and responses on connections of
+ * libcurl's), hop.c (where its present hop leads), body.c (what is kept of responses), failure.c (libcurl's
+ * codes in words), alert.c (a server's word on our certificate), redirect.c (which are followed), sessions.c
+ * (TLS sessions), streams.c (how those of HTTP/2 end), transfer.c (what libcurl's result of a request does
+ * not say), spare_calls.c (memory of calls that have ended). */
 #pragma once
 #include "http/addresses.h"
 #include "http/client.h"
@@ -87,6 +87,18 @@ struct exchange {
     struct response response;
 };
 
+/** The headers that go with a call (call_headers.c). */
+struct call_headers {
+    /** As they are sent, each with its CR LF. */
+    struct buffer lines;
+    /** So much of them is Host, the first; 0: the URL says the host. */
+    size_t host_line;
+    /** There are such among them. */
+    bool authorization, accept;
+    /** The same for libcurl: an array of nodes, with their texts behind them. NULL: it was given none. */
+    struct curl_slist *list;
+};
+
 /** HTTP/2's, as streams.c knows it. */
 struct stream {
     /** Of its connection; 0: none. */
@@ -109,8 +121,7 @@ struct http_call {
     bool ours;
     struct exchange exchange;
     struct stream stream;
-    /** An array of nodes, with their texts behind them. */
-    struct curl_slist *headers;
+    struct call_headers headers;
     char *method;
     /** Of the present hop, normalised. */
     char *url;
@@ -283,9 +294,6 @@ PA_MUST_USE bool call_begin_hop(struct http_call *call);
 PA_MUST_USE bool call_prepare(struct http_call *call);
 /** A header line of the present response, with its end, goes to those that are kept, as text. */
 void call_keep_header(struct http_call *call, struct slice line);
-/** The headers that go to another origin: what describes the body, if there is one, alone. False: out of
- * memory. */
-PA_MUST_USE bool call_leave_origin(struct http_call *call);
 /** The next hop asks with GET (HEAD stays) and without a body; false: out of memory. */
 PA_MUST_USE bool call_drop_body(struct http_call *call);
 void call_free(struct http_call *call);
@@ -294,9 +302,18 @@ PA_MUST_USE enum http_failure call_overdue(struct http_call *call, int64_t now);
 /** Fills a cleared result, which borrows from the call. `code` is libcurl's, for the reason. */
 void call_result(struct http_call *call, enum http_failure failure, CURLcode code,
                  struct http_result *result);
-void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent);
 /** Options that never change, for a fresh easy handle; false: out of memory. */
 PA_MUST_USE bool easy_prepare(CURL *easy, const struct http_client_options *options);
+
+/* call_headers.c */
+void fixed_headers_fill(struct fixed_headers *fixed, const char *user_agent);
+/** Makes the list for libcurl of the call's headers and of those that it is not to add. False: out of memory.
+ */
+PA_MUST_USE bool call_headers_list(struct http_call *call);
+void call_headers_clear(struct call_headers *headers);
+/** The headers that go to another origin: what describes the body, if there is one, alone. False: out of
+ * memory. */
+PA_MUST_USE bool call_leave_origin(struct http_call *call);
 
 /* body.c */
 enum body_taken { BODY_TAKEN, BODY_HELD_BACK, BODY_ENDED };

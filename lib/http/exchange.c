@@ -428,8 +428,13 @@ static void send_request(struct http_call *call)
 {
     struct exchange *exchange = &call->exchange;
     struct exchanges *exchanges = exchanges_of(exchange->connection);
-    struct request_parts parts = {
-        .method = call->method, .url = call->url, .headers = call->headers, .body = call->body};
+    const struct request_parts parts = {.method = call->method,
+                                        .url = call->url,
+                                        .headers = buffer_slice(&call->headers.lines),
+                                        .host_line = call->headers.host_line,
+                                        .authorization = call->headers.authorization,
+                                        .accept = call->headers.accept,
+                                        .body = call->body};
     bool copied = call->body.len <= COPIED_BODY_BYTES;
     borrow_out(exchanges, exchange);
     exchange->send_failed = exchange->anything_came = exchange->over = false;

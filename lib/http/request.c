@@ -4,54 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** A header's name: what comes before the ':', or before the ';' of one without a value. */
-static struct slice line_name(const char *line)
-{
-    const char *end = line;
-    while (*end != '\0' && *end != ':' && *end != ';')
-        end++;
-    return (struct slice){line, (size_t)(end - line)};
-}
-
-/** Most names differ in their first letter already. */
-static bool is_named(const char *line, const char *name)
-{
-    return (*line | 0x20) == (*name | 0x20) && slice_equal_text_ignore_case(line_name(line), name);
-}
-
-/** What is there already among the headers. */
-struct given {
-    /** NULL: none. */
-    const struct curl_slist *host;
-    bool authorization, accept;
-};
-
-static struct given look_for(const struct curl_slist *headers)
-{
-    struct given given = {0};
-    for (; headers; headers = headers->next) {
-        if (!given.host && is_named(headers->data, "Host"))
-            given.host = headers;
-        given.authorization |= is_named(headers->data, "Authorization");
-        given.accept |= is_named(headers->data, "Accept");
-    }
-    return given;
-}
-
-static void write_header_line(const char *line, struct buffer *out)
-{
-    if (is_named(line, "Host"))
-        return;
-    size_t name = line_name(line).len, len = name + strlen(line + name);
-    if (line[name] == ';' && name + 1 == len) {
-        buffer_append(out, line, name);
-        buffer_append(out, ":\r\n", 3);
-    } else if (line[name] == ':' && slice_trim((struct slice){line + name + 1, len - name - 1}).len > 0) {
-        buffer_append(out, line, len);
-        buffer_append(out, "\r\n", 2);
-    }
-}
-
 void request_write_host(const char *url, struct buffer *out)
 {
     const char *host = strchr(url, ':') + 3, *end = url_target(url);
@@ -96,30 +48,26 @@ static bool says_length(const struct request_parts *parts)
 
 void request_write_head(const struct request_parts *parts, struct buffer *out)
 {
-    const struct given given = look_for(parts->headers);
     buffer_append_text(out, parts->method);
     buffer_append_char(out, ' ');
     buffer_append_text(out, url_target(parts->url));
     buffer_append_text(out, " HTTP/1.1\r\n");
-    if (given.host) {
-        buffer_append_text(out, "Host");
-        buffer_append_text(out, given.host->data + line_name(given.host->data).len);
-        buffer_append(out, "\r\n", 2);
+    if (parts->host_line > 0) {
+        buffer_append(out, parts->headers.ptr, parts->host_line);
     } else {
         buffer_append_text(out, "Host: ");
         request_write_host(parts->url, out);
-        buffer_append(out, "\r\n", 2);
+        buffer_append_text(out, "\r\n");
     }
-    if (!given.authorization)
+    if (!parts->authorization)
         write_credentials(parts->url, out);
-    if (!given.accept)
+    if (!parts->accept)
         buffer_append_text(out, "Accept: */*\r\n");
-    for (const struct curl_slist *node = parts->headers; node; node = node->next)
-        write_header_line(node->data, out);
+    buffer_append(out, parts->headers.ptr + parts->host_line, parts->headers.len - parts->host_line);
     if (says_length(parts)) {
         buffer_append_text(out, "Content-Length: ");
         buffer_append_int(out, (int64_t)parts->body.len);
-        buffer_append(out, "\r\n", 2);
+        buffer_append_text(out, "\r\n");
     }
-    buffer_append(out, "\r\n", 2);
+    buffer_append_text(out, "\r\n");
 }

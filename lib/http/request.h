@@ -1,14 +1,17 @@
 /* An HTTP/1.1 request's bytes (RFC 9112), in the form that libcurl gives them. Pure. */
 #pragma once
 #include "base/buffer.h"
-#include <curl/curl.h>
 
 struct request_parts {
     const char *method;
     /** Normalised (http/url.h). */
     const char *url;
-    /** As CURLOPT_HTTPHEADER takes them: "Name: value", "Name;" has no value, "Name:" is not sent. */
-    const struct curl_slist *headers;
+    /** Lines, each with its CR LF. */
+    struct slice headers;
+    /** So much of them is a Host, the first; 0: the URL says the host. */
+    size_t host_line;
+    /** There are such among them. */
+    bool authorization, accept;
     /** Null: none. */
     struct slice body;
 };

@@ -139,7 +139,7 @@ static bool has_name(struct slice line, struct slice name)
            slice_equal_ignore_case((struct slice){line.ptr, name.len}, name);
 }
 
-static struct slice find_header(struct slice lines, const char *text, size_t index)
+struct slice header_among(struct slice lines, const char *text, size_t index)
 {
     struct slice name = slice_of(text), line;
     while (response_next_line(&lines, &line))
@@ -151,7 +151,7 @@ static struct slice find_header(struct slice lines, const char *text, size_t ind
 struct slice response_header(const struct response *response, const char *name, size_t index)
 {
     struct slice lines = response->status ? buffer_slice(&response->head) : (struct slice){NULL, 0};
-    return find_header(lines, name, index);
+    return header_among(lines, name, index);
 }
 
 /** A CR within a line counts as a blank (RFC 9112, section 2.2). */

@@ -75,6 +75,8 @@ void response_take(struct response *response, struct slice *in, size_t len);
 PA_MUST_USE bool response_ends_here(const struct response *response);
 /** The final head's value number `index` of this name, without blanks around it; null: none. */
 struct slice response_header(const struct response *response, const char *name, size_t index);
+/** The same among lines like those of `head`. */
+struct slice header_among(struct slice lines, const char *name, size_t index);
 /** Makes a blank of each CR within a value (RFC 9112, section 5.2). */
 void response_unfold(struct response *response);
 /** Takes the first line off `lines`, which has lines like `head`. False: there is none. */

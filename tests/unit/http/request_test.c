@@ -90,8 +90,13 @@ static void compare(const struct example *example)
     assert_non_null(call);
     send_with_libcurl(call, libcurls);
     struct buffer ours = {0};
-    const struct request_parts parts = {
-        .method = call->method, .url = call->url, .headers = call->headers, .body = call->body};
+    const struct request_parts parts = {.method = call->method,
+                                        .url = call->url,
+                                        .headers = buffer_slice(&call->headers.lines),
+                                        .host_line = call->headers.host_line,
+                                        .authorization = call->headers.authorization,
+                                        .accept = call->headers.accept,
+                                        .body = call->body};
     request_write_head(&parts, &ours);
     buffer_append_slice(&ours, call->body);
     assert_string_equal(buffer_text(&ours), libcurls);
@@ -153,6 +158,9 @@ static void requests_are_libcurls_byte_for_byte(void **state)
         {"POST", "http://us:pw@svc.internal/hook", "{}", {{"authorization", "Bearer x"}}},
         {"POST", A "/hook", "{}", {{"Host", "other.example"}, {"X-A", "a"}}},
         {"POST", A "/hook", "{}", {{"X-A", "a"}, {"host", "other.example:90"}}},
+        {"POST", A "/hook", "{}", {{"X-A", "a"}, {"HOST", ""}, {"X-B", "b"}}},
+        {"POST", A "/hook", "{}", {{"Host", "one.example"}, {"host", "two.example"}}},
+        {"POST", A "/hook", "{}", {{"X-A", "a:"}, {"X-B", "b;"}, {"X-C", ":"}}},
         {"POST", A "/hook", "{}", {{"Accept", "text/plain"}, {"User-Agent", "mine"}, {"X-A", ""}}},
         {"POST", A "/hook", "{}", {{"Accept-Encoding", "identity"}, {"Expect", ""}, {"X-A", "   "}}},
         {"POST", A "/hook", "{}", {{"X-A", "one"}, {"X-A", "two"}, {"X-B", "a;b: c"}}},
@@ -161,27 +169,13 @@ static void requests_are_libcurls_byte_for_byte(void **state)
         compare(&examples[i]);
 }
 
-static void a_value_of_blanks_is_none(void **state)
-{
-    (void)state;
-    char line[] = "X-A;";
-    struct curl_slist header = {line, NULL};
-    struct buffer out = {0};
-    const struct request_parts parts = {.method = "GET", .url = A "/", .headers = &header};
-    request_write_head(&parts, &out);
-    assert_string_equal(buffer_text(&out),
-                        "GET / HTTP/1.1\r\nHost: svc.internal\r\nAccept: */*\r\nX-A:\r\n\r\n");
-    buffer_clear(&out);
-}
-
 /** Today's agent writes Latin-1, and fails where a character has no place there. */
 static void a_header_beyond_ascii_goes_out_in_utf_8(void **state)
 {
     (void)state;
-    char line[] = "X-A: Zo\xc3\xab \xe6\x9d\xb1";
-    struct curl_slist header = {line, NULL};
     struct buffer out = {0};
-    const struct request_parts parts = {.method = "GET", .url = A "/", .headers = &header};
+    const struct request_parts parts = {
+        .method = "GET", .url = A "/", .headers = SLICE_LITERAL("X-A: Zo\xc3\xab \xe6\x9d\xb1\r\n")};
     request_write_head(&parts, &out);
     assert_non_null(strstr(buffer_text(&out), "\r\nX-A: Zo\xc3\xab \xe6\x9d\xb1\r\n\r\n"));
     buffer_clear(&out);
@@ -191,7 +185,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_libcurls_byte_for_byte),
-        cmocka_unit_test(a_value_of_blanks_is_none),
         cmocka_unit_test(a_header_beyond_ascii_goes_out_in_utf_8),
     };
     return cmocka_run_group_tests(tests, open_shared, close_shared);
