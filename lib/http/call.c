@@ -244,8 +244,7 @@ static bool set_certificate(const struct http_call *call)
            set_text(call->easy, CURLOPT_SSLCERT, call->certificate);
 }
 
-/** Where the present hop connects to: the proxy, or the host and port of its URL. */
-static uint64_t origin_hash(const struct http_call *call)
+uint64_t call_origin(const struct http_call *call)
 {
     struct slice url = slice_of(call->proxy ? call->proxy->url : call->url), user = url_user_info(url);
     const char *scheme = strstr(url.ptr, "://"), *host = scheme ? scheme + 3 : url.ptr;
@@ -300,7 +299,6 @@ bool call_begin_hop(struct http_call *call)
     response_begin(&call->exchange.response, false);
     if (has_proxy(call->shared) && !proxy_of(call->shared, call->url, &call->proxy))
         return false;
-    call->origin = origin_hash(call);
     return choose_certificate(call);
 }
 
@@ -350,9 +348,9 @@ bool call_prepare(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed); /* beside the text, which it does not replace */
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
-                     addresses_age(&call->shared->addresses, call->origin, call_now_ms(call)));
+                     addresses_age(&call->shared->addresses, call_origin(call), call_now_ms(call)));
     if (call->ours && keeps_sessions() && strncasecmp(call->url, "https:", 6) == 0)
-        sessions_choose(call->shared, easy, call->origin);
+        sessions_choose(call->shared, easy, call_origin(call));
     return set_proxy(call) && set_certificate(call) && set_text(easy, CURLOPT_URL, call->url) &&
            (call->ours || prepare_request(call));
 }
@@ -499,7 +497,7 @@ void call_result(struct http_call *call, enum http_failure failure, CURLcode cod
         result->date = call_header(call, "Date", 0);
     result->duration_ms = call_now_ms(call) - call->started_ms;
     if (nothing_came(failure))
-        addresses_doubt(&call->shared->addresses, call->origin, call_now_ms(call));
+        addresses_doubt(&call->shared->addresses, call_origin(call), call_now_ms(call));
     result->proxy_refused = failure == HTTP_PROXY && proxy_refuses_password(call, code);
     result->processed = call->processed;
     bool got_no_further = result->proxy_refused && asks_proxy(call) && call->sends == 1;

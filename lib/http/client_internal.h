@@ -186,8 +186,6 @@ struct http_call {
     int no_socket;
     /** The client's sockets. */
     struct http_sockets *sockets;
-    /** That the present hop connects to: a hash. */
-    uint64_t origin;
     /** It has answered the CONNECT of the present connection with a 2xx. */
     bool tunnelled;
     /** Why its answer is not taken, where libcurl does not say so; NULL: it does. */
@@ -292,6 +290,8 @@ PA_MUST_USE bool call_begin_hop(struct http_call *call);
 /** Options of the present hop, after call_begin_hop: the whole request for a call that is not `ours`, else
  * its connection alone. False: out of memory. */
 PA_MUST_USE bool call_prepare(struct http_call *call);
+/** Where the present hop connects to, as a hash: the proxy, or the host and port of its URL. */
+uint64_t call_origin(const struct http_call *call);
 /** A header line of the present response, with its end, goes to those that are kept, as text. */
 void call_keep_header(struct http_call *call, struct slice line);
 /** The next hop asks with GET (HEAD stays) and without a body; false: out of memory. */

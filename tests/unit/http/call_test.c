@@ -52,7 +52,7 @@ static uint64_t origin_of_url(struct client_shared *client, const char *url)
 {
     struct http_call *call = new_call(client, "GET", url, NO_BODY, NULL, 0);
     assert_true(call_begin_hop(call));
-    uint64_t origin = call->origin;
+    uint64_t origin = call_origin(call);
     call_free(call);
     return origin;
 }
