@@ -1,7 +1,6 @@
 /* See request.h. */
 #include "http/request.h"
 #include "http/url.h"
-#include <stdlib.h>
 #include <string.h>
 
 void request_write_host(const char *url, struct buffer *out)
@@ -18,10 +17,12 @@ void request_write_host(const char *url, struct buffer *out)
     const char *zone = *host == '[' ? memchr(host, '%', (size_t)(name_end - host)) : NULL;
     buffer_append(out, host, (size_t)((zone ? zone : name_end) - host));
     buffer_append_text(out, zone ? "]" : "");
-    long number = has_port && port < end ? strtol(port, NULL, 10) : 0;
-    if (number > 0 && number != (strncmp(url, "https:", 6) == 0 ? 443 : 80)) {
+    while (has_port && port < end && *port == '0')
+        port++;
+    struct slice number = {port, has_port ? (size_t)(end - port) : 0};
+    if (number.len > 0 && !slice_equal_text(number, strncmp(url, "https:", 6) == 0 ? "443" : "80")) {
         buffer_append_char(out, ':');
-        buffer_append_int(out, number);
+        buffer_append_slice(out, number);
     }
 }
 
