@@ -67,9 +67,9 @@ static int passphrase_asked(char *buffer, int size, int writing, void *ctx)
 
 /* The certificate */
 
-static int read_chain(struct reading *reading, struct error *err)
+/** 0, PA_ERR_MEMORY, or PA_ERR_INVALID: one is damaged. */
+static int read_certificates_of(struct reading *reading)
 {
-    const struct client_certificate_source *source = reading->source;
     BIO *pem = BIO_new_mem_buf(reading->cert_text.ptr, (int)reading->cert_text.len);
     X509 *certificate;
     bool kept = pem != NULL;
@@ -84,9 +84,22 @@ static int read_chain(struct reading *reading, struct error *err)
     BIO_free(pem);
     bool memory = !over && openssl_out_of_memory();
     ERR_clear_error();
-    if (!kept || memory)
+    return !kept || memory ? PA_ERR_MEMORY : over ? 0 : PA_ERR_INVALID;
+}
+
+/** OpenSSL 3.5 does not always say that it had no memory, so what is damaged is read once more. */
+static int read_chain(struct reading *reading, struct error *err)
+{
+    const struct client_certificate_source *source = reading->source;
+    int failed = read_certificates_of(reading);
+    if (failed == PA_ERR_INVALID) {
+        while (sk_X509_num(reading->chain) > 0)
+            X509_free(sk_X509_pop(reading->chain));
+        failed = read_certificates_of(reading);
+    }
+    if (failed == PA_ERR_MEMORY)
         return error_set(err, PA_ERR_MEMORY, "out of memory");
-    if (!over)
+    if (failed)
         return problem(err, source->cert_name, source->cert, "holds a certificate that is damaged");
     return sk_X509_num(reading->chain) > 0
                ? 0
