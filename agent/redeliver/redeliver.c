@@ -11,19 +11,18 @@
 #include "base/clock.h"
 #include "base/signals.h"
 #include "by_agent.h"
-#include "source/kafka/trace_headers.h"
+#include "source/kafka/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RECORDS_MAX = 1000, ID_SIZE = 320 };
+enum { RECORDS_MAX = 1000 };
 
 /** A record that is to go once more, kept with its message. */
 struct kept_record {
     rd_kafka_message_t *message;
-    /** Its own, and the one that its first delivery had. */
-    char id[ID_SIZE + 32], first[ID_SIZE];
+    struct redelivery_ids ids;
 };
 
 struct redelivery {
@@ -63,23 +62,8 @@ static int keep_record(struct redelivery *redelivery, rd_kafka_message_t *messag
     struct kept_record *kept = &redelivery->kept[redelivery->count];
     const char *topic = rd_kafka_topic_name(message->rkt);
     *kept = (struct kept_record){.message = message};
-    snprintf(kept->first, sizeof kept->first, "%.249s-%d-%lld", topic, (int)message->partition,
-             (long long)message->offset);
-    snprintf(kept->id, sizeof kept->id, "%s-again-%lld", kept->first,
-             (long long)clock_wall_ms(clock_system()));
-    struct record *record = &redelivery->records[redelivery->count++];
-    *record = (struct record){
-        .kind = EVENT_RUN,
-        .id = slice_of(kept->id),
-        .redelivery_of = kept->first,
-        .topic = topic,
-        .partition = message->partition,
-        .offset = message->offset,
-        .timestamp_ms = -1, /* how old it is was known when it was asked for */
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
-    };
-    record_read_trace(record, message);
+    redelivery_ids_set(&kept->ids, topic, message->partition, message->offset, clock_system());
+    redelivery->records[redelivery->count++] = record_once_more(&kept->ids, topic, message);
     return 0;
 }
 

@@ -3,7 +3,6 @@
 #include "agent/record_outcome.h"
 #include "base/log.h"
 #include "source/source.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +20,14 @@ struct redelivered {
 };
 
 struct redeliveries {
-    const struct clock *clock;
     size_t under_way;
     uint64_t asked;
     struct redelivered places[REDELIVERIES_MAX];
 };
 
-struct redeliveries *redeliveries_new(const struct clock *clock)
+struct redeliveries *redeliveries_new(void)
 {
-    struct redeliveries *redeliveries = calloc(1, sizeof *redeliveries);
-    if (redeliveries)
-        redeliveries->clock = clock;
-    return redeliveries;
+    return calloc(1, sizeof(struct redeliveries));
 }
 
 static void free_place(struct redelivered *place)
@@ -148,9 +143,6 @@ static struct redelivered *place_for_another(struct redeliveries *redeliveries)
 
 static int begin_redelivery(struct redelivered *place, const struct status_parts *parts)
 {
-    struct redeliveries *redeliveries = place->owner;
-    snprintf(place->id, sizeof place->id, "%.249s-%d-%lld-again-%lld", parts->config->runs_topic,
-             (int)place->partition, (long long)place->offset, (long long)clock_wall_ms(redeliveries->clock));
     const struct redelivery_request request = {.partition = place->partition,
                                                .offset = place->offset,
                                                .id = place->id,

@@ -9,8 +9,8 @@ enum { REDELIVERIES_MAX = 32 };
 
 struct redeliveries;
 
-/** NULL: out of memory. The clock is borrowed until freed. */
-PA_MUST_USE struct redeliveries *redeliveries_new(const struct clock *clock);
+/** NULL: out of memory. */
+PA_MUST_USE struct redeliveries *redeliveries_new(void);
 /** What is still under way is told to nobody any more; no source of `redeliveries_ask` may be open. NULL is
  * allowed. */
 void redeliveries_free(struct redeliveries *redeliveries);

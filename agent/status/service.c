@@ -342,7 +342,7 @@ struct status_service *status_service_new(const struct status_service_options *o
         free(service);
         return NULL;
     }
-    service->redeliveries = redeliveries_new(options->clock);
+    service->redeliveries = redeliveries_new();
     service->lag = loop_lag_new(options->loop);
     open_socket(service);
     open_port(service);

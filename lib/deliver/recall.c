@@ -9,6 +9,7 @@
 #include "deliver/report.h"
 #include "deliver/shared.h"
 #include "deliver/telling.h"
+#include "source/record_id.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -108,16 +109,10 @@ static void fail_gone(struct deliver *deliver, const struct record *record, stru
 /** It is known of no source where it was. */
 static void fail_unread(struct deliver *deliver, struct kept *kept)
 {
-    char id[320];
-    struct buffer text = {.ptr = id, .cap = sizeof id};
+    char id[RECORD_ID_SIZE];
     const char *topic = deliver->kept.names[kept->change];
-    buffer_append_text(&text, topic);
-    buffer_append_char(&text, '-');
-    buffer_append_int(&text, kept->partition);
-    buffer_append_char(&text, '-');
-    buffer_append_int(&text, kept->offset);
     const struct record record = {.kind = kept->change ? EVENT_CHANGE_LOG : EVENT_RUN,
-                                  .id = buffer_slice(&text),
+                                  .id = record_id(id, topic, kept->partition, kept->offset),
                                   .topic = topic,
                                   .partition = kept->partition,
                                   .offset = kept->offset,

@@ -121,8 +121,9 @@ enum { REDELIVERY_ID_SIZE = 352 };
 struct redelivery_request {
     int32_t partition;
     int64_t offset;
-    /** What the record is known by this time: not as any other. */
-    const char *id;
+    /** REDELIVERY_ID_SIZE bytes, where source_redeliver writes the record's id of this time: no other
+     * delivery has it. */
+    char *id;
     /** Once, from the loop, and never during source_redeliver. */
     void (*ended)(void *ctx, enum redelivery_end end);
     void *ctx;

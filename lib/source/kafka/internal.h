@@ -18,6 +18,7 @@
 #include "source/kafka/consumer.h"
 #include "source/kafka/facts.h"
 #include "source/kafka/offsets.h"
+#include "source/kafka/record.h"
 #include "source/kafka/start.h"
 #include "source/kafka/topics.h"
 #include "source/kafka/unreadable.h"
@@ -145,8 +146,7 @@ struct redelivery {
     unsigned ticks;
     /** While the sink is given it: set once it has been given back. NULL at other times. */
     bool *settled;
-    /** What the record's first delivery was known by, and what this one is. */
-    char first[REDELIVERY_ID_SIZE], id[REDELIVERY_ID_SIZE];
+    struct redelivery_ids ids;
 };
 
 /** The second client, which reads records again (again.c). */

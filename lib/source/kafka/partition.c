@@ -1,7 +1,7 @@
 /* An assigned partition: its records become tickets, its tickets become offsets that may be committed. */
 #include "observe/conditions.h"
 #include "source/kafka/internal.h"
-#include "source/kafka/trace_headers.h"
+#include "source/kafka/record.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,20 +296,12 @@ static int64_t message_timestamp(const rd_kafka_message_t *message)
     return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp;
 }
 
-enum { ID_SIZE = 320 }; /* a topic has at most 249 characters: Kafka's bound */
-
 /** What is known of a record without its message; `id` is where its id is written. */
-static struct record record_at(const struct partition *partition, int64_t offset, char id[ID_SIZE])
+static struct record record_at(const struct partition *partition, int64_t offset, char id[RECORD_ID_SIZE])
 {
-    struct buffer text = {.ptr = id, .cap = ID_SIZE};
-    buffer_append_text(&text, partition->topic);
-    buffer_append_char(&text, '-');
-    buffer_append_int(&text, partition->number);
-    buffer_append_char(&text, '-');
-    buffer_append_int(&text, offset);
     return (struct record){
         .kind = partition->kind,
-        .id = buffer_slice(&text),
+        .id = record_id(id, partition->topic, partition->number, offset),
         .topic = partition->topic,
         .partition = partition->number,
         .offset = offset,
@@ -320,17 +312,15 @@ static struct record record_at(const struct partition *partition, int64_t offset
 
 static void record_fill(struct record *record, const rd_kafka_message_t *message)
 {
-    record_read_trace(record, message);
+    record_read_message(record, message);
     record->timestamp_ms = message_timestamp(message);
-    record->key = (struct slice){message->key, message->key_len};
-    record->value = (struct slice){message->payload, message->len};
 }
 
 void partition_tell_again(const struct partition *partition, int64_t offset,
                           const rd_kafka_message_t *message, void *reader)
 {
     const struct source_sink *sink = &partition->consumer->options.sink;
-    char id[ID_SIZE];
+    char id[RECORD_ID_SIZE];
     struct record record = record_at(partition, offset, id);
     if (message)
         record_fill(&record, message);
@@ -359,7 +349,7 @@ bool partition_take(struct partition *partition, const rd_kafka_message_t *messa
         return true;
     }
     partition->live++;
-    char id[ID_SIZE];
+    char id[RECORD_ID_SIZE];
     struct record record = record_at(partition, message->offset, id);
     record_fill(&record, message);
     consumer->options.sink.take(consumer->options.sink.ctx, &record, &ticket->ticket);

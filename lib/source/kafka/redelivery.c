@@ -3,7 +3,7 @@
  * have no offset that could be committed: what becomes of them counts for nobody but the person. Must never
  * wait for space: who asked asks again. */
 #include "source/kafka/internal.h"
-#include "source/kafka/trace_headers.h"
+#include "source/kafka/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,19 +37,8 @@ static void give_to_sink(const struct kafka_consumer *consumer, struct redeliver
                          const rd_kafka_message_t *message)
 {
     const struct source_sink *sink = &consumer->options.sink;
-    struct record record = {
-        .kind = EVENT_RUN,
-        .id = slice_of(redelivery->id),
-        .redelivery_of = redelivery->first,
-        .topic = consumer->options.runs_topic,
-        .partition = message->partition,
-        .offset = message->offset,
-        .timestamp_ms = -1, /* how old it is was known when it was asked for */
-        .key = {message->key, message->key_len},
-        .value = {message->payload, message->len},
-        .assignment = consumer->options.redeliveries,
-    };
-    record_read_trace(&record, message);
+    struct record record = record_once_more(&redelivery->ids, consumer->options.runs_topic, message);
+    record.assignment = consumer->options.redeliveries;
     bool settled = false;
     redelivery->ticket = (struct ticket){.settle = redelivery_settle};
     // cppcheck-suppress autoVariables // it is let go before this returns, or all of it is freed
@@ -103,10 +92,9 @@ int kafka_consumer_redeliver(struct kafka_consumer *consumer, const struct redel
         return PA_ERR_MEMORY;
     redelivery->request = *request;
     redelivery->wanted = (struct wanted){.offset = request->offset, .redelivery = redelivery};
-    snprintf(redelivery->id, sizeof redelivery->id, "%s", request->id);
-    snprintf(redelivery->first, sizeof redelivery->first, "%.249s-%d-%lld", consumer->options.runs_topic,
-             (int)request->partition, (long long)request->offset);
-    redelivery->request.id = redelivery->id;
+    redelivery_ids_set(&redelivery->ids, consumer->options.runs_topic, request->partition, request->offset,
+                       consumer->options.clock);
+    snprintf(request->id, REDELIVERY_ID_SIZE, "%s", redelivery->ids.id);
     redelivery->reading =
         again_want_of(consumer, consumer->options.runs_topic, request->partition, &redelivery->wanted);
     if (!redelivery->reading) {

@@ -5,6 +5,7 @@ enum { RECORDS = 20 };
 /** A record that was asked for. */
 struct asked {
     struct world *world;
+    char id[REDELIVERY_ID_SIZE];
     bool ended;
     enum redelivery_end end;
 };
@@ -110,7 +111,7 @@ static int ask(struct world *world, struct asked *asked, int32_t partition, int6
 {
     *asked = (struct asked){.world = world};
     const struct redelivery_request request = {
-        .partition = partition, .offset = offset, .id = "another", .ended = redelivery_over, .ctx = asked};
+        .partition = partition, .offset = offset, .id = asked->id, .ended = redelivery_over, .ctx = asked};
     int failed = kafka_consumer_redeliver(world->consumer, &request);
     assert_false(asked->ended);
     return failed;
@@ -145,7 +146,8 @@ static void a_record_comes_once_more_as_one_of_its_own(void **state)
     for (int done = 1; done >= 0; done--) {
         assert_int_equal(ask(world, &asked, 0, 7), 0);
         wait_for_record(world);
-        assert_string_equal(world->id, "another");
+        assert_string_equal(world->id, asked.id);
+        assert_int_equal(strncmp(world->id, "org.runs-0-7-again-1", 20), 0);
         assert_string_equal(world->first, "org.runs-0-7");
         assert_string_equal(world->value, "event 7");
         assert_int_equal(world->partition, 0);

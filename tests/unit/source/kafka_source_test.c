@@ -458,7 +458,7 @@ static void one_that_cannot_follow_is_the_end(void **state)
 static void they_are_read_by_the_consumer_that_there_is(void **state)
 {
     (void)state;
-    const struct redelivery_request request = {.partition = 1, .offset = 5, .id = "again"};
+    const struct redelivery_request request = {.partition = 1, .offset = 5};
     open_source(false);
     assert_int_equal(source_redeliver(source, &request), PA_ERR_UNAVAILABLE);
     come("word");
