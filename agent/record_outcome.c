@@ -21,11 +21,6 @@ bool record_outcome_of(const struct observed *observed, struct record_outcome *o
     return end != END_NONE;
 }
 
-bool record_outcome_is_delivered(const struct record_outcome *outcome)
-{
-    return slice_equal_text(outcome->name, "delivered");
-}
-
 /** The null slice is a text of no characters. */
 static struct slice text_of(struct slice text)
 {
@@ -47,7 +42,7 @@ void record_outcome_json(const struct record_outcome *outcome, struct buffer *ou
     json_write_close(&writer, '}');
 }
 
-void record_outcome_line(const struct record_outcome *outcome, struct buffer *out)
+static void append_outcome_line(const struct record_outcome *outcome, struct buffer *out)
 {
     terminal_append(out, outcome->topic, false);
     buffer_appendf(out, "[%d]@%lld ", (int)outcome->partition, (long long)outcome->offset);
@@ -68,10 +63,10 @@ bool record_outcome_print(const struct record_outcome *outcome, bool json)
         record_outcome_json(outcome, &line);
         buffer_append_char(&line, '\n');
     } else {
-        record_outcome_line(outcome, &line);
+        append_outcome_line(outcome, &line);
     }
     fwrite(buffer_text(&line), 1, line.len, stdout);
     fflush(stdout);
     buffer_clear(&line);
-    return record_outcome_is_delivered(outcome);
+    return slice_equal_text(outcome->name, "delivered");
 }

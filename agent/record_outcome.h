@@ -21,10 +21,7 @@ struct record_outcome {
 
 /** False: what is observed is not how a record ends. */
 PA_MUST_USE bool record_outcome_of(const struct observed *observed, struct record_outcome *out);
-PA_MUST_USE bool record_outcome_is_delivered(const struct record_outcome *outcome);
 /** Appends an object, without a line's end. */
 void record_outcome_json(const struct record_outcome *outcome, struct buffer *out);
-/** Appends a line. */
-void record_outcome_line(const struct record_outcome *outcome, struct buffer *out);
 /** Prints it to stdout at once, as a line of either kind; returns whether it is delivered. */
 PA_MUST_USE bool record_outcome_print(const struct record_outcome *outcome, bool json);

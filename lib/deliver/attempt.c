@@ -236,7 +236,8 @@ static void due_again(struct due *due)
     deliver_pump(delivery->deliver);
 }
 
-void delivery_wait(struct delivery *delivery, int64_t wait_ms)
+/** Outside of the window; it is queued again. */
+static void wait_for_retry(struct delivery *delivery, int64_t wait_ms)
 {
     struct deliver *deliver = delivery->deliver;
     life_enter(delivery, LIFE_WAITING);
@@ -248,7 +249,7 @@ static void try_again(struct delivery *delivery, const struct http_result *resul
 {
     delivery_tell_attempt(delivery, OBSERVED_RETRYING, result, wait_ms);
     outcome_clear(&delivery->outcome); /* the next attempt has its own */
-    delivery_wait(delivery, wait_ms);
+    wait_for_retry(delivery, wait_ms);
     /* Where others wait outside of memory already, a long wait is no reason to be in it. */
     const struct deliver *deliver = delivery->deliver;
     bool others_wait = deliver->kept.count > 0 && wait_ms >= LONG_WAIT_MS;
@@ -301,7 +302,7 @@ static void wait_for_connection(struct delivery *delivery, const struct http_res
         delivery_leave(delivery);
         return;
     }
-    delivery_wait(delivery, SHORTAGE_WAIT_MS + (int64_t)(clock->random(clock->ctx) * SHORTAGE_WAIT_MS));
+    wait_for_retry(delivery, SHORTAGE_WAIT_MS + (int64_t)(clock->random(clock->ctx) * SHORTAGE_WAIT_MS));
     unsigned slots = window_narrow(deliver->window);
     if (deliver->shortage_told_ms > 0 && now_ms - deliver->shortage_told_ms < TELL_SHORTAGE_EVERY_MS)
         return;

@@ -5,8 +5,6 @@
 struct deliver;
 struct delivery;
 
-/** Waits, outside of the window, and is queued again. */
-void delivery_wait(struct delivery *delivery, int64_t wait_ms);
 /** Starts what may start. What answers take bounds it, beside the window. */
 void deliver_pump(struct deliver *deliver);
 /** Ends the attempt under way without a word to anybody. */

@@ -351,8 +351,6 @@ PA_MUST_USE bool handshake_was_cut_off(const struct http_call *call);
 void alert_hint(const struct http_call *call, char *out, size_t size);
 
 /* redirect.c */
-/** 301, 302, 303, 307 and 308, with a Location. */
-PA_MUST_USE bool redirect_status(long status);
 /** 307 and 308; the others are asked with GET (or HEAD) and without a body. */
 PA_MUST_USE bool redirect_keeps_method(long status);
 /** Where the last response redirects to; null: it is an answer, or no redirect is followed. Good until the

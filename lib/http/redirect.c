@@ -8,7 +8,7 @@
 
 /* Which are redirects */
 
-bool redirect_status(long status)
+static bool is_redirect(long status)
 {
     /* RFC 9110, section 15.4. The others of their class are answers: a choice (300), that nothing has
      * changed (304), a proxy that nobody may name any more (305). */
@@ -24,7 +24,7 @@ struct slice redirect_location(const struct http_call *call)
 {
     struct slice location = {NULL, 0};
     /* Not CURLINFO_REDIRECT_URL, which is not there when the body is cut. Of several the first counts. */
-    if (call->follows != HTTP_REDIRECTS_ANSWER && redirect_status(call_status(call)))
+    if (call->follows != HTTP_REDIRECTS_ANSWER && is_redirect(call_status(call)))
         location = slice_strip(call_header(call, "Location", 0));
     return location.len > 0 ? location : (struct slice){NULL, 0};
 }

@@ -80,8 +80,6 @@ void letter_free(struct replay_letter *letter);
 /** Its way has ended: tells so, remembers what is to be marked, and frees it. True: it is to be marked
  * (which matters only where others wait for it). */
 PA_MAY_IGNORE bool letter_end(struct replay_letter *letter, enum replay_end end);
-/** Looks what there is to do, from the loop. */
-void replay_wake(struct replay_source *replay);
 /** The thread pool is through. */
 void replay_batch_done(struct replay_source *replay);
 

@@ -122,6 +122,8 @@ bool letter_end(struct replay_letter *letter, enum replay_end end)
     return marked;
 }
 
+static void replay_wake(struct replay_source *replay);
+
 static void settle(struct ticket *ticket, bool done)
 {
     struct replay_letter *letter = (struct replay_letter *)ticket;
@@ -193,7 +195,7 @@ static void replay_woken(uv_timer_t *timer)
     replay_advance(timer->data);
 }
 
-void replay_wake(struct replay_source *replay)
+static void replay_wake(struct replay_source *replay)
 {
     if (!replay->closing)
         uv_timer_start(&replay->wake, replay_woken, 0, 0);
