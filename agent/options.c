@@ -49,6 +49,18 @@ static int take_form(const struct command_usage *usage, const struct command_opt
     return options_wrong(usage, "--%s: '%s' is neither text nor json", option->name, value);
 }
 
+static int list_add(struct option_list *list, const char *text)
+{
+    const char **items = realloc((void *)list->items, (list->count + 1) * sizeof *items);
+    if (!items) {
+        fputs("port-agent: out of memory\n", stderr);
+        return EXIT_CODE_FAILURE;
+    }
+    list->items = items;
+    list->items[list->count++] = text;
+    return OPTIONS_GO_ON;
+}
+
 static int take_option(const struct command_usage *usage, const struct command_option *option,
                        const char *value, bool *given)
 {
@@ -57,7 +69,7 @@ static int take_option(const struct command_usage *usage, const struct command_o
     if (option->flag)
         *option->flag = true;
     else if (option->list)
-        option->list->items[option->list->count++] = value;
+        return list_add(option->list, value);
     else if (again)
         return options_wrong(usage, "--%s is given twice", option->name);
     else if (option->json)
@@ -71,10 +83,11 @@ static int take_operands(const struct command_usage *usage, char **operands)
 {
     if (!*operands)
         return OPTIONS_GO_ON;
-    for (; usage->operands && *operands; operands++)
-        usage->operands->items[usage->operands->count++] = *operands;
-    if (!*operands)
-        return OPTIONS_GO_ON;
+    int code = OPTIONS_GO_ON;
+    for (; usage->operands && *operands && code == OPTIONS_GO_ON; operands++)
+        code = list_add(usage->operands, *operands);
+    if (usage->operands)
+        return code;
     if (!usage->operand)
         return options_wrong(usage, "unexpected argument '%s'", operands[0]);
     if (operands[1])

@@ -4,8 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** What may be given several times; `items` has space for as many as the command line has words. */
+/** What may be given several times. Zero-initialise. */
 struct option_list {
+    /** Allocated by options_parse, for the command to free; NULL: none was given. */
     const char **items;
     size_t count;
 };

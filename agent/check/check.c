@@ -302,6 +302,19 @@ static bool read_seconds(const char *text, int64_t *out_ms)
     return seconds >= 1 && seconds <= 300;
 }
 
+static int check_choices(struct check_command *command, const struct command_usage *usage)
+{
+    int code = OPTIONS_GO_ON;
+    if (command->timeout && !read_seconds(command->timeout, &command->timeout_ms))
+        return options_wrong(usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
+                             command->timeout);
+    if (command->request && command->destinations.count == 0)
+        return options_wrong(usage, "--request needs a destination; write --destination URL too");
+    for (size_t i = 0; i < command->destinations.count && code == OPTIONS_GO_ON; i++)
+        code = options_url(usage, "destination", command->destinations.items[i], "https://svc.internal/vm");
+    return code;
+}
+
 static int parse_and_check(struct check_command *command, int argc, char **argv)
 {
     const struct command_option options[] = {
@@ -345,15 +358,8 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
         .option_count = sizeof options / sizeof *options,
     };
     int code = options_parse(&usage, argc, argv);
-    if (code != OPTIONS_GO_ON)
-        return code;
-    if (command->timeout && !read_seconds(command->timeout, &command->timeout_ms))
-        return options_wrong(&usage, "--timeout: '%s' is not a whole number of seconds from 1 to 300",
-                             command->timeout);
-    if (command->request && command->destinations.count == 0)
-        return options_wrong(&usage, "--request needs a destination; write --destination URL too");
-    for (size_t i = 0; i < command->destinations.count && code == OPTIONS_GO_ON; i++)
-        code = options_url(&usage, "destination", command->destinations.items[i], "https://svc.internal/vm");
+    if (code == OPTIONS_GO_ON)
+        code = check_choices(command, &usage);
     if (code != OPTIONS_GO_ON)
         return code;
     return command->effective ? show_effective(command) : run_checks(command);
@@ -361,13 +367,8 @@ static int parse_and_check(struct check_command *command, int argc, char **argv)
 
 int command_check(int argc, char **argv)
 {
-    struct check_command command = {.timeout_ms = 10000,
-                                    .destinations = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
-    int code = EXIT_CODE_FAILURE;
-    if (command.destinations.items)
-        code = parse_and_check(&command, argc, argv);
-    else
-        fputs("port-agent check: out of memory\n", stderr);
+    struct check_command command = {.timeout_ms = 10000};
+    int code = parse_and_check(&command, argc, argv);
     free((void *)command.destinations.items);
     return code;
 }

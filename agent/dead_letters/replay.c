@@ -395,15 +395,11 @@ int dead_letters_replay(int argc, char **argv)
         .operands = &filter->ids,
     };
     replay.usage = &usage;
-    filter->ids.items = calloc((size_t)argc + 1, sizeof *filter->ids.items);
     filter->found = calloc((size_t)argc + 1, sizeof *filter->found);
-    int code = EXIT_CODE_FAILURE;
-    if (filter->ids.items && filter->found) {
-        code = options_parse(&usage, argc, argv);
-        if (code == OPTIONS_GO_ON)
-            code = replay_with(&replay);
-    }
-    free(filter->ids.items);
+    int code = filter->found ? options_parse(&usage, argc, argv) : EXIT_CODE_FAILURE;
+    if (code == OPTIONS_GO_ON)
+        code = replay_with(&replay);
+    free((void *)filter->ids.items);
     free(filter->found);
     return code;
 }

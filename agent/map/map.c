@@ -109,35 +109,30 @@ static int load_mappings(struct map_command *command)
     return !failed ? EXIT_CODE_OK : failed == PA_ERR_MEMORY ? EXIT_CODE_FAILURE : EXIT_CODE_CONFIG;
 }
 
-static int load_response(struct map_command *command)
+static int read_response(struct map_command *command, struct slice text, struct error *err)
 {
-    struct buffer text = {0};
-    struct error err = {0};
-    int failed = 0;
-    if (command->response) {
-        failed = input_read(command->response, MAP_RESPONSE_MAX, &text, &err);
-        if (!failed)
-            failed = map_response_read(buffer_slice(&text), &command->answer, &err);
-        command->options.response = &command->answer;
-    }
-    if (failed)
-        fprintf(stderr, "port-agent map: --response: %s\n", err.message);
-    buffer_clear(&text);
-    return failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
+    command->options.response = &command->answer;
+    return map_response_read(text, &command->answer, err);
 }
 
-static int load_expectation(struct map_command *command)
+static int read_expectation(struct map_command *command, struct slice text, struct error *err)
+{
+    return json_canonical(text, &command->expected, err);
+}
+
+/** NULL: the option was not given. */
+static int load_option(struct map_command *command, const char *option, const char *file,
+                       int (*read_text)(struct map_command *command, struct slice text, struct error *err))
 {
     struct buffer text = {0};
     struct error err = {0};
-    int failed = 0;
-    if (command->expect) {
-        failed = input_read(command->expect, MAP_RESPONSE_MAX, &text, &err);
-        if (!failed)
-            failed = json_canonical(buffer_slice(&text), &command->expected, &err);
-    }
+    if (!file)
+        return EXIT_CODE_OK;
+    int failed = input_read(file, MAP_RESPONSE_MAX, &text, &err);
+    if (!failed)
+        failed = read_text(command, buffer_slice(&text), &err);
     if (failed)
-        fprintf(stderr, "port-agent map: --expect: %s\n", err.message);
+        fprintf(stderr, "port-agent map: %s: %s\n", option, err.message);
     buffer_clear(&text);
     return failed ? EXIT_CODE_FAILURE : EXIT_CODE_OK;
 }
@@ -340,9 +335,9 @@ static int map_events(struct map_command *command)
     if (code == EXIT_CODE_OK)
         code = load_mappings(command);
     if (code == EXIT_CODE_OK)
-        code = load_response(command);
+        code = load_option(command, "--response", command->response, read_response);
     if (code == EXIT_CODE_OK)
-        code = load_expectation(command);
+        code = load_option(command, "--expect", command->expect, read_expectation);
     if (code == EXIT_CODE_OK)
         code = explain_all(command);
     mappings_free(command->mappings);
@@ -384,6 +379,17 @@ static const char intro[] =
     "  port-agent map --event event.json --mapping mapping.json --response answer.json\n"
     "  port-agent map --event event.json --output json > expected.json\n"
     "  port-agent map --event event.json --expect expected.json";
+
+static int map_choices_check(struct map_command *command, const struct command_usage *usage)
+{
+    if (!read_kind(command->kind, &command->options.kind))
+        return options_wrong(usage, "--kind: '%s' is neither run nor change-log", command->kind);
+    if (command->events.count == 0 && !command->lines)
+        return options_wrong(usage, "--event is missing; write --event FILE, or --events FILE");
+    if (count_inputs(command) > 1)
+        return options_wrong(usage, "standard input (-) is named twice and can be read once; write a file");
+    return OPTIONS_GO_ON;
+}
 
 static int parse_and_map(struct map_command *command, int argc, char **argv)
 {
@@ -431,25 +437,15 @@ static int parse_and_map(struct map_command *command, int argc, char **argv)
         .option_count = sizeof options / sizeof *options,
     };
     int code = options_parse(&usage, argc, argv);
-    if (code != OPTIONS_GO_ON)
-        return code;
-    if (!read_kind(command->kind, &command->options.kind))
-        return options_wrong(&usage, "--kind: '%s' is neither run nor change-log", command->kind);
-    if (command->events.count == 0 && !command->lines)
-        return options_wrong(&usage, "--event is missing; write --event FILE, or --events FILE");
-    if (count_inputs(command) > 1)
-        return options_wrong(&usage, "standard input (-) is named twice and can be read once; write a file");
-    return map_events(command);
+    if (code == OPTIONS_GO_ON)
+        code = map_choices_check(command, &usage);
+    return code == OPTIONS_GO_ON ? map_events(command) : code;
 }
 
 int command_map(int argc, char **argv)
 {
-    struct map_command command = {.events = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
-    int code = EXIT_CODE_FAILURE;
-    if (command.events.items)
-        code = parse_and_map(&command, argc, argv);
-    else
-        fputs("port-agent map: out of memory\n", stderr);
+    struct map_command command = {0};
+    int code = parse_and_map(&command, argc, argv);
     free((void *)command.events.items);
     return code;
 }

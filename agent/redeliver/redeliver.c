@@ -120,21 +120,13 @@ static void redelivery_stopped(void *ctx, int exit_code)
     running_stopped(&redelivery->running, exit_code);
 }
 
-static void redelivery_stop_asked(void *ctx, int number, bool again)
-{
-    struct redelivery *redelivery = ctx;
-    if (again)
-        _exit(128 + number);
-    daemon_stop(redelivery->running.daemon);
-}
-
 static int deliver_kept(struct redelivery *redelivery)
 {
     struct daemon_options options = {.open_source = open_kept_records,
                                      .stopped = redelivery_stopped,
                                      .told = redelivery_told,
                                      .ctx = redelivery};
-    const struct signal_watch signals = {.stop = redelivery_stop_asked, .ctx = redelivery};
+    const struct signal_watch signals = {.stop = running_stop_asked, .ctx = &redelivery->running};
     struct error err = {0};
     running_take_setup(&options, &redelivery->setup);
     running_open(&redelivery->running);

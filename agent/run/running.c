@@ -1,6 +1,7 @@
 /* See running.h. */
 #include "running.h"
 #include "setup.h"
+#include <unistd.h>
 
 void running_open(struct running *running)
 {
@@ -27,6 +28,13 @@ bool running_start(struct running *running, struct daemon_options options, struc
     running->signals = signals;
     signal_watch_start(&running->signals, &running->loop);
     return true;
+}
+
+void running_stop_asked(void *running, int number, bool again)
+{
+    if (again)
+        _exit(128 + number);
+    daemon_stop(((struct running *)running)->daemon);
 }
 
 void running_stopped(struct running *running, int exit_code)

@@ -22,6 +22,9 @@ void running_take_setup(struct daemon_options *options, struct setup *setup);
  * of the options has to call running_stopped. False, with the cause in err; then no signal was let in. */
 PA_MUST_USE bool running_start(struct running *running, struct daemon_options options,
                                struct signal_watch signals, struct error *err);
+/** A signal_watch's `stop` for a command that says nothing at it: the daemon stops, or, `again`, the process
+ * ends at once. `running`: a struct running. */
+void running_stop_asked(void *running, int number, bool again);
 void running_stopped(struct running *running, int exit_code);
 /** Runs the loop until nothing is on it any more, whether the daemon was made or not, and frees both. The
  * daemon's exit code. */

@@ -245,14 +245,6 @@ static void send_stopped(void *ctx, int exit_code)
     running_stopped(&sending->running, exit_code);
 }
 
-static void send_stop_asked(void *ctx, int number, bool again)
-{
-    struct sending *sending = ctx;
-    if (again)
-        _exit(128 + number);
-    daemon_stop(sending->running.daemon);
-}
-
 /** What a person who waits wants: one attempt, no dead letter, and no line of the log for what is shown. */
 static bool adapt(struct config *config, char *port_url)
 {
@@ -276,7 +268,7 @@ static int deliver_event(struct sending *sending)
                                      .keeps_answers = true,
                                      .unmappable = event_unmappable,
                                      .ctx = sending};
-    const struct signal_watch signals = {.stop = send_stop_asked, .ctx = sending};
+    const struct signal_watch signals = {.stop = running_stop_asked, .ctx = &sending->running};
     struct error err = {0};
     sending->port = (struct port_stub){.told = port_told, .ctx = sending};
     running_open(&sending->running);
@@ -402,6 +394,39 @@ static int send_event(struct sending *sending)
     return code;
 }
 
+static int send_choices_check(const struct sending *sending)
+{
+    if (sending->template && sending->file)
+        return options_wrong(sending->usage, "--template and --event are both given; leave one of them out");
+    if (!sending->template && !sending->file)
+        return options_wrong(sending->usage, "the event is missing; write --template (%s) or --event FILE",
+                             event_template_names);
+    if (!sending->url && !sending->to_topic)
+        return options_wrong(sending->usage, "the destination is missing; write --to URL, or --topic");
+    int code = sending->url ? options_url(sending->usage, "to", sending->url, "http://localhost:3000")
+                            : OPTIONS_GO_ON;
+    if (code != OPTIONS_GO_ON)
+        return code;
+    for (size_t i = 0; i < sending->sets.count; i++)
+        if (!event_wish_is_whole(sending->sets.items[i]))
+            return options_wrong(sending->usage, "--set: '%s' is not path=value; write %s",
+                                 sending->sets.items[i], "payload.properties.region=eu-west-1");
+    return OPTIONS_GO_ON;
+}
+
+static const char intro[] =
+    "Makes an event, signs it as Port does, and sends it through the agent's own delivery: "
+    "verified,\n"
+    "mapped by CONTROL_THE_PAYLOAD_CONFIG_PATH where there is one, signed, one attempt. Shows the\n"
+    "answer, and what Port would be told; Port itself is asked for nothing. PORT_CLIENT_SECRET is\n"
+    "the only setting that it needs; any text works if the receiver has the same.\n"
+    "A mapping's own url is used in place of --to.\n\n"
+    "  port-agent send --template sync --to http://localhost:8080\n"
+    "  port-agent send --template change-log --set diff.after.properties.cpu=16 --to "
+    "http://localhost:8080\n"
+    "  port-agent events --last 1 | port-agent send --event - --to http://localhost:3000\n"
+    "  port-agent send --template async --to http://svc.internal/vm --topic";
+
 static int parse_and_send(struct sending *sending, int argc, char **argv)
 {
     const struct command_option options[] = {
@@ -427,18 +452,7 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
     const struct command_usage usage = {
         .command = "send",
         .summary = "--template NAME|--event FILE [--set PATH=VALUE]… --to URL|--topic",
-        .intro =
-            "Makes an event, signs it as Port does, and sends it through the agent's own delivery: "
-            "verified,\n"
-            "mapped by CONTROL_THE_PAYLOAD_CONFIG_PATH where there is one, signed, one attempt. Shows the\n"
-            "answer, and what Port would be told; Port itself is asked for nothing. PORT_CLIENT_SECRET is\n"
-            "the only setting that it needs; any text works if the receiver has the same.\n"
-            "A mapping's own url is used in place of --to.\n\n"
-            "  port-agent send --template sync --to http://localhost:8080\n"
-            "  port-agent send --template change-log --set diff.after.properties.cpu=16 --to "
-            "http://localhost:8080\n"
-            "  port-agent events --last 1 | port-agent send --event - --to http://localhost:3000\n"
-            "  port-agent send --template async --to http://svc.internal/vm --topic",
+        .intro = intro,
         .exit_codes = "Exit codes: 0 the answer is a success (or the event is written); 1 it is not; 64 "
                       "wrong usage; 78 wrong "
                       "settings.",
@@ -448,34 +462,18 @@ static int parse_and_send(struct sending *sending, int argc, char **argv)
     // cppcheck-suppress autoVariables // nobody looks at it once the command has ended
     sending->usage = &usage;
     int code = options_parse(&usage, argc, argv);
+    if (code == OPTIONS_GO_ON)
+        code = send_choices_check(sending);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (sending->template && sending->file)
-        return options_wrong(&usage, "--template and --event are both given; leave one of them out");
-    if (!sending->template && !sending->file)
-        return options_wrong(&usage, "the event is missing; write --template (%s) or --event FILE",
-                             event_template_names);
-    if (!sending->url && !sending->to_topic)
-        return options_wrong(&usage, "the destination is missing; write --to URL, or --topic");
-    code = sending->url ? options_url(&usage, "to", sending->url, "http://localhost:3000") : OPTIONS_GO_ON;
-    if (code != OPTIONS_GO_ON)
-        return code;
-    for (size_t i = 0; i < sending->sets.count; i++)
-        if (!event_wish_is_whole(sending->sets.items[i]))
-            return options_wrong(&usage, "--set: '%s' is not path=value; write %s", sending->sets.items[i],
-                                 "payload.properties.region=eu-west-1");
     sending->colour = terminal_has_colour(STDOUT_FILENO);
     return send_event(sending);
 }
 
 int command_send(int argc, char **argv)
 {
-    struct sending sending = {.sets = {calloc((size_t)argc + 1, sizeof(char *)), 0}};
-    int code = EXIT_CODE_FAILURE;
-    if (sending.sets.items)
-        code = parse_and_send(&sending, argc, argv);
-    else
-        fputs("port-agent send: out of memory\n", stderr);
+    struct sending sending = {0};
+    int code = parse_and_send(&sending, argc, argv);
     free((void *)sending.sets.items);
     buffer_clear(&sending.in);
     buffer_clear(&sending.record);

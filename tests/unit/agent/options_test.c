@@ -13,9 +13,9 @@
 
 enum { WORDS = 8 };
 
-static const char *file, *operand, *listed[WORDS], *operands[WORDS];
+static const char *file, *operand;
 static bool quiet;
-static struct option_list list = {listed, 0}, rest = {operands, 0};
+static struct option_list list, rest;
 static const struct command_option OPTIONS[] = {
     {.name = "file", .value = "PATH", .help = "what is read", .text = &file},
     {.name = "quiet", .help = "no words", .flag = &quiet},
@@ -44,7 +44,9 @@ static int parse(const struct command_usage *usage, int fd, ...)
     va_end(arguments);
     file = operand = NULL;
     quiet = false;
-    list.count = rest.count = 0;
+    free((void *)list.items);
+    free((void *)rest.items);
+    list = rest = (struct option_list){0};
 
     FILE *written = tmpfile();
     fflush(stdout);
