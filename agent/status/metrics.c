@@ -1,6 +1,7 @@
 /* See metrics.h. The counters come from the table of lib/observe, the rest from the table below. Labels are
  * bounded: topics and partitions as many as a snapshot lists, everything else a fixed set. */
 #include "metrics.h"
+#include "accept.h"
 #include "base/version.h"
 #include "observe/metrics.h"
 #include "port/tally.h"
@@ -9,53 +10,10 @@
 const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 const char metrics_open_type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/** Cuts off what stands before the next separator, without the blanks around it. */
-static struct slice next_part(struct slice *rest, char separator)
-{
-    const char *end = rest->len > 0 ? memchr(rest->ptr, separator, rest->len) : NULL;
-    struct slice part = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
-    size_t taken = part.len + (end ? 1 : 0);
-    *rest = (struct slice){rest->ptr + taken, rest->len - taken};
-    return slice_trim(part);
-}
-
-/** "0.25" is 250; what is no such number counts in full (RFC 9110, 12.4.2). */
-static int thousandths(struct slice text)
-{
-    int value = 0, unit = 1000;
-    for (size_t i = 0; i < text.len && i < 5; i++) {
-        if (i == 1 && text.ptr[i] == '.')
-            continue;
-        if (!char_is_digit(text.ptr[i]))
-            return 1000;
-        value += (text.ptr[i] - '0') * unit;
-        unit /= 10;
-    }
-    return text.len > 0 && value < 1000 ? value : 1000;
-}
-
-/** How much who accepts this wants the type, by its name and not by a pattern, in thousandths. */
-static int wish_for(const char *accept, const char *type)
-{
-    struct slice ranges = slice_of(accept);
-    int most = 0;
-    while (ranges.len > 0) {
-        struct slice range = next_part(&ranges, ',');
-        int weight = slice_equal_text_ignore_case(next_part(&range, ';'), type) ? 1000 : 0;
-        while (weight > 0 && range.len > 0) {
-            struct slice parameter = next_part(&range, ';');
-            if (parameter.len >= 2 && (*parameter.ptr | 0x20) == 'q' && parameter.ptr[1] == '=')
-                weight = thousandths((struct slice){parameter.ptr + 2, parameter.len - 2});
-        }
-        most = weight > most ? weight : most;
-    }
-    return most;
-}
-
 bool metrics_wants_open(const char *accept)
 {
-    int open = wish_for(accept, "application/openmetrics-text");
-    return open > 0 && open >= wish_for(accept, "text/plain");
+    int open = accept_weight(accept, "application/openmetrics-text");
+    return open > 0 && open >= accept_weight(accept, "text/plain");
 }
 
 struct scrape {
@@ -71,7 +29,7 @@ struct family {
     const char *name;
     /** "counter", "gauge" or "histogram". */
     const char *type;
-    /** For the document; "": none. */
+    /** The labels' names, as the document lists them; "": none. */
     const char *labels;
     const char *help;
     void (*write)(const struct scrape *scrape, const struct family *family);
@@ -90,6 +48,15 @@ static void write_integer(const struct scrape *scrape, const struct family *fami
 {
     begin_sample(scrape, family, strcmp(family->type, "counter") == 0 ? "_total" : "");
     buffer_appendf(scrape->out, "%s %lld\n", labels, (long long)value);
+}
+
+/** Of a family with one label. */
+static void write_labelled(const struct scrape *scrape, const struct family *family, const char *label,
+                           int64_t value)
+{
+    char labels[64];
+    snprintf(labels, sizeof labels, "{%s=\"%s\"}", family->labels, label);
+    write_integer(scrape, family, labels, value);
 }
 
 /** Milliseconds as seconds. */
@@ -121,6 +88,20 @@ static void write_histogram(const struct scrape *scrape, const struct family *fa
     buffer_appendf(scrape->out, " %llu\n", (unsigned long long)count);
 }
 
+/** The writer of a family that has one sample. */
+#define INTEGER_FAMILY(writer_, value_)                                           \
+    static void writer_(const struct scrape *scrape, const struct family *family) \
+    {                                                                             \
+        write_integer(scrape, family, "", (int64_t)(value_));                     \
+    }
+
+/** The writer of a family that is a histogram. */
+#define HISTOGRAM_FAMILY(writer_, histogram_)                                     \
+    static void writer_(const struct scrape *scrape, const struct family *family) \
+    {                                                                             \
+        write_histogram(scrape, family, histogram_);                              \
+    }
+
 /* Events */
 
 static void write_ended(const struct scrape *scrape, const struct family *family)
@@ -138,17 +119,11 @@ static void write_ended(const struct scrape *scrape, const struct family *family
 
 static void write_refused(const struct scrape *scrape, const struct family *family)
 {
-    for (size_t i = 0; i < REFUSAL_REASONS; i++) {
-        char labels[64];
-        snprintf(labels, sizeof labels, "{reason=\"%s\"}", metrics_refusals[i]);
-        write_integer(scrape, family, labels, (int64_t)scrape->metrics->refused[i]);
-    }
+    for (size_t i = 0; i < REFUSAL_REASONS; i++)
+        write_labelled(scrape, family, metrics_refusals[i], (int64_t)scrape->metrics->refused[i]);
 }
 
-static void write_attempts(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->metrics->attempts);
-}
+INTEGER_FAMILY(write_attempts, scrape->metrics->attempts)
 
 static void append_label(struct buffer *out, const char *text)
 {
@@ -178,34 +153,18 @@ static void write_fates(const struct scrape *scrape, const struct family *family
     }
 }
 
-static void write_mapping_duration(const struct scrape *scrape, const struct family *family)
-{
-    write_histogram(scrape, family, &scrape->metrics->mapping_duration);
-}
+HISTOGRAM_FAMILY(write_mapping_duration, &scrape->metrics->mapping_duration)
 
 static void write_mapping_failures(const struct scrape *scrape, const struct family *family)
 {
-    for (size_t i = 0; i < MAPPING_FAILURES; i++) {
-        char labels[64];
-        snprintf(labels, sizeof labels, "{of=\"%s\"}", metrics_mapping_failures[i]);
-        write_integer(scrape, family, labels, (int64_t)scrape->metrics->mapping_failures[i]);
-    }
+    for (size_t i = 0; i < MAPPING_FAILURES; i++)
+        write_labelled(scrape, family, metrics_mapping_failures[i],
+                       (int64_t)scrape->metrics->mapping_failures[i]);
 }
 
-static void write_delivery_duration(const struct scrape *scrape, const struct family *family)
-{
-    write_histogram(scrape, family, &scrape->metrics->delivery_duration);
-}
-
-static void write_queue_wait(const struct scrape *scrape, const struct family *family)
-{
-    write_histogram(scrape, family, &scrape->metrics->queue_wait);
-}
-
-static void write_event_age(const struct scrape *scrape, const struct family *family)
-{
-    write_histogram(scrape, family, &scrape->metrics->event_age);
-}
+HISTOGRAM_FAMILY(write_delivery_duration, &scrape->metrics->delivery_duration)
+HISTOGRAM_FAMILY(write_queue_wait, &scrape->metrics->queue_wait)
+HISTOGRAM_FAMILY(write_event_age, &scrape->metrics->event_age)
 
 /* The source */
 
@@ -258,31 +217,17 @@ static void write_assigned(const struct scrape *scrape, const struct family *fam
     write_integer(scrape, family, "", source ? source_assigned(source) : 0);
 }
 
-static void write_connected(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", scrape->snapshot->source.connected);
-}
-
-static void write_credentials_refused(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", scrape->snapshot->source.credentials_refused);
-}
-
-static void write_rebalances(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->snapshot->source.rebalances);
-}
+INTEGER_FAMILY(write_connected, scrape->snapshot->source.connected)
+INTEGER_FAMILY(write_credentials_refused, scrape->snapshot->source.credentials_refused)
+INTEGER_FAMILY(write_rebalances, scrape->snapshot->source.rebalances)
 
 static void write_commits(const struct scrape *scrape, const struct family *family)
 {
-    write_integer(scrape, family, "{outcome=\"done\"}", (int64_t)scrape->snapshot->source.commits);
-    write_integer(scrape, family, "{outcome=\"failed\"}", (int64_t)scrape->snapshot->source.commits_failed);
+    write_labelled(scrape, family, "done", (int64_t)scrape->snapshot->source.commits);
+    write_labelled(scrape, family, "failed", (int64_t)scrape->snapshot->source.commits_failed);
 }
 
-static void write_credentials_fetches(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->snapshot->source.credentials_fetched);
-}
+INTEGER_FAMILY(write_credentials_fetches, scrape->snapshot->source.credentials_fetched)
 
 /* Port */
 
@@ -300,10 +245,7 @@ static void write_port_calls(const struct scrape *scrape, const struct family *f
         }
 }
 
-static void write_results_waiting(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->snapshot->results_waiting);
-}
+INTEGER_FAMILY(write_results_waiting, scrape->snapshot->results_waiting)
 
 static void write_oldest_result(const struct scrape *scrape, const struct family *family)
 {
@@ -311,20 +253,9 @@ static void write_oldest_result(const struct scrape *scrape, const struct family
     write_duration(scrape, family, "", oldest_ms > 0 ? oldest_ms : 0);
 }
 
-static void write_token_valid(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", scrape->snapshot->port.has_token);
-}
-
-static void write_token_fetches(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", scrape->snapshot->port.tokens);
-}
-
-static void write_port_requests(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->snapshot->port.requests);
-}
+INTEGER_FAMILY(write_token_valid, scrape->snapshot->port.has_token)
+INTEGER_FAMILY(write_token_fetches, scrape->snapshot->port.tokens)
+INTEGER_FAMILY(write_port_requests, scrape->snapshot->port.requests)
 
 /* The agent */
 
@@ -333,17 +264,17 @@ static void write_memory_used(const struct scrape *scrape, const struct family *
     const struct snapshot *snapshot = scrape->snapshot;
     /* Results that wait for Port are in the budget of records. */
     uint64_t records = snapshot->counters.bytes_held + snapshot->counters.report_bytes;
-    write_integer(scrape, family, "{budget=\"records\"}", (int64_t)records);
-    write_integer(scrape, family, "{budget=\"references\"}", (int64_t)snapshot->reference_bytes);
-    write_integer(scrape, family, "{budget=\"answers\"}", (int64_t)snapshot->answer_bytes);
+    write_labelled(scrape, family, "records", (int64_t)records);
+    write_labelled(scrape, family, "references", (int64_t)snapshot->reference_bytes);
+    write_labelled(scrape, family, "answers", (int64_t)snapshot->answer_bytes);
 }
 
 static void write_memory_limit(const struct scrape *scrape, const struct family *family)
 {
     const struct config *config = scrape->snapshot->parts.config;
-    write_integer(scrape, family, "{budget=\"records\"}", config->queue_max_bytes / 2);
-    write_integer(scrape, family, "{budget=\"references\"}", config->queue_max_bytes);
-    write_integer(scrape, family, "{budget=\"answers\"}", config->total_response_bytes);
+    write_labelled(scrape, family, "records", config->queue_max_bytes / 2);
+    write_labelled(scrape, family, "references", config->queue_max_bytes);
+    write_labelled(scrape, family, "answers", config->total_response_bytes);
 }
 
 static void write_loop_lag(const struct scrape *scrape, const struct family *family)
@@ -353,15 +284,8 @@ static void write_loop_lag(const struct scrape *scrape, const struct family *fam
     write_histogram(scrape, family, lag ? lag : &none);
 }
 
-static void write_lines_dropped(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)log_dropped(NULL));
-}
-
-static void write_resident(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "", (int64_t)scrape->snapshot->rss_bytes);
-}
+INTEGER_FAMILY(write_lines_dropped, log_dropped(NULL))
+INTEGER_FAMILY(write_resident, scrape->snapshot->rss_bytes)
 
 /** Labels; a kind that is not here is one of the others. */
 static const char *const condition_kinds[CONDITION_KINDS] = {
@@ -388,14 +312,6 @@ static const char *const condition_kinds[CONDITION_KINDS] = {
     [CONDITION_RELOAD_REFUSED] = "reload_refused",
 };
 
-static void write_condition(const struct scrape *scrape, const struct family *family, const char *kind,
-                            int64_t count)
-{
-    char labels[64];
-    snprintf(labels, sizeof labels, "{kind=\"%s\"}", kind);
-    write_integer(scrape, family, labels, count);
-}
-
 static void write_conditions(const struct scrape *scrape, const struct family *family)
 {
     const struct conditions *conditions = scrape->snapshot->parts.conditions;
@@ -405,11 +321,11 @@ static void write_conditions(const struct scrape *scrape, const struct family *f
         counts[condition->kind]++;
     for (size_t i = 0; i < CONDITION_KINDS; i++) {
         if (condition_kinds[i])
-            write_condition(scrape, family, condition_kinds[i], counts[i]);
+            write_labelled(scrape, family, condition_kinds[i], counts[i]);
         else
             others += counts[i];
     }
-    write_condition(scrape, family, "other", others);
+    write_labelled(scrape, family, "other", others);
 }
 
 static void write_paused(const struct scrape *scrape, const struct family *family)
@@ -419,11 +335,7 @@ static void write_paused(const struct scrape *scrape, const struct family *famil
     write_integer(scrape, family, "", window && (window_is_paused(window) || window_paused(window, 0)));
 }
 
-static void write_mapping_up(const struct scrape *scrape, const struct family *family)
-{
-    write_integer(scrape, family, "",
-                  scrape->snapshot->parts.mapping && !scrape->snapshot->parts.mapping_lost);
-}
+INTEGER_FAMILY(write_mapping_up, scrape->snapshot->parts.mapping && !scrape->snapshot->parts.mapping_lost)
 
 static void write_started(const struct scrape *scrape, const struct family *family)
 {
