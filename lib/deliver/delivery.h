@@ -1,12 +1,12 @@
 /* All that is known of one delivery. */
 #pragma once
+#include "base/container_of.h"
 #include "deliver/life.h"
 #include "deliver/memory.h"
 #include "deliver/outcome.h"
 #include "deliver/target.h"
 #include "deliver/waits.h"
 #include "map/request.h"
-#include <stddef.h>
 #include <sys/queue.h>
 
 enum { METHOD_SIZE = 33 };
@@ -105,10 +105,10 @@ struct delivery {
 
 static inline struct delivery *delivery_of_slot(struct slot *slot)
 {
-    return (struct delivery *)(void *)((char *)slot - offsetof(struct delivery, slot));
+    return CONTAINER_OF(slot, struct delivery, slot);
 }
 
 static inline struct delivery *delivery_of_due(struct due *due)
 {
-    return (struct delivery *)(void *)((char *)due - offsetof(struct delivery, due));
+    return CONTAINER_OF(due, struct delivery, due);
 }

@@ -1,5 +1,6 @@
 /* What is kept by reference: where each waits, and when there is space for it again. */
 #include "deliver/kept.h"
+#include "base/container_of.h"
 #include "deliver/shared.h"
 #include "observe/conditions.h"
 #include <stdlib.h>
@@ -95,8 +96,7 @@ bool kept_waits_for_its_time(const struct kept *kept)
 
 static void may_be_tried(struct due *due)
 {
-    const struct kept_past *past =
-        (struct kept_past *)(void *)((char *)due - offsetof(struct kept_past, due));
+    const struct kept_past *past = CONTAINER_OF(due, struct kept_past, due);
     kept_queue(past->deliver, past->kept);
     memory_look_again(&past->deliver->memory);
 }

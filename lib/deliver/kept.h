@@ -1,11 +1,11 @@
 /* Events that are kept by reference: their records are not in memory, and are read again when it is their
  * turn. In the window each has its place like a delivery (order, shares). This file knows no delivery. */
 #pragma once
+#include "base/container_of.h"
 #include "source/source.h"
 #include "window/due.h"
 #include "window/queue.h"
 #include "window/window.h"
-#include <stddef.h>
 #include <sys/queue.h>
 
 struct deliver;
@@ -66,7 +66,7 @@ struct kept_all {
 
 static inline struct kept *kept_of_slot(struct slot *slot)
 {
-    return (struct kept *)(void *)((char *)slot - offsetof(struct kept, slot));
+    return CONTAINER_OF(slot, struct kept, slot);
 }
 
 /** Is there space for another reference? */

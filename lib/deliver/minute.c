@@ -1,6 +1,6 @@
 /* What may happen thousands of times a second is told as a count once a minute. */
 #include "deliver/minute.h"
-#include <stddef.h>
+#include "base/container_of.h"
 
 enum { MINUTE_MS = 60000 };
 
@@ -19,7 +19,7 @@ static void tell(struct minute *minute)
 
 static void over(struct due *due)
 {
-    tell((struct minute *)(void *)((char *)due - offsetof(struct minute, due)));
+    tell(CONTAINER_OF(due, struct minute, due));
 }
 
 void minute_open(struct minute *minute, struct schedule *schedule, const struct clock *clock,

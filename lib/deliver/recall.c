@@ -1,6 +1,7 @@
 /* What is beyond its share goes out of memory, and comes back: it is read, verified and mapped again, in its
  * old place and with the attempts that it has had. Where its record is gone by then, it fails. */
 #include "deliver/recall.h"
+#include "base/container_of.h"
 #include "deliver/attempt.h"
 #include "deliver/conclusion.h"
 #include "deliver/intake.h"
@@ -10,7 +11,6 @@
 #include "deliver/shared.h"
 #include "deliver/telling.h"
 #include "source/record_id.h"
-#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -194,7 +194,7 @@ static void ask_ahead(struct deliver *deliver, const struct kept *kept)
 
 static void recall_again(struct due *due)
 {
-    struct deliver *deliver = (struct deliver *)(void *)((char *)due - offsetof(struct deliver, recall_due));
+    struct deliver *deliver = CONTAINER_OF(due, struct deliver, recall_due);
     deliver_recall(deliver);
     deliver_pump(deliver);
 }

@@ -1,12 +1,12 @@
 /* The round of turns, and what is heard of destinations. Destinations with something ready take turns, one
  * slot each, so that a long queue for one never delays another. */
 #include "window/window.h"
+#include "base/container_of.h"
 #include "window/brake.h"
 #include "window/fair.h"
 #include "window/lane.h"
 #include "window/share.h"
 #include <assert.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,10 +144,8 @@ static unsigned overdue(const struct window *window, const struct destination *d
 
 static void interval_over(struct due *due)
 {
-    struct destination *destination =
-        (struct destination *)(void *)((char *)due - offsetof(struct destination, due));
-    struct window *window =
-        (struct window *)(void *)((char *)destination->all - offsetof(struct window, destinations));
+    struct destination *destination = CONTAINER_OF(due, struct destination, due);
+    struct window *window = CONTAINER_OF(destination->all, struct window, destinations);
     breaker_half_open(&destination->breaker, overdue(window, destination));
     take_turn(window, destination);
     window->options.ready(window->options.ctx);
@@ -400,7 +398,7 @@ void window_press(struct window *window, bool pressed)
 
 static void widen(struct due *due)
 {
-    struct window *window = (struct window *)(void *)((char *)due - offsetof(struct window, relief));
+    struct window *window = CONTAINER_OF(due, struct window, relief);
     unsigned slots = window->load.slots * 2;
     if (slots < window->options.slots) {
         window->load.slots = slots;

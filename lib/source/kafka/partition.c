@@ -1,8 +1,8 @@
 /* An assigned partition: its records become tickets, its tickets become offsets that may be committed. */
+#include "base/container_of.h"
 #include "observe/conditions.h"
 #include "source/kafka/internal.h"
 #include "source/kafka/record.h"
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +78,7 @@ void partition_begin(struct partition *partition)
 
 static struct kafka_ticket *ticket_of_entry(struct offset_entry *entry)
 {
-    return (struct kafka_ticket *)((char *)entry - offsetof(struct kafka_ticket, entry));
+    return CONTAINER_OF(entry, struct kafka_ticket, entry);
 }
 
 /** Whoever wanted to read them again hears that they are gone. */
@@ -175,7 +175,7 @@ struct partition *partition_find(struct kafka_consumer *consumer, const char *to
 
 static struct kafka_ticket *ticket_of(struct ticket *ticket)
 {
-    return (struct kafka_ticket *)((char *)ticket - offsetof(struct kafka_ticket, ticket));
+    return CONTAINER_OF(ticket, struct kafka_ticket, ticket);
 }
 
 static void ticket_settle(struct ticket *base, bool done)

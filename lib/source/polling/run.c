@@ -1,10 +1,10 @@
 /* A claimed run, from the claim to its end. It is in the list from the moment it is claimed: a run that is
  * claimed again meanwhile is acknowledged again and not handed over twice. Once acknowledged it belongs to
  * this agent alone, so it is held until the sink has it, and then until its ticket is back. */
+#include "base/container_of.h"
 #include "base/log.h"
 #include "source/polling/internal.h"
 #include <search.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +61,7 @@ static void run_free(struct polled_run *run)
 static struct polled_run *run_find(const struct polling_source *source, const char *id)
 {
     char *const *key = tfind(id, &source->by_id, compare_runs);
-    return key ? (struct polled_run *)(void *)(*key - offsetof(struct polled_run, id)) : NULL;
+    return key ? CONTAINER_OF(*key, struct polled_run, id) : NULL;
 }
 
 /* Into the sink, and back */
