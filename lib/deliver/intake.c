@@ -120,15 +120,6 @@ static void admit(struct delivery *delivery, const struct record *record)
         delivery_map(delivery);
 }
 
-/** Its event is kept for a dead letter, and nothing is sent. */
-static void give_up(struct delivery *delivery, const struct record *record)
-{
-    if (intake_keep_record(delivery, record))
-        delivery_fail_unsent(delivery, "cancelled", record->given_up);
-    else
-        delivery_leave(delivery);
-}
-
 /** A record that was delivered a moment ago: what is still owed to it goes on. */
 static void receive_again(struct deliver *deliver, const struct record *record, struct event *event,
                           struct ticket *ticket, struct run_report *report)
@@ -150,10 +141,11 @@ static void receive_again(struct deliver *deliver, const struct record *record, 
 }
 
 /** Nothing is sent, and a dead letter keeps the event. */
-static void fail_unusable(struct delivery *delivery, const struct record *record, const char *reason)
+static void fail_taken(struct delivery *delivery, const struct record *record, const char *error_type,
+                       const char *reason)
 {
     if (intake_keep_record(delivery, record))
-        delivery_fail_unsent(delivery, "bad_record", reason);
+        delivery_fail_unsent(delivery, error_type, reason);
     else
         delivery_leave(delivery);
 }
@@ -181,7 +173,7 @@ static void refuse_record(struct deliver *deliver, const struct record *record, 
     event->run_id = buffer_slice(&event->texts);
     struct delivery *delivery = intake_delivery(deliver, record, event, ticket);
     if (delivery)
-        fail_unusable(delivery, record, reason);
+        fail_taken(delivery, record, "bad_record", reason);
 }
 
 /** Why no run can be told what becomes of the event, in words; NULL: one can, or it has none. */
@@ -211,7 +203,7 @@ static void fail_duplicate(struct delivery *delivery, const struct record *recor
 {
     char reason[96];
     snprintf(reason, sizeof reason, "%s comes twice in the event", delivery->event.duplicate);
-    fail_unusable(delivery, record, reason);
+    fail_taken(delivery, record, "bad_record", reason);
 }
 
 /** A readable event for this agent. */
@@ -254,7 +246,7 @@ static void receive(struct deliver *deliver, const struct record *record, struct
     if (refusal != REFUSAL_NONE)
         refusal_report(delivery, refusal);
     else if (record->given_up)
-        give_up(delivery, record);
+        fail_taken(delivery, record, "cancelled", record->given_up);
     else if (is_stale)
         fail_stale(delivery, record, stale);
     else if (delivery->event.duplicate)
