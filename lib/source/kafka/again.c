@@ -115,13 +115,7 @@ static struct reading *reading_of(struct again *again, const char *name, int32_t
 
 static void reading_pause(struct again *again, struct reading *reading, bool pause)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(reading->topic), reading->number);
-    if (pause)
-        rd_kafka_pause_partitions(again->rk, list);
-    else
-        rd_kafka_resume_partitions(again->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
+    partition_of_client_pause(again->rk, rd_kafka_topic_name(reading->topic), reading->number, pause);
     reading->paused = pause;
 }
 

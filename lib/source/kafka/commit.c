@@ -97,8 +97,7 @@ static void partition_answered(struct partition *partition, rd_kafka_resp_err_t 
         log_warning("broker refuses commit metadata: committing without it, so a restart repeats what was "
                     "done out of order; "
                     "raise the broker's offset.metadata.max.bytes to 4096",
-                    F_STR("messaging.destination.name", partition->topic),
-                    F_INT("messaging.destination.partition.id", partition->number));
+                    F_TOPIC_PARTITION(partition->topic, partition->number));
     }
 }
 

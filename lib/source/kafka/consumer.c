@@ -120,18 +120,11 @@ static void serve_events(struct kafka_consumer *consumer)
  */
 static void partition_pause(struct partition *partition, bool pause)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
-    if (pause)
-        rd_kafka_pause_partitions(partition->consumer->rk, list);
-    else
-        rd_kafka_resume_partitions(partition->consumer->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
+    partition_of_client_pause(partition->consumer->rk, partition->topic, partition->number, pause);
     partition->paused = pause;
     partition_tell_full(partition, pause);
     log_debug(pause ? "partition paused: too much is done out of order" : "partition resumed",
-              F_STR("messaging.destination.name", partition->topic),
-              F_INT("messaging.destination.partition.id", partition->number));
+              F_TOPIC_PARTITION(partition->topic, partition->number));
 }
 
 static bool sink_has_room(struct kafka_consumer *consumer, const rd_kafka_message_t *message)
@@ -144,15 +137,16 @@ static bool take_message(struct kafka_consumer *consumer, rd_kafka_message_t *me
 {
     struct partition *partition =
         partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
+    bool takes = partition && partition->begun && !partition->revoked;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         standing_works(consumer);
-        if (partition && partition->begun && !partition->revoked)
+        if (takes)
             partition_end_reached(partition, message->offset);
     } else if (message->err) {
         kafka_error_say(consumer, message->err, rd_kafka_message_errstr(message));
-        if (partition && partition->begun && !partition->revoked && unreadable_is_error(message->err))
+        if (takes && unreadable_is_error(message->err))
             poison_failed(partition, message->offset, rd_kafka_message_errstr(message));
-    } else if (partition && partition->begun && !partition->revoked) {
+    } else if (takes) {
         if (poison_suspect(partition, message->offset) || poison_is_astray(partition, message->offset)) {
             /* It lies, or came after one that did: its batch is passed, and everything else comes again. */
         } else if (partition->paused || !offsets_has_room(&partition->offsets, message->offset)) {
@@ -514,7 +508,7 @@ static void try_close(struct kafka_consumer *consumer)
 {
     if (!consumer->close_asked && consumer->rebalance == REBALANCE_IDLE)
         ask_to_close(consumer);
-    if (consumer->destroying || !consumer->close_asked || consumer->lookups_running > 0)
+    if (consumer->destroying || !consumer->close_asked || consumer->works_running > 0)
         return; /* a lookup in the thread pool still uses the client; it ends within its own timeout */
     bool closed = rd_kafka_consumer_closed(consumer->rk) != 0;
     /* After a fatal error the group has nothing more to confirm. */

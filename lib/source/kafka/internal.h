@@ -3,6 +3,7 @@
  *   consumer.c   life, events, taking records
  *   conf.c       settings to librdkafka's configuration
  *   partition.c  an assigned partition and its tickets
+ *   client.c     what librdkafka is asked, or told, of one partition
  *   commit.c     asynchronous commits with notes
  *   lookup.c     where assigned partitions begin
  *   standing.c   what goes on being wrong, said while it lasts
@@ -12,6 +13,7 @@
  *   again.c      records that are read a second time
  *   redelivery.c records that a person wants once more
  *   view.c       what stands
+ *   errors.c     librdkafka's errors in the log, with hints
  */
 #pragma once
 #include "source/class.h"
@@ -25,6 +27,10 @@
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
+
+/** Two fields of a log line. */
+#define F_TOPIC_PARTITION(topic_, number_) \
+    F_STR("messaging.destination.name", (topic_)), F_INT("messaging.destination.partition.id", (number_))
 
 struct partition {
     struct partition *next;
@@ -307,8 +313,8 @@ struct kafka_consumer {
     int64_t rejoin_until_ms;
     /** Of the assignment under way. */
     struct lookup *lookup;
-    /** In the thread pool, those of assignments that were overtaken too. */
-    unsigned lookups_running;
+    /** Questions to the brokers in the thread pool: the client is destroyed when all have come back. */
+    unsigned works_running;
     bool cooperative;
     /** After a revocation there are assignments still to come (rejoin_assignments). */
     bool rejoins;
@@ -326,7 +332,7 @@ struct kafka_consumer {
     struct poison_search poison;
     struct again again;
     LIST_HEAD(redeliveries, redelivery) redeliveries;
-    /** Because they could not be read. */
+    /** Batches that could not be read, and were passed. */
     uint64_t batches_passed;
     /** Refused, and nothing has worked since. */
     bool credentials_failing;
@@ -381,6 +387,13 @@ PA_MUST_USE bool partition_take(struct partition *partition, const rd_kafka_mess
  * NULL, that the one at `offset` is gone. */
 void partition_tell_again(const struct partition *partition, int64_t offset,
                           const rd_kafka_message_t *message, void *reader);
+
+/* client.c */
+/** The log's bounds, as the last answer to a fetch had them; either may be negative: it is not known yet.
+ * False: neither is. */
+PA_MUST_USE bool partition_bounds(const struct partition *partition, int64_t *low, int64_t *high);
+/** Pauses a partition of that client, or lets it go on. */
+void partition_of_client_pause(rd_kafka_t *rk, const char *topic, int32_t number, bool pause);
 
 /* commit.c */
 /** Something changed: commits within 100 ms. */

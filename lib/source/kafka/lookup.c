@@ -222,7 +222,7 @@ static void lookup_start(uv_timer_t *timer)
         return;
     }
     lookup->running = true;
-    lookup->consumer->lookups_running++;
+    lookup->consumer->works_running++;
 }
 
 static void lookup_done(uv_work_t *work, int status)
@@ -230,7 +230,7 @@ static void lookup_done(uv_work_t *work, int status)
     struct lookup *lookup = work->data;
     struct kafka_consumer *consumer = lookup->consumer;
     lookup->running = false;
-    consumer->lookups_running--;
+    consumer->works_running--;
     (void)status;
     if (atomic_load(&lookup->overtaken)) {
         lookup_end(lookup);

@@ -226,12 +226,10 @@ static struct kafka_ticket *ticket_new(struct partition *partition)
     return ticket;
 }
 
-/** The log's bounds, as the last answer to a fetch had them; false: none yet. */
-static bool log_bounds(const struct partition *partition, int64_t *low, int64_t *high)
+/** False: they are not known, or only one of them. */
+static bool both_bounds(const struct partition *partition, int64_t *low, int64_t *high)
 {
-    return rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, low,
-                                          high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           *low >= 0 && *high >= 0;
+    return partition_bounds(partition, low, high) && *low >= 0 && *high >= 0;
 }
 
 /** The log starts below where we were: what is known from there on belongs to a log that is gone. What is not
@@ -239,10 +237,9 @@ static bool log_bounds(const struct partition *partition, int64_t *low, int64_t 
 static void partition_rewind(struct partition *partition, int64_t offset)
 {
     int64_t low, high, position = offsets_next(&partition->offsets);
-    bool known = log_bounds(partition, &low, &high) && high < position;
+    bool known = both_bounds(partition, &low, &high) && high < position;
     log_warning("partition rewound: the topic was recreated or its offsets were reset",
-                F_STR("messaging.destination.name", partition->topic),
-                F_INT("messaging.destination.partition.id", partition->number),
+                F_TOPIC_PARTITION(partition->topic, partition->number),
                 F_INT("messaging.kafka.offset", offset), F_INT("position", position),
                 known ? F_INT("gone", position - high) : F_NONE);
     tickets_detach(partition, offset);
@@ -266,13 +263,12 @@ void partition_abandon(struct partition *partition)
 static void say_gone(const struct partition *partition, int64_t offset)
 {
     int64_t low, high, from = offsets_next(&partition->offsets);
-    if (from < 0 || offset <= from || !log_bounds(partition, &low, &high) || low <= from)
+    if (from < 0 || offset <= from || !both_bounds(partition, &low, &high) || low <= from)
         return;
     int64_t to = low < offset ? low : offset;
     log_warning("records are gone: the log begins behind the position; going on with the earliest there is",
-                F_STR("messaging.destination.name", partition->topic),
-                F_INT("messaging.destination.partition.id", partition->number), F_INT("from", from),
-                F_INT("to", to), F_INT("gone", to - from));
+                F_TOPIC_PARTITION(partition->topic, partition->number), F_INT("from", from), F_INT("to", to),
+                F_INT("gone", to - from));
 }
 
 void partition_end_reached(struct partition *partition, int64_t offset)

@@ -83,8 +83,7 @@ static void pass(struct partition *partition, const struct unreadable *found)
         stands_still(partition, found->from, "librdkafka passes over its records without a word");
     consumer->batches_passed += found->batches;
     log_error("records cannot be read and are passed: going on behind them",
-              F_STR("messaging.destination.name", partition->topic),
-              F_INT("messaging.destination.partition.id", partition->number), F_INT("from", found->from),
+              F_TOPIC_PARTITION(partition->topic, partition->number), F_INT("from", found->from),
               F_INT("to", found->to - 1), F_INT("batches", found->batches),
               F_STR("error.type", rd_kafka_err2name(found->code)),
               F_STR("hint", "they are lost to us: who wrote them? (\"Records that cannot be read\" in "
@@ -118,7 +117,7 @@ static void search_done(uv_work_t *work, int status)
     struct kafka_consumer *consumer = work->data;
     struct poison_search *search = &consumer->poison;
     struct partition *partition = search->partition;
-    consumer->lookups_running--;
+    consumer->works_running--;
     search->running = false;
     free(search->topic);
     if (!partition || consumer->closing || consumer->destroying)
@@ -149,8 +148,7 @@ static void look_into(struct partition *partition)
     int64_t low, high, from = offsets_next(&partition->offsets);
     if (search->running || consumer->closing || consumer->destroying)
         return;
-    if (from < 0 && rd_kafka_get_watermark_offsets(consumer->rk, partition->topic, partition->number, &low,
-                                                   &high) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (from < 0 && partition_bounds(partition, &low, &high))
         from = low;
     search->topic = slice_to_text(slice_of(partition->topic));
     search->conf = search->topic && from >= 0 ? unreadable_conf(consumer->rk) : NULL;
@@ -170,7 +168,7 @@ static void look_into(struct partition *partition)
         return;
     }
     search->running = true;
-    consumer->lookups_running++;
+    consumer->works_running++;
 }
 
 void poison_overtake(struct kafka_consumer *consumer)
@@ -211,9 +209,7 @@ bool poison_suspect(struct partition *partition, int64_t offset)
     int64_t low, high;
     struct poison *poison = &partition->poison;
     if (!poison->lied && offset > offsets_next(&partition->offsets) &&
-        rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, &low,
-                                       &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        high >= 0 && offset >= high) {
+        partition_bounds(partition, &low, &high) && high >= 0 && offset >= high) {
         poison->lied = true;
         stands_still(partition, offset, "a record has an offset beyond the log's end");
         look_into(partition);
@@ -240,9 +236,7 @@ bool poison_is_astray(struct partition *partition, int64_t offset)
 static bool more_expected(const struct partition *partition)
 {
     int64_t low, high, position = offsets_next(&partition->offsets);
-    return rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic, partition->number, &low,
-                                          &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           high > position && high > low;
+    return partition_bounds(partition, &low, &high) && high > position && high > low;
 }
 
 void poison_tick(struct kafka_consumer *consumer)

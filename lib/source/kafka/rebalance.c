@@ -83,8 +83,7 @@ static void start_said(const struct kafka_consumer *consumer, const struct parti
         break;
     }
     const struct log_field fields[] = {
-        F_STR("messaging.destination.name", partition->topic),
-        F_INT("messaging.destination.partition.id", partition->number),
+        F_TOPIC_PARTITION(partition->topic, partition->number),
         start->committed >= 0 ? F_INT("from", start->committed) : F_NONE, F_INT("to", start->offset),
         start_at_end(start->reason, latest) ? F_INT("records_before", records) : F_INT("records", records)};
     if (log_enabled(level))
@@ -100,8 +99,7 @@ static void set_start(struct kafka_consumer *consumer, rd_kafka_topic_partition_
         bool restored = partition_set_start(partition, start, note);
         start_said(consumer, partition, start);
         if (start->reason == START_COMMITTED && note.len > 0)
-            log_debug("committed offset found", F_STR("messaging.destination.name", element->topic),
-                      F_INT("messaging.destination.partition.id", element->partition),
+            log_debug("committed offset found", F_TOPIC_PARTITION(element->topic, element->partition),
                       F_INT("messaging.kafka.offset", element->offset), F_BOOL("note_restored", restored));
     }
 #if RD_KAFKA_VERSION >= 0x020100ff
@@ -127,10 +125,10 @@ static void assignment_said(struct kafka_consumer *consumer)
         log_info("partitions assigned", F_INT("assigned", assigned),
                  F_STR("messaging.consumer.group.name", consumer->options.group_id));
     for (int i = 0; consumer->changing && i < consumer->changing->cnt; i++)
-        log_debug("partition assigned",
-                  F_STR("messaging.destination.name", consumer->changing->elems[i].topic),
-                  F_INT("messaging.destination.partition.id", consumer->changing->elems[i].partition),
-                  F_INT("messaging.kafka.offset", consumer->changing->elems[i].offset));
+        log_debug(
+            "partition assigned",
+            F_TOPIC_PARTITION(consumer->changing->elems[i].topic, consumer->changing->elems[i].partition),
+            F_INT("messaging.kafka.offset", consumer->changing->elems[i].offset));
 }
 
 static void assign(struct kafka_consumer *consumer)

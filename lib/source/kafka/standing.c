@@ -233,7 +233,7 @@ static void asked(uv_work_t *work, int status)
     struct kafka_consumer *consumer = work->data;
     struct standing *standing = &consumer->standing;
     bool lasts = false;
-    consumer->lookups_running--;
+    consumer->works_running--;
     standing->running = false;
     if (consumer->closing || consumer->destroying)
         return;
@@ -274,5 +274,5 @@ void standing_tick(struct kafka_consumer *consumer)
         return;
     }
     standing->running = true;
-    consumer->lookups_running++;
+    consumer->works_running++;
 }

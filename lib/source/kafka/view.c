@@ -27,9 +27,7 @@ struct source_view kafka_consumer_view(const struct kafka_consumer *consumer)
 static int64_t end_of_log(const struct partition *partition)
 {
     int64_t low, high;
-    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(partition->consumer->rk, partition->topic,
-                                                              partition->number, &low, &high);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+    return partition_bounds(partition, &low, &high) && high >= 0 ? high : -1;
 }
 
 void kafka_consumer_each_partition(const struct kafka_consumer *consumer,

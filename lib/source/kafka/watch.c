@@ -63,7 +63,7 @@ static void watch_done(uv_work_t *work, int status)
 {
     struct kafka_consumer *consumer = work->data;
     bool soon = consumer->watch.again;
-    consumer->lookups_running--;
+    consumer->works_running--;
     consumer->watch.running = consumer->watch.again = false;
     if (consumer->closing || consumer->destroying)
         return;
@@ -91,7 +91,7 @@ static void watch_fired(uv_timer_t *timer)
     if (uv_queue_work(timer->loop, &consumer->watch.work, watch_work, watch_done) != 0)
         return;
     consumer->watch.running = true;
-    consumer->lookups_running++;
+    consumer->works_running++;
 }
 
 void watch_start(struct kafka_consumer *consumer)

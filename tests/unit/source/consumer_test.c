@@ -255,13 +255,13 @@ static void asked_again_late_it_gets_no_more_time(void **state)
 static void a_lookup_under_way_is_waited_for(void **state)
 {
     (void)state;
-    consumer->lookups_running = 1;
+    consumer->works_running = 1;
     begin_closing();
     fake.left = true;
     now_ms += 60000;
     tick();
     assert_calls("leave;");
-    consumer->lookups_running = 0;
+    consumer->works_running = 0;
     tick();
     assert_goes();
 }

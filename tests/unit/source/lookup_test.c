@@ -176,7 +176,7 @@ static int end(void **state)
     rd_kafka_topic_partition_list_destroy(assigned);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_null(consumer.lookup);
-    assert_int_equal(consumer.lookups_running, 0);
+    assert_int_equal(consumer.works_running, 0);
     return uv_loop_close(&loop);
 }
 
@@ -203,7 +203,7 @@ static size_t look_up(void)
     size_t failed = 0;
     ask();
     while (found.times == 0) {
-        if (consumer.lookups_running == 0) {
+        if (consumer.works_running == 0) {
             failed++;
             go_on_at_once();
         }
@@ -434,7 +434,7 @@ static void a_partition_whose_offset_is_not_told_is_asked_about_again(void **sta
     ask();
     while (said < 3) {
         uv_run(&loop, UV_RUN_ONCE);
-        if (consumer.lookups_running == 0)
+        if (consumer.works_running == 0)
             go_on_at_once();
     }
     known_of(RUNS, 0)->code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -508,8 +508,8 @@ static void once_nobody_waits_nothing_more_is_asked(void **state)
                 said = 0;
                 ask();
                 struct lookup *lookup = consumer.lookup;
-                assert_int_equal(consumer.lookups_running, 1);
-                while (consumer.lookups_running > 0)
+                assert_int_equal(consumer.works_running, 1);
+                while (consumer.works_running > 0)
                     uv_run(&loop, UV_RUN_ONCE);
                 assert_int_equal(cluster.asked, at);
                 assert_int_equal(found.times + said, 0);
@@ -540,9 +540,9 @@ static void one_that_is_under_way_is_overtaken_when_it_is_back(void **state)
     ask();
     lookup_overtake(consumer.lookup);
     assert_null(consumer.lookup);
-    assert_int_equal(consumer.lookups_running, 1);
+    assert_int_equal(consumer.works_running, 1);
     uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(consumer.lookups_running, 0);
+    assert_int_equal(consumer.works_running, 0);
     assert_int_equal(found.times + said, 0);
 }
 

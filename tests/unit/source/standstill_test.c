@@ -124,7 +124,7 @@ static int end(void **state)
 {
     (void)state;
     uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(consumer.lookups_running, 0);
+    assert_int_equal(consumer.works_running, 0);
     offsets_clear(&partition.offsets);
     conditions_free(consumer.options.conditions);
     return uv_loop_close(&loop);
@@ -456,7 +456,7 @@ static void one_search_at_a_time_and_none_at_the_end(void **state)
     (void)state;
     for (int i = 0; i < 5; i++)
         fail_at(AT);
-    assert_int_equal(consumer.lookups_running, 1);
+    assert_int_equal(consumer.works_running, 1);
     poison_overtake(&consumer);
     assert_true(atomic_load(&consumer.poison.overtaken));
     assert_int_equal(searches(), 1);
@@ -467,7 +467,7 @@ static void one_search_at_a_time_and_none_at_the_end(void **state)
         assert_int_equal(tick_after(SILENCE_MS), 0);
         *ends[i] = false;
         find(UNREADABLE_FOUND);
-        assert_int_equal(consumer.lookups_running, 0);
+        assert_int_equal(consumer.works_running, 0);
         poison_tick(&consumer);
         *ends[i] = true; /* while it is looked for */
         assert_int_equal(searches(), 1);
