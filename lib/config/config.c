@@ -384,23 +384,6 @@ static void settle_log(struct loading *loading)
 
 /* Loading */
 
-static bool is_owned_text(const struct setting *setting)
-{
-    switch (setting->kind) {
-    case SETTING_TEXT:
-    case SETTING_URL:
-    case SETTING_ENDPOINT:
-    case SETTING_BROKERS:
-    case SETTING_PROXY:
-    case SETTING_EGRESS_ALLOW:
-    case SETTING_EGRESS_DENY:
-    case SETTING_CHOICE:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void required_is_missing(struct loading *loading, const struct setting *setting)
 {
     struct buffer rest = {0};
@@ -418,7 +401,7 @@ static void load_settings(struct loading *loading)
         char *value = text_of(loading, setting);
         if (value)
             loading->config->origins[i] = (unsigned char)origin_of(loading, setting);
-        if (is_owned_text(setting))
+        if (setting_is_text(setting))
             loading_set_empty(loading, setting);
         if (value)
             loading_set(loading, setting, value);
@@ -550,36 +533,38 @@ static void wipe(char *text)
         explicit_bzero(text, strlen(text));
 }
 
-static char *owned_text(const struct config *config, const struct setting *setting)
+static void *member_of(struct config *config, const struct setting *setting)
 {
-    return is_owned_text(setting) ? *(char *const *)(const void *)((const char *)config + setting->offset)
-                                  : NULL;
+    return (char *)config + setting->offset;
+}
+
+/** The setting's text that the configuration owns; NULL: none. */
+static char *owned_text(struct config *config, const struct setting *setting)
+{
+    if (setting->kind == SETTING_SECRET)
+        return (char *)(uintptr_t)((struct secret *)member_of(config, setting))->value.ptr;
+    return setting_is_text(setting) ? *(char **)member_of(config, setting) : NULL;
 }
 
 void config_forget_secrets(struct config *config)
 {
-    for (size_t i = 0; i < config_setting_count; i++)
-        wipe(owned_text(config, &config_settings[i]));
-    struct secret *secrets[] = {&config->client_secret, &config->client_secret_previous, &config->admin_token,
-                                &config->tracing.headers};
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
-        wipe((char *)(uintptr_t)secrets[i]->value.ptr);
-        secrets[i]->value.len = 0;
+    for (size_t i = 0; i < config_setting_count; i++) {
+        const struct setting *setting = &config_settings[i];
+        wipe(owned_text(config, setting));
+        if (setting->kind == SETTING_SECRET)
+            ((struct secret *)member_of(config, setting))->value.len = 0;
     }
     loading_drop_certificates(config);
 }
 
-static void free_secret(struct secret *secret)
-{
-    char *text = (char *)(uintptr_t)secret->value.ptr;
-    wipe(text);
-    free(text);
-}
-
 void config_clear(struct config *config)
 {
-    for (size_t i = 0; i < config_setting_count; i++)
-        free(owned_text(config, &config_settings[i]));
+    for (size_t i = 0; i < config_setting_count; i++) {
+        char *text = owned_text(config, &config_settings[i]);
+        if (config_settings[i].kind == SETTING_SECRET)
+            wipe(text);
+        free(text);
+    }
     for (char **entry = config->dotenv_environment; entry && *entry; entry++) {
         wipe(*entry);
         free(*entry);
@@ -587,11 +572,7 @@ void config_clear(struct config *config)
     free(config->dotenv_environment);
     buffer_clear(&config->warnings);
     buffer_clear(&config->files);
-    free_secret(&config->client_secret);
-    free_secret(&config->client_secret_previous);
     loading_drop_certificates(config);
-    free_secret(&config->admin_token);
-    free_secret(&config->tracing.headers);
     free(config->tracing.url);
     *config = (struct config){0};
 }

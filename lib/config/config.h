@@ -180,7 +180,7 @@ struct config_input {
 PA_MUST_USE int config_load(struct config *config, const struct config_input *input,
                             struct setting_problems *problems);
 void config_clear(struct config *config);
-/** Wipes every text and the client secret, and drops the client certificates, for a process that was forked
+/** Wipes every text and every secret, and drops the client certificates, for a process that was forked
  * and needs none of them: all are empty afterwards. What .env gave beside them stays. */
 void config_forget_secrets(struct config *config);
 /** Takes every setting out of this process's environment, in each form in which it is read. */

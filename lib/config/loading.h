@@ -36,7 +36,9 @@ void loading_say(struct loading *loading, const char *setting, const char *rest)
 void loading_missing(struct loading *loading, const char *setting, const char *rest);
 /** The setting's member is what `value` means, or a problem says what is accepted. */
 void loading_set(struct loading *loading, const struct setting *setting, const char *value);
-/** For settings that own their text: "" until a value comes. */
+/** Its member is a text that the configuration owns. */
+PA_MUST_USE bool setting_is_text(const struct setting *setting);
+/** For those: "" until a value comes. */
 void loading_set_empty(struct loading *loading, const struct setting *setting);
 
 /* tracing.c */

@@ -464,58 +464,42 @@ static void set_egress(struct loading *loading, const struct setting *setting, c
     set_text(loading, setting, value);
 }
 
+static const struct kind {
+    void (*set)(struct loading *loading, const struct setting *setting, const char *value);
+    /** The member is a text that the configuration owns. */
+    bool is_text;
+    /** Quotes around a whole value are warned of. */
+    bool has_no_quotes;
+} kinds[] = {
+    [SETTING_TEXT] = {set_text, true, true},
+    [SETTING_SECRET] = {set_secret, false, true},
+    [SETTING_BOOLEAN] = {set_boolean, false, false},
+    [SETTING_INTEGER] = {set_integer, false, false},
+    [SETTING_BYTES] = {set_bytes, false, false},
+    [SETTING_SECONDS] = {set_seconds, false, false},
+    [SETTING_NUMBER] = {set_number, false, false},
+    [SETTING_PROXY] = {set_proxy, true, false},
+    [SETTING_URL] = {set_url, true, false},
+    [SETTING_ENDPOINT] = {set_text, true, false},
+    [SETTING_BROKERS] = {set_brokers, true, false},
+    [SETTING_CHOICE] = {set_choice, true, false},
+    [SETTING_ENUM] = {set_enum, false, false},
+    [SETTING_RETRY_ON] = {set_retry_on, false, false},
+    [SETTING_EGRESS_ALLOW] = {set_egress, true, false},
+    [SETTING_EGRESS_DENY] = {set_egress, true, false},
+};
+
 void loading_set(struct loading *loading, const struct setting *setting, const char *value)
 {
-    switch (setting->kind) {
-    case SETTING_TEXT:
+    const struct kind *kind = &kinds[setting->kind];
+    if (kind->has_no_quotes)
         warn_of_quotes(loading, setting, value);
-        set_text(loading, setting, value);
-        break;
-    case SETTING_SECRET:
-        warn_of_quotes(loading, setting, value);
-        set_secret(loading, setting, value);
-        break;
-    case SETTING_BOOLEAN:
-        set_boolean(loading, setting, value);
-        break;
-    case SETTING_INTEGER:
-        set_integer(loading, setting, value);
-        break;
-    case SETTING_BYTES:
-        set_bytes(loading, setting, value);
-        break;
-    case SETTING_SECONDS:
-        set_seconds(loading, setting, value);
-        break;
-    case SETTING_NUMBER:
-        set_number(loading, setting, value);
-        break;
-    case SETTING_PROXY:
-        set_proxy(loading, setting, value);
-        break;
-    case SETTING_ENDPOINT:
-        set_text(loading, setting, value);
-        break;
-    case SETTING_URL:
-        set_url(loading, setting, value);
-        break;
-    case SETTING_BROKERS:
-        set_brokers(loading, setting, value);
-        break;
-    case SETTING_RETRY_ON:
-        set_retry_on(loading, setting, value);
-        break;
-    case SETTING_EGRESS_ALLOW:
-    case SETTING_EGRESS_DENY:
-        set_egress(loading, setting, value);
-        break;
-    case SETTING_CHOICE:
-        set_choice(loading, setting, value);
-        break;
-    case SETTING_ENUM:
-        set_enum(loading, setting, value);
-        break;
-    }
+    kind->set(loading, setting, value);
+}
+
+bool setting_is_text(const struct setting *setting)
+{
+    return kinds[setting->kind].is_text;
 }
 
 void loading_set_empty(struct loading *loading, const struct setting *setting)
