@@ -2,6 +2,7 @@
  * check that cannot be shown is of no use. */
 #include "steps.h"
 #include "agent/commands.h"
+#include "base/cut.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,11 +108,8 @@ void check_json(const struct check_steps *steps, struct buffer *out)
     struct slice rest = buffer_slice(&steps->problems);
     buffer_appendf(out, "{\"ok\":%s,\"problems\":[", steps->failed == 0 ? "true" : "false");
     for (const char *before = ""; rest.len > 0; before = ",") {
-        const char *end = memchr(rest.ptr, '\n', rest.len);
-        size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
         buffer_append_text(out, before);
-        buffer_append_json_string(out, (struct slice){rest.ptr, len});
-        rest = (struct slice){rest.ptr + len + (end ? 1 : 0), rest.len - len - (end ? 1 : 0)};
+        buffer_append_json_string(out, slice_cut(&rest, '\n'));
     }
     buffer_append_text(out, "],\"steps\":[");
     for (size_t i = 0; i < steps->count; i++) {

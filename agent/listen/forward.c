@@ -1,5 +1,6 @@
 /* See forward.h. No proxy is asked: a handler is near. */
 #include "forward.h"
+#include "base/cut.h"
 #include "base/version.h"
 #include <stdlib.h>
 #include <string.h>
@@ -73,16 +74,11 @@ static size_t take_headers(struct slice lines, struct http_header headers[HEADER
 {
     size_t count = 0;
     while (lines.len > 0 && count < HEADERS_MAX) {
-        const char *end = memchr(lines.ptr, '\n', lines.len);
-        size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
-        const char *colon = memchr(lines.ptr, ':', len);
-        size_t name_len = colon ? (size_t)(colon - lines.ptr) : 0;
-        struct slice name = {lines.ptr, name_len};
-        if (name_len > 0 && !stays_behind(name))
-            headers[count++] =
-                (struct http_header){name, slice_trim((struct slice){colon + 1, len - name_len - 1})};
-        lines.ptr += len + (end != NULL);
-        lines.len -= len + (end != NULL);
+        struct slice line = slice_cut(&lines, '\n');
+        bool is_header = memchr(line.ptr, ':', line.len) != NULL;
+        struct slice name = slice_cut(&line, ':');
+        if (is_header && name.len > 0 && !stays_behind(name))
+            headers[count++] = (struct http_header){name, slice_trim(line)};
     }
     return count;
 }

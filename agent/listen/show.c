@@ -3,6 +3,7 @@
 #include "agent/body.h"
 #include "agent/terminal.h"
 #include "base/clock.h"
+#include "base/cut.h"
 #include <string.h>
 #include <time.h>
 
@@ -10,22 +11,19 @@ static const char PARSED[] = "JSON.stringify(JSON.parse(body))";
 
 /* Lines */
 
-/** The next of the lines that end in `end`; false: there is none. */
-static bool next_line(struct slice *rest, char end, struct slice *line)
+/** Cuts off the next line, without blanks around it. False: there is none. */
+static bool next_line(struct slice *rest, struct slice *line)
 {
-    const char *stop = rest->len > 0 ? memchr(rest->ptr, end, rest->len) : NULL;
-    size_t len = stop ? (size_t)(stop - rest->ptr) : rest->len;
     if (rest->len == 0)
         return false;
-    *line = slice_trim((struct slice){rest->ptr, len});
-    *rest = stop ? (struct slice){stop + 1, rest->len - len - 1} : (struct slice){NULL, 0};
+    *line = slice_trim(slice_cut(rest, '\n'));
     return true;
 }
 
 static void append_headers(const struct webhook *webhook, bool colour, struct buffer *out)
 {
     struct slice rest = webhook->headers, line;
-    while (next_line(&rest, '\n', &line)) {
+    while (next_line(&rest, &line)) {
         buffer_append_text(out, "  ");
         body_append_painted(out, colour, PAINT_DIM, line);
         buffer_append_char(out, '\n');
@@ -52,7 +50,7 @@ static void append_verdict(const struct webhook *webhook, bool colour, struct bu
     else if (ways->parsed)
         buffer_appendf(out, " over %s alone, and not over the body as it came", PARSED);
     buffer_append_char(out, '\n');
-    while (next_line(&rest, '\n', &finding)) {
+    while (next_line(&rest, &finding)) {
         buffer_append_text(out, "    - ");
         terminal_append(out, finding, false);
         buffer_append_char(out, '\n');
@@ -85,7 +83,7 @@ void webhook_show_text(const struct webhook *webhook, bool colour, struct buffer
 static bool came_before(const struct webhook *webhook, const char *line, struct slice name)
 {
     struct slice rest = webhook->headers, other;
-    while (next_line(&rest, '\n', &other) && other.ptr < line)
+    while (next_line(&rest, &other) && other.ptr < line)
         if (other.len > name.len && other.ptr[name.len] == ':' &&
             slice_equal_ignore_case((struct slice){other.ptr, name.len}, name))
             return true;
@@ -97,7 +95,7 @@ static void append_header_members(const struct webhook *webhook, struct buffer *
     struct slice rest = webhook->headers, line;
     const char *before = "";
     buffer_append_char(out, '{');
-    while (next_line(&rest, '\n', &line)) {
+    while (next_line(&rest, &line)) {
         const char *colon = memchr(line.ptr, ':', line.len);
         size_t len = colon ? (size_t)(colon - line.ptr) : line.len;
         struct slice name = {line.ptr, len};
@@ -129,7 +127,7 @@ void webhook_show_json(const struct webhook *webhook, struct buffer *out)
     buffer_appendf(out, ",\"signature\":{\"valid\":%s,\"raw\":%s,\"parsed\":%s,\"findings\":[",
                    ways->raw || ways->parsed ? "true" : "false", ways->raw ? "true" : "false",
                    ways->parsed ? "true" : "false");
-    for (const char *before = ""; next_line(&rest, '\n', &finding); before = ",") {
+    for (const char *before = ""; next_line(&rest, &finding); before = ",") {
         buffer_append_text(out, before);
         buffer_append_json_string(out, finding);
     }

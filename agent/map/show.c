@@ -1,5 +1,6 @@
 /* What is shown of an explanation, and its form for programs. */
 #include "show.h"
+#include "base/cut.h"
 #include "environment.h"
 #include "http/url.h"
 #include "json/canonical.h"
@@ -234,11 +235,8 @@ static void append_notes(const struct explanation *explanation, struct buffer *o
     struct slice rest = buffer_slice(&explanation->notes);
     buffer_append_text(out, ",\"notes\":[");
     for (const char *before = ""; rest.len > 0; before = ",") {
-        const char *end = memchr(rest.ptr, '\n', rest.len);
-        size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
         buffer_append_text(out, before);
-        buffer_append_json_string(out, (struct slice){rest.ptr, len});
-        rest = (struct slice){rest.ptr + len + 1, rest.len > len ? rest.len - len - 1 : 0};
+        buffer_append_json_string(out, slice_cut(&rest, '\n'));
     }
     buffer_append_char(out, ']');
 }

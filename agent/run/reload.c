@@ -3,6 +3,7 @@
 #include "reload.h"
 #include "agent/mapping_process.h"
 #include "agent/status/service.h"
+#include "base/cut.h"
 #include "certificates.h"
 #include "config/watched.h"
 #include "setup.h"
@@ -363,16 +364,6 @@ static void use(struct reload *reload, struct reading *reading)
     }
 }
 
-/** The first of the lines. */
-static void first_line(struct slice lines, char *out, size_t size)
-{
-    const char *end = lines.len > 0 ? memchr(lines.ptr, '\n', lines.len) : NULL;
-    size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
-    len = len < size ? len : size - 1;
-    memcpy(out, lines.len > 0 ? lines.ptr : "", len);
-    out[len] = '\0';
-}
-
 /** Told when it begins to be refused, or is refused for another reason. */
 static void judge_part(struct reload *reload, enum part part, struct buffer *problems)
 {
@@ -382,7 +373,8 @@ static void judge_part(struct reload *reload, enum part part, struct buffer *pro
     bool told = same_bytes(refused, buffer_slice(problems));
     daemon_parts(reload->daemon, &parts);
     exchange(refused, problems);
-    first_line(buffer_slice(refused), sentence, sizeof sentence);
+    struct slice all_lines = buffer_slice(refused);
+    slice_copy_cut(slice_cut(&all_lines, '\n'), sentence, sizeof sentence);
     if (refused->len == 0) {
         condition_ended(parts.conditions, CONDITION_RELOAD_REFUSED, part_names[part], 0);
         return;

@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/input.h"
 #include "agent/mapping_process.h"
+#include "base/cut.h"
 #include "base/signals.h"
 #include "base/version.h"
 #include "http/authorities.h"
@@ -110,13 +111,8 @@ void setup_tell_lines(const char *message, struct log_field field, struct buffer
 {
     struct slice lines = buffer_slice(warnings);
     while (lines.len > 0) {
-        const char *end = memchr(lines.ptr, '\n', lines.len);
-        size_t len = end ? (size_t)(end - lines.ptr) : lines.len;
-        field.value.text = (struct slice){lines.ptr, len};
+        field.value.text = slice_cut(&lines, '\n');
         log_warning(message, field);
-        len += end != NULL;
-        lines.ptr += len;
-        lines.len -= len;
     }
     buffer_clear(warnings);
 }

@@ -1,17 +1,6 @@
 /* See accept.h. */
 #include "accept.h"
-#include "base/slice.h"
-#include <string.h>
-
-/** Cuts off what stands before the next separator, without the blanks around it. */
-static struct slice next_part(struct slice *rest, char separator)
-{
-    const char *end = rest->len > 0 ? memchr(rest->ptr, separator, rest->len) : NULL;
-    struct slice part = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
-    size_t taken = part.len + (end ? 1 : 0);
-    *rest = (struct slice){rest->ptr + taken, rest->len - taken};
-    return slice_trim(part);
-}
+#include "base/cut.h"
 
 /** "0.25" is 250; what is no such number counts in full (RFC 9110, 12.4.2). */
 static int thousandths(struct slice text)
@@ -33,10 +22,10 @@ int accept_weight(const char *accept, const char *type)
     struct slice ranges = slice_of(accept);
     int most = 0;
     while (ranges.len > 0) {
-        struct slice range = next_part(&ranges, ',');
-        int weight = slice_equal_text_ignore_case(next_part(&range, ';'), type) ? 1000 : 0;
+        struct slice range = slice_cut(&ranges, ',');
+        int weight = slice_equal_text_ignore_case(slice_trim(slice_cut(&range, ';')), type) ? 1000 : 0;
         while (weight > 0 && range.len > 0) {
-            struct slice parameter = next_part(&range, ';');
+            struct slice parameter = slice_trim(slice_cut(&range, ';'));
             if (parameter.len >= 2 && (*parameter.ptr | 0x20) == 'q' && parameter.ptr[1] == '=')
                 weight = thousandths((struct slice){parameter.ptr + 2, parameter.len - 2});
         }

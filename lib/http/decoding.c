@@ -1,5 +1,6 @@
 /* The coding that was done last is undone first; what it gives goes through a small buffer to the next. */
 #include "http/decoding.h"
+#include "base/cut.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,13 +58,8 @@ static void read_coding_name(struct codings *codings, struct slice name)
 
 void codings_read(struct codings *codings, struct slice value)
 {
-    while (value.len > 0) {
-        const char *comma = memchr(value.ptr, ',', value.len);
-        size_t len = comma ? (size_t)(comma - value.ptr) : value.len;
-        size_t used = len + (comma ? 1 : 0);
-        read_coding_name(codings, slice_trim((struct slice){value.ptr, len}));
-        value = (struct slice){value.ptr + used, value.len - used};
-    }
+    while (value.len > 0)
+        read_coding_name(codings, slice_trim(slice_cut(&value, ',')));
 }
 
 /* Decoding */

@@ -1,6 +1,7 @@
 /* Reads a normalised URL (url_normal.c) with libcurl's own parser, so that the agent and libcurl always read
  * a URL in the same way. A form for logs has no user info and no values of its query. */
 #include "http/url.h"
+#include "base/cut.h"
 #include <ctype.h>
 #include <curl/curl.h>
 #include <openssl/evp.h>
@@ -159,17 +160,16 @@ void url_credentials(struct slice url, struct buffer *plain, struct buffer *basi
 
 void url_append_query_values(struct slice url, struct buffer *out)
 {
-    const char *end = url.ptr + url.len, *query = url.len > 0 ? memchr(url.ptr, '?', url.len) : NULL;
-    for (const char *at = query ? query + 1 : end; at < end;) {
-        const char *next = memchr(at, '&', (size_t)(end - at));
-        size_t len = (size_t)((next ? next : end) - at);
-        const char *value = memchr(at, '=', len);
-        const char *start = value ? value + 1 : at;
-        if (value || len >= KEY_ALONE) {
-            append_decoded(out, start, len - (size_t)(start - at));
-            buffer_append_char(out, '\0');
-        }
-        at += len + 1;
+    slice_cut(&url, '?'); /* what stands before the query */
+    while (url.len > 0) {
+        struct slice pair = slice_cut(&url, '&');
+        bool has_value = memchr(pair.ptr, '=', pair.len) != NULL;
+        if (!has_value && pair.len < KEY_ALONE)
+            continue;
+        if (has_value)
+            slice_cut(&pair, '=');
+        append_decoded(out, pair.ptr, pair.len);
+        buffer_append_char(out, '\0');
     }
 }
 

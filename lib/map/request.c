@@ -1,5 +1,6 @@
 /* See request.h. */
 #include "map/request.h"
+#include "base/cut.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,16 +260,12 @@ size_t mapped_headers(const struct mapped_request *request, const struct own_hea
 /** Takes the next "Name: value" line. False: there is none. */
 static bool next_header(struct slice *lines, struct slice *name, struct slice *value)
 {
-    const char *end = lines->len > 0 ? memchr(lines->ptr, '\n', lines->len) : NULL;
-    size_t len = end ? (size_t)(end - lines->ptr) : lines->len;
-    const char *colon = len > 0 ? memchr(lines->ptr, ':', len) : NULL;
-    if (!colon)
+    struct slice rest = *lines, line = slice_cut(&rest, '\n');
+    if (line.len == 0 || !memchr(line.ptr, ':', line.len))
         return false;
-    *name = (struct slice){lines->ptr, (size_t)(colon - lines->ptr)};
-    *value = slice_trim((struct slice){colon + 1, len - name->len - 1});
-    len += end != NULL;
-    lines->ptr += len;
-    lines->len -= len;
+    *name = slice_cut(&line, ':');
+    *value = slice_trim(line);
+    *lines = rest;
     return true;
 }
 
@@ -357,14 +354,9 @@ void mapped_secrets(struct slice fields, struct secrets *out)
 static void add_cookies(struct slice value, struct secrets *out)
 {
     while (value.len > 0) {
-        const char *end = memchr(value.ptr, ';', value.len);
-        size_t len = end ? (size_t)(end - value.ptr) : value.len;
-        const char *sign = memchr(value.ptr, '=', len);
-        if (sign)
-            secrets_add(out, slice_trim((struct slice){sign + 1, len - (size_t)(sign + 1 - value.ptr)}),
-                        SECRET_MIN);
-        len += len < value.len;
-        value = (struct slice){value.ptr + len, value.len - len};
+        struct slice cookie = slice_cut(&value, ';');
+        slice_cut(&cookie, '='); /* its name; without a value nothing is left */
+        secrets_add(out, slice_trim(cookie), SECRET_MIN);
     }
 }
 

@@ -1,5 +1,6 @@
 /* See context.h. */
 #include "trace/context.h"
+#include "base/cut.h"
 #include "base/error.h"
 #include <stdio.h>
 #include <string.h>
@@ -98,16 +99,13 @@ struct slice trace_state_usable(struct slice value)
     unsigned members = 0;
     if (rest.len > 0 && (memchr(rest.ptr, '\r', rest.len) || memchr(rest.ptr, '\n', rest.len)))
         return none; /* it would be a header of its own */
-    for (size_t at = 0; at < rest.len;) {
-        const char *comma = memchr(rest.ptr + at, ',', rest.len - at);
-        size_t end = comma ? (size_t)(comma - rest.ptr) : rest.len;
-        struct slice member = slice_trim((struct slice){rest.ptr + at, end - at});
-        at = end + 1;
+    while (rest.len > 0) {
+        struct slice member = slice_trim(slice_cut(&rest, ','));
         if (member.len == 0) /* "," alone is no member, and may be there */
             continue;
         if (++members > MEMBERS_MAX || !is_state_member(member))
             return none;
-        size_t through = (size_t)(member.ptr + member.len - rest.ptr);
+        size_t through = (size_t)(member.ptr + member.len - usable.ptr);
         if (through <= TRACESTATE_MAX)
             usable.len = through;
     }

@@ -1,5 +1,6 @@
 /* See pairs.h. */
 #include "trace/otlp/pairs.h"
+#include "base/cut.h"
 #include <string.h>
 
 static void append_decoded(struct slice text, struct buffer *out)
@@ -15,10 +16,7 @@ static void append_decoded(struct slice text, struct buffer *out)
 bool pairs_take(struct slice *rest, struct buffer *name, struct buffer *value)
 {
     while (rest->len > 0) {
-        const char *comma = memchr(rest->ptr, ',', rest->len);
-        struct slice pair = {rest->ptr, comma ? (size_t)(comma - rest->ptr) : rest->len};
-        size_t taken = pair.len + (comma != NULL);
-        *rest = (struct slice){rest->ptr + taken, rest->len - taken};
+        struct slice pair = slice_cut(rest, ',');
         const char *equals = pair.len > 0 ? memchr(pair.ptr, '=', pair.len) : NULL;
         size_t at = equals ? (size_t)(equals - pair.ptr) : 0;
         struct slice key = slice_trim((struct slice){pair.ptr, at});
