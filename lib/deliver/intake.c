@@ -272,9 +272,7 @@ static void take_read(struct deliver *deliver, struct record_read *read)
 void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
 {
     struct deliver *deliver = ctx;
-    const struct deliver_options *options = &deliver->options;
     struct record_read read = {.record = record, .ticket = ticket};
-    struct error err = {0};
     if (record->redelivery_of && deliver->by_reference) { /* there is no space, and it cannot be kept */
         source_ticket_drop(ticket);
         return;
@@ -286,13 +284,6 @@ void deliver_take(void *ctx, const struct record *record, struct ticket *ticket)
         source_ticket_drop(ticket);
         return;
     }
-    if (reading_is_due(deliver, record)) {
-        if (!reading_start(deliver, &read, take_read))
-            leave(deliver, record, &read.event, ticket);
-        return;
-    }
-    read.failed =
-        read_event(record, options->record_max_bytes, options->signer, &read.event, &read.refusal, &err);
-    read.why = err.message;
-    take_read(deliver, &read);
+    if (!reading_start(deliver, &read, take_read))
+        leave(deliver, record, &read.event, ticket);
 }

@@ -23,8 +23,9 @@ struct reading {
     uv_work_t work;
 };
 
-int read_event(const struct record *record, size_t max_bytes, struct signer *signer, struct event *event,
-               enum refusal *refusal, struct error *err)
+/** The event is to be cleared. `signer` is not in use elsewhere. */
+static int read_event(const struct record *record, size_t max_bytes, struct signer *signer,
+                      struct event *event, enum refusal *refusal, struct error *err)
 {
     *refusal = REFUSAL_NONE;
     if (record->broken)
@@ -121,13 +122,7 @@ static void read_done(uv_work_t *work, int status)
     reading_free(reading);
 }
 
-bool reading_is_due(const struct deliver *deliver, const struct record *record)
-{
-    return !record->broken && record->value.len > READING_BYTES &&
-           record->value.len <= deliver->options.record_max_bytes;
-}
-
-bool reading_start(struct deliver *deliver, const struct record_read *read, record_was_read *done)
+static bool read_elsewhere(struct deliver *deliver, const struct record_read *read, record_was_read *done)
 {
     const struct record *record = read->record;
     struct reading *reading = calloc(1, sizeof *reading);
@@ -151,6 +146,19 @@ bool reading_start(struct deliver *deliver, const struct record_read *read, reco
     LIST_INSERT_HEAD(&deliver->readings, reading, all);
     memory_charge(&deliver->memory, &reading->charge,
                   (struct charge){.bytes = 2 * record->value.len + MEMORY_OVERHEAD});
+    return true;
+}
+
+bool reading_start(struct deliver *deliver, struct record_read *read, record_was_read *done)
+{
+    const struct record *record = read->record;
+    const size_t max_bytes = deliver->options.record_max_bytes;
+    struct error err = {0};
+    if (!record->broken && record->value.len > READING_BYTES && record->value.len <= max_bytes)
+        return read_elsewhere(deliver, read, done);
+    read->failed = read_event(record, max_bytes, deliver->options.signer, &read->event, &read->refusal, &err);
+    read->why = err.message;
+    done(deliver, read);
     return true;
 }
 

@@ -23,18 +23,12 @@ struct record_read {
 };
 typedef void record_was_read(struct deliver *deliver, struct record_read *read);
 
-/** Parses the event of a record and looks whether it is to be believed. `signer` is not in use elsewhere. The
- * event is to be cleared. */
-PA_MUST_USE int read_event(const struct record *record, size_t max_bytes, struct signer *signer,
-                           struct event *event, enum refusal *refusal, struct error *err);
-
-/** Is it so large that it is read elsewhere? */
-PA_MUST_USE bool reading_is_due(const struct deliver *deliver, const struct record *record);
-/** Copies the record of `read` and has it read; `done` runs from the loop, unless it is withdrawn first.
+/** Parses the event of `read`'s record, looks whether it is to be believed, and calls `done`: during this
+ * call, or, with a copy of a record that is large, later from the loop, unless the record is withdrawn first.
  * Until then there is space for no other record of a source that asks (reading_goes_on), so that none with
- * the same key overtakes it. False: out of memory; the ticket is still the caller's. */
-PA_MUST_USE bool reading_start(struct deliver *deliver, const struct record_read *read,
-                               record_was_read *done);
+ * the same key overtakes it. The event of `read` is initialised. False: out of memory; `done` does not run,
+ * and event and ticket are still the caller's. */
+PA_MUST_USE bool reading_start(struct deliver *deliver, struct record_read *read, record_was_read *done);
 /** Is any record read elsewhere now? */
 PA_MUST_USE bool reading_goes_on(const struct deliver *deliver);
 /** Drops the tickets of those that match, whose `done` does not run then. */

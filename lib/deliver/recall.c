@@ -153,23 +153,15 @@ static void take_read_again(struct deliver *deliver, struct record_read *read)
 void deliver_take_again(void *ctx, const struct record *record, void *reader)
 {
     struct deliver *deliver = ctx;
-    const struct deliver_options *options = &deliver->options;
     struct kept *kept = reader;
     struct record_read read = {.record = record, .ticket = kept->ticket, .reader = kept};
-    struct error err = {0};
     if (record->gone) {
         fail_gone(deliver, record, kept);
         return;
     }
     event_init(&read.event);
-    if (reading_is_due(deliver, record)) {
-        if (!reading_start(deliver, &read, take_read_again))
-            kept_again(deliver, kept);
-        return;
-    }
-    read.failed =
-        read_event(record, options->record_max_bytes, options->signer, &read.event, &read.refusal, &err);
-    take_read_again(deliver, &read);
+    if (!reading_start(deliver, &read, take_read_again))
+        kept_again(deliver, kept);
 }
 
 static enum source_reading read_again(struct deliver *deliver, struct kept *kept)
