@@ -83,9 +83,8 @@ static void letter_told(void *ctx, const struct observed *observed)
     struct verdict *verdict = letter ? replay_letter_get(letter) : NULL;
     if (!letter || (!verdict && !(verdict = calloc(1, sizeof *verdict))))
         return;
-    struct slice why = observed_why(observed);
     verdict->end = end;
-    snprintf(verdict->reason, sizeof verdict->reason, "%.*s", (int)why.len, why.ptr);
+    slice_copy_cut(observed_why(observed), verdict->reason, sizeof verdict->reason);
     verdict->status = observed->status;
     verdict->duration_ms = observed->duration_ms;
     replay_letter_set(letter, verdict);

@@ -31,12 +31,12 @@ struct demo_seen *demo_seen(struct demo_world *world, struct slice run_id)
     for (size_t i = 0; i < DEMO_RUNS_MAX; i++) {
         struct demo_seen *seen = &world->seen[i];
         if (seen->run_id[0] == '\0')
-            snprintf(seen->run_id, sizeof seen->run_id, "%.*s", (int)run_id.len, run_id.ptr);
+            slice_copy_cut(run_id, seen->run_id, sizeof seen->run_id);
         if (slice_equal_text(run_id, seen->run_id))
             return seen;
     }
     world->seen[0] = (struct demo_seen){0}; /* --keep-running: the oldest place is used again */
-    snprintf(world->seen[0].run_id, sizeof world->seen[0].run_id, "%.*s", (int)run_id.len, run_id.ptr);
+    slice_copy_cut(run_id, world->seen[0].run_id, sizeof world->seen[0].run_id);
     return &world->seen[0];
 }
 

@@ -93,7 +93,7 @@ static void read_outcome(struct by_agent *by, size_t i, struct slice body)
 static void note_refusal(struct by_agent *by, const struct answer *answer)
 {
     struct slice words = slice_strip(buffer_slice(&answer->body));
-    snprintf(by->refusal, sizeof by->refusal, "%.*s", (int)words.len, words.ptr);
+    slice_copy_cut(words, by->refusal, sizeof by->refusal);
 }
 
 /** What became of a record that the agent has. */

@@ -95,8 +95,7 @@ static void miss(struct delivery *delivery)
 static void fail(struct delivery *delivery, struct slice reason)
 {
     char text[512];
-    snprintf(text, sizeof text, "%.*s", (int)(reason.len < sizeof text ? reason.len : sizeof text - 1),
-             reason.ptr);
+    slice_copy_cut(reason, text, sizeof text);
     delivery_fail_unsent(delivery, "mapping", text);
 }
 

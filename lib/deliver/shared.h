@@ -52,7 +52,7 @@ struct deliver {
     struct dedup dedup;
     struct minute minute;
     struct deliver_standing standing;
-    /** That the system gives out no connections, last; 0: never. */
+    /** When it was told last that the system gives out no connections; 0: never. */
     int64_t shortage_told_ms;
     /** Of the event that was verified last; COUNTER_NONE: none was. */
     uint64_t signature_age_s;

@@ -58,7 +58,7 @@ void http2_streams_traced(struct http_call *call, struct slice text)
     enum { MOST_OF_A_FRAME = 96 };
     char line[MOST_OF_A_FRAME];
     int id = 0, at = 0;
-    snprintf(line, sizeof line, "%.*s", (int)(text.len < sizeof line ? text.len : sizeof line), text.ptr);
+    slice_copy_cut(text, line, sizeof line);
     if (sscanf(line, "[HTTP/2] [%d] %n", &id, &at) != 1 || at == 0)
         return;
     if (starts_with(line + at, "OPENED "))

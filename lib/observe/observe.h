@@ -1,6 +1,7 @@
 /* What is told of a record or a delivery: whoever moves one fills in a struct and makes one call, and
- * listeners do the rest: counters, log lines, progress logs on the run, and whoever has asked to be told (the
- * demo, `dead-letters replay`). The words and fields of each line stand in this room and nowhere else.
+ * listeners do the rest: counters, log lines, progress logs on the run, and whoever has asked to be told
+ * (subcommands that deliver, the outcomes of redeliveries). The words and fields of each line stand in this
+ * room and nowhere else.
  *
  * A listener must never change what it is told of, or block. Nothing is formatted for a level that is off,
  * and a call allocates nothing for itself. */

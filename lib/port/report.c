@@ -374,7 +374,7 @@ struct run_report *run_report_open(struct reports *reports, struct slice run_id)
     report->timer = timer;
     report->reports = reports;
     reports->bytes += sizeof *report;
-    snprintf(report->run_id, sizeof report->run_id, "%.*s", (int)run_id.len, run_id.ptr);
+    slice_copy_cut(run_id, report->run_id, sizeof report->run_id);
     report->node_run = run_id_is_node_run(run_id);
     LIST_INSERT_HEAD(&reports->all, report, all);
     return report;

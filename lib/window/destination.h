@@ -46,7 +46,7 @@ struct destination {
     struct destination *next_turn;
     /** What its slots hold of the memory for records. */
     size_t held;
-    /** Those whose records are not in memory, and that wait to be recalled. */
+    /** Slots whose records are not in memory, and that wait to be recalled. */
     struct queue kept;
     bool in_kept_ring;
     TAILQ_ENTRY(destination) kept_turn;

@@ -7,7 +7,6 @@
 #include "window/lane.h"
 #include "window/share.h"
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { PATIENCE_MS = 30000, PRESSED_PATIENCE_MS = 10000, RELIEF_MS = 5000 };
@@ -457,9 +456,7 @@ void window_note_cause(const struct slot *slot, struct slice cause, const char *
 {
     struct destination *destination = slot->destination;
     destination->hint = hint;
-    snprintf(destination->cause, sizeof destination->cause, "%.*s",
-             (int)(cause.len < sizeof destination->cause ? cause.len : sizeof destination->cause),
-             cause.ptr ? cause.ptr : "");
+    slice_copy_cut(cause, destination->cause, sizeof destination->cause);
 }
 
 const char *window_cause(const struct slot *slot)

@@ -19,7 +19,7 @@ struct queue;
 /** What the window keeps of a delivery, which embeds it, all zero at first. Only this room touches it. */
 struct slot {
     struct slot *previous, *next;
-    /** The one it waits in; NULL: none. */
+    /** The queue that the slot waits in; NULL: none. */
     struct queue *queue;
     /** NULL: none. */
     struct lane *lane;
@@ -29,11 +29,11 @@ struct slot {
     int64_t queued_ms;
     /** Bytes of the memory for records (see window_hold); 4 GiB less one stand for more. */
     uint32_t held;
-    /** Those that a kept one held before. */
+    /** Bytes that a kept slot held before, and holds again with its record. */
     uint32_t needs;
     /** Its record is not in memory (see window_take_place). */
     bool kept;
-    /** It was, and its record has been read again. */
+    /** It was kept, and its record has been read again. */
     bool recalled;
 };
 
@@ -106,7 +106,7 @@ void window_withdraw(struct window *window, struct slot *slot);
 PA_MUST_USE struct slot *window_next(struct window *window);
 /** The slot's attempt is over. `ms`: how long it took; read only where it was answered. */
 void window_ended(struct window *window, struct slot *slot, enum slot_end end, int64_t ms);
-/** Where that is; NULL: not known yet. Good until the slot is forgotten. */
+/** The name of the slot's destination; NULL: not known yet. Good until the slot is forgotten. */
 const char *window_destination_of(const struct slot *slot);
 /** The slot goes nowhere any more; it is in no lane, waits nowhere, and is not under way. */
 void window_forget(struct window *window, struct slot *slot);
@@ -134,7 +134,7 @@ void window_keep(struct window *window, struct slot *slot, bool tried);
 /** The next kept slot whose destination has space in its share, in turn; it waits nowhere then, and whoever
  * reads its record again holds the bytes at once. NULL: none, for now. */
 PA_MUST_USE struct slot *window_recall(struct window *window);
-/** The one behind it in its lane; NULL: none. */
+/** The slot behind this one in its lane; NULL: none. */
 PA_MUST_USE struct slot *window_next_in_lane(const struct slot *slot);
 
 /* How much */

@@ -35,7 +35,7 @@ void left_say(struct poller *poller, enum left why, struct slice id, const struc
     line->more++;
     line->status = result ? result->status : 0;
     snprintf(line->answer, sizeof line->answer, "%s", result ? result->reason : "");
-    snprintf(line->id, sizeof line->id, "%.*s", (int)id.len, id.len > 0 ? id.ptr : "");
+    slice_copy_cut(id, line->id, sizeof line->id);
     if (!line->said || now_ms - line->said_ms >= QUIET_MS)
         write_line(poller, why, now_ms);
 }

@@ -60,9 +60,7 @@ static void wait_for(struct poller *poller, int64_t wait_ms)
 
 void poller_note_failure(struct poller *poller, const char *reason, int64_t retry_after_ms)
 {
-    size_t len = strnlen(reason, sizeof poller->error - 1);
-    memcpy(poller->error, reason, len);
-    poller->error[len] = '\0';
+    slice_copy_cut(slice_of(reason), poller->error, sizeof poller->error);
     if (retry_after_ms > poller->retry_after_ms)
         poller->retry_after_ms = retry_after_ms;
 }
