@@ -368,7 +368,7 @@ static int make_deliver(struct daemon *daemon)
         .dead_letters = daemon->dead_letters,
         .mapping_file = daemon->options.mapping_file,
         .miss_is_reported = config->mapping_miss == MAPPING_MISS_REPORT,
-        .max_bytes = (size_t)config->queue_max_bytes / 2,
+        .max_bytes = (size_t)config_records_bytes(config),
         .total_response_bytes = (size_t)config->total_response_bytes,
         .record_max_bytes = (size_t)config->record_max_bytes,
         .detailed_logging = config->detailed_logging,

@@ -143,7 +143,7 @@ static void write_memory(struct json_writer *writer, const struct snapshot *snap
     json_write_open(writer, "memory", '{');
     json_write_int(writer, "resident_bytes", (int64_t)snapshot->rss_bytes);
     json_write_int(writer, "records_bytes", (int64_t)snapshot->counters.bytes_held);
-    json_write_int(writer, "records_max_bytes", config->queue_max_bytes / 2);
+    json_write_int(writer, "records_max_bytes", config_records_bytes(config));
     json_write_int(writer, "answers_bytes", (int64_t)snapshot->answer_bytes);
     json_write_int(writer, "answers_max_bytes", config->total_response_bytes);
     json_write_int(writer, "reports_bytes", (int64_t)snapshot->counters.report_bytes);

@@ -272,7 +272,7 @@ static void write_memory_used(const struct scrape *scrape, const struct family *
 static void write_memory_limit(const struct scrape *scrape, const struct family *family)
 {
     const struct config *config = scrape->snapshot->parts.config;
-    write_labelled(scrape, family, "records", config->queue_max_bytes / 2);
+    write_labelled(scrape, family, "records", config_records_bytes(config));
     write_labelled(scrape, family, "references", config->queue_max_bytes);
     write_labelled(scrape, family, "answers", config->total_response_bytes);
 }

@@ -183,6 +183,12 @@ void config_clear(struct config *config);
 /** Wipes every text and every secret, and drops the client certificates, for a process that was forked
  * and needs none of them: all are empty afterwards. What .env gave beside them stays. */
 void config_forget_secrets(struct config *config);
+/** The half of QUEUE_MAX_BYTES that deliveries may hold; the other half is for what the source has fetched.
+ */
+static inline int64_t config_records_bytes(const struct config *config)
+{
+    return config->queue_max_bytes / 2;
+}
 /** Takes every setting out of this process's environment, in each form in which it is read. */
 void config_hide(void);
 

@@ -65,7 +65,7 @@ void kafka_consumer_settings(const struct config *config, const struct kafka_cre
         .auto_offset_reset = config->auto_offset_reset,
         .session_timeout_ms = config->session_timeout_ms,
         .drain_timeout_ms = config->drain_timeout_ms,
-        .prefetch_bytes = (size_t)config->queue_max_bytes / 2, /* the other half is the sink's */
+        .prefetch_bytes = (size_t)(config->queue_max_bytes - config_records_bytes(config)),
         .record_max_bytes = (size_t)config->record_max_bytes,
         .runs_topic = config->runs_topic,
         .change_log_topic = config->change_log_topic,
