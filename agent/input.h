@@ -3,6 +3,17 @@
 #pragma once
 #include "config/config.h"
 
+/** Names of settings, for commands that need them: how webhooks, Port's API and the brokers are reached. */
+#define SETTINGS_OF_PROXIES "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"
+#define SETTINGS_OF_AUTHORITIES "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"
+#define SETTINGS_OF_CLIENT_CERTIFICATES                                                         \
+    "WEBHOOK_CLIENT_CERT", "WEBHOOK_CLIENT_KEY", "PORT_API_CLIENT_CERT", "PORT_API_CLIENT_KEY", \
+        "KAFKA_CONSUMER_SSL_CERTIFICATE", "KAFKA_CONSUMER_SSL_KEY"
+#define SETTINGS_OF_BROKERS                                                               \
+    "PORT_API_BASE_URL", "USING_LOCAL_PORT_INSTANCE", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", \
+        "KAFKA_CONSUMER_SECURITY_PROTOCOL", "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
+#define SETTINGS_OF_TOPICS "PORT_ORG_ID", "KAFKA_RUNS_TOPIC", "KAFKA_CHANGE_LOG_TOPIC"
+
 /** A file, or standard input for "-" and NULL, with at most `max` bytes, appended to `out`. 0;
  * PA_ERR_NOT_FOUND, PA_ERR_IO, PA_ERR_TOO_LARGE or PA_ERR_MEMORY with the cause in err, which names the file.
  */

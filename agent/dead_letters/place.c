@@ -79,23 +79,15 @@ static int load_place_settings(struct config *config)
     static const char *const names[] = {"DEAD_LETTER_DIR",
                                         "DEAD_LETTER_TOPIC",
                                         "DEAD_LETTER_MAX_BYTES",
-                                        "USING_LOCAL_PORT_INSTANCE",
-                                        "KAFKA_CONSUMER_BOOTSTRAP_SERVERS",
-                                        "KAFKA_CONSUMER_SECURITY_PROTOCOL",
-                                        "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
+                                        "PORT_CLIENT_SECRET",
                                         "KAFKA_CONSUMER_SSL_CERTIFICATE",
                                         "KAFKA_CONSUMER_SSL_KEY",
-                                        "PORT_API_BASE_URL",
                                         "PORT_API_CLIENT_CERT",
                                         "PORT_API_CLIENT_KEY",
-                                        "PORT_CLIENT_SECRET",
-                                        "PORT_ORG_ID",
-                                        "KAFKA_RUNS_TOPIC",
-                                        "KAFKA_CHANGE_LOG_TOPIC",
-                                        "HTTP_PROXY",
-                                        "HTTPS_PROXY",
-                                        "ALL_PROXY",
-                                        "RECORD_MAX_BYTES"};
+                                        "RECORD_MAX_BYTES",
+                                        SETTINGS_OF_TOPICS,
+                                        SETTINGS_OF_BROKERS,
+                                        SETTINGS_OF_PROXIES};
     struct buffer problems = {0};
     int failed = input_settings(config, names, sizeof names / sizeof *names, &problems);
     fputs(failed == PA_ERR_MEMORY ? "port-agent: out of memory\n" : buffer_text(&problems), stderr);

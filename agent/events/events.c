@@ -19,23 +19,9 @@
 
 enum { LAST_USUAL = 10, LAST_MAX = 1000 };
 
-static const char *const NEEDED[] = {"PORT_ORG_ID",
-                                     "PORT_CLIENT_ID",
-                                     "PORT_CLIENT_SECRET",
-                                     "PORT_API_BASE_URL",
-                                     "STREAMER_NAME",
-                                     "USING_LOCAL_PORT_INSTANCE",
-                                     "KAFKA_CONSUMER_BOOTSTRAP_SERVERS",
-                                     "KAFKA_CONSUMER_SECURITY_PROTOCOL",
-                                     "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
-                                     "KAFKA_RUNS_TOPIC",
-                                     "KAFKA_CHANGE_LOG_TOPIC",
-                                     "RECORD_MAX_BYTES",
-                                     "HTTP_PROXY",
-                                     "HTTPS_PROXY",
-                                     "ALL_PROXY",
-                                     "SSL_CERT_FILE",
-                                     "REQUESTS_CA_BUNDLE"};
+static const char *const NEEDED[] = {"PORT_CLIENT_ID",    "PORT_CLIENT_SECRET",   "STREAMER_NAME",
+                                     "RECORD_MAX_BYTES",  SETTINGS_OF_TOPICS,     SETTINGS_OF_BROKERS,
+                                     SETTINGS_OF_PROXIES, SETTINGS_OF_AUTHORITIES};
 
 struct events {
     const struct command_usage *usage;

@@ -1,6 +1,7 @@
 /* See reload.h. One read at a time: a struct reading is the thread pool's until read_done, and the loop
  * changes nothing that it looks at meanwhile. */
 #include "reload.h"
+#include "agent/input.h"
 #include "agent/mapping_process.h"
 #include "agent/status/service.h"
 #include "base/cut.h"
@@ -23,18 +24,9 @@ static const char *const part_names[PARTS] = {
     [PART_MAPPING] = "mapping file",      [PART_SECRET] = "client secret",
     [PART_TOKEN] = "admin token",         [PART_COLLECTOR] = "collector's headers",
     [PART_CERTIFICATES] = "certificates", [PART_BROKERS] = "brokers' certificate"};
-static const char *const needs[] = {"PORT_CLIENT_SECRET",
-                                    "PORT_CLIENT_SECRET_PREVIOUS",
-                                    "SSL_CERT_FILE",
-                                    "REQUESTS_CA_BUNDLE",
-                                    "WEBHOOK_CLIENT_CERT",
-                                    "WEBHOOK_CLIENT_KEY",
-                                    "PORT_API_CLIENT_CERT",
-                                    "PORT_API_CLIENT_KEY",
-                                    "KAFKA_CONSUMER_SSL_CERTIFICATE",
-                                    "KAFKA_CONSUMER_SSL_KEY",
-                                    "ADMIN_TOKEN",
-                                    "OTEL_EXPORTER_OTLP_HEADERS"};
+static const char *const needs[] = {"PORT_CLIENT_SECRET",    "PORT_CLIENT_SECRET_PREVIOUS",
+                                    SETTINGS_OF_AUTHORITIES, SETTINGS_OF_CLIENT_CERTIFICATES,
+                                    "ADMIN_TOKEN",           "OTEL_EXPORTER_OTLP_HEADERS"};
 
 struct reload {
     uv_loop_t *loop;
