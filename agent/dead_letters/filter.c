@@ -28,17 +28,7 @@ static bool parse_time(const char *text, bool end, int64_t *out)
         *out += end ? DAY_MS - 1 : 0;
         return true;
     }
-    rest = strptime(rest, "T%H:%M:%S", &fields);
-    if (!rest)
-        return false;
-    int64_t millis = 0;
-    if (*rest == '.') {
-        int64_t unit = 100;
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
-            millis += (*rest - '0') * unit;
-    }
-    *out = (int64_t)timegm(&fields) * 1000 + millis;
-    return strcmp(rest, "Z") == 0;
+    return letter_time_read(text, out);
 }
 
 int letters_filter_parse(struct letters_filter *filter, const struct command_usage *usage)

@@ -55,5 +55,5 @@ void replayed_clear(struct replayed_ids *set);
  * such ID. */
 PA_MUST_USE bool letter_id_number(struct slice text, uint64_t *out);
 
-/** "2026-01-13T15:20:16.641Z" (or without the fraction) to milliseconds since the epoch; -1: not a time. */
+/** The same as letter_time_read gives; -1: not a time. */
 int64_t letter_time(struct slice text);

@@ -100,22 +100,28 @@ bool letter_id_number(struct slice text, uint64_t *out)
     return true;
 }
 
-int64_t letter_time(struct slice text)
+bool letter_time_read(const char *text, int64_t *out)
 {
-    char copy[CLOCK_RFC3339_SIZE + 8];
     struct tm fields = {0};
-    if (text.len == 0 || text.len >= sizeof copy)
-        return -1;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &fields);
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &fields);
     if (!rest)
-        return -1;
+        return false;
     int64_t millis = 0;
     if (*rest == '.') {
         int64_t unit = 100;
         for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
             millis += (*rest - '0') * unit;
     }
-    return strcmp(rest, "Z") == 0 ? (int64_t)timegm(&fields) * 1000 + millis : -1;
+    *out = (int64_t)timegm(&fields) * 1000 + millis;
+    return strcmp(rest, "Z") == 0;
+}
+
+int64_t letter_time(struct slice text)
+{
+    char copy[CLOCK_RFC3339_SIZE + 8];
+    int64_t time_ms;
+    if (text.len >= sizeof copy)
+        return -1;
+    slice_copy_cut(text, copy, sizeof copy);
+    return letter_time_read(copy, &time_ms) ? time_ms : -1;
 }

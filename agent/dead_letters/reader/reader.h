@@ -69,3 +69,6 @@ void dead_letter_reader_tell(struct dead_letter_reader *reader,
 /** Remembers durably that these were replayed. 0, or an error with the cause in err. */
 PA_MUST_USE int dead_letter_reader_mark(struct dead_letter_reader *reader, const struct dead_letter_ref *refs,
                                         size_t count, struct error *err);
+/** "2026-01-13T15:20:16.641Z" (or without the fraction) to milliseconds since the epoch; false: not a time.
+ */
+PA_MUST_USE bool letter_time_read(const char *text, int64_t *out);
