@@ -78,11 +78,11 @@ static void encrypt_flood(struct flood *flood, SSL *ssl)
     flood->len = (size_t)len;
 }
 
-/** It may have been closed. */
+/** It may have been closed, and another connection, which has asked for nothing yet, be in its place. */
 static void flood_on(struct world *world)
 {
     struct endpoint_peer *peer = world->flooded;
-    if (!endpoint_has(&world->asker.endpoint, peer))
+    if (!endpoint_has(&world->asker.endpoint, peer) || peer->requests == 0)
         return;
     struct flood *flood = malloc(sizeof *flood);
     assert_non_null(flood);
