@@ -22,6 +22,7 @@ static const char *hint_of_words(const char *reason)
          "trying again; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM: the broker has others"},
         {"connecting to a SSL listener",
          "trying again; does the broker want TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {"connecting to a PLAINTEXT broker listener", tls},
         {"wrong version number", tls},
         {"packet length too long", tls},
         {"unexpected eof", tls},

@@ -113,6 +113,10 @@ static void librdkafkas_words_lead_to_the_setting(void **state)
         {RD_KAFKA_RESP_ERR__SSL,
          "SSL handshake failed: error:0A000126:SSL routines::unexpected eof while reading",
          "does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
+        {RD_KAFKA_RESP_ERR__TRANSPORT,
+         "sasl_ssl://127.0.0.1:9092/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT "
+         "broker listener? (after 1ms in state SSL_HANDSHAKE)",
+         "does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
         {RD_KAFKA_RESP_ERR__SSL, "SSL handshake failed: error:0A00010B:SSL routines::wrong version number",
          "does the broker speak TLS there? see KAFKA_CONSUMER_SECURITY_PROTOCOL"},
         {RD_KAFKA_RESP_ERR__SSL, "error:0A000086:SSL routines::certificate verify failed",
