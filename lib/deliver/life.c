@@ -86,8 +86,9 @@ void life_enter(struct delivery *delivery, enum life_state state)
 void delivery_charge(struct delivery *delivery)
 {
     const struct outcome *outcome = &delivery->outcome;
-    /* Twice what is yet to be written, as it is there in both forms then. */
-    size_t answer = delivery->context.cap + outcome->response.cap + 2 * outcome->answer.cap +
+    /* What is being written counts once it is there: before, it is the thread pool's, which writes few at a
+     * time. */
+    size_t answer = delivery->context.cap + outcome->response.cap + outcome->answer.cap +
                     outcome->summary.cap + outcome->detail.cap;
     size_t bytes = MEMORY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +
                    delivery->key.cap + delivery->value.cap + delivery->mapped.cap + answer;
