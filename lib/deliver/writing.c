@@ -47,6 +47,7 @@ static void write_work(uv_work_t *work)
         end_context(answer->text, &writing->written);
     else
         result_response(answer->run_id, true, answer->status, answer->text, &writing->written);
+    buffer_trim(&writing->written); /* it may wait for Port for long */
 }
 
 /* On the loop */
