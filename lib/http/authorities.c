@@ -157,6 +157,20 @@ static bool is_named_as_certificate(const char *name)
     return len > 4 && (strcmp(name + len - 4, ".crt") == 0 || strcmp(name + len - 4, ".pem") == 0);
 }
 
+/** What a file gave, `result`: only a lack of memory is a failure, everything else a warning. */
+static int warn_of_bad_file(const struct gathering *gathering, int result, const struct error *problem,
+                            const char *consequence, struct error *err)
+{
+    char sentence[sizeof problem->message + 64];
+    if (result == PA_ERR_MEMORY)
+        return error_set(err, result, "out of memory");
+    if (result != 0) {
+        snprintf(sentence, sizeof sentence, "%s; %s", problem->message, consequence);
+        warn(gathering, sentence);
+    }
+    return 0;
+}
+
 static int add_directory(struct gathering *gathering, const char *path, bool only_named, int depth,
                          struct error *err);
 
@@ -166,7 +180,6 @@ static int add_entry(struct gathering *gathering, const char *path, bool only_na
 {
     struct stat status;
     struct error problem = {0};
-    char sentence[sizeof problem.message + 64];
     int result = 0;
     bool known = stat(path, &status) == 0;
     if (known && S_ISDIR(status.st_mode))
@@ -174,13 +187,7 @@ static int add_entry(struct gathering *gathering, const char *path, bool only_na
     if (only_named && !is_named_as_certificate(path))
         return 0;
     result = add_file(gathering, path, &problem);
-    if (result == PA_ERR_MEMORY)
-        return error_set(err, result, "out of memory");
-    if (result != 0) {
-        snprintf(sentence, sizeof sentence, "%s; no authority is taken from it", problem.message);
-        warn(gathering, sentence);
-    }
-    return 0;
+    return warn_of_bad_file(gathering, result, &problem, "no authority is taken from it", err);
 }
 
 /** Names that begin with a dot are left out: Kubernetes keeps the versions of a mount in such folders. */
@@ -290,7 +297,6 @@ static int read_system(const struct gathering *gathering, struct buffer *bytes, 
 {
     const char *path = gathering->system_bundle;
     struct error problem = {0};
-    char sentence[sizeof problem.message + 64];
     if (!path) {
         if (sk_X509_num(gathering->certificates) > 0)
             warn(gathering,
@@ -303,13 +309,7 @@ static int read_system(const struct gathering *gathering, struct buffer *bytes, 
     if (result != 0)
         return result;
     result = add_from_text(path, buffer_slice(bytes), gathering->system, &problem);
-    if (result == PA_ERR_MEMORY)
-        return error_set(err, result, "out of memory");
-    if (result != 0) {
-        snprintf(sentence, sizeof sentence, "%s; no more authorities are taken from it", problem.message);
-        warn(gathering, sentence);
-    }
-    return 0;
+    return warn_of_bad_file(gathering, result, &problem, "no more authorities are taken from it", err);
 }
 
 static bool add_to_store(X509_STORE *store, const STACK_OF(X509) * certificates)
