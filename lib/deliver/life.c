@@ -86,8 +86,8 @@ void life_enter(struct delivery *delivery, enum life_state state)
 void delivery_charge(struct delivery *delivery)
 {
     const struct outcome *outcome = &delivery->outcome;
-    /* What is being written counts once it is there: before, it is the thread pool's, which writes few at a
-     * time. */
+    /* JSON that is being written counts when it is whole: until then it belongs to the thread pool, which
+     * writes few answers at a time. */
     size_t answer = delivery->context.cap + outcome->response.cap + outcome->answer.cap +
                     outcome->summary.cap + outcome->detail.cap;
     size_t bytes = MEMORY_OVERHEAD + delivery->event.payload.cap + delivery->event.texts.cap +

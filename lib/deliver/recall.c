@@ -23,7 +23,7 @@ enum {
 
 /* Out */
 
-/** One that does not go on before long. */
+/** The first of its lane is another delivery, which does not go on before long. */
 static bool waits_behind_another(struct delivery *delivery)
 {
     struct slot *first = window_first_in_lane(&delivery->slot);
@@ -198,8 +198,8 @@ static void recall_in(struct deliver *deliver, int64_t ms)
                      clock_monotonic_ms(deliver->options.clock) + ms, recall_again);
 }
 
-/** Whether what is in memory goes on says nobody: it may wait for what is kept, and the source need not ask
- * for space. */
+/** Deliveries in memory may wait for those that are kept, and the source need not ask for space: then nobody
+ * else would make any. */
 static void make_space(struct deliver *deliver)
 {
     if (deliver->stopped || deliver->kept.count == 0 || memory_is_free_by(&deliver->memory, 4))

@@ -6,10 +6,11 @@
  *     and all such destinations together half.
  *   - The first record for a destination that is not known yet goes, as long as there is space at all.
  *   - One that answers may hold what it can, for it drains; but a sixteenth once the slot in front of its
- *     queue has waited for a second: it is slow, or paused, or its breaker holds it back. Under pressure it
- *     may hold no more than that of what has another attempt later: it may ask for that each time (429).
- *   - A lane may hold a sixteenth. Those behind one that does not go on by itself hold what they hold for as
- *     long as that takes, wherever they go: under pressure they have no share.
+ *     queue has waited for a second: it is slow, or paused, or its breaker holds it back. Under pressure a
+ *     slot that waits for its next attempt counts so too: an endpoint may ask for another attempt each time
+ *     (429).
+ *   - A lane may hold a sixteenth. Slots behind a first one that does not go on before long have no share
+ *     under pressure, whatever their destination: they cannot go before that first one.
  *   - While there is no space for anybody (`pressed`), the shares are half of that. So they are, for what
  *     comes anew for one that does not answer, while anything is kept for such a destination: what comes
  *     later would take the space that others wait for.
