@@ -28,6 +28,7 @@ static inline void buffer_append(struct buffer *b, const void *bytes, size_t len
     bool fits = b->ptr && !b->failed && b->cap - b->len >= len;
     if (len == 0 || (!fits && buffer_reserve(b, len) != 0))
         return;
+    /* Whoever has a length has bytes. NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     memcpy(b->ptr + b->len, bytes, len);
     b->len += len;
 }

@@ -214,7 +214,7 @@ static int add_json(struct client_certificates *certificates, const struct clien
     certificates->hosts = failed ? NULL : calloc((size_t)count + 1, sizeof *certificates->hosts);
     if (!failed && !certificates->hosts)
         failed = error_set(err, PA_ERR_MEMORY, "out of memory");
-    for (const cJSON *host = failed ? NULL : root->child; host && !failed; host = host->next)
+    for (const cJSON *host = failed || !root ? NULL : root->child; host && !failed; host = host->next)
         failed = add_json_host(certificates, source, host, err);
     cJSON_Delete(root);
     return failed;
